@@ -1,0 +1,50 @@
+# `make run`: from the competition's files to a submission. `make test`: all tests. `make help`: the rest.
+PYTHON ?= python3
+VENV := .venv
+UV := uv==0.13.8
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export NO_ALBUMENTATIONS_UPDATE := 1
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-header --no-annotate
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check lock clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.run ## set up, run the pipeline, print the scores and the submission's path
+	dvc repro
+	@echo && cat reports/report.md
+
+test: $(VENV)/.dev ## set up and run all tests
+	pytest
+
+test-fast: $(VENV)/.dev ## the tests that take under a minute together
+	pytest -m "not slow"
+
+check: $(VENV)/.dev ## ruff and mypy
+	ruff check
+	ruff format --check
+	mypy
+
+lock: $(VENV)/.dev ## resolve requirements*.in anew into the full locks
+	$(LOCK) requirements.in --output-file requirements.txt
+	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+
+clean: ## remove what the pipeline made; the raw archive and DVC's cache stay
+	rm -rf data/images data/*.csv data/*.json data/predictions data/ensemble models submissions reports metrics
+
+$(VENV)/.uv:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Podium needs Python 3.11 or later, not " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@touch $@
+
+$(VENV)/.run: requirements.txt $(VENV)/.uv
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
+	@rm -f $(VENV)/.dev && touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --require-hashes --compile-bytecode -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""The library that the stages in `src/` call. It never imports a stage."""

@@ -1,0 +1,116 @@
+"""Augmentation from params: albumentations, as a function of (seed, epoch, image)."""
+
+import inspect
+import random
+from typing import Any
+
+import albumentations as A
+import numpy as np
+
+from podium import images
+from podium.config import nearest
+from podium.errors import UserError
+from podium.schema import Transform
+
+KNOWN = {
+    name: kind
+    for name, kind in vars(A).items()
+    if inspect.isclass(kind) and issubclass(kind, A.BasicTransform | A.BaseCompose)
+}
+
+
+class Augmentation:
+    """Turns a stored image into a square one; what is random in it follows from a key alone."""
+
+    def __init__(self, transforms: list[Transform], *, size: int, fit: str) -> None:
+        """Build the transforms of params.yaml for images of `size` pixels a side.
+
+        Without transforms the image is only made square, as for validation. Else it is made square
+        (`fit`) first, unless the first transform does that itself, as
+        RandomResizedCrop does. A transform that needs a size and is given none gets `size`.
+
+        Raises:
+            UserError: for a transform or argument that albumentations does not know.
+        """
+        self.size, self.fit = size, fit
+        self.is_random = bool(transforms)
+        self.fits_first = not (transforms and _gives_size(transforms[0]))
+        # One pair of generators for all transforms, so that resetting the pair resets them all:
+        # 4 us an image, where Compose.set_random_seed takes 100.
+        self._numpy = np.random.Generator(np.random.Philox())
+        self._python = random.Random()
+        self._state = self._numpy.bit_generator.state
+        self._compose = A.Compose([_build(entry, size) for entry in transforms])
+        self._compose.set_random_state(self._numpy, self._python)
+
+    def __call__(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
+        """Augment one image: uint8 [H, W, 3] and 16 bytes -> uint8 [size, size, 3].
+
+        Raises:
+            UserError: if the transforms give another size.
+        """
+        if self.fits_first:
+            pixels = images.fit(pixels, self.size, self.fit)
+        if not self.is_random:
+            return pixels
+        self._seed(key)
+        pixels = self._compose(image=pixels)["image"]
+        if pixels.shape != (self.size, self.size, 3):
+            raise UserError(
+                f"augment gives images of {pixels.shape[1]} x {pixels.shape[0]} pixels instead of "
+                f"{self.size} x {self.size}: end with Resize, or crop to image_size"
+            )
+        return pixels
+
+    def _seed(self, key: bytes) -> None:
+        self._state["state"]["key"] = np.frombuffer(key, np.uint64)
+        self._numpy.bit_generator.state = self._state  # the counter in it is the start's
+        self._python.seed(key)
+
+
+def _build(entry: Transform, size: int) -> Any:
+    """One transform, with the transforms inside it (OneOf, SomeOf, Sequential, …)."""
+    name, given = _split(entry)
+    kind = _kind(name)
+    known = inspect.signature(kind.__init__).parameters
+    for argument in given:
+        if argument not in known:
+            hint = nearest(argument, known) or f"; it knows {', '.join(list(known)[1:])}"
+            raise UserError(f"augment: {name} has no argument {argument}{hint}")
+    arguments = {
+        argument: (size, size) if argument == "size" else size
+        for argument in _size_arguments(kind)
+        if argument not in given
+    }
+    if "transforms" in given:
+        given = {**given, "transforms": [_build(inner, size) for inner in given["transforms"]]}
+    try:
+        return kind(**arguments, **given)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"augment: {name}: {error}") from None
+
+
+def _split(entry: Transform) -> tuple[str, dict[str, Any]]:
+    ((name, arguments),) = entry.items()
+    return name, arguments or {}
+
+
+def _gives_size(entry: Transform) -> bool:
+    return bool(_size_arguments(_kind(_split(entry)[0])))
+
+
+def _kind(name: str) -> Any:
+    if name not in KNOWN:
+        hint = nearest(name, KNOWN) or ": see https://albumentations.ai/docs"
+        raise UserError(f"augment: albumentations has no transform {name}{hint}")
+    return KNOWN[name]
+
+
+def _size_arguments(kind: Any) -> list[str]:
+    """The arguments by which a transform must be told the size of its output."""
+    parameters = inspect.signature(kind.__init__).parameters
+    return [
+        name
+        for name in ("size", "height", "width")
+        if name in parameters and parameters[name].default is inspect.Parameter.empty
+    ]

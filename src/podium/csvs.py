@@ -1,0 +1,27 @@
+"""CSV files whose values stay the text that they are."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from podium.errors import UserError
+
+
+def parse(data: bytes) -> pd.DataFrame:
+    """A CSV as text: ids keep leading zeros, a class may be called "NA": [rows, columns]."""
+    return pd.read_csv(
+        io.BytesIO(data), dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+    )
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A CSV file as text: [rows, columns].
+
+    Raises:
+        UserError: if it is not there or cannot be parsed.
+    """
+    try:
+        return parse(path.read_bytes())
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None

@@ -1,0 +1,133 @@
+"""Decoding any image file to RGB pixels, and encoding pixels again."""
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+JPEG_END = b"\xff\xd9"
+ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
+
+
+class ImageError(ValueError):
+    """An image that cannot be decoded; the message says why."""
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decode an image file's first frame: uint8 [H, W, 3], RGB, upright.
+
+    Grey images get three equal channels, 16-bit ones are scaled to 8, transparent pixels are laid
+    on white, CMYK and palettes are converted, and the EXIF orientation is applied.
+
+    Raises:
+        ImageError: if the data is no image, an incomplete one, or too large to be one.
+    """
+    try:
+        image = _open(data)
+        if image.format == "JPEG" and image.mode in ("RGB", "L") and data.endswith(JPEG_END):
+            return decode_plain(data)
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"too large: {error}") from None
+    except UnidentifiedImageError:
+        raise ImageError("not an image" if data else "an empty file") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
+        raise ImageError(str(error)) from None
+
+
+def decode_plain(data: bytes | memoryview) -> np.ndarray:
+    """Decode a JPEG or PNG file of 8 bits, faster: uint8 [H, W, 3], RGB, upright.
+
+    Raises:
+        ImageError: if OpenCV cannot decode it.
+    """
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise ImageError("not an image that OpenCV can decode")
+    return pixels
+
+
+def store(data: bytes, *, max_size: int | None, encode: str, quality: int) -> bytes:
+    """Check that an image can be decoded, and give the bytes to store for it.
+
+    `encode="original"`: the bytes as they are. Otherwise `decode_plain` reads the result: the
+    bytes as they are where it can and the shorter side has at most `max_size` pixels, else the
+    downsized image as a JPEG or PNG file.
+
+    Raises:
+        ImageError: if it cannot be decoded.
+    """
+    pixels = decode(data)
+    if encode == "original":
+        return data
+    small = downsize(pixels, max_size)
+    if small is pixels and _is_plain(data):
+        return data
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if encode == "jpeg" else []
+    suffix = ".jpg" if encode == "jpeg" else ".png"
+    encoded, buffer = cv2.imencode(suffix, cv2.cvtColor(small, cv2.COLOR_RGB2BGR), options)
+    assert encoded
+    return buffer.tobytes()
+
+
+def downsize(pixels: np.ndarray, max_size: int | None) -> np.ndarray:
+    """Downsize [H, W, 3] so that the shorter side has at most `max_size` pixels."""
+    height, width = pixels.shape[:2]
+    if max_size is None or min(height, width) <= max_size:
+        return pixels
+    scale = max_size / min(height, width)
+    return resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def fit(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
+    """Make an image square: uint8 [H, W, 3] -> [size, size, 3].
+
+    `squash` changes the aspect ratio; `crop` keeps the centre; `pad` keeps all, on black.
+    """
+    height, width = pixels.shape[:2]
+    if how == "squash":
+        return resize(pixels, size, size)
+    scale = size / (min(height, width) if how == "crop" else max(height, width))
+    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    pixels = resize(pixels, height, width)
+    if how == "crop":
+        top, left = (height - size) // 2, (width - size) // 2
+        return pixels[top : top + size, left : left + size]
+    square = np.zeros((size, size, 3), np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    square[top : top + height, left : left + width] = pixels
+    return square
+
+
+def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize [H, W, 3] to [height, width, 3]: by area where it shrinks, else bilinear."""
+    shrinks = height * width < pixels.shape[0] * pixels.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (width, height), interpolation=interpolation)
+
+
+def _open(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))  # reads the header only
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether `decode_plain` gives what `decode` gives."""
+    image = _open(data)
+    upright = image.getexif().get(ORIENTATION, 1) == 1
+    complete = image.format == "PNG" or (image.format == "JPEG" and data.endswith(JPEG_END))
+    transparent = "transparency" in image.info
+    return complete and upright and not transparent and image.mode in ("RGB", "L")
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip
+        grey = np.clip(np.round(np.asarray(image) / 257), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode == "F":
+        raise ValueError("32-bit floating-point pixels have no defined range: convert them first")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB"))

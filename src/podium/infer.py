@@ -1,0 +1,33 @@
+"""Inference: one function for validation, out-of-fold and test images."""
+
+from collections.abc import Sequence
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from podium import models, progress
+from podium.loading import Batch
+from podium.schema import ViewName
+from podium.views import VIEWS
+
+
+@torch.inference_mode()
+def infer(
+    model: nn.Module,
+    loader: "DataLoader[Batch]",
+    *,
+    views: Sequence[ViewName],
+    accelerator: Accelerator,
+) -> Tensor:
+    """The mean of the views' logits for each image, in the loader's order: float32 [N, C], CPU."""
+    normalize = models.Normalize(accelerator.unwrap_model(model)).to(accelerator.device)
+    model.eval()
+    logits = []
+    for batch in progress.bar(loader, "inference"):
+        images = normalize(batch.images.to(accelerator.device, non_blocking=True))
+        with accelerator.autocast():
+            seen = [model(VIEWS[view](images)).float() for view in views]
+        logits.append(torch.stack(seen).mean(0))
+    return torch.cat(logits).cpu()

@@ -1,0 +1,77 @@
+"""Tables of logits in Parquet, keyed by image id: what models and ensembles pass on."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from podium import files
+from podium.errors import UserError, examples
+
+KEY = b"podium"
+
+
+class Predictions(NamedTuple):
+    """Logits with the ids that they belong to."""
+
+    ids: list[str]
+    logits: np.ndarray  # float32 [N, C]
+    made_from: dict[str, Any]  # what the logits were made from; holds the classes
+
+
+def write(path: Path, predictions: Predictions) -> None:
+    """Write a table with the columns `id` and `logit_<class>` atomically."""
+    classes = predictions.made_from["classes"]
+    columns = {f"logit_{name}": predictions.logits[:, i] for i, name in enumerate(classes)}
+    header = {KEY: json.dumps(predictions.made_from, sort_keys=True)}
+    table = pa.table({"id": predictions.ids, **columns}).replace_schema_metadata(header)
+    with files.atomic(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read(path: Path) -> Predictions:
+    """The table that `write` wrote to `path`.
+
+    Raises:
+        UserError: if it is not there, damaged, or not one of ours.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    header = (table.schema.metadata or {}).get(KEY)
+    if header is None:
+        raise UserError(f"{path} was not written by this pipeline")
+    made_from = json.loads(header)
+    names = [f"logit_{name}" for name in made_from["classes"]]
+    logits = np.stack([table[name].to_numpy() for name in names], axis=1)
+    return Predictions(table["id"].to_pylist(), logits, made_from)
+
+
+def align(parts: Sequence[Predictions], ids: Sequence[str], *, source: str) -> np.ndarray:
+    """The logits of `ids` in their order, of parts that cover each of them once: [len(ids), C].
+
+    Raises:
+        UserError: naming `source`, if an id is not covered, covered twice, or unknown, or if a
+            value is not a number.
+    """
+    found = [image for part in parts for image in part.ids]
+    rows = {image: row for row, image in enumerate(found)}
+    missing = [image for image in ids if image not in rows]
+    problems = []
+    if missing:
+        problems.append(f"{len(missing)} images have no prediction: {examples(missing)}")
+    if twice := len(found) - len(rows):
+        problems.append(f"{twice} images are predicted more than once")
+    if unknown := sorted(rows.keys() - set(ids)):
+        problems.append(f"{len(unknown)} predictions are of unknown images: {examples(unknown)}")
+    if problems:
+        raise UserError(f"{source}: {'; '.join(problems)}")
+    logits = np.concatenate([part.logits for part in parts])[[rows[image] for image in ids]]
+    if bad := int((~np.isfinite(logits)).any(axis=1).sum()):
+        raise UserError(f"{source}: the logits of {bad} images are not finite numbers")
+    return logits

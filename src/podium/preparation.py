@@ -1,0 +1,78 @@
+"""From a competition's archive to prepared images, with several processes."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+from podium import images, store
+from podium.archive import Archive, match_images
+from podium.errors import UserError, examples
+from podium.schema import Prepare
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of a store: which images of the archive it is made of."""
+
+    path: Path
+    archive: Path
+    images: list[tuple[str, str]]  # (id, the archive's name for it)
+    layout: Prepare
+
+
+def store_images(
+    archive: Archive, ids: dict[str, list[str]], folder: Path, *, layout: Prepare, processes: int
+) -> None:
+    """Decode each image once and write the stores `folder`/train and `folder`/test.
+
+    The bytes written depend on neither the number of processes nor their timing: a shard's images
+    are fixed beforehand and one process writes all of it.
+
+    Raises:
+        UserError: if an image is missing in the archive, or cannot be decoded.
+    """
+    folders = {"train": layout.train_images, "test": layout.test_images}
+    shards = []
+    for part, part_ids in ids.items():
+        (folder / part).mkdir(parents=True)
+        names = match_images(archive.names, part_ids, folder=folders[part])
+        rows = iter(zip(part_ids, names, strict=True))
+        for number in range(-(-len(part_ids) // store.SHARD)):
+            path = folder / part / f"{number:05d}.arrow"
+            shards.append(Shard(path, archive.path, list(islice(rows, store.SHARD)), layout))
+    processes = min(processes, len(shards))
+    if processes <= 1:
+        results = [_write(shard) for shard in shards]
+    else:
+        # Spawned, not forked: the libraries imported here hold threads and locks.
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            results = list(pool.map(_write, shards))
+    if bad := [problem for result in results for problem in result]:
+        raise UserError(f"{len(bad)} images cannot be decoded: {examples(bad)}")
+
+
+def _write(shard: Shard) -> list[str]:
+    """Write one shard; give its images that cannot be decoded, with the reason."""
+    archive = Archive(shard.archive)
+    bad: list[str] = []
+
+    def rows() -> Iterator[tuple[str, bytes]]:
+        layout = shard.layout
+        for image, name in shard.images:
+            try:
+                data = images.store(
+                    archive.read(name),
+                    max_size=layout.max_size,
+                    encode=layout.encode,
+                    quality=layout.quality,
+                )
+            except images.ImageError as error:
+                bad.append(f"{image} ({name}: {error})")
+            else:
+                yield image, data
+
+    store.write_shard(shard.path, rows(), encode=shard.layout.encode)
+    return bad

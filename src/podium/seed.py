@@ -1,0 +1,45 @@
+"""Randomness as a function of names and numbers, never of what ran before."""
+
+import hashlib
+import os
+import random
+import warnings
+
+import numpy as np
+
+
+def digest(*key: object) -> bytes:
+    """16 bytes that depend on `key` alone: the same in every process and on every platform."""
+    return hashlib.blake2b("\0".join(map(str, key)).encode(), digest_size=16).digest()
+
+
+def generator(*key: object) -> np.random.Generator:
+    """A NumPy generator that depends on `key` alone."""
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest(*key), "little")))
+
+
+def set_global(*key: object) -> None:
+    """Set Python's, NumPy's and torch's global generators from `key`."""
+    import torch  # here, so that stages without torch do not pay for its import
+
+    number = int.from_bytes(digest(*key)[:4], "little")
+    random.seed(number)
+    np.random.seed(number)
+    torch.manual_seed(number)
+
+
+def set_deterministic(on: bool) -> None:
+    """Have torch choose deterministic algorithms (True) or the fastest ones (False).
+
+    Must come before the first use of CUDA: cuBLAS reads its workspace setting once.
+    Source: https://pytorch.org/docs/stable/notes/randomness.html
+    """
+    import torch
+
+    if on:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # warn_only: the few operations without a deterministic form must not end a run.
+    torch.use_deterministic_algorithms(on, warn_only=True)
+    torch.backends.cudnn.deterministic = on
+    torch.backends.cudnn.benchmark = not on
+    warnings.filterwarnings("once", message=".*does not have a deterministic implementation.*")

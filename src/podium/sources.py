@@ -1,0 +1,138 @@
+"""Getting a competition's archive: from Kaggle, from a folder or zip, or the embedded one."""
+
+import io
+import shutil
+import zipfile
+import zlib
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from podium import digits, files
+from podium.errors import UserError
+from podium.schema import Competition
+
+
+def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
+    """Put the archive into `raw` as `<slug>.zip`, and the labels of its test images, if there
+    are any, into `solution` as solution.csv. An archive that is there and intact is kept.
+
+    Returns:
+        False if the archive was there already.
+
+    Raises:
+        UserError: if the source is not there, not readable, or refuses.
+    """
+    archive, record = raw / f"{competition.slug}.zip", raw / "source.json"
+    _fetch_solution(competition, solution)
+    if _is_intact(archive, record, competition.source):
+        return False
+    files.remove(raw)
+    with files.atomic(archive) as temporary:
+        if competition.source == "builtin":
+            digits.write_archive(temporary)
+        elif competition.source == "kaggle":
+            _download(competition.slug, temporary)
+        else:
+            _copy(Path(competition.source).expanduser(), temporary)
+        _check_zip(temporary, competition.source)
+    files.write_json(record, {"source": competition.source, **_fingerprint(archive)})
+    return True
+
+
+def _is_intact(archive: Path, record: Path, source: str) -> bool:
+    """Whether `archive` is what was recorded when it came from `source`.
+
+    A folder or zip of the user's own may have changed since: a zip is compared, a folder packed
+    anew.
+    """
+    if not (archive.is_file() and record.is_file()):
+        return False
+    found = {"source": source, **_fingerprint(archive)}
+    path = Path(source).expanduser()
+    if path.is_dir() or (path.is_file() and files.sha256(path) != found["sha256"]):
+        return False
+    return bool(files.read_json(record) == found)
+
+
+def _fingerprint(archive: Path) -> dict[str, Any]:
+    size = archive.stat().st_size
+    return {"file": archive.name, "bytes": size, "sha256": files.sha256(archive)}
+
+
+def _fetch_solution(competition: Competition, folder: Path) -> None:
+    target = folder / "solution.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    files.remove(target)
+    if competition.solution is not None:
+        source = Path(competition.solution).expanduser()
+        if not source.is_file():
+            raise UserError(f"competition.solution: there is no file {source}")
+        with files.atomic(target) as temporary:
+            shutil.copyfile(source, temporary)
+    elif competition.source == "builtin":
+        with files.atomic(target) as temporary:
+            digits.write_solution(temporary)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a zip archive, or pack a folder into one (uncompressed, in the order of its names)."""
+    if source.is_file():
+        shutil.copyfile(source, target)
+    elif source.is_dir():
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as output:
+            for path in sorted(source.rglob("*")):
+                if path.is_file():
+                    info = zipfile.ZipInfo(path.relative_to(source).as_posix())
+                    with path.open("rb") as file, output.open(info, "w", force_zip64=True) as entry:
+                        shutil.copyfileobj(file, entry)
+    else:
+        raise UserError(
+            f"competition.source: {source} is neither `builtin`, `kaggle`, nor a folder or file"
+        )
+
+
+def _check_zip(path: Path, source: str) -> None:
+    """Whether `path` can be read as a zip from its first byte to its last."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{source} is not an intact zip archive: {error}") from None
+    if broken is not None:
+        raise UserError(f"{source} is damaged: its entry {broken} has a wrong checksum")
+
+
+def _download(slug: str, target: Path) -> None:
+    """Download a competition's archive with the official client."""
+    # Imported here: `import kaggle` looks for credentials, and may call the network.
+    from kaggle.api.kaggle_api_extended import KaggleApi
+
+    api = KaggleApi()
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            api.authenticate()  # prints a page of help and exits where it finds no credentials
+    except SystemExit:
+        raise UserError(
+            "no Kaggle credentials: create a token at https://www.kaggle.com/settings/api, then "
+            "set KAGGLE_API_TOKEN, or put it into ~/.kaggle/access_token (an older username and "
+            "key: KAGGLE_USERNAME and KAGGLE_KEY, or ~/.kaggle/kaggle.json)"
+        ) from None
+    folder = target.with_name("download.tmp")
+    files.remove(folder)
+    try:
+        api.competition_download_files(slug, path=str(folder), quiet=False)
+        (folder / f"{slug}.zip").replace(target)
+    except OSError as error:  # the client's HTTP errors are IOErrors
+        raise UserError(f"Kaggle did not send {slug}: {error}{_advice(slug, error)}") from None
+    finally:
+        files.remove(folder)
+
+
+def _advice(slug: str, error: OSError) -> str:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return {
+        401: "\n  the token is not valid: create a new one at https://www.kaggle.com/settings/api",
+        403: f"\n  accept the rules first: https://www.kaggle.com/competitions/{slug}/rules",
+        404: "\n  competition.slug is the name in the competition's URL on Kaggle",
+    }.get(status or 0, "")

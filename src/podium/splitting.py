@@ -1,0 +1,51 @@
+"""Stratified folds, on scikit-learn."""
+
+import warnings
+
+import pandas as pd
+from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
+
+from podium.errors import UserError, examples
+
+
+def make_folds(train: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
+    """Put each training image into one of `count` folds: id, label, fold, in the order of ids.
+
+    Folds hold the classes in equal shares as far as that goes; the images of one `group` (where
+    the table has that column) stay in one fold. The order of rows plays no part.
+
+    Raises:
+        UserError: if there are fewer images, or groups, than folds.
+    """
+    train = train.sort_values("id", ignore_index=True)
+    _warn_of_rare_classes(train["label"], count)
+    groups = train.get("group")
+    units = len(train) if groups is None else groups.nunique()
+    if units < count:
+        what = "images" if groups is None else "groups"
+        raise UserError(f"folds.count is {count}, but there are only {units} {what}")
+    splitter = _splitter(train, count=count, seed=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # said above
+        for fold, (_, valid) in enumerate(splitter.split(train, train["label"], groups)):
+            train.loc[valid, "fold"] = fold
+    return train[["id", "label", "fold"]].astype({"fold": int})
+
+
+def _splitter(
+    train: pd.DataFrame, *, count: int, seed: int
+) -> KFold | StratifiedKFold | StratifiedGroupKFold:
+    if "group" in train:
+        return StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    if train["label"].value_counts().max() < count:  # scikit-learn cannot stratify that
+        return KFold(count, shuffle=True, random_state=seed)
+    return StratifiedKFold(count, shuffle=True, random_state=seed)
+
+
+def _warn_of_rare_classes(labels: pd.Series, count: int) -> None:
+    sizes = labels.value_counts().sort_index()
+    if rare := [f"{label} ({size})" for label, size in sizes.items() if size < count]:
+        print(
+            f"warning: {len(rare)} classes have fewer images than the {count} folds, so some folds "
+            f"are validated without them: {examples(rare)}"
+        )

@@ -1,0 +1,37 @@
+"""one model, one fold, all views -> data/predictions/<model>/fold<k>/{oof,test}.parquet."""
+
+import argparse
+from pathlib import Path
+
+from podium import config, csvs, errors, predictions
+from podium import seed as seeding
+from podium.predicting import Predictor
+from podium.store import ImageStore
+
+SECTIONS = ("deterministic", "predict")
+DATA, MODELS = Path("data"), Path("models")
+
+
+def main() -> None:
+    """Predict the validation fold's images and the test images with one trained model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("fold", type=int)
+    chosen = parser.parse_args()
+    deterministic, options = config.load(*SECTIONS)
+    seeding.set_deterministic(deterministic)
+    name = f"{chosen.model}/fold{chosen.fold}"
+    predictor = Predictor(MODELS / name / "weights.safetensors", options)
+    folds = csvs.read(DATA / "folds.csv")
+    ids = {
+        "oof": folds.loc[folds["fold"] == str(chosen.fold), "id"].tolist(),
+        "test": csvs.read(DATA / "test.csv")["id"].tolist(),
+    }
+    for part, store in (("oof", "train"), ("test", "test")):
+        predicted = predictor.predict(ImageStore(DATA / "images" / store), ids[part])
+        predictions.write(DATA / "predictions" / name / f"{part}.parquet", predicted)
+        print(f"{name}: {len(ids[part])} {part} images, {len(options.views)} views")
+
+
+if __name__ == "__main__":
+    errors.run(main)

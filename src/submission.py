@@ -1,0 +1,25 @@
+"""ensembled logits -> submissions/<slug>.csv, and beside it what it was made of, as JSON."""
+
+from pathlib import Path
+
+from podium import config, csvs, errors, files, predictions, provenance, submissions
+
+SECTIONS = ("metric", "competition.slug")
+DATA, SUBMISSIONS = Path("data"), Path("submissions")
+
+
+def main() -> None:
+    """Write the submission."""
+    metric, slug = config.load(*SECTIONS)
+    predicted = predictions.read(DATA / "ensemble" / "test.parquet")
+    sample = csvs.read(DATA / "sample_submission.csv")
+    path = SUBMISSIONS / f"{slug}.csv"
+    files.write_csv(path, submissions.make(sample, predicted, metric=metric))
+    raw = files.read_json(DATA / "raw" / "source.json")
+    described = provenance.describe(path, raw=raw, made_from=predicted.made_from)
+    files.write_json(path.with_suffix(".json"), described)
+    print(f"{path}: {len(sample)} rows")
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,57 @@
+"""one model, one fold -> models/<model>/fold<k>/ and metrics/<model>/fold<k>.json."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+
+from podium import config, csvs, errors, files, training, weights
+from podium import seed as seeding
+from podium.store import ImageStore
+
+SECTIONS = ("seed", "deterministic", "metric", "models.{model}")
+DATA, MODELS, METRICS = Path("data"), Path("models"), Path("metrics")
+
+
+def main() -> None:
+    """Train the model and fold of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("fold", type=int)
+    chosen = parser.parse_args()
+    seed, deterministic, metric, model = config.load(*SECTIONS, model=chosen.model)
+    seeding.set_deterministic(deterministic)
+    folds = csvs.read(DATA / "folds.csv").astype({"fold": int})
+    classes = files.read_json(DATA / "classes.json")
+    best, curves, used = training.train_fold(
+        model,
+        folds,
+        classes,
+        ImageStore(DATA / "images" / "train"),
+        fold=chosen.fold,
+        seed=seed,
+        metric=metric,
+    )
+    made_from = {
+        "model": chosen.model,
+        "fold": chosen.fold,
+        "seed": seed,
+        "deterministic": deterministic,
+        "metric": metric,
+        "config": model.model_dump(),
+        "classes": classes,
+        "folds_sha256": files.sha256(DATA / "folds.csv"),
+        **used,
+    }
+    folder = MODELS / chosen.model / f"fold{chosen.fold}"
+    weights.save(folder / "weights.safetensors", best.state, made_from)
+    files.write_csv(folder / "curves.csv", pd.DataFrame(map(dataclasses.asdict, curves)))
+    files.write_json(
+        METRICS / chosen.model / f"fold{chosen.fold}.json",
+        {"epoch": best.epoch.epoch, metric: best.epoch.score, "valid_loss": best.epoch.valid_loss},
+    )
+
+
+if __name__ == "__main__":
+    errors.run(main)
