@@ -25,7 +25,7 @@ class Archive:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
             raise UserError(f"{path} cannot be opened as a zip archive: {error}") from None
         self.names = [entry.filename for entry in self._zip.infolist() if not entry.is_dir()]
 
@@ -39,7 +39,7 @@ class Archive:
             return self._zip.read(name)
         except KeyError:
             raise UserError(f"{self.path} holds no {name}") from None
-        except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
             raise UserError(f"{name} in {self.path} cannot be read: {error}") from None
 
     def find(self, name: str) -> str:
@@ -69,7 +69,7 @@ class Archive:
         name = self.find(name)
         try:
             return csvs.parse(self.read(name))
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        except csvs.ERRORS as error:
             raise UserError(f"{name} in {self.path} is not a CSV in UTF-8: {error}") from None
 
 
@@ -83,10 +83,10 @@ def match_images(names: list[str], ids: list[str], *, folder: str) -> list[str]:
         UserError: with the number and the first few of the ids that no file or several files match.
     """
     by_name: dict[str, list[str]] = defaultdict(list)
-    prefix = folder.strip("/") + "/" if folder.strip("/") else ""
+    prefix = f"/{folder.strip('/')}/" if folder.strip("/") else "/"
     for name in names:
         path = PurePosixPath(name)
-        if path.suffix.lower() in IMAGE_SUFFIXES and (prefix in "/" + name or not prefix):
+        if path.suffix.lower() in IMAGE_SUFFIXES and prefix in "/" + name:
             by_name[path.name].append(name)
             by_name[path.stem].append(name)
     matches = [_matching(by_name.get(image.rsplit("/", 1)[-1], []), image) for image in ids]

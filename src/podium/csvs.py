@@ -1,18 +1,36 @@
 """CSV files whose values stay the text that they are."""
 
 import io
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from podium.errors import UserError
 
+ERRORS = (
+    pd.errors.ParserError,
+    pd.errors.ParserWarning,
+    pd.errors.EmptyDataError,
+    UnicodeDecodeError,
+)
+
 
 def parse(data: bytes) -> pd.DataFrame:
-    """A CSV as text: ids keep leading zeros, a class may be called "NA": [rows, columns]."""
-    return pd.read_csv(
-        io.BytesIO(data), dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-    )
+    """A CSV as text: ids keep leading zeros, a class may be called "NA": [rows, columns].
+
+    Raises:
+        The `ERRORS` of pandas, if it is no CSV in UTF-8 whose rows have the header's columns.
+    """
+    with warnings.catch_warnings():  # values beyond the header would be dropped with a warning
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            io.BytesIO(data),
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            index_col=False,
+        )
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -23,5 +41,5 @@ def read(path: Path) -> pd.DataFrame:
     """
     try:
         return parse(path.read_bytes())
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (OSError, *ERRORS) as error:
         raise UserError(f"{path} cannot be read: {error}") from None

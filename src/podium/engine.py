@@ -68,7 +68,7 @@ def fit(
             start, epoch = time.perf_counter(), len(curves) + 1
             seeding.set_global(seed, "epoch", epoch)
             train.batch_sampler.epoch = epoch  # type: ignore[union-attr]
-            models.set_training(net)
+            models.set_training(net, phase.batch_norm)
             losses = torch.zeros(steps, device=device)  # read at the epoch's end: no wait within
             for step, batch in enumerate(progress.bar(train, f"epoch {epoch}")):
                 factor = schedule.warmup_cosine(first_step + step, total=total, warmup=warmup)

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 JPEG_END = b"\xff\xd9"
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
 
@@ -24,6 +25,7 @@ def decode(data: bytes) -> np.ndarray:
         ImageError: if the data is no image, an incomplete one, or too large to be one.
     """
     try:
+        _open(data).verify()  # a PNG's checksums: Pillow decodes without them, OpenCV does not
         image = _open(data)
         if image.format == "JPEG" and image.mode in ("RGB", "L") and data.endswith(JPEG_END):
             return decode_plain(data)
@@ -115,7 +117,8 @@ def _is_plain(data: bytes) -> bool:
     """Whether `decode_plain` gives what `decode` gives."""
     image = _open(data)
     upright = image.getexif().get(ORIENTATION, 1) == 1
-    complete = image.format == "PNG" or (image.format == "JPEG" and data.endswith(JPEG_END))
+    end = {"JPEG": JPEG_END, "PNG": PNG_END}.get(image.format or "")
+    complete = end is not None and data.endswith(end)
     transparent = "transparency" in image.info
     return complete and upright and not transparent and image.mode in ("RGB", "L")
 

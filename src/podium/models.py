@@ -12,6 +12,7 @@ from podium.errors import UserError, examples
 from podium.schema import Model
 
 HUB_TIMEOUT = 5  # seconds
+HEAD_STD = 0.01
 
 
 class Normalize(nn.Module):
@@ -57,6 +58,7 @@ def create(config: Model, *, classes: int, pretrained: bool = True) -> nn.Module
         if not from_hub:
             raise
         raise UserError(f"{name}: no pretrained weights: {error}{_OFFLINE}") from None
+    _reset_head(model)
     if pretrained and (path := pretrained_file(config)):
         load_pretrained(model, path)
     return model.to(memory_format=torch.channels_last)
@@ -112,13 +114,29 @@ def set_trainable(model: nn.Module, trainable: str) -> None:
         parameter.requires_grad_(trainable == "all" or is_head(model, name))
 
 
-def set_training(model: nn.Module) -> None:
-    """Training mode, but for the batch norms of frozen parts: their statistics stay too."""
+def set_training(model: nn.Module, batch_norm: str) -> None:
+    """Training mode, but for batch norms that keep their statistics: those of frozen parts, and
+    with `batch_norm="freeze"` all of them.
+    """
     model.train()
     for module in model.modules():
-        parameters = list(module.parameters(recurse=False))
-        if parameters and isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.train(any(parameter.requires_grad for parameter in parameters))
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            frozen = not any(parameter.requires_grad for parameter in module.parameters())
+            module.train(batch_norm == "update" and not frozen)
+
+
+def _reset_head(model: nn.Module) -> None:
+    """Start the head near zero, so that the first logits are near zero and the loss near log C.
+
+    timm draws the heads of its EfficientNet family from a range that grows as the classes get
+    fewer: with two classes the first loss is about 6 instead of 0.7, and the first steps, at the
+    highest gradients of the run, go into undoing it.
+    """
+    for name in head_names(model):
+        head = model.get_submodule(name)
+        if isinstance(head, nn.Linear):
+            nn.init.trunc_normal_(head.weight, std=HEAD_STD)
+            nn.init.zeros_(head.bias)
 
 
 _OFFLINE = (

@@ -53,9 +53,9 @@ class Prepare(Section):
 
     train_csv: str = "train.csv"
     test_csv: str | None = "test.csv"
-    """None: the test ids are those of the sample submission."""
+    """null: the test ids are those of the sample submission."""
     sample_submission: str | None = "sample_submission.csv"
-    """None: the submission's columns are `id_column` and `label_column`."""
+    """null: the submission's columns are `id_column` and `label_column`."""
     id_column: str = "id"
     label_column: str = "label"
     group_column: str | None = None
@@ -69,6 +69,13 @@ class Prepare(Section):
     """How changed images are stored; `original` leaves every byte as it is and resizes nothing."""
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """Of the JPEG encoder."""
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        columns = [self.id_column, self.label_column, self.group_column]
+        if len(set(columns)) < len(columns):
+            raise ValueError("id_column, label_column and group_column name a column twice")
+        return self
 
     @model_validator(mode="after")
     def _test_ids_come_from_somewhere(self) -> Self:
@@ -107,9 +114,11 @@ class Phase(Section):
     lr: Rate
     """Peak learning rate of the head."""
     backbone_lr: Rate | None = None
-    """Peak learning rate of the rest; None: `lr`."""
+    """Peak learning rate of the rest; null: `lr`."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     """Linear warm-up before the cosine."""
+    batch_norm: Literal["update", "freeze"] = "update"
+    """freeze: batch norms keep their running statistics, as those of frozen parts always do."""
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
@@ -124,7 +133,7 @@ class Model(Section):
     architecture: str
     """Any name of `timm.list_models()`."""
     pretrained: bool | str = True
-    """True: timm's weights from the hub; False: none; a path: that weights file."""
+    """true: timm's weights from the hub; false: none; a path: that weights file."""
     image_size: Annotated[int, Field(ge=16)]
     """Pixels a side."""
     fit: Literal["crop", "squash", "pad"] = "crop"
@@ -138,7 +147,7 @@ class Model(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Before the head's linear layer."""
     patience: Count | None = None
-    """Stop after so many epochs without a better score; None: never."""
+    """Stop after so many epochs without a better score; null: never."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """auto: bf16 or fp16 where the device has it, else fp32."""
 

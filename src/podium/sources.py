@@ -27,7 +27,6 @@ def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
     _fetch_solution(competition, solution)
     if _is_intact(archive, record, competition.source):
         return False
-    files.remove(raw)
     with files.atomic(archive) as temporary:
         if competition.source == "builtin":
             digits.write_archive(temporary)
@@ -36,6 +35,8 @@ def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
         else:
             _copy(Path(competition.source).expanduser(), temporary)
         _check_zip(temporary, competition.source)
+    for other in set(raw.iterdir()) - {archive}:  # of the source before
+        files.remove(other)
     files.write_json(record, {"source": competition.source, **_fingerprint(archive)})
     return True
 
@@ -52,7 +53,10 @@ def _is_intact(archive: Path, record: Path, source: str) -> bool:
     path = Path(source).expanduser()
     if path.is_dir() or (path.is_file() and files.sha256(path) != found["sha256"]):
         return False
-    return bool(files.read_json(record) == found)
+    try:
+        return bool(files.read_json(record) == found)
+    except ValueError:
+        return False  # a damaged record
 
 
 def _fingerprint(archive: Path) -> dict[str, Any]:
@@ -97,33 +101,39 @@ def _check_zip(path: Path, source: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{source} is not an intact zip archive: {error}") from None
+    # Encrypted or of an unknown compression: a RuntimeError; cut short: the others.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise UserError(f"{source} is not a zip archive that can be read: {error}") from None
     if broken is not None:
         raise UserError(f"{source} is damaged: its entry {broken} has a wrong checksum")
 
 
 def _download(slug: str, target: Path) -> None:
     """Download a competition's archive with the official client."""
-    # Imported here: `import kaggle` looks for credentials, and may call the network.
-    from kaggle.api.kaggle_api_extended import KaggleApi
-
-    api = KaggleApi()
     try:
+        # Where it finds no credentials it prints a page of help, on its import too, and exits.
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            api.authenticate()  # prints a page of help and exits where it finds no credentials
+            # Imported here: `import kaggle` looks for credentials, and may call the network.
+            from kaggle.api.kaggle_api_extended import KaggleApi
+
+            api = KaggleApi()
+            api.authenticate()
     except SystemExit:
         raise UserError(
             "no Kaggle credentials: create a token at https://www.kaggle.com/settings/api, then "
             "set KAGGLE_API_TOKEN, or put it into ~/.kaggle/access_token (an older username and "
             "key: KAGGLE_USERNAME and KAGGLE_KEY, or ~/.kaggle/kaggle.json)"
         ) from None
+    except OSError as error:  # the client's HTTP errors are IOErrors
+        raise UserError(
+            f"Kaggle did not take the credentials: {error}{_advice(slug, error)}"
+        ) from None
     folder = target.with_name("download.tmp")
     files.remove(folder)
     try:
         api.competition_download_files(slug, path=str(folder), quiet=False)
         (folder / f"{slug}.zip").replace(target)
-    except OSError as error:  # the client's HTTP errors are IOErrors
+    except OSError as error:
         raise UserError(f"Kaggle did not send {slug}: {error}{_advice(slug, error)}") from None
     finally:
         files.remove(folder)

@@ -3,7 +3,7 @@
 import warnings
 
 import pandas as pd
-from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from podium.errors import UserError, examples
 
@@ -34,12 +34,13 @@ def make_folds(train: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
 
 def _splitter(
     train: pd.DataFrame, *, count: int, seed: int
-) -> KFold | StratifiedKFold | StratifiedGroupKFold:
+) -> KFold | GroupKFold | StratifiedKFold | StratifiedGroupKFold:
+    all_rare = train["label"].value_counts().max() < count  # scikit-learn cannot stratify that
     if "group" in train:
-        return StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    if train["label"].value_counts().max() < count:  # scikit-learn cannot stratify that
-        return KFold(count, shuffle=True, random_state=seed)
-    return StratifiedKFold(count, shuffle=True, random_state=seed)
+        kind = GroupKFold if all_rare else StratifiedGroupKFold
+    else:
+        kind = KFold if all_rare else StratifiedKFold
+    return kind(count, shuffle=True, random_state=seed)
 
 
 def _warn_of_rare_classes(labels: pd.Series, count: int) -> None:

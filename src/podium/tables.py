@@ -23,8 +23,8 @@ def read(archive: Archive, layout: Prepare) -> Tables:
     """Read and check the tables of a competition.
 
     Raises:
-        UserError: for columns that are not there, duplicate ids, missing labels, a single class,
-            and a sample submission whose ids are not the test ids.
+        UserError: for columns that are not there, no rows, duplicate ids, missing labels, a single
+            class, and a sample submission whose ids are not the test ids.
     """
     columns = {layout.id_column: "id", layout.label_column: "label"}
     if layout.group_column is not None:
@@ -47,7 +47,6 @@ def read(archive: Archive, layout: Prepare) -> Tables:
     else:
         assert sample is not None  # Prepare has checked it
         test = sample.iloc[:, :1].set_axis(["id"], axis=1)
-        _check_unique(test, str(layout.sample_submission))
     if sample is None:
         sample = pd.DataFrame({layout.id_column: test["id"], layout.label_column: ""})
     _check_same_ids(sample.iloc[:, 0], test["id"], layout)
@@ -55,18 +54,22 @@ def read(archive: Archive, layout: Prepare) -> Tables:
 
 
 def _columns(archive: Archive, name: str, columns: dict[str, str]) -> pd.DataFrame:
-    """Those columns of a CSV, renamed; the ids must be unique."""
+    """Those columns of a CSV, renamed; the ids must be there and unique."""
     table = archive.read_csv(name)
     if missing := [column for column in columns if column not in table.columns]:
         raise UserError(
             f"{name} has no column {examples(missing)}; it has {', '.join(table.columns)}"
         )
     table = table[list(columns)].rename(columns=columns)
-    _check_unique(table, name)
+    _check_ids(table, name)
     return table
 
 
-def _check_unique(table: pd.DataFrame, name: str) -> None:
+def _check_ids(table: pd.DataFrame, name: str) -> None:
+    if table.empty:
+        raise UserError(f"{name} has no rows")
+    if empty := (table["id"].str.strip() == "").sum():
+        raise UserError(f"{name}: {empty} rows have no id")
     duplicated = table.loc[table["id"].duplicated(), "id"].unique().tolist()
     if duplicated:
         raise UserError(
@@ -75,7 +78,7 @@ def _check_unique(table: pd.DataFrame, name: str) -> None:
 
 
 def _check_same_ids(sample: pd.Series, test: pd.Series, layout: Prepare) -> None:
-    _check_unique(pd.DataFrame({"id": sample}), str(layout.sample_submission))
+    _check_ids(pd.DataFrame({"id": sample}), str(layout.sample_submission))
     unknown, missing = set(sample) - set(test), set(test) - set(sample)
     if unknown or missing:
         raise UserError(

@@ -1,0 +1,108 @@
+"""What tests share: a project folder of their own, and stages run in it as a user runs them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import competitions
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+# The models here are too small for more, and threads that wait for each other on a busy machine
+# make a test a hundred times slower. Read when torch is imported, here and in the stages.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+PARAMS: dict[str, Any] = {
+    "seed": 1,
+    "deterministic": True,
+    "metric": "accuracy",
+    "competition": {"source": "shapes.zip", "slug": "shapes"},
+    "prepare": {},
+    "folds": {"count": 2, "run": [0, 1]},
+    "models": {
+        "a": {
+            "architecture": "test_resnet",
+            "pretrained": False,
+            "image_size": 32,
+            "fit": "squash",
+            "augment": [{"HorizontalFlip": {"p": 0.5}}],
+            "phases": [{"epochs": 1, "lr": 0.005}],
+            "batch_size": 8,
+        },
+    },
+    "predict": {"views": ["identity", "hflip"], "batch_size": 8},
+    "ensemble": {"members": ["a"], "method": "mean"},
+}
+
+
+class Project:
+    """A copy of the project in a temporary folder, with a small competition."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("src", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
+            source = ROOT / name
+            if source.is_dir():
+                ignore = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
+                shutil.copytree(source, folder / name, ignore=ignore)
+            else:
+                shutil.copy(source, folder / name)
+        self.write_params(PARAMS)
+        self.write_archive(competitions.competition())
+
+    def write_archive(self, files: dict[str, bytes]) -> None:
+        competitions.write_zip(self.folder / "shapes.zip", files)
+
+    def write_params(self, params: dict[str, Any]) -> None:
+        with (self.folder / "params.yaml").open("w") as file:
+            YAML(typ="safe").dump(params, file)
+
+    def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change params.yaml."""
+        params = YAML(typ="safe").load(self.folder / "params.yaml")
+        change(params)
+        self.write_params(params)
+
+    def run(
+        self, *command: str, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder; its output is one text."""
+        inherited = {name: value for name, value in os.environ.items() if "KAGGLE" not in name}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**inherited, "PATH": path, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done
+
+    def stage(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a stage's program; it may fail."""
+        return self.run("python", f"src/{command[0]}.py", *command[1:], check=False, **environment)
+
+    def repro(self, *arguments: str, **environment: str) -> set[str]:
+        """`dvc repro`: the names of the stages that it ran."""
+        if not (self.folder / ".git").exists():
+            self.run("git", "init", "--quiet")
+        output = self.run("dvc", "repro", *arguments, **environment).stdout
+        running = [line for line in output.splitlines() if line.startswith("Running stage '")]
+        return {line.split("'")[1] for line in running}
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)

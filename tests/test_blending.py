@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from podium import blending
+
+RNG = np.random.default_rng(0)
+TARGETS = RNG.integers(0, 3, 300)
+TRUTH = 2.0 * np.eye(3)[TARGETS]
+GOOD = TRUTH + RNG.normal(0, 1, (300, 3))
+BAD = TRUTH + RNG.normal(0, 6, (300, 3))
+NOISE = RNG.normal(0, 3, (300, 3))
+
+
+def log_loss(logits: np.ndarray) -> float:
+    return float(-log_softmax(logits, axis=1)[np.arange(300), TARGETS].mean())
+
+
+def test_the_mean_is_the_mean_of_logits() -> None:
+    both = np.stack([GOOD, BAD])
+    assert blending.blend(both, blending.equal_weights(2)) == pytest.approx(both.mean(0), abs=1e-5)
+
+
+def test_fitted_weights_find_the_better_member_and_drop_noise() -> None:
+    weights = blending.fit_weights(np.stack([NOISE, GOOD, BAD]), TARGETS)
+    assert weights.sum() == pytest.approx(1) and (weights >= 0).all()
+    assert weights[1] > 0.8 and weights[0] < 0.05
+
+
+def test_fitted_weights_are_no_worse_than_any_on_a_grid() -> None:
+    both = np.stack([GOOD, BAD]).astype(np.float64)
+    weights = blending.fit_weights(both, TARGETS)
+    fitted = log_loss(np.einsum("m,mnc->nc", weights, both))
+    grid = [log_loss(w * both[0] + (1 - w) * both[1]) for w in np.linspace(0, 1, 101)]
+    assert fitted <= min(grid) + 1e-6
+
+
+def test_a_fold_is_blended_with_weights_that_its_labels_had_no_part_in() -> None:
+    both, folds = np.stack([GOOD, BAD]), np.arange(300) % 3
+    blended = blending.out_of_fold(both, TARGETS, folds)
+    changed = TARGETS.copy()
+    changed[folds == 0] = (changed[folds == 0] + 1) % 3
+    again = blending.out_of_fold(both, changed, folds)
+    assert np.array_equal(again[folds == 0], blended[folds == 0])
+    assert not np.array_equal(again[folds == 1], blended[folds == 1])

@@ -1,0 +1,111 @@
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from conftest import PARAMS, ROOT
+
+from podium import config, schema
+from podium.errors import UserError
+from podium.metrics import METRICS
+from podium.views import VIEWS
+
+
+def problems(change: Callable[[dict[str, Any]], Any]) -> str:
+    """The error that params have after `change`."""
+    params = copy.deepcopy(PARAMS)
+    change(params)
+    with pytest.raises(UserError) as error:
+        config.validate(params)
+    return str(error.value)
+
+
+def test_the_shipped_params_are_valid() -> None:
+    config.validate(config.read(ROOT / "params.yaml"))
+
+
+def test_load_gives_the_sections_that_were_asked_for_in_their_order(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    count, model = config.load(
+        "folds.count", "models.{model}", path=tmp_path / "params.yaml", model="efficientnet"
+    )
+    assert count == 3
+    assert (model.architecture, model.batch_size) == ("test_efficientnet", 32)  # <<: *base
+
+
+def test_a_model_that_is_not_there_is_an_error_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    with pytest.raises(UserError, match=r"models\.resnt: did you mean resnet\?"):
+        config.load("models.{model}", path=tmp_path / "params.yaml", model="resnt")
+
+
+def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("lr: 1e-3\nswitch: off\n")
+    assert config.read(tmp_path / "params.yaml") == {"lr": 0.001, "switch": "off"}
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    def change(params: dict[str, Any]) -> None:
+        params["ensmble"] = {}
+        params["seed"] = "one"
+        params["models"]["a"]["phases"][0]["lrr"] = 1
+        del params["metric"]
+
+    text = problems(change)
+    assert text.startswith("params.yaml has 4 problems:")
+    assert "ensmble: unknown key: did you mean ensemble?" in text
+    assert "seed: must be a valid integer, not 'one'" in text
+    assert "models.a.phases[0].lrr: unknown key: did you mean lr?" in text
+    assert "metric: is missing" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.update(metric="acuracy"), "metric: must be 'accuracy'"),
+        (lambda p: p["folds"].update(run=[0, 2]), "names [2], but folds.count is 2: 0 to 1"),
+        (lambda p: p["folds"].update(run=[0, 0]), "names a fold twice"),
+        (lambda p: p["folds"].update(run=[]), "folds.run: "),
+        (lambda p: p.update(folds=5), "folds: must be a mapping"),
+        (lambda p: p["ensemble"].update(members=["b"]), "names ['b']; models has a"),
+        (lambda p: p["ensemble"].update(members=["a", "a"]), "names a model twice"),
+        (lambda p: p["predict"].update(views=["hflip", "hflip"]), "a view is named twice"),
+        (lambda p: p["prepare"].update(encode="original", max_size=9), "set max_size: null"),
+        (
+            lambda p: p["prepare"].update(test_csv=None, sample_submission=None),
+            "give test_csv or sample_submission",
+        ),
+        (lambda p: p["models"]["a"].update(batch_size=0), "greater than or equal to 1, not 0"),
+        (lambda p: p["models"]["a"].update(batch_size="8"), "must be a valid integer, not '8'"),
+        (lambda p: p["models"]["a"].update(pretrained=3), "models.a.pretrained: must be a valid"),
+        (lambda p: p["models"]["a"].update(augment=[{"A": {}, "B": {}}]), "one transform an entry"),
+        (
+            lambda p: p["models"]["a"]["phases"][0].update(warmup_epochs=1),
+            "warmup_epochs must be fewer than epochs",
+        ),
+        (lambda p: p["models"].update({"b c": p["models"]["a"]}), "letters, digits, - and _ only"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(
+    change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    assert message in problems(change)
+
+
+def test_broken_yaml_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: [1\nb: 2\n")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        config.read(tmp_path / "params.yaml")
+
+
+def test_a_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("seed: 1\nseed: 2\n")
+    with pytest.raises(UserError, match="seed"):
+        config.read(tmp_path / "params.yaml")
+
+
+def test_every_name_that_params_may_hold_exists() -> None:
+    assert set(METRICS) == set(get_args(schema.MetricName))
+    assert set(VIEWS) == set(get_args(schema.ViewName))

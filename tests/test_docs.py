@@ -1,0 +1,93 @@
+"""The documents against the code."""
+
+import json
+import re
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PARAMS, ROOT
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from podium import config, schema
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+
+
+SECTIONS = [
+    kind
+    for kind in vars(schema).values()
+    if isinstance(kind, type) and issubclass(kind, schema.Section) and kind is not schema.Section
+]
+
+
+def keys(kind: Any) -> set[str]:
+    """All keys of a section and of the sections in it."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = kind.model_fields
+        return set(fields).union(*(keys(field.annotation) for field in fields.values()))
+    return set().union(*(keys(inner) for inner in typing.get_args(kind)))
+
+
+def table(kind: type[BaseModel]) -> str:
+    """The table of a section's own keys, with their defaults, but for the meanings."""
+    rows = []
+    for name, field in kind.model_fields.items():
+        if keys(field.annotation) and name != "phases":
+            continue  # a section of its own
+        default = "" if field.is_required() else json.dumps(field.default).strip('"') or '""'
+        rows.append(f"| `{name}` | {default and f'`{default}`'} | ")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("kind", SECTIONS, ids=lambda kind: kind.__name__)
+def test_every_key_of_params_is_explained_with_its_default(kind: type[BaseModel]) -> None:
+    text = (ROOT / "docs/params.md").read_text()
+    rows = re.findall(r"^(\| `\w+` \| .*? ?\| )(?=\S)", text, re.MULTILINE)
+    assert table(kind) in "\n".join(rows)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        assert link.startswith("https://") or (path.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_make_targets_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", path.read_text(), re.MULTILINE)) <= {
+        pair for target in targets for pair in ((target, ""), ("", target))
+    }
+
+
+def test_the_readmes_params_are_valid() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    params = dict(PARAMS)
+    for block in blocks:
+        lines = block.splitlines()
+        indent = len(lines[0]) - len(lines[0].lstrip())
+        params.update(YAML(typ="safe").load("\n".join(line[indent:] for line in lines)))
+    assert len(blocks) == 3
+    config.validate(params)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_are_valid(path: Path) -> None:
+    config.validate(config.read(path), source=path.name)
+
+
+def test_no_lock_names_a_registry() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        assert "index-url" not in text and "://" not in text
+
+
+def test_the_lock_holds_what_is_required() -> None:
+    required = re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.in").read_text(), re.MULTILINE)
+    locked = (ROOT / "requirements.txt").read_text()
+    for name, version in required:
+        assert re.search(rf"^{name}=={re.escape(version)}\b", locked, re.MULTILINE), name

@@ -1,0 +1,182 @@
+"""The real DVC on a small competition: what an edit reruns, and what a submission depends on."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import PARAMS, Project
+
+pytestmark = pytest.mark.slow
+
+END = {"ensemble", "submission", "report"}
+A = {"train@a-0", "train@a-1", "predict@a-0", "predict@a-1"}
+B = {"train@b-0", "train@b-1", "predict@b-0", "predict@b-1"}
+PREDICT = {name for name in A | B if name.startswith("predict")}
+ALL = {"fetch", "prepare", "folds"} | A | B | END
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with two models that ran to its submission."""
+    project = Project(tmp_path_factory.mktemp("project"))
+
+    def two_models(params: dict[str, Any]) -> None:
+        params["models"]["b"] = {**params["models"]["a"], "batch_size": 12}
+        params["ensemble"]["members"] = ["a", "b"]
+
+    project.edit(two_models)
+    assert project.repro() == ALL
+    project.run("git", "add", "--all")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    project.run("git", *identity, "commit", "--quiet", "--message", "done")
+    return project
+
+
+@pytest.fixture
+def project(done: Project) -> Project:
+    """The finished project as it was; each test edits it anew."""
+    done.run("git", "checkout", "--quiet", "--", ".")
+    done.run("dvc", "checkout", "--quiet", "--force", "--allow-missing")
+    return done
+
+
+def planned(project: Project) -> set[str]:
+    """The stages that `dvc repro` would run, if each gave other outputs than before."""
+    output = project.run("dvc", "repro", "--dry").stdout
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running")}
+
+
+def downstream(project: Project, change: Callable[[dict[str, Any]], Any]) -> set[str]:
+    """The stages that run after an edit of params.yaml."""
+    project.edit(change)
+    return project.repro()
+
+
+def test_nothing_edited_runs_nothing(project: Project) -> None:
+    assert project.repro() == set()
+
+
+def test_editing_one_models_rate_reruns_only_that_model(project: Project) -> None:
+    def change(params: dict[str, Any]) -> None:
+        params["models"]["b"]["phases"][0]["lr"] = 0.003
+
+    assert downstream(project, change) == B | END
+
+
+def test_editing_the_views_trains_nothing(project: Project) -> None:
+    assert downstream(project, lambda p: p["predict"].update(views=["identity"])) == PREDICT | END
+
+
+def test_editing_the_ensemble_predicts_nothing(project: Project) -> None:
+    assert downstream(project, lambda p: p["ensemble"].update(method="weighted")) == END
+
+
+def test_leaving_a_model_out_of_the_ensemble_predicts_nothing(project: Project) -> None:
+    assert downstream(project, lambda p: p["ensemble"].update(members=["b"])) == END
+    scores = json.loads(project.read("metrics/ensemble.json"))
+    assert list(scores["members"]) == ["b"]
+
+
+def test_editing_the_number_of_folds_reruns_all_that_knows_folds(project: Project) -> None:
+    new = {f"{stage}@{model}-2" for stage in ("train", "predict") for model in "ab"}
+    ran = downstream(project, lambda p: p["folds"].update(count=3, run=[0, 1, 2]))
+    assert ran == ALL - {"fetch", "prepare"} | new
+
+
+def test_editing_the_seed_reruns_all_but_the_data(project: Project) -> None:
+    assert downstream(project, lambda p: p.update(seed=2)) == ALL - {"fetch", "prepare"}
+
+
+def test_training_fewer_folds_trains_nothing_anew(project: Project) -> None:
+    assert downstream(project, lambda p: p["folds"].update(run=[1])) == END
+    oof = pd.read_parquet(project.folder / "data/ensemble/oof.parquet")
+    folds = pd.read_csv(project.folder / "data/folds.csv", dtype={"id": str})
+    assert set(oof["id"]) == set(folds.loc[folds["fold"] == 1, "id"])
+
+
+def test_editing_code_that_only_the_ensemble_imports_reruns_it_alone(project: Project) -> None:
+    code = project.folder / "src/podium/blending.py"
+    code.write_text(code.read_text() + "# a remark\n")
+    assert project.repro() == {"ensemble"}  # its outputs are the same, so nothing follows
+
+
+def test_a_model_that_was_removed_has_no_part_in_the_submission(project: Project) -> None:
+    def change(params: dict[str, Any]) -> None:
+        del params["models"]["a"]
+        params["ensemble"]["members"] = ["b"]
+
+    assert downstream(project, change) == END
+    assert (project.folder / "data/predictions/a").exists()
+    assert list(json.loads(project.read("metrics/ensemble.json"))["members"]) == ["b"]
+
+
+def test_running_all_anew_gives_the_same_bytes_with_any_number_of_workers(project: Project) -> None:
+    names = ["submissions/shapes.csv", "models/a/fold0/weights.safetensors",
+             "data/predictions/b/fold1/oof.parquet", "data/images/train/00000.arrow"]  # fmt: skip
+    before = [project.read(name) for name in names]
+    for workers in ("0", "1", "2"):
+        assert project.repro("--force", PODIUM_WORKERS=workers) == ALL
+        assert [project.read(name) for name in names] == before
+
+
+def test_the_submission_has_the_form_of_the_sample(project: Project) -> None:
+    sample = pd.read_csv(project.folder / "data/sample_submission.csv", dtype=str)
+    made = pd.read_csv(project.folder / "submissions/shapes.csv", dtype=str)
+    assert list(made.columns) == list(sample.columns) == ["id", "label"]
+    assert made["id"].tolist() == sample["id"].tolist()
+    assert set(made["label"]) <= {"circle", "square", "stripes"}
+
+
+def test_the_provenance_says_what_the_submission_was_made_of(project: Project) -> None:
+    told = json.loads(project.read("submissions/shapes.json"))
+    assert told["sha256"] == hashlib.sha256(project.read("submissions/shapes.csv")).hexdigest()
+    archive = hashlib.sha256(project.read("shapes.zip")).hexdigest()
+    assert told["data"]["sha256"] == archive
+    assert told["packages"]["torch"].startswith("2.11.0")
+    assert told["devices"] and told["weights"] == {"a": 0.5, "b": 0.5}
+    scores = json.loads(project.read("metrics/ensemble.json"))
+    assert told["oof"] == {"accuracy": scores["ensemble"]["oof"]}
+    assert told["stages"]["train@b-1"]["params"]["models.b"]["batch_size"] == 12
+    assert "data/folds.csv" in told["stages"]["train@b-1"]["inputs"]
+
+
+def test_dvc_shows_metrics_and_plots(project: Project) -> None:
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
+    files = shown[""]["data"]
+    assert files["metrics/ensemble.json"]["data"]["ensemble"]["oof"] >= 0
+    assert set(files) >= {"metrics/a/fold0.json", "metrics/b/fold1.json"}
+    page = project.run("dvc", "plots", "show", "--out", "plots").stdout.strip()
+    assert "curves.csv" in Path(page.removeprefix("file://")).read_text()
+
+
+def test_git_tracks_nothing_that_the_pipeline_makes_but_locks_and_metrics(project: Project) -> None:
+    tracked = project.run("git", "ls-files").stdout.split()
+    tops = {name.split("/")[0] for name in tracked}
+    assert not tops & {"data", "models", "submissions", "reports"}
+    assert [name for name in tracked if name.endswith(".gitignore")] == [
+        ".dvc/.gitignore",
+        ".gitignore",
+    ]
+
+
+def test_a_folder_as_source_gives_the_same_submission_as_its_zip(
+    project: Project, tmp_path: Path
+) -> None:
+    import zipfile
+
+    before = project.read("submissions/shapes.csv")
+    with zipfile.ZipFile(project.folder / "shapes.zip") as archive:
+        archive.extractall(tmp_path / "files")
+    downstream(project, lambda p: p["competition"].update(source=os.fspath(tmp_path / "files")))
+    assert project.read("submissions/shapes.csv") == before
+
+
+def test_the_params_of_these_tests_are_valid() -> None:
+    from podium import config
+
+    config.validate(PARAMS)

@@ -1,0 +1,84 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from podium import ensembling, predictions
+from podium.errors import UserError
+from podium.predictions import Predictions
+from podium.schema import Ensemble
+
+CLASSES = ["x", "y"]
+FOLDS = pd.DataFrame({"id": list("abcdef"), "label": ["x", "y"] * 3, "fold": [0, 0, 0, 1, 1, 1]})
+TEST = ["t1", "t2"]
+
+
+def write(folder: Path, fold: int, *, right: float, test: float, sha: str = "s") -> None:
+    """Predictions of one fold: `right` is the logit of the true class, the other is 0."""
+    here = FOLDS[FOLDS["fold"] == fold]
+    truth = (here["label"].to_numpy()[:, None] == np.array(CLASSES)).astype(np.float32)
+    made_from: dict[str, Any] = {"classes": CLASSES, "fold": fold, "folds_sha256": sha}
+    oof = Predictions(here["id"].tolist(), right * truth, made_from)
+    predictions.write(folder / f"fold{fold}" / "oof.parquet", oof)
+    logits = np.array([[test, 0], [0, test]], np.float32)
+    predictions.write(folder / f"fold{fold}" / "test.parquet", Predictions(TEST, logits, made_from))
+
+
+def load(folder: Path, folds: pd.DataFrame = FOLDS) -> ensembling.Member:
+    return ensembling.load_member(folder, folds, TEST, folds_sha256="s")
+
+
+def test_out_of_fold_logits_come_from_each_fold_and_test_logits_are_their_mean(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, 0, right=2, test=1)
+    write(tmp_path, 1, right=4, test=3)
+    member = load(tmp_path)
+    assert member.oof.max(axis=1).tolist() == [2, 2, 2, 4, 4, 4]
+    assert member.test.tolist() == [[2, 0], [0, 2]]
+
+
+def test_predictions_of_other_folds_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, 0, right=2, test=1)
+    write(tmp_path, 1, right=2, test=1, sha="other")
+    with pytest.raises(UserError, match="fold1 was made with other folds"):
+        load(tmp_path)
+
+
+def test_an_image_that_no_fold_predicted_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, 0, right=2, test=1)
+    write(tmp_path, 1, right=2, test=1)
+    more = pd.concat([FOLDS, pd.DataFrame({"id": ["z"], "label": ["x"], "fold": [1]})])
+    with pytest.raises(UserError, match="1 images have no prediction: z"):
+        load(tmp_path, more)
+
+
+def test_scores_are_given_by_fold_and_together(tmp_path: Path) -> None:
+    write(tmp_path / "good", 0, right=5, test=1)
+    write(tmp_path / "good", 1, right=5, test=1)
+    write(tmp_path / "bad", 0, right=1, test=-1)
+    write(tmp_path / "bad", 1, right=-1, test=-1)
+    members = {name: load(tmp_path / name) for name in ("good", "bad")}
+    oof, test, scores = ensembling.combine(
+        members, FOLDS, TEST, options=Ensemble(members=["good", "bad"]), metric="accuracy"
+    )
+    bad = scores["members"]["bad"]
+    assert (bad["oof"], bad["mean"], bad["folds"]) == (0.5, 0.5, {0: 1.0, 1: 0.0})
+    assert bad["std"] == pytest.approx(np.std([0, 1], ddof=1))
+    assert bad["weight"] == 0.5
+    assert scores["ensemble"]["oof"] == 1.0
+    assert oof.ids == FOLDS["id"].tolist() and test.ids == TEST
+    assert test.logits == pytest.approx(np.zeros((2, 2)))
+
+
+def test_weighting_leans_on_the_better_member(tmp_path: Path) -> None:
+    for fold in (0, 1):
+        write(tmp_path / "good", fold, right=5, test=1)
+        write(tmp_path / "bad", fold, right=-5, test=1)
+    members = {name: load(tmp_path / name) for name in ("good", "bad")}
+    options = Ensemble(members=["good", "bad"], method="weighted")
+    _, test, scores = ensembling.combine(members, FOLDS, TEST, options=options, metric="log_loss")
+    assert scores["members"]["good"]["weight"] == pytest.approx(1, abs=1e-3)
+    assert test.made_from["weights"]["bad"] == pytest.approx(0, abs=1e-3)

@@ -1,0 +1,96 @@
+import pandas as pd
+import pytest
+
+from podium.errors import UserError
+from podium.splitting import make_folds
+
+
+def table(sizes: dict[str, int], *, group: int | None = None) -> pd.DataFrame:
+    """A training table with so many images of each class, `group` of them at a time in a group."""
+    labels = [label for label, size in sizes.items() for _ in range(size)]
+    train = pd.DataFrame({"id": [f"{n:04d}" for n in range(len(labels))], "label": labels})
+    return train if group is None else train.assign(group=[f"g{n // group}" for n in train.index])
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_every_fold_has_its_share_of_every_class(count: int) -> None:
+    sizes = {"cat": 41, "dog": 17, "eel": 9, "fox": 5}
+    folds = make_folds(table(sizes), count=count, seed=1)
+    images = pd.crosstab(folds["label"], folds["fold"])
+    assert images.sum(axis=1).to_dict() == sizes
+    assert images.columns.tolist() == list(range(count))
+    assert (images.max(axis=1) - images.min(axis=1) <= 1).all()
+
+
+def test_each_image_keeps_its_label_and_is_in_one_fold() -> None:
+    train = table({"cat": 7, "dog": 8})
+    folds = make_folds(train.sample(frac=1, random_state=0), count=3, seed=1)
+    assert folds.columns.tolist() == ["id", "label", "fold"]
+    assert folds["fold"].dtype == int
+    pd.testing.assert_frame_equal(folds[["id", "label"]], train)
+
+
+@pytest.mark.parametrize("sizes", [{"cat": 30, "dog": 20}, {"cat": 2, "dog": 2, "eel": 2}])
+@pytest.mark.parametrize("group", [None, 2])
+def test_the_order_of_rows_plays_no_part(sizes: dict[str, int], group: int | None) -> None:
+    train = table(sizes, group=group)
+    folds = make_folds(train, count=3, seed=1)
+    for order in range(3):
+        shuffled = train.sample(frac=1, random_state=order)
+        pd.testing.assert_frame_equal(make_folds(shuffled, count=3, seed=1), folds)
+
+
+@pytest.mark.parametrize("sizes", [{"cat": 30, "dog": 20}, {"cat": 6, "dog": 6, "eel": 6}])
+@pytest.mark.parametrize("group", [None, 2])
+def test_the_seed_decides(sizes: dict[str, int], group: int | None) -> None:
+    train = table(sizes, group=group)
+    one, other = (make_folds(train, count=7, seed=seed) for seed in (1, 2))
+    assert (one["fold"] != other["fold"]).any()
+    pd.testing.assert_frame_equal(make_folds(train, count=7, seed=1), one)
+
+
+@pytest.mark.parametrize("sizes", [{"cat": 40, "dog": 24}, {"cat": 4, "dog": 4, "eel": 4}])
+def test_a_group_is_never_split(sizes: dict[str, int]) -> None:
+    train = table(sizes, group=2)
+    folds = make_folds(train, count=5, seed=1)
+    assert (folds.groupby(train["group"])["fold"].nunique() == 1).all()
+    assert set(folds["fold"]) == set(range(5))
+
+
+def test_groups_are_stratified_as_far_as_that_goes() -> None:
+    folds = make_folds(table({"cat": 40, "dog": 20}, group=2), count=5, seed=1)
+    images = pd.crosstab(folds["label"], folds["fold"])
+    assert (images.max(axis=1) - images.min(axis=1) <= 2).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_class_with_fewer_images_than_folds_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    folds = make_folds(table({"cat": 30, "dog": 5, "eel": 4, "fox": 1}), count=5, seed=1)
+    assert len(folds) == 40
+    printed = capsys.readouterr().out
+    assert printed.startswith("warning: 2 classes have fewer images than the 5 folds")
+    assert printed.endswith(": eel (4), fox (1)\n")
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_said_where_no_class_is_rare(capsys: pytest.CaptureFixture[str]) -> None:
+    make_folds(table({"cat": 30, "dog": 5}), count=5, seed=1)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("group", [None, 1, 2])
+def test_all_classes_may_be_rare(group: int | None) -> None:
+    train = table({f"class {number}": 2 for number in range(10)}, group=group)
+    folds = make_folds(train, count=5, seed=1)
+    assert folds["fold"].value_counts().to_dict() == dict.fromkeys(range(5), 4)
+
+
+def test_more_folds_than_images_are_refused() -> None:
+    with pytest.raises(UserError, match=r"folds\.count is 5, but there are only 4 images"):
+        make_folds(table({"cat": 2, "dog": 2}), count=5, seed=1)
+
+
+def test_more_folds_than_groups_are_refused() -> None:
+    with pytest.raises(UserError, match=r"folds\.count is 5, but there are only 4 groups"):
+        make_folds(table({"cat": 20, "dog": 20}, group=10), count=5, seed=1)

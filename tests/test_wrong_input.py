@@ -1,0 +1,117 @@
+"""Wrong input as a user gives it: one clear message, a non-zero exit, nothing half-written."""
+
+from collections.abc import Callable
+from typing import Any
+
+import competitions
+import pytest
+from conftest import Project
+
+Files = dict[str, bytes]
+
+
+def fails(project: Project, *command: str, **environment: str) -> str:
+    """The one error that a stage ends with."""
+    before = {path for path in project.folder.rglob("*") if "__pycache__" not in path.parts}
+    done = project.stage(*command, **environment)
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stdout
+    assert done.stdout.count("error:") == 1
+    after = {path for path in project.folder.rglob("*") if "__pycache__" not in path.parts}
+    left = {path for path in after - before if path.is_file()}
+    assert not left, left
+    return done.stdout
+
+
+def replace(name: str, old: bytes, new: bytes, times: int = 1) -> Callable[[Files], None]:
+    def change(files: Files) -> None:
+        assert old in files[name]
+        files[name] = files[name].replace(old, new, times)
+
+    return change
+
+
+def test_an_unknown_key_of_params(project: Project) -> None:
+    project.edit(lambda p: p["folds"].update(cuont=3))
+    assert "folds.cuont: unknown key: did you mean count?" in fails(project, "fetch")
+
+
+def test_a_mistake_in_a_late_section_stops_the_first_stage(project: Project) -> None:
+    project.edit(lambda p: p["ensemble"].update(method="man"))
+    assert "ensemble.method: must be 'mean' or 'weighted', not 'man'" in fails(project, "fetch")
+
+
+def test_a_source_that_is_not_there(project: Project) -> None:
+    project.edit(lambda p: p["competition"].update(source="nowhere.zip"))
+    assert "nowhere.zip is neither" in fails(project, "fetch")
+
+
+def test_no_kaggle_credentials(project: Project) -> None:
+    project.edit(lambda p: p["competition"].update(source="kaggle"))
+    home = str(project.folder)
+    text = fails(project, "fetch", HOME=home, KAGGLE_CONFIG_DIR=home)
+    assert "no Kaggle credentials: create a token at https://www.kaggle.com/settings" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda files: [files.pop(f"train/{n:04d}.png") for n in range(7)],
+            "7 of 36 images that the CSV names are not in the archive's folder train: "
+            "0000, 0001, 0002, 0003, 0004 and 2 more",
+        ),
+        (
+            lambda files: files.update({"train/0003.png": files["train/0003.png"][:200]}),
+            "1 images cannot be decoded: 0003 (train/0003.png: ",
+        ),
+        (
+            lambda files: files.update({"test/0036.png": b"not an image"}),
+            "1 images cannot be decoded: 0036 (test/0036.png: not an image)",
+        ),
+        (
+            replace("train.csv", b"0001,", b"0000,"),
+            "train.csv: 1 ids stand in several rows: 0000",
+        ),
+        (
+            replace("train.csv", b"0002,stripes", b"0002,"),
+            "train.csv: 1 rows have no label: 0002",
+        ),
+        (
+            replace("sample_submission.csv", b"0036", b"9999"),
+            "the ids of sample_submission.csv are not those of test.csv: "
+            "1 only in the first (9999), 1 only in the second (0036)",
+        ),
+        (
+            replace("train.csv", b"id,label", b"id,class"),
+            "train.csv has no column label; it has id, class",
+        ),
+        (
+            lambda files: files.pop("train.csv"),
+            "holds no train.csv; its CSV files: test.csv, sample_submission.csv",
+        ),
+    ],
+)
+def test_a_competition_with_a_fault(
+    project: Project, change: Callable[[Files], Any], message: str
+) -> None:
+    files = competitions.competition()
+    change(files)
+    project.write_archive(files)
+    assert project.stage("fetch").returncode == 0
+    assert message in fails(project, "prepare")
+
+
+def test_a_model_that_timm_does_not_know(project: Project) -> None:
+    for stage in ("fetch", "prepare", "folds"):
+        assert project.stage(stage).returncode == 0
+    project.edit(lambda p: p["models"]["a"].update(architecture="test_resent"))
+    text = fails(project, "train", "a", "0")
+    assert "timm has no architecture test_resent: did you mean test_resnet?" in text
+
+
+def test_a_transform_that_albumentations_does_not_know(project: Project) -> None:
+    for stage in ("fetch", "prepare", "folds"):
+        assert project.stage(stage).returncode == 0
+    project.edit(lambda p: p["models"]["a"].update(augment=[{"HorizontalFlop": {}}]))
+    assert "did you mean HorizontalFlip?" in fails(project, "train", "a", "0")
