@@ -42,9 +42,9 @@ $(VENV)/.uv:
 	@touch $@
 
 $(VENV)/.run: requirements.txt $(VENV)/.uv
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
 	@rm -f $(VENV)/.dev && touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --require-hashes --compile-bytecode -r requirements-dev.txt
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-dev.txt
 	@touch $@

@@ -17,11 +17,13 @@ def main() -> None:
     sha256 = files.sha256(DATA / "folds.csv")
     members = {
         name: ensembling.load_member(
-            DATA / "predictions" / name, folds, test_ids, folds_sha256=sha256
+            DATA / "predictions" / name, folds, test_ids=test_ids, folds_sha256=sha256
         )
         for name in options.members
     }
-    oof, test, scores = ensembling.combine(members, folds, test_ids, options=options, metric=metric)
+    oof, test, scores = ensembling.combine(
+        members, folds, test_ids=test_ids, options=options, metric=metric
+    )
     with files.atomic(DATA / "ensemble") as folder:
         predictions.write(folder / "oof.parquet", oof)
         predictions.write(folder / "test.parquet", test)

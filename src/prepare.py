@@ -16,7 +16,9 @@ def main() -> None:
     found = tables.read(archive, layout)
     ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
     with files.atomic(DATA / "images") as folder:
-        preparation.store_images(archive, ids, folder, layout=layout, processes=machine.processes())
+        preparation.store_images(
+            archive, ids, folder=folder, layout=layout, processes=machine.processes()
+        )
     files.write_csv(DATA / "train.csv", found.train)
     files.write_csv(DATA / "test.csv", found.test)
     files.write_csv(DATA / "sample_submission.csv", found.sample)

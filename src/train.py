@@ -27,8 +27,8 @@ def main() -> None:
     best, curves, used = training.train_fold(
         model,
         folds,
-        classes,
-        ImageStore(DATA / "images" / "train"),
+        classes=classes,
+        store=ImageStore(DATA / "images" / "train"),
         fold=chosen.fold,
         seed=seed,
         metric=metric,

@@ -13,7 +13,6 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 # The models here are too small for more, and threads that wait for each other on a busy machine
 # make a test a hundred times slower. Read when torch is imported, here and in the stages.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -32,7 +31,8 @@ PARAMS: dict[str, Any] = {
             "image_size": 32,
             "fit": "squash",
             "augment": [{"HorizontalFlip": {"p": 0.5}}],
-            "phases": [{"epochs": 1, "lr": 0.005}],
+            "phases": [{"epochs": 2, "lr": 0.005}],
+            "dropout": 0.5,
             "batch_size": 8,
         },
     },
@@ -55,6 +55,13 @@ class Project:
                 shutil.copy(source, folder / name)
         self.write_params(PARAMS)
         self.write_archive(competitions.competition())
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project in another folder, as it is now."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        twin = object.__new__(Project)
+        twin.folder = folder
+        return twin
 
     def write_archive(self, files: dict[str, bytes]) -> None:
         competitions.write_zip(self.folder / "shapes.zip", files)

@@ -171,3 +171,9 @@ def test_only_images_in_the_folder_count() -> None:
 def test_an_id_that_several_files_match_is_refused_with_them() -> None:
     with pytest.raises(UserError, match=r"1 ids match several .* as 1: .*cats/1\.jpg, test/cats/1"):
         match_images(NAMES, ["1", "2"], folder="")
+
+
+def test_many_files_of_one_name_are_told_apart_in_no_time() -> None:
+    ids = [f"{number}/image" for number in range(20_000)]
+    names = [f"train/{image}.png" for image in ids]
+    assert match_images(names, ids, folder="train") == names

@@ -82,7 +82,7 @@ def test_all_problems_are_reported_at_once() -> None:
         (lambda p: p["models"]["a"].update(pretrained=3), "models.a.pretrained: must be a valid"),
         (lambda p: p["models"]["a"].update(augment=[{"A": {}, "B": {}}]), "one transform an entry"),
         (
-            lambda p: p["models"]["a"]["phases"][0].update(warmup_epochs=1),
+            lambda p: p["models"]["a"]["phases"][0].update(warmup_epochs=2),
             "warmup_epochs must be fewer than epochs",
         ),
         (lambda p: p["models"].update({"b c": p["models"]["a"]}), "letters, digits, - and _ only"),

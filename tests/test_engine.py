@@ -9,6 +9,7 @@ from test_models import config as model_config
 
 from podium import engine, loading, seed, store, training
 from podium.device import accelerator
+from podium.errors import UserError
 from podium.infer import infer
 from podium.schema import Model
 from podium.store import ImageStore
@@ -33,7 +34,7 @@ def train(images: ImageStore, **changes: Any) -> tuple[engine.Best, list[engine.
     config: Model = model_config(**(values | changes))
     classes = list(competitions.CLASSES)
     best, curves, _ = training.train_fold(
-        config, FOLDS, classes, images, fold=0, seed=1, metric="accuracy"
+        config, FOLDS, classes=classes, store=images, fold=0, seed=1, metric="accuracy"
     )
     return best, curves
 
@@ -51,6 +52,23 @@ def test_the_same_seed_gives_the_same_weights_whatever_ran_before(images: ImageS
     np.random.rand(3)
     second, _ = train(images, **changes)
     assert all(torch.equal(first.state[k], second.state[k]) for k in first.state)
+
+
+def test_the_weights_do_not_depend_on_the_number_of_workers(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropout too, which draws from the global generator."""
+    states = []
+    for workers in ("0", "1", "2"):
+        monkeypatch.setenv("PODIUM_WORKERS", workers)
+        states.append(train(images, dropout=0.5, augment=[{"HorizontalFlip": None}])[0].state)
+    for other in states[1:]:
+        assert all(torch.equal(states[0][k], other[k]) for k in other)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(images: ImageStore) -> None:
+    with pytest.raises(UserError, match=r"epoch 1: the loss is (nan|inf): lower lr"):
+        train(images, phases=[{"epochs": 2, "lr": 1e30}])
 
 
 def test_the_best_epoch_is_the_best_by_the_metric_and_then_by_the_loss(images: ImageStore) -> None:

@@ -27,7 +27,7 @@ def write(folder: Path, fold: int, *, right: float, test: float, sha: str = "s")
 
 
 def load(folder: Path, folds: pd.DataFrame = FOLDS) -> ensembling.Member:
-    return ensembling.load_member(folder, folds, TEST, folds_sha256="s")
+    return ensembling.load_member(folder, folds, test_ids=TEST, folds_sha256="s")
 
 
 def test_out_of_fold_logits_come_from_each_fold_and_test_logits_are_their_mean(
@@ -62,7 +62,7 @@ def test_scores_are_given_by_fold_and_together(tmp_path: Path) -> None:
     write(tmp_path / "bad", 1, right=-1, test=-1)
     members = {name: load(tmp_path / name) for name in ("good", "bad")}
     oof, test, scores = ensembling.combine(
-        members, FOLDS, TEST, options=Ensemble(members=["good", "bad"]), metric="accuracy"
+        members, FOLDS, test_ids=TEST, options=Ensemble(members=["good", "bad"]), metric="accuracy"
     )
     bad = scores["members"]["bad"]
     assert (bad["oof"], bad["mean"], bad["folds"]) == (0.5, 0.5, {0: 1.0, 1: 0.0})
@@ -79,6 +79,8 @@ def test_weighting_leans_on_the_better_member(tmp_path: Path) -> None:
         write(tmp_path / "bad", fold, right=-5, test=1)
     members = {name: load(tmp_path / name) for name in ("good", "bad")}
     options = Ensemble(members=["good", "bad"], method="weighted")
-    _, test, scores = ensembling.combine(members, FOLDS, TEST, options=options, metric="log_loss")
+    _, test, scores = ensembling.combine(
+        members, FOLDS, test_ids=TEST, options=options, metric="log_loss"
+    )
     assert scores["members"]["good"]["weight"] == pytest.approx(1, abs=1e-3)
     assert test.made_from["weights"]["bad"] == pytest.approx(0, abs=1e-3)

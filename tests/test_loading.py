@@ -95,6 +95,7 @@ def test_no_argument_for_the_size_means_the_models_size() -> None:
         ([{"HorizontalFlp": None}], "no transform HorizontalFlp: did you mean HorizontalFlip"),
         ([{"Affine": {"rotat": 3}}], "Affine has no argument rotat: did you mean rotate"),
         ([{"RandomResizedCrop": {"scale": [2, 3]}}], "RandomResizedCrop: .*must be >= 0 and <= 1"),
+        ([{"OneOf": {"transforms": ["Blur"]}}], "one transform an entry, .* not Blur"),
         ([{"OneOf": {"transforms": [{"Blr": {}}]}}], "no transform Blr: did you mean Blur"),
     ],
 )
@@ -106,4 +107,16 @@ def test_what_albumentations_does_not_know_is_an_error(transforms: list[Any], me
 def test_augmentation_that_gives_another_size_is_an_error() -> None:
     augmentation = Augmentation([{"Pad": {"padding": 4}}], size=32, fit="crop")
     with pytest.raises(UserError, match="40 x 40 pixels instead of 32 x 32"):
+        augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))
+
+
+def test_augmentation_that_normalises_is_an_error() -> None:
+    augmentation = Augmentation([{"Normalize": {}}], size=32, fit="crop")
+    with pytest.raises(UserError, match="leave out Normalize"):
+        augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))
+
+
+def test_a_transform_that_fails_on_an_image_is_an_error() -> None:
+    augmentation = Augmentation([{"RandomCrop": {}}], size=64, fit="crop")
+    with pytest.raises(UserError, match=r"augment: .*[Cc]rop"):
         augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))

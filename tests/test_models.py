@@ -186,3 +186,17 @@ def test_frozen_batch_norms_keep_their_statistics(batch_norm: str, moves: bool) 
     models.set_training(net, batch_norm)
     net(torch.randn(4, 3, 32, 32))
     assert any(not torch.equal(net.state_dict()[k], v) for k, v in before.items()) == moves
+
+
+def test_a_tag_that_the_architecture_lacks_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"no pretrained weights resnet18\.a9_in1k: did you mean"):
+        models.create(config(architecture="resnet18.a9_in1k"), classes=2)
+
+
+def test_a_transformers_weights_are_fitted_to_another_size(tmp_path: Path) -> None:
+    path = tmp_path / "vit.safetensors"
+    save_file(timm.create_model("test_vit").state_dict(), path)
+    net = models.create(
+        config(architecture="test_vit", pretrained=str(path), image_size=96), classes=2
+    )
+    assert net(torch.zeros(1, 3, 96, 96)).shape == (1, 2)

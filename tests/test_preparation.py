@@ -34,7 +34,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def prepare(archive: Archive, folder: Path, *, processes: int = 1, **layout: int | str) -> Path:
     chosen = Prepare.model_validate(layout)
-    preparation.store_images(archive, IDS, folder, layout=chosen, processes=processes)
+    preparation.store_images(archive, IDS, folder=folder, layout=chosen, processes=processes)
     return folder
 
 

@@ -235,7 +235,9 @@ def test_the_embedded_competition_comes_with_its_solution(fetch: Fetch) -> None:
     assert fetch("builtin")
     assert len(csvs.read(Path("solution/solution.csv"))) == 450
     assert "train.csv" in Archive(FETCHED).names
-    assert not fetch("builtin")
+    before = FETCHED.read_bytes()
+    assert fetch("builtin")  # written anew: its code may have changed
+    assert FETCHED.read_bytes() == before
 
 
 @pytest.fixture
@@ -290,3 +292,14 @@ def test_another_slug_leaves_no_archive_of_the_one_before(fetch: Fetch, source: 
     competition = Competition(source=str(source), slug="other")
     sources.fetch(competition, raw=Path("raw"), solution=Path("solution"))
     assert contents(Path("raw")) == {"other.zip", "source.json"}
+
+
+@pytest.mark.parametrize("place", [".", "raw", "raw/mine"])
+def test_a_source_folder_around_or_in_the_archives_place_is_refused(
+    fetch: Fetch, place: str
+) -> None:
+    Path(place).mkdir(parents=True, exist_ok=True)
+    (Path(place) / "train.csv").write_bytes(b"id,label")
+    with pytest.raises(UserError, match=r"competition\.source: .* overlap"):
+        fetch(place)
+    assert (Path(place) / "train.csv").exists()

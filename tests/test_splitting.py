@@ -94,3 +94,10 @@ def test_more_folds_than_images_are_refused() -> None:
 def test_more_folds_than_groups_are_refused() -> None:
     with pytest.raises(UserError, match=r"folds\.count is 5, but there are only 4 groups"):
         make_folds(table({"cat": 20, "dog": 20}, group=10), count=5, seed=1)
+
+
+def test_a_fold_that_the_groups_leave_empty_is_an_error() -> None:
+    """scikit-learn leaves one empty for a few tables, such as this."""
+    columns = {"id": list("abcdefghi"), "label": list("xyxyyxyyy"), "group": list("214114331")}
+    with pytest.raises(UserError, match="the groups do not fill 4 folds: fold 2 stays empty"):
+        make_folds(pd.DataFrame(columns), count=4, seed=0)

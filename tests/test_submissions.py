@@ -66,5 +66,12 @@ def test_a_form_that_cannot_be_told_is_an_error() -> None:
 
 def test_a_solution_of_other_images_is_an_error() -> None:
     made = submissions.make(sample("label"), PREDICTED, metric="accuracy")
-    with pytest.raises(UserError, match="the solution does not fit"):
-        submissions.score(made, SOLUTION[:2], CLASSES, metric="accuracy")
+    for wrong in (
+        SOLUTION[:2],
+        pd.concat([SOLUTION, SOLUTION[:1]]),
+        SOLUTION.replace("bee", "wasp"),
+    ):
+        with pytest.raises(UserError, match="the solution does not fit"):
+            submissions.score(made, wrong, CLASSES, metric="accuracy")
+    with pytest.raises(UserError, match="must have two columns, id and label, not id"):
+        submissions.score(made, SOLUTION[["id"]], CLASSES, metric="accuracy")

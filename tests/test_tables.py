@@ -191,6 +191,13 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
             {},
             r"1 only in the first \(06\), 0 only in the second \(none\)",
         ),
+        (
+            "sample_submission.csv",
+            b"id,cat,god\n04,0,0\n05,0,0\n",
+            {},
+            r"has the columns id, cat, god: after the id it must have one label or one column for "
+            r"each class: cat, dog",
+        ),
         # Ids are text: 4 is not 04.
         ("test.csv", b"id\n4\n5\n", {}, r"2 only in the first \(04, 05\)"),
     ],

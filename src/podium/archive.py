@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -82,14 +83,14 @@ def match_images(names: list[str], ids: list[str], *, folder: str) -> list[str]:
     Raises:
         UserError: with the number and the first few of the ids that no file or several files match.
     """
-    by_name: dict[str, list[str]] = defaultdict(list)
+    by_tail: dict[str, list[str]] = defaultdict(list)
     prefix = f"/{folder.strip('/')}/" if folder.strip("/") else "/"
     for name in names:
         path = PurePosixPath(name)
         if path.suffix.lower() in IMAGE_SUFFIXES and prefix in "/" + name:
-            by_name[path.name].append(name)
-            by_name[path.stem].append(name)
-    matches = [_matching(by_name.get(image.rsplit("/", 1)[-1], []), image) for image in ids]
+            for tail in (*_tails(path), *_tails(path.with_suffix(""))):
+                by_tail[tail].append(name)
+    matches = [_closest(by_tail.get(image.strip("/"), []), image) for image in ids]
     missing = [image for image, found in zip(ids, matches, strict=True) if not found]
     if missing:
         raise UserError(
@@ -106,10 +107,13 @@ def match_images(names: list[str], ids: list[str], *, folder: str) -> list[str]:
     return [found[0] for found in matches]
 
 
-def _matching(candidates: list[str], image: str) -> list[str]:
-    """Those of `candidates` whose path ends in `image`; whole names before names cut short."""
-    tail = "/" + image.strip("/")
-    whole = [name for name in candidates if ("/" + name).endswith(tail)]
-    return whole or [
-        name for name in candidates if f"/{PurePosixPath(name).with_suffix('')}".endswith(tail)
-    ]
+def _tails(path: PurePosixPath) -> Iterator[str]:
+    """All that a path can be called: "c", "b/c", "a/b/c"."""
+    for start in range(len(path.parts)):
+        yield "/".join(path.parts[start:])
+
+
+def _closest(found: list[str], image: str) -> list[str]:
+    """Those of `found` that `image` names with their extension, if there are any."""
+    whole = [name for name in found if name.endswith(image.strip("/"))]
+    return whole or found

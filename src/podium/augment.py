@@ -1,11 +1,16 @@
 """Augmentation from params: albumentations, as a function of (seed, epoch, image)."""
 
 import inspect
+import os
 import random
 from typing import Any
 
-import albumentations as A
 import numpy as np
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks PyPI for a newer one
+
+import albumentations as A
+from albumentations.augmentations.crops.transforms import CropSizeError
 
 from podium import images
 from podium.config import nearest
@@ -47,14 +52,22 @@ class Augmentation:
         """Augment one image: uint8 [H, W, 3] and 16 bytes -> uint8 [size, size, 3].
 
         Raises:
-            UserError: if the transforms give another size.
+            UserError: if the transforms fail, or give another size or type.
         """
         if self.fits_first:
             pixels = images.fit(pixels, self.size, self.fit)
         if not self.is_random:
             return pixels
         self._seed(key)
-        pixels = self._compose(image=pixels)["image"]
+        try:
+            pixels = self._compose(image=pixels)["image"]
+        except (ValueError, TypeError, CropSizeError) as error:
+            raise UserError(f"augment: {error}") from None
+        if pixels.dtype != np.uint8:
+            raise UserError(
+                f"augment gives {pixels.dtype} pixels: leave out Normalize and ToFloat, the model "
+                "normalises by itself"
+            )
         if pixels.shape != (self.size, self.size, 3):
             raise UserError(
                 f"augment gives images of {pixels.shape[1]} x {pixels.shape[0]} pixels instead of "
@@ -91,6 +104,8 @@ def _build(entry: Transform, size: int) -> Any:
 
 
 def _split(entry: Transform) -> tuple[str, dict[str, Any]]:
+    if not (isinstance(entry, dict) and len(entry) == 1):
+        raise UserError(f"augment: one transform an entry, as `- Name: {{arguments}}`, not {entry}")
     ((name, arguments),) = entry.items()
     return name, arguments or {}
 

@@ -1,5 +1,6 @@
 """The training loop: model, loaders and loss come in as arguments."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from podium import metrics, models, optim, progress, schedule
 from podium import seed as seeding
+from podium.errors import UserError
 from podium.infer import infer
 from podium.loading import Batch
 from podium.schema import MetricName, Model
@@ -54,6 +56,9 @@ def fit(
     """Train `net` through the phases of `config`: the best epoch by `metric`, and all the curves.
 
     When `config.patience` epochs have passed without a better score, the next phase begins.
+
+    Raises:
+        UserError: if the loss stops being a finite number.
     """
     best: Best | None = None
     curves: list[Epoch] = []
@@ -61,6 +66,7 @@ def fit(
     normalize = models.Normalize(net).to(device)
     for number, phase in enumerate(config.phases, 1):
         models.set_trainable(net, phase.trainable)
+        accelerator.free_memory()  # the last phase's optimizer
         optimizer = accelerator.prepare(optim.create(net, phase, config.weight_decay))
         total, warmup = phase.epochs * steps, round(phase.warmup_epochs * steps)
         waited = 0
@@ -81,6 +87,8 @@ def fit(
                 optimizer.zero_grad()
                 losses[step] = value.detach()
             train_loss, seconds = losses.mean().item(), time.perf_counter() - start
+            if not math.isfinite(train_loss):
+                raise UserError(f"epoch {epoch}: the loss is {train_loss}: lower lr, or use fp32")
             speed = steps * len(batch.targets) / seconds
             valid_loss, score = evaluate(model, valid, metric=metric, accelerator=accelerator)
             seconds, lr = time.perf_counter() - start, phase.lr * factor

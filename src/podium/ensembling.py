@@ -23,7 +23,7 @@ class Member:
 
 
 def load_member(
-    folder: Path, folds: pd.DataFrame, test_ids: list[str], *, folds_sha256: str
+    folder: Path, folds: pd.DataFrame, *, test_ids: list[str], folds_sha256: str
 ) -> Member:
     """Read a model's predictions of the folds in `folds` (id, label, fold).
 
@@ -47,8 +47,8 @@ def load_member(
 def combine(
     members: dict[str, Member],
     folds: pd.DataFrame,
-    test_ids: list[str],
     *,
+    test_ids: list[str],
     options: Ensemble,
     metric: MetricName,
 ) -> tuple[Predictions, Predictions, dict[str, Any]]:
@@ -67,9 +67,12 @@ def combine(
     named = dict(zip(members, weights.tolist(), strict=True))
     scores: dict[str, Any] = {
         "metric": metric,
-        "ensemble": _scores(blended, targets, folds["fold"], metric),
+        "ensemble": _scores(blended, targets, folds=folds["fold"], metric=metric),
         "members": {
-            name: {"weight": named[name], **_scores(member.oof, targets, folds["fold"], metric)}
+            name: {
+                "weight": named[name],
+                **_scores(member.oof, targets, folds=folds["fold"], metric=metric),
+            }
             for name, member in members.items()
         },
     }
@@ -88,7 +91,7 @@ def combine(
 
 
 def _scores(
-    logits: np.ndarray, targets: np.ndarray, folds: pd.Series, metric: MetricName
+    logits: np.ndarray, targets: np.ndarray, *, folds: pd.Series, metric: MetricName
 ) -> dict[str, Any]:
     """The score of all out-of-fold logits together, and of each fold, with mean ± std."""
     each = {

@@ -20,5 +20,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # A loader's worker hands an error on with its traceback before it.
+        text = str(error).rpartition(f"{__name__}.UserError: ")[2].strip()
+        print(f"error: {text}", file=sys.stderr)
         sys.exit(1)

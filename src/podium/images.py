@@ -1,6 +1,7 @@
 """Decoding any image file to RGB pixels, and encoding pixels again."""
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -9,6 +10,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 JPEG_END = b"\xff\xd9"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
+
+
+# What Pillow's decoders raise for damaged files.
+DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, AssertionError)
 
 
 class ImageError(ValueError):
@@ -29,13 +34,13 @@ def decode(data: bytes) -> np.ndarray:
         image = _open(data)
         if image.format == "JPEG" and image.mode in ("RGB", "L") and data.endswith(JPEG_END):
             return decode_plain(data)
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return _to_rgb(_upright(image))
     except Image.DecompressionBombError as error:
         raise ImageError(f"too large: {error}") from None
     except UnidentifiedImageError:
         raise ImageError("not an image" if data else "an empty file") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise
-        raise ImageError(str(error)) from None
+    except DECODER_ERRORS as error:
+        raise ImageError(str(error) or type(error).__name__) from None
 
 
 def decode_plain(data: bytes | memoryview) -> np.ndarray:
@@ -116,11 +121,22 @@ def _open(data: bytes) -> Image.Image:
 def _is_plain(data: bytes) -> bool:
     """Whether `decode_plain` gives what `decode` gives."""
     image = _open(data)
-    upright = image.getexif().get(ORIENTATION, 1) == 1
+    upright = _orientation(image) == 1
     end = {"JPEG": JPEG_END, "PNG": PNG_END}.get(image.format or "")
     complete = end is not None and data.endswith(end)
     transparent = "transparency" in image.info
     return complete and upright and not transparent and image.mode in ("RGB", "L")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except (*DECODER_ERRORS, KeyError, TypeError):
+        return 1  # damaged EXIF data: the pixels are fine
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

@@ -103,6 +103,9 @@ def _loader(images: Images, order: Order, workers: int) -> "DataLoader[Batch]":
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
         pin_memory=torch.cuda.is_available(),
+        # Its own: each pass of a loader draws a seed, and from the global generator that would
+        # shift the dropout of all that follows, by as many passes as there are.
+        generator=torch.Generator(),
         worker_init_fn=_start_worker,
     )
 

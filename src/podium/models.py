@@ -1,10 +1,13 @@
 """timm models: made from params, with pretrained weights from a file or the hub."""
 
+import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from podium.config import nearest
@@ -46,11 +49,17 @@ def create(config: Model, *, classes: int, pretrained: bool = True) -> nn.Module
     if not timm.is_model(name):
         hint = nearest(name, timm.list_models()) or "; see timm.list_models()"
         raise UserError(f"timm has no architecture {name}{hint}")
+    try:
+        cfg = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # a tag that is not one of this architecture's
+        known = timm.list_pretrained(name.partition(".")[0] + ".*")
+        hint = nearest(name, known) or f"; it has {examples(known)}"
+        raise UserError(f"timm has no pretrained weights {name}{hint}") from None
     from_hub = pretrained and config.pretrained is True
     if from_hub:
-        _check_hub(name)
+        _check_hub(name, cfg.hf_hub_id)
     arguments = {"num_classes": classes, "drop_rate": config.dropout}
-    if timm.get_pretrained_cfg(name).fixed_input_size:  # as vision transformers have
+    if cfg.fixed_input_size:  # as vision transformers have
         arguments["img_size"] = config.image_size
     try:
         model = timm.create_model(name, pretrained=from_hub, **arguments)
@@ -92,8 +101,12 @@ def load_pretrained(model: nn.Module, path: Path) -> None:
         raise UserError(f"pretrained: there is no file {path}")
     try:
         state = timm.models.load_state_dict(str(path), weights_only=True)
-    except Exception as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         raise UserError(f"pretrained: {path} holds no weights: {error}") from None
+    # Some architectures' own: other publishers' names, position embeddings of another size.
+    adapt = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if adapt is not None:
+        state = adapt(state, model)
     state = {name: tensor for name, tensor in state.items() if not is_head(model, name)}
     own = {k: v for k, v in model.state_dict().items() if not is_head(model, k)}
     missing = sorted(own.keys() - state.keys())
@@ -145,7 +158,7 @@ _OFFLINE = (
 )
 
 
-def _check_hub(name: str) -> None:
+def _check_hub(name: str, hub: str | None) -> None:
     """Fail at once where the hub cannot be reached: its client tries for a minute.
 
     Raises:
@@ -154,7 +167,6 @@ def _check_hub(name: str) -> None:
     import requests
     from huggingface_hub import constants, try_to_load_from_cache
 
-    hub = timm.get_pretrained_cfg(name).hf_hub_id
     if hub is None or try_to_load_from_cache(hub, "model.safetensors") is not None:
         return
     try:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
-from podium import images, store
+from podium import images, progress, store
 from podium.archive import Archive, match_images
 from podium.errors import UserError, examples
 from podium.schema import Prepare
@@ -24,7 +25,7 @@ class Shard:
 
 
 def store_images(
-    archive: Archive, ids: dict[str, list[str]], folder: Path, *, layout: Prepare, processes: int
+    archive: Archive, ids: dict[str, list[str]], *, folder: Path, layout: Prepare, processes: int
 ) -> None:
     """Decode each image once and write the stores `folder`/train and `folder`/test.
 
@@ -45,18 +46,24 @@ def store_images(
             shards.append(Shard(path, archive.path, list(islice(rows, store.SHARD)), layout))
     processes = min(processes, len(shards))
     if processes <= 1:
-        results = [_write(shard) for shard in shards]
+        results = [_write(shard) for shard in progress.bar(shards, "images")]
     else:
         # Spawned, not forked: the libraries imported here hold threads and locks.
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            results = list(pool.map(_write, shards))
+            results = list(progress.bar(pool.map(_write, shards), "images", total=len(shards)))
     if bad := [problem for result in results for problem in result]:
         raise UserError(f"{len(bad)} images cannot be decoded: {examples(bad)}")
 
 
+@lru_cache(maxsize=1)
+def _open(path: Path) -> Archive:
+    """Opened once a process: an archive's table of contents can be long."""
+    return Archive(path)
+
+
 def _write(shard: Shard) -> list[str]:
     """Write one shard; give its images that cannot be decoded, with the reason."""
-    archive = Archive(shard.archive)
+    archive = _open(shard.archive)
     bad: list[str] = []
 
     def rows() -> Iterator[tuple[str, bytes]]:

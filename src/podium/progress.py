@@ -9,9 +9,9 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def bar(items: Iterable[T], title: str) -> Iterable[T]:
+def bar(items: Iterable[T], title: str, *, total: int | None = None) -> Iterable[T]:
     """`items`, with a bar that disappears at the end; silent where stderr is no terminal."""
-    return tqdm(items, desc=title, leave=False, disable=not sys.stderr.isatty())
+    return tqdm(items, desc=title, total=total, leave=False, disable=not sys.stderr.isatty())
 
 
 def say(line: str) -> None:

@@ -47,7 +47,7 @@ def _git() -> dict[str, Any] | None:
 
 
 def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.rstrip()
 
 
 def _stages(members: dict[str, Any]) -> dict[str, Any]:

@@ -147,7 +147,8 @@ class Model(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Before the head's linear layer."""
     patience: Count | None = None
-    """Stop after so many epochs without a better score; null: never."""
+    """End a phase after so many epochs without a better score (at the same score, a lower
+    validation loss); null: never."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """auto: bf16 or fp16 where the device has it, else fp32."""
 
@@ -186,7 +187,7 @@ class Ensemble(Section):
 class Params(Section):
     """All of params.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     deterministic: bool = True
     metric: MetricName
     competition: Competition

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import warnings
 
 import numpy as np
 
@@ -38,8 +37,7 @@ def set_deterministic(on: bool) -> None:
 
     if on:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # warn_only: the few operations without a deterministic form must not end a run.
-    torch.use_deterministic_algorithms(on, warn_only=True)
+    # An operation without a deterministic form is an error that says so, and names itself.
+    torch.use_deterministic_algorithms(on)
     torch.backends.cudnn.deterministic = on
     torch.backends.cudnn.benchmark = not on
-    warnings.filterwarnings("once", message=".*does not have a deterministic implementation.*")

@@ -27,6 +27,7 @@ def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
     _fetch_solution(competition, solution)
     if _is_intact(archive, record, competition.source):
         return False
+    _check_apart(Path(competition.source).expanduser(), raw)
     with files.atomic(archive) as temporary:
         if competition.source == "builtin":
             digits.write_archive(temporary)
@@ -41,13 +42,24 @@ def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
     return True
 
 
+def _check_apart(source: Path, raw: Path) -> None:
+    """A folder that holds `raw`, or lies in it, cannot be packed into it."""
+    if source.exists():
+        inner, outer = sorted((source.resolve(), raw.resolve()), key=lambda p: -len(p.parts))
+        if inner.is_relative_to(outer):
+            raise UserError(
+                f"competition.source: {source} and {raw}, where the archive goes, overlap: "
+                "put the competition's files elsewhere"
+            )
+
+
 def _is_intact(archive: Path, record: Path, source: str) -> bool:
     """Whether `archive` is what was recorded when it came from `source`.
 
     A folder or zip of the user's own may have changed since: a zip is compared, a folder packed
-    anew.
+    anew. The embedded competition is written anew too: that takes less than a second.
     """
-    if not (archive.is_file() and record.is_file()):
+    if source == "builtin" or not (archive.is_file() and record.is_file()):
         return False
     found = {"source": source, **_fingerprint(archive)}
     path = Path(source).expanduser()

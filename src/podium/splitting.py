@@ -29,6 +29,8 @@ def make_folds(train: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
         warnings.filterwarnings("ignore", message="The least populated class")  # said above
         for fold, (_, valid) in enumerate(splitter.split(train, train["label"], groups)):
             train.loc[valid, "fold"] = fold
+    if empty := set(range(count)) - set(train["fold"].astype(int)):
+        raise UserError(f"the groups do not fill {count} folds: fold {min(empty)} stays empty")
     return train[["id", "label", "fold"]].astype({"fold": int})
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from podium import predictions
-from podium.errors import UserError
+from podium.errors import UserError, examples
 from podium.metrics import METRICS
 from podium.predictions import Predictions
 from podium.schema import MetricName
@@ -49,7 +49,9 @@ def probabilities_of(
     if len(columns) > 1:
         return submission[classes].to_numpy(dtype=np.float64)
     if METRICS[metric].from_labels:
-        return np.eye(len(classes))[[classes.index(label) for label in submission[columns[0]]]]
+        number = {name: index for index, name in enumerate(classes)}
+        chosen = [number[label] for label in submission[columns[0]]]
+        return np.eye(len(classes), dtype=np.float32)[chosen]
     second = submission[columns[0]].to_numpy(dtype=np.float64)
     return np.stack([1 - second, second], axis=1)
 
@@ -62,12 +64,19 @@ def score(
     Raises:
         UserError: if the solution's ids are not the submission's, or a label is unknown.
     """
-    labels = dict(zip(solution.iloc[:, 0], solution.iloc[:, 1], strict=True))
-    ids = submission.iloc[:, 0].tolist()
-    if labels.keys() != set(ids) or not set(labels.values()) <= set(classes):
+    if solution.shape[1] != 2:
         raise UserError(
-            "the solution does not fit: it must hold an id and a label of one of the classes for "
-            f"each of the {len(ids)} test images"
+            f"the solution must have two columns, id and label, not {', '.join(solution.columns)}"
         )
-    targets = np.array([classes.index(labels[image]) for image in ids])
+    ids = submission.iloc[:, 0].tolist()
+    labels = dict(zip(solution.iloc[:, 0], solution.iloc[:, 1], strict=True))
+    number = {name: index for index, name in enumerate(classes)}
+    wrong = sorted(labels.keys() ^ set(ids))
+    wrong += sorted(image for image, label in labels.items() if label not in number)
+    if wrong or len(labels) < len(solution):
+        raise UserError(
+            "the solution does not fit: it must hold one row with a label of one of the classes "
+            f"for each of the {len(ids)} test images; look at {examples(wrong) or 'double ids'}"
+        )
+    targets = np.array([number[labels[image]] for image in ids])
     return METRICS[metric].score(targets, probabilities_of(submission, classes, metric=metric))

@@ -24,7 +24,8 @@ def read(archive: Archive, layout: Prepare) -> Tables:
 
     Raises:
         UserError: for columns that are not there, no rows, duplicate ids, missing labels, a single
-            class, and a sample submission whose ids are not the test ids.
+            class, and a sample submission whose ids are not the test ids or whose columns are
+            neither a label nor the classes.
     """
     columns = {layout.id_column: "id", layout.label_column: "label"}
     if layout.group_column is not None:
@@ -50,6 +51,12 @@ def read(archive: Archive, layout: Prepare) -> Tables:
     if sample is None:
         sample = pd.DataFrame({layout.id_column: test["id"], layout.label_column: ""})
     _check_same_ids(sample.iloc[:, 0], test["id"], layout)
+    targets = sample.columns[1:].tolist()
+    if len(targets) != 1 and sorted(targets) != sorted(classes):
+        raise UserError(
+            f"{layout.sample_submission} has the columns {', '.join(sample.columns)}: after the id "
+            f"it must have one label or one column for each class: {', '.join(classes)}"
+        )
     return Tables(train, test, sample, classes)
 
 

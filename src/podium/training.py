@@ -16,9 +16,9 @@ from podium.store import ImageStore
 def train_fold(
     config: Model,
     folds: pd.DataFrame,
+    *,
     classes: list[str],
     store: ImageStore,
-    *,
     fold: int,
     seed: int,
     metric: MetricName,
