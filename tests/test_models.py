@@ -164,6 +164,16 @@ def test_all_phases_change_everything() -> None:
     assert unchanged == set()
 
 
+def test_the_optimizer_is_the_one_that_the_phase_names() -> None:
+    net = models.create(config(), classes=2)
+    sgd = optim.create(net, phase(optimizer="sgd"), 0.0)
+    assert isinstance(sgd, torch.optim.SGD)
+    assert all(group["nesterov"] and group["momentum"] == 0.9 for group in sgd.param_groups)
+    assert isinstance(optim.create(net, phase(), 0.0), torch.optim.AdamW)
+    with pytest.raises(UserError, match="no optimizer adamww: did you mean adamw"):
+        optim.create(net, phase(optimizer="adamww"), 0.0)
+
+
 def test_head_and_backbone_have_rates_of_their_own_and_vectors_do_not_decay() -> None:
     net = models.create(config(), classes=2)
     optimizer = optim.create(net, phase(lr=0.1, backbone_lr=0.01), 0.05)

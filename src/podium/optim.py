@@ -3,19 +3,27 @@
 from collections import defaultdict
 from typing import Any
 
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2, list_optimizers
 from torch import nn
 from torch.optim import Optimizer
 
 from podium import models
+from podium.config import nearest
+from podium.errors import UserError
 from podium.schema import Phase
 
 
 def create(model: nn.Module, phase: Phase, weight_decay: float) -> Optimizer:
-    """AdamW over what `phase` trains; each group's `peak` is its learning rate before schedules.
+    """The optimizer of `phase` over what it trains, by timm's factory. Each group's `peak` is its
+    learning rate before schedules. Biases and the scales of normalisation layers (one-dimensional
+    tensors) do not decay.
 
-    Biases and the scales of normalisation layers (one-dimensional tensors) do not decay.
+    Raises:
+        UserError: for an optimizer that timm does not know.
     """
+    if phase.optimizer not in list_optimizers():
+        hint = nearest(phase.optimizer, list_optimizers()) or "; see timm.optim.list_optimizers()"
+        raise UserError(f"timm has no optimizer {phase.optimizer}{hint}")
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -29,7 +37,7 @@ def create(model: nn.Module, phase: Phase, weight_decay: float) -> Optimizer:
         }
         for (head, decays), tensors in sorted(groups.items(), key=lambda item: item[0])
     ]
-    return create_optimizer_v2(parameters, opt="adamw", lr=phase.lr)
+    return create_optimizer_v2(parameters, opt=phase.optimizer, lr=phase.lr)
 
 
 def set_factor(optimizer: Optimizer, factor: float) -> None:

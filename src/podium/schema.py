@@ -117,6 +117,8 @@ class Phase(Section):
     """Peak learning rate of the rest; null: `lr`."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     """Linear warm-up before the cosine."""
+    optimizer: str = "adamw"
+    """Any name of `timm.optim.list_optimizers()`; `sgd` has Nesterov momentum 0.9."""
     batch_norm: Literal["update", "freeze"] = "update"
     """freeze: batch norms keep their running statistics, as those of frozen parts always do."""
 
