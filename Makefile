@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 UV := uv==0.13.8
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-export NO_ALBUMENTATIONS_UPDATE := 1
+PYTEST := pytest --numprocesses auto --dist loadscope
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate
 
@@ -18,10 +18,10 @@ run: $(VENV)/.run ## set up, run the pipeline, print the scores and the submissi
 	@echo && cat reports/report.md
 
 test: $(VENV)/.dev ## set up and run all tests
-	pytest
+	$(PYTEST)
 
 test-fast: $(VENV)/.dev ## the tests that take under a minute together
-	pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/.dev ## ruff and mypy
 	ruff check
