@@ -1,6 +1,7 @@
 """Wrong input as a user gives it: one clear message, a non-zero exit, nothing half-written."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import competitions
@@ -102,16 +103,31 @@ def test_a_competition_with_a_fault(
     assert message in fails(project, "prepare")
 
 
-def test_a_model_that_timm_does_not_know(project: Project) -> None:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that is ready to train."""
+    project = Project(tmp_path_factory.mktemp("prepared"))
     for stage in ("fetch", "prepare", "folds"):
         assert project.stage(stage).returncode == 0
-    project.edit(lambda p: p["models"]["a"].update(architecture="test_resent"))
-    text = fails(project, "train", "a", "0")
-    assert "timm has no architecture test_resent: did you mean test_resnet?" in text
+    return project
 
 
-def test_a_transform_that_albumentations_does_not_know(project: Project) -> None:
-    for stage in ("fetch", "prepare", "folds"):
-        assert project.stage(stage).returncode == 0
-    project.edit(lambda p: p["models"]["a"].update(augment=[{"HorizontalFlop": {}}]))
-    assert "did you mean HorizontalFlip?" in fails(project, "train", "a", "0")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            {"architecture": "test_resent"},
+            "timm has no architecture test_resent: did you mean test_resnet?",
+        ),
+        (
+            {"augment": [{"HorizontalFlop": {}}]},
+            "albumentations has no transform HorizontalFlop: did you mean HorizontalFlip?",
+        ),
+    ],
+)
+def test_a_name_that_a_library_does_not_know(
+    prepared: Project, tmp_path: Path, wrong: dict[str, Any], message: str
+) -> None:
+    project = prepared.copy(tmp_path / "project")
+    project.edit(lambda p: p["models"]["a"].update(wrong))
+    assert message in fails(project, "train", "a", "0")
