@@ -27,6 +27,8 @@ def main() -> None:
     with files.atomic(DATA / "ensemble") as folder:
         predictions.write(folder / "oof.parquet", oof)
         predictions.write(folder / "test.parquet", test)
+        for name, member in members.items():
+            predictions.write(folder / "members" / f"{name}.parquet", member.predictions(test_ids))
     files.write_json(METRICS / "ensemble.json", scores)
     print(f"{len(members)} members, out-of-fold {metric} {scores['ensemble']['oof']:.4f}")
 

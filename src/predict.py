@@ -27,10 +27,11 @@ def main() -> None:
         "oof": folds.loc[folds["fold"] == str(chosen.fold), "id"].tolist(),
         "test": csvs.read(DATA / "test.csv")["id"].tolist(),
     }
+    predictor.keep_to_the_limit(ImageStore(DATA / "images" / "test"), ids["test"])
     for part, store in (("oof", "train"), ("test", "test")):
         predicted = predictor.predict(ImageStore(DATA / "images" / store), ids[part])
         predictions.write(DATA / "predictions" / name / f"{part}.parquet", predicted)
-        print(f"{name}: {len(ids[part])} {part} images, {len(options.views)} views")
+        print(f"{name}: {len(ids[part])} {part} images, {len(predictor.views)} views")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,12 @@ def main() -> None:
     files.write_csv(folder / "curves.csv", pd.DataFrame(map(dataclasses.asdict, curves)))
     files.write_json(
         METRICS / chosen.model / f"fold{chosen.fold}.json",
-        {"epoch": best.epoch.epoch, metric: best.epoch.score, "valid_loss": best.epoch.valid_loss},
+        {
+            "epoch": best.epoch.epoch,
+            metric: best.epoch.score,
+            "valid_loss": best.epoch.valid_loss,
+            "seconds": round(sum(epoch.seconds for epoch in curves), 1),
+        },
     )
 
 

@@ -23,7 +23,7 @@ PARAMS: dict[str, Any] = {
     "metric": "accuracy",
     "competition": {"source": "shapes.zip", "slug": "shapes"},
     "prepare": {},
-    "folds": {"count": 2, "run": [0, 1]},
+    "folds": {"count": 2, "run": [0, 1], "keep": {}},
     "models": {
         "a": {
             "architecture": "test_resnet",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_models import config as model_config
 
-from podium import engine, loading, seed, store, training
+from podium import engine, loading, models, seed, store, training
 from podium.device import accelerator
 from podium.errors import UserError
 from podium.infer import infer
@@ -72,8 +72,13 @@ def test_a_loss_that_is_no_number_ends_the_training(images: ImageStore) -> None:
 
 
 def test_the_best_epoch_is_the_best_by_the_metric_and_then_by_the_loss(images: ImageStore) -> None:
-    best, curves = train(images, phases=[{"epochs": 6, "lr": 0.02}])
+    """The last phase ruins the model, and the one before it scores the same throughout."""
+    still = {"lr": 1e-12, "trainable": "head", "epochs": 2, "batch_norm": "none"}
+    best, curves = train(
+        images, phases=[{"epochs": 4, "lr": 0.01}, still, {"epochs": 2, "lr": 9.0}]
+    )
     assert best.epoch == max(curves, key=lambda row: (row.score, -row.valid_loss))
+    assert best.epoch.epoch < 7 and curves[-1].score < best.epoch.score
 
 
 def test_the_weights_kept_are_those_of_the_best_epoch(images: ImageStore) -> None:
@@ -91,6 +96,205 @@ def test_a_phase_ends_when_patience_runs_out_and_the_next_begins(images: ImageSt
     assert [row.phase for row in curves] == [1, 1, 1, 2, 2]
 
 
+def test_a_phase_that_ties_or_gets_worse_runs_out_of_patience_against_the_best_of_all(
+    images: ImageStore,
+) -> None:
+    best, curves = train(
+        images, patience=2, phases=[{"epochs": 5, "lr": 0.01}, {"epochs": 9, "lr": 9.0}]
+    )
+    assert best.epoch.phase == 1
+    assert [row.phase for row in curves].count(2) == 2
+
+
+@pytest.mark.parametrize("start", ["last", "best"])
+def test_a_phase_starts_from_the_last_weights_or_from_the_best(
+    images: ImageStore, start: str
+) -> None:
+    ruin = {"epochs": 1, "lr": 9.0, "optimizer": "sgd"}
+    still = {"epochs": 1, "lr": 1e-12, "trainable": "head", "batch_norm": "none", "start": start}
+    best, curves = train(images, phases=[{"epochs": 4, "lr": 0.01}, ruin, still])
+    assert curves[4].valid_loss > 2 * best.epoch.valid_loss
+    expected = best.epoch if start == "best" else curves[4]
+    assert curves[5].valid_loss == pytest.approx(expected.valid_loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_with_ema_the_average_of_the_weights_is_scored_and_kept(
+    images: ImageStore, precision: str
+) -> None:
+    """Of one epoch of n steps: the average as timm's formula gives it, of weights step by step."""
+    changes = {"phases": [{"epochs": 1, "lr": 0.01}], "precision": precision}
+    seen: list[torch.Tensor] = []
+    with pytest.MonkeyPatch.context() as patch:
+        update = engine.ModelEmaV3.update
+
+        def spy(self: Any, net: torch.nn.Module, step: int) -> None:
+            seen.append(net.fc.weight.detach().clone())  # type: ignore[union-attr]
+            update(self, net, step)
+
+        patch.setattr(engine.ModelEmaV3, "update", spy)
+        best, curves = train(images, ema=0.5, **changes)
+    average = seen[0]
+    for step, weight in enumerate(seen[1:], 2):
+        decay = min(0.5, 1 - (1 + (step - 1)) ** -(2 / 3))
+        average = decay * average + (1 - decay) * weight
+    assert len(seen) == 90 // 8
+    assert torch.allclose(best.state["fc.weight"], average, atol=1e-5)
+    plain, plain_curves = train(images, **changes)
+    assert torch.equal(plain.state["fc.weight"], seen[-1])
+    assert curves[0].train_loss == plain_curves[0].train_loss
+    assert curves[0].valid_loss != plain_curves[0].valid_loss
+
+
+def test_accumulated_steps_are_one_step_of_a_larger_batch(images: ImageStore) -> None:
+    """Without batch norm and with plain gradient descent, whatever is left at the epoch's end."""
+    changes = {
+        "architecture": "test_convnext",
+        "phases": [{"epochs": 1, "lr": 0.1, "optimizer": "momentum", "schedule": "constant"}],
+        "weight_decay": 0.0,
+    }
+    large, _ = train(images, batch_size=30, **changes)
+    small, _ = train(images, batch_size=10, accumulate=3, **changes)
+    other, _ = train(images, batch_size=10, **changes)
+    names = [name for name in large.state if name.endswith("weight")]
+    assert all(torch.allclose(large.state[k], small.state[k], atol=1e-5) for k in names)
+    assert not all(torch.allclose(large.state[k], other.state[k], atol=1e-5) for k in names)
+
+
+def test_the_last_accumulated_steps_of_an_epoch_may_be_fewer() -> None:
+    assert [engine._together(step, 3, 8) for step in range(8)] == [
+        *[(0, 3)] * 3,
+        *[(3, 6)] * 3,
+        *[(6, 8)] * 2,
+    ]
+
+
+def test_gradients_are_clipped_to_the_norm(images: ImageStore) -> None:
+    """One step of gradient descent moves the weights by the rate times the clipped norm."""
+    changes = {
+        "batch_size": 90,
+        "phases": [{"epochs": 1, "lr": 1.0, "optimizer": "momentum", "batch_norm": "none"}],
+        "weight_decay": 0.0,
+    }
+    seed.set_global(1, "weights", 0)
+    start = models.create(model_config(), outputs=3).state_dict()
+
+    def moved(**more: Any) -> float:
+        best, _ = train(images, **changes, **more)
+        names = [name for name, tensor in start.items() if "running" not in name and tensor.ndim]
+        return sum(float(((best.state[k] - start[k]) ** 2).sum()) for k in names) ** 0.5
+
+    free = moved()
+    assert moved(clip_norm=free / 4) == pytest.approx(free / 4, rel=0.01)
+    assert moved(clip_norm=free * 4) == pytest.approx(free, rel=0.01)
+
+
+def test_a_phases_own_augmentation_takes_the_place_of_the_models(images: ImageStore) -> None:
+    blank = [{"RandomBrightnessContrast": {"brightness_limit": [-1, -1], "p": 1.0}}]
+    still = {"epochs": 1, "lr": 1e-12, "trainable": "head"}
+    _, curves = train(images, phases=[still, {**still, "augment": blank}, still])
+    losses = [row.train_loss for row in curves]
+    assert losses[0] == pytest.approx(losses[2], abs=1e-2)
+    assert abs(losses[1] - losses[0]) > 3 * abs(losses[2] - losses[0])
+
+
+def test_every_epoch_tells_losses_scores_rates_and_speed(images: ImageStore) -> None:
+    phases = [
+        {"epochs": 1, "lr": 0.01, "trainable": "head"},
+        {"epochs": 2, "lr": 0.01, "backbone_lr": 0.002, "lr_decay": 2, "schedule": "constant"},
+    ]
+    _, curves = train(images, phases=phases)
+    assert [row.backbone_lr for row in curves] == [None, *[pytest.approx(0.002 / 2**4)] * 2]
+    for row in curves:
+        assert row.accuracy == row.score
+        assert 0 <= min(row.precision, row.recall, row.f1) <= max(row.precision, row.recall) <= 1
+        assert row.images_per_s > 0 < row.seconds
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_weights": [1.0, 2.0, 3.0]},
+        {"sampling": "balanced"},
+        {"loss": "focal"},
+        {"loss": "binary_cross_entropy"},
+        {"mix": {"mixup": 0.2, "cutmix": 1.0}},
+        {"random_erasing": 0.5},
+        {"head": "batch_norm"},
+        {"dropout": 0.5},
+        {"accumulate": 2},
+        {"clip_norm": 0.1},
+        {"ema": 0.9},
+        {"label_smoothing": 0.2},
+        {"augment": "heavy"},
+        {"decay_norms": True, "weight_decay": 5.0},
+        {"weight_decay": 5.0},
+    ],
+    ids=str,
+)
+def test_every_option_of_a_model_changes_its_training(
+    images: ImageStore, changes: dict[str, Any]
+) -> None:
+    phases = [{"epochs": 2, "lr": 0.01}]
+    plain, _ = train(images, phases=phases)
+    other, _ = train(images, phases=phases, **changes)
+    name = "layer1.0.conv1.weight"
+    assert not torch.equal(plain.state[name], other.state[name])
+
+
+def test_two_classes_and_one_logit_train_and_predict_two(images: ImageStore) -> None:
+    two = FOLDS[FOLDS["label"] != list(competitions.CLASSES)[2]].reset_index(drop=True)
+    config = model_config(
+        batch_size=8,
+        fit="squash",
+        loss="binary_cross_entropy",
+        phases=[{"epochs": 14, "lr": 0.01}],
+    )
+    classes = list(competitions.CLASSES)[:2]
+    best, _, _ = training.train_fold(
+        config, two, classes=classes, store=images, fold=0, seed=1, metric="accuracy"
+    )
+    assert best.state["fc.weight"].shape[0] == 1
+    assert best.epoch.score >= 0.8
+
+
+def test_images_kept_from_training_are_not_trained_on_but_validated(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets: list[list[str]] = []
+    original = loading.Images.__init__
+
+    def spy(self: Any, store: Any, ids: list[str], *rest: Any, **named: Any) -> None:
+        sets.append(ids)
+        original(self, store, ids, *rest, **named)
+
+    monkeypatch.setattr(loading.Images, "__init__", spy)
+    folds = FOLDS.assign(train=["no" if i % 5 == 0 else "yes" for i in range(len(FOLDS))])
+    config = model_config(batch_size=8, fit="squash", phases=[{"epochs": 1, "lr": 0.01}])
+    training.train_fold(
+        config,
+        folds,
+        classes=list(competitions.CLASSES),
+        store=images,
+        fold=0,
+        seed=1,
+        metric="accuracy",
+    )
+    trained, validated = sets
+    assert trained == folds.loc[(folds["fold"] != 0) & (folds["train"] == "yes"), "id"].tolist()
+    assert validated == folds.loc[folds["fold"] == 0, "id"].tolist()
+
+
+def test_a_phase_that_cannot_be_is_an_error_before_anything_trains(images: ImageStore) -> None:
+    first = {"epochs": 1, "lr": 0.01}
+    with pytest.raises(UserError, match="layer groups, not 44"):
+        train(images, phases=[first, {**first, "trainable": {"last": 44}}])
+    with pytest.raises(UserError, match="timm has no optimizer adamx"):
+        train(images, phases=[first, {**first, "optimizer": "adamx"}])
+    with pytest.raises(UserError, match="no transform Blr"):
+        train(images, phases=[first, {**first, "augment": [{"Blr": {}}]}])
+
+
 def test_the_rates_of_the_curves_follow_the_schedule(images: ImageStore) -> None:
     _, curves = train(images, phases=[{"epochs": 2, "lr": 0.01}])
     steps = 90 // 8
@@ -103,17 +307,21 @@ def test_inference_is_the_mean_of_the_views_logits(images: ImageStore) -> None:
     from podium.models import Normalize, create
 
     seed.set_global("x")
-    net = create(model_config(), classes=3).eval()
+    net = create(model_config(), outputs=3).eval()
     dataset = loading.Images(
-        images, FOLDS["id"].tolist(), None, transform=Augmentation([], size=32, fit="squash")
+        images, FOLDS["id"].tolist(), None, transforms=[Augmentation("none", size=32, fit="squash")]
     )
     views = ["identity", "hflip", "crop_center"]
     found = infer(
-        net, loading.in_order(dataset, 10, workers=0), views=views, accelerator=accelerator("fp32")
+        net,
+        loading.in_order(dataset, 10, workers=0),
+        views=views,
+        readout=lambda values: 2 * values,
+        accelerator=accelerator("fp32"),
     )
-    whole = Normalize(net)(dataset.__getitems__([(0, row) for row in range(120)]).images)
+    whole = Normalize(net)(dataset.__getitems__([loading.Draw(row) for row in range(120)]).images)
     with torch.inference_mode():
-        expected = sum(net(VIEWS[view](whole)) for view in views) / 3
+        expected = sum(2 * net(VIEWS[view](whole)) for view in views) / 3
     assert torch.allclose(found, expected, atol=1e-5)
 
 

@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from podium import loading, store
-from podium.augment import Augmentation
+from podium.augment import PRESETS, Augmentation
 from podium.errors import UserError
+from podium.loading import Draw
 from podium.store import ImageStore
 
 MakeImages = Callable[..., loading.Images]
@@ -32,7 +33,7 @@ def images(tmp_path: Path) -> MakeImages:
         augmentation = Augmentation(AUGMENT, size=24, fit="crop")
         names = ids or [image for image, _ in rows]
         return loading.Images(
-            ImageStore(tmp_path), names, np.arange(len(names)), transform=augmentation, seed=seed
+            ImageStore(tmp_path), names, np.arange(len(names)), transforms=[augmentation], seed=seed
         )
 
     return make
@@ -54,12 +55,12 @@ def test_batches_have_the_same_bytes_at_any_number_of_workers(images: MakeImages
 
 
 def test_augmentation_depends_on_seed_epoch_and_image_alone(images: MakeImages) -> None:
-    reference = images().__getitems__([(1, 5), (1, 6)])
-    assert torch.equal(images().__getitems__([(1, 6)]).images[0], reference.images[1])
+    reference = images().__getitems__([Draw(5, 1), Draw(6, 1)])
+    assert torch.equal(images().__getitems__([Draw(6, 1)]).images[0], reference.images[1])
     other_rows = images(ids=["06", "05"])
-    assert torch.equal(other_rows.__getitems__([(1, 0)]).images[0], reference.images[1])
-    assert not torch.equal(images().__getitems__([(2, 5)]).images[0], reference.images[0])
-    assert not torch.equal(images(seed=2).__getitems__([(1, 5)]).images[0], reference.images[0])
+    assert torch.equal(other_rows.__getitems__([Draw(0, 1)]).images[0], reference.images[1])
+    assert not torch.equal(images().__getitems__([Draw(5, 2)]).images[0], reference.images[0])
+    assert not torch.equal(images(seed=2).__getitems__([Draw(5, 1)]).images[0], reference.images[0])
 
 
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(images: MakeImages) -> None:
@@ -76,6 +77,47 @@ def test_training_leaves_out_the_last_batch_if_it_is_not_full(images: MakeImages
     assert len(targets) == 20 and len(set(targets.tolist())) == 20
     _, few = epoch(loading.shuffled(images(ids=["01", "02"]), 4, workers=0), 1)
     assert len(few) == 2
+
+
+def test_a_balanced_epoch_draws_every_class_as_often_and_images_again_with_other_augmentation(
+    images: MakeImages,
+) -> None:
+    uneven = images()
+    uneven.targets = torch.tensor([0] * 18 + [1] * 3)
+    loader = loading.balanced(uneven, 7, workers=0)
+    counts = torch.zeros(2)
+    for number in range(1, 41):
+        loader.batch_sampler.epoch = number
+        draws = [draw for batch in loader.batch_sampler for draw in batch]
+        assert len(draws) == 21
+        counts += torch.bincount(uneven.targets[[draw.row for draw in draws]], minlength=2)
+        assert len({(draw.row, draw.repeat) for draw in draws}) == 21
+    assert counts[0] / counts.sum() == pytest.approx(0.5, abs=0.05)
+    again = uneven.__getitems__([Draw(20, 1, repeat=0), Draw(20, 1, repeat=1)]).images
+    assert not torch.equal(again[0], again[1])
+    _, first = epoch(loader, 5)
+    _, second = epoch(loading.balanced(uneven, 7, workers=0), 5)
+    assert torch.equal(first, second)
+
+
+def test_a_phase_has_its_own_augmentation(images: MakeImages) -> None:
+    plain = Augmentation("none", size=24, fit="crop")
+    both = images()
+    both.transforms = [both.transforms[0], plain]
+    loader = loading.shuffled(both, 4, workers=0)
+    loader.batch_sampler.phase = 1
+    rows = [draw.row for batch in loader.batch_sampler for draw in batch]
+    expected = [plain(both.store.decode(both.ids[row]), bytes(16)) for row in rows]
+    assert torch.equal(epoch(loader, 0)[0], torch.as_tensor(np.stack(expected)))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_augmentations_that_change_more_and_more(name: str) -> None:
+    rng = np.random.default_rng(0)
+    pixels = competitions.picture("square", rng)
+    augmentation = Augmentation(name, size=48, fit="crop")
+    seen = {augmentation(pixels, key.to_bytes(16, "little")).tobytes() for key in range(12)}
+    assert (len(seen) == 1) == (name == "none")
 
 
 def test_inference_sees_every_image_once_in_order(images: MakeImages) -> None:

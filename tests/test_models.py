@@ -2,15 +2,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from podium import models, optim, weights
+from podium import layers, models, weights
 from podium.errors import UserError
-from podium.schema import Model, Phase
+from podium.schema import Model
 
 
 def config(**changes: Any) -> Model:
@@ -28,16 +29,16 @@ def config(**changes: Any) -> Model:
 def test_any_architecture_gets_a_head_for_the_classes_and_takes_images_of_the_size(
     name: str,
 ) -> None:
-    net = models.create(config(architecture=name), classes=7)
+    net = models.create(config(architecture=name), outputs=7)
     images = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
     assert net(models.Normalize(net)(images)).shape == (2, 7)
-    head = {name for name, _ in net.named_parameters() if models.is_head(net, name)}
+    head = {name for name, _ in net.named_parameters() if layers.is_head(net, name)}
     assert head and all(net.get_parameter(name).shape[0] == 7 for name in head)
 
 
 def test_an_unknown_architecture_is_an_error_with_the_nearest() -> None:
     with pytest.raises(UserError, match="no architecture resnet_18: did you mean resnet"):
-        models.create(config(architecture="resnet_18"), classes=2)
+        models.create(config(architecture="resnet_18"), outputs=2)
 
 
 def test_images_are_normalised_as_the_weights_were_trained() -> None:
@@ -53,7 +54,7 @@ def test_images_are_normalised_as_the_weights_were_trained() -> None:
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_resnet"])
 def test_a_new_head_starts_at_the_loss_of_guessing(name: str) -> None:
     torch.manual_seed(0)
-    net = models.create(config(architecture=name), classes=2).eval()
+    net = models.create(config(architecture=name), outputs=2).eval()
     loss = nn.functional.cross_entropy(net(torch.randn(16, 3, 32, 32)), torch.arange(16) % 2)
     assert loss.item() == pytest.approx(0.693, abs=0.05)
 
@@ -62,16 +63,16 @@ def test_pretrained_weights_come_from_a_file_and_the_head_stays_new(tmp_path: Pa
     other = timm.create_model("test_resnet", num_classes=1000)
     path = tmp_path / "weights.safetensors"
     save_file(other.state_dict(), path)
-    net = models.create(config(pretrained=str(path)), classes=3)
+    net = models.create(config(pretrained=str(path)), outputs=3)
     for name, tensor in net.state_dict().items():
-        if not models.is_head(net, name):
+        if not layers.is_head(net, name):
             assert torch.equal(tensor, other.state_dict()[name]), name
 
 
 def test_a_weights_file_of_torch_works_too(tmp_path: Path) -> None:
     other = timm.create_model("test_resnet", num_classes=5)
     torch.save(other.state_dict(), tmp_path / "weights.pth")
-    net = models.create(config(pretrained=str(tmp_path / "weights.pth")), classes=3)
+    net = models.create(config(pretrained=str(tmp_path / "weights.pth")), outputs=3)
     assert torch.equal(net.conv1[0].weight, other.conv1[0].weight)  # type: ignore[index,union-attr]
 
 
@@ -83,19 +84,19 @@ class Malicious:
 def test_a_weights_file_cannot_run_code(tmp_path: Path) -> None:
     torch.save({"conv1.weight": Malicious()}, tmp_path / "weights.pth")
     with pytest.raises(UserError, match="holds no weights"):
-        models.create(config(pretrained=str(tmp_path / "weights.pth")), classes=3)
+        models.create(config(pretrained=str(tmp_path / "weights.pth")), outputs=3)
 
 
 def test_weights_of_another_architecture_are_an_error(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     save_file(timm.create_model("test_efficientnet").state_dict(), path)
     with pytest.raises(UserError, match=r"not of this architecture: \d+ tensors missing"):
-        models.create(config(pretrained=str(path)), classes=3)
+        models.create(config(pretrained=str(path)), outputs=3)
     path.write_bytes(b"nothing")
     with pytest.raises(UserError, match="holds no weights"):
-        models.create(config(pretrained=str(path)), classes=3)
+        models.create(config(pretrained=str(path)), outputs=3)
     with pytest.raises(UserError, match="there is no file"):
-        models.create(config(pretrained=str(tmp_path / "none.pth")), classes=3)
+        models.create(config(pretrained=str(tmp_path / "none.pth")), outputs=3)
 
 
 def test_without_network_the_hub_fails_at_once_and_says_how_to_give_a_file(
@@ -107,13 +108,13 @@ def test_without_network_the_hub_fails_at_once_and_says_how_to_give_a_file(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     start = time.monotonic()
     with pytest.raises(UserError, match="`pretrained:` to the path of a weights file"):
-        models.create(config(pretrained=True), classes=3)
+        models.create(config(pretrained=True), outputs=3)
     assert time.monotonic() - start < 10
 
 
 def test_trained_weights_carry_the_config_that_made_them(tmp_path: Path) -> None:
     made = config(dropout=0.5)
-    net = models.create(made, classes=2)
+    net = models.create(made, outputs=2)
     made_from = {"config": made.model_dump(), "classes": ["x", "y"], "fold": 3}
     weights.save(tmp_path / "w.safetensors", net.state_dict(), made_from)
     weights.save(tmp_path / "again.safetensors", net.state_dict(), made_from)
@@ -131,82 +132,70 @@ def test_trained_weights_carry_the_config_that_made_them(tmp_path: Path) -> None
         weights.load(first)
 
 
-def phase(**values: Any) -> Phase:
-    return Phase.model_validate({"epochs": 1, "lr": 0.1} | values)
-
-
-def test_head_phases_change_the_head_alone_and_leave_frozen_statistics() -> None:
-    net = models.create(config(), classes=2)
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    models.set_trainable(net, "head")
-    optimizer = optim.create(net, phase(), 0.0)
-    models.set_training(net, "update")
-    loss = nn.functional.cross_entropy(net(torch.randn(4, 3, 32, 32)), torch.tensor([0, 1, 0, 1]))
-    loss.backward()
-    optimizer.step()
-    changed = {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
-    assert changed == {"fc.weight", "fc.bias"}
-
-
-def test_all_phases_change_everything() -> None:
-    net = models.create(config(), classes=2)
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    models.set_trainable(net, "head")
-    models.set_trainable(net, "all")
-    models.set_training(net, "update")
-    optimizer = optim.create(net, phase(), 0.0)
-    for _ in range(3):  # residual branches begin at zero: they take a step to let gradients in
-        nn.functional.cross_entropy(
-            net(torch.randn(4, 3, 32, 32)), torch.tensor([0, 1, 0, 1])
-        ).backward()
-        optimizer.step()
-    unchanged = {k for k, v in net.state_dict().items() if torch.equal(v, before[k])}
-    assert unchanged == set()
-
-
-def test_the_optimizer_is_the_one_that_the_phase_names() -> None:
-    net = models.create(config(), classes=2)
-    sgd = optim.create(net, phase(optimizer="sgd"), 0.0)
-    assert isinstance(sgd, torch.optim.SGD)
-    assert all(group["nesterov"] and group["momentum"] == 0.9 for group in sgd.param_groups)
-    assert isinstance(optim.create(net, phase(), 0.0), torch.optim.AdamW)
-    with pytest.raises(UserError, match="no optimizer adamww: did you mean adamw"):
-        optim.create(net, phase(optimizer="adamww"), 0.0)
-
-
-def test_head_and_backbone_have_rates_of_their_own_and_vectors_do_not_decay() -> None:
-    net = models.create(config(), classes=2)
-    optimizer = optim.create(net, phase(lr=0.1, backbone_lr=0.01), 0.05)
-    optim.set_factor(optimizer, 0.5)
-    names = {id(parameter): name for name, parameter in net.named_parameters()}
-    seen = set()
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            name = names[id(parameter)]
-            seen.add(name)
-            assert group["lr"] == pytest.approx(0.05 if name.startswith("fc.") else 0.005), name
-            assert group["weight_decay"] == (0.05 if parameter.ndim > 1 else 0), name
-    assert seen == set(names.values())
-
-
-@pytest.mark.parametrize(("batch_norm", "moves"), [("update", True), ("freeze", False)])
-def test_frozen_batch_norms_keep_their_statistics(batch_norm: str, moves: bool) -> None:
-    net = models.create(config(), classes=2)
-    before = {k: v.clone() for k, v in net.state_dict().items() if "running" in k}
-    models.set_training(net, batch_norm)
-    net(torch.randn(4, 3, 32, 32))
-    assert any(not torch.equal(net.state_dict()[k], v) for k, v in before.items()) == moves
-
-
 def test_a_tag_that_the_architecture_lacks_is_an_error_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"no pretrained weights resnet18\.a9_in1k: did you mean"):
-        models.create(config(architecture="resnet18.a9_in1k"), classes=2)
+        models.create(config(architecture="resnet18.a9_in1k"), outputs=2)
 
 
 def test_a_transformers_weights_are_fitted_to_another_size(tmp_path: Path) -> None:
     path = tmp_path / "vit.safetensors"
     save_file(timm.create_model("test_vit").state_dict(), path)
     net = models.create(
-        config(architecture="test_vit", pretrained=str(path), image_size=96), classes=2
+        config(architecture="test_vit", pretrained=str(path), image_size=96), outputs=2
     )
     assert net(torch.zeros(1, 3, 96, 96)).shape == (1, 2)
+
+
+def test_a_head_with_batch_norm_is_dropout_then_batch_norm_then_linear() -> None:
+    for name in ("test_resnet", "test_convnext", "test_vit"):
+        net = models.create(
+            config(architecture=name, head="batch_norm", dropout=0.5, batch_size=4), outputs=5
+        )
+        (head,) = layers.head_names(net)
+        norm, linear = net.get_submodule(head)  # type: ignore[misc]
+        assert isinstance(norm, nn.BatchNorm1d) and isinstance(linear, nn.Linear)
+        assert all(layers.is_head(net, f"{head}.{name}") for name in ("0.weight", "1.bias"))
+        assert any(isinstance(m, nn.Dropout) and m.p == 0.5 for m in net.modules()) or (
+            net.drop_rate == 0.5
+        )
+        assert net(torch.randn(2, 3, 32, 32)).shape == (2, 5)
+
+
+def test_dropout_reaches_the_head() -> None:
+    torch.manual_seed(0)
+    net = models.create(config(dropout=0.9), outputs=4).train()
+    features = torch.ones(1, net.num_features, 1, 1)
+    layers.set_training(net, "none")
+    nn.init.ones_(net.fc.weight)
+    seen = [net.forward_head(features)[0, 0].item() for _ in range(300)]
+    kept = np.mean(seen) / net.num_features  # scaled up, so that the mean stays
+    assert kept == pytest.approx(1, abs=0.1)
+    assert np.std(seen) / net.num_features == pytest.approx((9 / net.num_features) ** 0.5, rel=0.2)
+
+
+def test_stochastic_depth_skips_blocks_in_training() -> None:
+    torch.manual_seed(0)
+    net = models.create(config(architecture="resnet10t", drop_path=0.9), outputs=2)
+    for norm in (module for module in net.modules() if isinstance(module, nn.BatchNorm2d)):
+        nn.init.ones_(norm.weight)  # a residual branch begins at zero
+    images = torch.randn(1, 3, 64, 64)
+    layers.set_training(net, "none")
+    assert len({net.forward_features(images).sum().item() for _ in range(12)}) > 1
+    net.eval()
+    assert len({net.forward_features(images).sum().item() for _ in range(3)}) == 1
+    with pytest.raises(UserError, match="simple_cnn has no stochastic depth"):
+        models.create(config(architecture="simple_cnn", drop_path=0.1), outputs=2)
+
+
+def test_the_plain_cnn_is_as_described() -> None:
+    net = models.create(config(architecture="simple_cnn", image_size=48), outputs=10)
+    shapes = {name: tuple(p.shape) for name, p in net.named_parameters() if p.ndim > 1}
+    assert shapes == {
+        "conv1.weight": (32, 3, 3, 3),
+        "conv2.weight": (64, 32, 3, 3),
+        "conv3.weight": (128, 64, 3, 3),
+        "fc1.weight": (256, 128 * 6 * 6),
+        "fc.weight": (10, 256),
+    }
+    images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
+    assert net(models.Normalize(net)(images)).shape == (2, 10)

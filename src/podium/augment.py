@@ -15,7 +15,7 @@ from albumentations.augmentations.crops.transforms import CropSizeError
 from podium import images
 from podium.config import nearest
 from podium.errors import UserError
-from podium.schema import Transform
+from podium.schema import Augment, Transform
 
 KNOWN = {
     name: kind
@@ -24,11 +24,39 @@ KNOWN = {
 }
 
 
+PRESETS: dict[str, list[Transform]] = {
+    "none": [],
+    "light": [
+        {"RandomResizedCrop": {"scale": [0.6, 1.0]}},
+        {"HorizontalFlip": {}},
+    ],
+    "medium": [
+        {"RandomResizedCrop": {"scale": [0.35, 1.0]}},
+        {"HorizontalFlip": {}},
+        {"Rotate": {"limit": [-15, 15], "p": 0.5}},
+        {"ColorJitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.05}},
+    ],
+    "heavy": [
+        {"RandomResizedCrop": {"scale": [0.2, 1.0]}},
+        {"HorizontalFlip": {}},
+        {"Affine": {"rotate": [-30, 30], "shear": [-10, 10], "p": 0.7}},
+        {"ColorJitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}},
+        {
+            "OneOf": {
+                "transforms": [{"GaussianBlur": {}}, {"GaussNoise": {}}, {"ToGray": {}}],
+                "p": 0.3,
+            }
+        },
+        {"CoarseDropout": {"num_holes_range": [1, 4], "p": 0.5}},
+    ],
+}
+
+
 class Augmentation:
     """Turns a stored image into a square one; what is random in it follows from a key alone."""
 
-    def __init__(self, transforms: list[Transform], *, size: int, fit: str) -> None:
-        """Build the transforms of params.yaml for images of `size` pixels a side.
+    def __init__(self, augment: Augment, *, size: int, fit: str) -> None:
+        """Build the transforms of params.yaml, or a preset, for images of `size` pixels a side.
 
         Without transforms the image is only made square, as for validation. Else it is made square
         (`fit`) first, unless the first transform does that itself, as
@@ -37,6 +65,7 @@ class Augmentation:
         Raises:
             UserError: for a transform or argument that albumentations does not know.
         """
+        transforms = PRESETS[augment] if isinstance(augment, str) else augment
         self.size, self.fit = size, fit
         self.is_random = bool(transforms)
         self.fits_first = not (transforms and _gives_size(transforms[0]))

@@ -31,13 +31,25 @@ def load(*sections: str, path: Path = PARAMS, **names: str) -> tuple[Any, ...]:
 def read(path: Path) -> dict[str, Any]:
     """The YAML file as DVC reads it: YAML 1.2, so `1e-3` is a number; merge keys work."""
     try:
-        raw = YAML(typ="safe").load(path)
+        return parse(path.read_text(encoding="utf-8"), source=str(path))
     except FileNotFoundError:
         raise UserError(f"{path} is not here: run from the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
+
+
+def parse(text: str, *, source: str) -> dict[str, Any]:
+    """The sections of a params file's text.
+
+    Raises:
+        UserError: if it is no YAML, or holds no sections.
+    """
+    try:
+        raw = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise UserError(f"{source} is not valid YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise UserError(f"{path} holds no sections")
+        raise UserError(f"{source} holds no sections")
     return raw
 
 

@@ -1,4 +1,4 @@
-"""The training loop: model, loaders and loss come in as arguments."""
+"""The training loop: model, loaders, loss and mixer come in as arguments."""
 
 import math
 import time
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from podium import metrics, models, optim, progress, schedule
+from podium import layers, losses, metrics, models, optim, progress, schedule
 from podium import seed as seeding
 from podium.errors import UserError
 from podium.infer import infer
-from podium.loading import Batch
+from podium.loading import Batch, Loaders
 from podium.schema import MetricName, Model
 
 
@@ -24,11 +25,16 @@ class Epoch:
     """What one epoch gave: a line of the curves."""
 
     epoch: int  # from 1, through all phases
-    phase: int  # from 1
+    phase: int  # from 1, gradual unfreezing written out
     train_loss: float
-    valid_loss: float  # cross-entropy, without smoothing
+    valid_loss: float  # cross-entropy of the validation fold, without smoothing or weights
     score: float  # the competition's metric on the validation fold
+    accuracy: float
+    precision: float  # macro, as the next two
+    recall: float
+    f1: float
     lr: float  # the head's, at the epoch's last step
+    backbone_lr: float | None  # the lowest of the backbone's; None where it does not train
     images_per_s: float  # of the training part
     seconds: float
 
@@ -39,63 +45,87 @@ class Best:
 
     epoch: Epoch
     rank: tuple[float, float]  # by the metric, then by validation loss; more is better
-    state: dict[str, Tensor]  # on the CPU
+    state: dict[str, Tensor]  # on the CPU; of the moving average, if there is one
 
 
 def fit(
     net: nn.Module,
-    train: "DataLoader[Batch]",
-    valid: "DataLoader[Batch]",
+    loaders: Loaders,
     *,
     config: Model,
     metric: MetricName,
     loss: Callable[[Tensor, Tensor], Tensor],
+    mixer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     seed: int,
     accelerator: Accelerator,
 ) -> tuple[Best, list[Epoch]]:
     """Train `net` through the phases of `config`: the best epoch by `metric`, and all the curves.
 
-    When `config.patience` epochs have passed without a better score, the next phase begins.
+    `mixer` makes of normalised images and classes what the model and the loss get: images and soft
+    targets. When `config.patience` epochs have passed without a score above the best of all, the
+    next phase begins.
 
     Raises:
         UserError: if the loss stops being a finite number.
     """
     best: Best | None = None
     curves: list[Epoch] = []
+    train, valid = loaders
     model, device, steps = accelerator.prepare(net), accelerator.device, len(train)
-    normalize = models.Normalize(net).to(device)
+    normalize, order, taken = models.Normalize(net).to(device), train.batch_sampler, 0
+    ema = None if config.ema is None else ModelEmaV3(net, decay=config.ema, use_warmup=True)
+    kept = model if ema is None else ema.module  # what is scored, and of what the best is kept
     for number, phase in enumerate(config.phases, 1):
-        models.set_trainable(net, phase.trainable)
+        if phase.start == "best" and best is not None:
+            net.load_state_dict(best.state)
+            kept.load_state_dict(best.state)
+        layers.set_trainable(net, phase.trainable)
         accelerator.free_memory()  # the last phase's optimizer
-        optimizer = accelerator.prepare(optim.create(net, phase, config.weight_decay))
-        total, warmup = phase.epochs * steps, round(phase.warmup_epochs * steps)
-        waited = 0
-        for first_step in range(0, total, steps):
+        optimizer = accelerator.prepare(optim.create(net, phase, config))
+        waited, ranks = 0, list[tuple[float, float]]()
+        for first_step in range(0, phase.epochs * steps, steps):
             start, epoch = time.perf_counter(), len(curves) + 1
-            seeding.set_global(seed, "epoch", epoch)
-            train.batch_sampler.epoch = epoch  # type: ignore[union-attr]
-            models.set_training(net, phase.batch_norm)
-            losses = torch.zeros(steps, device=device)  # read at the epoch's end: no wait within
+            order.epoch, order.phase = epoch, number - 1  # type: ignore[union-attr]
+            layers.set_training(net, phase.batch_norm)
+            values = torch.zeros(steps, device=device)  # read at the epoch's end: no wait within
             for step, batch in enumerate(progress.bar(train, f"epoch {epoch}")):
-                factor = schedule.warmup_cosine(first_step + step, total=total, warmup=warmup)
+                taken += 1
+                seeding.set_global(seed, "step", taken)
+                factor = schedule.factor(phase, first_step + step, epoch=steps, scores=ranks)
                 optim.set_factor(optimizer, factor)
                 images = normalize(batch.images.to(device, non_blocking=True))
+                images, targets = mixer(images, batch.targets.to(device, non_blocking=True))
                 with accelerator.autocast():
-                    value = loss(model(images), batch.targets.to(device, non_blocking=True))
-                accelerator.backward(value)
-                optimizer.step()
-                optimizer.zero_grad()
-                losses[step] = value.detach()
-            train_loss, seconds = losses.mean().item(), time.perf_counter() - start
+                    value = loss(model(images), targets)
+                values[step] = value.detach()
+                first, end = _together(step, config.accumulate, steps)
+                accelerator.backward(value / (end - first))
+                if step + 1 == end:
+                    if config.clip_norm is not None:
+                        accelerator.clip_grad_norm_(net.parameters(), config.clip_norm)
+                    optimizer.step()
+                    optimizer.zero_grad()
+                    if ema is not None:
+                        ema.update(net, step=taken)
+            train_loss, seconds = values.mean().item(), time.perf_counter() - start
             if not math.isfinite(train_loss):
                 raise UserError(f"epoch {epoch}: the loss is {train_loss}: lower lr, or use fp32")
-            speed = steps * len(batch.targets) / seconds
-            valid_loss, score = evaluate(model, valid, metric=metric, accelerator=accelerator)
-            seconds, lr = time.perf_counter() - start, phase.lr * factor
-            curves.append(Epoch(epoch, number, train_loss, valid_loss, score, lr, speed, seconds))
-            rank, waited = (metrics.rank(metric, score), -valid_loss), waited + 1
-            if best is None or rank > best.rank:
-                best, waited = Best(curves[-1], rank, _copy(net)), 0
+            scores = evaluate(kept, valid, config=config, metric=metric, accelerator=accelerator)
+            curves.append(
+                Epoch(
+                    epoch,
+                    number,
+                    train_loss,
+                    **scores,
+                    **optim.rates(optimizer),
+                    images_per_s=steps * len(batch.targets) / seconds,
+                    seconds=time.perf_counter() - start,
+                )
+            )
+            ranks.append((metrics.rank(metric, scores["score"]), -scores["valid_loss"]))
+            waited += 1
+            if best is None or ranks[-1] > best.rank:
+                best, waited = Best(curves[-1], ranks[-1], _copy(accelerator.unwrap_model(kept))), 0
             progress.say(_line(curves[-1], metric, is_best=waited == 0))
             if waited == config.patience:
                 break
@@ -104,13 +134,28 @@ def fit(
 
 
 def evaluate(
-    model: nn.Module, loader: "DataLoader[Batch]", *, metric: MetricName, accelerator: Accelerator
-) -> tuple[float, float]:
-    """The cross-entropy and the metric's score on the images of `loader`."""
-    logits = infer(model, loader, views=["identity"], accelerator=accelerator)
+    model: nn.Module,
+    loader: "DataLoader[Batch]",
+    *,
+    config: Model,
+    metric: MetricName,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """The scores of `model` on the images of `loader`, as `Epoch` names them."""
+    readout = losses.readout(config)
+    logits = infer(model, loader, views=["identity"], readout=readout, accelerator=accelerator)
     targets = loader.dataset.targets  # type: ignore[attr-defined]
-    score = metrics.score(metric, targets.numpy(), logits.numpy())
-    return F.cross_entropy(logits, targets).item(), score
+    return {
+        "valid_loss": F.cross_entropy(logits, targets).item(),
+        "score": metrics.score(metric, targets.numpy(), logits.numpy()),
+        **metrics.overview(targets.numpy(), logits.numpy()),
+    }
+
+
+def _together(step: int, accumulate: int, steps: int) -> tuple[int, int]:
+    """The first step and the end of those, in an epoch of `steps`, whose gradients are averaged."""
+    first = step // accumulate * accumulate
+    return first, min(first + accumulate, steps)
 
 
 def _copy(net: nn.Module) -> dict[str, Tensor]:

@@ -21,6 +21,11 @@ class Member:
     test: np.ndarray  # [T, C], the mean of the folds
     made_from: list[dict[str, Any]]  # one a fold
 
+    def predictions(self, test_ids: list[str]) -> Predictions:
+        """What this model alone would submit."""
+        classes = self.made_from[0]["classes"]
+        return Predictions(test_ids, self.test, {"classes": classes, "folds": self.made_from})
+
 
 def load_member(
     folder: Path, folds: pd.DataFrame, *, test_ids: list[str], folds_sha256: str

@@ -1,6 +1,6 @@
 """Inference: one function for validation, out-of-fold and test images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from accelerate import Accelerator
@@ -19,15 +19,19 @@ def infer(
     loader: "DataLoader[Batch]",
     *,
     views: Sequence[ViewName],
+    readout: Callable[[Tensor], Tensor],
     accelerator: Accelerator,
 ) -> Tensor:
-    """The mean of the views' logits for each image, in the loader's order: float32 [N, C], CPU."""
+    """The mean of the views' logits for each image, in the loader's order: float32 [N, C], CPU.
+
+    `readout` makes logits of the model's outputs.
+    """
     normalize = models.Normalize(accelerator.unwrap_model(model)).to(accelerator.device)
     model.eval()
     logits = []
     for batch in progress.bar(loader, "inference"):
         images = normalize(batch.images.to(accelerator.device, non_blocking=True))
         with accelerator.autocast():
-            seen = [model(VIEWS[view](images)).float() for view in views]
+            seen = [readout(model(VIEWS[view](images)).float()) for view in views]
         logits.append(torch.stack(seen).mean(0))
     return torch.cat(logits).cpu()

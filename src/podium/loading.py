@@ -1,11 +1,12 @@
 """Batches of images: uint8 until the device, a batch at a time, the same at any worker count."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -14,7 +15,14 @@ from podium import seed as seeding
 from podium.augment import Augmentation
 from podium.store import ImageStore
 
-Key = tuple[int, int]  # epoch, row
+
+class Draw(NamedTuple):
+    """One image of a batch: which, and what its augmentation follows from."""
+
+    row: int
+    epoch: int = 0
+    repeat: int = 0  # which time in the epoch, where rows are drawn with replacement
+    phase: int = 0  # which of the augmentations
 
 
 class Batch(NamedTuple):
@@ -22,6 +30,13 @@ class Batch(NamedTuple):
 
     images: Tensor  # uint8 [B, size, size, 3]
     targets: Tensor  # int64 [B]; -1 where unknown
+
+
+class Loaders(NamedTuple):
+    """What a model is trained with."""
+
+    train: "DataLoader[Batch]"
+    valid: "DataLoader[Batch]"
 
 
 class Images(Dataset[Batch]):
@@ -33,11 +48,13 @@ class Images(Dataset[Batch]):
         ids: list[str],
         targets: np.ndarray | None,
         *,
-        transform: Augmentation,
+        transforms: Sequence[Augmentation],
         seed: int = 0,
     ) -> None:
-        """The images `ids` of `store`, with their classes: int [len(ids)], or None if unknown."""
-        self.store, self.ids, self.transform, self.seed = store, ids, transform, seed
+        """The images `ids` of `store`, with their classes: int [len(ids)], or None if unknown.
+        `transforms` are one a phase, all of one size.
+        """
+        self.store, self.ids, self.transforms, self.seed = store, ids, transforms, seed
         self.targets = torch.full((len(ids),), -1)
         if targets is not None:
             self.targets = torch.as_tensor(targets, dtype=torch.int64)
@@ -45,35 +62,56 @@ class Images(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitems__(self, keys: list[Key]) -> Batch:
-        """A whole batch at once, into one tensor. What is random follows from seed, epoch, id."""
-        size = self.transform.size
-        images = torch.empty(len(keys), size, size, 3, dtype=torch.uint8)
-        pixels = images.numpy()
-        for slot, (epoch, row) in enumerate(keys):
-            image = self.ids[row]
-            key = seeding.digest(self.seed, epoch, image)
-            pixels[slot] = self.transform(self.store.decode(image), key)
-        return Batch(images, self.targets[[row for _, row in keys]])
-
-
-class Order(Sampler[list[Key]]):
-    """The batches of an epoch: in the dataset's order, or shuffled by (seed, epoch)."""
-
-    def __init__(self, count: int, *, batch_size: int, seed: int | None = None) -> None:
-        """Batches of `count` rows; shuffled if there is a `seed`, and then without the last one
-        if that is not full: a batch of one image has no batch statistics.
+    def __getitems__(self, draws: list[Draw]) -> Batch:
+        """A whole batch at once, into one tensor. What is random follows from the seed, the epoch,
+        the image's id and which time it is drawn.
         """
-        self.count, self.batch_size, self.seed = count, batch_size, seed
-        self.epoch = 0
+        size = self.transforms[0].size
+        images = torch.empty(len(draws), size, size, 3, dtype=torch.uint8)
+        pixels = images.numpy()
+        for slot, draw in enumerate(draws):
+            image = self.ids[draw.row]
+            key = seeding.digest(self.seed, draw.epoch, image, draw.repeat)
+            pixels[slot] = self.transforms[draw.phase](self.store.decode(image), key)
+        return Batch(images, self.targets[[draw.row for draw in draws]])
 
-    def __iter__(self) -> Iterator[list[Key]]:
-        rows = np.arange(self.count)
-        if self.seed is not None:
-            rows = seeding.generator(self.seed, "order", self.epoch).permutation(self.count)
+
+class Order(Sampler[list[Draw]]):
+    """The batches of an epoch: in the dataset's order, or drawn at random by (seed, epoch)."""
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        batch_size: int,
+        seed: int | None = None,
+        weights: np.ndarray | None = None,
+    ) -> None:
+        """Batches of `count` rows. With a `seed` they are shuffled, or drawn with replacement by
+        `weights` [count] where given; without the last batch if that is not full: a batch of one
+        image has no batch statistics.
+        """
+        self.count, self.batch_size, self.seed, self.weights = count, batch_size, seed, weights
+        self.epoch = self.phase = 0
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        rows, repeats = self._rows(), [0] * self.count
+        if self.weights is not None:
+            repeats = pd.Series(rows).groupby(rows).cumcount().tolist()
+        draws = [
+            Draw(row, self.epoch, repeat, self.phase)
+            for row, repeat in zip(rows.tolist(), repeats, strict=True)
+        ]
         for batch in range(len(self)):
-            chosen = rows[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(self.epoch, row) for row in chosen.tolist()]
+            yield draws[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def _rows(self) -> np.ndarray:
+        if self.seed is None:
+            return np.arange(self.count)
+        rng = seeding.generator(self.seed, "order", self.epoch)
+        if self.weights is None:
+            return rng.permutation(self.count)
+        return rng.choice(self.count, size=self.count, p=self.weights / self.weights.sum())
 
     def __len__(self) -> int:
         if self.seed is None:
@@ -82,8 +120,14 @@ class Order(Sampler[list[Key]]):
 
 
 def shuffled(images: Images, batch_size: int, *, workers: int) -> "DataLoader[Batch]":
-    """Batches for training; set `.batch_sampler.epoch` before each pass."""
-    order = Order(len(images), batch_size=batch_size, seed=images.seed)
+    """Batches for training; set `.batch_sampler.epoch` and `.phase` before each pass."""
+    return _loader(images, Order(len(images), batch_size=batch_size, seed=images.seed), workers)
+
+
+def balanced(images: Images, batch_size: int, *, workers: int) -> "DataLoader[Batch]":
+    """Likewise, but drawn with replacement, so that each class comes as often as another."""
+    weights = 1 / torch.bincount(images.targets)[images.targets].numpy()
+    order = Order(len(images), batch_size=batch_size, seed=images.seed, weights=weights)
     return _loader(images, order, workers)
 
 

@@ -50,6 +50,18 @@ def score(name: MetricName, targets: np.ndarray, logits: np.ndarray) -> float:
     return METRICS[name].score(targets, softmax(logits.astype(np.float64), axis=1))
 
 
+def overview(targets: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """Accuracy, and macro precision, recall and F1 over the classes that occur in `targets` [N] or
+    are predicted by `logits` [N, C].
+    """
+    predicted = logits.argmax(1)
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(
+        targets, predicted, average="macro", zero_division=0.0
+    )
+    accuracy = sk.accuracy_score(targets, predicted)
+    return {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1}
+
+
 def rank(name: MetricName, value: float) -> float:
     """`value` such that more is better."""
     return value if METRICS[name].higher_is_better else -value

@@ -10,8 +10,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from podium import simple_cnn  # noqa: F401  registers itself with timm
 from podium.config import nearest
 from podium.errors import UserError, examples
+from podium.layers import head_names, is_head
 from podium.schema import Model
 
 HUB_TIMEOUT = 5  # seconds
@@ -37,8 +39,8 @@ class Normalize(nn.Module):
         return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
 
-def create(config: Model, *, classes: int, pretrained: bool = True) -> nn.Module:
-    """The model that `config` describes, with a new head for `classes` classes.
+def create(config: Model, *, outputs: int, pretrained: bool = True) -> nn.Module:
+    """The model that `config` describes, with a new head of `outputs` numbers an image.
 
     `pretrained=False` leaves the weights random, whatever `config` says: for weights that follow.
 
@@ -58,7 +60,9 @@ def create(config: Model, *, classes: int, pretrained: bool = True) -> nn.Module
     from_hub = pretrained and config.pretrained is True
     if from_hub:
         _check_hub(name, cfg.hf_hub_id)
-    arguments = {"num_classes": classes, "drop_rate": config.dropout}
+    arguments: dict[str, Any] = {"num_classes": outputs, "drop_rate": config.dropout}
+    if config.drop_path:
+        arguments["drop_path_rate"] = config.drop_path
     if cfg.fixed_input_size:  # as vision transformers have
         arguments["img_size"] = config.image_size
     try:
@@ -67,7 +71,12 @@ def create(config: Model, *, classes: int, pretrained: bool = True) -> nn.Module
         if not from_hub:
             raise
         raise UserError(f"{name}: no pretrained weights: {error}{_OFFLINE}") from None
-    _reset_head(model)
+    except TypeError as error:
+        if "drop_path_rate" not in str(error):
+            raise
+        raise UserError(f"{name} has no stochastic depth: set drop_path: 0") from None
+    for head in head_names(model):
+        _reset_head(model, head, batch_norm=config.head == "batch_norm")
     if pretrained and (path := pretrained_file(config)):
         load_pretrained(model, path)
     return model.to(memory_format=torch.channels_last)
@@ -76,17 +85,6 @@ def create(config: Model, *, classes: int, pretrained: bool = True) -> nn.Module
 def pretrained_file(config: Model) -> Path | None:
     """The weights file that `config` names, if it names one."""
     return Path(config.pretrained).expanduser() if isinstance(config.pretrained, str) else None
-
-
-def head_names(model: nn.Module) -> tuple[str, ...]:
-    """The names of the modules that make logits of features, as timm's own config says."""
-    names: Any = model.pretrained_cfg["classifier"]  # type: ignore[index]
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def is_head(model: nn.Module, parameter: str) -> bool:
-    """Whether a parameter, by its name, belongs to the head."""
-    return parameter.startswith(tuple(name + "." for name in head_names(model)))
 
 
 def load_pretrained(model: nn.Module, path: Path) -> None:
@@ -121,35 +119,28 @@ def load_pretrained(model: nn.Module, path: Path) -> None:
     model.load_state_dict(state, strict=False)
 
 
-def set_trainable(model: nn.Module, trainable: str) -> None:
-    """Let gradients change all parameters, or the head's alone."""
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(trainable == "all" or is_head(model, name))
-
-
-def set_training(model: nn.Module, batch_norm: str) -> None:
-    """Training mode, but for batch norms that keep their statistics: those of frozen parts, and
-    with `batch_norm="freeze"` all of them.
-    """
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            frozen = not any(parameter.requires_grad for parameter in module.parameters())
-            module.train(batch_norm == "update" and not frozen)
-
-
-def _reset_head(model: nn.Module) -> None:
-    """Start the head near zero, so that the first logits are near zero and the loss near log C.
+def _reset_head(model: nn.Module, name: str, *, batch_norm: bool) -> None:
+    """Start the head near zero, so that the first logits are near zero and the loss near log C;
+    put a BatchNorm1d before it if wanted.
 
     timm draws the heads of its EfficientNet family from a range that grows as the classes get
     fewer: with two classes the first loss is about 6 instead of 0.7, and the first steps, at the
     highest gradients of the run, go into undoing it.
+
+    Raises:
+        UserError: if the head is no linear layer, but a batch norm should stand before it.
     """
-    for name in head_names(model):
-        head = model.get_submodule(name)
-        if isinstance(head, nn.Linear):
-            nn.init.trunc_normal_(head.weight, std=HEAD_STD)
-            nn.init.zeros_(head.bias)
+    head = model.get_submodule(name)
+    if isinstance(head, nn.Linear):
+        nn.init.trunc_normal_(head.weight, std=HEAD_STD)
+        nn.init.zeros_(head.bias)
+        if batch_norm:
+            model.set_submodule(name, nn.Sequential(nn.BatchNorm1d(head.in_features), head))
+    elif batch_norm:
+        kind = type(head).__name__
+        raise UserError(
+            f"{type(model).__name__}: head: batch_norm needs a linear layer, not {kind}"
+        )
 
 
 _OFFLINE = (

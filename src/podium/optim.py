@@ -7,16 +7,16 @@ from timm.optim import create_optimizer_v2, list_optimizers
 from torch import nn
 from torch.optim import Optimizer
 
-from podium import models
+from podium import layers
 from podium.config import nearest
 from podium.errors import UserError
-from podium.schema import Phase
+from podium.schema import Model, Phase
 
 
-def create(model: nn.Module, phase: Phase, weight_decay: float) -> Optimizer:
-    """The optimizer of `phase` over what it trains, by timm's factory. Each group's `peak` is its
-    learning rate before schedules. Biases and the scales of normalisation layers (one-dimensional
-    tensors) do not decay.
+def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:
+    """The optimizer of `phase` over what now trains, by timm's factory. Each group's `peak` is its
+    learning rate before the schedule, its `depth` the layer group's. Biases and the scales of
+    normalisation layers (one-dimensional tensors) decay only with `config.decay_norms`.
 
     Raises:
         UserError: for an optimizer that timm does not know.
@@ -24,18 +24,20 @@ def create(model: nn.Module, phase: Phase, weight_decay: float) -> Optimizer:
     if phase.optimizer not in list_optimizers():
         hint = nearest(phase.optimizer, list_optimizers()) or "; see timm.optim.list_optimizers()"
         raise UserError(f"timm has no optimizer {phase.optimizer}{hint}")
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+    depths = layers.depths(model)
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups[models.is_head(model, name), parameter.ndim > 1].append(parameter)
-    backbone_lr = phase.lr if phase.backbone_lr is None else phase.backbone_lr
+            decays = config.decay_norms or parameter.ndim > 1
+            groups[depths[name], decays].append(parameter)
     parameters: list[dict[str, Any]] = [
         {
             "params": tensors,
-            "peak": phase.lr if head else backbone_lr,
-            "weight_decay": weight_decay if decays else 0.0,
+            "depth": depth,
+            "peak": _peak(phase, depth),
+            "weight_decay": config.weight_decay if decays else 0.0,
         }
-        for (head, decays), tensors in sorted(groups.items(), key=lambda item: item[0])
+        for (depth, decays), tensors in sorted(groups.items(), key=lambda item: item[0])
     ]
     return create_optimizer_v2(parameters, opt=phase.optimizer, lr=phase.lr)
 
@@ -44,3 +46,18 @@ def set_factor(optimizer: Optimizer, factor: float) -> None:
     """Set each group's learning rate to `factor` times its peak."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
+
+
+def rates(optimizer: Optimizer) -> dict[str, Any]:
+    """The head's learning rate now, and the lowest of the backbone's: None if none of it trains."""
+    head = [group["lr"] for group in optimizer.param_groups if group["depth"] == 0]
+    backbone = [group["lr"] for group in optimizer.param_groups if group["depth"] > 0]
+    return {"lr": head[0], "backbone_lr": min(backbone, default=None)}
+
+
+def _peak(phase: Phase, depth: int) -> float:
+    if depth == 0:
+        return phase.lr
+    if phase.backbone_lr is None:
+        return phase.lr / phase.lr_decay**depth
+    return phase.backbone_lr / phase.lr_decay ** (depth - 1)

@@ -1,14 +1,20 @@
 """Predicting with trained weights: one way for validation and test images."""
 
+import time
 from pathlib import Path
 from typing import Any
 
-from podium import device, loading, machine, weights
+from torch import Tensor
+
+from podium import device, loading, losses, machine, progress, weights
 from podium.augment import Augmentation
+from podium.errors import UserError
 from podium.infer import infer
 from podium.predictions import Predictions
 from podium.schema import Model, Predict
 from podium.store import ImageStore
+
+MEASURED = 4  # batches, after one that warms up
 
 
 class Predictor:
@@ -18,17 +24,60 @@ class Predictor:
         """Load the weights of `path`, with the config and the classes that stand in them."""
         self.net, self.made_from = weights.load(path)
         self.config, self.options = Model.model_validate(self.made_from["config"]), options
+        self.views = list(options.views)
         self.accelerator = device.accelerator(self.config.precision)
         self.net = self.accelerator.prepare(self.net)
 
     def predict(self, store: ImageStore, ids: list[str]) -> Predictions:
         """The mean of the views' logits for the images `ids` of `store`."""
-        plain = Augmentation([], size=self.config.image_size, fit=self.config.fit)
+        options = {**self.options.model_dump(), "views": self.views}
+        made_from: dict[str, Any] = {**self.made_from, "predict": options}
+        return Predictions(ids, self._infer(store, ids).numpy(), made_from)
+
+    def keep_to_the_limit(self, store: ImageStore, ids: list[str]) -> None:
+        """Measure how long the images `ids` will take, if there is a limit to it; where that is too
+        long, leave views out if the options say so.
+
+        Raises:
+            UserError: if they will take longer than the limit.
+        """
+        limit = self.options.time_limit_minutes
+        if limit is None:
+            return
+        while (minutes := self._minutes(store, ids)) > limit:
+            found = (
+                f"{len(ids)} images with {len(self.views)} views will take {minutes:.2g} minutes"
+            )
+            if self.options.when_late == "fail" or len(self.views) == 1:
+                raise UserError(
+                    f"{found} here; predict.time_limit_minutes is {limit:g}: take fewer views, a "
+                    "smaller model or image_size, or when_late: fewer_views"
+                )
+            progress.say(f"{found}, the limit is {limit:g}: leaving out {self.views.pop()}")
+        progress.say(
+            f"{len(ids)} images with {len(self.views)} views will take about {minutes:.2g} of "
+            f"{limit:g} minutes"
+        )
+
+    def _minutes(self, store: ImageStore, ids: list[str]) -> float:
+        size = self.options.batch_size
+        self._infer(store, ids[:size])
+        sample = (ids[size:] or ids)[: MEASURED * size]
+        start = time.perf_counter()
+        self._infer(store, sample)
+        return (time.perf_counter() - start) / len(sample) * len(ids) / 60
+
+    def _infer(self, store: ImageStore, ids: list[str]) -> Tensor:
+        plain = Augmentation("none", size=self.config.image_size, fit=self.config.fit)
         loader = loading.in_order(
-            loading.Images(store, ids, None, transform=plain),
+            loading.Images(store, ids, None, transforms=[plain]),
             self.options.batch_size,
             workers=machine.loader_workers(self.accelerator.device.type),
         )
-        logits = infer(self.net, loader, views=self.options.views, accelerator=self.accelerator)
-        made_from: dict[str, Any] = {**self.made_from, "predict": self.options.model_dump()}
-        return Predictions(ids, logits.numpy(), made_from)
+        return infer(
+            self.net,
+            loader,
+            views=self.views,
+            readout=losses.readout(self.config),
+            accelerator=self.accelerator,
+        )

@@ -1,21 +1,28 @@
 """Stratified folds, on scikit-learn."""
 
 import warnings
+from collections.abc import Mapping
 
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
+from podium import seed as seeding
+from podium.config import nearest
 from podium.errors import UserError, examples
 
 
-def make_folds(train: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
+def make_folds(
+    train: pd.DataFrame, *, count: int, seed: int, keep: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Put each training image into one of `count` folds: id, label, fold, in the order of ids.
+    With `keep`, also train: "yes", but "no" for the images of a class beyond its share.
 
     Folds hold the classes in equal shares as far as that goes; the images of one `group` (where
     the table has that column) stay in one fold. The order of rows plays no part.
 
     Raises:
-        UserError: if there are fewer images, or groups, than folds.
+        UserError: if there are fewer images, or groups, than folds, or for a class in `keep` that
+            is not there.
     """
     train = train.sort_values("id", ignore_index=True)
     _warn_of_rare_classes(train["label"], count)
@@ -31,7 +38,26 @@ def make_folds(train: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
             train.loc[valid, "fold"] = fold
     if empty := set(range(count)) - set(train["fold"].astype(int)):
         raise UserError(f"the groups do not fill {count} folds: fold {min(empty)} stays empty")
-    return train[["id", "label", "fold"]].astype({"fold": int})
+    folds = train[["id", "label", "fold"]].astype({"fold": int})
+    return _thin_out(folds, keep, seed) if keep else folds
+
+
+def _thin_out(folds: pd.DataFrame, keep: Mapping[str, float], seed: int) -> pd.DataFrame:
+    """Take training images from classes, in each fold its share, so that any training set lacks
+    as many.
+    """
+    labels = set(folds["label"])
+    for name in keep:
+        if name not in labels:
+            hint = nearest(name, labels) or f"; they are {examples(sorted(labels))}"
+            raise UserError(f"folds.keep: no class is called {name}{hint}")
+    kept = pd.Series("yes", folds.index)
+    for label, share in keep.items():
+        for fold in folds["fold"].unique():
+            rows = folds.index[(folds["label"] == label) & (folds["fold"] == fold)]
+            order = seeding.generator(seed, "keep", label, fold).permutation(rows)
+            kept[order[round(share * len(rows)) :]] = "no"
+    return folds.assign(train=kept)
 
 
 def _splitter(

@@ -1,15 +1,28 @@
 """Training one model on one fold."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from podium import device, engine, files, loading, machine, models
+from podium import (
+    device,
+    engine,
+    files,
+    layers,
+    loading,
+    losses,
+    machine,
+    mixing,
+    models,
+    optim,
+    phases,
+)
 from podium import seed as seeding
 from podium.augment import Augmentation
-from podium.schema import MetricName, Model
+from podium.errors import UserError
+from podium.schema import Augment, MetricName, Model
 from podium.store import ImageStore
 
 
@@ -25,7 +38,7 @@ def train_fold(
 ) -> tuple[engine.Best, list[engine.Epoch], dict[str, Any]]:
     """Train a new model on all folds but `fold`, choosing the epoch that scores best on that one.
 
-    `folds` has the columns id, label and fold.
+    `folds` has the columns id, label and fold, and where images are kept from training also train.
 
     Returns:
         The best epoch; the curves; and the device and pretrained file that were used.
@@ -34,22 +47,37 @@ def train_fold(
     workers = machine.loader_workers(accelerator.device.type)
     targets = pd.Categorical(folds["label"], categories=classes).codes  # [N]
     is_valid = (folds["fold"] == fold).to_numpy()
-
-    def images(chosen: np.ndarray, augmentation: Augmentation) -> loading.Images:
-        ids = folds.loc[chosen, "id"].tolist()
-        return loading.Images(store, ids, targets[chosen], transform=augmentation, seed=seed)
-
-    augmented = Augmentation(config.augment, size=config.image_size, fit=config.fit)
-    plain = Augmentation([], size=config.image_size, fit=config.fit)
+    is_train = ~is_valid
+    if "train" in folds:
+        is_train &= (folds["train"] == "yes").to_numpy()
     seeding.set_global(seed, "weights", fold)
-    net = models.create(config, classes=len(classes))
+    net = models.create(config, outputs=losses.outputs(config, len(classes)))
+    config = config.model_copy(update={"phases": phases.expand(config.phases, net)})
+    for phase in config.phases:  # a phase that cannot be is an error now, not when it begins
+        layers.set_trainable(net, phase.trainable)
+        optim.create(net, phase, config)
+
+    def images(chosen: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
+        transforms = [Augmentation(a, size=config.image_size, fit=config.fit) for a in augments]
+        ids = folds.loc[chosen, "id"].tolist()
+        return loading.Images(store, ids, targets[chosen], transforms=transforms, seed=seed)
+
+    if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
+        raise UserError(f"mix pairs a batch's images, and fold {fold} has only {count} to train on")
+    augments = [config.augment if p.augment is None else p.augment for p in config.phases]
+    draw = loading.balanced if config.sampling == "balanced" else loading.shuffled
+    weights = losses.class_weights(config, targets[is_train], classes)
+    loaders = loading.Loaders(
+        draw(images(is_train, augments), config.batch_size, workers=workers),
+        loading.in_order(images(is_valid, ["none"]), config.batch_size, workers=workers),
+    )
     best, curves = engine.fit(
         net,
-        loading.shuffled(images(~is_valid, augmented), config.batch_size, workers=workers),
-        loading.in_order(images(is_valid, plain), config.batch_size, workers=workers),
+        loaders,
         config=config,
         metric=metric,
-        loss=torch.nn.CrossEntropyLoss(label_smoothing=config.label_smoothing),
+        loss=losses.Loss(config, weights).to(accelerator.device),
+        mixer=mixing.Mixer(config, classes=len(classes), device=accelerator.device),
         seed=seed,
         accelerator=accelerator,
     )

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from podium import files, models
+from podium import files, losses, models
 from podium.errors import UserError
 from podium.schema import Model
 
@@ -39,6 +39,7 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise UserError(f"{path} was not written by this pipeline")
     made_from = json.loads(header)
     config = Model.model_validate(made_from["config"])
-    model = models.create(config, classes=len(made_from["classes"]), pretrained=False)
+    outputs = losses.outputs(config, len(made_from["classes"]))
+    model = models.create(config, outputs=outputs, pretrained=False)
     model.load_state_dict(state)
     return model, made_from

@@ -1,0 +1,27 @@
+"""Phases of training, with the short form for gradual unfreezing written out."""
+
+from torch import nn
+
+from podium import layers
+from podium.schema import Part, Phase
+
+
+def expand(phases: list[Phase], model: nn.Module) -> list[Phase]:
+    """`phases`, those with `trainable: {gradual: e}` as phases of e epochs each: the head first,
+    then one more of the backbone's layer groups at a time, until all train or the epochs are over.
+    The last of them takes the epochs that are left.
+
+    Source: https://arxiv.org/abs/1801.06146
+    """
+    expanded: list[Phase] = []
+    for phase in phases:
+        if not isinstance(phase.trainable, Part) or phase.trainable.gradual is None:
+            expanded.append(phase)
+            continue
+        left, last, groups = phase.epochs, 0, max(layers.depths(model).values())
+        while left:
+            epochs = left if last == groups else min(phase.trainable.gradual, left)
+            change = {"trainable": Part(last=last), "epochs": epochs}
+            expanded.append(phase.model_copy(update=change))
+            left, last = left - epochs, last + 1
+    return expanded

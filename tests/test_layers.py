@@ -1,0 +1,128 @@
+from typing import Any
+
+import pytest
+import torch
+from test_models import config
+from torch import nn
+
+from podium import layers, models, optim, phases
+from podium.errors import UserError
+from podium.schema import Part, Phase
+
+FAMILIES = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"]
+
+
+def phase(**values: Any) -> Phase:
+    return Phase.model_validate({"epochs": 1, "lr": 0.1} | values)
+
+
+def step(net: nn.Module, made: Phase, steps: int = 1) -> set[str]:
+    """Train `net` for some steps of a phase: the names of the tensors that changed."""
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    layers.set_trainable(net, made.trainable)
+    optimizer = optim.create(net, made, config(weight_decay=0.0))
+    layers.set_training(net, made.batch_norm)
+    for _ in range(steps):  # residual branches begin at zero: they take a step to let gradients in
+        loss = nn.functional.cross_entropy(net(torch.randn(4, 3, 32, 32)), torch.arange(4) % 2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
+
+
+def test_head_phases_change_the_head_alone_and_leave_frozen_statistics() -> None:
+    net = models.create(config(), outputs=2)
+    assert step(net, phase(trainable="head")) == {"fc.weight", "fc.bias"}
+
+
+def test_all_phases_change_everything() -> None:
+    net = models.create(config(), outputs=2)
+    layers.set_trainable(net, "head")
+    assert step(net, phase(trainable="all"), steps=3) == set(net.state_dict())
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_the_last_groups_of_any_family_are_what_changes(architecture: str, last: int) -> None:
+    net = models.create(config(architecture=architecture), outputs=2)
+    chosen = layers.trained(net, Part(last=last))
+    depths = layers.depths(net)
+    assert chosen == {name for name, depth in depths.items() if depth <= last}
+    changed = step(net, phase(trainable={"last": last}), steps=3)
+    assert changed & set(depths) <= chosen
+    assert {depths[name] for name in changed if name in depths} == set(range(last + 1))
+
+
+def test_the_last_group_of_a_resnet_is_layer4() -> None:
+    net = models.create(config(architecture="resnet10t"), outputs=2)
+    backbone = {name for name in layers.trained(net, Part(last=1)) if not layers.is_head(net, name)}
+    assert {name.split(".")[0] for name in backbone} == {"layer4"}
+    deepest = layers.trained(net, Part(last=5)) - layers.trained(net, Part(last=4))
+    assert {name.split(".")[0] for name in deepest} == {"conv1", "bn1"}
+    with pytest.raises(UserError, match="the backbone has 5 layer groups, not 6"):
+        layers.trained(net, Part(last=6))
+
+
+def test_the_last_tensors_are_counted_without_the_head() -> None:
+    net = models.create(config(), outputs=2)
+    names = [name for name, _ in net.named_parameters()]
+    assert layers.trained(net, Part(last_tensors=3)) == set(names[-5:])
+    with pytest.raises(UserError, match=r"the backbone has \d+ tensors, not 999"):
+        layers.trained(net, Part(last_tensors=999))
+
+
+@pytest.mark.parametrize("architecture", [*FAMILIES, "resnet10t"])
+def test_norms_are_the_normalisation_layers_and_the_head(architecture: str) -> None:
+    net = models.create(config(architecture=architecture), outputs=2)
+    chosen = layers.trained(net, "norms")
+    backbone = [name for name in chosen if not layers.is_head(net, name)]
+    assert backbone and all(net.get_parameter(name).ndim == 1 for name in backbone)
+    owners = {type(net.get_submodule(name.rpartition(".")[0])).__name__ for name in backbone}
+    assert all("Norm" in owner for owner in owners), owners
+    for name, module in net.named_modules():
+        if type(module).__name__ in ("BatchNorm2d", "BatchNormAct2d", "LayerNorm", "LayerNorm2d"):
+            assert f"{name}.weight" in chosen
+
+
+def test_patterns_choose_parameters_by_name() -> None:
+    net = models.create(config(), outputs=2)
+    chosen = layers.trained(net, Part(names=["layer4.*", "conv1.0.weight"]))
+    assert {name.split(".")[0] for name in chosen} == {"layer4", "conv1", "fc"}
+    with pytest.raises(UserError, match=r"no parameter .* is called layer9\.\*; it has conv1"):
+        layers.trained(net, Part(names=["layer4.*", "layer9.*"]))
+
+
+@pytest.mark.parametrize(
+    ("trainable", "batch_norm", "moved"),
+    [
+        ("all", "trained", {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"}),
+        ("all", "none", set()),
+        ({"last": 1}, "trained", {"layer4"}),
+        ({"last": 1}, "none", set()),
+        ("head", "trained", set()),
+        ("head", "all", {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"}),
+    ],
+)
+def test_which_batch_norms_update_their_statistics(
+    trainable: Any, batch_norm: str, moved: set[str]
+) -> None:
+    net = models.create(config(head="batch_norm"), outputs=2)
+    changed = step(net, phase(trainable=trainable, batch_norm=batch_norm))
+    statistics = {name for name in changed if "running" in name}
+    assert {name.split(".")[0] for name in statistics} == moved | {"fc"}  # the head's own, always
+
+
+def test_gradual_unfreezing_is_one_more_group_every_few_epochs() -> None:
+    net = models.create(config(architecture="resnet10t"), outputs=2)
+    made = phase(epochs=11, trainable={"gradual": 2}, lr=0.3)
+    found = phases.expand([phase(trainable="head"), made], net)
+    assert found[0] == phase(trainable="head")
+    assert [(p.trainable.last, p.epochs) for p in found[1:]] == [  # type: ignore[union-attr]
+        *((0, 2), (1, 2), (2, 2), (3, 2), (4, 2), (5, 1))
+    ]
+    assert all(p.lr == 0.3 for p in found[1:])
+    longer = phases.expand([phase(epochs=20, trainable={"gradual": 2})], net)
+    assert [p.epochs for p in longer] == [2, 2, 2, 2, 2, 10]
+    assert [p.epochs for p in phases.expand([phase(epochs=3, trainable={"gradual": 2})], net)] == [
+        *(2, 1)
+    ]

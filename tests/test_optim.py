@@ -1,0 +1,67 @@
+from typing import Any
+
+import pytest
+import torch
+from test_layers import phase
+from test_models import config
+
+from podium import layers, models, optim
+from podium.errors import UserError
+
+
+def test_the_optimizer_is_the_one_that_the_phase_names() -> None:
+    net = models.create(config(), outputs=2)
+    sgd = optim.create(net, phase(optimizer="sgd"), config())
+    assert isinstance(sgd, torch.optim.SGD)
+    assert all(group["nesterov"] and group["momentum"] == 0.9 for group in sgd.param_groups)
+    plain = optim.create(net, phase(optimizer="momentum"), config())
+    assert isinstance(plain, torch.optim.SGD)
+    assert all(not group["nesterov"] and group["momentum"] == 0.9 for group in plain.param_groups)
+    adam = optim.create(net, phase(optimizer="adam"), config())
+    assert isinstance(adam, torch.optim.Adam) and not isinstance(adam, torch.optim.AdamW)
+    assert isinstance(optim.create(net, phase(), config()), torch.optim.AdamW)
+    with pytest.raises(UserError, match="no optimizer adamww: did you mean adamw"):
+        optim.create(net, phase(optimizer="adamww"), config())
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ({"lr": 0.1}, [0.1] * 6),
+        ({"lr": 0.1, "backbone_lr": 0.01}, [0.1] + [0.01] * 5),
+        ({"lr": 0.1, "lr_decay": 10}, [0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]),
+        ({"lr": 0.1, "backbone_lr": 0.04, "lr_decay": 2}, [0.1, 0.04, 0.02, 0.01, 5e-3, 2.5e-3]),
+    ],
+)
+def test_each_layer_group_has_its_rate_times_the_schedules_factor(
+    rates: dict[str, Any], expected: list[float]
+) -> None:
+    net = models.create(config(architecture="resnet10t"), outputs=2)
+    optimizer = optim.create(net, phase(**rates), config())
+    optim.set_factor(optimizer, 0.5)
+    depths, names = layers.depths(net), {id(p): name for name, p in net.named_parameters()}
+    seen = {}
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            seen[names[id(parameter)]] = group["lr"]
+    assert seen == {name: pytest.approx(0.5 * expected[depth]) for name, depth in depths.items()}
+    assert optim.rates(optimizer) == {
+        "lr": pytest.approx(0.05),
+        "backbone_lr": pytest.approx(0.5 * min(expected[1:])),
+    }
+
+
+def test_a_head_phase_has_no_backbone_rate() -> None:
+    net = models.create(config(), outputs=2)
+    layers.set_trainable(net, "head")
+    assert optim.rates(optim.create(net, phase(), config()))["backbone_lr"] is None
+
+
+@pytest.mark.parametrize("decay_norms", [False, True])
+def test_biases_and_norms_decay_only_if_told(decay_norms: bool) -> None:
+    net = models.create(config(), outputs=2)
+    made = config(weight_decay=0.05, decay_norms=decay_norms)
+    for group in optim.create(net, phase(), made).param_groups:
+        for parameter in group["params"]:
+            decays = decay_norms or parameter.ndim > 1
+            assert group["weight_decay"] == (0.05 if decays else 0)
