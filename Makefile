@@ -8,7 +8,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy
 	--generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lock clean
+.PHONY: help run test test-fast check lock recipe lr-range batch-size clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,15 @@ check: $(VENV)/.dev ## ruff and mypy
 lock: $(VENV)/.dev ## resolve requirements*.in anew into the full locks
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+
+recipe: $(VENV)/.run ## NAME=…: write a recipe into params.yaml; without NAME, list them
+	@python src/recipe.py $(NAME)
+
+lr-range: $(VENV)/.run ## MODEL=…: plot the loss over the learning rate (after `dvc repro folds`)
+	@python src/lr_range.py $(MODEL) $(if $(PHASE),--phase $(PHASE))
+
+batch-size: $(VENV)/.run ## MODEL=…: write the largest batch size that fits into params.yaml
+	@python src/batch_size.py $(MODEL)
 
 clean: ## remove what the pipeline made; the raw archive and DVC's cache stay
 	rm -rf data/images data/*.csv data/*.json data/predictions data/ensemble models submissions reports metrics

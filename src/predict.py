@@ -31,7 +31,7 @@ def main() -> None:
     for part, store in (("oof", "train"), ("test", "test")):
         predicted = predictor.predict(ImageStore(DATA / "images" / store), ids[part])
         predictions.write(DATA / "predictions" / name / f"{part}.parquet", predicted)
-        print(f"{name}: {len(ids[part])} {part} images, {len(predictor.views)} views")
+        print(f"{name}: {len(ids[part])} {part} images, as {', '.join(predictor.views)}")
 
 
 if __name__ == "__main__":

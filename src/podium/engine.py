@@ -49,9 +49,9 @@ class Best:
 
 
 def fit(
+    *,
     net: nn.Module,
     loaders: Loaders,
-    *,
     config: Model,
     metric: MetricName,
     loss: Callable[[Tensor, Tensor], Tensor],

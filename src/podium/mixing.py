@@ -22,7 +22,7 @@ class Mixer:
                 mixup_alpha=config.mix.mixup,
                 cutmix_alpha=config.mix.cutmix,
                 prob=config.mix.probability,
-                switch_prob=config.mix.cutmix_share,
+                switch_prob=0.5 if config.mix.cutmix_share is None else config.mix.cutmix_share,
                 label_smoothing=config.label_smoothing,
                 num_classes=classes,
             )
@@ -38,4 +38,8 @@ class Mixer:
             images = self.erasing(images)
         if self.mixup is not None:
             return self.mixup(images, targets)
-        return images, mixup_target(targets, self.classes, smoothing=self.smoothing)
+        return images, self.soft(targets)
+
+    def soft(self, targets: Tensor) -> Tensor:
+        """Classes [B] as smoothed targets [B, C]."""
+        return mixup_target(targets, self.classes, smoothing=self.smoothing)

@@ -134,7 +134,7 @@ class Part(Section):
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if len(self.model_fields_set) != 1 or None in self.model_dump(exclude_unset=True).values():
+        if len(self.model_dump(exclude_none=True)) != 1:
             raise ValueError("give one of last, last_tensors, names and gradual")
         return self
 
@@ -257,14 +257,14 @@ class Mix(Section):
     """Alpha of CutMix's; 0: no CutMix."""
     probability: Share = 1.0
     """Of a batch being mixed."""
-    cutmix_share: Share = 0.5
-    """Of the mixed batches that get CutMix, if both are on."""
+    cutmix_share: Share | None = None
+    """Of the mixed batches that get CutMix, if both are on; null: half."""
 
     @model_validator(mode="after")
     def _something_is_on(self) -> Self:
         if not (self.mixup or self.cutmix):
             raise ValueError("mixup and cutmix are both 0: leave mix out")
-        if "cutmix_share" in self.model_fields_set and not (self.mixup and self.cutmix):
+        if self.cutmix_share is not None and not (self.mixup and self.cutmix):
             raise ValueError("cutmix_share needs both mixup and cutmix")
         return self
 

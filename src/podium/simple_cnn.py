@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch.nn.functional as F
+from timm.layers import to_2tuple
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ class SimpleCNN(nn.Module):
         self,
         num_classes: int = 1000,
         in_chans: int = 3,
-        img_size: int = 32,
+        img_size: int | tuple[int, int] = 32,
         drop_rate: float = 0.0,
     ) -> None:
         """For images of `img_size` pixels a side; dropout with `drop_rate` before the head."""
@@ -23,7 +24,8 @@ class SimpleCNN(nn.Module):
         self.conv1 = nn.Conv2d(in_chans, 32, 3, padding=1)
         self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
         self.conv3 = nn.Conv2d(64, 128, 3, padding=1)
-        self.fc1 = nn.Linear(128 * (img_size // 8) ** 2, self.num_features)
+        height, width = to_2tuple(img_size)
+        self.fc1 = nn.Linear(128 * (height // 8) * (width // 8), self.num_features)
         self.fc = nn.Linear(self.num_features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
 """Training one model on one fold."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from accelerate import Accelerator
+from torch import nn
 
 from podium import (
     device,
@@ -26,7 +28,19 @@ from podium.schema import Augment, MetricName, Model
 from podium.store import ImageStore
 
 
-def train_fold(
+class Setup(NamedTuple):
+    """What `engine.fit` gets, but for the metric."""
+
+    net: nn.Module
+    loaders: loading.Loaders
+    config: Model  # gradual unfreezing written out
+    loss: losses.Loss
+    mixer: mixing.Mixer
+    seed: int
+    accelerator: Accelerator
+
+
+def set_up(
     config: Model,
     folds: pd.DataFrame,
     *,
@@ -34,14 +48,13 @@ def train_fold(
     store: ImageStore,
     fold: int,
     seed: int,
-    metric: MetricName,
-) -> tuple[engine.Best, list[engine.Epoch], dict[str, Any]]:
-    """Train a new model on all folds but `fold`, choosing the epoch that scores best on that one.
+) -> Setup:
+    """A new model with all it is trained with on all folds but `fold`.
 
     `folds` has the columns id, label and fold, and where images are kept from training also train.
 
-    Returns:
-        The best epoch; the curves; and the device and pretrained file that were used.
+    Raises:
+        UserError: for what timm and albumentations do not know, and for phases that cannot be.
     """
     accelerator = device.accelerator(config.precision)
     workers = machine.loader_workers(accelerator.device.type)
@@ -56,34 +69,54 @@ def train_fold(
     for phase in config.phases:  # a phase that cannot be is an error now, not when it begins
         layers.set_trainable(net, phase.trainable)
         optim.create(net, phase, config)
+    if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
+        raise UserError(f"mix pairs a batch's images, and fold {fold} has only {count} to train on")
 
     def images(chosen: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
         transforms = [Augmentation(a, size=config.image_size, fit=config.fit) for a in augments]
         ids = folds.loc[chosen, "id"].tolist()
         return loading.Images(store, ids, targets[chosen], transforms=transforms, seed=seed)
 
-    if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
-        raise UserError(f"mix pairs a batch's images, and fold {fold} has only {count} to train on")
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
     draw = loading.balanced if config.sampling == "balanced" else loading.shuffled
     weights = losses.class_weights(config, targets[is_train], classes)
-    loaders = loading.Loaders(
-        draw(images(is_train, augments), config.batch_size, workers=workers),
-        loading.in_order(images(is_valid, ["none"]), config.batch_size, workers=workers),
-    )
-    best, curves = engine.fit(
+    return Setup(
         net,
-        loaders,
-        config=config,
-        metric=metric,
-        loss=losses.Loss(config, weights).to(accelerator.device),
-        mixer=mixing.Mixer(config, classes=len(classes), device=accelerator.device),
-        seed=seed,
-        accelerator=accelerator,
+        loading.Loaders(
+            draw(images(is_train, augments), config.batch_size, workers=workers),
+            loading.in_order(images(is_valid, ["none"]), config.batch_size, workers=workers),
+        ),
+        config,
+        losses.Loss(config, weights).to(accelerator.device),
+        mixing.Mixer(config, classes=len(classes), device=accelerator.device),
+        seed,
+        accelerator,
     )
+
+
+def train_fold(
+    config: Model,
+    folds: pd.DataFrame,
+    *,
+    classes: list[str],
+    store: ImageStore,
+    fold: int,
+    seed: int,
+    metric: MetricName,
+) -> tuple[engine.Best, list[engine.Epoch], dict[str, Any]]:
+    """Train a new model on all folds but `fold`, choosing the epoch that scores best on that one.
+
+    Returns:
+        The best epoch; the curves; and the device and pretrained file that were used.
+
+    Raises:
+        UserError: as `set_up` and `engine.fit`.
+    """
+    setup = set_up(config, folds, classes=classes, store=store, fold=fold, seed=seed)
+    best, curves = engine.fit(metric=metric, **setup._asdict())
     file = models.pretrained_file(config)
     used = {
-        "device": device.name(accelerator.device),
+        "device": device.name(setup.accelerator.device),
         "pretrained_sha256": None if file is None else files.sha256(file),
     }
     return best, curves, used

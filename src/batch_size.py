@@ -1,0 +1,49 @@
+"""Find the largest batch size that fits this device, and write it into params.yaml."""
+
+import argparse
+import math
+from pathlib import Path
+
+from podium import batch_size, config, csvs, device, errors, files, overlay, training
+from podium.store import ImageStore
+
+SECTIONS = ("seed", "models.{model}", "folds.run")
+DATA = Path("data")
+
+
+def main() -> None:
+    """Try batch sizes for the command line's model; pin the largest."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    name = parser.parse_args().model
+    seed, model, run = config.load(*SECTIONS, model=name)
+    setup = training.set_up(
+        model,
+        csvs.read(DATA / "folds.csv").astype({"fold": int}),
+        classes=files.read_json(DATA / "classes.json"),
+        store=ImageStore(DATA / "images" / "train"),
+        fold=run[0],
+        seed=seed,
+    )
+
+    trial = batch_size.Trial(setup)
+
+    def share(size: int) -> float:
+        found = trial.share(size)
+        taken = f"take {found:.0%} of the memory" if found < math.inf else "do not fit"
+        print(f"{size:5d} images {taken}", flush=True)
+        return found
+
+    size = batch_size.largest(
+        share,
+        at_most=len(setup.loaders.train.dataset),  # type: ignore[arg-type]
+        may_fail=setup.accelerator.device.type == "cuda",
+    )
+    text = config.PARAMS.read_text(encoding="utf-8")
+    files.write_text(config.PARAMS, overlay.set_key(text, ("models", name, "batch_size"), size))
+    where = device.name(setup.accelerator.device)
+    print(f"models.{name}.batch_size: {size} (was {model.batch_size}), measured on {where}")
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,170 @@
+"""The recipes: written into params.yaml as a user does it, and trained for a step."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import competitions
+import numpy as np
+import pytest
+from conftest import ROOT, Project
+from ruamel.yaml import YAML
+from test_engine import FOLDS, images  # noqa: F401  a fixture
+
+from podium import config, overlay, training
+from podium.schema import Model, Params, Phase
+from podium.store import ImageStore
+
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+PUBLISHED = [
+    "ai-vs-human-efficientnet-b0",
+    "ai-vs-human-resnet18",
+    "ai-vs-human-resnet50",
+    "cifar100-resnet18-scratch",
+    "cifar100-resnet50",
+    "cifar100-simple-cnn",
+    "macro-f1-102-classes",
+    "overfit-freeze-then-unfreeze",
+    "pets-binary",
+    "pets-gradual",
+    "pets-imbalanced",
+    "pets-last-3",
+    "pets-last-l",
+    "pets-norm-only",
+    "pets-resnet50",
+]
+BASE = (ROOT / "params.yaml").read_text()
+
+
+def params(path: Path) -> Params:
+    text = overlay.apply(BASE, path.read_text())
+    return config.validate(config.parse(text, source=path.name), source=path.name)
+
+
+def test_every_published_experiment_has_a_recipe() -> None:
+    assert set(PUBLISHED) <= {path.stem for path in RECIPES}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_valid_says_what_it_is_and_blends_all_its_models(path: Path) -> None:
+    made = params(path)
+    title = path.read_text().splitlines()[0]
+    assert title.startswith("# ") and len(title) <= 100
+    assert made.ensemble.members == list(made.models)
+    for model in made.models.values():  # a trained model's file holds its config
+        assert Model.model_validate(model.model_dump()) == model
+
+
+def small(model: Model) -> Model:
+    """The same model from random weights, for one epoch of four small images a phase."""
+    side = 32 if model.architecture == "simple_cnn" else 64
+
+    def shorter(phase: Phase) -> Phase:
+        return phase.model_copy(update={"epochs": 1, "warmup_epochs": 0.0})
+
+    change = {
+        "pretrained": False,
+        "image_size": side,
+        "batch_size": 4,
+        "phases": [shorter(phase) for phase in model.phases],
+        "augment": _smaller(model.augment),
+    }
+    return model.model_copy(update=change)
+
+
+def _smaller(augment: Any) -> Any:
+    """Padding of a few pixels for images of a few pixels."""
+    if isinstance(augment, str):
+        return augment
+    return [{"Pad": {"padding": 4}} if "Pad" in entry else entry for entry in augment]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_model_of_a_recipe_trains_a_step(path: Path, images: ImageStore) -> None:  # noqa: F811
+    rows = FOLDS.groupby("label").head(3)
+    folds = rows.assign(fold=np.arange(len(rows)) % 2)
+    seen = set()
+    for model in params(path).models.values():
+        made = small(model)
+        if (key := made.model_dump_json()) in seen:
+            continue  # variants that differ in how long they train
+        seen.add(key)
+        best, curves, _ = training.train_fold(
+            made,
+            folds,
+            classes=list(competitions.CLASSES),
+            store=images,
+            fold=0,
+            seed=1,
+            metric="macro_f1",
+        )
+        assert np.isfinite(best.epoch.train_loss) and len(curves) >= len(model.phases)
+
+
+def test_an_overlay_changes_what_it_names_and_keeps_comments() -> None:
+    over = "metric: macro_f1 # ours\npredict:\n  views: [hflip]\nfolds:\n  run: [1]\n"
+    text = overlay.apply(BASE, over)
+    before, after = (YAML(typ="safe").load(each) for each in (BASE, text))
+    assert after["predict"] == {"views": ["hflip"]}
+    assert after["folds"] == {**before["folds"], "run": [1]}
+    assert {**after, "predict": 0, "folds": 0} == {
+        **before,
+        "metric": "macro_f1",
+        "predict": 0,
+        "folds": 0,
+    }
+    comments = {line.partition("#")[2].strip() for line in BASE.splitlines() if "#" in line}
+    lost = {comment for comment in comments if comment and comment not in text}
+    assert len(lost) <= 2, lost
+    assert overlay.apply(BASE, "{}") == BASE
+
+
+def test_a_key_can_be_set_without_touching_anything_else() -> None:
+    text = overlay.set_key(BASE, ("models", "efficientnet", "batch_size"), 64)
+    changed = set(text.splitlines()) ^ set(BASE.splitlines())
+    assert changed == {"    batch_size: 64"}
+    assert config.validate(config.parse(text, source="x")).models["efficientnet"].batch_size == 64
+
+
+@pytest.fixture
+def clone(project: Project) -> Project:
+    """A project under git, with the default params and all recipes."""
+    (project.folder / "params.yaml").write_text(BASE)
+    shutil.copytree(ROOT / "recipes", project.folder / "recipes")
+    project.run("git", "init", "--quiet")
+    project.run("git", "add", "params.yaml")
+    project.run("git", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "params")
+    return project
+
+
+def test_recipe_writes_params_and_shows_what_changed(clone: Project) -> None:
+    done = clone.stage("recipe", "pets-binary")
+    assert done.returncode == 0, done.stdout
+    made = clone.read("params.yaml").decode()
+    assert made == overlay.apply(BASE, (ROOT / "recipes/pets-binary.yaml").read_text())
+    assert "+    loss: binary_cross_entropy" in done.stdout
+    assert "-    architecture: test_efficientnet" in done.stdout
+    assert "docs/params.md explains every key" in made
+
+
+def test_recipe_refuses_to_overwrite_edits(clone: Project) -> None:
+    edited = BASE.replace("seed: 42", "seed: 43")
+    (clone.folder / "params.yaml").write_text(edited)
+    done = clone.stage("recipe", "pets-binary")
+    assert done.returncode == 1
+    assert "error: params.yaml has edits that are not committed" in done.stdout
+    assert clone.read("params.yaml").decode() == edited
+    shutil.rmtree(clone.folder / ".git")
+    done = clone.stage("recipe", "pets-binary")
+    assert done.returncode == 1 and "error: git does not know params.yaml" in done.stdout
+    assert clone.read("params.yaml").decode() == edited
+
+
+def test_recipes_are_listed_and_a_wrong_name_is_an_error(clone: Project) -> None:
+    listed = clone.stage("recipe").stdout
+    assert all(f"{path.stem} " in listed for path in RECIPES)
+    done = clone.stage("recipe", "pets-binry")
+    assert done.returncode == 1
+    assert "error: there is no recipe pets-binry: did you mean pets-binary?" in done.stdout
+    assert clone.read("params.yaml").decode() == BASE
