@@ -101,3 +101,30 @@ def test_a_fold_that_the_groups_leave_empty_is_an_error() -> None:
     columns = {"id": list("abcdefghi"), "label": list("xyxyyxyyy"), "group": list("214114331")}
     with pytest.raises(UserError, match="the groups do not fill 4 folds: fold 2 stays empty"):
         make_folds(pd.DataFrame(columns), count=4, seed=0)
+
+
+def test_simulated_imbalance_keeps_a_share_of_a_class_in_each_fold_and_touches_nothing_else() -> (
+    None
+):
+    train = table({"cat": 60, "dog": 60, "eel": 7})
+    plain = make_folds(train, count=3, seed=1)
+    folds = make_folds(train, count=3, seed=1, keep={"cat": 0.2, "eel": 0.0})
+    pd.testing.assert_frame_equal(folds[plain.columns], plain)
+    kept = folds[folds["train"] == "yes"].groupby(["label", "fold"]).size()
+    assert kept["cat"].tolist() == [4, 4, 4]
+    assert kept["dog"].tolist() == [20, 20, 20]
+    assert "eel" not in kept
+    assert set(folds["train"]) == {"yes", "no"}
+    other = make_folds(train, count=3, seed=2, keep={"cat": 0.2})
+    chosen = [
+        set(f.loc[(f["label"] == "cat") & (f["train"] == "yes"), "id"]) for f in (folds, other)
+    ]
+    assert chosen[0] != chosen[1]
+    shuffled = train.sample(frac=1, random_state=0)
+    again = make_folds(shuffled, count=3, seed=1, keep={"cat": 0.2, "eel": 0.0})
+    pd.testing.assert_frame_equal(again, folds)
+
+
+def test_a_share_of_an_unknown_class_is_an_error() -> None:
+    with pytest.raises(UserError, match="folds.keep: no class is called cats: did you mean cat?"):
+        make_folds(table({"cat": 9, "dog": 9}), count=3, seed=1, keep={"cats": 0.2})

@@ -1,0 +1,71 @@
+import math
+from collections.abc import Callable
+from typing import Any
+
+import competitions
+import pytest
+import torch
+from test_engine import FOLDS, images  # noqa: F401  a fixture
+from test_models import config
+
+from podium import batch_size, training
+from podium.errors import UserError
+from podium.store import ImageStore
+
+
+def up_to(most: int, asked: list[int]) -> Callable[[int], float]:
+    """A device that holds so many images."""
+
+    def share(size: int) -> float:
+        asked.append(size)
+        return math.inf if size > most else size / most
+
+    return share
+
+
+@pytest.mark.parametrize(
+    ("most", "at_most", "expected"), [(100, 900, 64), (64, 900, 32), (72, 900, 64), (9999, 90, 64)]
+)
+def test_it_is_the_largest_power_of_two_within_nine_tenths(
+    most: int, at_most: int, expected: int
+) -> None:
+    assert batch_size.largest(up_to(most, []), at_most=at_most, may_fail=True) == expected
+
+
+def test_where_a_trial_would_be_killed_none_is_made_that_could_be_too_large() -> None:
+    asked: list[int] = []
+    assert batch_size.largest(up_to(100, asked), at_most=900, may_fail=False) == 64
+    assert asked == [2, 4, 8, 16, 32, 64]
+    assert batch_size.largest(up_to(100, asked), at_most=900, may_fail=True) == 64
+    assert asked[6:] == [2, 4, 8, 16, 32, 64, 128]
+
+
+def test_a_model_that_does_not_fit_at_all_is_an_error() -> None:
+    with pytest.raises(UserError, match="not even two images fit"):
+        batch_size.largest(lambda _: math.inf, at_most=900, may_fail=True)
+
+
+def setup(store: ImageStore, **changes: Any) -> training.Setup:
+    return training.set_up(
+        config(batch_size=8, fit="squash", image_size=64, **changes),
+        FOLDS,
+        classes=list(competitions.CLASSES),
+        store=store,
+        fold=0,
+        seed=1,
+    )
+
+
+def test_larger_batches_take_more_memory(images: ImageStore) -> None:  # noqa: F811
+    trial = batch_size.Trial(setup(images, mix={"mixup": 0.2}, head="batch_norm"))
+    small, large = trial.share(2), trial.share(512)
+    assert 0 < small < large < 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_gpu_that_is_full_is_found_and_left_usable(images: ImageStore) -> None:  # noqa: F811
+    made = setup(images)
+    trial = batch_size.Trial(made)
+    assert trial.share(10**8) == math.inf
+    assert trial.share(4) < 0.9

@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_engine import FOLDS, images  # noqa: F401  a fixture
+from test_models import config
+
+from podium import models, seed, weights
+from podium.errors import UserError
+from podium.predicting import Predictor
+from podium.schema import Predict
+from podium.store import ImageStore
+
+IDS = FOLDS["id"].tolist()
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    made = config(fit="squash")
+    seed.set_global("x")
+    state = models.create(made, outputs=3).state_dict()
+    made_from = {"config": made.model_dump(), "classes": ["x", "y", "z"]}
+    weights.save(tmp_path / "w.safetensors", state, made_from)
+    return tmp_path / "w.safetensors"
+
+
+def predictor(path: Path, **options: Any) -> Predictor:
+    views = ["identity", "hflip", "vflip"]
+    return Predictor(path, Predict.model_validate({"views": views, "batch_size": 8} | options))
+
+
+def test_without_a_limit_nothing_is_measured(trained: Path, images: ImageStore) -> None:  # noqa: F811
+    made = predictor(trained)
+    made.net.forward = None  # type: ignore[assignment]
+    made.keep_to_the_limit(images, IDS)
+    assert made.views == ["identity", "hflip", "vflip"]
+
+
+def test_within_the_limit_the_time_is_told(
+    trained: Path,
+    images: ImageStore,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = predictor(trained, time_limit_minutes=10)
+    made.keep_to_the_limit(images, IDS)
+    assert made.views == ["identity", "hflip", "vflip"]
+    assert "120 images with 3 views will take about" in capsys.readouterr().out
+
+
+def test_beyond_the_limit_it_fails_before_it_predicts(
+    trained: Path,
+    images: ImageStore,  # noqa: F811
+) -> None:
+    made = predictor(trained, time_limit_minutes=1e-7)
+    with pytest.raises(UserError, match=r"120 images with 3 views .* is 1e-07: take fewer views"):
+        made.keep_to_the_limit(images, IDS)
+
+
+def test_beyond_the_limit_it_may_leave_views_out_the_last_first(
+    trained: Path,
+    images: ImageStore,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = predictor(trained, time_limit_minutes=1.0, when_late="fewer_views")
+    monkeypatch.setattr(Predictor, "_minutes", lambda self, *_: 0.6 * len(self.views))
+    made.keep_to_the_limit(images, IDS)
+    assert made.views == ["identity"]
+    predicted = made.predict(images, IDS[:5])
+    assert predicted.made_from["predict"]["views"] == ["identity"]
+    monkeypatch.setattr(Predictor, "_minutes", lambda *_: 2.0)
+    with pytest.raises(UserError, match="with 1 views will take 2 min"):
+        made.keep_to_the_limit(images, IDS)
+
+
+def test_the_time_grows_with_the_images_and_the_views(trained: Path, images: ImageStore) -> None:  # noqa: F811
+    def minutes(count: int, views: int) -> float:
+        made = predictor(trained)
+        made.views = made.views[:1] * views
+        return min(made._minutes(images, IDS * count) for _ in range(3))
+
+    assert minutes(10, 1) == pytest.approx(10 * minutes(1, 1), rel=0.8)
+    assert minutes(1, 30) > 4 * minutes(1, 1)

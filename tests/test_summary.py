@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.metrics import classification_report
+
+from podium import summary
+
+SCORES = {
+    "metric": "accuracy",
+    "ensemble": {"folds": {"0": 0.75, "1": 0.5}, "mean": 0.625, "std": 0.25, "oof": 0.6},
+    "members": {
+        "a": {"weight": 1.0, "folds": {"0": 0.5, "1": 0.5}, "mean": 0.5, "std": 0.0, "oof": 0.5},
+    },
+}
+
+
+def render(oof: pd.DataFrame, classes: list[str], held_back: dict[str, float] | None) -> str:
+    return summary.render(
+        SCORES,
+        submission=Path("submissions/x.csv"),
+        rows=9,
+        seconds={"a": 12.3},
+        held_back=held_back,
+        oof=oof,
+        classes=classes,
+    )
+
+
+def rows(text: str, first: str) -> list[list[str]]:
+    """The cells of the table's rows that begin with a cell called `first`."""
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    return [row for row in cells if row and row[0] == first]
+
+
+OOF = pd.DataFrame({"actual": list("xxxxyyz"), "predicted": list("xxxyyxx")})
+
+
+def test_models_and_ensemble_stand_with_their_folds_test_scores_and_seconds() -> None:
+    text = render(OOF, ["x", "y", "z"], {"a": 0.1234, "ensemble": 0.5})
+    (found,) = rows(text, "a")
+    assert found == ["a", "1.000", "0.5000", "0.5000", "0.5000 ± 0.0000", "0.5000", "0.1234", "12"]
+    assert rows(text, "**ensemble**")[0][-2:] == ["0.5000", "12"]
+    assert "Score on the held-back test labels: **0.5000**" in text
+    without = render(OOF, ["x", "y", "z"], None)
+    assert "held-back" not in without and "0.1234" not in without
+
+
+def test_each_class_has_scikit_learns_precision_recall_and_f1() -> None:
+    text = render(OOF, ["x", "y", "z"], None)
+    expected = classification_report(
+        OOF["actual"], OOF["predicted"], output_dict=True, zero_division=0.0
+    )
+    for name in "xyz":
+        scores = expected[name]
+        found = rows(text, name)[0]
+        assert int(found[1]) == scores["support"]
+        assert [float(cell) for cell in found[2:]] == pytest.approx(
+            [scores["precision"], scores["recall"], scores["f1-score"]], abs=1e-4
+        )
+    assert float(rows(text, "**mean**")[0][-1]) == pytest.approx(
+        expected["macro avg"]["f1-score"], abs=1e-4
+    )
+
+
+def test_few_classes_have_a_confusion_matrix() -> None:
+    text = render(OOF, ["x", "y", "z"], None)
+    assert [rows(text, name)[1] for name in "xyz"] == [
+        ["x", "3", "1", "0"],
+        ["y", "1", "1", "0"],
+        ["z", "1", "0", "0"],
+    ]
+
+
+def test_of_many_classes_the_commonest_mistakes_are_listed() -> None:
+    classes = [f"c{n:02d}" for n in range(20)]
+    oof = pd.DataFrame(
+        {
+            "actual": ["c01"] * 5 + ["c02"] * 3 + classes,
+            "predicted": ["c03"] * 5 + ["c01"] * 3 + classes,
+        }
+    )
+    text = render(oof, classes, None)
+    assert ["c01", "c03", "5"] in rows(text, "c01") and ["c02", "c01", "3"] in rows(text, "c02")
+    assert text.index("| c01    | c03") < text.index("| c02    | c01")
