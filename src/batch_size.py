@@ -5,9 +5,10 @@ import math
 from pathlib import Path
 
 from podium import batch_size, config, csvs, device, errors, files, overlay, training
+from podium import seed as seeding
 from podium.store import ImageStore
 
-SECTIONS = ("seed", "models.{model}", "folds.run")
+SECTIONS = ("seed", "deterministic", "models.{model}", "folds.run")
 DATA = Path("data")
 
 
@@ -16,7 +17,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     name = parser.parse_args().model
-    seed, model, run = config.load(*SECTIONS, model=name)
+    seed, deterministic, model, run = config.load(*SECTIONS, model=name)
+    seeding.set_deterministic(deterministic)  # other algorithms take other memory
     setup = training.set_up(
         model,
         csvs.read(DATA / "folds.csv").astype({"fold": int}),
@@ -40,7 +42,7 @@ def main() -> None:
         may_fail=setup.accelerator.device.type == "cuda",
     )
     text = config.PARAMS.read_text(encoding="utf-8")
-    files.write_text(config.PARAMS, overlay.set_key(text, ("models", name, "batch_size"), size))
+    files.write_text(config.PARAMS, overlay.set_model_key(text, name, "batch_size", size))
     where = device.name(setup.accelerator.device)
     print(f"models.{name}.batch_size: {size} (was {model.batch_size}), measured on {where}")
 

@@ -61,6 +61,14 @@ def test_all_problems_are_reported_at_once() -> None:
     assert "metric: is missing" in text
 
 
+def model(params: dict[str, Any], **values: Any) -> None:
+    params["models"]["a"].update(values)
+
+
+def phase(params: dict[str, Any], **values: Any) -> None:
+    params["models"]["a"]["phases"][0].update(values)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -85,6 +93,42 @@ def test_all_problems_are_reported_at_once() -> None:
             lambda p: p["models"]["a"]["phases"][0].update(warmup_epochs=2),
             "warmup_epochs must be fewer than epochs",
         ),
+        (
+            lambda p: model(p, mix={"mxup": 1.0}),
+            "models.a.mix.mxup: unknown key: did you mean mixup?",
+        ),
+        (lambda p: model(p, mix={}), "mixup and cutmix are both 0"),
+        (lambda p: model(p, mix={"mixup": 1.0, "cutmix_share": 0.3}), "cutmix_share needs both"),
+        (lambda p: model(p, mix={"mixup": 1.0}, batch_size=7), "batch_size 7 is odd"),
+        (lambda p: model(p, head="batch_norm", batch_size=1), "needs a batch_size of 2 or more"),
+        (lambda p: model(p, focal_gamma=1.0), "focal_gamma is of loss: focal"),
+        (lambda p: model(p, augment="lite"), "models.a.augment: must be 'none', 'light'"),
+        (
+            lambda p: phase(p, schedule={"name": "step", "evry": 2}),
+            "models.a.phases[0].schedule.evry: unknown key: did you mean every?",
+        ),
+        (
+            lambda p: phase(p, schedule={"name": "step", "every": 0}),
+            "models.a.phases[0].schedule.every: must be greater than or equal to 1, not 0",
+        ),
+        (lambda p: phase(p, schedule="cosin"), "schedule: name must be one of 'constant', 'step'"),
+        (lambda p: phase(p, schedule={"every": 2}), "models.a.phases[0].schedule: needs a name"),
+        (
+            lambda p: phase(p, trainable={"lst": 2}),
+            "trainable.lst: unknown key: did you mean last?",
+        ),
+        (lambda p: phase(p, trainable={}), "give one of last, last_tensors, names and gradual"),
+        (lambda p: phase(p, trainable={"last": 1, "gradual": 1}), "give one of last, last_tensors"),
+        (lambda p: phase(p, trainable="heads"), "trainable: must be 'head', 'all' or 'norms'"),
+        (lambda p: phase(p, trainable="head", backbone_lr=0.1), "where only the head trains"),
+        (lambda p: phase(p, trainable={"last": 0}, lr_decay=2.0), "where only the head trains"),
+        (lambda p: phase(p, start="best"), "there is no best epoch to start from"),
+        (
+            lambda p: phase(p, trainable={"gradual": 1}, warmup_epochs=1.0),
+            "fewer than epochs (and than those of gradual)",
+        ),
+        (lambda p: p["predict"].update(when_late="fewer_views"), "when_late needs time_limit"),
+        (lambda p: p["folds"].update(keep={"ants": 1.5}), "folds.keep.ants: must be less than"),
         (lambda p: p["models"].update({"b c": p["models"]["a"]}), "letters, digits, - and _ only"),
     ],
 )

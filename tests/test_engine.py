@@ -29,6 +29,25 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageStore:
 FOLDS = competitions.tables(120, 0)[0].assign(fold=[i // 3 % 4 for i in range(120)])
 
 
+EVERYTHING = {
+    "augment": "heavy",
+    "mix": {"mixup": 0.2, "cutmix": 1.0},
+    "random_erasing": 0.5,
+    "sampling": "balanced",
+    "class_weights": "balanced",
+    "head": "batch_norm",
+    "dropout": 0.5,
+    "accumulate": 2,
+    "clip_norm": 1.0,
+    "ema": 0.9,
+    "label_smoothing": 0.1,
+    "phases": [
+        {"epochs": 1, "lr": 0.01, "trainable": "head", "warmup_epochs": 0.5},
+        {"epochs": 2, "lr": 0.01, "lr_decay": 2, "start": "best", "augment": "light"},
+    ],
+}
+
+
 def train(images: ImageStore, **changes: Any) -> tuple[engine.Best, list[engine.Epoch]]:
     values = {"batch_size": 8, "fit": "squash", "phases": [{"epochs": 3, "lr": 0.01}]}
     config: Model = model_config(**(values | changes))
@@ -57,11 +76,11 @@ def test_the_same_seed_gives_the_same_weights_whatever_ran_before(images: ImageS
 def test_the_weights_do_not_depend_on_the_number_of_workers(
     images: ImageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dropout too, which draws from the global generator."""
+    """Nor do dropout, MixUp and erasing, which draw from the global generators."""
     states = []
     for workers in ("0", "1", "2"):
         monkeypatch.setenv("PODIUM_WORKERS", workers)
-        states.append(train(images, dropout=0.5, augment=[{"HorizontalFlip": None}])[0].state)
+        states.append(train(images, **EVERYTHING)[0].state)
     for other in states[1:]:
         assert all(torch.equal(states[0][k], other[k]) for k in other)
 
@@ -144,6 +163,14 @@ def test_with_ema_the_average_of_the_weights_is_scored_and_kept(
     assert torch.equal(plain.state["fc.weight"], seen[-1])
     assert curves[0].train_loss == plain_curves[0].train_loss
     assert curves[0].valid_loss != plain_curves[0].valid_loss
+
+
+def test_the_average_begins_with_the_first_weights_that_were_trained(images: ImageStore) -> None:
+    """However many steps are accumulated; 90 images are one step of the optimizer."""
+    changes = {"batch_size": 10, "accumulate": 9, "phases": [{"epochs": 1, "lr": 0.01}]}
+    averaged, _ = train(images, ema=0.9, **changes)
+    plain, _ = train(images, **changes)
+    assert all(torch.equal(averaged.state[k], plain.state[k]) for k in plain.state)
 
 
 def test_accumulated_steps_are_one_step_of_a_larger_batch(images: ImageStore) -> None:
@@ -328,8 +355,11 @@ def test_inference_is_the_mean_of_the_views_logits(images: ImageStore) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("precision", ["fp32", "auto", "fp16"])
-def test_a_gpu_gives_the_same_bytes_twice(images: ImageStore, precision: str) -> None:
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_a_gpu_gives_the_same_bytes_twice(
+    images: ImageStore, precision: str, changes: dict[str, Any]
+) -> None:
     seed.set_deterministic(True)
-    first, _ = train(images, precision=precision)
-    second, _ = train(images, precision=precision)
+    first, _ = train(images, precision=precision, **changes)
+    second, _ = train(images, precision=precision, **changes)
     assert all(torch.equal(first.state[k], second.state[k]) for k in first.state)

@@ -118,11 +118,27 @@ def test_gradual_unfreezing_is_one_more_group_every_few_epochs() -> None:
     found = phases.expand([phase(trainable="head"), made], net)
     assert found[0] == phase(trainable="head")
     assert [(p.trainable.last, p.epochs) for p in found[1:]] == [  # type: ignore[union-attr]
-        *((0, 2), (1, 2), (2, 2), (3, 2), (4, 2), (5, 1))
+        *((0, 2), (1, 2), (2, 2), (3, 2), (4, 3))
     ]
     assert all(p.lr == 0.3 for p in found[1:])
     longer = phases.expand([phase(epochs=20, trainable={"gradual": 2})], net)
     assert [p.epochs for p in longer] == [2, 2, 2, 2, 2, 10]
-    assert [p.epochs for p in phases.expand([phase(epochs=3, trainable={"gradual": 2})], net)] == [
-        *(2, 1)
-    ]
+    (whole,) = phases.expand([phase(epochs=3, trainable={"gradual": 2})], net)
+    assert whole.epochs == 3 and whole.trainable == Part(last=0)
+
+
+def test_an_architecture_without_layer_groups_trains_but_not_by_groups() -> None:
+    net = models.create(config(architecture="poolformer_s12"), outputs=2)
+    assert step(net, phase(trainable="head")) == {"head.fc.weight", "head.fc.bias"}
+    optim.create(net, phase(trainable="all", backbone_lr=0.01), config())
+    for made in (Part(last=1), Part(last=0)):
+        with pytest.raises(UserError, match="timm knows no layer groups of MetaFormer"):
+            layers.trained(net, made)
+    with pytest.raises(UserError, match="timm knows no layer groups"):
+        optim.create(net, phase(lr_decay=2.0), config())
+
+
+def test_norms_of_a_model_without_any_are_an_error() -> None:
+    net = models.create(config(architecture="simple_cnn"), outputs=2)
+    with pytest.raises(UserError, match="SimpleCNN has no normalisation layers"):
+        layers.trained(net, "norms")

@@ -46,6 +46,22 @@ def test_focal_loss_follows_its_formula() -> None:
         assert torch.allclose(found, expected)
 
 
+def test_focal_loss_has_gradients_where_it_is_sure() -> None:
+    for gamma in (0.5, 0.9, 2.0):
+        values = torch.tensor([[40.0, 0.0, 0.0]], requires_grad=True)
+        loss(loss="focal", focal_gamma=gamma)(values, HOT[:1]).backward()
+        assert torch.isfinite(values.grad).all(), gamma  # type: ignore[arg-type]
+
+
+def test_weights_of_soft_targets_mean_the_same_for_one_logit_as_for_two() -> None:
+    targets = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
+    values, weights = torch.tensor([[0.4], [-1.3]]), torch.tensor([1.0, 9.0])
+    binary = config(loss="binary_cross_entropy")
+    found = losses.Loss(binary, weights)(values, targets)
+    two = losses.readout(binary)(values)
+    assert torch.allclose(found, losses.Loss(config(), weights)(two, targets))
+
+
 def test_binary_cross_entropy_of_one_logit_a_class_is_torchs() -> None:
     found = loss(loss="binary_cross_entropy")(VALUES, HOT)
     assert torch.allclose(found, F.binary_cross_entropy_with_logits(VALUES, HOT))

@@ -37,6 +37,8 @@ def test_a_phase_that_is_not_there_and_a_rate_that_diverges_at_once_are_errors(
     images: ImageStore,  # noqa: F811
 ) -> None:
     with pytest.raises(UserError, match="there is no phase 2: the model has 1"):
-        lr_range.run(setup(images), 2, low=1e-5, high=1.0, steps=9)
+        lr_range.run(setup(images), 2, low=1e-5, high=1.0, steps=19)
+    with pytest.raises(UserError, match="give 10 steps or more, and rates from low to high"):
+        lr_range.run(setup(images), 1, low=1e-5, high=1.0, steps=9)
     with pytest.raises(UserError, match=r"diverged after \d steps: begin below 1e\+20"):
         lr_range.run(setup(images), 1, low=1e20, high=1e30, steps=50)

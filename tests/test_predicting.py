@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,22 @@ def test_beyond_the_limit_it_may_leave_views_out_the_last_first(
         made.keep_to_the_limit(images, IDS)
 
 
-def test_the_time_grows_with_the_images_and_the_views(trained: Path, images: ImageStore) -> None:  # noqa: F811
-    def minutes(count: int, views: int) -> float:
-        made = predictor(trained)
-        made.views = made.views[:1] * views
-        return min(made._minutes(images, IDS * count) for _ in range(3))
-
-    assert minutes(10, 1) == pytest.approx(10 * minutes(1, 1), rel=0.8)
-    assert minutes(1, 30) > 4 * minutes(1, 1)
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", ["0", "4"])
+def test_the_time_told_is_about_the_time_it_takes(
+    trained: Path,
+    images: ImageStore,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    workers: str,
+) -> None:
+    """With a decoder so slow that it alone decides."""
+    decode = images.decode
+    monkeypatch.setattr(images, "decode", lambda image: (time.sleep(0.004), decode(image))[1])
+    monkeypatch.setenv("PODIUM_WORKERS", workers)
+    made = predictor(trained)
+    ids = IDS * 4
+    told = 60 * made._minutes(images, ids)
+    start = time.perf_counter()
+    made.predict(images, ids)
+    took = time.perf_counter() - start
+    assert told == pytest.approx(took, rel=0.6)

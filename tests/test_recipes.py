@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from test_engine import FOLDS, images  # noqa: F401  a fixture
 
 from podium import config, overlay, training
-from podium.schema import Model, Params, Phase
+from podium.schema import Model, Params, Part, Phase
 from podium.store import ImageStore
 
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -60,7 +60,9 @@ def small(model: Model) -> Model:
     side = 32 if model.architecture == "simple_cnn" else 64
 
     def shorter(phase: Phase) -> Phase:
-        return phase.model_copy(update={"epochs": 1, "warmup_epochs": 0.0})
+        gradual = phase.trainable.gradual if isinstance(phase.trainable, Part) else None
+        epochs = 2 * gradual if gradual else 1  # the head, and then a layer group
+        return phase.model_copy(update={"epochs": epochs, "warmup_epochs": 0.0})
 
     change = {
         "pretrained": False,
@@ -120,11 +122,30 @@ def test_an_overlay_changes_what_it_names_and_keeps_comments() -> None:
     assert overlay.apply(BASE, "{}") == BASE
 
 
-def test_a_key_can_be_set_without_touching_anything_else() -> None:
-    text = overlay.set_key(BASE, ("models", "efficientnet", "batch_size"), 64)
+def test_recipes_do_not_leave_their_traces_in_one_another() -> None:
+    """One applied after any other is as if it had been the first, but for whose data it is."""
+    for name in ("weather", "macro-f1-102-classes", "pets-imbalanced"):
+        between = overlay.apply(BASE, (ROOT / "recipes" / f"{name}.yaml").read_text())
+        for path in RECIPES:
+            found = YAML(typ="safe").load(overlay.apply(between, path.read_text()))
+            expected = YAML(typ="safe").load(overlay.apply(BASE, path.read_text()))
+            if "competition" not in YAML(typ="safe").load(path):
+                for made in (found, expected):
+                    del made["competition"], made["prepare"]
+            assert found == expected, (name, path.stem)
+
+
+def test_a_models_key_can_be_set_without_touching_anything_else() -> None:
+    text = overlay.set_model_key(BASE, "efficientnet", "batch_size", 64)
     changed = set(text.splitlines()) ^ set(BASE.splitlines())
     assert changed == {"    batch_size: 64"}
-    assert config.validate(config.parse(text, source="x")).models["efficientnet"].batch_size == 64
+
+
+def test_models_that_merge_the_changed_one_keep_what_they_had() -> None:
+    text = overlay.set_model_key(BASE, "resnet", "batch_size", 64)
+    before, after = (YAML(typ="safe").load(each)["models"] for each in (BASE, text))
+    assert after["efficientnet"] == before["efficientnet"]
+    assert after["resnet"] == {**before["resnet"], "batch_size": 64}
 
 
 @pytest.fixture

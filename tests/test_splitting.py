@@ -123,6 +123,12 @@ def test_simulated_imbalance_keeps_a_share_of_a_class_and_touches_nothing_else()
     pd.testing.assert_frame_equal(again, folds)
 
 
+def test_a_small_share_of_a_rare_class_leaves_an_image_in_each_fold() -> None:
+    folds = make_folds(table({"cat": 60, "eel": 6}), count=3, seed=1, keep={"eel": 0.2})
+    kept = folds[(folds["label"] == "eel") & (folds["train"] == "yes")]
+    assert sorted(kept["fold"]) == [0, 1, 2]
+
+
 def test_a_share_of_an_unknown_class_is_an_error() -> None:
     with pytest.raises(
         UserError, match=r"folds\.keep: no class is called cats: did you mean cat\?"

@@ -63,6 +63,11 @@ def test_each_class_has_scikit_learns_precision_recall_and_f1() -> None:
     )
 
 
+def test_the_mean_leaves_out_classes_that_do_not_occur() -> None:
+    oof = pd.DataFrame({"actual": list("xxyy"), "predicted": list("xxyy")})
+    assert rows(render(oof, ["x", "y", "z"], None), "**mean**")[0][2:] == ["1.0000"] * 3
+
+
 def test_few_classes_have_a_confusion_matrix() -> None:
     text = render(OOF, ["x", "y", "z"], None)
     assert [rows(text, name)[1] for name in "xyz"] == [

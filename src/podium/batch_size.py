@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import psutil
 import torch
+from timm.utils import ModelEmaV3
 
 from podium import layers, models, optim
 from podium.errors import UserError
+from podium.schema import Phase
 from podium.training import Setup
 
 USABLE = 0.9  # of the memory: other batches may need a little more
@@ -19,11 +21,16 @@ class Trial:
     def __init__(self, setup: Setup) -> None:
         self.setup, net = setup, setup.net
         phases = setup.config.phases
-        phase = max(phases, key=lambda phase: len(layers.trained(net, phase.trainable)))
+
+        def trained(phase: Phase) -> int:
+            return sum(net.get_parameter(n).numel() for n in layers.trained(net, phase.trainable))
+
+        phase = max(phases, key=trained)
         layers.set_trainable(net, phase.trainable)
         layers.set_training(net, phase.batch_norm)
         self.model = setup.accelerator.prepare(net)
         self.optimizer = setup.accelerator.prepare(optim.create(net, phase, setup.config))
+        self.ema = None if setup.config.ema is None else ModelEmaV3(net)
         self.device = setup.accelerator.device
         self.normalize = models.Normalize(net).to(self.device)
 

@@ -100,6 +100,10 @@ def _explain(raw: dict[str, Any], problem: Any) -> tuple[str, str]:
     text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if problem["type"] == "model_type":
         text = "must be a mapping of keys to values"
+    if problem["type"] == "union_tag_invalid":
+        text = f"name must be one of {problem['ctx']['expected_tags']}"
+    if problem["type"] == "union_tag_not_found":
+        text = "needs a name"
     if problem["type"] == "string_pattern_mismatch":
         text = "may hold letters, digits, - and _ only, and starts with a letter or digit"
     return (key or "params", text if isinstance(value, dict) else f"{text}, not {value!r}")
@@ -112,7 +116,7 @@ def _path_in(raw: Any, loc: tuple[int | str, ...]) -> tuple[list[int | str], Any
         try:
             raw = raw[part]
         except (KeyError, IndexError, TypeError):
-            break
+            continue
         path.append(part)
     return path, raw
 
@@ -121,8 +125,28 @@ def _keys(loc: tuple[int | str, ...]) -> list[str]:
     """The keys that the schema knows at `loc`."""
     kind: Any = Params
     for part in loc:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(part)].annotation
-        else:  # dict[str, Model] or list[Phase]
-            kind = typing.get_args(kind)[-1]
-    return list(kind.model_fields)
+        kind = _inside(kind, part)
+    return list(dict.fromkeys(key for model in _sections(kind) for key in model.model_fields))
+
+
+def _inside(kind: Any, part: int | str) -> Any:
+    """The type of a key, or of an item, of `kind`; of a union also the member that pydantic names
+    `part`.
+    """
+    sections = _sections(kind)
+    for section in sections:
+        name = section.model_fields.get("name")
+        if name is not None and name.default == part:
+            return section
+        if part in section.model_fields:
+            return section.model_fields[str(part)].annotation
+    return kind if sections and isinstance(part, str) else typing.get_args(kind)[-1]
+
+
+def _sections(kind: Any) -> list[type[BaseModel]]:
+    """The sections that `kind` is, or has among its alternatives."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    if typing.get_origin(kind) in (dict, list):
+        return []
+    return [section for inner in typing.get_args(kind) for section in _sections(inner)]

@@ -106,7 +106,7 @@ def fit(
                     optimizer.step()
                     optimizer.zero_grad()
                     if ema is not None:
-                        ema.update(net, step=taken)
+                        ema.update(net, step=math.ceil(taken / config.accumulate))
             train_loss, seconds = values.mean().item(), time.perf_counter() - start
             if not math.isfinite(train_loss):
                 raise UserError(f"epoch {epoch}: the loss is {train_loss}: lower lr, or use fp32")

@@ -1,11 +1,10 @@
 """Inference: one function for validation, out-of-fold and test images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from podium import models, progress
 from podium.loading import Batch
@@ -16,20 +15,20 @@ from podium.views import VIEWS
 @torch.inference_mode()
 def infer(
     model: nn.Module,
-    loader: "DataLoader[Batch]",
+    batches: Iterable[Batch],
     *,
     views: Sequence[ViewName],
     readout: Callable[[Tensor], Tensor],
     accelerator: Accelerator,
 ) -> Tensor:
-    """The mean of the views' logits for each image, in the loader's order: float32 [N, C], CPU.
+    """The mean of the views' logits for each image, in their order: float32 [N, C], CPU.
 
     `readout` makes logits of the model's outputs.
     """
     normalize = models.Normalize(accelerator.unwrap_model(model)).to(accelerator.device)
     model.eval()
     logits = []
-    for batch in progress.bar(loader, "inference"):
+    for batch in progress.bar(batches, "inference"):
         images = normalize(batch.images.to(accelerator.device, non_blocking=True))
         with accelerator.autocast():
             seen = [readout(model(VIEWS[view](images)).float()) for view in views]

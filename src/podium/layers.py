@@ -37,7 +37,7 @@ def depths(model: nn.Module) -> dict[str, int]:
     """
     try:
         groups = group_parameters(model, model.group_matcher(coarse=True), reverse=True)  # type: ignore[operator]
-    except (AttributeError, NotImplementedError):
+    except (AttributeError, NotImplementedError, AssertionError):
         raise UserError(f"timm knows no layer groups of {type(model).__name__}") from None
     top = max(groups.values())  # the head, and what stands right before it in some architectures
     return {
@@ -58,7 +58,10 @@ def trained(model: nn.Module, trainable: str | Part) -> set[str]:
         return head | _part(model, trainable, [name for name in names if name not in head])
     if trainable == "norms":
         norms = {name for name, module in model.named_modules() if isinstance(module, _NORMS)}
-        return head | {name for name in names if name.rpartition(".")[0] in norms}
+        found = {name for name in names if name.rpartition(".")[0] in norms}
+        if not found - head:
+            raise UserError(f"trainable: {type(model).__name__} has no normalisation layers")
+        return head | found
     return set(names) if trainable == "all" else head
 
 

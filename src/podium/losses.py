@@ -40,7 +40,8 @@ class Loss(nn.Module):
 
     Each class's share in a target counts `weights` [C] times; the sum is divided by the weights
     of the batch, so that a batch of rare images is no larger a step. Without weights it is the
-    mean. For plain labels it is what torch's losses give.
+    mean. For plain labels it is what torch's losses give. Binary cross-entropy of one logit a class
+    has no share of a class: there an image counts as much as its shares together.
     """
 
     weights: Tensor
@@ -52,15 +53,18 @@ class Loss(nn.Module):
 
     def forward(self, values: Tensor, targets: Tensor) -> Tensor:
         values, weights = values.float(), targets * self.weights
-        if self.kind == "binary_cross_entropy":
-            wanted = targets[:, 1:] if values.shape[1] == 1 else targets
-            each = F.binary_cross_entropy_with_logits(values, wanted, reduction="none").mean(1)
+        if self.kind == "binary_cross_entropy" and values.shape[1] > 1:
+            each = F.binary_cross_entropy_with_logits(values, targets, reduction="none").mean(1)
             return (each * weights.sum(1)).sum() / weights.sum()
-        log_p = F.log_softmax(values, dim=1)
+        if self.kind == "binary_cross_entropy":
+            log_p = torch.cat([F.logsigmoid(-values), F.logsigmoid(values)], dim=1)
+        else:
+            log_p = F.log_softmax(values, dim=1)
         each = -log_p
         if self.kind == "focal":
             gamma = FOCAL_GAMMA if self.gamma is None else self.gamma
-            each = each * (1 - log_p.exp()) ** gamma
+            doubt = (-torch.expm1(log_p)).clamp(min=1e-6)  # 0 has no gradient for gamma < 1
+            each = each * doubt**gamma
         return (each * weights).sum() / weights.sum()
 
 

@@ -13,6 +13,7 @@ from podium.loading import Batch
 from podium.training import Setup
 
 SMOOTHING = 0.9  # of the loss's moving average
+FEWEST = 10  # steps
 DIVERGED = 3.0  # times the lowest smoothed loss
 
 
@@ -32,6 +33,8 @@ def run(setup: Setup, phase: int, *, low: float, high: float, steps: int) -> pd.
     config, device = setup.config, setup.accelerator.device
     if not 1 <= phase <= len(config.phases):
         raise UserError(f"there is no phase {phase}: the model has {len(config.phases)}")
+    if not (steps >= FEWEST and 0 < low < high):
+        raise UserError(f"give {FEWEST} steps or more, and rates from low to high")
     chosen = config.phases[phase - 1]
     layers.set_trainable(setup.net, chosen.trainable)
     model = setup.accelerator.prepare(setup.net)
@@ -49,6 +52,8 @@ def run(setup: Setup, phase: int, *, low: float, high: float, steps: int) -> pd.
         with setup.accelerator.autocast():
             loss = setup.loss(model(images), targets)
         setup.accelerator.backward(loss)
+        if config.clip_norm is not None:
+            setup.accelerator.clip_grad_norm_(setup.net.parameters(), config.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss.item()
@@ -57,7 +62,7 @@ def run(setup: Setup, phase: int, *, low: float, high: float, steps: int) -> pd.
         lowest = min(lowest, smoothed)
         if not smoothed <= DIVERGED * lowest:  # also where it is no number
             break
-    if len(rows) < 10:
+    if len(rows) < FEWEST:
         raise UserError(f"the loss diverged after {len(rows)} steps: begin below {low:g}")
     return pd.DataFrame(rows, columns=["lr", "loss", "smoothed"])
 

@@ -12,6 +12,8 @@ from podium.config import nearest
 from podium.errors import UserError
 from podium.schema import Model, Phase
 
+SECOND_ORDER = ("adahessian",)
+
 
 def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:
     """The optimizer of `phase` over what now trains, by timm's factory. Each group's `peak` is its
@@ -19,12 +21,17 @@ def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:
     normalisation layers (one-dimensional tensors) decay only with `config.decay_norms`.
 
     Raises:
-        UserError: for an optimizer that timm does not know.
+        UserError: for an optimizer that timm does not know, or that cannot be had here.
     """
     if phase.optimizer not in list_optimizers():
         hint = nearest(phase.optimizer, list_optimizers()) or "; see timm.optim.list_optimizers()"
         raise UserError(f"timm has no optimizer {phase.optimizer}{hint}")
-    depths = layers.depths(model)
+    if phase.optimizer in SECOND_ORDER:
+        raise UserError(f"{phase.optimizer} needs second derivatives, which are not computed here")
+    if phase.lr_decay == 1:  # not every architecture has layer groups
+        depths = {n: 0 if layers.is_head(model, n) else 1 for n, _ in model.named_parameters()}
+    else:
+        depths = layers.depths(model)
     groups: dict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -39,7 +46,10 @@ def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:
         }
         for (depth, decays), tensors in sorted(groups.items(), key=lambda item: item[0])
     ]
-    return create_optimizer_v2(parameters, opt=phase.optimizer, lr=phase.lr)
+    try:
+        return create_optimizer_v2(parameters, opt=phase.optimizer, lr=phase.lr)
+    except (AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"optimizer {phase.optimizer} cannot be had here: {error}") from None
 
 
 def set_factor(optimizer: Optimizer, factor: float) -> None:

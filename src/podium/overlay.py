@@ -1,26 +1,28 @@
 """One params file over another, with the comments of both."""
 
 import io
-from collections.abc import Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 REPLACED = ("models",)  # whole: one experiment's models say nothing beside another's
-EXACT = ("predict", "ensemble")  # keys that the overlay does not have go back to their defaults
+EXACT = {"predict", "ensemble"}  # keys that the overlay does not have go back to their defaults
+OF_COMPETITION = {"competition", "prepare"}  # likewise, of an overlay with a competition
 
 
 def apply(base: str, over: str) -> str:
     """The params file `base` with the sections of `over`: `models` is replaced whole, `predict` and
     `ensemble` have the keys of `over` alone, of other sections only the keys that `over` has
-    change. Comments stay; those of `over` come with its keys.
+    change; with a competition in `over`, `competition` and `prepare` have its keys alone too.
+    Comments of `base` stay where their keys do; those within `models` come with it.
     """
     yaml = _yaml()
     params, changes = yaml.load(base), yaml.load(over)
+    exact = EXACT | (OF_COMPETITION if "competition" in changes else set())
     for name, value in changes.items():
         if isinstance(value, CommentedMap) and name in params and name not in REPLACED:
-            for key in [key for key in params[name] if name in EXACT and key not in value]:
+            for key in [key for key in params[name] if name in exact and key not in value]:
                 del params[name][key]
             for key, inner in value.items():
                 params[name][key] = inner
@@ -29,14 +31,19 @@ def apply(base: str, over: str) -> str:
     return _dump(yaml, params)
 
 
-def set_key(base: str, keys: Sequence[str], value: int | float | str) -> str:
-    """The params file `base` with the value at the path `keys` changed, or added."""
+def set_model_key(base: str, model: str, key: str, value: int | float | str) -> str:
+    """The params file `base` with a key of one model changed. Models that merge that model
+    (`<<: *base`) keep the value that they had.
+    """
     yaml = _yaml()
     params = yaml.load(base)
-    section = params
-    for key in keys[:-1]:
-        section = section[key]
-    section[keys[-1]] = value
+    models = params["models"]
+    before = {name: models[name].get(key) for name in models}
+    models[model][key] = value
+    after = _yaml().load(_dump(yaml, params))["models"]
+    for name, old in before.items():
+        if name != model and after[name].get(key) != old:
+            models[name][key] = old
     return _dump(yaml, params)
 
 

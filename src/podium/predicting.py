@@ -1,20 +1,23 @@
 """Predicting with trained weights: one way for validation and test images."""
 
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from podium import device, loading, losses, machine, progress, weights
 from podium.augment import Augmentation
 from podium.errors import UserError
 from podium.infer import infer
+from podium.loading import Batch
 from podium.predictions import Predictions
 from podium.schema import Model, Predict
 from podium.store import ImageStore
 
-MEASURED = 4  # batches, after one that warms up
+MEASURED = 4  # batches of each worker, after one that warms up
 
 
 class Predictor:
@@ -32,7 +35,7 @@ class Predictor:
         """The mean of the views' logits for the images `ids` of `store`."""
         options = {**self.options.model_dump(), "views": self.views}
         made_from: dict[str, Any] = {**self.made_from, "predict": options}
-        return Predictions(ids, self._infer(store, ids).numpy(), made_from)
+        return Predictions(ids, self._infer(self._loader(store, ids)).numpy(), made_from)
 
     def keep_to_the_limit(self, store: ImageStore, ids: list[str]) -> None:
         """Measure how long the images `ids` will take, if there is a limit to it; where that is too
@@ -60,23 +63,38 @@ class Predictor:
         )
 
     def _minutes(self, store: ImageStore, ids: list[str]) -> float:
+        """How long `ids` will take, from the first few batches: the clock starts when each worker
+        has given one.
+        """
+        warm = max(1, machine.loader_workers(self.accelerator.device.type))
         size = self.options.batch_size
-        self._infer(store, ids[:size])
-        sample = (ids[size:] or ids)[: MEASURED * size]
+        sample = ids[: (1 + MEASURED) * warm * size]
+        warm = min(warm, len(sample) // size)
         start = time.perf_counter()
-        self._infer(store, sample)
-        return (time.perf_counter() - start) / len(sample) * len(ids) / 60
 
-    def _infer(self, store: ImageStore, ids: list[str]) -> Tensor:
+        def clocked() -> Iterator[Batch]:
+            nonlocal start
+            for number, batch in enumerate(self._loader(store, sample)):
+                if number == warm:
+                    start = time.perf_counter()
+                yield batch
+
+        self._infer(clocked())
+        left = len(sample) - warm * size or len(sample)
+        return (time.perf_counter() - start) / left * len(ids) / 60
+
+    def _loader(self, store: ImageStore, ids: list[str]) -> "DataLoader[Batch]":
         plain = Augmentation("none", size=self.config.image_size, fit=self.config.fit)
-        loader = loading.in_order(
+        return loading.in_order(
             loading.Images(store, ids, None, transforms=[plain]),
             self.options.batch_size,
             workers=machine.loader_workers(self.accelerator.device.type),
         )
+
+    def _infer(self, batches: Iterable[Batch]) -> Tensor:
         return infer(
             self.net,
-            loader,
+            batches,
             views=self.views,
             readout=losses.readout(self.config),
             accelerator=self.accelerator,

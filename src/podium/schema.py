@@ -186,7 +186,7 @@ class Plateau(Section):
 
     name: Literal["plateau"] = "plateau"
     patience: Count = 3
-    """Epochs without a better score."""
+    """Epochs without a better score (at the same score, a lower validation loss)."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """What the rate is multiplied by."""
 
@@ -220,7 +220,7 @@ class Phase(Section):
     schedule: Schedule = Cosine()
     """Of all rates: `constant`, `step`, `cosine`, `cosine_restarts`, `one_cycle` or `plateau`."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    """Linear warm-up before the schedule."""
+    """Linear warm-up before the schedule (`one_cycle` has one of its own)."""
     optimizer: str = "adamw"
     """Any name of `timm.optim.list_optimizers()`; `sgd` has Nesterov momentum 0.9, `momentum`
     plain momentum 0.9."""
@@ -241,7 +241,8 @@ class Phase(Section):
 
     @model_validator(mode="after")
     def _rates_have_something_to_train(self) -> Self:
-        if self.trainable == "head" and (self.backbone_lr is not None or self.lr_decay != 1):
+        only_head = self.trainable == "head" or self.trainable == Part(last=0)
+        if only_head and (self.backbone_lr is not None or self.lr_decay != 1):
             raise ValueError("backbone_lr and lr_decay say nothing where only the head trains")
         return self
 
@@ -337,6 +338,12 @@ class Model(Section):
         return self
 
     @model_validator(mode="after")
+    def _the_first_phase_has_no_best(self) -> Self:
+        if self.phases[0].start == "best":
+            raise ValueError("phases[0] is the first: there is no best epoch to start from")
+        return self
+
+    @model_validator(mode="after")
     def _gamma_is_used(self) -> Self:
         if self.focal_gamma is not None and self.loss != "focal":
             raise ValueError(f"focal_gamma is of loss: focal, not of {self.loss}")
@@ -354,6 +361,12 @@ class Predict(Section):
     """Of one model and fold on all test images; null: none."""
     when_late: Literal["fail", "fewer_views"] = "fail"
     """What to do where they would take longer; the last views are left out first."""
+
+    @model_validator(mode="after")
+    def _there_is_a_limit_to_be_late_for(self) -> Self:
+        if self.when_late != "fail" and self.time_limit_minutes is None:
+            raise ValueError("when_late needs time_limit_minutes")
+        return self
 
     @field_validator("views")
     @classmethod

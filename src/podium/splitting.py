@@ -44,7 +44,7 @@ def make_folds(
 
 def _thin_out(folds: pd.DataFrame, keep: Mapping[str, float], seed: int) -> pd.DataFrame:
     """Take training images from classes, in each fold its share, so that any training set lacks
-    as many.
+    as many. Of a class with a share, at least one image a fold stays.
     """
     labels = set(folds["label"])
     for name in keep:
@@ -56,7 +56,8 @@ def _thin_out(folds: pd.DataFrame, keep: Mapping[str, float], seed: int) -> pd.D
         for fold in folds["fold"].unique():
             rows = folds.index[(folds["label"] == label) & (folds["fold"] == fold)]
             order = seeding.generator(seed, "keep", label, fold).permutation(rows)
-            kept[order[round(share * len(rows)) :]] = "no"
+            count = max(1, round(share * len(rows))) if share else 0
+            kept[order[count:]] = "no"
     return folds.assign(train=kept)
 
 

@@ -60,8 +60,8 @@ def _classes(oof: pd.DataFrame, classes: list[str]) -> list[list[str]]:
     """scikit-learn's classification report as the rows of a table."""
     arguments = {"labels": classes, "zero_division": 0.0}
     each = precision_recall_fscore_support(oof["actual"], oof["predicted"], **arguments)
-    macro = precision_recall_fscore_support(
-        oof["actual"], oof["predicted"], **arguments, average="macro"
+    macro = precision_recall_fscore_support(  # of the classes that occur or are predicted
+        oof["actual"], oof["predicted"], zero_division=0.0, average="macro"
     )
     rows = [
         [name, str(support), f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}"]

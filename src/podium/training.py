@@ -63,6 +63,8 @@ def set_up(
     is_train = ~is_valid
     if "train" in folds:
         is_train &= (folds["train"] == "yes").to_numpy()
+    if not is_train.any():
+        raise UserError(f"fold {fold}: no images are left to train on")
     seeding.set_global(seed, "weights", fold)
     net = models.create(config, outputs=losses.outputs(config, len(classes)))
     config = config.model_copy(update={"phases": phases.expand(config.phases, net)})
