@@ -8,9 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import competitions
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import PARAMS, Project
+from ruamel.yaml import YAML
+
+from podium import predictions
 
 pytestmark = pytest.mark.slow
 
@@ -165,6 +170,53 @@ def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     assert set(files) >= {"metrics/a/fold0.json", "metrics/b/fold1.json"}
     page = project.run("dvc", "plots", "show", "--out", "plots").stdout.strip()
     assert "curves.csv" in Path(page.removeprefix("file://")).read_text()
+
+
+def test_the_report_scores_each_model_and_the_ensemble_on_the_test_labels(
+    project: Project,
+) -> None:
+    """Against labels in which each model is right as often as it happens to be."""
+    hidden = competitions.tables(36, 9)[1]
+    hidden.to_csv(project.folder / "solution.csv", index=False)
+    project.edit(lambda p: p["competition"].update(solution="solution.csv"))
+    project.repro()
+    report = project.read("reports/report.md").decode()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.splitlines()]
+    found = {
+        row[0].strip("*"): row
+        for row in rows
+        if row and row[0].strip("*") in ("a", "b", "ensemble")
+    }
+    column = next(row for row in rows if row and row[0] == "model").index("test")
+    truth = hidden.set_index("id")["label"]
+    for name, path in (
+        *((name, f"data/ensemble/members/{name}.parquet") for name in "ab"),
+        ("ensemble", "data/ensemble/test.parquet"),
+    ):
+        made = predictions.read(project.folder / path)
+        chosen = np.array(made.made_from["classes"])[made.logits.argmax(axis=1)]
+        right = float((chosen == truth.loc[made.ids].to_numpy()).mean())
+        assert found[name][column] == f"{right:.4f}"
+    oof = pd.read_csv(project.folder / "reports/oof.csv", dtype=str)
+    assert oof["id"].tolist() == competitions.tables(36, 9)[0]["id"].tolist()
+    page = project.run("dvc", "plots", "show", "--out", "plots").stdout.strip()
+    assert "oof.csv" in Path(page.removeprefix("file://")).read_text()
+
+
+def test_the_finders_measure_and_pin(project: Project) -> None:
+    done = project.stage("batch_size", "a")
+    assert done.returncode == 0, done.stdout
+    assert "models.a.batch_size: 16 (was 8), measured on" in done.stdout  # 18 images to train on
+    params = YAML(typ="safe").load(project.folder / "params.yaml")
+    assert params["models"]["a"]["batch_size"] == 16
+    assert params["models"]["b"]["batch_size"] == 12
+    done = project.stage("lr_range", "a", "--steps", "30")
+    assert done.returncode == 0 and "try lr: " in done.stdout, done.stdout
+    curve = pd.read_csv(project.folder / "reports/lr_range/a.csv")
+    assert curve.columns.tolist() == ["lr", "loss", "smoothed"] and len(curve) >= 10
+    assert (project.folder / "reports/lr_range/a.png").stat().st_size > 1000
+    done = project.stage("lr_range", "c")
+    assert done.returncode == 1 and "error: params.yaml has no models.c" in done.stdout
 
 
 def test_git_tracks_nothing_that_the_pipeline_makes_but_locks_and_metrics(project: Project) -> None:
