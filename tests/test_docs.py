@@ -11,15 +11,17 @@ from conftest import PARAMS, ROOT
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from podium import config, schema
+from podium import config, model_schema, schema
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 SECTIONS = [
     kind
-    for kind in vars(schema).values()
-    if isinstance(kind, type) and issubclass(kind, schema.Section) and kind is not schema.Section
+    for kind in {**vars(schema), **vars(model_schema)}.values()
+    if isinstance(kind, type)
+    and issubclass(kind, model_schema.Section)
+    and kind is not model_schema.Section
 ]
 
 

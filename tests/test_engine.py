@@ -11,7 +11,7 @@ from podium import engine, loading, models, seed, store, training
 from podium.device import accelerator
 from podium.errors import UserError
 from podium.infer import infer
-from podium.schema import Model
+from podium.model_schema import Model
 from podium.store import ImageStore
 from podium.views import VIEWS
 

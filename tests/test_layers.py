@@ -7,7 +7,7 @@ from torch import nn
 
 from podium import layers, models, optim, phases
 from podium.errors import UserError
-from podium.schema import Part, Phase
+from podium.model_schema import Part, Phase
 
 FAMILIES = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"]
 

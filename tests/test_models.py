@@ -11,7 +11,7 @@ from torch import nn
 
 from podium import layers, models, weights
 from podium.errors import UserError
-from podium.schema import Model
+from podium.model_schema import Model
 
 
 def config(**changes: Any) -> Model:

@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 from test_engine import FOLDS, images  # noqa: F401  a fixture
 
 from podium import config, overlay, training
-from podium.schema import Model, Params, Part, Phase
+from podium.model_schema import Model, Part, Phase
+from podium.schema import Params
 from podium.store import ImageStore
 
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))

@@ -15,7 +15,7 @@ from albumentations.augmentations.crops.transforms import CropSizeError
 from podium import images
 from podium.config import nearest
 from podium.errors import UserError
-from podium.schema import Augment, Transform
+from podium.model_schema import Augment, Transform
 
 KNOWN = {
     name: kind

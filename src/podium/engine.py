@@ -17,7 +17,8 @@ from podium import seed as seeding
 from podium.errors import UserError
 from podium.infer import infer
 from podium.loading import Batch, Loaders
-from podium.schema import MetricName, Model
+from podium.model_schema import Model
+from podium.schema import MetricName
 
 
 @dataclass(frozen=True)

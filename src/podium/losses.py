@@ -9,7 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from podium.errors import UserError
-from podium.schema import Model
+from podium.model_schema import Model
 
 FOCAL_GAMMA = 2.0  # https://arxiv.org/abs/1708.02002
 

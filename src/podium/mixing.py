@@ -5,7 +5,7 @@ from timm.data.mixup import Mixup, mixup_target
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
-from podium.schema import Model
+from podium.model_schema import Model
 
 
 class Mixer:

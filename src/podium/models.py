@@ -14,7 +14,7 @@ from podium import simple_cnn  # noqa: F401  registers itself with timm
 from podium.config import nearest
 from podium.errors import UserError, examples
 from podium.layers import head_names, is_head
-from podium.schema import Model
+from podium.model_schema import Model
 
 HUB_TIMEOUT = 5  # seconds
 HEAD_STD = 0.01

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from podium import layers
 from podium.config import nearest
 from podium.errors import UserError
-from podium.schema import Model, Phase
+from podium.model_schema import Model, Phase
 
 SECOND_ORDER = ("adahessian",)
 

@@ -13,8 +13,9 @@ from podium.augment import Augmentation
 from podium.errors import UserError
 from podium.infer import infer
 from podium.loading import Batch
+from podium.model_schema import Model
 from podium.predictions import Predictions
-from podium.schema import Model, Predict
+from podium.schema import Predict
 from podium.store import ImageStore
 
 MEASURED = 4  # batches of each worker, after one that warms up

@@ -24,7 +24,8 @@ from podium import (
 from podium import seed as seeding
 from podium.augment import Augmentation
 from podium.errors import UserError
-from podium.schema import Augment, MetricName, Model
+from podium.model_schema import Augment, Model
+from podium.schema import MetricName
 from podium.store import ImageStore
 
 

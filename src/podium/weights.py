@@ -11,7 +11,7 @@ from torch import nn
 
 from podium import files, losses, models
 from podium.errors import UserError
-from podium.schema import Model
+from podium.model_schema import Model
 
 KEY = "podium"  # one key: the order of several would change the file's bytes
 
