@@ -6,56 +6,60 @@ from pathlib import Path
 
 import pandas as pd
 
-from podium import config, csvs, errors, files, training, weights
+from podium import config, csvs, errors, files, interrupt, training, weights
 from podium import seed as seeding
+from podium.checkpoints import Checkpoints
 from podium.store import ImageStore
 
-SECTIONS = ("seed", "deterministic", "metric", "models.{model}")
+SECTIONS = ("seed", "deterministic", "metric", "checkpoint.every_minutes", "models.{model}")
 DATA, MODELS, METRICS = Path("data"), Path("models"), Path("metrics")
+CHECKPOINTS = Path(".checkpoints")
 
 
 def main() -> None:
-    """Train the model and fold of the command line."""
+    """Train the model and fold of the command line, or go on with it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("fold", type=int)
     chosen = parser.parse_args()
-    seed, deterministic, metric, model = config.load(*SECTIONS, model=chosen.model)
+    seed, deterministic, metric, minutes, model = config.load(*SECTIONS, model=chosen.model)
+    interrupt.die_with_parent()
+    interrupt.listen()
     seeding.set_deterministic(deterministic)
-    folds = csvs.read(DATA / "folds.csv").astype({"fold": int})
-    classes = files.read_json(DATA / "classes.json")
-    best, curves, used = training.train_fold(
-        model,
-        folds,
-        classes=classes,
-        store=ImageStore(DATA / "images" / "train"),
-        fold=chosen.fold,
-        seed=seed,
-        metric=metric,
-    )
-    made_from = {
-        "model": chosen.model,
-        "fold": chosen.fold,
-        "seed": seed,
-        "deterministic": deterministic,
-        "metric": metric,
-        "config": model.model_dump(),
-        "classes": classes,
-        "folds_sha256": files.sha256(DATA / "folds.csv"),
-        **used,
-    }
-    folder = MODELS / chosen.model / f"fold{chosen.fold}"
-    weights.save(folder / "weights.safetensors", best.state, made_from)
-    files.write_csv(folder / "curves.csv", pd.DataFrame(map(dataclasses.asdict, curves)))
-    files.write_json(
-        METRICS / chosen.model / f"fold{chosen.fold}.json",
-        {
+    name = f"{chosen.model}/fold{chosen.fold}"
+    with Checkpoints(CHECKPOINTS / name, every_minutes=minutes) as checkpoints:
+        folds = csvs.read(DATA / "folds.csv").astype({"fold": int})
+        classes = files.read_json(DATA / "classes.json")
+        best, curves, used = training.train_fold(
+            model,
+            folds,
+            classes=classes,
+            store=ImageStore(DATA / "images" / "train"),
+            fold=chosen.fold,
+            seed=seed,
+            metric=metric,
+            checkpoints=checkpoints,
+        )
+        made_from = {
+            "model": chosen.model,
+            "fold": chosen.fold,
+            "seed": seed,
+            "deterministic": deterministic,
+            "metric": metric,
+            "config": model.model_dump(),
+            "classes": classes,
+            "folds_sha256": files.sha256(DATA / "folds.csv"),
+            **used,
+        }
+        weights.save(MODELS / name / "weights.safetensors", best.state, made_from)
+        files.write_csv(MODELS / name / "curves.csv", pd.DataFrame(map(dataclasses.asdict, curves)))
+        scores = {
             "epoch": best.epoch.epoch,
             metric: best.epoch.score,
             "valid_loss": best.epoch.valid_loss,
             "seconds": round(sum(epoch.seconds for epoch in curves), 1),
-        },
-    )
+        }
+        files.write_json(METRICS / f"{name}.json", scores)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ PARAMS: dict[str, Any] = {
     "competition": {"source": "shapes.zip", "slug": "shapes"},
     "prepare": {},
     "folds": {"count": 2, "run": [0, 1], "keep": {}},
+    "checkpoint": {"every_minutes": 10.0},
     "models": {
         "a": {
             "architecture": "test_resnet",

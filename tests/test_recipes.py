@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from test_engine import FOLDS, images  # noqa: F401  a fixture
 
 from podium import config, overlay, training
+from podium.checkpoints import Checkpoints
 from podium.model_schema import Model, Part, Phase
 from podium.schema import Params
 from podium.store import ImageStore
@@ -84,7 +85,11 @@ def _smaller(augment: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_every_model_of_a_recipe_trains_a_step(path: Path, images: ImageStore) -> None:  # noqa: F811
+def test_every_model_of_a_recipe_trains_a_step(
+    path: Path,
+    images: ImageStore,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     rows = FOLDS.groupby("label").head(3)
     folds = rows.assign(fold=np.arange(len(rows)) % 2)
     seen = set()
@@ -101,6 +106,7 @@ def test_every_model_of_a_recipe_trains_a_step(path: Path, images: ImageStore) -
             fold=0,
             seed=1,
             metric="macro_f1",
+            checkpoints=Checkpoints(tmp_path),
         )
         assert np.isfinite(best.epoch.train_loss) and len(curves) >= len(model.phases)
 

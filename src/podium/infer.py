@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from podium import models, progress
+from podium import interrupt, models, progress
 from podium.loading import Batch
 from podium.schema import ViewName
 from podium.views import VIEWS
@@ -29,6 +29,7 @@ def infer(
     model.eval()
     logits = []
     for batch in progress.bar(batches, "inference"):
+        interrupt.check()
         images = normalize(batch.images.to(accelerator.device, non_blocking=True))
         with accelerator.autocast():
             seen = [readout(model(VIEWS[view](images)).float()) for view in views]

@@ -1,6 +1,7 @@
 """Batches of images: uint8 until the device, a batch at a time, the same at any worker count."""
 
 import math
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -92,7 +93,7 @@ class Order(Sampler[list[Draw]]):
         image has no batch statistics.
         """
         self.count, self.batch_size, self.seed, self.weights = count, batch_size, seed, weights
-        self.epoch = self.phase = 0
+        self.epoch = self.phase = self.first = 0
 
     def __iter__(self) -> Iterator[list[Draw]]:
         rows, repeats = self._rows(), [0] * self.count
@@ -102,7 +103,7 @@ class Order(Sampler[list[Draw]]):
             Draw(row, self.epoch, repeat, self.phase)
             for row, repeat in zip(rows.tolist(), repeats, strict=True)
         ]
-        for batch in range(len(self)):
+        for batch in range(self.first, len(self)):
             yield draws[batch * self.batch_size : (batch + 1) * self.batch_size]
 
     def _rows(self) -> np.ndarray:
@@ -120,7 +121,8 @@ class Order(Sampler[list[Draw]]):
 
 
 def shuffled(images: Images, batch_size: int, *, workers: int) -> "DataLoader[Batch]":
-    """Batches for training; set `.batch_sampler.epoch` and `.phase` before each pass."""
+    """Batches for training; set `.batch_sampler.epoch`, `.phase` and `.first` (the batch to
+    begin with) before each pass."""
     return _loader(images, Order(len(images), batch_size=batch_size, seed=images.seed), workers)
 
 
@@ -160,3 +162,6 @@ def _whole(batch: Any) -> Any:
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)
+    # A process group that is asked to end: the training writes a checkpoint, then ends its workers.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -43,9 +43,10 @@ def run(setup: Setup, phase: int, *, low: float, high: float, steps: int) -> pd.
     layers.set_training(setup.net, chosen.batch_norm)
     rows: list[tuple[float, float, float]] = []
     average, lowest = 0.0, float("inf")
+    order = setup.loaders.train.batch_sampler
     batches = itertools.islice(_endless(setup, phase), steps)
     for step, batch in enumerate(progress.bar(batches, "range test", total=steps)):
-        seeding.set_global(setup.seed, "step", step + 1)
+        seeding.set_global(order.seed, "step", step + 1)  # type: ignore[union-attr]
         lr = low * (high / low) ** (step / max(1, steps - 1))
         optim.set_factor(optimizer, lr / chosen.lr)
         images, targets = setup.mixer(normalize(batch.images.to(device)), batch.targets.to(device))

@@ -95,6 +95,13 @@ class Folds(Section):
         return self
 
 
+class Checkpoint(Section):
+    """How much of a training an interruption may cost: an epoch, or less."""
+
+    every_minutes: Rate
+    """A checkpoint is written after each epoch, and within one after so many minutes."""
+
+
 class Predict(Section):
     """Test-time augmentation."""
 
@@ -138,6 +145,7 @@ class Params(Section):
     competition: Competition
     prepare: Prepare
     folds: Folds
+    checkpoint: Checkpoint
     models: Annotated[dict[Slug, Model], Field(min_length=1)]
     predict: Predict
     ensemble: Ensemble

@@ -3,6 +3,7 @@
 A store is a folder of files `00000.arrow`, `00001.arrow`, … with the columns `id` and `image`.
 """
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,14 @@ class ImageStore:
             return self._decoder(memoryview(column[row].as_buffer()))
         except images.ImageError as error:
             raise UserError(f"image {image} in {self.folder}: {error}") from None
+
+    def sha256(self) -> str:
+        """The SHA-256 of all files of the store, read anew."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.glob("*.arrow")):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
     def _open(self) -> None:
         self._rows: dict[str, tuple[Any, int]] = {}

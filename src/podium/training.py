@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from accelerate import Accelerator
 from torch import nn
 
@@ -23,6 +24,7 @@ from podium import (
 )
 from podium import seed as seeding
 from podium.augment import Augmentation
+from podium.checkpoints import Checkpoints
 from podium.errors import UserError
 from podium.model_schema import Augment, Model
 from podium.schema import MetricName
@@ -37,7 +39,6 @@ class Setup(NamedTuple):
     config: Model  # gradual unfreezing written out
     loss: losses.Loss
     mixer: mixing.Mixer
-    seed: int
     accelerator: Accelerator
 
 
@@ -92,7 +93,6 @@ def set_up(
         config,
         losses.Loss(config, weights).to(accelerator.device),
         mixing.Mixer(config, classes=len(classes), device=accelerator.device),
-        seed,
         accelerator,
     )
 
@@ -106,20 +106,36 @@ def train_fold(
     fold: int,
     seed: int,
     metric: MetricName,
+    checkpoints: Checkpoints,
 ) -> tuple[engine.Best, list[engine.Epoch], dict[str, Any]]:
     """Train a new model on all folds but `fold`, choosing the epoch that scores best on that one.
+    A training of the same that was interrupted goes on from the last of its `checkpoints`.
 
     Returns:
         The best epoch; the curves; and the device and pretrained file that were used.
 
     Raises:
         UserError: as `set_up` and `engine.fit`.
+        Stopped: when the process was asked to end; a checkpoint has been written.
     """
-    setup = set_up(config, folds, classes=classes, store=store, fold=fold, seed=seed)
-    best, curves = engine.fit(metric=metric, **setup._asdict())
     file = models.pretrained_file(config)
+    setup = set_up(config, folds, classes=classes, store=store, fold=fold, seed=seed)
     used = {
         "device": device.name(setup.accelerator.device),
         "pretrained_sha256": None if file is None else files.sha256(file),
     }
+    made_from = {
+        **used,
+        "config": config.model_dump(),
+        "folds": folds.to_csv(index=False),
+        "images": store.sha256(),
+        "classes": classes,
+        "fold": fold,
+        "seed": seed,
+        "metric": metric,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "torch": torch.__version__,
+    }
+    checkpoints.identify(made_from)
+    best, curves = engine.fit(metric=metric, checkpoints=checkpoints, **setup._asdict())
     return best, curves, used
