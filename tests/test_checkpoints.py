@@ -15,7 +15,7 @@ from conftest import ROOT, Project
 from test_engine import EVERYTHING, FOLDS, images  # noqa: F401  a fixture
 from test_models import config as model_config
 
-from podium import engine, training
+from podium import state, training
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
 from podium.store import ImageStore
@@ -43,7 +43,7 @@ class Mortal(Checkpoints):
 
 def train(
     store: ImageStore, checkpoints: Checkpoints, **changes: Any
-) -> tuple[engine.Best, list[dict[str, Any]]]:
+) -> tuple[state.Best, list[dict[str, Any]]]:
     values = {"batch_size": 8, "fit": "squash", **EVERYTHING, **changes}
     best, curves, _ = training.train_fold(
         model_config(**values),
@@ -133,13 +133,13 @@ def test_a_kill_costs_no_step_that_a_checkpoint_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: list[int] = []
-    original = engine.Training.update
+    original = state.Training.update
 
-    def spy(self: engine.Training) -> None:
+    def spy(self: state.Training) -> None:
         taken.append(self.place.taken)
         original(self)
 
-    monkeypatch.setattr(engine.Training, "update", spy)
+    monkeypatch.setattr(state.Training, "update", spy)
     with pytest.raises(Killed), Mortal(tmp_path / "x", 4) as checkpoints:
         train(images, checkpoints)
     with Checkpoints(tmp_path / "x") as checkpoints:

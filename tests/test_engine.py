@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_models import config as model_config
 
-from podium import engine, loading, models, seed, store, training
+from podium import engine, loading, models, seed, state, store, training
 from podium.checkpoints import Checkpoints
 from podium.device import accelerator
 from podium.errors import UserError
@@ -50,7 +50,7 @@ EVERYTHING = {
 }
 
 
-def train(images: ImageStore, **changes: Any) -> tuple[engine.Best, list[engine.Epoch]]:
+def train(images: ImageStore, **changes: Any) -> tuple[state.Best, list[state.Epoch]]:
     values = {"batch_size": 8, "fit": "squash", "phases": [{"epochs": 3, "lr": 0.01}]}
     config: Model = model_config(**(values | changes))
     classes = list(competitions.CLASSES)
@@ -155,13 +155,13 @@ def test_with_ema_the_average_of_the_weights_is_scored_and_kept(
     changes = {"phases": [{"epochs": 1, "lr": 0.01}], "precision": precision}
     seen: list[torch.Tensor] = []
     with pytest.MonkeyPatch.context() as patch:
-        update = engine.ModelEmaV3.update
+        update = state.ModelEmaV3.update
 
         def spy(self: Any, net: torch.nn.Module, step: int) -> None:
             seen.append(net.fc.weight.detach().clone())  # type: ignore[union-attr]
             update(self, net, step)
 
-        patch.setattr(engine.ModelEmaV3, "update", spy)
+        patch.setattr(state.ModelEmaV3, "update", spy)
         best, curves = train(images, ema=0.5, **changes)
     average = seen[0]
     for step, weight in enumerate(seen[1:], 2):

@@ -1,17 +1,13 @@
 """The training loop: model, loaders, loss and mixer come in as arguments."""
 
-import dataclasses
 import itertools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -21,142 +17,9 @@ from podium.checkpoints import Checkpoints
 from podium.errors import UserError, examples
 from podium.infer import infer
 from podium.loading import Batch, Loaders
-from podium.model_schema import Model, Phase
+from podium.model_schema import Model
 from podium.schema import MetricName
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave: a line of the curves."""
-
-    epoch: int  # from 1, through all phases
-    phase: int  # from 1, gradual unfreezing written out
-    train_loss: float
-    valid_loss: float  # cross-entropy of the validation fold, without smoothing or weights
-    score: float  # the competition's metric on the validation fold
-    accuracy: float
-    precision: float  # macro, as the next two
-    recall: float
-    f1: float
-    lr: float  # the head's, at the epoch's last step
-    backbone_lr: float | None  # the lowest of the backbone's; None where it does not train
-    images_per_s: float  # of the training part
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best epoch so far, and the model's state after it."""
-
-    epoch: Epoch
-    rank: tuple[float, float]  # by the metric, then by validation loss; more is better
-    state: dict[str, Tensor]  # on the CPU; of the moving average, if there is one
-
-
-@dataclass
-class Place:
-    """Where a training stands, beside its weights and its optimizer. All counts begin at 0."""
-
-    phase: int = 0
-    epoch: int = 0  # of the phase
-    step: int = 0  # of the epoch
-    taken: int = 0  # steps of all
-    waited: int = 0  # epochs of the phase without one better than the best of all
-    ranks: list[tuple[float, float]] = field(default_factory=list)  # of the phase's epochs
-    losses: list[float] = field(default_factory=list)  # of the epoch's steps, 0 for those to come
-    seconds: float = 0.0  # of the epoch so far; it and the losses only as a checkpoint needs them
-
-
-class Training:
-    """All that changes while a model trains: what a checkpoint holds."""
-
-    def __init__(self, net: nn.Module, config: Model, accelerator: Accelerator) -> None:
-        self.net, self.config, self.accelerator = net, config, accelerator
-        self.model = accelerator.prepare(net)
-        self.ema = None
-        if config.ema is not None:
-            self.ema = ModelEmaV3(net, decay=config.ema, use_warmup=True)
-        self.kept: nn.Module = self.model if self.ema is None else self.ema.module  # is scored
-        self.place, self.curves = Place(), list[Epoch]()
-        self.best: Best | None = None
-        self._begin()
-
-    @property
-    def ended(self) -> bool:
-        """Whether all phases are over."""
-        return self.place.phase == len(self.config.phases)
-
-    @property
-    def phase(self) -> Phase:
-        """The phase that it is in."""
-        return self.config.phases[self.place.phase]
-
-    def update(self) -> None:
-        """Change the weights by the gradients, and their average by the weights."""
-        if self.config.clip_norm is not None:
-            self.accelerator.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.ema is not None:
-            step = math.ceil(self.place.taken / self.config.accumulate)
-            self.ema.update(self.net, step=step)
-
-    def end_epoch(self, epoch: Epoch, rank: tuple[float, float]) -> bool:
-        """Go on to the next epoch or phase; whether the one that ended is the best so far."""
-        self.curves.append(epoch)
-        place, is_best = self.place, self.best is None or rank > self.best.rank
-        if is_best:
-            self.best = Best(epoch, rank, _copy(self.accelerator.unwrap_model(self.kept)))
-        waited = 0 if is_best else place.waited + 1
-        if place.epoch + 1 < self.phase.epochs and waited != self.config.patience:
-            ranks = [*place.ranks, rank]
-            self.place = Place(place.phase, place.epoch + 1, 0, place.taken, waited, ranks)
-            return is_best
-        self.place = Place(place.phase + 1, taken=place.taken)
-        if not self.ended:
-            self._begin()
-            if self.phase.start == "best":
-                assert self.best is not None
-                self.net.load_state_dict(self.best.state)
-                self.kept.load_state_dict(self.best.state)
-        return is_best
-
-    def state(self) -> dict[str, Any]:
-        """All of it as tensors, numbers and text."""
-        best, scaler = self.best, self.accelerator.scaler
-        return {
-            "net": self.net.state_dict(),
-            "ema": None if self.ema is None else self.ema.module.state_dict(),
-            "optimizer": self.optimizer.optimizer.state_dict(),
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "place": dataclasses.asdict(self.place),
-            "curves": [dataclasses.asdict(epoch) for epoch in self.curves],
-            "best": None
-            if best is None
-            else {**vars(best), "epoch": dataclasses.asdict(best.epoch)},
-        }
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Be as when `state` was taken."""
-        self.place = Place(**state["place"])
-        self.curves = [Epoch(**epoch) for epoch in state["curves"]]
-        if (best := state["best"]) is not None:
-            self.best = Best(Epoch(**best["epoch"]), best["rank"], best["state"])
-        if self.ended:  # but for what follows: the best and the curves are all that is left
-            return
-        self._begin()
-        self.net.load_state_dict(state["net"])
-        self.optimizer.optimizer.load_state_dict(state["optimizer"])
-        if self.ema is not None:
-            self.ema.module.load_state_dict(state["ema"])
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-
-    def _begin(self) -> None:
-        """Let train what the phase says, with a new optimizer."""
-        layers.set_trainable(self.net, self.phase.trainable)
-        self.accelerator.free_memory()  # the last phase's optimizer
-        self.optimizer = self.accelerator.prepare(optim.create(self.net, self.phase, self.config))
+from podium.state import Best, Epoch, Training
 
 
 def fit(
@@ -182,6 +45,7 @@ def fit(
     """
     (train, valid), device = loaders, accelerator.device
     steps, order = len(train), train.batch_sampler
+    size = min(order.batch_size, order.count)  # type: ignore[union-attr]
     normalize, training = models.Normalize(net).to(device), Training(net, config, accelerator)
     if (state := checkpoints.load()) is not None:
         training.resume(state)
@@ -215,24 +79,14 @@ def fit(
                     interrupt.check()
         place.losses, place.seconds = values.tolist(), time.perf_counter() - start
         _check(place.losses, train, epoch=epoch)
-        speed = steps * min(order.batch_size, order.count) / place.seconds  # type: ignore[union-attr]
         with checkpoints.kept_if_stopped(training.state):
             scores = evaluate(
                 training.kept, valid, config=config, metric=metric, accelerator=accelerator
             )
-        row = Epoch(
-            epoch,
-            place.phase + 1,
-            values.mean().item(),
-            **scores,
-            **optim.rates(training.optimizer),
-            images_per_s=speed,
-            seconds=time.perf_counter() - start,
-        )
-        rank = (metrics.rank(metric, scores["score"]), -scores["valid_loss"])
-        is_best = training.end_epoch(row, rank)
+        seconds, images_seen = time.perf_counter() - start, steps * size
+        is_best = training.end_epoch(scores, metric=metric, images=images_seen, seconds=seconds)
         checkpoints.save(training.state())
-        progress.say(_line(row, metric, is_best=is_best))
+        progress.say(_line(training.curves[-1], metric, is_best=is_best))
         interrupt.check()
     assert training.best is not None  # a phase has an epoch or more
     return training.best, training.curves
@@ -275,10 +129,6 @@ def _together(step: int, accumulate: int, steps: int) -> tuple[int, int]:
     """The first step and the end of those, in an epoch of `steps`, whose gradients are averaged."""
     first = step // accumulate * accumulate
     return first, min(first + accumulate, steps)
-
-
-def _copy(net: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in net.state_dict().items()}
 
 
 def _line(row: Epoch, metric: str, *, is_best: bool) -> str:

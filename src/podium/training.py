@@ -21,6 +21,7 @@ from podium import (
     models,
     optim,
     phases,
+    state,
 )
 from podium import seed as seeding
 from podium.augment import Augmentation
@@ -107,7 +108,7 @@ def train_fold(
     seed: int,
     metric: MetricName,
     checkpoints: Checkpoints,
-) -> tuple[engine.Best, list[engine.Epoch], dict[str, Any]]:
+) -> tuple[state.Best, list[state.Epoch], dict[str, Any]]:
     """Train a new model on all folds but `fold`, choosing the epoch that scores best on that one.
     A training of the same that was interrupted goes on from the last of its `checkpoints`.
 
