@@ -1,4 +1,4 @@
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from test_engine import FOLDS, images  # noqa: F401  a fixture
 from test_models import config
 
-from podium import models, seed, weights
+from podium import models, predicting, seed, weights
 from podium.errors import UserError
 from podium.predicting import Predictor
 from podium.schema import Predict
@@ -74,21 +74,30 @@ def test_beyond_the_limit_it_may_leave_views_out_the_last_first(
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-@pytest.mark.parametrize("workers", ["0", "4"])
-def test_the_time_told_is_about_the_time_it_takes(
+@pytest.mark.parametrize(
+    ("workers", "images_told", "seconds"),
+    [("0", 480, 60), ("4", 480, 15), ("4", 96, 3), ("0", 16, 2), ("4", 16, 10 + 1)],
+)
+def test_the_time_told_is_the_loaders_without_its_start(
     trained: Path,
     images: ImageStore,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     workers: str,
+    images_told: int,
+    seconds: float,
 ) -> None:
-    """With a decoder so slow that it alone decides."""
-    decode = images.decode
-    monkeypatch.setattr(images, "decode", lambda image: (time.sleep(0.004), decode(image))[1])
+    """On a simulated clock: each worker starts in 10 seconds and gives a batch of 8 a second."""
     monkeypatch.setenv("PODIUM_WORKERS", workers)
-    made = predictor(trained)
-    ids = IDS * 4
-    told = 60 * made._minutes(images, ids)
-    start = time.perf_counter()
-    made.predict(images, ids)
-    took = time.perf_counter() - start
-    assert told == pytest.approx(took, rel=0.6)
+    clock = 0.0
+    in_order = Predictor._loader
+
+    def clocked(self: Predictor, store: ImageStore, ids: list[str]) -> Iterator[Any]:
+        nonlocal clock
+        for number, batch in enumerate(in_order(self, store, ids)):
+            clock = 10 + 1 + number // max(1, int(workers))
+            yield batch
+
+    monkeypatch.setattr(Predictor, "_loader", clocked)
+    monkeypatch.setattr(predicting.time, "perf_counter", lambda: clock)
+    ids = (IDS * 4)[:images_told]
+    assert 60 * predictor(trained)._minutes(images, ids) == pytest.approx(seconds)

@@ -64,25 +64,25 @@ class Predictor:
         )
 
     def _minutes(self, store: ImageStore, ids: list[str]) -> float:
-        """How long `ids` will take, from the first few batches: the clock starts when each worker
-        has given one.
+        """How long `ids` will take, from the first few batches: the clock starts when as many are
+        done as there are workers, or at once where there are too few.
         """
         warm = max(1, machine.loader_workers(self.accelerator.device.type))
         size = self.options.batch_size
         sample = ids[: (1 + MEASURED) * warm * size]
-        warm = min(warm, len(sample) // size)
+        warm = warm if len(sample) >= 2 * warm * size else 0
         start = time.perf_counter()
 
         def clocked() -> Iterator[Batch]:
             nonlocal start
-            for number, batch in enumerate(self._loader(store, sample)):
-                if number == warm:
-                    start = time.perf_counter()
+            for done, batch in enumerate(self._loader(store, sample), start=1):
                 yield batch
+                if done == warm:
+                    start = time.perf_counter()
 
         self._infer(clocked())
-        left = len(sample) - warm * size or len(sample)
-        return (time.perf_counter() - start) / left * len(ids) / 60
+        measured = len(sample) - warm * size
+        return (time.perf_counter() - start) / measured * len(ids) / 60
 
     def _loader(self, store: ImageStore, ids: list[str]) -> "DataLoader[Batch]":
         plain = Augmentation("none", size=self.config.image_size, fit=self.config.fit)
