@@ -4,9 +4,8 @@ import argparse
 import math
 from pathlib import Path
 
-from podium import batch_size, config, csvs, device, errors, files, overlay, training
+from podium import batch_size, config, device, errors, files, overlay, setup
 from podium import seed as seeding
-from podium.store import ImageStore
 
 SECTIONS = ("seed", "deterministic", "models.{model}", "folds.run")
 DATA = Path("data")
@@ -19,16 +18,9 @@ def main() -> None:
     name = parser.parse_args().model
     seed, deterministic, model, run = config.load(*SECTIONS, model=name)
     seeding.set_deterministic(deterministic)  # other algorithms take other memory
-    setup = training.set_up(
-        model,
-        csvs.read(DATA / "folds.csv").astype({"fold": int}),
-        classes=files.read_json(DATA / "classes.json"),
-        store=ImageStore(DATA / "images" / "train"),
-        fold=run[0],
-        seed=seed,
-    )
+    made = setup.set_up(model, setup.read_data(DATA), fold=run[0], seed=seed)
 
-    trial = batch_size.Trial(setup)
+    trial = batch_size.Trial(made)
 
     def share(size: int) -> float:
         found = trial.share(size)
@@ -38,12 +30,12 @@ def main() -> None:
 
     size = batch_size.largest(
         share,
-        at_most=len(setup.loaders.train.dataset),  # type: ignore[arg-type]
-        may_fail=setup.accelerator.device.type == "cuda",
+        at_most=len(made.loaders.train.dataset),  # type: ignore[arg-type]
+        may_fail=made.accelerator.device.type == "cuda",
     )
     text = config.PARAMS.read_text(encoding="utf-8")
     files.write_text(config.PARAMS, overlay.set_model_key(text, name, "batch_size", size))
-    where = device.name(setup.accelerator.device)
+    where = device.name(made.accelerator.device)
     print(f"models.{name}.batch_size: {size} (was {model.batch_size}), measured on {where}")
 
 

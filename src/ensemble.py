@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from podium import config, csvs, ensembling, errors, files, predictions
+from podium import config, ensembling, errors, files, predictions
+from podium.records import Record
 
 SECTIONS = ("metric", "folds.run", "ensemble")
 DATA, METRICS = Path("data"), Path("metrics")
@@ -11,13 +12,22 @@ DATA, METRICS = Path("data"), Path("metrics")
 def main() -> None:
     """Blend the members that params.yaml names, and score them."""
     metric, run, options = config.load(*SECTIONS)
-    folds = csvs.read(DATA / "folds.csv").astype({"fold": int})
+    record, prepared = Record(DATA / "folds.json"), Record(DATA / "prepared.json")
+    folds = record.csv("folds.csv").astype({"fold": int})
     folds = folds[folds["fold"].isin(run)].reset_index(drop=True)
-    test_ids = csvs.read(DATA / "test.csv")["id"].tolist()
-    sha256 = files.sha256(DATA / "folds.csv")
+    test_ids = prepared.csv("test.csv")["id"].tolist()
+    images = prepared.facts["images_sha256"]
+    made_from = {
+        part: {
+            "folds_sha256": record.sha256["folds.csv"],
+            "images_sha256": images["train"],
+            "predicted_sha256": images[store],
+        }
+        for part, store in (("oof", "train"), ("test", "test"))
+    }
     members = {
         name: ensembling.load_member(
-            DATA / "predictions" / name, folds, test_ids=test_ids, folds_sha256=sha256
+            DATA / "predictions" / name, folds, test_ids=test_ids, made_from=made_from
         )
         for name in options.members
     }

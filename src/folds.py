@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from podium import config, csvs, errors, files, splitting
+from podium import config, errors, files, records, splitting
+from podium.records import Record
 
 SECTIONS = ("seed", "folds.count", "folds.keep")
 DATA = Path("data")
@@ -11,8 +12,10 @@ DATA = Path("data")
 def main() -> None:
     """Split the training images into stratified folds."""
     seed, count, keep = config.load(*SECTIONS)
-    folds = splitting.make_folds(csvs.read(DATA / "train.csv"), count=count, seed=seed, keep=keep)
+    train = Record(DATA / "prepared.json").csv("train.csv")
+    folds = splitting.make_folds(train, count=count, seed=seed, keep=keep)
     files.write_csv(DATA / "folds.csv", folds)
+    records.write(DATA / "folds.json", ["folds.csv"])
     if keep:
         print(f"{(folds['train'] == 'no').sum()} images are for validation only (folds.keep)")
     print(folds.groupby("fold").size().rename("images").to_frame().T.to_string())

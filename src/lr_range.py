@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from podium import config, csvs, errors, files, lr_range, training
+from podium import config, errors, files, lr_range, setup
 from podium import seed as seeding
-from podium.store import ImageStore
 
 SECTIONS = ("seed", "deterministic", "models.{model}", "folds.run")
 DATA, REPORTS = Path("data"), Path("reports") / "lr_range"
@@ -22,15 +21,8 @@ def main() -> None:
     chosen = parser.parse_args()
     seed, deterministic, model, run = config.load(*SECTIONS, model=chosen.model)
     seeding.set_deterministic(deterministic)
-    setup = training.set_up(
-        model,
-        csvs.read(DATA / "folds.csv").astype({"fold": int}),
-        classes=files.read_json(DATA / "classes.json"),
-        store=ImageStore(DATA / "images" / "train"),
-        fold=run[0],
-        seed=seed,
-    )
-    curve = lr_range.run(setup, chosen.phase, low=chosen.low, high=chosen.high, steps=chosen.steps)
+    made = setup.set_up(model, setup.read_data(DATA), fold=run[0], seed=seed)
+    curve = lr_range.run(made, chosen.phase, low=chosen.low, high=chosen.high, steps=chosen.steps)
     path = REPORTS / f"{chosen.model}.png"
     files.write_csv(path.with_suffix(".csv"), curve)
     lr_range.plot(curve, path, title=f"{chosen.model}, phase {chosen.phase}")

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from podium import config, csvs, errors, predictions
+from podium import config, errors, predictions
 from podium import seed as seeding
 from podium.predicting import Predictor
+from podium.records import Record
 from podium.store import ImageStore
 
 SECTIONS = ("deterministic", "predict")
@@ -22,10 +23,10 @@ def main() -> None:
     seeding.set_deterministic(deterministic)
     name = f"{chosen.model}/fold{chosen.fold}"
     predictor = Predictor(MODELS / name / "weights.safetensors", options)
-    folds = csvs.read(DATA / "folds.csv")
+    folds = Record(DATA / "folds.json").csv("folds.csv")
     ids = {
         "oof": folds.loc[folds["fold"] == str(chosen.fold), "id"].tolist(),
-        "test": csvs.read(DATA / "test.csv")["id"].tolist(),
+        "test": Record(DATA / "prepared.json").csv("test.csv")["id"].tolist(),
     }
     predictor.keep_to_the_limit(ImageStore(DATA / "images" / "test"), ids["test"])
     for part, store in (("oof", "train"), ("test", "test")):

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from podium import config, errors, files, machine, preparation, tables
+from podium import config, errors, files, machine, preparation, records, tables
 from podium.archive import Archive
+from podium.store import ImageStore
 
 SECTIONS = ("competition.slug", "prepare")
 DATA = Path("data")
@@ -23,6 +24,9 @@ def main() -> None:
     files.write_csv(DATA / "test.csv", found.test)
     files.write_csv(DATA / "sample_submission.csv", found.sample)
     files.write_json(DATA / "classes.json", found.classes)
+    images = {part: ImageStore(DATA / "images" / part).sha256() for part in ids}
+    names = ("train.csv", "test.csv", "sample_submission.csv", "classes.json")
+    records.write(DATA / "prepared.json", names, images_sha256=images)
     print(
         f"{len(found.train)} training images of {len(found.classes)} classes, "
         f"{len(found.test)} test images"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from podium import config, csvs, errors, files, predictions, submissions, summary
+from podium.records import Record
 
 SECTIONS = ("metric", "competition.slug")
 DATA, METRICS, REPORTS = Path("data"), Path("metrics"), Path("reports")
@@ -14,7 +15,8 @@ def main() -> None:
     """Write the report; score models and submission where the test labels are known."""
     metric, slug = config.load(*SECTIONS)
     path = Path("submissions") / f"{slug}.csv"
-    classes = files.read_json(DATA / "classes.json")
+    prepared = Record(DATA / "prepared.json")
+    classes = prepared.json("classes.json")
     scores = files.read_json(METRICS / "ensemble.json")
     seconds = {
         name: sum(
@@ -25,7 +27,7 @@ def main() -> None:
     held_back = None
     if (solution := DATA / "solution" / "solution.csv").exists():
         labels = csvs.read(solution)
-        sample = csvs.read(DATA / "sample_submission.csv")
+        sample = prepared.csv("sample_submission.csv")
         members = {name: DATA / "ensemble" / "members" / f"{name}.parquet" for name in seconds}
         made = {
             name: submissions.make(sample, predictions.read(member), metric=metric)
@@ -37,7 +39,7 @@ def main() -> None:
             for name, table in made.items()
         }
     oof = predictions.read(DATA / "ensemble" / "oof.parquet")
-    actual = csvs.read(DATA / "folds.csv").set_index("id")["label"].loc[oof.ids]
+    actual = Record(DATA / "folds.json").csv("folds.csv").set_index("id")["label"].loc[oof.ids]
     predicted = [classes[number] for number in oof.logits.argmax(axis=1)]
     table = pd.DataFrame({"id": oof.ids, "actual": actual.tolist(), "predicted": predicted})
     files.write_csv(REPORTS / "oof.csv", table)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from podium import config, csvs, errors, files, predictions, provenance, submissions
+from podium import config, errors, files, predictions, provenance, submissions
+from podium.records import Record
 
 SECTIONS = ("metric", "competition.slug")
 DATA, SUBMISSIONS = Path("data"), Path("submissions")
@@ -12,7 +13,7 @@ def main() -> None:
     """Write the submission."""
     metric, slug = config.load(*SECTIONS)
     predicted = predictions.read(DATA / "ensemble" / "test.parquet")
-    sample = csvs.read(DATA / "sample_submission.csv")
+    sample = Record(DATA / "prepared.json").csv("sample_submission.csv")
     path = SUBMISSIONS / f"{slug}.csv"
     files.write_csv(path, submissions.make(sample, predicted, metric=metric))
     raw = files.read_json(DATA / "raw" / "source.json")

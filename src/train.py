@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from podium import config, csvs, errors, files, interrupt, training, weights
+from podium import config, errors, files, interrupt, setup, training, weights
 from podium import seed as seeding
 from podium.checkpoints import Checkpoints
-from podium.store import ImageStore
 
 SECTIONS = ("seed", "deterministic", "metric", "checkpoint.every_minutes", "models.{model}")
 DATA, MODELS, METRICS = Path("data"), Path("models"), Path("metrics")
@@ -28,29 +27,15 @@ def main() -> None:
     seeding.set_deterministic(deterministic)
     name = f"{chosen.model}/fold{chosen.fold}"
     with Checkpoints(CHECKPOINTS / name, every_minutes=minutes) as checkpoints:
-        folds = csvs.read(DATA / "folds.csv").astype({"fold": int})
-        classes = files.read_json(DATA / "classes.json")
-        best, curves, used = training.train_fold(
+        best, curves, made_from = training.train_fold(
             model,
-            folds,
-            classes=classes,
-            store=ImageStore(DATA / "images" / "train"),
+            setup.read_data(DATA),
             fold=chosen.fold,
             seed=seed,
             metric=metric,
             checkpoints=checkpoints,
         )
-        made_from = {
-            "model": chosen.model,
-            "fold": chosen.fold,
-            "seed": seed,
-            "deterministic": deterministic,
-            "metric": metric,
-            "config": model.model_dump(),
-            "classes": classes,
-            "folds_sha256": files.sha256(DATA / "folds.csv"),
-            **used,
-        }
+        made_from["model"] = chosen.model
         weights.save(MODELS / name / "weights.safetensors", best.state, made_from)
         files.write_csv(MODELS / name / "curves.csv", pd.DataFrame(map(dataclasses.asdict, curves)))
         scores = {

@@ -2,14 +2,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import competitions
 import pytest
 import torch
-from test_engine import FOLDS, images  # noqa: F401  a fixture
+from test_engine import FOLDS, data_of, images  # noqa: F401  a fixture
 from test_models import config
 
-from podium import batch_size, training
+from podium import batch_size
 from podium.errors import UserError
+from podium.setup import Setup, set_up
 from podium.store import ImageStore
 
 
@@ -45,12 +45,10 @@ def test_a_model_that_does_not_fit_at_all_is_an_error() -> None:
         batch_size.largest(lambda _: math.inf, at_most=900, may_fail=True)
 
 
-def setup(store: ImageStore, **changes: Any) -> training.Setup:
-    return training.set_up(
+def setup(store: ImageStore, **changes: Any) -> Setup:
+    return set_up(
         config(batch_size=8, fit="squash", image_size=64, **changes),
-        FOLDS,
-        classes=list(competitions.CLASSES),
-        store=store,
+        data_of(store, FOLDS),
         fold=0,
         seed=1,
     )

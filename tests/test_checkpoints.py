@@ -12,10 +12,10 @@ import competitions
 import pytest
 import torch
 from conftest import ROOT, Project
-from test_engine import EVERYTHING, FOLDS, images  # noqa: F401  a fixture
+from test_engine import EVERYTHING, FOLDS, data_of, images  # noqa: F401  a fixture
 from test_models import config as model_config
 
-from podium import state, training
+from podium import losses, state, training
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
 from podium.store import ImageStore
@@ -47,9 +47,7 @@ def train(
     values = {"batch_size": 8, "fit": "squash", **EVERYTHING, **changes}
     best, curves, _ = training.train_fold(
         model_config(**values),
-        FOLDS,
-        classes=list(competitions.CLASSES),
-        store=store,
+        data_of(store, FOLDS),
         fold=0,
         seed=1,
         metric="accuracy",
@@ -104,13 +102,13 @@ def test_a_step_without_a_loss_is_named_with_its_images_and_not_kept(
     images: ImageStore,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original, seen = training.losses.Loss.forward, list[torch.Tensor]()
+    original, seen = losses.Loss.forward, list[torch.Tensor]()
 
     def broken(self: Any, values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         seen.append(targets)
         return original(self, values, targets) * (float("nan") if len(seen) == 15 else 1)
 
-    monkeypatch.setattr(training.losses.Loss, "forward", broken)
+    monkeypatch.setattr(losses.Loss, "forward", broken)
     plain = {"mix": None, "sampling": "shuffled", "accumulate": 1, "label_smoothing": 0.0}
     with (
         pytest.raises(UserError, match=r"epoch 2, step 4: the loss is nan, of the images") as error,

@@ -4,6 +4,7 @@ from typing import Any
 
 import competitions
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from test_models import config as model_config
@@ -14,6 +15,7 @@ from podium.device import accelerator
 from podium.errors import UserError
 from podium.infer import infer
 from podium.model_schema import Model
+from podium.setup import Data
 from podium.store import ImageStore
 from podium.views import VIEWS
 
@@ -29,6 +31,13 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageStore:
 
 
 FOLDS = competitions.tables(120, 0)[0].assign(fold=[i // 3 % 4 for i in range(120)])
+
+
+def data_of(images: ImageStore, folds: pd.DataFrame) -> Data:
+    """What `read_data` would read."""
+    present = set(folds["label"])
+    classes = [name for name in competitions.CLASSES if name in present]
+    return Data(folds, classes, images, {"images_sha256": images.sha256()})
 
 
 EVERYTHING = {
@@ -53,13 +62,10 @@ EVERYTHING = {
 def train(images: ImageStore, **changes: Any) -> tuple[state.Best, list[state.Epoch]]:
     values = {"batch_size": 8, "fit": "squash", "phases": [{"epochs": 3, "lr": 0.01}]}
     config: Model = model_config(**(values | changes))
-    classes = list(competitions.CLASSES)
     with tempfile.TemporaryDirectory() as folder:
         best, curves, _ = training.train_fold(
             config,
-            FOLDS,
-            classes=classes,
-            store=images,
+            data_of(images, FOLDS),
             fold=0,
             seed=1,
             metric="accuracy",
@@ -289,12 +295,9 @@ def test_two_classes_and_one_logit_train_and_predict_two(
         loss="binary_cross_entropy",
         phases=[{"epochs": 14, "lr": 0.01}],
     )
-    classes = list(competitions.CLASSES)[:2]
     best, _, _ = training.train_fold(
         config,
-        two,
-        classes=classes,
-        store=images,
+        data_of(images, two),
         fold=0,
         seed=1,
         metric="accuracy",
@@ -319,9 +322,7 @@ def test_images_kept_from_training_are_not_trained_on_but_validated(
     config = model_config(batch_size=8, fit="squash", phases=[{"epochs": 1, "lr": 0.01}])
     training.train_fold(
         config,
-        folds,
-        classes=list(competitions.CLASSES),
-        store=images,
+        data_of(images, folds),
         fold=0,
         seed=1,
         metric="accuracy",

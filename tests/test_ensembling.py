@@ -15,19 +15,38 @@ FOLDS = pd.DataFrame({"id": list("abcdef"), "label": ["x", "y"] * 3, "fold": [0,
 TEST = ["t1", "t2"]
 
 
-def write(folder: Path, fold: int, *, right: float, test: float, sha: str = "s") -> None:
-    """Predictions of one fold: `right` is the logit of the true class, the other is 0."""
+DATA = {"folds_sha256": "f", "images_sha256": "i"}
+EXPECTED = {"oof": {**DATA, "predicted_sha256": "i"}, "test": {**DATA, "predicted_sha256": "t"}}
+
+
+def write(
+    folder: Path, fold: int, *, right: float, test: float, other: dict[str, Any] | None = None
+) -> None:
+    """Predictions of one fold: `right` is the logit of the true class, the other is 0. `other` is
+    what `oof` or `test` say otherwise of what they were made from.
+    """
     here = FOLDS[FOLDS["fold"] == fold]
     truth = (here["label"].to_numpy()[:, None] == np.array(CLASSES)).astype(np.float32)
-    made_from: dict[str, Any] = {"classes": CLASSES, "fold": fold, "folds_sha256": sha}
-    oof = Predictions(here["id"].tolist(), right * truth, made_from)
-    predictions.write(folder / f"fold{fold}" / "oof.parquet", oof)
-    logits = np.array([[test, 0], [0, test]], np.float32)
-    predictions.write(folder / f"fold{fold}" / "test.parquet", Predictions(TEST, logits, made_from))
+    logits = {"oof": right * truth, "test": np.array([[test, 0], [0, test]], np.float32)}
+    ids = {"oof": here["id"].tolist(), "test": TEST}
+    for part in ("oof", "test"):
+        made_from: dict[str, Any] = {
+            "classes": CLASSES,
+            "config": {"architecture": "x"},
+            "seed": 1,
+            "metric": "accuracy",
+            "fold": fold,
+            "weights_sha256": f"w{fold}",
+            "predict": {},
+            **EXPECTED[part],
+            **(other or {}).get(part, {}),
+        }
+        made = Predictions(ids[part], logits[part], made_from)
+        predictions.write(folder / f"fold{fold}" / f"{part}.parquet", made)
 
 
 def load(folder: Path, folds: pd.DataFrame = FOLDS) -> ensembling.Member:
-    return ensembling.load_member(folder, folds, test_ids=TEST, folds_sha256="s")
+    return ensembling.load_member(folder, folds, test_ids=TEST, made_from=EXPECTED)
 
 
 def test_out_of_fold_logits_come_from_each_fold_and_test_logits_are_their_mean(
@@ -40,10 +59,27 @@ def test_out_of_fold_logits_come_from_each_fold_and_test_logits_are_their_mean(
     assert member.test.tolist() == [[2, 0], [0, 2]]
 
 
-def test_predictions_of_other_folds_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "key"),
+    [
+        ("oof", "folds_sha256"),
+        ("oof", "images_sha256"),
+        ("test", "folds_sha256"),
+        ("test", "predicted_sha256"),  # the test images are others by now
+        ("oof", "config"),  # trained before the last edit, unlike fold 0
+        ("oof", "seed"),
+        ("oof", "fold"),
+        ("test", "weights_sha256"),  # of the run before, where a kill came between
+    ],
+)
+def test_predictions_made_from_other_data_or_params_are_refused(
+    tmp_path: Path, part: str, key: str
+) -> None:
     write(tmp_path, 0, right=2, test=1)
-    write(tmp_path, 1, right=2, test=1, sha="other")
-    with pytest.raises(UserError, match="fold1 was made with other folds"):
+    write(tmp_path, 1, right=2, test=1)
+    load(tmp_path)
+    write(tmp_path, 1, right=2, test=1, other={part: {key: "other"}})
+    with pytest.raises(UserError, match=rf"fold1/{part}.parquet was made with other .* \({key}\)"):
         load(tmp_path)
 
 

@@ -4,12 +4,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import competitions
 import numpy as np
 import pytest
 from conftest import ROOT, Project
 from ruamel.yaml import YAML
-from test_engine import FOLDS, images  # noqa: F401  a fixture
+from test_engine import FOLDS, data_of, images  # noqa: F401  a fixture
 
 from podium import config, overlay, training
 from podium.checkpoints import Checkpoints
@@ -100,9 +99,7 @@ def test_every_model_of_a_recipe_trains_a_step(
         seen.add(key)
         best, curves, _ = training.train_fold(
             made,
-            folds,
-            classes=list(competitions.CLASSES),
-            store=images,
+            data_of(images, folds),
             fold=0,
             seed=1,
             metric="macro_f1",

@@ -10,7 +10,7 @@ from timm.utils import ModelEmaV3
 from podium import layers, models, optim
 from podium.errors import UserError
 from podium.model_schema import Phase
-from podium.training import Setup
+from podium.setup import Setup
 
 USABLE = 0.9  # of the memory: other batches may need a little more
 

@@ -86,7 +86,10 @@ class Checkpoints:
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         path = self.folder / f"{self._number % 2}.ckpt"
-        with files.atomic(path) as temporary, temporary.open("wb") as file:
+        with (
+            files.atomic(path, size=len(data)) as temporary,
+            temporary.open("wb") as file,
+        ):
             file.write(json.dumps(header).encode() + b"\n")
             file.write(data)
         self._saved = time.monotonic()

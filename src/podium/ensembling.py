@@ -28,25 +28,42 @@ class Member:
 
 
 def load_member(
-    folder: Path, folds: pd.DataFrame, *, test_ids: list[str], folds_sha256: str
+    folder: Path,
+    folds: pd.DataFrame,
+    *,
+    test_ids: list[str],
+    made_from: dict[str, dict[str, Any]],
 ) -> Member:
-    """Read a model's predictions of the folds in `folds` (id, label, fold).
+    """Read a model's predictions of the folds in `folds` (id, label, fold). `made_from` holds what
+    those called oof and those called test must say of the data that they were made from.
 
     Raises:
-        UserError: if they do not cover every image exactly once, or come of other folds.
+        UserError: if they do not cover every image exactly once, come of other data, or do not
+            belong together.
     """
-    oof, test, made_from = [], [], []
+    oof, test = list[Predictions](), list[Predictions]()
     for fold in sorted(folds["fold"].unique()):
-        part = folder / f"fold{fold}"
-        oof.append(predictions.read(part / "oof.parquet"))
-        test_part = predictions.read(part / "test.parquet")
-        for made in (oof[-1].made_from, test_part.made_from):
-            if made["folds_sha256"] != folds_sha256:
-                raise UserError(f"{part} was made with other folds: run `dvc repro`")
-        test.append(predictions.align([test_part], test_ids, source=f"{part}/test.parquet"))
-        made_from.append(test_part.made_from)
-    aligned = predictions.align(oof, folds["id"].tolist(), source=f"{folder}/*/oof.parquet")
-    return Member(aligned, np.stack(test).mean(axis=0), made_from)
+        for name, part in (("oof", oof), ("test", test)):
+            path = folder / f"fold{fold}" / f"{name}.parquet"
+            part.append(predictions.read(path))
+            found = part[-1].made_from
+            expected = {**made_from[name], **_common(oof[0].made_from), "fold": fold}
+            if name == "test":
+                expected |= {k: oof[-1].made_from[k] for k in ("weights_sha256", "predict")}
+            if other := sorted(key for key in expected if found[key] != expected[key]):
+                raise UserError(
+                    f"{path} was made with other data or params than the rest ("
+                    f"{', '.join(other)}): run `dvc repro`"
+                )
+    source = f"{folder}/*/{{}}.parquet"
+    each = [predictions.align([part], test_ids, source=source.format("test")) for part in test]
+    aligned = predictions.align(oof, folds["id"].tolist(), source=source.format("oof"))
+    return Member(aligned, np.stack(each).mean(axis=0), [part.made_from for part in test])
+
+
+def _common(made_from: dict[str, Any]) -> dict[str, Any]:
+    """What all of a model's folds share."""
+    return {key: made_from[key] for key in ("classes", "config", "seed", "metric")}
 
 
 def combine(

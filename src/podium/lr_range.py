@@ -10,7 +10,7 @@ from podium import layers, models, optim, progress
 from podium import seed as seeding
 from podium.errors import UserError
 from podium.loading import Batch
-from podium.training import Setup
+from podium.setup import Setup
 
 SMOOTHING = 0.9  # of the loss's moving average
 FEWEST = 10  # steps

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -35,7 +34,7 @@ class Predictor:
     def predict(self, store: ImageStore, ids: list[str]) -> Predictions:
         """The mean of the views' logits for the images `ids` of `store`."""
         options = {**self.options.model_dump(), "views": self.views}
-        made_from: dict[str, Any] = {**self.made_from, "predict": options}
+        made_from = {**self.made_from, "predict": options, "predicted_sha256": store.sha256()}
         return Predictions(ids, self._infer(self._loader(store, ids)).numpy(), made_from)
 
     def keep_to_the_limit(self, store: ImageStore, ids: list[str]) -> None:

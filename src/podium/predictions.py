@@ -1,7 +1,7 @@
 """Tables of logits in Parquet, keyed by image id: what models and ensembles pass on."""
 
-import json
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from podium import files
+from podium import files, seal
 from podium.errors import UserError, examples
-
-KEY = b"podium"
 
 
 class Predictions(NamedTuple):
@@ -27,10 +25,11 @@ def write(path: Path, predictions: Predictions) -> None:
     """Write a table with the columns `id` and `logit_<class>` atomically."""
     classes = predictions.made_from["classes"]
     columns = {f"logit_{name}": predictions.logits[:, i] for i, name in enumerate(classes)}
-    header = {KEY: json.dumps(predictions.made_from, sort_keys=True)}
+    header = {seal.KEY: seal.seal(predictions.made_from, _arrays(predictions))}
     table = pa.table({"id": predictions.ids, **columns}).replace_schema_metadata(header)
-    with files.atomic(path) as temporary:
-        pq.write_table(table, temporary)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    files.write_bytes(path, buffer.getvalue())
 
 
 def read(path: Path) -> Predictions:
@@ -41,15 +40,22 @@ def read(path: Path) -> Predictions:
     """
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        header = (table.schema.metadata or {}).get(seal.KEY.encode())
+        if header is None:
+            raise UserError(f"{path} was not written by this pipeline")
+        ids = table["id"].to_pylist()
+        names = [name for name in table.column_names if name != "id"]
+        logits = np.stack([table[name].to_numpy() for name in names], axis=1)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
-    header = (table.schema.metadata or {}).get(KEY)
-    if header is None:
-        raise UserError(f"{path} was not written by this pipeline")
-    made_from = json.loads(header)
-    names = [f"logit_{name}" for name in made_from["classes"]]
-    logits = np.stack([table[name].to_numpy() for name in names], axis=1)
-    return Predictions(table["id"].to_pylist(), logits, made_from)
+    found = Predictions(ids, logits, {})
+    made_from, _ = seal.unseal(header, _arrays(found), path=path)
+    return found._replace(made_from=made_from)
+
+
+def _arrays(predictions: Predictions) -> Iterable[tuple[str, np.ndarray]]:
+    yield "ids", np.frombuffer("\n".join(predictions.ids).encode(), dtype=np.uint8)
+    yield "logits", predictions.logits
 
 
 def align(parts: Sequence[Predictions], ids: Sequence[str], *, source: str) -> np.ndarray:

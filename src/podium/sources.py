@@ -67,7 +67,7 @@ def _is_intact(archive: Path, record: Path, source: str) -> bool:
         return False
     try:
         return bool(files.read_json(record) == found)
-    except ValueError:
+    except UserError:
         return False  # a damaged record
 
 

@@ -1,0 +1,101 @@
+"""What a model is trained with: the prepared data, and what follows from them and the config."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from accelerate import Accelerator
+from torch import nn
+
+from podium import device, files, layers, loading, losses, machine, mixing, models, optim, phases
+from podium import seed as seeding
+from podium.augment import Augmentation
+from podium.errors import UserError
+from podium.model_schema import Augment, Model
+from podium.records import Record
+from podium.store import ImageStore
+
+
+class Data(NamedTuple):
+    """The training images with their labels and folds."""
+
+    folds: pd.DataFrame  # id, label, fold; where images are kept from training also train
+    classes: list[str]
+    store: ImageStore
+    made_from: dict[str, str]  # the SHA-256 of folds and images
+
+
+class Setup(NamedTuple):
+    """What `engine.fit` gets, but for the metric."""
+
+    net: nn.Module
+    loaders: loading.Loaders
+    config: Model  # gradual unfreezing written out
+    loss: losses.Loss
+    mixer: mixing.Mixer
+    accelerator: Accelerator
+
+
+def read_data(folder: Path) -> Data:
+    """The training data that prepare and folds have written to `folder`.
+
+    Raises:
+        UserError: if they are not there, or not as they were written.
+    """
+    record, store = Record(folder / "folds.json"), ImageStore(folder / "images" / "train")
+    folds = record.csv("folds.csv").astype({"fold": int})
+    classes = files.read_json(folder / "classes.json")
+    if sorted(classes) != sorted(folds["label"].unique()):
+        raise UserError(
+            f"{folder}/classes.json and the labels of {folder}/folds.csv differ: run `dvc repro`"
+        )
+    made_from = {"folds_sha256": record.sha256["folds.csv"], "images_sha256": store.sha256()}
+    return Data(folds, classes, store, made_from)
+
+
+def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:
+    """A new model with all it is trained with on all folds but `fold`.
+
+    Raises:
+        UserError: for what timm and albumentations do not know, and for phases that cannot be.
+    """
+    folds, classes = data.folds, data.classes
+    accelerator = device.accelerator(config.precision)
+    workers = machine.loader_workers(accelerator.device.type)
+    targets = pd.Categorical(folds["label"], categories=classes).codes  # [N]
+    is_valid = (folds["fold"] == fold).to_numpy()
+    is_train = ~is_valid
+    if "train" in folds:
+        is_train &= (folds["train"] == "yes").to_numpy()
+    if not is_train.any():
+        raise UserError(f"fold {fold}: no images are left to train on")
+    seeding.set_global(seed, "weights", fold)
+    net = models.create(config, outputs=losses.outputs(config, len(classes)))
+    config = config.model_copy(update={"phases": phases.expand(config.phases, net)})
+    for phase in config.phases:  # a phase that cannot be is an error now, not when it begins
+        layers.set_trainable(net, phase.trainable)
+        optim.create(net, phase, config)
+    if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
+        raise UserError(f"mix pairs a batch's images, and fold {fold} has only {count} to train on")
+
+    def images(chosen: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
+        transforms = [Augmentation(a, size=config.image_size, fit=config.fit) for a in augments]
+        ids = folds.loc[chosen, "id"].tolist()
+        return loading.Images(data.store, ids, targets[chosen], transforms=transforms, seed=seed)
+
+    augments = [config.augment if p.augment is None else p.augment for p in config.phases]
+    draw = loading.balanced if config.sampling == "balanced" else loading.shuffled
+    weights = losses.class_weights(config, targets[is_train], classes)
+    return Setup(
+        net,
+        loading.Loaders(
+            draw(images(is_train, augments), config.batch_size, workers=workers),
+            loading.in_order(images(is_valid, ["none"]), config.batch_size, workers=workers),
+        ),
+        config,
+        losses.Loss(config, weights).to(accelerator.device),
+        mixing.Mixer(config, classes=len(classes), device=accelerator.device),
+        accelerator,
+    )

@@ -1,0 +1,148 @@
+"""One changed byte in any file that a stage reads: the same is read, or an error says so."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import competitions
+import numpy as np
+import pytest
+from test_models import config
+
+from podium import files, models, predictions, records, seed, store, tables, weights
+from podium.archive import Archive, match_images
+from podium.checkpoints import Checkpoints
+from podium.errors import UserError
+from podium.predictions import Predictions
+from podium.records import Record
+from podium.schema import Prepare
+from podium.store import ImageStore
+
+CHANGES = 200
+MADE_FROM = {"config": config().model_dump(), "classes": ["x", "y", "z"], "fold": 0}
+
+Reader = Callable[[], Any]
+
+
+def archive(folder: Path) -> tuple[Path, Reader]:
+    path = competitions.write_zip(folder / "x.zip", competitions.competition(12, 6))
+
+    def read() -> Any:
+        opened = Archive(path)
+        found = tables.read(opened, Prepare())
+        ids = [*found.train["id"], *found.test["id"]]
+        names = match_images(opened.names, ids, folder="")
+        images = [opened.read(name) for name in names]
+        return found.train.values.tolist(), found.sample.to_csv(), found.classes, images
+
+    return path, read
+
+
+def images(folder: Path) -> tuple[Path, Reader]:
+    rng = np.random.default_rng(0)
+    rows = [(f"{n:03d}", competitions.encode(competitions.picture("circle", rng), "JPEG"))
+            for n in range(30)]  # fmt: skip
+    path = folder / "images" / "00000.arrow"
+    path.parent.mkdir()
+    store.write_shard(path, iter(rows), encode="jpeg")
+
+    def read() -> Any:
+        opened = ImageStore(path.parent)
+        return {image: opened.decode(image).tobytes() for image, _ in rows}
+
+    return path, read
+
+
+def folds(folder: Path) -> tuple[Path, Reader]:
+    path = folder / "folds.csv"
+    files.write_csv(path, competitions.tables(60, 0)[0].assign(fold=1))
+    records.write(folder / "folds.json", [path.name])
+    return path, lambda: Record(folder / "folds.json").csv(path.name).to_csv()
+
+
+def record(folder: Path) -> tuple[Path, Reader]:
+    _, read = folds(folder)
+    return folder / "folds.json", read
+
+
+def trained(folder: Path) -> tuple[Path, Reader]:
+    path = folder / "w.safetensors"
+    seed.set_global("x")
+    weights.save(path, models.create(config(), outputs=3).state_dict(), MADE_FROM)
+
+    def read() -> Any:
+        model, made_from = weights.load(path)
+        return {k: v.numpy().tobytes() for k, v in model.state_dict().items()}, made_from
+
+    return path, read
+
+
+def predicted(folder: Path) -> tuple[Path, Reader]:
+    path = folder / "p.parquet"
+    logits = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    predictions.write(path, Predictions([f"{n:03d}" for n in range(50)], logits, MADE_FROM))
+
+    def read() -> Any:
+        found = predictions.read(path)
+        return found.ids, found.logits.tobytes(), found.made_from
+
+    return path, read
+
+
+def checkpoint(folder: Path) -> tuple[Path, Reader]:
+    """Of two: where the newer is damaged the older is read, and a training does the rest again."""
+    kept = Checkpoints(folder / "x")
+    for number in (1, 2):
+        kept.identify({})
+        kept.save({"net": models.create(config(), outputs=3).state_dict(), "number": number})
+
+    def read() -> Any:
+        again = Checkpoints(folder / "x")
+        again.identify({})
+        state = again.load()
+        assert state is not None and state["number"] in (1, 2)
+        return None
+
+    return folder / "x" / "0.ckpt", read
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [archive, images, folds, record, trained, predicted, checkpoint],
+    ids=lambda k: k.__name__,
+)
+def test_a_changed_byte_changes_nothing_or_is_an_error(
+    kind: Callable[[Path], tuple[Path, Reader]], tmp_path: Path
+) -> None:
+    path, read = kind(tmp_path)
+    whole, expected = path.read_bytes(), read()
+    rng, errors = random.Random(0), 0
+    # Half of them at the file's ends, where its headers are.
+    for number in range(CHANGES):
+        place = rng.randrange(len(whole))
+        if number % 2:
+            near = rng.randrange(min(1000, len(whole)))
+            place = rng.choice([near, len(whole) - 1 - near])
+        damaged = bytearray(whole)
+        damaged[place] ^= rng.randint(1, 255)
+        path.write_bytes(damaged)
+        try:
+            found = read()
+        except UserError:
+            errors += 1
+        else:
+            assert found == expected, f"byte {place} of {path.name}"
+    assert errors > CHANGES / 4 or kind is checkpoint
+
+
+def test_a_file_cut_short_is_an_error(tmp_path: Path) -> None:
+    for kind in (archive, images, folds, record, trained, predicted):
+        folder = tmp_path / kind.__name__
+        folder.mkdir()
+        path, read = kind(folder)
+        whole = path.read_bytes()
+        for length in (0, 1, len(whole) // 2, len(whole) - 2):
+            path.write_bytes(whole[:length])
+            with pytest.raises(UserError):
+                read()
