@@ -4,7 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
-from podium import batch_size, config, device, errors, files, overlay, setup
+from podium import batch_size, config, device, files, overlay, setup, stage
 from podium import seed as seeding
 
 SECTIONS = ("seed", "deterministic", "models.{model}", "folds.run")
@@ -40,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

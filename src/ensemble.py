@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from podium import config, ensembling, errors, files, predictions
+from podium import config, ensembling, files, predictions, stage
 from podium.records import Record
 
 SECTIONS = ("metric", "folds.run", "ensemble")
@@ -44,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from podium import config, errors, sources
+from podium import config, sources, stage
 
 SECTIONS = ("competition",)
 RAW, SOLUTION = Path("data/raw"), Path("data/solution")
@@ -16,4 +16,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from podium import config, errors, files, records, splitting
+from podium import config, files, records, splitting, stage
 from podium.records import Record
 
 SECTIONS = ("seed", "folds.count", "folds.keep")
@@ -22,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

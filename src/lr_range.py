@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from podium import config, errors, files, lr_range, setup
+from podium import config, files, lr_range, setup, stage
 from podium import seed as seeding
 
 SECTIONS = ("seed", "deterministic", "models.{model}", "folds.run")
@@ -33,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

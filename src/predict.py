@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from podium import config, errors, predictions
+from podium import config, predictions, stage
 from podium import seed as seeding
 from podium.predicting import Predictor
 from podium.records import Record
@@ -16,8 +16,8 @@ DATA, MODELS = Path("data"), Path("models")
 def main() -> None:
     """Predict the validation fold's images and the test images with one trained model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("fold", type=int)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--fold", type=int, required=True)
     chosen = parser.parse_args()
     deterministic, options = config.load(*SECTIONS)
     seeding.set_deterministic(deterministic)
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

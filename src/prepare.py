@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from podium import config, errors, files, machine, preparation, records, tables
+from podium import config, files, machine, preparation, records, stage, tables
 from podium.archive import Archive
 from podium.store import ImageStore
 
@@ -34,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

@@ -5,7 +5,7 @@ import difflib
 import subprocess
 from pathlib import Path
 
-from podium import config, errors, files, overlay
+from podium import config, files, overlay, stage
 from podium.errors import UserError
 
 RECIPES = Path("recipes")
@@ -52,4 +52,4 @@ def _refuse_to_lose_edits() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from podium import config, csvs, errors, files, predictions, submissions, summary
+from podium import config, csvs, files, predictions, stage, submissions, summary
 from podium.records import Record
 
 SECTIONS = ("metric", "competition.slug")
@@ -56,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

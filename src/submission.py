@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from podium import config, errors, files, predictions, provenance, submissions
+from podium import config, files, predictions, provenance, stage, submissions
 from podium.records import Record
 
 SECTIONS = ("metric", "competition.slug")
@@ -23,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from podium import config, errors, files, interrupt, setup, training, weights
+from podium import config, files, interrupt, setup, stage, training, weights
 from podium import seed as seeding
 from podium.checkpoints import Checkpoints
 
@@ -18,11 +18,10 @@ CHECKPOINTS = Path(".checkpoints")
 def main() -> None:
     """Train the model and fold of the command line, or go on with it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("fold", type=int)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--fold", type=int, required=True)
     chosen = parser.parse_args()
     seed, deterministic, metric, minutes, model = config.load(*SECTIONS, model=chosen.model)
-    interrupt.die_with_parent()
     interrupt.listen()
     seeding.set_deterministic(deterministic)
     name = f"{chosen.model}/fold{chosen.fold}"
@@ -48,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    stage.run(main)

@@ -260,9 +260,9 @@ def prepared(project: Project) -> Project:
 
 
 def start(project: Project) -> "subprocess.Popen[str]":
-    """`python src/train.py a 0`, once it has trained some epochs."""
+    """The training of a's fold 0, once it has trained some epochs."""
     process = subprocess.Popen(
-        [sys.executable, "src/train.py", "a", "0"],
+        [sys.executable, "src/train.py", "--model", "a", "--fold", "0"],
         cwd=project.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -281,7 +281,7 @@ def test_a_training_that_is_stopped_goes_on_and_gives_the_same_bytes(
     prepared: Project, tmp_path: Path, number: signal.Signals
 ) -> None:
     whole = prepared.copy(tmp_path / "whole")
-    assert whole.stage("train", "a", "0").returncode == 0
+    assert whole.stage("train", "--model", "a", "--fold", "0").returncode == 0
     process = start(prepared)
     process.send_signal(number)
     asked = time.monotonic()
@@ -292,7 +292,7 @@ def test_a_training_that_is_stopped_goes_on_and_gives_the_same_bytes(
     else:
         assert process.returncode == 75
         assert f"stopped by {number.name}: run it again, and it goes on from here" in rest
-    done = prepared.stage("train", "a", "0")
+    done = prepared.stage("train", "--model", "a", "--fold", "0")
     assert done.returncode == 0 and "going on from a checkpoint after " in done.stdout
     assert "epoch   5" not in done.stdout
     name = "models/a/fold0/weights.safetensors"
@@ -304,7 +304,7 @@ def test_a_training_that_is_stopped_goes_on_and_gives_the_same_bytes(
 def test_a_second_training_of_the_same_stops_and_the_first_goes_on(prepared: Project) -> None:
     process = start(prepared)
     process.send_signal(signal.SIGSTOP)  # it would be done before the other has begun
-    done = prepared.stage("train", "a", "0")
+    done = prepared.stage("train", "--model", "a", "--fold", "0")
     process.send_signal(signal.SIGCONT)
     assert done.returncode == 1
     assert f"error: process {process.pid} is already training fold0" in done.stdout
@@ -316,8 +316,9 @@ def test_a_second_training_of_the_same_stops_and_the_first_goes_on(prepared: Pro
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal is Linux's")
 def test_a_training_dies_with_its_parent(prepared: Project) -> None:
     code = (
-        "import subprocess, sys; p = subprocess.Popen([sys.executable, 'src/train.py', 'a', '0']);"
-        "print(p.pid, flush=True); p.wait()"
+        "import subprocess, sys;"
+        "command = [sys.executable, 'src/train.py', '--model', 'a', '--fold', '0'];"
+        "p = subprocess.Popen(command); print(p.pid, flush=True); p.wait()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=prepared.folder, stdout=subprocess.PIPE, text=True

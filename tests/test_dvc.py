@@ -130,8 +130,8 @@ def test_running_all_anew_gives_the_same_submission(project: Project) -> None:
 def test_every_stage_gives_the_same_bytes_with_any_number_of_workers(project: Project) -> None:
     made = {
         ("prepare",): "data/images/train/00000.arrow",
-        ("train", "a", "0"): "models/a/fold0/weights.safetensors",
-        ("predict", "a", "0"): "data/predictions/a/fold0/oof.parquet",
+        ("train", "--model", "a", "--fold", "0"): "models/a/fold0/weights.safetensors",
+        ("predict", "--model", "a", "--fold", "0"): "data/predictions/a/fold0/oof.parquet",
     }
     for stage, name in made.items():
         before = project.read(name)

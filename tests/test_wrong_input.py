@@ -130,4 +130,4 @@ def test_a_name_that_a_library_does_not_know(
 ) -> None:
     project = prepared.copy(tmp_path / "project")
     project.edit(lambda p: p["models"]["a"].update(wrong))
-    assert message in fails(project, "train", "a", "0")
+    assert message in fails(project, "train", "--model", "a", "--fold", "0")

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from podium import seed
+from podium import files, seed
 
 TEST_SHARE = 0.25
 
@@ -21,18 +21,20 @@ def write_archive(path: Path) -> None:
     """
     images = np.round(load_digits().images * (255 / 16)).astype(np.uint8)  # [N, 8, 8], from 0..16
     train, test = _split()
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as output:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as output:
         _add(output, "train.csv", _csv(train))
         _add(output, "test.csv", _csv(test[["id"]]))
         _add(output, "sample_submission.csv", _csv(test.assign(label=0)))
         for folder, part in (("train", train), ("test", test)):
             for name, image in zip(part["id"], images[part.index], strict=True):
                 _add(output, f"{folder}/{name}.png", _png(image))
+    files.write_bytes(path, buffer.getvalue())
 
 
 def write_solution(path: Path) -> None:
     """Write the held-back labels of the test images: a CSV with id and label."""
-    path.write_bytes(_csv(_split()[1]))
+    files.write_bytes(path, _csv(_split()[1]))
 
 
 def _split() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,48 +1,40 @@
-"""The training loop: model, loaders, loss and mixer come in as arguments."""
+"""The training loop: model, loaders, loss and mixer come in as an argument."""
 
 import itertools
 import math
 import time
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
-from podium import interrupt, layers, losses, metrics, models, optim, progress, schedule
+from podium import interrupt, layers, losses, metrics, models, progress
 from podium import seed as seeding
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError, examples
 from podium.infer import infer
-from podium.loading import Batch, Loaders
+from podium.loading import Batch
 from podium.model_schema import Model
 from podium.schema import MetricName
+from podium.setup import Setup
 from podium.state import Best, Epoch, Training
 
 
 def fit(
-    *,
-    net: nn.Module,
-    loaders: Loaders,
-    config: Model,
-    metric: MetricName,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    mixer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
-    accelerator: Accelerator,
-    checkpoints: Checkpoints,
+    setup: Setup, *, metric: MetricName, checkpoints: Checkpoints, pieces: int = 1
 ) -> tuple[Best, list[Epoch]]:
-    """Train `net` through the phases of `config`: the best epoch by `metric`, and all the curves.
-
-    `mixer` makes of normalised images and classes what the model and the loss get: images and soft
-    targets. When `config.patience` epochs have passed without a score above the best of all, the
-    next phase begins. A training that was interrupted goes on from its last checkpoint.
+    """Train the model of `setup` through its phases, each batch in `pieces`: the best epoch by
+    `metric`, and all the curves. When `config.patience` epochs have passed without a score above
+    the best of all, the next phase begins. A training that was interrupted goes on from its last
+    checkpoint.
 
     Raises:
         UserError: if the loss stops being a finite number.
         Stopped: when the process was asked to end; a checkpoint has been written.
     """
+    net, loaders, config, loss, mixer, accelerator = setup
     (train, valid), device = loaders, accelerator.device
     steps, order = len(train), train.batch_sampler
     size = min(order.batch_size, order.count)  # type: ignore[union-attr]
@@ -58,17 +50,17 @@ def fit(
         # Read at the epoch's end: no wait within.
         values = torch.tensor(place.losses or [0.0] * steps, device=device)
         for batch in progress.bar(train, f"epoch {epoch}"):
-            step = place.epoch * steps + place.step
-            factor = schedule.factor(phase, step, epoch=steps, scores=place.ranks)
-            optim.set_factor(training.optimizer, factor)
+            training.set_rates(steps)
             seeding.set_global(order.seed, "step", place.taken + 1)  # type: ignore[union-attr]
             images = normalize(batch.images.to(device, non_blocking=True))
             images, targets = mixer(images, batch.targets.to(device, non_blocking=True))
-            with accelerator.autocast():
-                value = loss(training.model(images), targets)
-            values[place.step] = value.detach()
             first, end = _together(place.step, config.accumulate, steps)
-            accelerator.backward(value / (end - first))
+            for seen, wanted in zip(images.chunk(pieces), targets.chunk(pieces), strict=True):
+                with accelerator.autocast():
+                    share = loss.weight(wanted) / loss.weight(targets)
+                    value = loss(training.model(seen), wanted) * share
+                accelerator.backward(value / (end - first))
+                values[place.step] += value.detach()
             place.step, place.taken = place.step + 1, place.taken + 1
             if place.step == end:
                 training.update()

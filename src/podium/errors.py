@@ -1,9 +1,6 @@
-"""How a stage ends: with its outputs, or with one message that its user can act on."""
+"""Errors that are no bugs."""
 
-import sys
-from collections.abc import Callable, Sequence
-
-RESUMABLE = 75  # exit status EX_TEMPFAIL of sysexits.h
+from collections.abc import Sequence
 
 
 class UserError(Exception):
@@ -19,19 +16,3 @@ def examples(items: Sequence[object], most: int = 5) -> str:
     shown = ", ".join(str(item) for item in items[:most])
     rest = len(items) - most
     return f"{shown} and {rest} more" if rest > 0 else shown
-
-
-def run(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; a UserError becomes one message on stderr and exit status 1, being
-    asked to end exit status 75.
-    """
-    try:
-        main()
-    except UserError as error:
-        # A loader's worker hands an error on with its traceback before it.
-        text = str(error).rpartition(f"{__name__}.UserError: ")[2].strip()
-        print(f"error: {text}", file=sys.stderr)
-        sys.exit(1)
-    except Stopped as error:
-        print(f"stopped by {error}: run it again, and it goes on from here", file=sys.stderr)
-        sys.exit(RESUMABLE)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from podium import seed as seeding
+from podium import watch
 from podium.augment import Augmentation
 from podium.store import ImageStore
 
@@ -70,10 +71,12 @@ class Images(Dataset[Batch]):
         size = self.transforms[0].size
         images = torch.empty(len(draws), size, size, 3, dtype=torch.uint8)
         pixels = images.numpy()
-        for slot, draw in enumerate(draws):
-            image = self.ids[draw.row]
-            key = seeding.digest(self.seed, draw.epoch, image, draw.repeat)
-            pixels[slot] = self.transforms[draw.phase](self.store.decode(image), key)
+        with watch.each() as begin:
+            for slot, draw in enumerate(draws):
+                image = self.ids[draw.row]
+                begin(f"image {image} in {self.store.folder}")
+                key = seeding.digest(self.seed, draw.epoch, image, draw.repeat)
+                pixels[slot] = self.transforms[draw.phase](self.store.decode(image), key)
         return Batch(images, self.targets[[draw.row for draw in draws]])
 
 
@@ -148,6 +151,7 @@ def _loader(images: Images, order: Order, workers: int) -> "DataLoader[Batch]":
         num_workers=workers,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
+        timeout=10 * watch.PATIENCE if workers else 0,  # where no alarm reaches the worker
         pin_memory=torch.cuda.is_available(),
         # Its own: each pass of a loader draws a seed, and from the global generator that would
         # shift the dropout of all that follows, by as many passes as there are.

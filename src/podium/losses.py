@@ -51,6 +51,10 @@ class Loss(nn.Module):
         self.kind, self.gamma = config.loss, config.focal_gamma
         self.register_buffer("weights", weights)
 
+    def weight(self, targets: Tensor) -> Tensor:
+        """What the loss of `targets` [B, C] is divided by: its part in that of a larger batch."""
+        return (targets * self.weights).sum()
+
     def forward(self, values: Tensor, targets: Tensor) -> Tensor:
         values, weights = values.float(), targets * self.weights
         if self.kind == "binary_cross_entropy" and values.shape[1] > 1:

@@ -212,6 +212,9 @@ class Model(Section):
     """Images a step."""
     accumulate: Count = 1
     """Steps whose gradients are averaged before the weights change."""
+    out_of_memory: Literal["fail", "accumulate"] = "fail"
+    """Where a batch does not fit the device: fail, naming the size that does; or take each batch in
+    as many pieces as it needs, their gradients added up. Batch norm then sees the pieces."""
     clip_norm: Rate | None = None
     """The gradients' norm is cut to this; null: never."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.05

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
-from podium import images, progress, store
+from podium import files, images, interrupt, machine, progress, store
 from podium.archive import Archive, match_images
 from podium.errors import UserError, examples
 from podium.schema import Prepare
@@ -22,6 +23,7 @@ class Shard:
     archive: Path
     images: list[tuple[str, str]]  # (id, the archive's name for it)
     layout: Prepare
+    in_all: int  # images of all shards
 
 
 def store_images(
@@ -36,21 +38,29 @@ def store_images(
         UserError: if an image is missing in the archive, or cannot be decoded.
     """
     folders = {"train": layout.train_images, "test": layout.test_images}
-    shards = []
+    shards, in_all = [], sum(map(len, ids.values()))
     for part, part_ids in ids.items():
         (folder / part).mkdir(parents=True)
         names = match_images(archive.names, part_ids, folder=folders[part])
         rows = iter(zip(part_ids, names, strict=True))
         for number in range(-(-len(part_ids) // store.SHARD)):
             path = folder / part / f"{number:05d}.arrow"
-            shards.append(Shard(path, archive.path, list(islice(rows, store.SHARD)), layout))
+            part_of_it = list(islice(rows, store.SHARD))
+            shards.append(Shard(path, archive.path, part_of_it, layout, in_all))
     processes = min(processes, len(shards))
     if processes <= 1:
         results = [_write(shard) for shard in progress.bar(shards, "images")]
     else:
         # Spawned, not forked: the libraries imported here hold threads and locks.
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            results = list(progress.bar(pool.map(_write, shards), "images", total=len(shards)))
+        spawn, die = get_context("spawn"), interrupt.die_with_parent
+        try:
+            with ProcessPoolExecutor(processes, mp_context=spawn, initializer=die) as pool:
+                results = list(progress.bar(pool.map(_write, shards), "images", total=len(shards)))
+        except BrokenProcessPool:
+            raise UserError(
+                f"one of the {processes} processes that decode images was lost, as when memory is "
+                f"short: set {machine.VARIABLE} to fewer"
+            ) from None
     if bad := [problem for result in results for problem in result]:
         raise UserError(f"{len(bad)} images cannot be decoded: {examples(bad)}")
 
@@ -64,7 +74,7 @@ def _open(path: Path) -> Archive:
 def _write(shard: Shard) -> list[str]:
     """Write one shard; give its images that cannot be decoded, with the reason."""
     archive = _open(shard.archive)
-    bad: list[str] = []
+    bad, sizes = list[str](), list[int]()
 
     def rows() -> Iterator[tuple[str, bytes]]:
         layout = shard.layout
@@ -79,7 +89,14 @@ def _write(shard: Shard) -> list[str]:
             except images.ImageError as error:
                 bad.append(f"{image} ({name}: {error})")
             else:
+                sizes.append(len(data))
                 yield image, data
 
-    store.write_shard(shard.path, rows(), encode=shard.layout.encode)
+    try:
+        store.write_shard(shard.path, rows(), encode=shard.layout.encode)
+    except OSError as error:
+        if error.errno not in files.FULL:
+            raise
+        needed = sum(sizes) * shard.in_all // max(1, len(sizes))
+        raise UserError(files.no_space(shard.path.parent.parent, error, needed)) from None
     return bad

@@ -28,7 +28,7 @@ def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
     if _is_intact(archive, record, competition.source):
         return False
     _check_apart(Path(competition.source).expanduser(), raw)
-    with files.atomic(archive) as temporary:
+    with files.atomic(archive, size=_size(competition.source)) as temporary:
         if competition.source == "builtin":
             digits.write_archive(temporary)
         elif competition.source == "kaggle":
@@ -89,6 +89,13 @@ def _fetch_solution(competition: Competition, folder: Path) -> None:
     elif competition.source == "builtin":
         with files.atomic(target) as temporary:
             digits.write_solution(temporary)
+
+
+def _size(source: str) -> int | None:
+    """The bytes of a folder or file; None for what is not here."""
+    path = Path(source).expanduser()
+    found = path.rglob("*") if path.is_dir() else [path]
+    return sum(p.stat().st_size for p in found if p.is_file()) or None
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from podium import layers, metrics, optim
+from podium import layers, metrics, optim, schedule
 from podium.model_schema import Model, Phase
 from podium.schema import MetricName
 
@@ -80,6 +80,13 @@ class Training:
     def phase(self) -> Phase:
         """The phase that it is in."""
         return self.config.phases[self.place.phase]
+
+    def set_rates(self, steps: int) -> None:
+        """Set the rates of the next step, in epochs of `steps`."""
+        place = self.place
+        step = place.epoch * steps + place.step
+        factor = schedule.factor(self.phase, step, epoch=steps, scores=place.ranks)
+        optim.set_factor(self.optimizer, factor)
 
     def update(self) -> None:
         """Change the weights by the gradients, and their average by the weights."""

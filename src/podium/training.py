@@ -3,11 +3,15 @@
 from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from podium import device, engine, files, models, setup, state
+from podium import batch_size, device, engine, files, models, progress, setup, state
 from podium.checkpoints import Checkpoints
+from podium.errors import UserError
 from podium.model_schema import Model
 from podium.schema import MetricName
+
+FEWEST = 2  # images a piece: one has no batch statistics
 
 
 def train_fold(
@@ -31,6 +35,7 @@ def train_fold(
     """
     file = models.pretrained_file(config)
     made = setup.set_up(config, data, fold=fold, seed=seed)
+    where = device.name(made.accelerator.device)
     made_from = {
         **data.made_from,
         "classes": data.classes,
@@ -39,10 +44,38 @@ def train_fold(
         "seed": seed,
         "metric": metric,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "device": device.name(made.accelerator.device),
+        "device": where,
         "torch": torch.__version__,
         "pretrained_sha256": None if file is None else files.sha256(file),
     }
     checkpoints.identify(made_from)
-    best, curves = engine.fit(metric=metric, checkpoints=checkpoints, **made._asdict())
-    return best, curves, made_from
+    pieces = 1
+    while True:
+        try:
+            best, curves = engine.fit(made, metric=metric, checkpoints=checkpoints, pieces=pieces)
+            return best, curves, {**made_from, "pieces": pieces}
+        except (RuntimeError, MemoryError) as error:
+            if not should_reduce_batch_size(error):
+                raise
+        del made  # and what it holds of the memory
+        clear_device_cache(garbage_collection=True)
+        made = setup.set_up(config, data, fold=fold, seed=seed)
+        size = config.batch_size // pieces
+        if config.out_of_memory == "fail" or size < 2 * FEWEST:
+            raise UserError(_too_large(config, made, where))
+        pieces *= 2
+        progress.say(
+            f"warning: {size} images do not fit {where}: each batch is taken in {pieces} pieces"
+        )
+
+
+def _too_large(config: Model, made: setup.Setup, where: str) -> str:
+    """That a batch does not fit, and the size that does, measured."""
+    cuda = made.accelerator.device.type == "cuda"
+    share, at_most = batch_size.Trial(made).share, config.batch_size // 2
+    size = batch_size.largest(share, at_most=at_most, may_fail=cuda)
+    return (
+        f"batch_size: {config.batch_size} does not fit {where}; {size} does. With accumulate: "
+        f"{config.accumulate * config.batch_size // size} beside it a step of the weights sees as "
+        "many images; or set out_of_memory: accumulate"
+    )

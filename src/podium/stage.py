@@ -1,0 +1,48 @@
+"""How a stage runs and ends: with its outputs, or with one message that its user can act on."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from podium import files, interrupt, machine
+from podium.errors import Stopped, UserError
+
+RESUMABLE = 75  # exit status EX_TEMPFAIL of sysexits.h
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage's `main`. A UserError becomes one message on stderr and exit status 1, being
+    asked to end exit status 75. When the process that started it dies, so does the stage: DVC
+    would start another beside it.
+    """
+    interrupt.die_with_parent()
+    try:
+        main()
+        sys.stdout.flush()
+    except UserError as error:
+        # A loader's worker hands an error on with its traceback before it.
+        _fail(str(error).rpartition(f"{UserError.__module__}.UserError: ")[2].strip())
+    except RuntimeError as error:
+        if "DataLoader" not in str(error):
+            raise
+        _fail(
+            f"a process that loads images was lost: {str(error).strip()} If memory is short, set "
+            f"{machine.VARIABLE} to fewer than {machine.cores()}, or take a smaller batch_size"
+        )
+    except (Stopped, KeyboardInterrupt) as error:
+        signal = str(error) or "SIGINT"
+        print(f"stopped by {signal}: run it again, and it goes on from here", file=sys.stderr)
+        sys.exit(RESUMABLE)
+    except BrokenPipeError:  # who reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in files.FULL | files.FORBIDDEN:
+            raise
+        _fail(f"{error.filename}: {error.strerror}")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,106 @@
+"""Disks that are full, and folders that must not be written to."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the limits are Linux's"),
+]
+MODEL = ("--model", "a", "--fold", "0")
+# What a stage writes, of which one file is larger than the limit in bytes.
+STAGES: dict[tuple[str, ...], tuple[int, str]] = {
+    ("fetch",): (1000, "data/raw/shapes.zip"),
+    ("prepare",): (1000, "data/images"),
+    ("folds",): (100, "data/folds.csv"),
+    ("train", *MODEL): (10_000, "models/a/fold0/weights.safetensors"),
+    ("predict", *MODEL): (1000, "data/predictions/a/fold0/oof.parquet"),
+    ("ensemble",): (1000, "data/ensemble/oof.parquet"),
+    ("submission",): (50, "submissions/shapes.csv"),
+    ("report",): (100, "reports/oof.csv"),
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose stages have run, one fold of them."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.edit(lambda params: params["folds"].update(run=[0]))
+    for command in STAGES:
+        ran = project.stage(*command)
+        assert ran.returncode == 0, ran.stdout
+    return project
+
+
+@pytest.mark.parametrize("command", STAGES, ids=lambda command: command[0])
+def test_a_full_disk_is_named_with_the_bytes_needed_and_once_there_is_room_it_goes_on(
+    done: Project, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Full is a limit on a file's size: the kernel fails the same writes."""
+    project = done.copy(tmp_path / "project")
+    limit, name = STAGES[command]
+    out = project.folder / name
+    whole = {path: path.read_bytes() for path in (out.rglob("*.arrow") if out.is_dir() else [out])}
+    shutil.rmtree(out) if out.is_dir() else out.unlink()
+    before = sorted(project.folder.rglob("*"))
+    failed = subprocess.run(
+        [sys.executable, f"src/{command[0]}.py", *command[1:]],
+        cwd=project.folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert failed.returncode == 1
+    (line,) = failed.stderr.splitlines()
+    assert line.startswith("error: ") and "File too large; it takes " in line
+    assert "bytes are free there" in line
+    told = line.removeprefix("error: ").split(" cannot be written")[0]
+    assert told.replace(".tmp", "") in {name, ".checkpoints/a/fold0/1.ckpt"}
+    assert not list(project.folder.rglob("*.tmp"))
+    assert {path for path in project.folder.rglob("*") if path.is_file()} <= set(before)
+    ran = project.stage(*command)
+    assert ran.returncode == 0, ran.stdout
+    assert {path: path.read_bytes() for path in whole} == whole
+
+
+@pytest.fixture
+def read_only(done: Project, tmp_path: Path) -> Iterator[Project]:
+    """The project on a file system that is mounted read-only."""
+    place = tmp_path / "project"
+    project = done.copy(place)
+    if os.geteuid() != 0:
+        for path in place.rglob("*"):
+            if path.is_dir():
+                path.chmod(0o555)
+        yield project
+        for path in place.rglob("*"):
+            if path.is_dir():
+                path.chmod(0o755)
+        return
+    bound = subprocess.run(["mount", "--bind", place, place], capture_output=True, check=False)
+    if bound.returncode != 0:
+        pytest.skip("root writes everywhere, and may not mount here")
+    subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+    yield project
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("command", STAGES, ids=lambda command: command[0])
+def test_a_folder_that_must_not_be_written_to_is_named(
+    read_only: Project, command: tuple[str, ...]
+) -> None:
+    ran = read_only.stage(*command)
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stdout
+    (line,) = [text for text in ran.stdout.splitlines() if text.startswith("error: ")]
+    assert ": Read-only file system" in line, ran.stdout

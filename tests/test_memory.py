@@ -1,0 +1,118 @@
+"""A device that a batch does not fit."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_engine import FOLDS, data_of, images  # noqa: F401  a fixture
+from test_models import config as model_config
+
+from podium import state, training
+from podium.checkpoints import Checkpoints
+from podium.errors import UserError
+from podium.simple_cnn import SimpleCNN
+from podium.store import ImageStore
+
+
+def train(
+    images: ImageStore,  # noqa: F811
+    folder: Path,
+    **changes: Any,
+) -> tuple[state.Best, list[state.Epoch], dict[str, Any]]:
+    """A model without batch norm, so that pieces of a batch add up to the batch."""
+    values = {"architecture": "simple_cnn", "batch_size": 16, "image_size": 32, "fit": "squash"}
+    values |= {"phases": [{"epochs": 2, "lr": 0.003}], "class_weights": "balanced"}
+    with Checkpoints(folder) as checkpoints:
+        return training.train_fold(
+            model_config(**(values | changes)),
+            data_of(images, FOLDS.iloc[:100]),  # two classes have an image more than the third
+            fold=0,
+            seed=1,
+            metric="accuracy",
+            checkpoints=checkpoints,
+        )
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device on which the model holds at most five images; torch's own error beyond."""
+    forward = SimpleCNN.forward
+
+    def limited(self: SimpleCNN, values: torch.Tensor) -> torch.Tensor:
+        if self.training and len(values) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return forward(self, values)
+
+    monkeypatch.setattr(SimpleCNN, "forward", limited)
+
+
+def test_too_large_a_batch_is_an_error_that_names_the_size_that_fits(
+    images: ImageStore,  # noqa: F811
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    request.getfixturevalue("small")
+    with pytest.raises(UserError) as error:
+        train(images, tmp_path / "x", accumulate=2)
+    assert str(error.value) == (
+        "batch_size: 16 does not fit cpu; 4 does. With accumulate: 8 beside it a step of the "
+        "weights sees as many images; or set out_of_memory: accumulate"
+    )
+
+
+def test_it_can_be_taken_in_pieces_that_train_like_the_whole(
+    images: ImageStore,  # noqa: F811
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole, curves, made_from = train(images, tmp_path / "x")
+    assert made_from["pieces"] == 1
+    request.getfixturevalue("small")
+    capsys.readouterr()
+    best, found, made_from = train(images, tmp_path / "y", out_of_memory="accumulate")
+    assert made_from["pieces"] == 4
+    told = capsys.readouterr().out
+    assert "warning: 16 images do not fit cpu: each batch is taken in 2 pieces" in told
+    assert "warning: 8 images do not fit cpu: each batch is taken in 4 pieces" in told
+    assert [r.train_loss for r in found] == pytest.approx([r.train_loss for r in curves], rel=1e-4)
+    assert [r.score for r in found] == [r.score for r in curves]
+    for name, tensor in whole.state.items():
+        assert torch.allclose(tensor, best.state[name], rtol=1e-3, atol=1e-4), name
+
+
+def test_what_was_trained_before_it_is_not_lost(
+    images: ImageStore,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Memory that runs out in the second epoch, as with a device that another process fills."""
+    forward, calls = SimpleCNN.forward, 0
+
+    def filled(self: SimpleCNN, values: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += self.training
+        if calls > 6 and self.training and len(values) > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return forward(self, values)
+
+    monkeypatch.setattr(SimpleCNN, "forward", filled)
+    _, curves, _ = train(images, tmp_path / "x", out_of_memory="accumulate")
+    told = capsys.readouterr().out
+    assert told.count("epoch   1") == 1 and "going on from a checkpoint after" in told
+    assert len(curves) == 2
+
+
+def test_other_errors_are_not_taken_for_it(
+    images: ImageStore,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any) -> torch.Tensor:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(SimpleCNN, "forward", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        train(images, tmp_path / "x")
