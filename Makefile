@@ -8,7 +8,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy
 	--generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lock recipe lr-range batch-size clean
+.PHONY: help run test test-fast faults check lock train recipe lr-range batch-size clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ test: $(VENV)/.dev ## set up and run all tests
 test-fast: $(VENV)/.dev ## the tests that take under a minute together
 	$(PYTEST) -m "not slow"
 
+faults: $(VENV)/.dev ## N=60: kill the pipeline N times at random moments, and run it again
+	python tests/faults/kills.py $(N)
+
 check: $(VENV)/.dev ## ruff and mypy
 	ruff check
 	ruff format --check
@@ -31,6 +34,9 @@ check: $(VENV)/.dev ## ruff and mypy
 lock: $(VENV)/.dev ## resolve requirements*.in anew into the full locks
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+
+train: $(VENV)/.run ## JOBS=n: train n models and folds at once, one a GPU by default
+	@python src/jobs.py $(JOBS)
 
 recipe: $(VENV)/.run ## NAME=…: write a recipe into params.yaml; without NAME, list them
 	@python src/recipe.py $(NAME)

@@ -15,6 +15,7 @@ from conftest import ROOT, Project
 from test_engine import EVERYTHING, FOLDS, data_of, images  # noqa: F401  a fixture
 from test_models import config as model_config
 
+from podium import checkpoints as checkpointing
 from podium import losses, state, training
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
@@ -226,7 +227,10 @@ def test_writing_goes_on_over_the_older_one(tmp_path: Path) -> None:
         assert again.load() == {"number": 1}
 
 
-def test_one_process_holds_a_folder_and_the_next_is_told_which(tmp_path: Path) -> None:
+def test_one_process_holds_a_folder_and_the_next_is_told_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpointing, "PATIENCE", 0.2)
     code = (
         "import sys, time; from pathlib import Path; from podium.checkpoints import Checkpoints\n"
         "with Checkpoints(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
@@ -329,7 +333,7 @@ def test_a_training_dies_with_its_parent(prepared: Project) -> None:
             if line.startswith("epoch   2"):
                 break
         parent.kill()
-    for _ in range(100):
+    for _ in range(200):
         if (
             not Path(f"/proc/{child}").exists()
             or "State:\tZ" in Path(f"/proc/{child}/status").read_text()

@@ -245,3 +245,49 @@ def test_the_params_of_these_tests_are_valid() -> None:
     from podium import config
 
     config.validate(PARAMS)
+
+
+def test_trainings_at_once_give_the_bytes_of_one_after_the_other(
+    project: Project, tmp_path: Path
+) -> None:
+    """Eight of them."""
+
+    def eight(params: dict[str, Any]) -> None:
+        params["folds"].update(count=4, run=[0, 1, 2, 3])
+
+    project.edit(eight)
+    serial = project.copy(tmp_path / "serial")
+    told = project.run("python", "src/jobs.py", "8").stdout
+    assert told.count("| Running stage 'train@") == 8
+    assert told.count("Running stage 'predict") == 0
+    serial.repro(*(f"train@{name}-{fold}" for name in "ab" for fold in range(4)))
+    for name in "ab":
+        for fold in range(4):
+            path = f"models/{name}/fold{fold}/weights.safetensors"
+            assert project.read(path) == serial.read(path), path
+    assert not any(stage.startswith("train") for stage in project.repro())
+
+
+def test_a_training_that_fails_is_named_and_the_others_go_on(project: Project) -> None:
+    def broken(params: dict[str, Any]) -> None:
+        params["models"]["b"]["architecture"] = "test_resent"
+        params["models"]["a"]["weight_decay"] = 0.01
+
+    project.edit(broken)
+    done = project.run("python", "src/jobs.py", "2", check=False)
+    assert done.returncode == 1
+    assert "error: 2 of 4 trainings failed: train@b-0, train@b-1" in done.stdout
+    assert "train@b-0 | error: timm has no architecture test_resent" in done.stdout
+    assert done.stdout.count("epoch   2") == 2
+
+
+def test_a_name_in_params_is_never_run_as_a_command(project: Project) -> None:
+    name = "x; touch hacked"
+
+    def renamed(params: dict[str, Any]) -> None:
+        params["models"][name] = params["models"].pop("b")
+
+    project.edit(renamed)
+    done = project.run("dvc", "repro", "--single-item", f"train@{name}-0", check=False)
+    assert done.returncode != 0 and f"models.{name}" in done.stdout, done.stdout
+    assert not (project.folder / "hacked").exists()

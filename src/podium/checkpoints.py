@@ -16,6 +16,8 @@ from filelock import FileLock, Timeout
 from podium import files, progress
 from podium.errors import Stopped, UserError
 
+PATIENCE = 10.0  # seconds: within them a process ends that was asked to
+
 
 class _UnusableError(Exception):
     """Why a checkpoint is passed over."""
@@ -27,7 +29,7 @@ class Checkpoints:
     def __init__(self, folder: Path, *, every_minutes: float = 10.0) -> None:
         """A state is due `every_minutes` after the last."""
         self.folder, self.every = folder, 60 * every_minutes
-        self._lock = FileLock(folder.with_name(folder.name + ".lock"), timeout=0)
+        self._lock = FileLock(folder.with_name(folder.name + ".lock"), timeout=PATIENCE)
         self._saved, self._number, self._fingerprint = time.monotonic(), 0, ""
 
     def __enter__(self) -> "Checkpoints":

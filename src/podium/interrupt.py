@@ -11,11 +11,15 @@ _signal: int | None = None
 
 
 def listen() -> None:
-    """From now on SIGTERM and SIGINT are noted instead of ending the process at once; a second one
-    ends it.
+    """From now on SIGTERM, SIGINT and the parent's death are noted instead of ending the process at
+    once; a second signal of one kind ends it.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _note)
+    if sys.platform == "linux":
+        # A signal of its own: a whole process group is asked to end, and the parent dies first.
+        signal.signal(signal.SIGUSR1, _note)
+        die_with_parent(signal.SIGUSR1)
 
 
 def asked() -> bool:
@@ -29,16 +33,16 @@ def check() -> None:
         raise Stopped(signal.Signals(_signal).name)
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, so that no training runs on unseen
-    beside the one that takes its place. On Linux; elsewhere it does nothing.
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process the signal `number` when its parent dies, so that nothing
+    runs on unseen beside what takes its place. On Linux; elsewhere it does nothing.
     """
     if sys.platform != "linux":
         return
     parent, set_death_signal = os.getppid(), 1
-    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(set_death_signal, number)
     if os.getppid() != parent:  # it died before that
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
 
 
 def _note(number: int, _: object) -> None:

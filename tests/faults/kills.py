@@ -1,0 +1,284 @@
+"""Kill the pipeline at random moments and run it again: the submission must come out the same.
+
+    python tests/faults/kills.py 60
+
+Each time a stage is chosen in turn, a way to kill in turn, and a moment of that stage at random.
+The stages before it have run; `dvc repro` starts, is killed, and is started again.
+"""
+
+import argparse
+import collections
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from ruamel.yaml import YAML
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from conftest import Project
+
+STAGES = (
+    "fetch",
+    "prepare",
+    "folds",
+    "train@a-0",
+    "predict@a-0",
+    "ensemble",
+    "submission",
+    "report",
+)
+EPOCHS = 40
+SUBMISSION = "submissions/shapes.csv"
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+LIMIT = 120.0  # seconds
+
+
+class Reference(NamedTuple):
+    """The project after a run that nothing disturbed."""
+
+    project: Project
+    sha256: str
+    seconds: dict[str, float]  # that each stage took
+
+
+class Outcome(NamedTuple):
+    """What became of one kill."""
+
+    stage: str
+    way: str
+    seconds: float  # after the stage began
+    landed: bool  # whether the pipeline was still running
+    resumed: int | None  # the step that the training went on from
+    repaired: str  # what had to be removed by hand before it ran again
+    problem: str  # "" where all was well
+
+
+def to_group(number: signal.Signals) -> Callable[[int], bool]:
+    """Send a signal to dvc and all that it started."""
+
+    def kill(dvc: int) -> bool:
+        os.killpg(dvc, number)
+        return True
+
+    return kill
+
+
+def to_dvc(dvc: int) -> bool:
+    """SIGKILL to dvc alone."""
+    os.kill(dvc, signal.SIGKILL)
+    return True
+
+
+def to_stage(dvc: int) -> bool:
+    """SIGKILL to the stage's process alone; False between stages."""
+    for process in psutil.Process(dvc).children(recursive=True):
+        if any(word.startswith("src/") for word in process.cmdline()):
+            process.kill()
+            return True
+    return False
+
+
+WAYS: dict[str, Callable[[int], bool]] = {
+    "SIGKILL to the group": to_group(signal.SIGKILL),
+    "SIGKILL to dvc alone": to_dvc,
+    "SIGKILL to the stage alone": to_stage,
+    "SIGTERM to the group": to_group(signal.SIGTERM),
+    "SIGINT to the group": to_group(signal.SIGINT),
+}
+
+
+def reference(folder: Path) -> Reference:
+    """Run a small competition from its archive to its submission."""
+    folder.mkdir()
+    project = Project(folder)
+
+    def longer(params: dict[str, dict]) -> None:  # type: ignore[type-arg]
+        params["folds"]["run"] = [0]
+        params["models"]["a"]["phases"] = [{"epochs": EPOCHS, "lr": 0.005}]
+        params["models"]["a"]["ema"] = 0.9
+        params["checkpoint"]["every_minutes"] = 0.001
+
+    project.edit(longer)
+    project.run("git", "init", "--quiet")
+    begun, end, _ = run(project, None)
+    ends = [*begun.values(), end][1:]
+    seconds = {stage: end - begun[stage] for stage, end in zip(begun, ends, strict=True)}
+    assert set(seconds) == set(STAGES), seconds
+    return Reference(project, sha256(project), seconds)
+
+
+def sha256(project: Project) -> str:
+    return hashlib.sha256(project.read(SUBMISSION)).hexdigest()
+
+
+def before(made: Reference, folder: Path, stage: str) -> Project:
+    """A copy of the project as it was when `stage` was about to begin."""
+    project = made.project.copy(folder)
+    shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)  # DVC would not run it again
+    lock = folder / "dvc.lock"
+    content = YAML(typ="safe").load(lock)
+    for name in STAGES[STAGES.index(stage) :]:
+        for out in content["stages"].pop(name).get("outs", []):
+            path = folder / out["path"]
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    with lock.open("w") as file:
+        YAML(typ="safe").dump(content, file)
+    if not content["stages"]:
+        lock.unlink()
+    return project
+
+
+def run(
+    project: Project, kill: tuple[str, float, Callable[[int], bool]] | None
+) -> tuple[dict[str, float], float, str]:
+    """`dvc repro`, killed some seconds after a stage began: when each stage began, when it was
+    killed or ended, and the output.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    log = project.folder.with_suffix(".log")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["dvc", "repro"],
+            cwd=project.folder,
+            env={**ENVIRONMENT, "PATH": path},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    begun: dict[str, float] = {}
+    start = time.monotonic()
+    while process.poll() is None:
+        now = time.monotonic()
+        for line in log.read_text().splitlines():
+            if line.startswith("Running stage '"):
+                begun.setdefault(line.split("'")[1], now)
+        if kill is not None and kill[0] in begun and now - begun[kill[0]] >= kill[1]:
+            try:
+                if kill[2](process.pid):
+                    break
+            except (ProcessLookupError, psutil.NoSuchProcess):
+                break
+        assert now - start < LIMIT, f"it hangs:\n{log.read_text()}"
+        time.sleep(0.005)
+    end = time.monotonic()
+    process.wait(timeout=LIMIT)
+    return begun, end, log.read_text()
+
+
+def alive(session: Project) -> list[str]:
+    """The processes that still run in a project's folder."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline", "status"]):
+        where = process.info["cwd"]
+        if where == str(session.folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(" ".join(process.info["cmdline"] or []))
+    return found
+
+
+def repair(project: Project, output: str) -> str:
+    """Remove what DVC cannot read any more, where it was killed while it wrote it."""
+    for name, sign in (
+        ("dvc.lock", "dvc.lock' "),
+        (".dvc/tmp/rwlock", "Unable to read RWLock-file"),
+    ):
+        if sign in output:
+            (project.folder / name).unlink()
+            return name
+    return ""
+
+
+def trial(made: Reference, folder: Path, *, stage: str, way: str, seconds: float) -> Outcome:
+    """One kill, and the run after it."""
+    project = before(made, folder, stage)
+    _, _, output = run(project, (stage, seconds, WAYS[way]))
+    landed = not (project.folder / "reports/report.md").exists() or "ERROR" in output
+    problems, repaired = [], ""
+    deadline = time.monotonic() + 10
+    while (left := alive(project)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if left:
+        problems.append(f"still running: {left}")
+    again = project.run("dvc", "repro", check=False, **{"OMP_NUM_THREADS": "1"})
+    if again.returncode != 0 and (repaired := repair(project, again.stdout)):
+        again = project.run("dvc", "repro", check=False, **{"OMP_NUM_THREADS": "1"})
+    told = again.stdout
+    if again.returncode != 0:
+        problems.append(f"the second run failed: {told[-2000:]}")
+    elif sha256(project) != made.sha256:
+        problems.append("another submission")
+    if left_over := [*project.folder.rglob("*.tmp"), *project.folder.rglob("*.ckpt")]:
+        problems.append(f"left over: {left_over}")
+    steps = [line.split()[-2] for line in told.splitlines() if "going on from a checkpoint" in line]
+    resumed = int(steps[0]) if steps else None
+    ended = epochs(output)
+    if ended and max(ended) < EPOCHS and (resumed is None or set(ended) & set(epochs(told))):
+        problems.append(f"epochs trained twice: {set(ended) & set(epochs(told))}")
+    return Outcome(stage, way, seconds, landed, resumed, repaired, "; ".join(problems))
+
+
+def epochs(output: str) -> list[int]:
+    """The epochs that a training says it has ended."""
+    return [int(line.split()[1]) for line in output.splitlines() if line.startswith("epoch ")]
+
+
+def trials(count: int, *, seed: int, folder: Path) -> list[Outcome]:
+    """`count` kills, in turn over stages and ways; each is printed."""
+    made, rng, outcomes = reference(folder / "reference"), random.Random(seed), list[Outcome]()
+    print(f"undisturbed: {sum(made.seconds.values()):.0f} seconds, {made.sha256[:12]}", flush=True)
+    for number in range(count):
+        stage, way = STAGES[number % len(STAGES)], list(WAYS)[number % len(WAYS)]
+        seconds = rng.uniform(0, made.seconds[stage])
+        place = folder / f"{number:03d}"
+        outcomes.append(trial(made, place, stage=stage, way=way, seconds=seconds))
+        found = outcomes[-1]
+        how = found.problem or (
+            f"same submission, went on from step {found.resumed}" if found.resumed
+            else "same submission"
+        )  # fmt: skip
+        note = "" if found.landed else "  (it was done by then)"
+        fixed = f"  ({found.repaired} was cut and removed)" if found.repaired else ""
+        line = f"{number + 1:3d}  {stage:12} {way:27} {seconds:5.2f} s  {how}{note}{fixed}"
+        print(line, flush=True)
+        if not found.problem:
+            shutil.rmtree(place)
+    return outcomes
+
+
+def main() -> None:
+    """Kill as often as the command line says, and sum up."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("count", type=int, nargs="?", default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = trials(chosen.count, seed=chosen.seed, folder=Path(folder))
+    print(
+        "\n| way | kills | landed | resumed a training | same submission |\n|---|---|---|---|---|"
+    )
+    by_way = collections.defaultdict(list)
+    for outcome in outcomes:
+        by_way[outcome.way].append(outcome)
+    for way, found in [*by_way.items(), ("all", outcomes)]:
+        landed, resumed, same = (
+            sum(map(test, found))
+            for test in (
+                lambda o: o.landed, lambda o: o.resumed is not None, lambda o: not o.problem
+            )
+        )  # fmt: skip
+        print(f"| {way} | {len(found)} | {landed} | {resumed} | {same} |")
+    if any(outcome.problem for outcome in outcomes):
+        sys.exit("some kills changed the result, or were not recovered from")
+
+
+if __name__ == "__main__":
+    main()
