@@ -8,9 +8,11 @@ import torch
 from test_engine import FOLDS, data_of, images  # noqa: F401  a fixture
 from test_models import config as model_config
 
-from podium import state, training
+from podium import models, state, training, weights
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
+from podium.predicting import Predictor
+from podium.schema import Predict
 from podium.simple_cnn import SimpleCNN
 from podium.store import ImageStore
 
@@ -116,3 +118,20 @@ def test_other_errors_are_not_taken_for_it(
     monkeypatch.setattr(SimpleCNN, "forward", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         train(images, tmp_path / "x")
+
+
+def test_too_large_a_batch_of_inference_is_an_error_too(
+    images: ImageStore,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    made = model_config(architecture="simple_cnn", image_size=32, fit="squash")
+    made_from = {"config": made.model_dump(), "classes": ["x", "y", "z"]}
+    weights.save(tmp_path / "w", models.create(made, outputs=3).state_dict(), made_from)
+    predictor = Predictor(tmp_path / "w", Predict(views=["identity"], batch_size=8))
+    monkeypatch.setattr(SimpleCNN, "forward", full)
+    with pytest.raises(UserError, match=r"predict.batch_size: 8 does not fit cpu: try 4"):
+        predictor.predict(images, FOLDS["id"].tolist())

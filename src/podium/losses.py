@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from podium.errors import UserError
@@ -84,6 +83,8 @@ def class_weights(config: Model, targets: np.ndarray, labels: Sequence[str]) -> 
     if config.class_weights is None:
         return torch.ones(classes)
     if config.class_weights == "balanced":
+        from sklearn.utils.class_weight import compute_class_weight
+
         present, weights = np.unique(targets), np.zeros(classes)
         weights[present] = compute_class_weight("balanced", classes=present, y=targets)
         return torch.as_tensor(weights, dtype=torch.float32)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -92,10 +93,18 @@ class Predictor:
         )
 
     def _infer(self, batches: Iterable[Batch]) -> Tensor:
-        return infer(
-            self.net,
-            batches,
-            views=self.views,
-            readout=losses.readout(self.config),
-            accelerator=self.accelerator,
-        )
+        try:
+            return infer(
+                self.net,
+                batches,
+                views=self.views,
+                readout=losses.readout(self.config),
+                accelerator=self.accelerator,
+            )
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+            size, where = self.options.batch_size, device.name(self.accelerator.device)
+            raise UserError(
+                f"predict.batch_size: {size} does not fit {where}: try {size // 2}"
+            ) from None
