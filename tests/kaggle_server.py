@@ -20,6 +20,7 @@ class Kaggle(ThreadingHTTPServer):
         self.archives = archives
         self.requests: list[str] = []
         self.status: int | None = None  # answered to every call instead, if set
+        self.storage: int | None = None  # answered where the archive lies, if set
 
     def environment(self, home: Path) -> dict[str, str]:
         """What leads the client here: it speaks to http://localhost through us as its proxy."""
@@ -49,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         elif method == "DownloadDataFiles" and body["competitionName"] in self.server.archives:
             self.send_response(302)
             slug = body["competitionName"]
-            self.send_header("Location", f"http://localhost/files/{slug}.zip?signature=x")
+            self.send_header("Location", f"http://localhost/files/{slug}.zip?X-Goog-Signature=0123")
             self.send_header("Content-Length", "0")
             self.end_headers()
         else:
@@ -58,6 +59,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name = urlsplit(self.path).path.rsplit("/", 1)[-1]
         self.server.requests.append(f"GET {name}")
+        if self.server.storage is not None:
+            self.answer(self.server.storage, b"")
+            return
         data = self.server.archives[name.removesuffix(".zip")]
         self.send_response(200)
         for header, value in (

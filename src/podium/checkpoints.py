@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,11 +107,11 @@ class Checkpoints:
                 progress.say(f"warning: {path} is not used: {error}")
         if not states:
             return None
-        self._number, data = max(states, key=lambda state: state[0])
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        self._number, state = max(states, key=lambda found: found[0])
+        return state
 
-    def _read(self, path: Path) -> tuple[int, bytes]:
-        """The number of a checkpoint, and its state's bytes."""
+    def _read(self, path: Path) -> tuple[int, dict[str, Any]]:
+        """The number of a checkpoint, and its state."""
         first, _, data = path.read_bytes().partition(b"\n")
         try:
             header = json.loads(first)
@@ -121,7 +122,11 @@ class Checkpoints:
             raise _UnusableError("it is of another training (other params, data, code or device)")
         if hashlib.sha256(data).hexdigest() != sha256:
             raise _UnusableError("it is damaged")
-        return number, data
+        try:
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError):
+            raise _UnusableError("it is damaged") from None
+        return number, state
 
 
 def _code() -> str:

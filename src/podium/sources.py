@@ -1,6 +1,7 @@
 """Getting a competition's archive: from Kaggle, from a folder or zip, or the embedded one."""
 
 import io
+import re
 import shutil
 import zipfile
 import zlib
@@ -145,7 +146,7 @@ def _download(slug: str, target: Path) -> None:
         ) from None
     except OSError as error:  # the client's HTTP errors are IOErrors
         raise UserError(
-            f"Kaggle did not take the credentials: {error}{_advice(slug, error)}"
+            f"Kaggle did not take the credentials: {_unsigned(error)}{_advice(slug, error)}"
         ) from None
     folder = target.with_name("download.tmp")
     files.remove(folder)
@@ -153,9 +154,15 @@ def _download(slug: str, target: Path) -> None:
         api.competition_download_files(slug, path=str(folder), quiet=False)
         (folder / f"{slug}.zip").replace(target)
     except OSError as error:
-        raise UserError(f"Kaggle did not send {slug}: {error}{_advice(slug, error)}") from None
+        text = f"{_unsigned(error)}{_advice(slug, error)}"
+        raise UserError(f"Kaggle did not send {slug}: {text}") from None
     finally:
         files.remove(folder)
+
+
+def _unsigned(error: OSError) -> str:
+    """The error's text, without the part of an address that lets in whoever has it."""
+    return re.sub(r"\?\S+", "?…", str(error))
 
 
 def _advice(slug: str, error: OSError) -> str:

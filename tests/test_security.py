@@ -1,0 +1,96 @@
+"""Nothing that a user gets from others is run, and nothing of the user's leaks."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import competitions
+import pytest
+import torch
+from conftest import Project
+from kaggle_server import Kaggle
+from test_kaggle import kaggle  # noqa: F401  a fixture
+from test_models import config
+
+from podium import models
+from podium.checkpoints import Checkpoints
+from podium.errors import UserError
+
+
+class Evil:
+    """Whoever unpickles it runs a command."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.marker}",)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.bin", "w.pkl"])
+def test_code_in_a_weights_file_is_not_run(tmp_path: Path, name: str) -> None:
+    marker, path = tmp_path / "hacked", tmp_path / name
+    torch.save({"fc.weight": Evil(marker)}, path)
+    with pytest.raises(UserError, match="holds no weights"):
+        models.create(config(pretrained=str(path)), outputs=3)
+    path.write_bytes(pickle.dumps(Evil(marker)))
+    with pytest.raises(UserError, match="holds no weights"):
+        models.create(config(pretrained=str(path)), outputs=3)
+    assert not marker.exists()
+    pickle.loads(path.read_bytes())
+    assert marker.exists()  # so it would have been
+
+
+def test_code_in_a_checkpoint_is_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = tmp_path / "hacked"
+    kept = Checkpoints(tmp_path / "x")
+    kept.identify({})
+    (tmp_path / "x").mkdir()
+    kept.save({"net": Evil(marker)})
+    assert kept.load() is None
+    assert "is not used: it is damaged" in capsys.readouterr().out
+    assert not marker.exists()
+
+
+def test_an_archive_writes_nothing_outside_of_the_project(project: Project) -> None:
+    """Its names lead elsewhere; it is read in place."""
+    outside = project.folder.parent / "evil.png"
+    files = competitions.competition()
+    pixels = files["train/0000.png"]
+    competitions.write_zip(project.folder / "shapes.zip", files)
+    with zipfile.ZipFile(project.folder / "shapes.zip", "a") as archive:
+        archive.writestr("../evil.png", pixels)
+        archive.writestr(str(outside), pixels)
+        link = zipfile.ZipInfo("train/link.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    assert project.stage("fetch").returncode == 0
+    done = project.stage("prepare")
+    assert done.returncode == 0, done.stdout
+    assert not outside.exists()
+
+
+def test_params_are_data(project: Project) -> None:
+    path = project.folder / "params.yaml"
+    text = path.read_text().replace("seed: 1", 'seed: !!python/object/apply:os.system ["touch x"]')
+    assert "!!python" in text
+    path.write_text(text)
+    done = project.stage("fetch")
+    assert done.returncode == 1 and "error: " in done.stdout, done.stdout
+    assert not (project.folder / "x").exists()
+
+
+def test_a_signed_address_stays_out_of_the_log(
+    project: Project,
+    kaggle: Kaggle,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Kaggle sends the client to storage, with a signature that lets in whoever has it."""
+    kaggle.storage = 403
+    done = project.stage("fetch", **kaggle.environment(tmp_path / "home"))
+    assert done.returncode == 1 and "Kaggle did not send shapes" in done.stdout, done.stdout
+    assert "Signature" not in done.stdout and "0123456789abcdef" not in done.stdout
