@@ -20,6 +20,7 @@ def main() -> None:
     made_from = {
         part: {
             "folds_sha256": record.sha256["folds.csv"],
+            "classes": record.facts["classes"],
             "images_sha256": images["train"],
             "predicted_sha256": images[store],
         }

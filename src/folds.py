@@ -12,10 +12,12 @@ DATA = Path("data")
 def main() -> None:
     """Split the training images into stratified folds."""
     seed, count, keep = config.load(*SECTIONS)
-    train = Record(DATA / "prepared.json").csv("train.csv")
+    prepared = Record(DATA / "prepared.json")
+    train = prepared.csv("train.csv")
     folds = splitting.make_folds(train, count=count, seed=seed, keep=keep)
     files.write_csv(DATA / "folds.csv", folds)
-    records.write(DATA / "folds.json", ["folds.csv"])
+    classes = prepared.json("classes.json")
+    records.write(DATA / "folds.json", ["folds.csv"], classes=classes)
     if keep:
         print(f"{(folds['train'] == 'no').sum()} images are for validation only (folds.keep)")
     print(folds.groupby("fold").size().rename("images").to_frame().T.to_string())

@@ -2,16 +2,21 @@
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 
+import psutil
+
 from podium import config, interrupt, progress, stage
-from podium.errors import UserError, examples
+from podium.errors import Stopped, UserError, examples
 
 SECTIONS = ("models", "folds.run")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+LONGEST = 2**20  # bytes of a line that is printed
 ADVICE = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config", "Use `dvc push`")
 
 
@@ -25,11 +30,11 @@ def main() -> None:
     jobs = max(1, len(gpus)) if jobs is None else jobs
     if jobs < 1:
         raise UserError(f"JOBS is the number of trainings at once, not {jobs}")
-    if subprocess.run(["dvc", "repro", "folds"], check=False).returncode != 0:
+    if subprocess.run(["dvc", "--wait-for-lock", "repro", "folds"], check=False).returncode != 0:
         raise UserError("the data are not ready: see above")
     names = [f"train@{model}-{fold}" for model in models for fold in run]
     places = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
-    statuses = asyncio.run(_train(names, places))
+    statuses = asyncio.run(Trainings(names, places).run())
     if failed := [name for name, status in zip(names, statuses, strict=True) if status != 0]:
         raise UserError(f"{len(failed)} of {len(names)} trainings failed: {examples(failed)}")
 
@@ -37,7 +42,7 @@ def main() -> None:
 def _gpus() -> list[str | None]:
     """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them; without importing torch."""
     if VISIBLE in os.environ:
-        return [gpu for gpu in os.environ[VISIBLE].split(",") if gpu]
+        return [gpu.strip() for gpu in os.environ[VISIBLE].split(",") if gpu.strip()]
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
@@ -45,20 +50,54 @@ def _gpus() -> list[str | None]:
     return [*done.stdout.split()] if done.returncode == 0 else []
 
 
-async def _train(names: list[str], places: list[str | None]) -> list[int]:
-    """Reproduce the stages `names`, as many at once as there are `places`: their exit statuses."""
-    free: asyncio.Queue[str | None] = asyncio.Queue()
-    for gpu in places:
-        free.put_nowait(gpu)
+class Trainings:
+    """DVC stages that are reproduced several at once."""
 
-    async def train(name: str) -> int:
-        gpu = await free.get()
+    def __init__(self, names: list[str], places: list[str | None]) -> None:
+        """The stages `names`, as many at once as there are `places`: a GPU each, or None."""
+        self.names, self.free = names, asyncio.Queue[str | None]()
+        for gpu in places:
+            self.free.put_nowait(gpu)
+        self.asked: str | None = None  # by which signal they were asked to end
+
+    async def run(self) -> list[int]:
+        """Their exit statuses.
+
+        Raises:
+            Stopped: when asked to end, once those that were running have.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, setattr, self, "asked", number.name)
+        trainings = asyncio.gather(*map(self._train, self.names))
+        told: set[int] = set()
+        while not trainings.done():
+            await asyncio.wait([trainings], timeout=0.5)
+            if self.asked is not None:
+                _ask_to_end(told)
+        if self.asked is not None:
+            raise Stopped(self.asked)
+        return trainings.result()
+
+    async def _train(self, name: str) -> int:
+        gpu = await self.free.get()
         try:
-            return await _repro(name, {} if gpu is None else {VISIBLE: gpu})
+            environment = {} if gpu is None else {VISIBLE: gpu}
+            return 1 if self.asked else await _repro(name, environment)
         finally:
-            free.put_nowait(gpu)
+            self.free.put_nowait(gpu)
 
-    return await asyncio.gather(*map(train, names))
+
+def _ask_to_end(told: set[int]) -> None:
+    """Send SIGTERM, once, to what the DVC processes have started: a dvc that is killed itself may
+    leave half of a dvc.lock.
+    """
+    us = psutil.Process()
+    for process in set(us.children(recursive=True)) - set(us.children()):
+        if process.pid not in told:
+            told.add(process.pid)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
 
 
 async def _repro(name: str, environment: dict[str, str]) -> int:
@@ -69,6 +108,7 @@ async def _repro(name: str, environment: dict[str, str]) -> int:
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **environment},
         preexec_fn=interrupt.die_with_parent,
+        limit=LONGEST,
     )
     assert process.stdout is not None
     async for line in process.stdout:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from podium import config, files, interrupt, setup, stage, training, weights
+from podium import config, files, setup, stage, training, weights
 from podium import seed as seeding
 from podium.checkpoints import Checkpoints
 
@@ -22,7 +22,6 @@ def main() -> None:
     parser.add_argument("--fold", type=int, required=True)
     chosen = parser.parse_args()
     seed, deterministic, metric, minutes, model = config.load(*SECTIONS, model=chosen.model)
-    interrupt.listen()
     seeding.set_deterministic(deterministic)
     name = f"{chosen.model}/fold{chosen.fold}"
     with Checkpoints(CHECKPOINTS / name, every_minutes=minutes) as checkpoints:

@@ -57,8 +57,13 @@ def images(folder: Path) -> tuple[Path, Reader]:
 def folds(folder: Path) -> tuple[Path, Reader]:
     path = folder / "folds.csv"
     files.write_csv(path, competitions.tables(60, 0)[0].assign(fold=1))
-    records.write(folder / "folds.json", [path.name])
-    return path, lambda: Record(folder / "folds.json").csv(path.name).to_csv()
+    records.write(folder / "folds.json", [path.name], classes=["x", "y"])
+
+    def read() -> Any:
+        opened = Record(folder / "folds.json")
+        return opened.csv(path.name).to_csv(), opened.facts["classes"]
+
+    return path, read
 
 
 def record(folder: Path) -> tuple[Path, Reader]:
@@ -92,17 +97,20 @@ def predicted(folder: Path) -> tuple[Path, Reader]:
 
 def checkpoint(folder: Path) -> tuple[Path, Reader]:
     """Of two: where the newer is damaged the older is read, and a training does the rest again."""
-    kept = Checkpoints(folder / "x")
+    kept, expected = Checkpoints(folder / "x"), {}
+    kept.identify({})
     for number in (1, 2):
-        kept.identify({})
-        kept.save({"net": models.create(config(), outputs=3).state_dict(), "number": number})
+        net = models.create(config(), outputs=3).state_dict()
+        expected[number] = {name: tensor.numpy().tobytes() for name, tensor in net.items()}
+        kept.save({"net": net, "number": number})
 
     def read() -> Any:
         again = Checkpoints(folder / "x")
         again.identify({})
         state = again.load()
-        assert state is not None and state["number"] in (1, 2)
-        return None
+        assert state is not None
+        tensors = {name: tensor.numpy().tobytes() for name, tensor in state["net"].items()}
+        return tensors == expected[state["number"]]
 
     return folder / "x" / "0.ckpt", read
 

@@ -1,3 +1,4 @@
+import io
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def test_the_weights_do_not_depend_on_the_number_of_workers(
 
 
 def test_a_loss_that_is_no_number_ends_the_training(images: ImageStore) -> None:
-    with pytest.raises(UserError, match=r"epoch 1, step \d+: the loss is (nan|inf), of the images"):
+    with pytest.raises(UserError, match=r"epoch 1, step \d+: the (loss|weights) \w+ no number"):
         train(images, phases=[{"epochs": 2, "lr": 1e30}])
 
 
@@ -384,3 +385,40 @@ def test_a_gpu_gives_the_same_bytes_twice(
     first, _ = train(images, precision=precision, **changes)
     second, _ = train(images, precision=precision, **changes)
     assert all(torch.equal(first.state[k], second.state[k]) for k in first.state)
+
+
+def test_weights_that_stop_being_numbers_end_the_training_and_are_not_kept(
+    images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One infinite gradient under clip_norm: each loss before it is a number."""
+    learn, calls = state.Training.learn, 0
+
+    def broken(self: state.Training, *arguments: Any, **options: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        value = learn(self, *arguments, **options)
+        if calls == 22:  # the last step of the second epoch, and of all
+            next(self.net.parameters()).grad[0] = float("inf")
+        return value
+
+    monkeypatch.setattr(state.Training, "learn", broken)
+    config = model_config(
+        batch_size=8, fit="squash", phases=[{"epochs": 2, "lr": 0.01}], clip_norm=1.0
+    )
+    with (
+        pytest.raises(UserError, match=r"epoch 2, step 11: the weights are no number any more"),
+        Checkpoints(tmp_path / "x") as checkpoints,
+    ):
+        training.train_fold(
+            config,
+            data_of(images, FOLDS),
+            fold=0,
+            seed=1,
+            metric="log_loss",
+            checkpoints=checkpoints,
+        )
+    kept = [torch.load(io.BytesIO(path.read_bytes().partition(b"\n")[2]), weights_only=True)
+            for path in (tmp_path / "x").glob("*.ckpt")]  # fmt: skip
+    assert kept
+    for made in kept:
+        assert all(t.isfinite().all() for t in made["net"].values() if t.is_floating_point())

@@ -59,7 +59,7 @@ def test_too_large_a_batch_is_an_error_that_names_the_size_that_fits(
         train(images, tmp_path / "x", accumulate=2)
     assert str(error.value) == (
         "batch_size: 16 does not fit cpu; 4 does. With accumulate: 8 beside it a step of the "
-        "weights sees as many images; or set out_of_memory: accumulate"
+        "weights sees 32 images; or set out_of_memory: accumulate"
     )
 
 
@@ -84,6 +84,32 @@ def test_it_can_be_taken_in_pieces_that_train_like_the_whole(
         assert torch.allclose(tensor, best.state[name], rtol=1e-3, atol=1e-4), name
 
 
+def full(*_: Any) -> torch.Tensor:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+
+def test_no_piece_is_a_single_image(
+    images: ImageStore,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which has no batch statistics."""
+    forward, sizes = SimpleCNN.forward, set[int]()
+
+    def limited(self: SimpleCNN, values: torch.Tensor) -> torch.Tensor:
+        if self.training and len(values) > 3:
+            full()
+        sizes.update([len(values)] if self.training else [])
+        return forward(self, values)
+
+    monkeypatch.setattr(SimpleCNN, "forward", limited)
+    _, curves, _ = train(images, tmp_path / "x", out_of_memory="accumulate", batch_size=10)
+    assert sizes == {2, 3} and {row.pieces for row in curves} == {4}
+    monkeypatch.setattr(SimpleCNN, "forward", full)
+    with pytest.raises(UserError, match="not even 2 images fit cpu"):
+        train(images, tmp_path / "y", out_of_memory="accumulate")
+
+
 def test_what_was_trained_before_it_is_not_lost(
     images: ImageStore,  # noqa: F811
     tmp_path: Path,
@@ -104,7 +130,7 @@ def test_what_was_trained_before_it_is_not_lost(
     _, curves, _ = train(images, tmp_path / "x", out_of_memory="accumulate")
     told = capsys.readouterr().out
     assert told.count("epoch   1") == 1 and "going on from a checkpoint after" in told
-    assert len(curves) == 2
+    assert [row.pieces for row in curves] == [1, 2]
 
 
 def test_other_errors_are_not_taken_for_it(
@@ -125,9 +151,6 @@ def test_too_large_a_batch_of_inference_is_an_error_too(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def full(*_: Any) -> torch.Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-
     made = model_config(architecture="simple_cnn", image_size=32, fit="squash")
     made_from = {"config": made.model_dump(), "classes": ["x", "y", "z"]}
     weights.save(tmp_path / "w", models.create(made, outputs=3).state_dict(), made_from)

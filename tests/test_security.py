@@ -72,6 +72,7 @@ def test_an_archive_writes_nothing_outside_of_the_project(project: Project) -> N
     done = project.stage("prepare")
     assert done.returncode == 0, done.stdout
     assert not outside.exists()
+    assert not list(project.folder.rglob("evil.png"))
 
 
 def test_params_are_data(project: Project) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -13,13 +14,15 @@ from torch.utils.data import DataLoader
 from podium import interrupt, layers, losses, metrics, models, progress
 from podium import seed as seeding
 from podium.checkpoints import Checkpoints
-from podium.errors import UserError, examples
+from podium.errors import UserError
 from podium.infer import infer
 from podium.loading import Batch
 from podium.model_schema import Model
 from podium.schema import MetricName
 from podium.setup import Setup
 from podium.state import Best, Epoch, Training
+
+ADVICE = "lower lr, set clip_norm, or use precision: fp32"
 
 
 def fit(
@@ -31,14 +34,15 @@ def fit(
     checkpoint.
 
     Raises:
-        UserError: if the loss stops being a finite number.
+        UserError: if the loss, the weights or the predictions stop being finite numbers.
         Stopped: when the process was asked to end; a checkpoint has been written.
     """
     net, loaders, config, loss, mixer, accelerator = setup
     (train, valid), device = loaders, accelerator.device
     steps, order = len(train), train.batch_sampler
     size = min(order.batch_size, order.count)  # type: ignore[union-attr]
-    normalize, training = models.Normalize(net).to(device), Training(net, config, accelerator)
+    normalize = models.Normalize(net).to(device)
+    training = Training(net, config, accelerator, pieces=pieces)
     if (state := checkpoints.load()) is not None:
         training.resume(state)
         progress.say(f"going on from a checkpoint after {training.place.taken} steps")
@@ -55,22 +59,17 @@ def fit(
             images = normalize(batch.images.to(device, non_blocking=True))
             images, targets = mixer(images, batch.targets.to(device, non_blocking=True))
             first, end = _together(place.step, config.accumulate, steps)
-            for seen, wanted in zip(images.chunk(pieces), targets.chunk(pieces), strict=True):
-                with accelerator.autocast():
-                    share = loss.weight(wanted) / loss.weight(targets)
-                    value = loss(training.model(seen), wanted) * share
-                accelerator.backward(value / (end - first))
-                values[place.step] += value.detach()
+            values[place.step] = training.learn(images, targets, loss, steps=end - first)
             place.step, place.taken = place.step + 1, place.taken + 1
             if place.step == end:
                 training.update()
                 if interrupt.asked() or checkpoints.due():
-                    place.losses, place.seconds = values.tolist(), time.perf_counter() - start
-                    _check(place.losses, train, epoch=epoch)
+                    training.note(values, time.perf_counter() - start)
+                    _check(training, train, checkpoints.last)
                     checkpoints.save(training.state())
                     interrupt.check()
-        place.losses, place.seconds = values.tolist(), time.perf_counter() - start
-        _check(place.losses, train, epoch=epoch)
+        training.note(values, time.perf_counter() - start)
+        _check(training, train, checkpoints.last)
         with checkpoints.kept_if_stopped(training.state):
             scores = evaluate(
                 training.kept, valid, config=config, metric=metric, accelerator=accelerator
@@ -96,6 +95,8 @@ def evaluate(
     readout = losses.readout(config)
     logits = infer(model, loader, views=["identity"], readout=readout, accelerator=accelerator)
     targets = loader.dataset.targets  # type: ignore[attr-defined]
+    if bad := int((~logits.isfinite()).any(dim=1).sum()):
+        raise UserError(f"the logits of {bad} validation images are no numbers: {ADVICE}")
     return {
         "valid_loss": F.cross_entropy(logits, targets).item(),
         "score": metrics.score(metric, targets.numpy(), logits.numpy()),
@@ -103,18 +104,23 @@ def evaluate(
     }
 
 
-def _check(values: list[float], train: "DataLoader[Batch]", *, epoch: int) -> None:
-    """Raises: UserError: naming the first step whose loss is no number, and its images."""
-    for step, value in enumerate(values):
-        if not math.isfinite(value):
-            order, ids = train.batch_sampler, train.dataset.ids  # type: ignore[attr-defined]
-            order.first = 0  # type: ignore[union-attr]
-            batch = next(itertools.islice(order, step, None))  # type: ignore[arg-type]
-            raise UserError(
-                f"epoch {epoch}, step {step + 1}: the loss is {value}, of the images "
-                f"{examples([ids[draw.row] for draw in batch])}: lower lr, set clip_norm, or use "
-                "precision: fp32. The checkpoint before is kept"
-            )
+def _check(training: Training, train: "DataLoader[Batch]", last: Path | None) -> None:
+    """Raises: UserError: naming the first step whose loss is no number, or after which the weights
+    are none, with its images and the `last` checkpoint.
+    """
+    place = training.place
+    bad = [step for step, value in enumerate(place.losses) if not math.isfinite(value)]
+    if not bad and training.is_finite():
+        return
+    step, what = (bad[0], "the loss is") if bad else (place.step - 1, "the weights are")
+    order, ids = train.batch_sampler, train.dataset.ids  # type: ignore[attr-defined]
+    order.first = 0  # type: ignore[union-attr]
+    batch = next(itertools.islice(order, step, None))  # type: ignore[arg-type]
+    raise UserError(
+        f"epoch {len(training.curves) + 1}, step {step + 1}: {what} no number any more, of the "
+        f"images {', '.join(ids[draw.row] for draw in batch)}: {ADVICE}, which begins anew. "
+        f"The last good checkpoint: {last or 'none yet'}"
+    )
 
 
 def _together(step: int, accumulate: int, steps: int) -> tuple[int, int]:

@@ -49,8 +49,8 @@ def load_member(
             found = part[-1].made_from
             expected = {**made_from[name], **_common(oof[0].made_from), "fold": fold}
             if name == "test":
-                expected |= {k: oof[-1].made_from[k] for k in ("weights_sha256", "predict")}
-            if other := sorted(key for key in expected if found[key] != expected[key]):
+                expected |= {k: oof[-1].made_from.get(k) for k in ("weights_sha256", "predict")}
+            if other := sorted(key for key in expected if found.get(key) != expected[key]):
                 raise UserError(
                     f"{path} was made with other data or params than the rest ("
                     f"{', '.join(other)}): run `dvc repro`"
@@ -63,7 +63,7 @@ def load_member(
 
 def _common(made_from: dict[str, Any]) -> dict[str, Any]:
     """What all of a model's folds share."""
-    return {key: made_from[key] for key in ("classes", "config", "seed", "metric")}
+    return {key: made_from.get(key) for key in ("config", "seed", "metric")}
 
 
 def combine(

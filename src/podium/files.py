@@ -44,9 +44,10 @@ def atomic(path: Path, *, size: int | None = None) -> Iterator[Path]:
         finally:
             remove(temporary)
     except OSError as error:
-        if error.errno in FULL:
+        ours = error.filename is None or str(path.parent) in str(error.filename)
+        if ours and error.errno in FULL:
             raise UserError(no_space(path, error, size)) from None
-        if error.errno in FORBIDDEN:
+        if ours and error.errno in FORBIDDEN:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
         raise
 
@@ -94,8 +95,17 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: if it is not there or no JSON.
     """
+    return parse_json(read(path), path)
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        UserError: if it is not there or must not be read.
+    """
     try:
-        return parse_json(path.read_bytes(), path)
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from podium import interrupt, watch
 from podium import seed as seeding
-from podium import watch
 from podium.augment import Augmentation
 from podium.store import ImageStore
 
@@ -71,12 +71,12 @@ class Images(Dataset[Batch]):
         size = self.transforms[0].size
         images = torch.empty(len(draws), size, size, 3, dtype=torch.uint8)
         pixels = images.numpy()
-        with watch.each() as begin:
-            for slot, draw in enumerate(draws):
-                image = self.ids[draw.row]
-                begin(f"image {image} in {self.store.folder}")
-                key = seeding.digest(self.seed, draw.epoch, image, draw.repeat)
-                pixels[slot] = self.transforms[draw.phase](self.store.decode(image), key)
+        for slot, draw in enumerate(draws):
+            image = self.ids[draw.row]
+            watch.begin(f"image {image} in {self.store.folder}")
+            key = seeding.digest(self.seed, draw.epoch, image, draw.repeat)
+            pixels[slot] = self.transforms[draw.phase](self.store.decode(image), key)
+        watch.end()
         return Batch(images, self.targets[[draw.row for draw in draws]])
 
 
@@ -151,7 +151,6 @@ def _loader(images: Images, order: Order, workers: int) -> "DataLoader[Batch]":
         num_workers=workers,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
-        timeout=10 * watch.PATIENCE if workers else 0,  # where no alarm reaches the worker
         pin_memory=torch.cuda.is_available(),
         # Its own: each pass of a loader draws a seed, and from the global generator that would
         # shift the dropout of all that follows, by as many passes as there are.
@@ -166,6 +165,7 @@ def _whole(batch: Any) -> Any:
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)
+    interrupt.die_with_parent()
     # A process group that is asked to end: the training writes a checkpoint, then ends its workers.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -7,18 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from podium import csvs, files
+from podium import csvs, files, seal
 from podium.errors import UserError
 
 
 def write(path: Path, names: Sequence[str], **facts: Any) -> None:
     """Write the record at `path`: the SHA-256 of the files `names` in its folder, and `facts`."""
     sha256 = {name: files.sha256(path.with_name(name)) for name in names}
-    files.write_json(path, {"sha256": sha256, **facts})
+    files.write_text(path, seal.seal({"files": sha256, **facts}, []) + "\n")
 
 
 class Record:
-    """The files of one folder that one stage wrote together."""
+    """The files of one folder that one stage wrote together, and what it says of them."""
 
     def __init__(self, path: Path) -> None:
         """Read the record at `path`.
@@ -26,11 +26,9 @@ class Record:
         Raises:
             UserError: if it is not there or damaged.
         """
-        self.path, self.facts = path, files.read_json(path)
-        try:
-            self.sha256: dict[str, str] = {**self.facts["sha256"]}
-        except (TypeError, KeyError):
-            raise UserError(f"{path} is damaged: remove it and run `dvc repro`") from None
+        self.path = path
+        self.facts, _ = seal.unseal(files.read(path), [], path=path)
+        self.sha256: dict[str, str] = self.facts["files"]
 
     def csv(self, name: str) -> pd.DataFrame:
         """A CSV of the record's folder as text: [rows, columns].
@@ -46,10 +44,7 @@ class Record:
 
     def _read(self, name: str) -> bytes:
         path = self.path.with_name(name)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        data = files.read(path)
         if hashlib.sha256(data).hexdigest() != self.sha256.get(name):
             raise UserError(
                 f"{path} is not what {self.path.name} says was written: it is damaged, or was "

@@ -9,7 +9,7 @@ import pandas as pd
 from accelerate import Accelerator
 from torch import nn
 
-from podium import device, files, layers, loading, losses, machine, mixing, models, optim, phases
+from podium import device, layers, loading, losses, machine, mixing, models, optim, phases
 from podium import seed as seeding
 from podium.augment import Augmentation
 from podium.errors import UserError
@@ -46,13 +46,8 @@ def read_data(folder: Path) -> Data:
     """
     record, store = Record(folder / "folds.json"), ImageStore(folder / "images" / "train")
     folds = record.csv("folds.csv").astype({"fold": int})
-    classes = files.read_json(folder / "classes.json")
-    if sorted(classes) != sorted(folds["label"].unique()):
-        raise UserError(
-            f"{folder}/classes.json and the labels of {folder}/folds.csv differ: run `dvc repro`"
-        )
     made_from = {"folds_sha256": record.sha256["folds.csv"], "images_sha256": store.sha256()}
-    return Data(folds, classes, store, made_from)
+    return Data(folds, record.facts["classes"], store, made_from)
 
 
 def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:

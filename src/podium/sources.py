@@ -154,6 +154,8 @@ def _download(slug: str, target: Path) -> None:
         api.competition_download_files(slug, path=str(folder), quiet=False)
         (folder / f"{slug}.zip").replace(target)
     except OSError as error:
+        if error.errno in files.FULL | files.FORBIDDEN:
+            raise
         text = f"{_unsigned(error)}{_advice(slug, error)}"
         raise UserError(f"Kaggle did not send {slug}: {text}") from None
     finally:

@@ -1,5 +1,6 @@
 """How a stage runs and ends: with its outputs, or with one message that its user can act on."""
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable
@@ -24,15 +25,15 @@ def run(main: Callable[[], None]) -> None:
         # A loader's worker hands an error on with its traceback before it.
         _fail(str(error).rpartition(f"{UserError.__module__}.UserError: ")[2].strip())
     except RuntimeError as error:
-        if "DataLoader" not in str(error):
+        if not str(error).startswith("DataLoader worker (pid"):
             raise
         _fail(
             f"a process that loads images was lost: {str(error).strip()} If memory is short, set "
-            f"{machine.VARIABLE} to fewer than {machine.cores()}, or take a smaller batch_size"
+            f"{machine.VARIABLE} to fewer, or take a smaller batch_size"
         )
     except (Stopped, KeyboardInterrupt) as error:
-        signal = str(error) or "SIGINT"
-        print(f"stopped by {signal}: run it again, and it goes on from here", file=sys.stderr)
+        kept = ", and it goes on from here" if isinstance(error, Stopped) else ""
+        print(f"stopped by {str(error) or 'SIGINT'}: run it again{kept}", file=sys.stderr)
         sys.exit(RESUMABLE)
     except BrokenPipeError:  # who reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -40,9 +41,11 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in files.FULL | files.FORBIDDEN:
             raise
-        _fail(f"{error.filename}: {error.strerror}")
+        _fail(f"{error.filename or 'a file'}: {error.strerror}")
 
 
 def _fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
+    for child in multiprocessing.active_children():  # at its exit Python would wait for them
+        child.kill()
     sys.exit(1)

@@ -6,11 +6,12 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from podium import layers, metrics, optim, schedule
+from podium import layers, losses, metrics, optim, schedule
 from podium.model_schema import Model, Phase
 from podium.schema import MetricName
 
@@ -30,6 +31,7 @@ class Epoch:
     f1: float
     lr: float  # the head's, at the epoch's last step
     backbone_lr: float | None  # the lowest of the backbone's; None where it does not train
+    pieces: int  # that a batch was taken in
     images_per_s: float  # of the training part
     seconds: float
 
@@ -60,8 +62,11 @@ class Place:
 class Training:
     """All that changes while a model trains: what a checkpoint holds."""
 
-    def __init__(self, net: nn.Module, config: Model, accelerator: Accelerator) -> None:
-        self.net, self.config, self.accelerator = net, config, accelerator
+    def __init__(
+        self, net: nn.Module, config: Model, accelerator: Accelerator, *, pieces: int
+    ) -> None:
+        """Train `net`; each batch goes through it in `pieces`."""
+        self.net, self.config, self.accelerator, self.pieces = net, config, accelerator, pieces
         self.model = accelerator.prepare(net)
         self.ema = None
         if config.ema is not None:
@@ -88,6 +93,29 @@ class Training:
         factor = schedule.factor(self.phase, step, epoch=steps, scores=place.ranks)
         optim.set_factor(self.optimizer, factor)
 
+    def learn(self, images: Tensor, targets: Tensor, loss: losses.Loss, *, steps: int) -> Tensor:
+        """Add the gradients of one of `steps` batches, images [B, 3, H, W] and soft targets [B, C]:
+        its loss.
+        """
+        whole, total = loss.weight(targets), torch.zeros((), device=images.device)
+        for seen, wanted in zip(
+            images.tensor_split(self.pieces), targets.tensor_split(self.pieces), strict=True
+        ):
+            with self.accelerator.autocast():
+                value = loss(self.model(seen), wanted) * (loss.weight(wanted) / whole)
+            self.accelerator.backward(value / steps)
+            total += value.detach()
+        return total
+
+    def note(self, values: Tensor, seconds: float) -> None:
+        """Note the losses of the epoch's steps [steps], and the seconds that it has taken."""
+        self.place.losses, self.place.seconds = values.tolist(), seconds
+
+    def is_finite(self) -> bool:
+        """Whether all weights and statistics are numbers."""
+        floats = [t for t in self.net.state_dict().values() if t.is_floating_point()]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in floats]).all())
+
     def update(self) -> None:
         """Change the weights by the gradients, and their average by the weights."""
         if self.config.clip_norm is not None:
@@ -112,6 +140,7 @@ class Training:
             statistics.fmean(place.losses),
             **scores,
             **optim.rates(self.optimizer),
+            pieces=self.pieces,
             images_per_s=images / place.seconds,
             seconds=seconds,
         )
@@ -143,6 +172,7 @@ class Training:
             "optimizer": self.optimizer.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "place": dataclasses.asdict(self.place),
+            "pieces": self.pieces,
             "curves": [dataclasses.asdict(epoch) for epoch in self.curves],
             "best": None
             if best is None
@@ -151,7 +181,7 @@ class Training:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Be as when `state` was taken."""
-        self.place = Place(**state["place"])
+        self.place, self.pieces = Place(**state["place"]), max(self.pieces, state["pieces"])
         self.curves = [Epoch(**epoch) for epoch in state["curves"]]
         if (best := state["best"]) is not None:
             self.best = Best(Epoch(**best["epoch"]), best["rank"], best["state"])

@@ -1,11 +1,22 @@
 """Training one model on one fold."""
 
+import math
 from typing import Any
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from podium import batch_size, device, engine, files, models, progress, setup, state
+from podium import (
+    batch_size,
+    device,
+    engine,
+    files,
+    interrupt,
+    models,
+    progress,
+    setup,
+    state,
+)
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
 from podium.model_schema import Model
@@ -52,17 +63,25 @@ def train_fold(
     pieces = 1
     while True:
         try:
-            best, curves = engine.fit(made, metric=metric, checkpoints=checkpoints, pieces=pieces)
-            return best, curves, {**made_from, "pieces": pieces}
-        except (RuntimeError, MemoryError) as error:
+            with interrupt.noted():
+                best, curves = engine.fit(
+                    made, metric=metric, checkpoints=checkpoints, pieces=pieces
+                )
+            return best, curves, {**made_from, "pieces": curves[-1].pieces}
+        except RuntimeError as error:
             if not should_reduce_batch_size(error):
                 raise
         del made  # and what it holds of the memory
         clear_device_cache(garbage_collection=True)
         made = setup.set_up(config, data, fold=fold, seed=seed)
-        size = config.batch_size // pieces
-        if config.out_of_memory == "fail" or size < 2 * FEWEST:
+        batch = min(config.batch_size, len(made.loaders.train.dataset))  # type: ignore[arg-type]
+        size = batch // pieces
+        if config.out_of_memory == "fail":
             raise UserError(_too_large(config, made, where))
+        if size < 2 * FEWEST:
+            raise UserError(
+                f"not even {size} images fit {where}: take a smaller model or image_size"
+            )
         pieces *= 2
         progress.say(
             f"warning: {size} images do not fit {where}: each batch is taken in {pieces} pieces"
@@ -72,10 +91,11 @@ def train_fold(
 def _too_large(config: Model, made: setup.Setup, where: str) -> str:
     """That a batch does not fit, and the size that does, measured."""
     cuda = made.accelerator.device.type == "cuda"
-    share, at_most = batch_size.Trial(made).share, config.batch_size // 2
+    share, at_most = batch_size.Trial(made).share, max(FEWEST, config.batch_size // 2)
     size = batch_size.largest(share, at_most=at_most, may_fail=cuda)
+    steps = math.ceil(config.accumulate * config.batch_size / size)
     return (
         f"batch_size: {config.batch_size} does not fit {where}; {size} does. With accumulate: "
-        f"{config.accumulate * config.batch_size // size} beside it a step of the weights sees as "
-        "many images; or set out_of_memory: accumulate"
+        f"{steps} beside it a step of the weights sees {steps * size} images; or set "
+        "out_of_memory: accumulate"
     )

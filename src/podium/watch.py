@@ -1,45 +1,42 @@
-"""No hang: what takes far too long becomes an error that names it."""
+"""No hang: a process in which one thing takes far too long ends with a line that names it."""
 
-import signal
+import os
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
 
-from podium.errors import UserError
+PATIENCE = 120.0  # seconds; an image takes milliseconds
+TICKS = 20  # within them
 
-PATIENCE = 60.0  # seconds; an image takes milliseconds
+_doing, _begun = "", 0
+_watched: int | None = None  # the process in which a thread watches: threads do not survive a fork
 
 
-@contextmanager
-def each() -> Iterator[Callable[[str], None]]:
-    """Give a function that says what is begun. What takes longer than `PATIENCE` twice over before
-    the next is begun, or the block ends, is a UserError with its name.
-
-    The first alarm is forgiven: a process that was suspended gets one as soon as it goes on. It is
-    the system's timer that rings, in the main thread; elsewhere, and on Windows, nothing does.
+def begin(what: str) -> None:
+    """Say what is begun: should nothing else be begun, or `end` called, for `PATIENCE` seconds, the
+    process ends with exit status 1. A thread counts the time, a tick at a time: what hangs may be
+    no Python, and a process that was suspended has missed ticks only.
     """
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
-        yield lambda _: None
-        return
-    begun, alarms = "", 0
+    global _doing, _begun, _watched  # noqa: PLW0603  a process has one
+    _doing, _begun = what, _begun + 1
+    if _watched != os.getpid():
+        _watched = os.getpid()
+        threading.Thread(target=_watch, daemon=True).start()
 
-    def begin(what: str) -> None:
-        nonlocal begun, alarms
-        begun, alarms = what, 0
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
 
-    def ring(*_: object) -> None:
-        nonlocal alarms
-        alarms += 1
-        if alarms > 1:
-            raise UserError(
-                f"{begun} is not there after {2 * PATIENCE:g} seconds: does the disk hang?"
-            )
+def end() -> None:
+    """Say that nothing is being done."""
+    global _doing  # noqa: PLW0603
+    _doing = ""
 
-    before = signal.signal(signal.SIGALRM, ring)
-    left = signal.getitimer(signal.ITIMER_REAL)
-    try:
-        yield begin
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *left)
-        signal.signal(signal.SIGALRM, before)
+
+def _watch() -> None:
+    seen, ticks = 0, 0
+    while True:
+        time.sleep(PATIENCE / TICKS)
+        ticks = ticks + 1 if _doing and _begun == seen else 0
+        seen = _begun
+        if ticks == TICKS:
+            line = f"error: {_doing} is not there after {PATIENCE:g} seconds: does the disk hang?\n"
+            os.write(sys.stderr.fileno(), line.encode())
+            os._exit(1)
