@@ -7,7 +7,6 @@ The stages before it have run; `dvc repro` starts, is killed, and is started aga
 """
 
 import argparse
-import collections
 import hashlib
 import os
 import random
@@ -27,19 +26,11 @@ from ruamel.yaml import YAML
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from conftest import Project
 
-STAGES = (
-    "fetch",
-    "prepare",
-    "folds",
-    "train@a-0",
-    "predict@a-0",
-    "ensemble",
-    "submission",
-    "report",
-)
-EPOCHS = 40
+STAGES = ("fetch", "prepare", "folds", "train@a-0", "predict@a-0", "ensemble", "submission",
+          "report")  # fmt: skip
+EPOCHS, STEPS = 50, 2  # of the training, and of an epoch
 SUBMISSION = "submissions/shapes.csv"
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+WORKERS = ("0", "2")  # loader processes, in turn
 LIMIT = 120.0  # seconds
 
 
@@ -59,7 +50,7 @@ class Outcome(NamedTuple):
     seconds: float  # after the stage began
     landed: bool  # whether the pipeline was still running
     resumed: int | None  # the step that the training went on from
-    repaired: str  # what had to be removed by hand before it ran again
+    repaired: str  # the file of DVC's own that had to be removed first
     problem: str  # "" where all was well
 
 
@@ -89,10 +80,10 @@ def to_stage(dvc: int) -> bool:
 
 
 WAYS: dict[str, Callable[[int], bool]] = {
-    "SIGKILL to the group": to_group(signal.SIGKILL),
-    "SIGKILL to dvc alone": to_dvc,
     "SIGKILL to the stage alone": to_stage,
+    "SIGKILL to dvc alone": to_dvc,
     "SIGTERM to the group": to_group(signal.SIGTERM),
+    "SIGKILL to the group": to_group(signal.SIGKILL),
     "SIGINT to the group": to_group(signal.SIGINT),
 }
 
@@ -139,7 +130,9 @@ def before(made: Reference, folder: Path, stage: str) -> Project:
 
 
 def run(
-    project: Project, kill: tuple[str, float, Callable[[int], bool]] | None
+    project: Project,
+    kill: tuple[str, float, Callable[[int], bool]] | None,
+    **environment: str,
 ) -> tuple[dict[str, float], float, str]:
     """`dvc repro`, killed some seconds after a stage began: when each stage began, when it was
     killed or ended, and the output.
@@ -150,7 +143,7 @@ def run(
         process = subprocess.Popen(
             ["dvc", "repro"],
             cwd=project.folder,
-            env={**ENVIRONMENT, "PATH": path},
+            env={**os.environ, **environment, "PATH": path},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -168,20 +161,22 @@ def run(
                     break
             except (ProcessLookupError, psutil.NoSuchProcess):
                 break
-        assert now - start < LIMIT, f"it hangs:\n{log.read_text()}"
+        if now - start > LIMIT:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise AssertionError(f"it hangs:\n{log.read_text()}")
         time.sleep(0.005)
     end = time.monotonic()
     process.wait(timeout=LIMIT)
     return begun, end, log.read_text()
 
 
-def alive(session: Project) -> list[str]:
-    """The processes that still run in a project's folder."""
-    found = []
+def left_running(project: Project) -> list[str]:
+    """The processes whose folder is the project's."""
+    found, folder = [], str(project.folder.resolve())
     for process in psutil.process_iter(["cwd", "cmdline", "status"]):
-        where = process.info["cwd"]
-        if where == str(session.folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(" ".join(process.info["cmdline"] or []))
+        info = process.info
+        if info["cwd"] == folder and info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(" ".join(info["cmdline"] or []))
     return found
 
 
@@ -197,38 +192,33 @@ def repair(project: Project, output: str) -> str:
     return ""
 
 
-def trial(made: Reference, folder: Path, *, stage: str, way: str, seconds: float) -> Outcome:
+def trial(made: Reference, folder: Path, *, stage: str, way: str, rng: random.Random) -> Outcome:
     """One kill, and the run after it."""
-    project = before(made, folder, stage)
-    _, _, output = run(project, (stage, seconds, WAYS[way]))
+    project, seconds = before(made, folder, stage), rng.uniform(0, made.seconds[stage])
+    workers = {"PODIUM_WORKERS": rng.choice(WORKERS)}
+    _, _, output = run(project, (stage, seconds, WAYS[way]), **workers)
     landed = not (project.folder / "reports/report.md").exists() or "ERROR" in output
     problems, repaired = [], ""
     deadline = time.monotonic() + 10
-    while (left := alive(project)) and time.monotonic() < deadline:
+    while (left := left_running(project)) and time.monotonic() < deadline:
         time.sleep(0.05)
     if left:
         problems.append(f"still running: {left}")
-    again = project.run("dvc", "repro", check=False, **{"OMP_NUM_THREADS": "1"})
+    again = project.run("dvc", "repro", check=False, **workers)
     if again.returncode != 0 and (repaired := repair(project, again.stdout)):
-        again = project.run("dvc", "repro", check=False, **{"OMP_NUM_THREADS": "1"})
-    told = again.stdout
+        again = project.run("dvc", "repro", check=False, **workers)
     if again.returncode != 0:
-        problems.append(f"the second run failed: {told[-2000:]}")
+        problems.append(f"the second run failed: {again.stdout[-2000:]}")
     elif sha256(project) != made.sha256:
         problems.append("another submission")
     if left_over := [*project.folder.rglob("*.tmp"), *project.folder.rglob("*.ckpt")]:
         problems.append(f"left over: {left_over}")
-    steps = [line.split()[-2] for line in told.splitlines() if "going on from a checkpoint" in line]
-    resumed = int(steps[0]) if steps else None
-    ended = epochs(output)
-    if ended and max(ended) < EPOCHS and (resumed is None or set(ended) & set(epochs(told))):
-        problems.append(f"epochs trained twice: {set(ended) & set(epochs(told))}")
+    lines = [line for line in again.stdout.splitlines() if "going on from a checkpoint" in line]
+    resumed = int(lines[0].split()[-2]) if lines else None
+    told = [int(line.split()[1]) for line in output.splitlines() if line.startswith("epoch ")]
+    if told and max(told) < EPOCHS and (resumed or 0) < STEPS * max(told):
+        problems.append(f"{max(told)} epochs were told, and it went on from step {resumed}")
     return Outcome(stage, way, seconds, landed, resumed, repaired, "; ".join(problems))
-
-
-def epochs(output: str) -> list[int]:
-    """The epochs that a training says it has ended."""
-    return [int(line.split()[1]) for line in output.splitlines() if line.startswith("epoch ")]
 
 
 def trials(count: int, *, seed: int, folder: Path) -> list[Outcome]:
@@ -237,21 +227,35 @@ def trials(count: int, *, seed: int, folder: Path) -> list[Outcome]:
     print(f"undisturbed: {sum(made.seconds.values()):.0f} seconds, {made.sha256[:12]}", flush=True)
     for number in range(count):
         stage, way = STAGES[number % len(STAGES)], list(WAYS)[number % len(WAYS)]
-        seconds = rng.uniform(0, made.seconds[stage])
         place = folder / f"{number:03d}"
-        outcomes.append(trial(made, place, stage=stage, way=way, seconds=seconds))
-        found = outcomes[-1]
-        how = found.problem or (
-            f"same submission, went on from step {found.resumed}" if found.resumed
-            else "same submission"
-        )  # fmt: skip
-        note = "" if found.landed else "  (it was done by then)"
-        fixed = f"  ({found.repaired} was cut and removed)" if found.repaired else ""
-        line = f"{number + 1:3d}  {stage:12} {way:27} {seconds:5.2f} s  {how}{note}{fixed}"
-        print(line, flush=True)
+        found = trial(made, place, stage=stage, way=way, rng=rng)
+        outcomes.append(found)
+        notes = [found.problem or "same submission"]
+        notes += [f"went on from step {found.resumed}"] * (found.resumed is not None)
+        notes += [f"{found.repaired} was cut"] * bool(found.repaired)
+        notes += ["it was done by then"] * (not found.landed)
+        when = f"{stage:12} {way:27} {found.seconds:5.2f} s"
+        print(f"{number + 1:3d}  {when}  {', '.join(notes)}", flush=True)
         if not found.problem:
             shutil.rmtree(place)
     return outcomes
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """What came of them, by the way to kill, in Markdown."""
+    columns: dict[str, Callable[[Outcome], bool]] = {
+        "kills": lambda _: True,
+        "while it ran": lambda o: o.landed,
+        "went on within the training": lambda o: o.resumed is not None,
+        "DVC's own file cut": lambda o: bool(o.repaired),
+        "same submission": lambda o: not o.problem,
+    }
+    lines = [f"| way | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for way in (*WAYS, "all"):
+        found = [outcome for outcome in outcomes if way in (outcome.way, "all")]
+        counts = [str(sum(map(test, found))) for test in columns.values()]
+        lines.append(f"| {way} | {' | '.join(counts)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -262,20 +266,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         outcomes = trials(chosen.count, seed=chosen.seed, folder=Path(folder))
-    print(
-        "\n| way | kills | landed | resumed a training | same submission |\n|---|---|---|---|---|"
-    )
-    by_way = collections.defaultdict(list)
-    for outcome in outcomes:
-        by_way[outcome.way].append(outcome)
-    for way, found in [*by_way.items(), ("all", outcomes)]:
-        landed, resumed, same = (
-            sum(map(test, found))
-            for test in (
-                lambda o: o.landed, lambda o: o.resumed is not None, lambda o: not o.problem
-            )
-        )  # fmt: skip
-        print(f"| {way} | {len(found)} | {landed} | {resumed} | {same} |")
+    print(f"\n{table(outcomes)}")
     if any(outcome.problem for outcome in outcomes):
         sys.exit("some kills changed the result, or were not recovered from")
 
