@@ -109,3 +109,12 @@ def test_no_file_of_ours_hides_a_package_that_we_import() -> None:
         )
     }
     assert ours & imports == {"podium"}
+
+
+def test_nothing_of_ours_looks_at_the_clock() -> None:
+    """Which may be set: durations are monotonic, and the newer of two files is not asked for."""
+    for path in SRC.rglob("*.py"):
+        names = {ast.unparse(n) for n in ast.walk(ast.parse(path.read_text()))
+                 if isinstance(n, ast.Attribute)}  # fmt: skip
+        assert not names & {"time.time", "datetime.now", "datetime.datetime.now"}, path
+        assert not any(name.endswith((".st_mtime", ".st_mtime_ns")) for name in names), path
