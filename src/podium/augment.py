@@ -3,26 +3,15 @@
 import inspect
 import os
 import random
+from functools import cache
 from typing import Any
 
 import numpy as np
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks PyPI for a newer one
-
-import albumentations as A
-from albumentations.augmentations.crops.transforms import CropSizeError
 
 from podium import images
 from podium.config import nearest
 from podium.errors import UserError
 from podium.model_schema import Augment, Transform
-
-KNOWN = {
-    name: kind
-    for name, kind in vars(A).items()
-    if inspect.isclass(kind) and issubclass(kind, A.BasicTransform | A.BaseCompose)
-}
-
 
 PRESETS: dict[str, list[Transform]] = {
     "none": [],
@@ -69,12 +58,18 @@ class Augmentation:
         self.size, self.fit = size, fit
         self.is_random = bool(transforms)
         self.fits_first = not (transforms and _gives_size(transforms[0]))
+        if self.is_random:
+            self._compose_all(transforms)
+
+    def _compose_all(self, transforms: list[Transform]) -> None:
+        library = _albumentations()
+        self._errors = (ValueError, TypeError, library.augmentations.crops.transforms.CropSizeError)
         # One pair of generators for all transforms, so that resetting the pair resets them all:
         # 4 us an image, where Compose.set_random_seed takes 100.
         self._numpy = np.random.Generator(np.random.Philox())
         self._python = random.Random()
         self._state = self._numpy.bit_generator.state
-        self._compose = A.Compose([_build(entry, size) for entry in transforms])
+        self._compose = library.Compose([_build(entry, self.size) for entry in transforms])
         self._compose.set_random_state(self._numpy, self._python)
 
     def __call__(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
@@ -90,7 +85,7 @@ class Augmentation:
         self._seed(key)
         try:
             pixels = self._compose(image=pixels)["image"]
-        except (ValueError, TypeError, CropSizeError) as error:
+        except self._errors as error:
             raise UserError(f"augment: {error}") from None
         if pixels.dtype != np.uint8:
             raise UserError(
@@ -108,6 +103,27 @@ class Augmentation:
         self._state["state"]["key"] = np.frombuffer(key, np.uint64)
         self._numpy.bit_generator.state = self._state  # the counter in it is the start's
         self._python.seed(key)
+
+
+@cache
+def _albumentations() -> Any:
+    """The library, imported by who augments: inference need not wait for it."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks PyPI for a newer one
+    import albumentations
+
+    return albumentations
+
+
+@cache
+def _known() -> dict[str, Any]:
+    """The transforms by their names."""
+    library = _albumentations()
+    kinds = library.BasicTransform | library.BaseCompose
+    return {
+        name: kind
+        for name, kind in vars(library).items()
+        if inspect.isclass(kind) and issubclass(kind, kinds)
+    }
 
 
 def _build(entry: Transform, size: int) -> Any:
@@ -144,10 +160,10 @@ def _gives_size(entry: Transform) -> bool:
 
 
 def _kind(name: str) -> Any:
-    if name not in KNOWN:
-        hint = nearest(name, KNOWN) or ": see https://albumentations.ai/docs"
+    if name not in _known():
+        hint = nearest(name, _known()) or ": see https://albumentations.ai/docs"
         raise UserError(f"augment: albumentations has no transform {name}{hint}")
-    return KNOWN[name]
+    return _known()[name]
 
 
 def _size_arguments(kind: Any) -> list[str]:

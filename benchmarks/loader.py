@@ -1,0 +1,164 @@
+"""The loader against the bare loop that nothing can beat, and against what others use.
+
+    python benchmarks/loader.py [--images 1000]
+
+One worker each; random resized crop and flip to 224 pixels. Ours and the bare loop read images
+stored at a short side of 256 pixels, as `prepare` leaves them; the others the original files.
+"""
+
+import argparse
+import importlib.metadata
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from common import Run, photos, rates, table
+from torch.utils.data import DataLoader
+
+from podium import images, loading, store
+from podium.augment import Augmentation
+from podium.store import ImageStore
+
+SIZE, BATCH, STORED = 224, 64, 256
+AUGMENT = [{"RandomResizedCrop": {}}, {"HorizontalFlip": {}}]
+
+
+def bare(stored: list[bytes]) -> Run:
+    """OpenCV's decode, crop with resize, flip, and the copy into the batch, on one core."""
+
+    def run() -> int:
+        rng = np.random.default_rng(0)
+        for begin in range(0, len(stored), BATCH):
+            part = stored[begin : begin + BATCH]
+            batch = np.empty((len(part), SIZE, SIZE, 3), np.uint8)
+            for slot, data in enumerate(part):
+                pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+                height, width = pixels.shape[:2]
+                side = int((height * width * rng.uniform(0.08, 1.0)) ** 0.5)
+                side = min(side, height, width)
+                top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+                crop = pixels[top : top + side, left : left + side]
+                crop = cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+                batch[slot] = cv2.flip(crop, 1) if rng.random() < 0.5 else crop
+        return len(stored)
+
+    return run
+
+
+def ours(folder: Path, count: int) -> Run:
+    """What `train` reads its batches from."""
+    names = [f"{number:06d}" for number in range(count)]
+    augmentation = Augmentation(AUGMENT, size=SIZE, fit="crop")
+    made = loading.Images(
+        ImageStore(folder), names, np.zeros(count, int), transforms=[augmentation], seed=1
+    )
+    return drain(loading.shuffled(made, BATCH, workers=1))
+
+
+def torchvision_folder(folder: Path) -> Run:
+    """ImageFolder with the transforms of torchvision's own examples."""
+    from torchvision import datasets, transforms
+
+    steps = [
+        transforms.RandomResizedCrop(SIZE),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    ]
+    found = datasets.ImageFolder(str(folder), transforms.Compose(steps))
+    return drain(DataLoader(found, BATCH, shuffle=True, num_workers=1, persistent_workers=True))
+
+
+def timm_loader(folder: Path) -> Run:
+    """timm's create_loader, as its train.py calls it on a CPU."""
+    from timm.data import ImageDataset, create_loader
+
+    return drain(
+        create_loader(
+            ImageDataset(str(folder)),
+            (3, SIZE, SIZE),
+            BATCH,
+            is_training=True,
+            use_prefetcher=False,
+            num_workers=1,
+            device=torch.device("cpu"),
+        )
+    )
+
+
+def fastai_loader(folder: Path) -> Run:
+    """fastai's ImageDataLoaders with the same crop and flip."""
+    from fastai.vision.all import Flip, ImageDataLoaders, RandomResizedCrop
+
+    made = ImageDataLoaders.from_folder(
+        folder,
+        valid_pct=0.02,
+        item_tfms=RandomResizedCrop(SIZE),
+        batch_tfms=[Flip()],
+        bs=BATCH,
+        num_workers=1,
+        device=torch.device("cpu"),
+    )
+    return drain(made.train)
+
+
+def drain(loader: "DataLoader[object]") -> Run:
+    """Read an epoch: the images that it gave."""
+    return lambda: sum(len(batch[0]) for batch in loader)  # type: ignore[index]
+
+
+def main() -> None:
+    """Measure, and print the rates and the ratios to the bare loop and to each other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=1000)
+    count = parser.parse_args().images
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    for width, height in ((500, 375), (2000, 1500)):
+        with tempfile.TemporaryDirectory() as temporary:
+            number = count if width == 500 else max(BATCH, count // 5)
+            compare(Path(temporary), photos(number, width, height), f"{width} x {height}")
+
+
+def compare(folder: Path, originals: list[bytes], title: str) -> None:
+    """All loaders on the same photos."""
+    stored = [images.store(data, max_size=STORED, encode="jpeg", quality=95) for data in originals]
+    (folder / "store").mkdir()
+    for shard in range(0, len(stored), store.SHARD):
+        rows = ((f"{shard + i:06d}", d) for i, d in enumerate(stored[shard : shard + store.SHARD]))
+        path = folder / "store" / f"{shard // store.SHARD:05d}.arrow"
+        store.write_shard(path, rows, encode="jpeg")
+    for number, data in enumerate(originals):
+        path = folder / "files" / f"class{number % 2}" / f"{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    runs = {
+        "bare loop, one core": bare(stored),
+        "Podium": ours(folder / "store", len(stored)),
+        "torchvision": torchvision_folder(folder / "files"),
+        "timm": timm_loader(folder / "files"),
+    }
+    try:
+        runs["fastai"] = fastai_loader(folder / "files")
+    except ImportError:
+        print("fastai is not installed: pip install fastai, for its row")
+    found = rates({name: partial(lambda made: made, run) for name, run in runs.items()})
+    own = found["Podium"][1]
+    versions = {name: importlib.metadata.version(name) for name in ("torchvision", "timm", "fastai")
+                if name in found}  # fmt: skip
+    print(f"\n{len(originals)} photos of {title}, one worker")
+    table(
+        ("loader", "images/s", "of the bare loop", "Podium is faster by"),
+        (
+            (f"{name} {versions.get(name, '')}".strip(), f"{rate:.0f}", f"{ratio:.2f}",
+             "" if name in ("Podium", "bare loop, one core") else f"{own / ratio:.1f} x")
+            for name, (rate, ratio) in found.items()
+        ),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Training and inference against bare PyTorch loops on tensors that are already on the device.
+
+    python benchmarks/model.py
+
+Training counts all that the train stage does from its first step on: reading, augmenting, metrics,
+validation, a checkpoint. On a GPU:
+
+    python benchmarks/model.py --architecture resnet50 --size 224 --batch 128 --images 20000
+"""
+
+import argparse
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import timm
+import torch
+import torch.nn.functional as F
+from common import Run, photos, rates, table
+
+from podium import device, engine, images, infer, loading, losses, machine, setup, store
+from podium.augment import Augmentation
+from podium.checkpoints import Checkpoints
+from podium.model_schema import Model
+from podium.store import ImageStore
+
+VALID = 32
+VIEWS = ["identity", "hflip", "crop_center"]
+AUGMENT = [{"RandomResizedCrop": {}}, {"HorizontalFlip": {}}]
+
+
+def prepared(folder: Path, size: int, count: int) -> setup.Data:
+    """Photos as `prepare` and `folds` leave them, `VALID` of them in fold 0."""
+    files = photos(50, 500, 375)
+    stored = [
+        images.store(f, max_size=round(1.15 * size), encode="jpeg", quality=95) for f in files
+    ]
+    names = [f"{number:06d}" for number in range(VALID + count)]
+    for begin in range(0, len(names), store.SHARD):
+        part = names[begin : begin + store.SHARD]
+        rows = ((name, stored[int(name) % len(stored)]) for name in part)
+        store.write_shard(folder / f"{begin:06d}.arrow", rows, encode="jpeg")
+    labels = [("x", "y")[number % 2] for number in range(len(names))]
+    folds = pd.DataFrame({"id": names, "label": labels, "fold": 1})
+    folds.loc[: VALID - 1, "fold"] = 0
+    return setup.Data(folds, ["x", "y"], ImageStore(folder), {})
+
+
+def train(config: Model, data: setup.Data, folder: Path) -> Run:
+    """An epoch of the train stage, its model made beforehand."""
+    made = setup.set_up(config, data, fold=0, seed=1)
+
+    def run() -> int:
+        with Checkpoints(folder / "checkpoints") as checkpoints:
+            checkpoints.identify({})
+            engine.fit(made, metric="accuracy", checkpoints=checkpoints)
+        return len(data.folds) - VALID
+
+    return run
+
+
+def bare_train(config: Model, count: int) -> Run:
+    """Forward, backward, step on one batch, again and again."""
+    accelerator = device.accelerator(config.precision)
+    net = timm.create_model(config.architecture, num_classes=2)
+    model = accelerator.prepare(net.to(memory_format=torch.channels_last))
+    optimizer = accelerator.prepare(torch.optim.AdamW(model.parameters(), lr=1e-4))
+    batch, targets = _batch(config, accelerator.device)
+
+    def run() -> int:
+        model.train()
+        for _ in range(count // config.batch_size):
+            with accelerator.autocast():
+                loss = F.cross_entropy(model(batch), targets)
+            accelerator.backward(loss)
+            optimizer.step()
+            optimizer.zero_grad()
+        loss.item()
+        return count // config.batch_size * config.batch_size
+
+    return run
+
+
+def predict(config: Model, data: setup.Data) -> Run:
+    """Inference as the predict stage does it, a unit a view of an image."""
+    accelerator = device.accelerator(config.precision)
+    model = accelerator.prepare(timm.create_model(config.architecture, num_classes=2))
+    plain = Augmentation("none", size=config.image_size, fit="crop")
+    names = data.folds["id"].tolist()[VALID:]
+    made = loading.Images(data.store, names, None, transforms=[plain])
+    workers = machine.loader_workers(accelerator.device.type)
+    loader = loading.in_order(made, config.batch_size, workers=workers)
+    readout = losses.readout(config)
+
+    def run() -> int:
+        infer.infer(model, loader, views=VIEWS, readout=readout, accelerator=accelerator)
+        return len(VIEWS) * len(names)
+
+    return run
+
+
+def bare_predict(config: Model, count: int) -> Run:
+    """Forward passes of one batch, again and again."""
+    accelerator = device.accelerator(config.precision)
+    net = timm.create_model(config.architecture, num_classes=2)
+    model = accelerator.prepare(net.to(memory_format=torch.channels_last)).eval()
+    batch, _ = _batch(config, accelerator.device)
+
+    def run() -> int:
+        steps = len(VIEWS) * count // config.batch_size
+        with torch.inference_mode(), accelerator.autocast():
+            for _ in range(steps):
+                logits = model(batch)
+        logits.sum().item()
+        return steps * config.batch_size
+
+    return run
+
+
+def _batch(config: Model, where: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    shape = (config.batch_size, 3, config.image_size, config.image_size)
+    images = torch.randn(shape, device=where).contiguous(memory_format=torch.channels_last)
+    return images, torch.zeros(config.batch_size, dtype=torch.int64, device=where)
+
+
+def main() -> None:
+    """Measure, and print the rates and their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--architecture", default="mobilenetv2_100")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--images", type=int, default=640)
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen = parser.parse_args()
+    config = Model.model_validate(
+        {
+            "architecture": chosen.architecture,
+            "pretrained": False,
+            "image_size": chosen.size,
+            "augment": AUGMENT,
+            "phases": [{"epochs": 1, "lr": 1e-4}],
+            "batch_size": chosen.batch,
+        }
+    )
+    where = device.name(device.accelerator("auto").device)
+    print(f"{chosen.architecture}, {chosen.size} px, batch {chosen.batch}, {where}")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")
+    with tempfile.TemporaryDirectory() as temporary:
+        data = prepared(Path(temporary), chosen.size, chosen.images)
+        rows = []
+        for title, contestants in (
+            ("training", (partial(bare_train, config, chosen.images),
+                          partial(train, config, data, Path(temporary)))),
+            ("inference, a view", (partial(bare_predict, config, chosen.images),
+                                   partial(predict, config, data))),
+        ):  # fmt: skip
+            found = rates(dict(zip(("bare", "podium"), contestants, strict=True)),
+                          rounds=chosen.rounds)  # fmt: skip
+            (bare, _), (podium, ratio) = found.values()
+            rows.append((title, f"{bare:.0f}", f"{podium:.0f}", f"{ratio:.3f}"))
+        table(("what", "bare, images/s", "Podium, images/s", "ratio"), rows)
+
+
+if __name__ == "__main__":
+    main()
