@@ -8,7 +8,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy
 	--generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast faults check lock train recipe lr-range batch-size clean
+.PHONY: help run test test-fast faults bench check lock train recipe lr-range batch-size clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,11 @@ test-fast: $(VENV)/.dev ## the tests that take under a minute together
 
 faults: $(VENV)/.dev ## N=60: kill the pipeline N times at random moments, and run it again
 	python tests/faults/kills.py $(N)
+
+bench: $(VENV)/.run ## the benchmarks of docs/performance.md (half an hour; a quiet machine)
+	python benchmarks/loader.py
+	python benchmarks/model.py
+	for what in prepare start nothing growth; do python benchmarks/pipeline.py $$what || exit; done
 
 check: $(VENV)/.dev ## ruff and mypy
 	ruff check

@@ -275,3 +275,32 @@ def test_pad_keeps_all_and_the_aspect_ratio_on_black(turn: bool) -> None:
     assert square[4:8, [0, 6, 11]].tolist() == [[list(RED), list(WHITE), list(BLUE)]] * 4
     assert not square[:4].any()
     assert not square[8:].any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1100, 800), (800, 1101), (431, 433), (2050, 2060)])
+def test_a_large_jpeg_is_stored_at_its_size_and_looks_the_same(width: int, height: int) -> None:
+    """Whether it was decoded whole, or at a part of its size."""
+    large = cv2.resize(SCENE, (width, height), interpolation=cv2.INTER_CUBIC)
+    data = file(large, "JPEG", quality=95)
+    stored = images.decode_plain(store(data, max_size=64))
+    expected = images.downsize(images.decode(data), 64)
+    assert stored.shape == expected.shape and min(stored.shape[:2]) == 64
+    assert difference(stored, expected) <= 3
+
+
+@pytest.mark.parametrize(("enough", "size"), [(None, 800), (401, 800), (400, 400), (200, 200),
+                                              (101, 200), (100, 100), (1, 100)])  # fmt: skip
+def test_a_jpeg_is_decoded_no_larger_than_needed(enough: int | None, size: int) -> None:
+    large = cv2.resize(SCENE, (1600, 800))
+    pixels = images.decode(file(large, "JPEG"), enough=enough)
+    assert pixels.shape == (size, 2 * size, 3)
+
+
+def test_a_large_jpeg_that_is_turned_is_stored_upright() -> None:
+    large = cv2.resize(SCENE, (1600, 800))
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = 6
+    data = file(np.rot90(large), "JPEG", exif=exif, quality=95)
+    stored = images.decode_plain(store(data, max_size=64))
+    assert stored.shape == (64, 128, 3)
+    assert difference(stored, images.downsize(large, 64)) <= 6
