@@ -4,13 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import competitions
+import kaggle_server
+import numpy as np
 import pytest
+from kaggle_server import Kaggle
 from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    from podium.store import ImageStore
 
 ROOT = Path(__file__).parent.parent
 # The models here are too small for more, and threads that wait for each other on a busy machine
@@ -114,3 +120,38 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> "ImageStore":
+    """A store of 120 small images of three classes."""
+    from podium import store
+
+    folder: Path = tmp_path_factory.mktemp("images")
+    known, _ = competitions.tables(120, 0)
+    rng = np.random.default_rng(0)
+    rows = [(i, competitions.encode(competitions.picture(label, rng))) for i, label in known.values]
+    store.write_shard(folder / "00000.arrow", iter(rows), encode="png")
+    return store.ImageStore(folder)
+
+
+@pytest.fixture
+def prepared(project: Project) -> Project:
+    """A project up to its folds, with a training of some seconds."""
+
+    def longer(params: dict[str, Any]) -> None:
+        params["models"]["a"]["phases"] = [{"epochs": 60, "lr": 0.005}]
+
+    project.edit(longer)
+    for stage in ("fetch", "prepare", "folds"):
+        assert project.stage(stage).returncode == 0
+    return project
+
+
+@pytest.fixture
+def kaggle(project: Project) -> Iterator[Kaggle]:
+    archive = project.read("shapes.zip")
+    (project.folder / "shapes.zip").unlink()
+    project.edit(lambda p: p["competition"].update(source="kaggle"))
+    with kaggle_server.serve({"shapes": archive}) as server:
+        yield server

@@ -1,15 +1,12 @@
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
-from test_engine import FOLDS, data_of, images  # noqa: F401  a fixture
-from test_models import config
+from trainings import setup
 
 from podium import batch_size
 from podium.errors import UserError
-from podium.setup import Setup, set_up
 from podium.store import ImageStore
 
 
@@ -45,16 +42,7 @@ def test_a_model_that_does_not_fit_at_all_is_an_error() -> None:
         batch_size.largest(lambda _: math.inf, at_most=900, may_fail=True)
 
 
-def setup(store: ImageStore, **changes: Any) -> Setup:
-    return set_up(
-        config(batch_size=8, fit="squash", image_size=64, **changes),
-        data_of(store, FOLDS),
-        fold=0,
-        seed=1,
-    )
-
-
-def test_larger_batches_take_more_memory(images: ImageStore) -> None:  # noqa: F811
+def test_larger_batches_take_more_memory(images: ImageStore) -> None:
     trial = batch_size.Trial(setup(images, mix={"mixup": 0.2}, head="batch_norm"))
     small, large = trial.share(2), trial.share(512)
     assert 0 < small < large < 1
@@ -62,7 +50,7 @@ def test_larger_batches_take_more_memory(images: ImageStore) -> None:  # noqa: F
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_a_gpu_that_is_full_is_found_and_left_usable(images: ImageStore) -> None:  # noqa: F811
+def test_a_gpu_that_is_full_is_found_and_left_usable(images: ImageStore) -> None:
     made = setup(images)
     trial = batch_size.Trial(made)
     assert trial.share(10**8) == math.inf

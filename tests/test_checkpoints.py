@@ -1,5 +1,4 @@
 import dataclasses
-import os
 import random
 import re
 import signal
@@ -12,17 +11,15 @@ from typing import Any
 import competitions
 import pytest
 import torch
-from conftest import ROOT, Project
-from test_engine import EVERYTHING, FOLDS, data_of, images  # noqa: F401  a fixture
-from test_models import config as model_config
+from conftest import Project
+from trainings import EVERYTHING, FOLDS, WITH_SRC, data_of, start
+from trainings import config as model_config
 
 from podium import checkpoints as checkpointing
 from podium import losses, state, training
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
 from podium.store import ImageStore
-
-WITH_SRC = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 
 
 class Killed(BaseException):
@@ -66,7 +63,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 @pytest.mark.parametrize("changes", [{}, {"ema": None, "accumulate": 1, "patience": 1}], ids=str)
 def test_a_training_killed_again_and_again_gives_the_same_weights(
     tmp_path: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     changes: dict[str, Any],
 ) -> None:
     """At random steps, within epochs and between phases; with all that holds a state."""
@@ -87,7 +84,7 @@ def test_a_training_killed_again_and_again_gives_the_same_weights(
 
 def test_a_training_killed_after_its_last_step_has_nothing_left_to_do(
     tmp_path: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
 ) -> None:
     whole, curves = train(images, Checkpoints(tmp_path / "whole"))
     saves = 6 + 6 + 6  # an update of the weights every two of eleven steps, three epochs
@@ -101,7 +98,7 @@ def test_a_training_killed_after_its_last_step_has_nothing_left_to_do(
 
 def test_a_step_without_a_loss_is_named_with_its_images_and_not_kept(
     tmp_path: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     original, seen = losses.Loss.forward, list[torch.Tensor]()
@@ -130,7 +127,7 @@ def test_a_step_without_a_loss_is_named_with_its_images_and_not_kept(
 
 def test_a_kill_costs_no_step_that_a_checkpoint_holds(
     tmp_path: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: list[int] = []
@@ -160,7 +157,7 @@ def newest(folder: Path) -> Path:
 @pytest.mark.parametrize("damage", [b"", b"cut", b"flip", b"other"])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
     tmp_path: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     capsys: pytest.CaptureFixture[str],
     damage: bytes,
 ) -> None:
@@ -188,7 +185,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
 
 def test_a_checkpoint_of_another_training_is_reported_and_not_used(
     tmp_path: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole, _ = train(images, Checkpoints(tmp_path / "whole"), label_smoothing=0.2)
@@ -250,35 +247,6 @@ def test_one_process_holds_a_folder_and_the_next_is_told_which(
         holder.wait()
     with Checkpoints(tmp_path / "x"):  # the dead hold nothing
         pass
-
-
-@pytest.fixture
-def prepared(project: Project) -> Project:
-    """A project up to its folds, with a training of some seconds."""
-
-    def longer(params: dict[str, Any]) -> None:
-        params["models"]["a"]["phases"] = [{"epochs": 60, "lr": 0.005}]
-
-    project.edit(longer)
-    for stage in ("fetch", "prepare", "folds"):
-        assert project.stage(stage).returncode == 0
-    return project
-
-
-def start(project: Project) -> "subprocess.Popen[str]":
-    """The training of a's fold 0, once it has trained some epochs."""
-    process = subprocess.Popen(
-        [sys.executable, "src/train.py", "--model", "a", "--fold", "0"],
-        cwd=project.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch   5"):
-            return process
-    raise AssertionError("it ended early")
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 import competitions
 import numpy as np
 import pytest
-from test_models import config
+from trainings import config
 
 from podium import files, models, predictions, records, seed, store, tables, weights
 from podium.archive import Archive, match_images

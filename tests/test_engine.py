@@ -5,59 +5,19 @@ from typing import Any
 
 import competitions
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from test_models import config as model_config
+from trainings import EVERYTHING, FOLDS, data_of
+from trainings import config as model_config
 
-from podium import engine, loading, models, seed, state, store, training
+from podium import engine, loading, models, seed, state, training
 from podium.checkpoints import Checkpoints
 from podium.device import accelerator
 from podium.errors import UserError
 from podium.infer import infer
 from podium.model_schema import Model
-from podium.setup import Data
 from podium.store import ImageStore
 from podium.views import VIEWS
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> ImageStore:
-    folder: Path = tmp_path_factory.mktemp("images")
-    known, _ = competitions.tables(120, 0)
-    rng = np.random.default_rng(0)
-    rows = [(i, competitions.encode(competitions.picture(label, rng))) for i, label in known.values]
-    store.write_shard(folder / "00000.arrow", iter(rows), encode="png")
-    return ImageStore(folder)
-
-
-FOLDS = competitions.tables(120, 0)[0].assign(fold=[i // 3 % 4 for i in range(120)])
-
-
-def data_of(images: ImageStore, folds: pd.DataFrame) -> Data:
-    """What `read_data` would read."""
-    present = set(folds["label"])
-    classes = [name for name in competitions.CLASSES if name in present]
-    return Data(folds, classes, images, {"images_sha256": images.sha256()})
-
-
-EVERYTHING = {
-    "augment": "heavy",
-    "mix": {"mixup": 0.2, "cutmix": 1.0},
-    "random_erasing": 0.5,
-    "sampling": "balanced",
-    "class_weights": "balanced",
-    "head": "batch_norm",
-    "dropout": 0.5,
-    "accumulate": 2,
-    "clip_norm": 1.0,
-    "ema": 0.9,
-    "label_smoothing": 0.1,
-    "phases": [
-        {"epochs": 1, "lr": 0.01, "trainable": "head", "warmup_epochs": 0.5},
-        {"epochs": 2, "lr": 0.01, "lr_decay": 2, "start": "best", "augment": "light"},
-    ],
-}
 
 
 def train(images: ImageStore, **changes: Any) -> tuple[state.Best, list[state.Epoch]]:

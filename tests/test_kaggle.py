@@ -1,21 +1,10 @@
 """Fetching from Kaggle: the real client against a server on loopback."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import kaggle_server
 import pytest
 from conftest import Project
 from kaggle_server import Kaggle
-
-
-@pytest.fixture
-def kaggle(project: Project) -> Iterator[Kaggle]:
-    archive = project.read("shapes.zip")
-    (project.folder / "shapes.zip").unlink()
-    project.edit(lambda p: p["competition"].update(source="kaggle"))
-    with kaggle_server.serve({"shapes": archive}) as server:
-        yield server
 
 
 def test_the_archive_arrives_as_it_is_and_is_not_fetched_twice(

@@ -2,18 +2,14 @@ from typing import Any
 
 import pytest
 import torch
-from test_models import config
 from torch import nn
+from trainings import config, phase
 
 from podium import layers, models, optim, phases
 from podium.errors import UserError
 from podium.model_schema import Part, Phase
 
 FAMILIES = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"]
-
-
-def phase(**values: Any) -> Phase:
-    return Phase.model_validate({"epochs": 1, "lr": 0.1} | values)
 
 
 def step(net: nn.Module, made: Phase, steps: int = 1) -> set[str]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
-from test_models import config
+from trainings import config
 
 from podium import losses
 from podium.errors import UserError

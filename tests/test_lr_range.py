@@ -4,15 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from test_batch_size import setup
-from test_engine import images  # noqa: F401  a fixture
+from trainings import setup
 
 from podium import lr_range
 from podium.errors import UserError
 from podium.store import ImageStore
 
 
-def test_rates_grow_in_equal_ratios_until_the_loss_diverges(images: ImageStore) -> None:  # noqa: F811
+def test_rates_grow_in_equal_ratios_until_the_loss_diverges(images: ImageStore) -> None:
     curve = lr_range.run(setup(images), 1, low=1e-5, high=100.0, steps=71)
     assert curve["lr"].iloc[0] == pytest.approx(1e-5)
     ratios = curve["lr"].to_numpy()[1:] / curve["lr"].to_numpy()[:-1]
@@ -34,7 +33,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
 
 
 def test_a_phase_that_is_not_there_and_a_rate_that_diverges_at_once_are_errors(
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
 ) -> None:
     with pytest.raises(UserError, match="there is no phase 2: the model has 1"):
         lr_range.run(setup(images), 2, low=1e-5, high=1.0, steps=19)

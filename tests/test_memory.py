@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_engine import FOLDS, data_of, images  # noqa: F401  a fixture
-from test_models import config as model_config
+from trainings import FOLDS, data_of
+from trainings import config as model_config
 
 from podium import models, state, training, weights
 from podium.checkpoints import Checkpoints
@@ -18,7 +18,7 @@ from podium.store import ImageStore
 
 
 def train(
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     folder: Path,
     **changes: Any,
 ) -> tuple[state.Best, list[state.Epoch], dict[str, Any]]:
@@ -50,7 +50,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_large_a_batch_is_an_error_that_names_the_size_that_fits(
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
@@ -64,7 +64,7 @@ def test_too_large_a_batch_is_an_error_that_names_the_size_that_fits(
 
 
 def test_it_can_be_taken_in_pieces_that_train_like_the_whole(
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     tmp_path: Path,
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
@@ -89,7 +89,7 @@ def full(*_: Any) -> torch.Tensor:
 
 
 def test_no_piece_is_a_single_image(
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -111,7 +111,7 @@ def test_no_piece_is_a_single_image(
 
 
 def test_what_was_trained_before_it_is_not_lost(
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -134,7 +134,7 @@ def test_what_was_trained_before_it_is_not_lost(
 
 
 def test_other_errors_are_not_taken_for_it(
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -147,7 +147,7 @@ def test_other_errors_are_not_taken_for_it(
 
 
 def test_too_large_a_batch_of_inference_is_an_error_too(
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from test_models import config
+from trainings import config
 
 from podium import losses, seed
 from podium.mixing import Mixer

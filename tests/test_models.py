@@ -8,21 +8,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from trainings import config
 
 from podium import layers, models, weights
 from podium.errors import UserError
-from podium.model_schema import Model
-
-
-def config(**changes: Any) -> Model:
-    values = {
-        "architecture": "test_resnet",
-        "pretrained": False,
-        "image_size": 32,
-        "phases": [{"epochs": 1, "lr": 0.1}],
-        "batch_size": 4,
-    }
-    return Model.model_validate(values | changes)
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"])

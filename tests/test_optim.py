@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_layers import phase
-from test_models import config
+from trainings import config, phase
 
 from podium import layers, models, optim
 from podium.errors import UserError

@@ -3,8 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_engine import FOLDS, images  # noqa: F401  a fixture
-from test_models import config
+from trainings import FOLDS, config
 
 from podium import models, predicting, seed, weights
 from podium.errors import UserError
@@ -30,7 +29,7 @@ def predictor(path: Path, **options: Any) -> Predictor:
     return Predictor(path, Predict.model_validate({"views": views, "batch_size": 8} | options))
 
 
-def test_without_a_limit_nothing_is_measured(trained: Path, images: ImageStore) -> None:  # noqa: F811
+def test_without_a_limit_nothing_is_measured(trained: Path, images: ImageStore) -> None:
     made = predictor(trained)
     made.net.forward = None  # type: ignore[assignment]
     made.keep_to_the_limit(images, IDS)
@@ -39,7 +38,7 @@ def test_without_a_limit_nothing_is_measured(trained: Path, images: ImageStore) 
 
 def test_within_the_limit_the_time_is_told(
     trained: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     made = predictor(trained, time_limit_minutes=10)
@@ -50,7 +49,7 @@ def test_within_the_limit_the_time_is_told(
 
 def test_beyond_the_limit_it_fails_before_it_predicts(
     trained: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
 ) -> None:
     made = predictor(trained, time_limit_minutes=1e-7)
     with pytest.raises(UserError, match=r"120 images with 3 views .* is 1e-07: take fewer views"):
@@ -59,7 +58,7 @@ def test_beyond_the_limit_it_fails_before_it_predicts(
 
 def test_beyond_the_limit_it_may_leave_views_out_the_last_first(
     trained: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = predictor(trained, time_limit_minutes=1.0, when_late="fewer_views")
@@ -80,7 +79,7 @@ def test_beyond_the_limit_it_may_leave_views_out_the_last_first(
 )
 def test_the_time_told_is_the_loaders_without_its_start(
     trained: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     monkeypatch: pytest.MonkeyPatch,
     workers: str,
     images_told: int,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, Project
 from ruamel.yaml import YAML
-from test_engine import FOLDS, data_of, images  # noqa: F401  a fixture
+from trainings import FOLDS, data_of
 
 from podium import config, overlay, training
 from podium.checkpoints import Checkpoints
@@ -86,7 +86,7 @@ def _smaller(augment: Any) -> Any:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_model_of_a_recipe_trains_a_step(
     path: Path,
-    images: ImageStore,  # noqa: F811
+    images: ImageStore,
     tmp_path: Path,
 ) -> None:
     rows = FOLDS.groupby("label").head(3)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_layers import phase
+from trainings import phase
 
 from podium.schedule import factor
 

@@ -11,8 +11,7 @@ import pytest
 import torch
 from conftest import Project
 from kaggle_server import Kaggle
-from test_kaggle import kaggle  # noqa: F401  a fixture
-from test_models import config
+from trainings import config
 
 from podium import models
 from podium.checkpoints import Checkpoints
@@ -87,7 +86,7 @@ def test_params_are_data(project: Project) -> None:
 
 def test_a_signed_address_stays_out_of_the_log(
     project: Project,
-    kaggle: Kaggle,  # noqa: F811
+    kaggle: Kaggle,
     tmp_path: Path,
 ) -> None:
     """Kaggle sends the client to storage, with a signature that lets in whoever has it."""

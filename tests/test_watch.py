@@ -5,16 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import ROOT, Project
-from test_checkpoints import WITH_SRC, prepared, start  # noqa: F401  a fixture
-from test_loading import images  # noqa: F401  a fixture
+from trainings import WITH_SRC, start
 
-from podium import loading
+from podium.store import ImageStore
 
 HANGS = """
 import ctypes, sys
@@ -27,24 +25,24 @@ store = ImageStore(Path(sys.argv[1]))
 decode = store.decode
 
 def hang(image):
-    if image == "13":
+    if image == "0013":
         ctypes.CDLL(None).sleep(600)  # in C, where no signal's handler runs
     return decode(image)
 
 store.decode = hang
 plain = [Augmentation("none", size=24, fit="crop")]
-made = loading.Images(store, [f"{i:02d}" for i in range(21)], None, transforms=plain)
+made = loading.Images(store, [f"{i:04d}" for i in range(21)], None, transforms=plain)
 stage.run(lambda: list(loading.in_order(made, 4, workers=int(sys.argv[2]))))
 """
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_image_that_cannot_be_read_in_time_is_named(
-    images: Callable[..., loading.Images],  # noqa: F811
+    images: ImageStore,
     workers: int,
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", HANGS, images().store.folder, str(workers)],
+        [sys.executable, "-c", HANGS, images.folder, str(workers)],
         env=WITH_SRC,
         capture_output=True,
         text=True,
@@ -53,7 +51,7 @@ def test_an_image_that_cannot_be_read_in_time_is_named(
     )
     assert done.returncode == 1, done.stderr
     named, *rest = done.stderr.splitlines()
-    assert named.startswith("error: image 13 in ") and "not there after 1 seconds" in named
+    assert named.startswith("error: image 0013 in ") and "not there after 1 seconds" in named
     assert len(rest) == (workers > 0) and all("a process that loads images" in r for r in rest)
 
 
@@ -87,7 +85,7 @@ def test_between_two_batches_nothing_is_watched() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the loader as a child process")
 def test_a_training_whose_loader_is_killed_says_so_and_goes_on(
-    prepared: Project,  # noqa: F811
+    prepared: Project,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -102,7 +100,7 @@ def test_a_training_whose_loader_is_killed_says_so_and_goes_on(
     assert process.returncode == 1
     assert "error: a process that loads images was lost: DataLoader worker (pid" in told
     assert "Traceback" not in told
-    assert not any(loader.is_running() for loader in loaders[1:])
+    assert not psutil.wait_procs(loaders, timeout=5)[1]
     done = prepared.stage(*command)
     assert done.returncode == 0 and "going on from a checkpoint after " in done.stdout
     name = "models/a/fold0/weights.safetensors"

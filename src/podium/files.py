@@ -44,9 +44,9 @@ def atomic(path: Path, *, size: int | None = None) -> Iterator[Path]:
         finally:
             remove(temporary)
     except OSError as error:
-        ours = error.filename is None or str(path.parent) in str(error.filename)
-        if ours and error.errno in FULL:
+        if error.errno in FULL:
             raise UserError(no_space(path, error, size)) from None
+        ours = error.filename is None or str(path.parent) in str(error.filename)
         if ours and error.errno in FORBIDDEN:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
         raise
@@ -57,7 +57,8 @@ def no_space(path: Path, error: OSError, size: int | None) -> str:
     needs = "" if size is None else f"it takes {size:,} bytes; "
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     free = shutil.disk_usage(folder).free
-    return f"{path} cannot be written: {error.strerror}; {needs}{free:,} bytes are free there"
+    reason = os.strerror(error.errno or 0)
+    return f"{path} cannot be written: {reason}; {needs}{free:,} bytes are free there"
 
 
 def remove(path: Path) -> None:

@@ -46,6 +46,10 @@ def run(main: Callable[[], None]) -> None:
 
 def _fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
-    for child in multiprocessing.active_children():  # at its exit Python would wait for them
-        child.kill()
+    if children := multiprocessing.active_children():
+        for child in children:
+            child.kill()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)  # Python would wait for them, and the loader complain that they are dead
     sys.exit(1)

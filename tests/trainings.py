@@ -1,0 +1,82 @@
+"""What tests train: small models on folds of the competition's images."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import competitions
+import pandas as pd
+from conftest import ROOT, Project
+
+from podium.model_schema import Model, Phase
+from podium.setup import Data, Setup, set_up
+from podium.store import ImageStore
+
+WITH_SRC = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+FOLDS = competitions.tables(120, 0)[0].assign(fold=[i // 3 % 4 for i in range(120)])
+
+EVERYTHING = {
+    "augment": "heavy",
+    "mix": {"mixup": 0.2, "cutmix": 1.0},
+    "random_erasing": 0.5,
+    "sampling": "balanced",
+    "class_weights": "balanced",
+    "head": "batch_norm",
+    "dropout": 0.5,
+    "accumulate": 2,
+    "clip_norm": 1.0,
+    "ema": 0.9,
+    "label_smoothing": 0.1,
+    "phases": [
+        {"epochs": 1, "lr": 0.01, "trainable": "head", "warmup_epochs": 0.5},
+        {"epochs": 2, "lr": 0.01, "lr_decay": 2, "start": "best", "augment": "light"},
+    ],
+}
+
+
+def config(**changes: Any) -> Model:
+    values = {
+        "architecture": "test_resnet",
+        "pretrained": False,
+        "image_size": 32,
+        "phases": [{"epochs": 1, "lr": 0.1}],
+        "batch_size": 4,
+    }
+    return Model.model_validate(values | changes)
+
+
+def phase(**values: Any) -> Phase:
+    return Phase.model_validate({"epochs": 1, "lr": 0.1} | values)
+
+
+def data_of(images: ImageStore, folds: pd.DataFrame) -> Data:
+    """What `read_data` would read."""
+    present = set(folds["label"])
+    classes = [name for name in competitions.CLASSES if name in present]
+    return Data(folds, classes, images, {"images_sha256": images.sha256()})
+
+
+def setup(store: ImageStore, **changes: Any) -> Setup:
+    return set_up(
+        config(batch_size=8, fit="squash", image_size=64, **changes),
+        data_of(store, FOLDS),
+        fold=0,
+        seed=1,
+    )
+
+
+def start(project: Project) -> "subprocess.Popen[str]":
+    """The training of a's fold 0, once it has trained some epochs."""
+    process = subprocess.Popen(
+        [sys.executable, "src/train.py", "--model", "a", "--fold", "0"],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch   5"):
+            return process
+    raise AssertionError("it ended early")
