@@ -42,6 +42,7 @@ def test_a_model_that_does_not_fit_at_all_is_an_error() -> None:
         batch_size.largest(lambda _: math.inf, at_most=900, may_fail=True)
 
 
+@pytest.mark.slow
 def test_larger_batches_take_more_memory(images: ImageStore) -> None:
     trial = batch_size.Trial(setup(images, mix={"mixup": 0.2}, head="batch_norm"))
     small, large = trial.share(2), trial.share(512)

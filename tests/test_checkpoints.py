@@ -60,6 +60,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"ema": None, "accumulate": 1, "patience": 1}], ids=str)
 def test_a_training_killed_again_and_again_gives_the_same_weights(
     tmp_path: Path,
@@ -82,6 +83,7 @@ def test_a_training_killed_again_and_again_gives_the_same_weights(
     assert not (tmp_path / "killed").exists()
 
 
+@pytest.mark.slow
 def test_a_training_killed_after_its_last_step_has_nothing_left_to_do(
     tmp_path: Path,
     images: ImageStore,
@@ -96,6 +98,7 @@ def test_a_training_killed_after_its_last_step_has_nothing_left_to_do(
         assert same(best.state, whole.state) and found == curves
 
 
+@pytest.mark.slow
 def test_a_step_without_a_loss_is_named_with_its_images_and_not_kept(
     tmp_path: Path,
     images: ImageStore,
@@ -154,6 +157,7 @@ def newest(folder: Path) -> Path:
     return max(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"cut", b"flip", b"other"])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
     tmp_path: Path,
@@ -183,6 +187,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
     assert same(best.state, whole.state)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_training_is_reported_and_not_used(
     tmp_path: Path,
     images: ImageStore,

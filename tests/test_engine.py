@@ -50,6 +50,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_ran_before(images: ImageS
     assert all(torch.equal(first.state[k], second.state[k]) for k in first.state)
 
 
+@pytest.mark.slow
 def test_the_weights_do_not_depend_on_the_number_of_workers(
     images: ImageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 DVC = """#!/bin/sh
 echo "$@ on ${CUDA_VISIBLE_DEVICES-none}"
 case "$*" in *train@a-1*) sleep 0.2; exit 1;; *) sleep 0.2;; esac

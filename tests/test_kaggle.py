@@ -6,6 +6,8 @@ import pytest
 from conftest import Project
 from kaggle_server import Kaggle
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 
 def test_the_archive_arrives_as_it_is_and_is_not_fetched_twice(
     project: Project, kaggle: Kaggle, tmp_path_factory: pytest.TempPathFactory

@@ -88,6 +88,7 @@ def full(*_: Any) -> torch.Tensor:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
 
+@pytest.mark.slow
 def test_no_piece_is_a_single_image(
     images: ImageStore,
     tmp_path: Path,

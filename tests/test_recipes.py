@@ -126,6 +126,7 @@ def test_an_overlay_changes_what_it_names_and_keeps_comments() -> None:
     assert overlay.apply(BASE, "{}") == BASE
 
 
+@pytest.mark.slow
 def test_recipes_do_not_leave_their_traces_in_one_another() -> None:
     """One applied after any other is as if it had been the first, but for whose data it is."""
     for name in ("weather", "macro-f1-102-classes", "pets-imbalanced"):

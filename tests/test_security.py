@@ -17,6 +17,8 @@ from podium import models
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 
 class Evil:
     """Whoever unpickles it runs a command."""

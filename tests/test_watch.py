@@ -36,6 +36,7 @@ stage.run(lambda: list(loading.in_order(made, 4, workers=int(sys.argv[2]))))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_image_that_cannot_be_read_in_time_is_named(
     images: ImageStore,
@@ -55,6 +56,7 @@ def test_an_image_that_cannot_be_read_in_time_is_named(
     assert len(rest) == (workers > 0) and all("a process that loads images" in r for r in rest)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX's signals")
 def test_a_process_that_was_suspended_is_not_taken_for_one_that_hangs() -> None:
     code = (

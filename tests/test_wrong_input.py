@@ -10,6 +10,8 @@ from conftest import Project
 
 Files = dict[str, bytes]
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 
 def fails(project: Project, *command: str, **environment: str) -> str:
     """The one error that a stage ends with."""
