@@ -44,21 +44,10 @@ def train_fold(
         UserError: as `setup.set_up` and `engine.fit`.
         Stopped: when the process was asked to end; a checkpoint has been written.
     """
-    file = models.pretrained_file(config)
     made = setup.set_up(config, data, fold=fold, seed=seed)
     where = device.name(made.accelerator.device)
-    made_from = {
-        **data.made_from,
-        "classes": data.classes,
-        "config": config.model_dump(),
-        "fold": fold,
-        "seed": seed,
-        "metric": metric,
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "device": where,
-        "torch": torch.__version__,
-        "pretrained_sha256": None if file is None else files.sha256(file),
-    }
+    chosen = {"fold": fold, "seed": seed, "metric": metric, "device": where}
+    made_from = {**_made_from(config, data), **chosen}
     checkpoints.identify(made_from)
     pieces = 1
     while True:
@@ -86,6 +75,19 @@ def train_fold(
         progress.say(
             f"warning: {size} images do not fit {where}: each batch is taken in {pieces} pieces"
         )
+
+
+def _made_from(config: Model, data: setup.Data) -> dict[str, Any]:
+    """What a training's result follows from, but for what it is told beside these."""
+    file = models.pretrained_file(config)
+    return {
+        **data.made_from,
+        "classes": data.classes,
+        "config": config.model_dump(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "torch": torch.__version__,
+        "pretrained_sha256": None if file is None else files.sha256(file),
+    }
 
 
 def _too_large(config: Model, made: setup.Setup, where: str) -> str:
