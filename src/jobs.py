@@ -93,8 +93,9 @@ def _ask_to_end(told: set[int]) -> None:
     leave half of a dvc.lock.
     """
     us = psutil.Process()
-    for process in set(us.children(recursive=True)) - set(us.children()):
-        if process.pid not in told:
+    ours = {process.pid for process in us.children()}
+    for process in reversed(us.children(recursive=True)):  # a training before its shell
+        if process.pid not in told | ours:
             told.add(process.pid)
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()

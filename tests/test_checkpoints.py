@@ -332,3 +332,18 @@ def test_being_asked_twice_ends_the_process_at_once() -> None:
         check=False,
     )
     assert done.returncode == -signal.SIGTERM and done.stdout == b"noted\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a parent's death is told on Linux")
+def test_the_signal_that_its_parent_died_of_is_the_one_that_is_told() -> None:
+    asked = (
+        "import os, signal; from podium import interrupt, stage; n = interrupt.noted();"
+        "n.__enter__(); both = {signal.SIGUSR1, signal.SIGTERM};"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, both);"
+        "[os.kill(os.getpid(), number) for number in both];"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, both); stage.run(interrupt.check)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], env=WITH_SRC, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr[:18]) == (75, "stopped by SIGTERM")

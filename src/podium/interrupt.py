@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from podium.errors import Stopped
 
+# Sent when the parent dies: a signal of its own, as a whole process group may be asked to end, and
+# the parent may die of it first. Only Linux sends it.
+_PARENT_DIED = signal.SIGUSR1 if sys.platform == "linux" else None
 _signal: int | None = None
 
 
@@ -18,17 +21,16 @@ def noted() -> Iterator[None]:
     process at once; a second signal of one kind ends it.
     """
     signals = [signal.SIGTERM, signal.SIGINT]
-    if sys.platform == "linux":
-        # A signal of its own: a whole process group is asked to end, and the parent dies first.
-        signals.append(signal.SIGUSR1)
-        die_with_parent(signal.SIGUSR1)
+    if _PARENT_DIED is not None:
+        signals.append(_PARENT_DIED)
+        die_with_parent(_PARENT_DIED)
     before = {number: signal.signal(number, _note) for number in signals}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if sys.platform == "linux":
+        if _PARENT_DIED is not None:
             die_with_parent()
 
 
@@ -40,8 +42,8 @@ def asked() -> bool:
 def check() -> None:
     """Raises: Stopped: if the process was asked to end."""
     if _signal is not None:
-        own = sys.platform == "linux" and _signal == signal.SIGUSR1
-        raise Stopped("its parent's end" if own else signal.Signals(_signal).name)
+        died = _signal == _PARENT_DIED
+        raise Stopped("its parent's end" if died else signal.Signals(_signal).name)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -59,5 +61,6 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 
 def _note(number: int, _: object) -> None:
     global _signal  # noqa: PLW0603  a process has one
-    _signal = _signal or number  # the first: the parent's death may follow from it
+    if _signal in (None, _PARENT_DIED):  # the parent may have died of the next one
+        _signal = number
     signal.signal(number, signal.SIG_DFL)
