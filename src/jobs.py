@@ -11,7 +11,7 @@ import subprocess
 
 import psutil
 
-from podium import config, interrupt, progress, stage
+from podium import config, interrupt, machine, progress, stage
 from podium.errors import Stopped, UserError, examples
 
 SECTIONS = ("models", "folds.run")
@@ -34,6 +34,7 @@ def main() -> None:
         raise UserError("the data are not ready: see above")
     names = [f"train@{model}-{fold}" for model in models for fold in run]
     places = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
+    os.environ[machine.CACHE] = str(machine.cache_bytes() // jobs // 2**20)  # of one memory
     statuses = asyncio.run(Trainings(names, places).run())
     if failed := [name for name, status in zip(names, statuses, strict=True) if status != 0]:
         raise UserError(f"{len(failed)} of {len(names)} trainings failed: {examples(failed)}")

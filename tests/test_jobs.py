@@ -14,7 +14,7 @@ from conftest import Project
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
 DVC = """#!/bin/sh
-echo "$@ on ${CUDA_VISIBLE_DEVICES-none}"
+echo "$@ with $PODIUM_CACHE_MIB MiB on ${CUDA_VISIBLE_DEVICES-none}"
 case "$*" in *train@a-1*) sleep 0.2; exit 1;; *) sleep 0.2;; esac
 """
 
@@ -54,12 +54,13 @@ def test_each_training_gets_a_gpu_of_those_that_may_be_used(
 ) -> None:
     four_folds(recorded)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    monkeypatch.setenv("PODIUM_CACHE_MIB", "100")
     told = run(recorded).stdout
-    assert "--wait-for-lock repro folds on 3, 5" in told
+    assert "--wait-for-lock repro folds with 100 MiB on 3, 5" in told
     lines = [line for line in told.splitlines() if line.startswith("train@")]
     assert [line.partition(" | ")[0] for line in lines] == ["train@a-0", "train@a-2", "train@a-3"]
     assert [line.rpartition(" on ")[2] for line in lines] in (["3", "5", "3"], ["3", "5", "5"])
-    assert "--wait-for-lock repro --single-item train@a-0 on 3" in lines[0]
+    assert "--wait-for-lock repro --single-item train@a-0 with 50 MiB on 3" in lines[0]
 
 
 def test_without_the_variable_the_gpus_are_those_of_nvidia_smi(

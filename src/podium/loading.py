@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from podium import interrupt, watch
 from podium import seed as seeding
 from podium.augment import Augmentation
-from podium.store import ImageStore
+from podium.store import Decoder
 
 
 class Draw(NamedTuple):
@@ -46,7 +46,7 @@ class Images(Dataset[Batch]):
 
     def __init__(
         self,
-        store: ImageStore,
+        store: Decoder,
         ids: list[str],
         targets: np.ndarray | None,
         *,

@@ -1,10 +1,20 @@
 """What this machine offers. Nothing here may change a result, so none of it is in params.yaml."""
 
 import os
+from pathlib import Path
+
+import psutil
 
 from podium.errors import UserError
 
-VARIABLE = "PODIUM_WORKERS"
+WORKERS = "PODIUM_WORKERS"
+CACHE = "PODIUM_CACHE_MIB"
+CACHE_SHARE = 0.25  # of the memory that is free
+CGROUP = Path("/sys/fs/cgroup")  # what a container may use, which the machine's numbers leave out
+LIMITS = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
 
 
 def cores() -> int:
@@ -14,18 +24,36 @@ def cores() -> int:
 
 def processes() -> int:
     """How many processes decode images where nothing else runs: PODIUM_WORKERS, else the cores."""
-    return max(1, _given(cores()))
+    return max(1, _given(WORKERS, cores()))
 
 
 def loader_workers(device: str) -> int:
     """How many processes load images for a model: PODIUM_WORKERS, else one a core beside a GPU,
     and none where the model itself needs the cores.
     """
-    return _given(0 if device == "cpu" else cores())
+    return _given(WORKERS, 0 if device == "cpu" else cores())
 
 
-def _given(default: int) -> int:
-    value = os.environ.get(VARIABLE, "")
+def cache_bytes() -> int:
+    """How much memory a training may fill with decoded images: PODIUM_CACHE_MIB, else a quarter of
+    what is free."""
+    return _given(CACHE, round(CACHE_SHARE * free_memory() / 2**20)) * 2**20
+
+
+def free_memory() -> int:
+    """The bytes that this process could still take."""
+    free = psutil.virtual_memory().available
+    for most, used in LIMITS:
+        try:
+            left = int((CGROUP / most).read_text()) - int((CGROUP / used).read_text())
+        except (OSError, ValueError):  # no such group, or no limit
+            continue
+        free = min(free, max(0, left))
+    return free
+
+
+def _given(variable: str, default: int) -> int:
+    value = os.environ.get(variable, "")
     if value and not value.isdigit():
-        raise UserError(f"{VARIABLE} is the number of loader processes, not {value!r}")
+        raise UserError(f"{variable} is a whole number, not {value!r}")
     return int(value) if value else default

@@ -59,7 +59,7 @@ def store_images(
         except BrokenProcessPool:
             raise UserError(
                 f"one of the {processes} processes that decode images was lost, as when memory is "
-                f"short: set {machine.VARIABLE} to fewer"
+                f"short: set {machine.WORKERS} to fewer"
             ) from None
     if bad := [problem for result in results for problem in result]:
         raise UserError(f"{len(bad)} images cannot be decoded: {examples(bad)}")

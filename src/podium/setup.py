@@ -15,7 +15,7 @@ from podium.augment import Augmentation
 from podium.errors import UserError
 from podium.model_schema import Augment, Model
 from podium.records import Record
-from podium.store import ImageStore
+from podium.store import Decoder, ImageStore
 
 
 class Data(NamedTuple):
@@ -23,7 +23,7 @@ class Data(NamedTuple):
 
     folds: pd.DataFrame  # id, label, fold; where images are kept from training also train
     classes: list[str]
-    store: ImageStore
+    store: Decoder
     made_from: dict[str, str]  # the SHA-256 of folds and images
 
 

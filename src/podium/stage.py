@@ -29,7 +29,7 @@ def run(main: Callable[[], None]) -> None:
             raise
         _fail(
             f"a process that loads images was lost: {str(error).strip()} If memory is short, set "
-            f"{machine.VARIABLE} to fewer, or take a smaller batch_size"
+            f"{machine.WORKERS} to fewer, or take a smaller batch_size"
         )
     except (Stopped, KeyboardInterrupt) as error:
         kept = ", and it goes on from here" if isinstance(error, Stopped) else ""

@@ -8,7 +8,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +47,16 @@ def write_shard(path: Path, rows: Iterator[tuple[str, bytes]], *, encode: str) -
 
 def _crc32(image: str, data: Any) -> int:
     return zlib.crc32(data, zlib.crc32(image.encode()))
+
+
+class Decoder(Protocol):
+    """What gives images by id."""
+
+    folder: Path
+
+    def decode(self, image: str) -> np.ndarray:
+        """The pixels of an image: uint8 [H, W, 3], RGB. Raises: UserError."""
+        ...
 
 
 class ImageStore:

@@ -8,10 +8,12 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from podium import (
     batch_size,
+    cache,
     device,
     engine,
     files,
     interrupt,
+    machine,
     models,
     progress,
     setup,
@@ -44,10 +46,13 @@ def train_fold(
         UserError: as `setup.set_up` and `engine.fit`.
         Stopped: when the process was asked to end; a checkpoint has been written.
     """
+    made_from = _made_from(config, data)
+    kept = cache.Cache(data.store, data.folds["id"].tolist(), budget=machine.cache_bytes())
+    data = data._replace(store=kept)
     made = setup.set_up(config, data, fold=fold, seed=seed)
     where = device.name(made.accelerator.device)
     chosen = {"fold": fold, "seed": seed, "metric": metric, "device": where}
-    made_from = {**_made_from(config, data), **chosen}
+    made_from |= chosen
     checkpoints.identify(made_from)
     pieces = 1
     while True:

@@ -1,0 +1,78 @@
+"""Decoded images, kept in memory as far as it goes: most of a loader's time is decoding."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from podium import machine, progress, watch
+from podium.store import Decoder
+
+CHUNK = 2**26  # bytes of images that lie together: a shared file each where processes are spawned
+
+
+class Cache:
+    """Some images of a store, decoded: gives what the store gives, for all of its images.
+
+    The pixels lie in few tensors, which the processes that load images share.
+    """
+
+    def __init__(self, store: Decoder, ids: Sequence[str], *, budget: int) -> None:
+        """Decode the images `ids` of `store`, on all cores, until `budget` bytes are full.
+
+        Raises:
+            UserError: as `store.decode`.
+        """
+        self.store, self.folder = store, store.folder
+        self._chunks: list[torch.Tensor] = []  # uint8 [bytes]
+        self._places: dict[str, tuple[int, int, tuple[int, ...]]] = {}  # chunk, first byte, shape
+        part: list[np.ndarray] = []
+        total = size = 0
+        for image, pixels in zip(ids, _decoded(store, ids if budget else []), strict=False):
+            if total + pixels.size > budget:
+                break
+            if size + pixels.size > CHUNK and part:
+                self._chunks.append(_chunk(part))
+                part, size = [], 0
+            self._places[image] = (len(self._chunks), size, pixels.shape)
+            part.append(pixels.reshape(-1))
+            size, total = size + pixels.size, total + pixels.size
+        if part:
+            self._chunks.append(_chunk(part))
+        if budget:
+            progress.say(
+                f"{len(self._places)} of {len(ids)} images are kept in memory, decoded: "
+                f"{total / 2**20:.0f} of {budget / 2**20:.0f} MiB"
+            )
+
+    def decode(self, image: str) -> np.ndarray:
+        """As the store's: uint8 [H, W, 3], RGB, and the caller's to change."""
+        if image not in self._places:
+            return self.store.decode(image)
+        chunk, begin, shape = self._places[image]
+        height, width, channels = shape
+        pixels = self._chunks[chunk][begin : begin + height * width * channels]
+        return pixels.numpy().reshape(shape).copy()
+
+
+def _decoded(store: Decoder, ids: Sequence[str]) -> Iterator[np.ndarray]:
+    """The images in their order, decoded by threads, a few ahead of what is taken."""
+    threads = machine.processes()
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[tuple[str, Future[np.ndarray]]] = deque()
+        waiting = iter(ids)
+        while True:
+            while len(ahead) < 4 * threads and (image := next(waiting, None)) is not None:
+                ahead.append((image, pool.submit(store.decode, image)))
+            if not ahead:
+                break
+            image, pixels = ahead.popleft()
+            watch.begin(f"image {image} in {store.folder}")
+            yield pixels.result()
+    watch.end()
+
+
+def _chunk(parts: list[np.ndarray]) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate(parts))

@@ -1,0 +1,85 @@
+"""Decoded images in memory: the same pixels, within the budget."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from trainings import FOLDS
+
+from podium import cache, loading, machine
+from podium.augment import Augmentation
+from podium.cache import Cache
+from podium.errors import UserError
+from podium.store import ImageStore
+
+IDS = FOLDS["id"].tolist()[:40]
+
+
+def size(images: ImageStore) -> int:
+    return sum(images.decode(image).size for image in IDS)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_batches_have_the_same_bytes_cached_or_not_at_any_number_of_workers(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "CHUNK", 3 * images.decode(IDS[0]).size)  # several
+    stores = [images, *(Cache(images, IDS, budget=part * size(images) // 2) for part in (0, 1, 2))]
+    made = [Augmentation("heavy", size=24, fit="crop")]
+    epochs: list[torch.Tensor] = []
+    for store in stores:
+        for workers in (0, 1, 2, 4):
+            shown = loading.Images(store, IDS, np.zeros(40, int), transforms=made, seed=1)
+            loader = loading.shuffled(shown, 4, workers=workers)
+            epochs.append(torch.cat([batch.images for _ in range(2) for batch in loader]))
+    assert all(torch.equal(epochs[0], epoch) for epoch in epochs)
+
+
+def test_it_keeps_what_fits_and_reads_the_rest_anew(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = {image: images.decode(image) for image in IDS}
+    sizes = np.cumsum([pixels.size for pixels in expected.values()])
+    kept = Cache(images, IDS, budget=int(sizes[24]))
+    assert capsys.readouterr().out.startswith("25 of 40 images are kept in memory, decoded: ")
+    read: list[str] = []
+    decode = images.decode
+    monkeypatch.setattr(images, "decode", lambda image: read.append(image) or decode(image))
+    for image in IDS:
+        pixels = kept.decode(image)
+        assert np.array_equal(pixels, expected[image])
+        pixels[:] = 0  # the caller's own
+        assert np.array_equal(kept.decode(image), expected[image])
+    assert read == [image for image in IDS[25:] for _ in range(2)]
+
+
+def test_nothing_is_decoded_without_a_budget(images: ImageStore) -> None:
+    assert Cache(images, ["no such image"], budget=0).folder == images.folder
+    with pytest.raises(UserError, match="holds no image"):
+        Cache(images, ["no such image"], budget=1)
+
+
+def test_processes_that_are_spawned_get_its_pixels(images: ImageStore) -> None:
+    kept = pickle.loads(pickle.dumps(Cache(images, IDS, budget=2**30)))
+    assert all(np.array_equal(kept.decode(image), images.decode(image)) for image in IDS)
+
+
+def test_the_budget_is_a_share_of_what_the_machine_and_its_container_leave_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PODIUM_CACHE_MIB", raising=False)
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    assert machine.free_memory() > 2**26
+    (tmp_path / "memory.current").write_text(f"{2**20}\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine.free_memory() > 2**26
+    (tmp_path / "memory.max").write_text(f"{65 * 2**20}\n")
+    assert machine.free_memory() == 2**26
+    assert machine.cache_bytes() == 2**24
+    monkeypatch.setenv("PODIUM_CACHE_MIB", "3")
+    assert machine.cache_bytes() == 3 * 2**20
+    monkeypatch.setenv("PODIUM_CACHE_MIB", "all")
+    with pytest.raises(UserError, match="PODIUM_CACHE_MIB is a whole number, not 'all'"):
+        machine.cache_bytes()
