@@ -11,17 +11,17 @@ from conftest import PARAMS, ROOT
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from podium import config, model_schema, schema
+from podium import config, model_schema, phase_schema, schema
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 SECTIONS = [
     kind
-    for kind in {**vars(schema), **vars(model_schema)}.values()
+    for kind in {**vars(schema), **vars(model_schema), **vars(phase_schema)}.values()
     if isinstance(kind, type)
-    and issubclass(kind, model_schema.Section)
-    and kind is not model_schema.Section
+    and issubclass(kind, phase_schema.Section)
+    and kind is not phase_schema.Section
 ]
 
 

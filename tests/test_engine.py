@@ -1,4 +1,5 @@
 import io
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ import competitions
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from trainings import EVERYTHING, FOLDS, data_of
 from trainings import config as model_config
 
@@ -383,3 +385,62 @@ def test_weights_that_stop_being_numbers_end_the_training_and_are_not_kept(
     assert kept
     for made in kept:
         assert all(t.isfinite().all() for t in made["net"].values() if t.is_floating_point())
+
+
+@pytest.mark.slow
+def test_without_a_compiler_compile_is_an_error(images: ImageStore) -> None:
+    from torch._inductor import config
+
+    torch.compiler.reset()
+    without = config.patch({"cpp.cxx": (None, "/none"), "force_disable_caches": True})
+    with without, pytest.raises(UserError, match="compile: InvalidCxxCompiler: No working C"):
+        train(images, compile=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_model_learns_as_it_does_otherwise_and_the_same_each_time(
+    images: ImageStore,
+) -> None:
+    values: dict[str, Any] = {"architecture": "simple_cnn", "image_size": 32}
+    values["phases"] = [{"epochs": 1, "lr": 1e-3}, {"epochs": 1, "lr": 1e-3, "trainable": "head"}]
+    torch._dynamo.utils.counters.clear()
+    eager, _ = train(images, **values)
+    assert not torch._dynamo.utils.counters["stats"]
+    first, _ = train(images, **values, compile=True)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2  # one a phase
+    again, _ = train(images, **values, compile=True)
+    for name, tensor in first.state.items():
+        assert torch.equal(tensor, again.state[name])
+        assert torch.allclose(tensor, eager.state[name], atol=1e-4)
+
+
+class Reads(TorchDispatchMode):
+    """Counts how often a tensor's number is read, for which a GPU must have done all its work."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mix", [None, {"mixup": 0.2, "cutmix": 1.0}])
+def test_no_step_waits_for_a_number(images: ImageStore, mix: dict[str, float] | None) -> None:
+    counts = []
+    for size in (30, 10):  # images a step: three times as many steps
+        with Reads() as reads:
+            train(
+                images,
+                batch_size=size,
+                phases=[{"epochs": 1, "lr": 0.01}],
+                mix=mix,
+                random_erasing=0.5,
+                clip_norm=1.0,
+                ema=0.9,
+                class_weights="balanced",
+            )
+        counts.append(reads.count)
+    assert counts[0] == counts[1] > 0

@@ -7,7 +7,7 @@ from trainings import config, phase
 
 from podium import layers, models, optim, phases
 from podium.errors import UserError
-from podium.model_schema import Part, Phase
+from podium.phase_schema import Part, Phase
 
 FAMILIES = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"]
 

@@ -68,3 +68,20 @@ def test_biases_and_norms_decay_only_if_told(decay_norms: bool) -> None:
         for parameter in group["params"]:
             decays = decay_norms or parameter.ndim > 1
             assert group["weight_decay"] == (0.05 if decays else 0)
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "adamw"])
+def test_all_tensors_change_in_one_pass_as_one_after_the_other(name: str) -> None:
+    nets = [models.create(config(), outputs=2) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    optimizers = [optim.create(net, phase(optimizer=name), config()) for net in nets]
+    for group in optimizers[1].param_groups:
+        assert group["fused"]
+        group.update(fused=False, foreach=False)
+    for _ in range(3):
+        for net, optimizer in zip(nets, optimizers, strict=True):
+            for number, parameter in enumerate(net.parameters()):
+                parameter.grad = torch.full_like(parameter, 0.01 * number)
+            optimizer.step()
+    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-7)

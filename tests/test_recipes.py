@@ -12,7 +12,8 @@ from trainings import FOLDS, data_of
 
 from podium import config, overlay, training
 from podium.checkpoints import Checkpoints
-from podium.model_schema import Model, Part, Phase
+from podium.model_schema import Model
+from podium.phase_schema import Part, Phase
 from podium.schema import Params
 from podium.store import ImageStore
 

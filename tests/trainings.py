@@ -9,7 +9,8 @@ import competitions
 import pandas as pd
 from conftest import ROOT, Project
 
-from podium.model_schema import Model, Phase
+from podium.model_schema import Model
+from podium.phase_schema import Phase
 from podium.setup import Data, Setup, set_up
 from podium.store import ImageStore
 

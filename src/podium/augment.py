@@ -11,7 +11,7 @@ import numpy as np
 from podium import images
 from podium.config import nearest
 from podium.errors import UserError
-from podium.model_schema import Augment, Transform
+from podium.phase_schema import Augment, Transform
 
 PRESETS: dict[str, list[Transform]] = {
     "none": [],

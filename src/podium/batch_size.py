@@ -7,9 +7,9 @@ import psutil
 import torch
 from timm.utils import ModelEmaV3
 
-from podium import layers, models, optim
+from podium import layers, machine, models, optim
 from podium.errors import UserError
-from podium.model_schema import Phase
+from podium.phase_schema import Phase
 from podium.setup import Setup
 
 USABLE = 0.9  # of the memory: other batches may need a little more
@@ -41,7 +41,7 @@ class Trial:
         try:
             if self.device.type != "cuda":
                 rss = psutil.Process().memory_info().rss
-                return self._train(size) / (psutil.virtual_memory().available + rss)
+                return self._train(size) / (machine.free_memory() + rss)
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
             held = torch.cuda.memory_reserved(self.device)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from podium.errors import UserError, examples
-from podium.model_schema import Part
+from podium.phase_schema import Part
 
 _NORMS = (
     *(_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),

@@ -3,16 +3,18 @@
 from collections import defaultdict
 from typing import Any
 
-from timm.optim import create_optimizer_v2, list_optimizers
+from timm.optim import create_optimizer_v2, get_optimizer_class, list_optimizers
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from podium import layers
 from podium.config import nearest
 from podium.errors import UserError
-from podium.model_schema import Model, Phase
+from podium.model_schema import Model
+from podium.phase_schema import Phase
 
 SECOND_ORDER = ("adahessian",)
+FUSED = (SGD, Adam, AdamW)  # change all tensors in one pass, on any device
 
 
 def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:
@@ -47,7 +49,9 @@ def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:
         for (depth, decays), tensors in sorted(groups.items(), key=lambda item: item[0])
     ]
     try:
-        return create_optimizer_v2(parameters, opt=phase.optimizer, lr=phase.lr)
+        kind = get_optimizer_class(phase.optimizer, bind_defaults=False)
+        options: dict[str, Any] = {"fused": True} if kind in FUSED else {}
+        return create_optimizer_v2(parameters, opt=phase.optimizer, lr=phase.lr, **options)
     except (AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"optimizer {phase.optimizer} cannot be had here: {error}") from None
 

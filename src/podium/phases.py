@@ -3,7 +3,7 @@
 from torch import nn
 
 from podium import layers
-from podium.model_schema import Part, Phase
+from podium.phase_schema import Part, Phase
 
 
 def expand(phases: list[Phase], model: nn.Module) -> list[Phase]:

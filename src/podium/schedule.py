@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from podium import model_schema as schema
-from podium.model_schema import Phase
+from podium import phase_schema as schema
+from podium.phase_schema import Phase
 
 ONE_CYCLE_END = 1e-4  # of the first rate, as in torch's OneCycleLR
 

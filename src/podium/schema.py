@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from podium.model_schema import Count, Model, Rate, Section, Share
+from podium.model_schema import Model
+from podium.phase_schema import Count, Rate, Section, Share
 
 MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
 ViewName = Literal[

@@ -13,7 +13,8 @@ from podium import device, layers, loading, losses, machine, mixing, models, opt
 from podium import seed as seeding
 from podium.augment import Augmentation
 from podium.errors import UserError
-from podium.model_schema import Augment, Model
+from podium.model_schema import Model
+from podium.phase_schema import Augment
 from podium.records import Record
 from podium.store import Decoder, ImageStore
 

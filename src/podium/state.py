@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,8 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from podium import layers, losses, metrics, optim, schedule
-from podium.model_schema import Model, Phase
+from podium.model_schema import Model
+from podium.phase_schema import Phase
 from podium.schema import MetricName
 
 
@@ -68,6 +70,7 @@ class Training:
         """Train `net`; each batch goes through it in `pieces`."""
         self.net, self.config, self.accelerator, self.pieces = net, config, accelerator, pieces
         self.model = accelerator.prepare(net)
+        self.learner: Callable[[Tensor], Tensor] = self.model
         self.ema = None
         if config.ema is not None:
             self.ema = ModelEmaV3(net, decay=config.ema, use_warmup=True)
@@ -102,7 +105,7 @@ class Training:
             images.tensor_split(self.pieces), targets.tensor_split(self.pieces), strict=True
         ):
             with self.accelerator.autocast():
-                value = loss(self.model(seen), wanted) * (loss.weight(wanted) / whole)
+                value = loss(self.learner(seen), wanted) * (loss.weight(wanted) / whole)
             self.accelerator.backward(value / steps)
             total += value.detach()
         return total
@@ -200,6 +203,9 @@ class Training:
         layers.set_trainable(self.net, self.phase.trainable)
         self.accelerator.free_memory()  # the last phase's optimizer
         self.optimizer = self.accelerator.prepare(optim.create(self.net, self.phase, self.config))
+        if self.config.compile:
+            torch.compiler.reset()  # torch keeps so many versions, and each phase needs its own
+            self.learner = torch.compile(self.model)
 
 
 def _copy(net: nn.Module) -> dict[str, Tensor]:

@@ -63,6 +63,8 @@ def train_fold(
                 )
             return best, curves, {**made_from, "pieces": curves[-1].pieces}
         except RuntimeError as error:
+            if config.compile:
+                _check_compiler(error)
             if not should_reduce_batch_size(error):
                 raise
         del made  # and what it holds of the memory
@@ -80,6 +82,14 @@ def train_fold(
         progress.say(
             f"warning: {size} images do not fit {where}: each batch is taken in {pieces} pieces"
         )
+
+
+def _check_compiler(error: RuntimeError) -> None:
+    """Raises: UserError: if that is what failed."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    if isinstance(error, TorchDynamoException):
+        raise UserError(f"compile: {str(error).splitlines()[0]}; or set it to false") from None
 
 
 def _made_from(config: Model, data: setup.Data) -> dict[str, Any]:
