@@ -27,9 +27,7 @@ faults: $(VENV)/.dev ## N=60: kill the pipeline N times at random moments, and r
 	python tests/faults/kills.py $(N)
 
 bench: $(VENV)/.run ## the benchmarks of docs/performance.md (half an hour; a quiet machine)
-	python benchmarks/loader.py
-	python benchmarks/model.py
-	for what in prepare start nothing growth; do python benchmarks/pipeline.py $$what || exit; done
+	for what in loader model prepare start nothing growth; do python benchmarks/$$what.py || exit; done
 
 check: $(VENV)/.dev ## ruff and mypy
 	ruff check

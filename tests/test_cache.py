@@ -8,7 +8,7 @@ import pytest
 import torch
 from trainings import FOLDS
 
-from podium import cache, loading, machine
+from podium import cache, loading, machine, watch
 from podium.augment import Augmentation
 from podium.cache import Cache
 from podium.errors import UserError
@@ -44,6 +44,7 @@ def test_it_keeps_what_fits_and_reads_the_rest_anew(
     sizes = np.cumsum([pixels.size for pixels in expected.values()])
     kept = Cache(images, IDS, budget=int(sizes[24]))
     assert capsys.readouterr().out.startswith("25 of 40 images are kept in memory, decoded: ")
+    assert not watch._doing  # or the process would end as one that hangs
     read: list[str] = []
     decode = images.decode
     monkeypatch.setattr(images, "decode", lambda image: read.append(image) or decode(image))

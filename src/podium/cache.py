@@ -1,8 +1,10 @@
 """Decoded images, kept in memory as far as it goes: most of a loader's time is decoding."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
 
 import numpy as np
 import torch
@@ -30,15 +32,16 @@ class Cache:
         self._places: dict[str, tuple[int, int, tuple[int, ...]]] = {}  # chunk, first byte, shape
         part: list[np.ndarray] = []
         total = size = 0
-        for image, pixels in zip(ids, _decoded(store, ids if budget else []), strict=False):
-            if total + pixels.size > budget:
-                break
-            if size + pixels.size > CHUNK and part:
-                self._chunks.append(_chunk(part))
-                part, size = [], 0
-            self._places[image] = (len(self._chunks), size, pixels.shape)
-            part.append(pixels.reshape(-1))
-            size, total = size + pixels.size, total + pixels.size
+        with closing(_decoded(store, ids if budget else [])) as decoded:
+            for image, pixels in decoded:
+                if total + pixels.size > budget:
+                    break
+                if size + pixels.size > CHUNK and part:
+                    self._chunks.append(_chunk(part))
+                    part, size = [], 0
+                self._places[image] = (len(self._chunks), size, pixels.shape)
+                part.append(pixels.reshape(-1))
+                size, total = size + pixels.size, total + pixels.size
         if part:
             self._chunks.append(_chunk(part))
         if budget:
@@ -57,21 +60,22 @@ class Cache:
         return pixels.numpy().reshape(shape).copy()
 
 
-def _decoded(store: Decoder, ids: Sequence[str]) -> Iterator[np.ndarray]:
+def _decoded(store: Decoder, ids: Sequence[str]) -> Generator[tuple[str, np.ndarray], None, None]:
     """The images in their order, decoded by threads, a few ahead of what is taken."""
     threads = machine.processes()
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[tuple[str, Future[np.ndarray]]] = deque()
-        waiting = iter(ids)
-        while True:
-            while len(ahead) < 4 * threads and (image := next(waiting, None)) is not None:
-                ahead.append((image, pool.submit(store.decode, image)))
-            if not ahead:
-                break
-            image, pixels = ahead.popleft()
-            watch.begin(f"image {image} in {store.folder}")
-            yield pixels.result()
-    watch.end()
+    ahead, waiting = deque[tuple[str, Future[np.ndarray]]](), iter(ids)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            while True:
+                for image in islice(waiting, 4 * threads - len(ahead)):
+                    ahead.append((image, pool.submit(store.decode, image)))
+                if not ahead:
+                    break
+                image, pixels = ahead.popleft()
+                watch.begin(f"image {image} in {store.folder}")
+                yield image, pixels.result()
+    finally:
+        watch.end()
 
 
 def _chunk(parts: list[np.ndarray]) -> torch.Tensor:

@@ -1,0 +1,98 @@
+"""Competitions of any size in a copy of the project, and what its stages take there."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+FOLD = ("--model", "a", "--fold", "0")
+MODEL: dict[str, Any] = {
+    "architecture": "test_resnet",
+    "pretrained": False,
+    "image_size": 32,
+    "phases": [{"epochs": 1, "lr": 1e-3}],
+    "batch_size": 64,
+}
+
+
+def archive(path: Path, files: list[bytes], *, share_of_tests: float = 0.2) -> dict[str, list[str]]:
+    """A competition of these images; its ids."""
+    names = [f"{number:07d}" for number in range(len(files))]
+    tests = int(share_of_tests * len(files))
+    ids = {"train": names[tests:], "test": names[:tests]}
+    with zipfile.ZipFile(path, "w") as output:
+        labels = [f"class{number % 10}" for number in range(len(ids["train"]))]
+        known = pd.DataFrame({"id": ids["train"], "label": labels})
+        hidden = pd.DataFrame({"id": ids["test"]})
+        output.writestr("train.csv", known.to_csv(index=False))
+        output.writestr("test.csv", hidden.to_csv(index=False))
+        output.writestr("sample_submission.csv", hidden.assign(label="class0").to_csv(index=False))
+        for part, part_ids in ids.items():
+            for name in part_ids:
+                output.writestr(f"{part}/{name}.jpg", files[int(name)])
+    return ids
+
+
+def project(folder: Path, files: list[bytes], **changes: Any) -> None:
+    """A copy of the project with a competition of these images."""
+    for name in ("src", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
+        source = ROOT / name
+        ignore = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=ignore)
+        else:
+            shutil.copy(source, folder / name)
+    archive(folder / "x.zip", files)
+    params: dict[str, Any] = {
+        "seed": 1,
+        "deterministic": True,
+        "metric": "accuracy",
+        "competition": {"source": "x.zip", "slug": "x"},
+        "prepare": {},
+        "folds": {"count": 5, "run": [0], "keep": {}},
+        "checkpoint": {"every_minutes": 10},
+        "models": {"a": MODEL},
+        "predict": {"views": ["identity"], "batch_size": 64},
+        "ensemble": {"members": ["a"], "method": "mean"},
+        **changes,
+    }
+    with (folder / "params.yaml").open("w") as file:
+        YAML(typ="safe").dump(params, file)
+    run(folder, "git", "init", "--quiet")
+
+
+def run(folder: Path, *command: str) -> float:
+    """Run a command in a project's folder: the seconds that it took."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    start = time.perf_counter()
+    subprocess.run(
+        command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PATH": path}
+    )
+    return time.perf_counter() - start
+
+
+def measured(folder: Path, *command: str) -> tuple[float, float]:
+    """The seconds and the MiB of memory, at most, that a stage took."""
+    code = (
+        "import json, resource, subprocess, sys, time; start = time.perf_counter();"
+        "subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr);"
+        "print(json.dumps([time.perf_counter() - start,"
+        "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, sys.executable, f"src/{command[0]}.py", *command[1:]],
+        cwd=folder, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    seconds, memory = json.loads(done.stdout)
+    return seconds, memory

@@ -1,0 +1,96 @@
+"""Time and memory of the stages, for competitions of growing size.
+
+    python benchmarks/growth.py [--largest 100000]
+
+Photos of 64 x 48, and a network so small that `train` and `predict` show their loaders; without
+decoded images in memory, which would grow. A million images as tables alone.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from common import photos, table
+from competition import FOLD, MODEL, measured, project
+
+from podium import files, machine, predictions, records
+from podium.predictions import Predictions
+from podium.records import Record
+
+SIZES = (1_000, 10_000, 100_000)
+TABLES = 1_000_000
+STAGES: list[tuple[str, ...]] = [("prepare",), ("folds",), ("train", *FOLD), ("predict", *FOLD),
+                                 ("ensemble",), ("submission",)]  # fmt: skip
+CLASSES = [f"class{number}" for number in range(10)]
+
+
+def of_images(folder: Path, count: int) -> dict[str, str]:
+    """What each stage takes with `count` photos."""
+    project(folder, photos(count, 64, 48))
+    measured(folder, "fetch")
+    return {command[0]: _told(*measured(folder, *command)) for command in STAGES}
+
+
+def of_tables(folder: Path, count: int) -> dict[str, str]:
+    """What the stages that read tables alone take with `count` images."""
+    project(folder, photos(100, 64, 48))
+    measured(folder, "fetch")
+    data, rng = folder / "data", np.random.default_rng(0)
+    ids = [f"{number:07d}" for number in range(count)]
+    train, test = ids[count // 5 :], ids[: count // 5]
+    columns = {"id": train, "label": rng.choice(CLASSES, len(train))}
+    files.write_csv(data / "train.csv", pd.DataFrame(columns))
+    files.write_csv(data / "test.csv", pd.DataFrame({"id": test}))
+    sample = pd.DataFrame({"id": test, "label": CLASSES[0]})
+    files.write_csv(data / "sample_submission.csv", sample)
+    files.write_json(data / "classes.json", CLASSES)
+    names = ("train.csv", "test.csv", "sample_submission.csv", "classes.json")
+    images = {"train": "1", "test": "2"}  # none
+    records.write(data / "prepared.json", names, images_sha256=images)
+    told = {"folds": _told(*measured(folder, "folds"))}
+    record = Record(data / "folds.json")
+    folds = record.csv("folds.csv")
+    made_from: dict[str, Any] = {
+        "folds_sha256": record.sha256["folds.csv"],
+        "images_sha256": images["train"],
+        "classes": CLASSES,
+        "config": MODEL,
+        "fold": 0,
+        "pretrained_sha256": None,
+        "device": "none",
+    }
+    validation = folds.loc[folds["fold"] == "0", "id"].tolist()
+    for name, part, source in (("oof", validation, "train"), ("test", test, "test")):
+        logits = rng.normal(size=(len(part), len(CLASSES))).astype(np.float32)
+        predicted = Predictions(part, logits, {**made_from, "predicted_sha256": images[source]})
+        predictions.write(data / "predictions/a/fold0" / f"{name}.parquet", predicted)
+    for stage in ("ensemble", "submission"):
+        told[stage] = _told(*measured(folder, stage))
+    return told
+
+
+def _told(seconds: float, memory: float) -> str:
+    return f"{seconds:.1f} s, {memory:.0f} MiB"
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--largest", type=int, default=SIZES[-1])
+    largest = parser.parse_args().largest
+    os.environ[machine.CACHE] = "0"
+    runs = [(of_images, size, "images") for size in SIZES if size <= largest]
+    columns = {}
+    for of, count, what in [*runs, (of_tables, TABLES, "rows")]:
+        with tempfile.TemporaryDirectory() as temporary:
+            columns[f"{count:,} {what}"] = of(Path(temporary), count)
+    rows = [(stage, *(told.get(stage, "") for told in columns.values())) for stage, *_ in STAGES]
+    table(("stage", *columns), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`prepare` against the bare work on all cores, in spawned processes alike.
+
+python benchmarks/prepare.py [--images 20000]
+"""
+
+import argparse
+import resource
+import shutil
+import tempfile
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from common import Run, photos, rates, table
+from competition import archive
+
+from podium import machine, preparation
+from podium.archive import Archive
+from podium.schema import Prepare
+
+STORED = 256
+
+
+def bare_prepare(path: Path, names: list[str]) -> int:
+    """Decode, resize, encode: one process's share of an archive, without any bookkeeping."""
+    cv2.setNumThreads(0)
+    with zipfile.ZipFile(path) as opened:
+        for name in names:
+            data = np.frombuffer(opened.read(name), np.uint8)
+            pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            scale = STORED / min(pixels.shape[:2])
+            size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+            small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+            cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    return len(names)
+
+
+def prepare(count: int) -> None:
+    """Measure `count` photos, and print the rates and the memory."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        path = folder / "x.zip"
+        ids = archive(path, photos(count, 500, 375))
+        cores = machine.processes()
+
+        def bare() -> Run:
+            names = Archive(path).names[3:]
+            parts = [names[core::cores] for core in range(cores)]
+
+            def run() -> int:
+                with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+                    return sum(pool.map(partial(bare_prepare, path), parts))
+
+            return run
+
+        def podium() -> Run:
+            target = folder / "images"
+            shutil.rmtree(target, ignore_errors=True)
+
+            def run() -> int:
+                layout = Prepare(max_size=STORED)
+                preparation.store_images(
+                    Archive(path), ids, folder=target, layout=layout, processes=cores
+                )
+                return count
+
+            return run
+
+        found = rates({"bare": bare, "Podium": podium}, rounds=3)
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
+        print(f"{count} photos of 500 x 375, {cores} processes, {most:.0f} MiB the largest process")
+        rows = [(name, f"{rate:.0f}", f"{ratio:.2f}") for name, (rate, ratio) in found.items()]
+        table(("prepare", "images/s", "of bare"), rows)
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=20_000)
+    prepare(parser.parse_args().images)
+
+
+if __name__ == "__main__":
+    main()
