@@ -1,7 +1,6 @@
 """What the benchmarks share: photos to read, rates that are compared fairly, tables."""
 
 import io
-import os
 import statistics
 import sys
 import time
@@ -9,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 from PIL import Image

@@ -18,7 +18,7 @@ import torch
 from common import Run, photos, rates, table
 from torch.utils.data import DataLoader
 
-from podium import images, loading, store
+from podium import images, loading, machine, store
 from podium.augment import Augmentation
 from podium.cache import Cache
 from podium.store import ImageStore
@@ -120,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1000)
     count = parser.parse_args().images
+    machine.keep_freed_memory()  # as all stages do
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     for width, height in ((500, 375), (2000, 1500)):

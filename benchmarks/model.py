@@ -1,9 +1,9 @@
 """Training and inference against bare PyTorch loops on tensors that are already on the device.
 
-    python benchmarks/model.py
+    python benchmarks/model.py [--hand-back]
 
-Training counts all that the train stage does from its first step on: reading, augmenting, metrics,
-validation, a checkpoint. On a GPU:
+Training counts all that the train stage does in some epochs: making the model, reading, augmenting,
+metrics, validation, checkpoints. On a GPU:
 
     python benchmarks/model.py --architecture resnet50 --size 224 --batch 128 --images 20000
 """
@@ -19,13 +19,14 @@ import torch
 import torch.nn.functional as F
 from common import Run, photos, rates, table
 
-from podium import device, engine, images, infer, loading, losses, machine, setup, store
+from podium import device, images, infer, loading, losses, machine, setup, store, training
 from podium.augment import Augmentation
 from podium.checkpoints import Checkpoints
 from podium.model_schema import Model
 from podium.store import ImageStore
 
-VALID = 32
+EPOCHS = 3
+VALID = 64
 VIEWS = ["identity", "hflip", "crop_center"]
 AUGMENT = [{"RandomResizedCrop": {}}, {"HorizontalFlip": {}}]
 
@@ -48,14 +49,14 @@ def prepared(folder: Path, size: int, count: int) -> setup.Data:
 
 
 def train(config: Model, data: setup.Data, folder: Path) -> Run:
-    """An epoch of the train stage, its model made beforehand."""
-    made = setup.set_up(config, data, fold=0, seed=1)
+    """What the train stage does, from images as they are stored to the best epoch's weights."""
 
     def run() -> int:
         with Checkpoints(folder / "checkpoints") as checkpoints:
-            checkpoints.identify({})
-            engine.fit(made, metric="accuracy", checkpoints=checkpoints)
-        return len(data.folds) - VALID
+            training.train_fold(
+                config, data, fold=0, seed=1, metric="accuracy", checkpoints=checkpoints
+            )
+        return EPOCHS * (len(data.folds) - VALID)
 
     return run
 
@@ -130,16 +131,19 @@ def main() -> None:
     parser.add_argument("--architecture", default="mobilenetv2_100")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--images", type=int, default=640)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=1280)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--hand-back", action="store_true", help="freed memory, as C does")
     chosen = parser.parse_args()
+    if not chosen.hand_back:
+        machine.keep_freed_memory()  # as all stages do
     config = Model.model_validate(
         {
             "architecture": chosen.architecture,
             "pretrained": False,
             "image_size": chosen.size,
             "augment": AUGMENT,
-            "phases": [{"epochs": 1, "lr": 1e-4}],
+            "phases": [{"epochs": EPOCHS, "lr": 1e-4}],
             "batch_size": chosen.batch,
         }
     )
@@ -150,7 +154,7 @@ def main() -> None:
         data = prepared(Path(temporary), chosen.size, chosen.images)
         rows = []
         for title, contestants in (
-            ("training", (partial(bare_train, config, chosen.images),
+            ("training", (partial(bare_train, config, EPOCHS * chosen.images),
                           partial(train, config, data, Path(temporary)))),
             ("inference, a view", (partial(bare_predict, config, chosen.images),
                                    partial(predict, config, data))),

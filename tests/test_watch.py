@@ -109,6 +109,38 @@ def test_a_training_whose_loader_is_killed_says_so_and_goes_on(
     assert prepared.read(name) == whole.read(name)
 
 
+BREAKS = """
+import sys
+from pathlib import Path
+from podium import loading, stage
+from podium.augment import Augmentation
+from podium.store import ImageStore
+
+def main():
+    plain = [Augmentation("none", size=24, fit="crop")]
+    ids = [f"{i:04d}" for i in range(21)]
+    made = loading.Images(ImageStore(Path(sys.argv[1])), ids, None, transforms=plain)
+    for batch in loading.in_order(made, 4, workers=2):
+        raise ZeroDivisionError("a bug")
+
+stage.run(main)
+"""
+
+
+@pytest.mark.slow
+def test_a_mistake_of_ours_ends_the_process_although_its_loaders_live(images: ImageStore) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BREAKS, images.folder],
+        env=WITH_SRC,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback") and done.stderr.endswith("ror: a bug\n")
+
+
 def run(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-c", f"from podium import stage, errors\n{code}"],

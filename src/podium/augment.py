@@ -69,17 +69,24 @@ class Augmentation:
         self._numpy = np.random.Generator(np.random.Philox())
         self._python = random.Random()
         self._state = self._numpy.bit_generator.state
-        self._compose = library.Compose([_build(entry, self.size) for entry in transforms])
+        built = [_build(entry, self.size) for entry in transforms]
+        self._compose = library.Compose(built, is_check_shapes=False)  # there is one image only
         self._compose.set_random_state(self._numpy, self._python)
 
     def __call__(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
-        """Augment one image: uint8 [H, W, 3] and 16 bytes -> uint8 [size, size, 3].
+        """The whole of it for one image: uint8 [H, W, 3] and 16 bytes -> uint8 [size, size, 3]."""
+        return self.augment(self.square(pixels), key)
+
+    def square(self, pixels: np.ndarray) -> np.ndarray:
+        """The first part, which threads may share: the image made square, if that comes first."""
+        return images.fit(pixels, self.size, self.fit) if self.fits_first else pixels
+
+    def augment(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
+        """The second part, which is random.
 
         Raises:
             UserError: if the transforms fail, or give another size or type.
         """
-        if self.fits_first:
-            pixels = images.fit(pixels, self.size, self.fit)
         if not self.is_random:
             return pixels
         self._seed(key)

@@ -2,7 +2,9 @@
 
 import math
 import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import cv2
@@ -10,12 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from podium import interrupt, watch
+from podium import interrupt, machine, watch
 from podium import seed as seeding
 from podium.augment import Augmentation
 from podium.store import Decoder
+
+AHEAD = 4  # batches that a process may load before they are asked for
 
 
 class Draw(NamedTuple):
@@ -34,11 +38,40 @@ class Batch(NamedTuple):
     targets: Tensor  # int64 [B]; -1 where unknown
 
 
+class Loader(DataLoader[Batch]):
+    """Batches of images, loaded by other processes or by this one."""
+
+    def __iter__(self) -> Any:
+        """An epoch's batches: their images may be kept, as `Turns` may not."""
+        kept = self.num_workers == 0 or self.pin_memory  # new, or pinned, which copies
+        for images, targets in super().__iter__():
+            yield Batch(images if kept else images.clone(), torch.tensor(targets))
+
+
 class Loaders(NamedTuple):
     """What a model is trained with."""
 
-    train: "DataLoader[Batch]"
-    valid: "DataLoader[Batch]"
+    train: Loader
+    valid: Loader
+
+
+class Turns:
+    """Tensors in shared memory that a process which loads for another fills in turn: new ones cost
+    a page fault every 4 KiB, which can take as long as half of the decoding.
+    """
+
+    def __init__(self, count: int) -> None:
+        """What `take` gave is given again after `count` - 1 others."""
+        self._tensors = deque[Tensor](maxlen=count)
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """A uint8 tensor of `shape` to fill."""
+        size, full = math.prod(shape), len(self._tensors) == self._tensors.maxlen
+        if not full or self._tensors[0].numel() < size:
+            self._tensors.append(torch.empty(size, dtype=torch.uint8).share_memory_())
+        else:
+            self._tensors.rotate(-1)
+        return self._tensors[-1][:size].view(shape)
 
 
 class Images(Dataset[Batch]):
@@ -57,6 +90,8 @@ class Images(Dataset[Batch]):
         `transforms` are one a phase, all of one size.
         """
         self.store, self.ids, self.transforms, self.seed = store, ids, transforms, seed
+        self.turns: Turns | None = None  # in a process that loads for another
+        self.threads: ThreadPoolExecutor | None = None  # in one that loads for itself
         self.targets = torch.full((len(ids),), -1)
         if targets is not None:
             self.targets = torch.as_tensor(targets, dtype=torch.int64)
@@ -69,15 +104,22 @@ class Images(Dataset[Batch]):
         the image's id and which time it is drawn.
         """
         size = self.transforms[0].size
-        images = torch.empty(len(draws), size, size, 3, dtype=torch.uint8)
+        shape = (len(draws), size, size, 3)
+        images = self.turns.take(shape) if self.turns else torch.empty(shape, dtype=torch.uint8)
         pixels = images.numpy()
+        squares = iter(
+            self.threads.map(self._square, draws) if self.threads else map(self._square, draws)
+        )
         for slot, draw in enumerate(draws):
             image = self.ids[draw.row]
             watch.begin(f"image {image} in {self.store.folder}")
             key = seeding.digest(self.seed, draw.epoch, image, draw.repeat)
-            pixels[slot] = self.transforms[draw.phase](self.store.decode(image), key)
+            pixels[slot] = self.transforms[draw.phase].augment(next(squares), key)
         watch.end()
         return Batch(images, self.targets[[draw.row for draw in draws]])
+
+    def _square(self, draw: Draw) -> np.ndarray:
+        return self.transforms[draw.phase].square(self.store.decode(self.ids[draw.row]))
 
 
 class Order(Sampler[list[Draw]]):
@@ -123,34 +165,37 @@ class Order(Sampler[list[Draw]]):
         return max(1, self.count // self.batch_size)
 
 
-def shuffled(images: Images, batch_size: int, *, workers: int) -> "DataLoader[Batch]":
+def shuffled(images: Images, batch_size: int, *, workers: int) -> Loader:
     """Batches for training; set `.batch_sampler.epoch`, `.phase` and `.first` (the batch to
     begin with) before each pass."""
     return _loader(images, Order(len(images), batch_size=batch_size, seed=images.seed), workers)
 
 
-def balanced(images: Images, batch_size: int, *, workers: int) -> "DataLoader[Batch]":
+def balanced(images: Images, batch_size: int, *, workers: int) -> Loader:
     """Likewise, but drawn with replacement, so that each class comes as often as another."""
     weights = 1 / torch.bincount(images.targets)[images.targets].numpy()
     order = Order(len(images), batch_size=batch_size, seed=images.seed, weights=weights)
     return _loader(images, order, workers)
 
 
-def in_order(images: Images, batch_size: int, *, workers: int) -> "DataLoader[Batch]":
+def in_order(images: Images, batch_size: int, *, workers: int) -> Loader:
     """Batches for inference: every image once, in the order of `images`."""
-    return _loader(images, Order(len(images), batch_size=batch_size), workers)
+    loader = _loader(images, Order(len(images), batch_size=batch_size), workers)
+    # Decoding is all there is to do here, and the model's threads wait for it.
+    images.threads = None if loader.num_workers else ThreadPoolExecutor(machine.cores())
+    return loader
 
 
-def _loader(images: Images, order: Order, workers: int) -> "DataLoader[Batch]":
+def _loader(images: Images, order: Order, workers: int) -> Loader:
     cv2.setNumThreads(0)  # the cores are busy: with a worker each, or with the model
     workers = min(workers, len(order))
-    return DataLoader(
+    return Loader(
         images,
         batch_sampler=order,
-        collate_fn=_whole,
+        collate_fn=_packed,
         num_workers=workers,
         persistent_workers=workers > 0,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=AHEAD if workers else None,
         pin_memory=torch.cuda.is_available(),
         # Its own: each pass of a loader draws a seed, and from the global generator that would
         # shift the dropout of all that follows, by as many passes as there are.
@@ -159,12 +204,15 @@ def _loader(images: Images, order: Order, workers: int) -> "DataLoader[Batch]":
     )
 
 
-def _whole(batch: Any) -> Any:
-    return batch  # __getitems__ has made it a Batch already
+def _packed(batch: Any) -> tuple[Tensor, list[int]]:
+    """What goes from process to process: a tensor would go by a file of its own."""
+    return batch.images, batch.targets.tolist()
 
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)
+    # Those ahead, the one being filled, and the one that is being copied on the other side.
+    get_worker_info().dataset.turns = Turns(AHEAD + 2)  # type: ignore[union-attr]
     interrupt.die_with_parent()
     # A process group that is asked to end: the training writes a checkpoint, then ends its workers.
     for number in (signal.SIGINT, signal.SIGTERM):

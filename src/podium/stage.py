@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -18,19 +19,13 @@ def run(main: Callable[[], None]) -> None:
     would start another beside it.
     """
     interrupt.die_with_parent()
+    machine.keep_freed_memory()
     try:
         main()
         sys.stdout.flush()
     except UserError as error:
         # A loader's worker hands an error on with its traceback before it.
         _fail(str(error).rpartition(f"{UserError.__module__}.UserError: ")[2].strip())
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker (pid"):
-            raise
-        _fail(
-            f"a process that loads images was lost: {str(error).strip()} If memory is short, set "
-            f"{machine.WORKERS} to fewer, or take a smaller batch_size"
-        )
     except (Stopped, KeyboardInterrupt) as error:
         kept = ", and it goes on from here" if isinstance(error, Stopped) else ""
         print(f"stopped by {str(error) or 'SIGINT'}: run it again{kept}", file=sys.stderr)
@@ -38,18 +33,28 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # who reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        if error.errno not in files.FULL | files.FORBIDDEN:
-            raise
-        _fail(f"{error.filename or 'a file'}: {error.strerror}")
+    except Exception as error:
+        if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
+            _fail(
+                f"a process that loads images was lost: {str(error).strip()} If memory is short, "
+                f"set {machine.WORKERS} to fewer, or take a smaller batch_size"
+            )
+        if isinstance(error, OSError) and error.errno in files.FULL | files.FORBIDDEN:
+            _fail(f"{error.filename or 'a file'}: {error.strerror}")
+        traceback.print_exc()  # a mistake of ours
+        _end()
 
 
 def _fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
+    _end()
+
+
+def _end() -> NoReturn:
     if children := multiprocessing.active_children():
         for child in children:
             child.kill()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)  # Python would wait for them, and the loader complain that they are dead
+        os._exit(1)  # Python would wait for them: they ignore its request to end
     sys.exit(1)

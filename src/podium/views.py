@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,8 +18,10 @@ def _crop(top: float, left: float) -> Callable[[Tensor], Tensor]:
         size = images.shape[-1]
         side = round(size * CROP)
         y, x = round((size - side) * top), round((size - side) * left)
-        part = images[:, :, y : y + side, x : x + side]
-        return F.interpolate(part, size=(size, size), mode="bilinear", align_corners=False)
+        # Channel by channel: a CPU takes twice as long where they alternate.
+        part = images[:, :, y : y + side, x : x + side].contiguous()
+        whole = F.interpolate(part, size=(size, size), mode="bilinear", align_corners=False)
+        return whole.contiguous(memory_format=torch.channels_last)
 
     return view
 
