@@ -125,7 +125,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for width, height in ((500, 375), (2000, 1500)):
         with tempfile.TemporaryDirectory() as temporary:
-            number = count if width == 500 else max(BATCH, count // 5)
+            number = count if width == 500 else max(BATCH, count // 2)
             compare(Path(temporary), photos(number, width, height), f"{width} x {height}")
 
 

@@ -1,14 +1,13 @@
 """Decoded images in memory: the same pixels, within the budget."""
 
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from trainings import FOLDS
 
-from podium import cache, loading, machine, watch
+from podium import cache, loading, watch
 from podium.augment import Augmentation
 from podium.cache import Cache
 from podium.errors import UserError
@@ -65,22 +64,3 @@ def test_nothing_is_decoded_without_a_budget(images: ImageStore) -> None:
 def test_processes_that_are_spawned_get_its_pixels(images: ImageStore) -> None:
     kept = pickle.loads(pickle.dumps(Cache(images, IDS, budget=2**30)))
     assert all(np.array_equal(kept.decode(image), images.decode(image)) for image in IDS)
-
-
-def test_the_budget_is_a_share_of_what_the_machine_and_its_container_leave_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PODIUM_CACHE_MIB", raising=False)
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
-    assert machine.free_memory() > 2**26
-    (tmp_path / "memory.current").write_text(f"{2**20}\n")
-    (tmp_path / "memory.max").write_text("max\n")
-    assert machine.free_memory() > 2**26
-    (tmp_path / "memory.max").write_text(f"{65 * 2**20}\n")
-    assert machine.free_memory() == 2**26
-    assert machine.cache_bytes() == 2**24
-    monkeypatch.setenv("PODIUM_CACHE_MIB", "3")
-    assert machine.cache_bytes() == 3 * 2**20
-    monkeypatch.setenv("PODIUM_CACHE_MIB", "all")
-    with pytest.raises(UserError, match="PODIUM_CACHE_MIB is a whole number, not 'all'"):
-        machine.cache_bytes()

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,17 @@ def test_batches_have_the_same_bytes_at_any_number_of_workers(images: MakeImages
         first, *rest = [epoch(loader, number) for loader in loaders]
         for other in rest:
             assert torch.equal(first[0], other[0]) and torch.equal(first[1], other[1])
+
+
+def test_batches_stay_as_they_are_while_others_are_loaded_ahead(images: MakeImages) -> None:
+    few = images()
+    few.ids, few.targets = few.ids * 4, few.targets.repeat(4)  # many more batches than turns
+    expected = list(loading.in_order(few, 2, workers=0))
+    kept = []
+    for batch in loading.in_order(few, 2, workers=1):
+        time.sleep(0.01)  # the other process is as far ahead as it may
+        kept.append(batch)
+    assert all(torch.equal(a.images, b.images) for a, b in zip(expected, kept, strict=True))
 
 
 def test_augmentation_depends_on_seed_epoch_and_image_alone(images: MakeImages) -> None:

@@ -34,12 +34,16 @@ def decode(data: bytes, *, enough: int | None = None) -> np.ndarray:
     Raises:
         ImageError: if the data is no image, an incomplete one, or too large to be one.
     """
+    return _decode(data, enough)[0]
+
+
+def _decode(data: bytes, enough: int | None) -> tuple[np.ndarray, Image.Image]:
+    """The pixels, and the image as Pillow has opened it."""
     try:
-        _open(data).verify()  # a PNG's checksums: Pillow decodes without them, OpenCV does not
         image = _open(data)
         if image.format == "JPEG" and image.mode in ("RGB", "L") and data.endswith(JPEG_END):
-            return _decode_jpeg(data, min(image.size) // enough if enough else 1)
-        return _to_rgb(_upright(image))
+            return _decode_jpeg(data, min(image.size) // enough if enough else 1), image
+        return _to_rgb(_upright(image)), image
     except Image.DecompressionBombError as error:
         raise ImageError(f"too large: {error}") from None
     except UnidentifiedImageError:
@@ -84,10 +88,10 @@ def store(data: bytes, *, max_size: int | None, encode: str, quality: int) -> by
     if encode == "original":
         decode(data)
         return data
-    pixels, image = decode(data, enough=max_size), _open(data)
+    pixels, image = _decode(data, max_size)
     width, height = image.size if _orientation(image) < 5 else image.size[::-1]
     small = downsize(pixels, max_size, of=(height, width))
-    if small.shape[:2] == (height, width) and _is_plain(data):
+    if small.shape[:2] == (height, width) and _is_plain(data, image):
         return data
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if encode == "jpeg" else []
     suffix = ".jpg" if encode == "jpeg" else ".png"
@@ -137,12 +141,18 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _open(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data))  # reads the header only
+    """The image with its header read and, of a PNG file, the checksums verified: Pillow decodes
+    without them, OpenCV does not.
+    """
+    image = Image.open(io.BytesIO(data))
+    if image.format != "PNG":
+        return image
+    image.verify()  # which also closes it
+    return Image.open(io.BytesIO(data))
 
 
-def _is_plain(data: bytes) -> bool:
+def _is_plain(data: bytes, image: Image.Image) -> bool:
     """Whether `decode_plain` gives what `decode` gives."""
-    image = _open(data)
     upright = _orientation(image) == 1
     end = {"JPEG": JPEG_END, "PNG": PNG_END}.get(image.format or "")
     complete = end is not None and data.endswith(end)

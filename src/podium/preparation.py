@@ -52,9 +52,9 @@ def store_images(
         results = [_write(shard) for shard in progress.bar(shards, "images")]
     else:
         # Spawned, not forked: the libraries imported here hold threads and locks.
-        spawn, die = get_context("spawn"), interrupt.die_with_parent
+        spawn = get_context("spawn")
         try:
-            with ProcessPoolExecutor(processes, mp_context=spawn, initializer=die) as pool:
+            with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start) as pool:
                 results = list(progress.bar(pool.map(_write, shards), "images", total=len(shards)))
         except BrokenProcessPool:
             raise UserError(
@@ -63,6 +63,11 @@ def store_images(
             ) from None
     if bad := [problem for result in results for problem in result]:
         raise UserError(f"{len(bad)} images cannot be decoded: {examples(bad)}")
+
+
+def _start() -> None:
+    interrupt.die_with_parent()
+    machine.keep_freed_memory()
 
 
 @lru_cache(maxsize=1)
