@@ -1,5 +1,6 @@
 """How a stage runs and ends: with its outputs, or with one message that its user can act on."""
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -20,6 +21,7 @@ def run(main: Callable[[], None]) -> None:
     """
     interrupt.die_with_parent()
     machine.keep_freed_memory()
+    gc.freeze()  # what is imported stays: to look through it at the end takes torch a second
     try:
         main()
         sys.stdout.flush()
