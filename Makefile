@@ -27,7 +27,7 @@ faults: $(VENV)/.dev ## N=60: kill the pipeline N times at random moments, and r
 	python tests/faults/kills.py $(N)
 
 bench: $(VENV)/.run ## the benchmarks of docs/performance.md (half an hour; a quiet machine)
-	for what in loader model prepare start nothing growth; do python benchmarks/$$what.py || exit; done
+	for what in loader model memory prepare start nothing growth; do python benchmarks/$$what.py || exit; done
 
 check: $(VENV)/.dev ## ruff and mypy
 	ruff check

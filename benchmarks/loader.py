@@ -53,8 +53,10 @@ def ours(folder: Path, count: int, *, budget: int) -> Run:
     """What `train` reads its batches from, with `budget` bytes for decoded images."""
     names = [f"{number:06d}" for number in range(count)]
     augmentation = Augmentation(AUGMENT, size=SIZE, fit="crop")
+    kept = Cache(ImageStore(folder))
+    kept.fill(names, budget=budget)
     made = loading.Images(
-        Cache(ImageStore(folder), names, budget=budget),
+        kept,
         names,
         np.zeros(count, int),
         transforms=[augmentation],
@@ -78,7 +80,7 @@ def torchvision_folder(folder: Path) -> Run:
 
 
 def timm_loader(folder: Path) -> Run:
-    """timm's create_loader, as its train.py calls it on a CPU."""
+    """timm's create_loader, with the same crop and flip."""
     from timm.data import ImageDataset, create_loader
 
     return drain(
@@ -90,6 +92,7 @@ def timm_loader(folder: Path) -> Run:
             use_prefetcher=False,
             num_workers=1,
             device=torch.device("cpu"),
+            color_jitter=None,
         )
     )
 

@@ -1,6 +1,6 @@
 """Training and inference against bare PyTorch loops on tensors that are already on the device.
 
-    python benchmarks/model.py [--hand-back]
+    python benchmarks/model.py
 
 Training counts all that the train stage does in some epochs: making the model, reading, augmenting,
 metrics, validation, checkpoints. On a GPU:
@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from common import Run, photos, rates, table
 
 from podium import device, images, infer, loading, losses, machine, setup, store, training
+from podium import seed as seeding
 from podium.augment import Augmentation
 from podium.checkpoints import Checkpoints
 from podium.model_schema import Model
@@ -66,7 +67,7 @@ def bare_train(config: Model, count: int) -> Run:
     accelerator = device.accelerator(config.precision)
     net = timm.create_model(config.architecture, num_classes=2)
     model = accelerator.prepare(net.to(memory_format=torch.channels_last))
-    optimizer = accelerator.prepare(torch.optim.AdamW(model.parameters(), lr=1e-4))
+    optimizer = accelerator.prepare(torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True))
     batch, targets = _batch(config, accelerator.device)
 
     def run() -> int:
@@ -125,6 +126,20 @@ def _batch(config: Model, where: torch.device) -> tuple[torch.Tensor, torch.Tens
     return images, torch.zeros(config.batch_size, dtype=torch.int64, device=where)
 
 
+def configuration(architecture: str, *, size: int, batch: int) -> Model:
+    """A model and its training."""
+    return Model.model_validate(
+        {
+            "architecture": architecture,
+            "pretrained": False,
+            "image_size": size,
+            "augment": AUGMENT,
+            "phases": [{"epochs": EPOCHS, "lr": 1e-4}],
+            "batch_size": batch,
+        }
+    )
+
+
 def main() -> None:
     """Measure, and print the rates and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -133,20 +148,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--images", type=int, default=1280)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--hand-back", action="store_true", help="freed memory, as C does")
     chosen = parser.parse_args()
-    if not chosen.hand_back:
-        machine.keep_freed_memory()  # as all stages do
-    config = Model.model_validate(
-        {
-            "architecture": chosen.architecture,
-            "pretrained": False,
-            "image_size": chosen.size,
-            "augment": AUGMENT,
-            "phases": [{"epochs": EPOCHS, "lr": 1e-4}],
-            "batch_size": chosen.batch,
-        }
-    )
+    machine.keep_freed_memory()  # as all stages do, and train and predict this:
+    seeding.set_deterministic(True)
+    config = configuration(chosen.architecture, size=chosen.size, batch=chosen.batch)
     where = device.name(device.accelerator("auto").device)
     print(f"{chosen.architecture}, {chosen.size} px, batch {chosen.batch}, {where}")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")

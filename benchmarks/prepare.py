@@ -4,7 +4,6 @@ python benchmarks/prepare.py [--images 20000]
 """
 
 import argparse
-import resource
 import shutil
 import tempfile
 import zipfile
@@ -40,7 +39,7 @@ def bare_prepare(path: Path, names: list[str]) -> int:
 
 
 def prepare(count: int) -> None:
-    """Measure `count` photos, and print the rates and the memory."""
+    """Measure `count` photos, and print the rates."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         path = folder / "x.zip"
@@ -52,7 +51,8 @@ def prepare(count: int) -> None:
             parts = [names[core::cores] for core in range(cores)]
 
             def run() -> int:
-                with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+                start = machine.keep_freed_memory
+                with ProcessPoolExecutor(cores, get_context("spawn"), start) as pool:
                     return sum(pool.map(partial(bare_prepare, path), parts))
 
             return run
@@ -71,8 +71,7 @@ def prepare(count: int) -> None:
             return run
 
         found = rates({"bare": bare, "Podium": podium}, rounds=3)
-        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-        print(f"{count} photos of 500 x 375, {cores} processes, {most:.0f} MiB the largest process")
+        print(f"{count} photos of 500 x 375, {cores} processes")
         rows = [(name, f"{rate:.0f}", f"{ratio:.2f}") for name, (rate, ratio) in found.items()]
         table(("prepare", "images/s", "of bare"), rows)
 

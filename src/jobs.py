@@ -34,7 +34,8 @@ def main() -> None:
         raise UserError("the data are not ready: see above")
     names = [f"train@{model}-{fold}" for model in models for fold in run]
     places = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
-    os.environ[machine.CACHE] = str(machine.cache_bytes() // jobs // 2**20)  # of one memory
+    at_once = min(jobs, len(names))
+    os.environ.setdefault(machine.CACHE, str(machine.cache_bytes() // at_once // 2**20))
     statuses = asyncio.run(Trainings(names, places).run())
     if failed := [name for name, status in zip(names, statuses, strict=True) if status != 0]:
         raise UserError(f"{len(failed)} of {len(names)} trainings failed: {examples(failed)}")

@@ -20,12 +20,18 @@ def size(images: ImageStore) -> int:
     return sum(images.decode(image).size for image in IDS)
 
 
+def filled(images: ImageStore, budget: int) -> Cache:
+    kept = Cache(images)
+    kept.fill(IDS, budget=budget)
+    return kept
+
+
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_batches_have_the_same_bytes_cached_or_not_at_any_number_of_workers(
     images: ImageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "CHUNK", 3 * images.decode(IDS[0]).size)  # several
-    stores = [images, *(Cache(images, IDS, budget=part * size(images) // 2) for part in (0, 1, 2))]
+    stores = [images, *(filled(images, part * size(images) // 2) for part in (0, 1, 2))]
     made = [Augmentation("heavy", size=24, fit="crop")]
     epochs: list[torch.Tensor] = []
     for store in stores:
@@ -41,7 +47,7 @@ def test_it_keeps_what_fits_and_reads_the_rest_anew(
 ) -> None:
     expected = {image: images.decode(image) for image in IDS}
     sizes = np.cumsum([pixels.size for pixels in expected.values()])
-    kept = Cache(images, IDS, budget=int(sizes[24]))
+    kept = filled(images, int(sizes[24]))
     assert capsys.readouterr().out.startswith("25 of 40 images are kept in memory, decoded: ")
     assert not watch._doing  # or the process would end as one that hangs
     read: list[str] = []
@@ -56,11 +62,13 @@ def test_it_keeps_what_fits_and_reads_the_rest_anew(
 
 
 def test_nothing_is_decoded_without_a_budget(images: ImageStore) -> None:
-    assert Cache(images, ["no such image"], budget=0).folder == images.folder
+    kept = Cache(images)
+    kept.fill(["no such image"], budget=0)
+    assert kept.folder == images.folder
     with pytest.raises(UserError, match="holds no image"):
-        Cache(images, ["no such image"], budget=1)
+        kept.fill(["no such image"], budget=1)
 
 
 def test_processes_that_are_spawned_get_its_pixels(images: ImageStore) -> None:
-    kept = pickle.loads(pickle.dumps(Cache(images, IDS, budget=2**30)))
+    kept = pickle.loads(pickle.dumps(filled(images, 2**30)))
     assert all(np.array_equal(kept.decode(image), images.decode(image)) for image in IDS)

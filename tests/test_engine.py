@@ -1,6 +1,7 @@
 import io
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ def train(images: ImageStore, **changes: Any) -> tuple[state.Best, list[state.Ep
             checkpoints=Checkpoints(Path(folder) / "x"),
         )
     return best, curves
+
+
+def test_pretrained_weights_that_are_not_there_are_an_error(images: ImageStore) -> None:
+    with pytest.raises(UserError, match="pretrained: there is no file nope"):
+        train(images, pretrained="nope.safetensors")
 
 
 def test_training_learns(images: ImageStore) -> None:
@@ -428,7 +434,7 @@ class Reads(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("mix", [None, {"mixup": 0.2, "cutmix": 1.0}])
-def test_no_step_waits_for_a_number(images: ImageStore, mix: dict[str, float] | None) -> None:
+def test_no_step_reads_a_number(images: ImageStore, mix: dict[str, float] | None) -> None:
     counts = []
     for size in (30, 10):  # images a step: three times as many steps
         with Reads() as reads:
@@ -443,4 +449,19 @@ def test_no_step_waits_for_a_number(images: ImageStore, mix: dict[str, float] | 
                 class_weights="balanced",
             )
         counts.append(reads.count)
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_no_step_waits_for_the_gpu(images: ImageStore, precision: str) -> None:
+    counts = []
+    for size in (30, 10):
+        torch.cuda.set_sync_debug_mode("warn")
+        with warnings.catch_warnings(record=True) as waits:
+            warnings.simplefilter("always")
+            train(images, batch_size=size, phases=[{"epochs": 1, "lr": 0.01}], precision=precision)
+        torch.cuda.set_sync_debug_mode("default")
+        counts.append(len([wait for wait in waits if "synchronizing" in str(wait.message)]))
     assert counts[0] == counts[1] > 0

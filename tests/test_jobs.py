@@ -54,13 +54,27 @@ def test_each_training_gets_a_gpu_of_those_that_may_be_used(
 ) -> None:
     four_folds(recorded)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
-    monkeypatch.setenv("PODIUM_CACHE_MIB", "100")
     told = run(recorded).stdout
-    assert "--wait-for-lock repro folds with 100 MiB on 3, 5" in told
+    assert "--wait-for-lock repro folds with  MiB on 3, 5" in told
     lines = [line for line in told.splitlines() if line.startswith("train@")]
     assert [line.partition(" | ")[0] for line in lines] == ["train@a-0", "train@a-2", "train@a-3"]
     assert [line.rpartition(" on ")[2] for line in lines] in (["3", "5", "3"], ["3", "5", "5"])
-    assert "--wait-for-lock repro --single-item train@a-0 with 50 MiB on 3" in lines[0]
+    assert "--wait-for-lock repro --single-item train@a-0 with" in lines[0]
+
+
+def test_trainings_share_the_memory_for_decoded_images(
+    recorded: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*jobs: str) -> list[int]:
+        lines = run(recorded, *jobs).stdout.splitlines()[1:]
+        return [int(line.split(" with ")[1].split()[0]) for line in lines]
+
+    monkeypatch.delenv("PODIUM_CACHE_MIB", raising=False)
+    alone, shared = told("1"), told("8")  # of two trainings
+    assert len(alone) == len(shared) == 2
+    assert shared[0] == pytest.approx(alone[0] / 2, rel=0.2)
+    monkeypatch.setenv("PODIUM_CACHE_MIB", "100")
+    assert told("2") == [100, 100]
 
 
 def test_without_the_variable_the_gpus_are_those_of_nvidia_smi(

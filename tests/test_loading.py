@@ -57,12 +57,13 @@ def test_batches_have_the_same_bytes_at_any_number_of_workers(images: MakeImages
 
 def test_batches_stay_as_they_are_while_others_are_loaded_ahead(images: MakeImages) -> None:
     few = images()
-    few.ids, few.targets = few.ids * 4, few.targets.repeat(4)  # many more batches than turns
+    few.ids, few.targets = few.ids * 2, few.targets.repeat(2)  # many more batches than turns
     expected = list(loading.in_order(few, 2, workers=0))
-    kept = []
-    for batch in loading.in_order(few, 2, workers=1):
-        time.sleep(0.01)  # the other process is as far ahead as it may
-        kept.append(batch)
+    loader = loading.in_order(few, 2, workers=1)
+    for wanted, (shared, _) in zip(expected, DataLoader.__iter__(loader), strict=True):
+        time.sleep(0.05)  # the other process is as far ahead as it may be, before it is copied
+        assert torch.equal(shared, wanted.images)
+    kept = list(loader)
     assert all(torch.equal(a.images, b.images) for a, b in zip(expected, kept, strict=True))
 
 

@@ -43,7 +43,8 @@ def test_the_budget_is_a_share_of_what_the_machine_and_its_container_leave_free(
     monkeypatch.delenv("PODIUM_CACHE_MIB", raising=False)
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
     assert machine.free_memory() > 2**26
-    (tmp_path / "memory.current").write_text(f"{2**20}\n")
+    (tmp_path / "memory.current").write_text(f"{2**21}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 7\ninactive_file {2**20}\nslab 8\n")
     (tmp_path / "memory.max").write_text("max\n")
     assert machine.free_memory() > 2**26
     (tmp_path / "memory.max").write_text(f"{65 * 2**20}\n")

@@ -40,6 +40,7 @@ class Trial:
         """
         try:
             if self.device.type != "cuda":
+                machine.hand_back_memory()
                 rss = psutil.Process().memory_info().rss
                 return self._train(size) / (machine.free_memory() + rss)
             torch.cuda.empty_cache()

@@ -21,18 +21,21 @@ class Cache:
     The pixels lie in few tensors, which the processes that load images share.
     """
 
-    def __init__(self, store: Decoder, ids: Sequence[str], *, budget: int) -> None:
-        """Decode the images `ids` of `store`, on all cores, until `budget` bytes are full.
+    def __init__(self, store: Decoder) -> None:
+        """None of the images of `store` yet."""
+        self.store, self.folder = store, store.folder
+        self._chunks: list[torch.Tensor] = []  # uint8 [bytes]
+        self._places: dict[str, tuple[int, int, tuple[int, ...]]] = {}  # chunk, first byte, shape
+
+    def fill(self, ids: Sequence[str], *, budget: int) -> None:
+        """Decode the images `ids`, on all cores, until `budget` bytes are full.
 
         Raises:
             UserError: as `store.decode`.
         """
-        self.store, self.folder = store, store.folder
-        self._chunks: list[torch.Tensor] = []  # uint8 [bytes]
-        self._places: dict[str, tuple[int, int, tuple[int, ...]]] = {}  # chunk, first byte, shape
         part: list[np.ndarray] = []
         total = size = 0
-        with closing(_decoded(store, ids if budget else [])) as decoded:
+        with closing(_decoded(self.store, ids if budget else [])) as decoded:
             for image, pixels in decoded:
                 if total + pixels.size > budget:
                     break
@@ -67,7 +70,7 @@ def _decoded(store: Decoder, ids: Sequence[str]) -> Generator[tuple[str, np.ndar
     try:
         with ThreadPoolExecutor(threads) as pool:
             while True:
-                for image in islice(waiting, 4 * threads - len(ahead)):
+                for image in islice(waiting, threads + 1 - len(ahead)):
                     ahead.append((image, pool.submit(store.decode, image)))
                 if not ahead:
                     break

@@ -45,7 +45,7 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
         UserError: if it is no YAML, or holds no sections.
     """
     try:
-        raw = YAML(typ="safe").load(text)
+        raw = YAML(typ="safe", pure=True).load(text)  # names the line that is wrong
     except YAMLError as error:
         raise UserError(f"{source} is not valid YAML: {error}") from None
     if not isinstance(raw, dict):

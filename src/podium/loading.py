@@ -19,7 +19,7 @@ from podium import seed as seeding
 from podium.augment import Augmentation
 from podium.store import Decoder
 
-AHEAD = 4  # batches that a process may load before they are asked for
+AHEAD = 2  # batches that a process may load before they are asked for
 
 
 class Draw(NamedTuple):
@@ -45,7 +45,8 @@ class Loader(DataLoader[Batch]):
         """An epoch's batches: their images may be kept, as `Turns` may not."""
         kept = self.num_workers == 0 or self.pin_memory  # new, or pinned, which copies
         for images, targets in super().__iter__():
-            yield Batch(images if kept else images.clone(), torch.tensor(targets))
+            classes = torch.tensor(targets, pin_memory=self.pin_memory)
+            yield Batch(images if kept else images.clone(), classes)
 
 
 class Loaders(NamedTuple):
@@ -182,13 +183,14 @@ def in_order(images: Images, batch_size: int, *, workers: int) -> Loader:
     """Batches for inference: every image once, in the order of `images`."""
     loader = _loader(images, Order(len(images), batch_size=batch_size), workers)
     # Decoding is all there is to do here, and the model's threads wait for it.
-    images.threads = None if loader.num_workers else ThreadPoolExecutor(machine.cores())
+    images.threads = None if loader.num_workers else ThreadPoolExecutor(machine.processes())
     return loader
 
 
 def _loader(images: Images, order: Order, workers: int) -> Loader:
     cv2.setNumThreads(0)  # the cores are busy: with a worker each, or with the model
     workers = min(workers, len(order))
+    images.threads = None
     return Loader(
         images,
         batch_sampler=order,
@@ -211,8 +213,8 @@ def _packed(batch: Any) -> tuple[Tensor, list[int]]:
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)
-    # Those ahead, the one being filled, and the one that is being copied on the other side.
-    get_worker_info().dataset.turns = Turns(AHEAD + 2)  # type: ignore[union-attr]
+    # Those ahead, and the one that is being copied on the other side.
+    get_worker_info().dataset.turns = Turns(AHEAD + 1)  # type: ignore[union-attr]
     interrupt.die_with_parent()
     # A process group that is asked to end: the training writes a checkpoint, then ends its workers.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -14,9 +14,14 @@ WORKERS = "PODIUM_WORKERS"
 CACHE = "PODIUM_CACHE_MIB"
 CACHE_SHARE = 0.25  # of the memory that is free
 CGROUP = Path("/sys/fs/cgroup")  # what a container may use, which the machine's numbers leave out
-LIMITS = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+LIMITS = (  # the limit, what is used of it, and of that what only caches files
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
 )
 
 
@@ -46,10 +51,12 @@ def cache_bytes() -> int:
 def free_memory() -> int:
     """The bytes that this process could still take."""
     free = psutil.virtual_memory().available
-    for most, used in LIMITS:
+    for most, used, statistics, cached in LIMITS:
         try:
             left = int((CGROUP / most).read_text()) - int((CGROUP / used).read_text())
-        except (OSError, ValueError):  # no such group, or no limit
+            lines = (CGROUP / statistics).read_text().splitlines()
+            left += int(dict(line.split(maxsplit=1) for line in lines)[cached])
+        except (OSError, ValueError, KeyError):  # no such group, or no limit
             continue
         free = min(free, max(0, left))
     return free
@@ -65,6 +72,12 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, -1)
+
+
+def hand_back_memory() -> None:
+    """Give the kernel what has been freed, for once: before it is measured how much is in use."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def _given(variable: str, default: int) -> int:

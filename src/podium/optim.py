@@ -5,7 +5,7 @@ from typing import Any
 
 from timm.optim import create_optimizer_v2, get_optimizer_class, list_optimizers
 from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 from podium import layers
 from podium.config import nearest
@@ -14,7 +14,9 @@ from podium.model_schema import Model
 from podium.phase_schema import Phase
 
 SECOND_ORDER = ("adahessian",)
-FUSED = (SGD, Adam, AdamW)  # change all tensors in one pass, on any device
+# Change all tensors in one pass. Not SGD: where a first step overflows in fp16, its fused form
+# leaves the momentum uninitialised.
+FUSED = (Adam, AdamW)
 
 
 def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:

@@ -39,5 +39,7 @@ def set_deterministic(on: bool) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # An operation without a deterministic form is an error that says so, and names itself.
     torch.use_deterministic_algorithms(on)
+    # New tensors would be filled first, lest something reads them unwritten: nothing here does.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = on
     torch.backends.cudnn.benchmark = not on

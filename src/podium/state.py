@@ -205,7 +205,7 @@ class Training:
         self.optimizer = self.accelerator.prepare(optim.create(self.net, self.phase, self.config))
         if self.config.compile:
             torch.compiler.reset()  # torch keeps so many versions, and each phase needs its own
-            self.learner = torch.compile(self.model)
+            self.learner = torch.compile(self.model, dynamic=False)
 
 
 def _copy(net: nn.Module) -> dict[str, Tensor]:

@@ -46,14 +46,15 @@ def train_fold(
         UserError: as `setup.set_up` and `engine.fit`.
         Stopped: when the process was asked to end; a checkpoint has been written.
     """
-    made_from = _made_from(config, data)
-    kept = cache.Cache(data.store, data.folds["id"].tolist(), budget=machine.cache_bytes())
+    kept = cache.Cache(data.store)
     data = data._replace(store=kept)
     made = setup.set_up(config, data, fold=fold, seed=seed)
     where = device.name(made.accelerator.device)
     chosen = {"fold": fold, "seed": seed, "metric": metric, "device": where}
-    made_from |= chosen
+    made_from = {**_made_from(config, data), **chosen}
     checkpoints.identify(made_from)
+    ids = [image for loader in made.loaders for image in loader.dataset.ids]  # type: ignore[attr-defined]
+    kept.fill(ids, budget=machine.cache_bytes())
     pieces = 1
     while True:
         try:
@@ -63,9 +64,9 @@ def train_fold(
                 )
             return best, curves, {**made_from, "pieces": curves[-1].pieces}
         except RuntimeError as error:
-            if config.compile:
-                _check_compiler(error)
             if not should_reduce_batch_size(error):
+                if config.compile:
+                    _check_compiler(error)
                 raise
         del made  # and what it holds of the memory
         clear_device_cache(garbage_collection=True)
