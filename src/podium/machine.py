@@ -64,8 +64,8 @@ def free_memory() -> int:
 
 def keep_freed_memory() -> None:
     """Have the C library keep memory that is freed for what comes next. Handed back to the kernel
-    and taken again it costs a page fault every 4 KiB, which can take a model on a CPU half its
-    time. Only glibc has that setting.
+    and taken again it costs a page fault every 4 KiB, which can take a model on a CPU up to half of
+    its time. Only glibc has that setting.
 
     Source: mallopt(3), with the settings for programs that allocate large blocks again and again.
     """
