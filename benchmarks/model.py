@@ -19,11 +19,13 @@ import torch
 import torch.nn.functional as F
 from common import Run, photos, rates, table
 
-from podium import device, images, infer, loading, losses, machine, setup, store, training
+from podium import device, images, infer, loading, machine, metrics, setup, store, training
 from podium import seed as seeding
 from podium.augment import Augmentation
 from podium.checkpoints import Checkpoints
+from podium.coding import Coding
 from podium.model_schema import Model
+from podium.problem import Problem
 from podium.store import ImageStore
 
 EPOCHS = 3
@@ -46,7 +48,7 @@ def prepared(folder: Path, size: int, count: int) -> setup.Data:
     labels = [("x", "y")[number % 2] for number in range(len(names))]
     folds = pd.DataFrame({"id": names, "label": labels, "fold": 1})
     folds.loc[: VALID - 1, "fold"] = 0
-    return setup.Data(folds, ["x", "y"], ImageStore(folder), {})
+    return setup.Data(folds, Problem("multiclass", ["x", "y"]), ImageStore(folder), {})
 
 
 def train(config: Model, data: setup.Data, folder: Path) -> Run:
@@ -55,7 +57,12 @@ def train(config: Model, data: setup.Data, folder: Path) -> Run:
     def run() -> int:
         with Checkpoints(folder / "checkpoints") as checkpoints:
             training.train_fold(
-                config, data, fold=0, seed=1, metric="accuracy", checkpoints=checkpoints
+                config,
+                data,
+                fold=0,
+                seed=1,
+                metric=metrics.get("accuracy", "multiclass"),
+                checkpoints=checkpoints,
             )
         return EPOCHS * (len(data.folds) - VALID)
 
@@ -93,7 +100,7 @@ def predict(config: Model, data: setup.Data) -> Run:
     made = loading.Images(data.store, names, None, transforms=[plain])
     workers = machine.loader_workers(accelerator.device.type)
     loader = loading.in_order(made, config.batch_size, workers=workers)
-    readout = losses.readout(config)
+    readout = Coding(config, data.problem).readout
 
     def run() -> int:
         infer.infer(model, loader, views=VIEWS, readout=readout, accelerator=accelerator)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from podium import config, ensembling, files, predictions, stage
+from podium import config, ensembling, files, metrics, predictions, stage
 from podium.records import Record
 
 SECTIONS = ("metric", "folds.run", "ensemble")
@@ -11,15 +11,17 @@ DATA, METRICS = Path("data"), Path("metrics")
 
 def main() -> None:
     """Blend the members that params.yaml names, and score them."""
-    metric, run, options = config.load(*SECTIONS)
+    name, run, options = config.load(*SECTIONS)
     record, prepared = Record(DATA / "folds.json"), Record(DATA / "prepared.json")
     folds = record.csv("folds.csv").astype({"fold": int})
     folds = folds[folds["fold"].isin(run)].reset_index(drop=True)
     test_ids = prepared.csv("test.csv")["id"].tolist()
+    metric = metrics.get(name, prepared.facts["task"])
     images = prepared.facts["images_sha256"]
     made_from = {
         part: {
             "folds_sha256": record.sha256["folds.csv"],
+            "task": record.facts["task"],
             "classes": record.facts["classes"],
             "images_sha256": images["train"],
             "predicted_sha256": images[store],
@@ -32,16 +34,16 @@ def main() -> None:
         )
         for name in options.members
     }
-    oof, test, scores = ensembling.combine(
+    oof, test, alone, scores = ensembling.combine(
         members, folds, test_ids=test_ids, options=options, metric=metric
     )
     with files.atomic(DATA / "ensemble") as folder:
         predictions.write(folder / "oof.parquet", oof)
         predictions.write(folder / "test.parquet", test)
-        for name, member in members.items():
-            predictions.write(folder / "members" / f"{name}.parquet", member.predictions(test_ids))
+        for name, member in alone.items():
+            predictions.write(folder / "members" / f"{name}.parquet", member)
     files.write_json(METRICS / "ensemble.json", scores)
-    print(f"{len(members)} members, out-of-fold {metric} {scores['ensemble']['oof']:.4f}")
+    print(f"{len(members)} members, out-of-fold {metric.name} {scores['ensemble']['oof']:.4f}")
 
 
 if __name__ == "__main__":

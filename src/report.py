@@ -4,23 +4,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from podium import config, csvs, files, predictions, stage, submissions, summary
+from podium import config, csvs, decisions, files, metrics, predictions, stage, submissions, summary
+from podium.decisions import Decision
+from podium.forms import Form
+from podium.problem import Problem
 from podium.records import Record
 
-SECTIONS = ("metric", "competition.slug")
-DATA, METRICS, REPORTS = Path("data"), Path("metrics"), Path("reports")
+SECTIONS = ("metric", "competition.slug", "submission")
+DATA, SCORES, REPORTS = Path("data"), Path("metrics"), Path("reports")
 
 
 def main() -> None:
     """Write the report; score models and submission where the test labels are known."""
-    metric, slug = config.load(*SECTIONS)
+    name, slug, options = config.load(*SECTIONS)
     path = Path("submissions") / f"{slug}.csv"
     prepared = Record(DATA / "prepared.json")
-    classes = prepared.json("classes.json")
-    scores = files.read_json(METRICS / "ensemble.json")
+    problem = Problem(prepared.facts["task"], prepared.json("classes.json"))
+    metric = metrics.get(name, problem.task)
+    scores = files.read_json(SCORES / "ensemble.json")
     seconds = {
         name: sum(
-            files.read_json(METRICS / name / f"fold{k}.json")["seconds"] for k in made["folds"]
+            files.read_json(SCORES / name / f"fold{k}.json")["seconds"] for k in made["folds"]
         )
         for name, made in scores["members"].items()
     }
@@ -30,17 +34,18 @@ def main() -> None:
         sample = prepared.csv("sample_submission.csv")
         members = {name: DATA / "ensemble" / "members" / f"{name}.parquet" for name in seconds}
         made = {
-            name: submissions.make(sample, predictions.read(member), metric=metric)
+            name: submissions.make(sample, predictions.read(member), metric=metric, options=options)
             for name, member in members.items()
         }
         made["ensemble"] = csvs.read(path)
+        form = Form.of(sample, problem, metric, options)
         held_back = {
-            name: submissions.score(table, labels, classes, metric=metric)
+            name: submissions.score(table, labels, problem, form=form, metric=metric)
             for name, table in made.items()
         }
     oof = predictions.read(DATA / "ensemble" / "oof.parquet")
     actual = Record(DATA / "folds.json").csv("folds.csv").set_index("id")["label"].loc[oof.ids]
-    predicted = [classes[number] for number in oof.logits.argmax(axis=1)]
+    predicted = decisions.texts(problem, oof.logits, Decision.of(oof.made_from))
     table = pd.DataFrame({"id": oof.ids, "actual": actual.tolist(), "predicted": predicted})
     files.write_csv(REPORTS / "oof.csv", table)
     text = summary.render(
@@ -50,7 +55,7 @@ def main() -> None:
         seconds=seconds,
         held_back=held_back,
         oof=table,
-        classes=classes,
+        problem=problem,
     )
     files.write_text(REPORTS / "report.md", text)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from podium import config, files, setup, stage, training, weights
+from podium import config, files, metrics, setup, stage, training, weights
 from podium import seed as seeding
 from podium.checkpoints import Checkpoints
 
 SECTIONS = ("seed", "deterministic", "metric", "checkpoint.every_minutes", "models.{model}")
-DATA, MODELS, METRICS = Path("data"), Path("models"), Path("metrics")
+DATA, MODELS, SCORES = Path("data"), Path("models"), Path("metrics")
 CHECKPOINTS = Path(".checkpoints")
 
 
@@ -23,11 +23,13 @@ def main() -> None:
     chosen = parser.parse_args()
     seed, deterministic, metric, minutes, model = config.load(*SECTIONS, model=chosen.model)
     seeding.set_deterministic(deterministic)
+    data = setup.read_data(DATA)
+    metric = metrics.get(metric, data.problem.task)
     name = f"{chosen.model}/fold{chosen.fold}"
     with Checkpoints(CHECKPOINTS / name, every_minutes=minutes) as checkpoints:
         best, curves, made_from = training.train_fold(
             model,
-            setup.read_data(DATA),
+            data,
             fold=chosen.fold,
             seed=seed,
             metric=metric,
@@ -38,11 +40,11 @@ def main() -> None:
         files.write_csv(MODELS / name / "curves.csv", pd.DataFrame(map(dataclasses.asdict, curves)))
         scores = {
             "epoch": best.epoch.epoch,
-            metric: best.epoch.score,
+            metric.name: best.epoch.score,
             "valid_loss": best.epoch.valid_loss,
             "seconds": round(sum(epoch.seconds for epoch in curves), 1),
         }
-        files.write_json(METRICS / f"{name}.json", scores)
+        files.write_json(SCORES / f"{name}.json", scores)
 
 
 if __name__ == "__main__":

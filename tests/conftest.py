@@ -26,6 +26,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 PARAMS: dict[str, Any] = {
     "seed": 1,
     "deterministic": True,
+    "task": "multiclass",
     "metric": "accuracy",
     "competition": {"source": "shapes.zip", "slug": "shapes"},
     "prepare": {},
@@ -45,6 +46,7 @@ PARAMS: dict[str, Any] = {
     },
     "predict": {"views": ["identity", "hflip"], "batch_size": 8},
     "ensemble": {"members": ["a"], "method": "mean"},
+    "submission": {"form": "auto"},
 }
 
 

@@ -97,12 +97,68 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_a_csv(tmp_path: 
     assert table.to_dict("list") == {"id": ["1"], "label": ["cat"]}
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_header_line_says_what_separates_fields(tmp_path: Path, separator: str) -> None:
+    data = f'id{separator}labels\n1{separator}a b\n2{separator}"c{separator}d"\n'.encode()
+    opened = archive(tmp_path, {"train.csv": data})
+    assert opened.header("train.csv") == ["id", "labels"]
+    found = opened.read_csv("train.csv").to_dict("list")
+    assert found == {"id": ["1", "2"], "labels": ["a b", f"c{separator}d"]}
+
+
+@pytest.mark.parametrize("data", [b"id,a|b|c\n1,2\n", b'"id","a|b|c"\n1,2\n'])
+def test_of_two_that_could_separate_fields_the_rows_decide(tmp_path: Path, data: bytes) -> None:
+    assert archive(tmp_path, {"train.csv": data}).header("train.csv") == ["id", "a|b|c"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_unicode_with_and_without_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    opened = archive(tmp_path, {"train.csv": "id,läbel\n1,é\n".encode(encoding)})
+    assert opened.read_csv("train.csv").to_dict("list") == {"id": ["1"], "läbel": ["é"]}
+    assert opened.header("train.csv") == ["id", "läbel"]
+    assert [chunk["läbel"].tolist() for chunk in opened.csv_chunks("train.csv", 5)] == [["é"]]
+
+
 @pytest.mark.parametrize(
-    "data", [b"", "id\né\n".encode("latin-1"), b"id,label\n1,a\n2,b,c,d\n", b'id\n"open\n']
+    ("data", "message"),
+    [
+        (b"", r"is not a CSV: it is empty"),
+        (b"\xef\xbb\xbf\n\n", r"is not a CSV: it is empty"),
+        (b"\xff\xfe", r"is not a CSV: it is empty"),
+        (b" \n\t\n", r"is not a CSV: it is empty"),
+        (
+            "id,x\n1,a\n2,é\n".encode("latin-1"),
+            r"is not a CSV in UTF-8: row 3, byte 3 is 0xE9; save it as UTF-8",
+        ),
+        (b"id,label\n1,a\n2,b,c,d\n", "is not a CSV: row 3 has 4 fields, the header has 2"),
+        (b"id,label\n1,a,b\n2,b\n", "is not a CSV: row 2 has 3 fields, the header has 2"),
+        (
+            b'id,x\n1,a\n2,"open\n',
+            "is not a CSV: row 3: .*quote may be opened there and not closed",
+        ),
+        (b'id,x\n1,"a"b\n2,a,b\n', "is not a CSV: row 3 has 3 fields, the header has 2"),
+        (b'id,x\n1,"' + b"a" * 200_000, "is not a CSV: row 2: field larger .* quote may be opened"),
+        (
+            "id,x\n1,a\n".encode("utf-16-le"),
+            "is not a CSV in UTF-8: it holds zero bytes.* save it as",
+        ),
+    ],
 )
-def test_what_is_no_csv_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(UserError, match=r"train\.csv in .*files\.zip is not a CSV in UTF-8"):
-        archive(tmp_path, {"train.csv": data}).read_csv("train.csv")
+def test_what_is_no_csv_is_refused_by_name_and_row(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
+    opened = archive(tmp_path, {"train.csv": data})
+    for read in (opened.read_csv, lambda name: list(opened.csv_chunks(name, 1))):
+        with pytest.raises(UserError, match=r"^train\.csv in .*files\.zip " + message):
+            read("train.csv")
+
+
+def test_a_far_row_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    data = b"id,x\n" + b"1,a\n" * 300_000 + b"2,\xff\n"
+    opened = archive(tmp_path, {"train.csv": data})
+    for read in (opened.read_csv, lambda name: list(opened.csv_chunks(name, 1000))):
+        with pytest.raises(UserError, match="row 300002, byte 3 is 0xFF"):
+            read("train.csv")
 
 
 NAMES = [

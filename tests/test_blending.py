@@ -3,7 +3,9 @@ import pytest
 from scipy.special import log_softmax
 
 from podium import blending
+from podium.problem import Problem
 
+PROBLEM = Problem("multiclass", ["a", "b", "c"])
 RNG = np.random.default_rng(0)
 TARGETS = RNG.integers(0, 3, 300)
 TRUTH = 2.0 * np.eye(3)[TARGETS]
@@ -22,14 +24,14 @@ def test_the_mean_is_the_mean_of_logits() -> None:
 
 
 def test_fitted_weights_find_the_better_member_and_drop_noise() -> None:
-    weights = blending.fit_weights(np.stack([NOISE, GOOD, BAD]), TARGETS)
+    weights = blending.fit_weights(PROBLEM, np.stack([NOISE, GOOD, BAD]), TARGETS)
     assert weights.sum() == pytest.approx(1) and (weights >= 0).all()
     assert weights[1] > 0.8 and weights[0] < 0.05
 
 
 def test_fitted_weights_are_no_worse_than_any_on_a_grid() -> None:
     both = np.stack([GOOD, BAD]).astype(np.float64)
-    weights = blending.fit_weights(both, TARGETS)
+    weights = blending.fit_weights(PROBLEM, both, TARGETS)
     fitted = log_loss(np.einsum("m,mnc->nc", weights, both))
     grid = [log_loss(w * both[0] + (1 - w) * both[1]) for w in np.linspace(0, 1, 101)]
     assert fitted <= min(grid) + 1e-6
@@ -37,9 +39,21 @@ def test_fitted_weights_are_no_worse_than_any_on_a_grid() -> None:
 
 def test_a_fold_is_blended_with_weights_that_its_labels_had_no_part_in() -> None:
     both, folds = np.stack([GOOD, BAD]), np.arange(300) % 3
-    blended = blending.out_of_fold(both, TARGETS, folds)
+    blended = blending.out_of_fold(PROBLEM, both, TARGETS, folds)
     changed = TARGETS.copy()
     changed[folds == 0] = (changed[folds == 0] + 1) % 3
-    again = blending.out_of_fold(both, changed, folds)
+    again = blending.out_of_fold(PROBLEM, both, changed, folds)
     assert np.array_equal(again[folds == 0], blended[folds == 0])
     assert not np.array_equal(again[folds == 1], blended[folds == 1])
+
+
+def test_weights_of_several_labels_and_of_numbers_find_the_better_member() -> None:
+    hot = (RNG.random((300, 3)) < 0.4).astype(np.float32)
+    good, bad = (4 * hot - 2 + RNG.normal(0, noise, (300, 3)) for noise in (1, 6))
+    many = Problem("multilabel", ["a", "b", "c"])
+    assert blending.fit_weights(many, np.stack([bad, good]), hot)[1] > 0.8
+    numbers = RNG.normal(50, 10, (300, 1)).astype(np.float32)
+    members = np.stack([numbers + RNG.normal(0, noise, (300, 1)) for noise in (1, 2, 8)])
+    weights = blending.fit_weights(Problem("regression", ["x"]), members, numbers)
+    expected = np.array([1, 1 / 4, 1 / 64]) / (1 + 1 / 4 + 1 / 64)  # by the inverse variances
+    assert weights == pytest.approx(expected, abs=0.05)

@@ -16,7 +16,7 @@ from trainings import EVERYTHING, FOLDS, WITH_SRC, data_of, start
 from trainings import config as model_config
 
 from podium import checkpoints as checkpointing
-from podium import losses, state, training
+from podium import losses, metrics, state, training
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
 from podium.store import ImageStore
@@ -49,7 +49,7 @@ def train(
         data_of(store, FOLDS),
         fold=0,
         seed=1,
-        metric="accuracy",
+        metric=metrics.get("accuracy", "multiclass"),
         checkpoints=checkpoints,
     )
     timeless = [dataclasses.replace(row, images_per_s=0, seconds=0) for row in curves]

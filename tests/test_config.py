@@ -6,9 +6,9 @@ from typing import Any, get_args
 import pytest
 from conftest import PARAMS, ROOT
 
-from podium import config, schema
+from podium import config, schema, task_schema
 from podium.errors import UserError
-from podium.metrics import METRICS
+from podium.metrics import KNOWN
 from podium.views import VIEWS
 
 
@@ -72,7 +72,40 @@ def phase(params: dict[str, Any], **values: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p: p.update(metric="acuracy"), "metric: must be 'accuracy'"),
+        (lambda p: p.update(metric="acuracy"), "metric: must be one of roc_auc, "),
+        (lambda p: p.update(metric="map@k"), "metric: must be one of roc_auc, "),
+        (lambda p: p.update(metric="map@0"), "metric: must be one of roc_auc, "),
+        (lambda p: p.update(metric="rmse"), "metric: rmse is none of task: multiclass: accuracy, "),
+        (lambda p: p.update(task="regresion"), "task: must be 'binary', 'multiclass'"),
+        (lambda p: model(p, loss="mse"), "models.a.loss: mse is none of task: multiclass: cross_"),
+        (
+            lambda p: (p.update(task="multilabel", metric=None), model(p, sampling="balanced")),
+            "models.a: class_weights and sampling: balanced are of tasks with one class an image",
+        ),
+        (
+            lambda p: (p.update(task="ordinal", metric=None), model(p, class_weights="balanced")),
+            "models.a: class_weights is not for loss: cumulative",
+        ),
+        (
+            lambda p: (p.update(task="regression", metric=None), model(p, label_smoothing=0.1)),
+            "models.a.label_smoothing is for classes, not for numbers",
+        ),
+        (
+            lambda p: (
+                p.update(task="multilabel", metric=None),
+                p["folds"].update(keep={"a": 0.1}),
+            ),
+            "folds.keep: an image of task: multilabel has no one class",
+        ),
+        (
+            lambda p: p["submission"].update(form="labls"),
+            "submission.form: must be 'auto', 'label'",
+        ),
+        (lambda p: p["prepare"].update(id_column=None), "prepare: id_column: null is for pixel_"),
+        (
+            lambda p: p["prepare"].update(train_csv=None, group_column="who"),
+            "prepare: group_column and pixel_columns are of a train_csv",
+        ),
         (lambda p: p["folds"].update(run=[0, 2]), "names [2], but folds.count is 2: 0 to 1"),
         (lambda p: p["folds"].update(run=[0, 0]), "names a fold twice"),
         (lambda p: p["folds"].update(run=[]), "folds.run: "),
@@ -82,8 +115,8 @@ def phase(params: dict[str, Any], **values: Any) -> None:
         (lambda p: p["predict"].update(views=["hflip", "hflip"]), "a view is named twice"),
         (lambda p: p["prepare"].update(encode="original", max_size=9), "set max_size: null"),
         (
-            lambda p: p["prepare"].update(test_csv=None, sample_submission=None),
-            "give test_csv or sample_submission",
+            lambda p: p["prepare"].update(pixel_columns="pixel", test_csv=None),
+            "prepare: pixel_columns needs a test_csv",
         ),
         (lambda p: p["models"]["a"].update(batch_size=0), "greater than or equal to 1, not 0"),
         (lambda p: p["models"]["a"].update(batch_size="8"), "must be a valid integer, not '8'"),
@@ -151,5 +184,5 @@ def test_a_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
 
 
 def test_every_name_that_params_may_hold_exists() -> None:
-    assert set(METRICS) == set(get_args(schema.MetricName))
+    assert {*KNOWN, "map@k"} == set(task_schema.KNOWN_METRICS)
     assert set(VIEWS) == set(get_args(schema.ViewName))

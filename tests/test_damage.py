@@ -8,7 +8,7 @@ from typing import Any
 import competitions
 import numpy as np
 import pytest
-from trainings import config
+from trainings import THREE, config
 
 from podium import files, models, predictions, records, seed, store, tables, weights
 from podium.archive import Archive, match_images
@@ -20,7 +20,7 @@ from podium.schema import Prepare
 from podium.store import ImageStore
 
 CHANGES = 200
-MADE_FROM = {"config": config().model_dump(), "classes": ["x", "y", "z"], "fold": 0}
+MADE_FROM = {"config": config().model_dump(), **THREE, "fold": 0}
 
 Reader = Callable[[], Any]
 
@@ -30,7 +30,7 @@ def archive(folder: Path) -> tuple[Path, Reader]:
 
     def read() -> Any:
         opened = Archive(path)
-        found = tables.read(opened, Prepare())
+        found = tables.read(opened, Prepare(), "multiclass")
         ids = [*found.train["id"], *found.test["id"]]
         names = match_images(opened.names, ids, folder="")
         images = [opened.read(name) for name in names]

@@ -21,7 +21,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 
 @pytest.fixture(scope="module")
 def found(archive: Archive) -> Tables:
-    return tables.read(archive, Prepare())
+    return tables.read(archive, Prepare(), "multiclass")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from conftest import PARAMS, ROOT
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from podium import config, model_schema, phase_schema, schema
+from podium import config, model_schema, phase_schema, schema, task_schema
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -29,7 +29,7 @@ def table(kind: type[BaseModel]) -> str:
     """The table of a section's own keys, with their defaults, but for the meanings."""
     rows = []
     for name, field in kind.model_fields.items():
-        if kind is schema.Params and name not in ("seed", "deterministic", "metric"):
+        if kind is schema.Params and name not in ("seed", "deterministic", "task", "metric"):
             continue  # a section of its own
         if typing.get_origin(field.annotation) is Literal and field.annotation.__args__ == (
             field.default,
@@ -46,6 +46,18 @@ def test_every_key_of_params_is_explained_with_its_default(kind: type[BaseModel]
     text = (ROOT / "docs/params.md").read_text()
     rows = re.findall(r"^(\| `\w+` \| .*? ?\| )(?=\S)", text, re.MULTILINE)
     assert table(kind) in "\n".join(rows)
+
+
+def test_every_tasks_metrics_and_losses_are_listed() -> None:
+    text = (ROOT / "docs/params.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \| .* \|$", text, re.MULTILINE)
+    told = {task: [re.findall(r"`([^`]+)`", cell) for cell in cells] for task, *cells in rows}
+    for task in typing.get_args(task_schema.Task):
+        metrics, losses = told[task]
+        if metrics[-1] == "multiclass":  # "and those of"
+            metrics[-1:] = task_schema.METRICS["multiclass"]
+        assert tuple(metrics) == task_schema.METRICS[task]
+        assert tuple(losses) == task_schema.LOSSES[task]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

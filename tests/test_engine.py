@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from trainings import EVERYTHING, FOLDS, data_of
 from trainings import config as model_config
 
-from podium import engine, loading, models, seed, state, training
+from podium import engine, loading, metrics, models, seed, state, training
 from podium.checkpoints import Checkpoints
 from podium.device import accelerator
 from podium.errors import UserError
@@ -32,7 +32,7 @@ def train(images: ImageStore, **changes: Any) -> tuple[state.Best, list[state.Ep
             data_of(images, FOLDS),
             fold=0,
             seed=1,
-            metric="accuracy",
+            metric=metrics.get("accuracy", "multiclass"),
             checkpoints=Checkpoints(Path(folder) / "x"),
         )
     return best, curves
@@ -270,7 +270,7 @@ def test_two_classes_and_one_logit_train_and_predict_two(
         data_of(images, two),
         fold=0,
         seed=1,
-        metric="accuracy",
+        metric=metrics.get("accuracy", "multiclass"),
         checkpoints=Checkpoints(tmp_path),
     )
     assert best.state["fc.weight"].shape[0] == 1
@@ -295,7 +295,7 @@ def test_images_kept_from_training_are_not_trained_on_but_validated(
         data_of(images, folds),
         fold=0,
         seed=1,
-        metric="accuracy",
+        metric=metrics.get("accuracy", "multiclass"),
         checkpoints=Checkpoints(tmp_path),
     )
     trained, validated = sets
@@ -383,7 +383,7 @@ def test_weights_that_stop_being_numbers_end_the_training_and_are_not_kept(
             data_of(images, FOLDS),
             fold=0,
             seed=1,
-            metric="log_loss",
+            metric=metrics.get("log_loss", "multiclass"),
             checkpoints=checkpoints,
         )
     kept = [torch.load(io.BytesIO(path.read_bytes().partition(b"\n")[2]), weights_only=True)

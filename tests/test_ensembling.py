@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from podium import ensembling, predictions
+from podium import ensembling, metrics, predictions
 from podium.errors import UserError
 from podium.predictions import Predictions
 from podium.schema import Ensemble
@@ -31,6 +31,7 @@ def write(
     ids = {"oof": here["id"].tolist(), "test": TEST}
     for part in ("oof", "test"):
         made_from: dict[str, Any] = {
+            "task": "multiclass",
             "classes": CLASSES,
             "config": {"architecture": "x"},
             "seed": 1,
@@ -97,8 +98,12 @@ def test_scores_are_given_by_fold_and_together(tmp_path: Path) -> None:
     write(tmp_path / "bad", 0, right=1, test=-1)
     write(tmp_path / "bad", 1, right=-1, test=-1)
     members = {name: load(tmp_path / name) for name in ("good", "bad")}
-    oof, test, scores = ensembling.combine(
-        members, FOLDS, test_ids=TEST, options=Ensemble(members=["good", "bad"]), metric="accuracy"
+    oof, test, _, scores = ensembling.combine(
+        members,
+        FOLDS,
+        test_ids=TEST,
+        options=Ensemble(members=["good", "bad"]),
+        metric=metrics.get("accuracy", "multiclass"),
     )
     bad = scores["members"]["bad"]
     assert (bad["oof"], bad["mean"], bad["folds"]) == (0.5, 0.5, {0: 1.0, 1: 0.0})
@@ -115,8 +120,8 @@ def test_weighting_leans_on_the_better_member(tmp_path: Path) -> None:
         write(tmp_path / "bad", fold, right=-5, test=1)
     members = {name: load(tmp_path / name) for name in ("good", "bad")}
     options = Ensemble(members=["good", "bad"], method="weighted")
-    _, test, scores = ensembling.combine(
-        members, FOLDS, test_ids=TEST, options=options, metric="log_loss"
+    _, test, _, scores = ensembling.combine(
+        members, FOLDS, test_ids=TEST, options=options, metric=metrics.get("log_loss", "multiclass")
     )
     assert scores["members"]["good"]["weight"] == pytest.approx(1, abs=1e-3)
     assert test.made_from["weights"]["bad"] == pytest.approx(0, abs=1e-3)

@@ -1,4 +1,7 @@
 import io
+import tracemalloc
+import warnings
+import zlib
 from typing import Any
 
 import cv2
@@ -247,6 +250,97 @@ def test_images_one_pixel_wide_are_stored_and_made_square(shape: tuple[int, int]
     assert all(
         images.fit(stored, 32, how).shape == (32, 32, 3) for how in ("crop", "squash", "pad")
     )
+
+
+@pytest.mark.parametrize("how", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_strip_is_made_square_without_a_detour_by_a_huge_one(how: str, turn: bool) -> None:
+    strip = np.full((1, 60_000, 3), 200, np.uint8)
+    strip[:, 29_998:30_002] = 100
+    tracemalloc.start()
+    square = images.fit(strip.swapaxes(0, 1) if turn else strip, 64, how)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert square.shape == (64, 64, 3)
+    assert how != "crop" or (square == 100).all()
+    assert peak < 10 * 2**20  # 64 x 3,840,000 pixels would be 700 MiB
+    assert images.downsize(strip, 8).shape == (1, 60_000, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 500), (500, 1), (2, 500)])
+def test_the_crop_of_a_strip_is_that_of_the_whole_of_it(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    scale = 32 / min(shape)
+    height, width = (round(side * scale) for side in shape)
+    top, left = (height - 32) // 2, (width - 32) // 2
+    whole = images.resize(pixels, height, width)[top : top + 32, left : left + 32]
+    assert np.array_equal(images.fit(pixels, 32, "crop"), whole)
+
+
+@pytest.mark.parametrize("encode", ["jpeg", "png"])
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_an_animation_the_first_frame_is_stored(kind: str, encode: str) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in (RED, BLUE, WHITE)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = file(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    stored = images.decode_plain(store(data, encode=encode))
+    assert difference(stored, np.full((16, 16, 3), RED, np.uint8)) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("max_size", [64, None])
+def test_a_hundred_megapixels_are_decoded_with_no_warning(kind: str, max_size: int | None) -> None:
+    data = file(np.full((10_000, 10_000), 77, np.uint8), kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stored = store(data, max_size=max_size)
+    assert stored == data if max_size is None else len(stored) < 10_000
+    pixels = images.decode_plain(stored)
+    assert pixels.shape[:2] == (max_size or 10_000,) * 2 and (pixels == 77).all()
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    header = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + PNG[24:29]
+    return PNG[:12] + header + zlib.crc32(header).to_bytes(4, "big") + PNG[33:]
+
+
+@pytest.mark.parametrize("encode", ["png", "original"])
+def test_more_pixels_than_pillow_takes_are_refused(encode: str) -> None:
+    with pytest.raises(ImageError, match=r"too large: .*196000000 pixels"):
+        store(png_that_claims(14_000, 14_000), encode=encode)
+    with pytest.raises(ImageError, match="too large: a side of 1,500,000 pixels"):
+        store(png_that_claims(1_500_000, 1), encode=encode)
+
+
+def test_a_side_that_no_jpeg_can_have_is_refused() -> None:
+    data = file(np.zeros((1, 70_000, 3), np.uint8), "BMP")
+    with pytest.raises(ImageError, match="too large: a side of 70,000 pixels; the most is 65,500"):
+        store(data, encode="jpeg")
+    assert images.decode_plain(store(data, encode="png")).shape == (1, 70_000, 3)
+
+
+def test_damaged_descriptions_are_no_reason_to_warn() -> None:
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = 1
+    data = bytearray(file(SCENE, "JPEG", exif=exif))
+    at = data.index(b"Exif") + 6
+    data[at + 8 : at + 10] = b"\xff\xff"  # so many entries
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert images.decode_plain(store(bytes(data))).shape == SCENE.shape
+
+
+@pytest.mark.parametrize(("size", "side"), [(None, 64), (224, 224)])
+def test_a_blank_image_is_a_black_square(size: int | None, side: int) -> None:
+    pixels = images.decode_plain(images.blank(size))
+    assert pixels.shape == (side, side, 3) and not pixels.any()
+
+
+@pytest.mark.parametrize("pixels", [SCENE, GREY])
+def test_a_png_of_pixels_holds_them(pixels: np.ndarray) -> None:
+    decoded = images.decode_plain(images.png(pixels))
+    assert np.array_equal(decoded if pixels.ndim == 3 else decoded[..., 0], pixels)
 
 
 THIRDS = np.repeat(np.array([[RED, WHITE, BLUE]], np.uint8), 30, axis=0).repeat(30, axis=1)

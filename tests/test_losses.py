@@ -8,7 +8,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from trainings import config
 
 from podium import losses
+from podium.coding import Coding
 from podium.errors import UserError
+from podium.model_schema import Model
+from podium.problem import Problem
 
 VALUES = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.tensor([0, 1, 2, 2, 2, 1])
@@ -16,8 +19,13 @@ HOT = F.one_hot(TARGETS, 3).float()
 WEIGHTS = torch.tensor([2.0, 1.0, 0.5])
 
 
+def coding(made: Model, classes: int = 3) -> Coding:
+    return Coding(made, Problem("multiclass", ["a", "b", "c", "d"][:classes]))
+
+
 def loss(weights: torch.Tensor | None = None, **changes: Any) -> losses.Loss:
-    return losses.Loss(config(**changes), torch.ones(3) if weights is None else weights)
+    made = config(**changes)
+    return losses.Loss(made, coding(made), torch.ones(3) if weights is None else weights)
 
 
 def test_cross_entropy_is_torchs() -> None:
@@ -57,9 +65,9 @@ def test_weights_of_soft_targets_mean_the_same_for_one_logit_as_for_two() -> Non
     targets = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
     values, weights = torch.tensor([[0.4], [-1.3]]), torch.tensor([1.0, 9.0])
     binary = config(loss="binary_cross_entropy")
-    found = losses.Loss(binary, weights)(values, targets)
-    two = losses.readout(binary)(values)
-    assert torch.allclose(found, losses.Loss(config(), weights)(two, targets))
+    found = losses.Loss(binary, coding(binary, 2), weights)(values, targets)
+    two = coding(binary, 2).readout(values)
+    assert torch.allclose(found, losses.Loss(config(), coding(config(), 2), weights)(two, targets))
 
 
 def test_binary_cross_entropy_of_one_logit_a_class_is_torchs() -> None:
@@ -69,21 +77,21 @@ def test_binary_cross_entropy_of_one_logit_a_class_is_torchs() -> None:
 
 def test_binary_cross_entropy_of_two_classes_takes_one_logit() -> None:
     made = config(loss="binary_cross_entropy")
-    assert losses.outputs(made, 2) == 1 and losses.outputs(made, 3) == 3
-    assert losses.outputs(config(), 2) == 2
+    assert coding(made, 2).outputs == 1 and coding(made, 3).outputs == 3
+    assert coding(config(), 2).outputs == 2
     values, targets = VALUES[:, :1], torch.tensor([0, 1, 0, 1, 1, 0])
     hot = F.one_hot(targets, 2).float()
     expected = F.binary_cross_entropy_with_logits(values[:, 0], targets.float())
-    assert torch.allclose(losses.Loss(made, torch.ones(2))(values, hot), expected)
-    logits = losses.readout(made)(values)
+    assert torch.allclose(losses.Loss(made, coding(made, 2), torch.ones(2))(values, hot), expected)
+    logits = coding(made, 2).readout(values)
     assert torch.allclose(logits.softmax(1)[:, 1:], values.sigmoid())
     assert torch.allclose(F.cross_entropy(logits, targets), expected)
 
 
 def test_the_readout_of_one_logit_a_class_gives_the_sigmoids_shares() -> None:
-    found = losses.readout(config(loss="binary_cross_entropy"))(VALUES).softmax(1)
+    found = coding(config(loss="binary_cross_entropy")).readout(VALUES).softmax(1)
     assert torch.allclose(found, VALUES.sigmoid() / VALUES.sigmoid().sum(1, keepdim=True))
-    assert losses.readout(config())(VALUES) is VALUES
+    assert coding(config()).readout(VALUES) is VALUES
 
 
 def test_class_weights_are_scikit_learns_or_those_given() -> None:

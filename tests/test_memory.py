@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from trainings import FOLDS, data_of
+from trainings import FOLDS, THREE, data_of
 from trainings import config as model_config
 
-from podium import models, state, training, weights
+from podium import metrics, models, state, training, weights
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
 from podium.predicting import Predictor
@@ -31,7 +31,7 @@ def train(
             data_of(images, FOLDS.iloc[:100]),  # two classes have an image more than the third
             fold=0,
             seed=1,
-            metric="accuracy",
+            metric=metrics.get("accuracy", "multiclass"),
             checkpoints=checkpoints,
         )
 
@@ -153,7 +153,7 @@ def test_too_large_a_batch_of_inference_is_an_error_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = model_config(architecture="simple_cnn", image_size=32, fit="squash")
-    made_from = {"config": made.model_dump(), "classes": ["x", "y", "z"]}
+    made_from = {"config": made.model_dump(), **THREE}
     weights.save(tmp_path / "w", models.create(made, outputs=3).state_dict(), made_from)
     predictor = Predictor(tmp_path / "w", Predict(views=["identity"], batch_size=8))
     monkeypatch.setattr(SimpleCNN, "forward", full)

@@ -7,14 +7,18 @@ import torch.nn.functional as F
 from trainings import config
 
 from podium import losses, seed
+from podium.coding import Coding
 from podium.mixing import Mixer
+from podium.problem import Problem
 
+PROBLEM = Problem("multiclass", ["a", "b", "c"])
 TARGETS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 IMAGES = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)) + 5
 
 
 def mixed(key: int = 0, **changes: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    mixer = Mixer(config(batch_size=8, **changes), classes=3, device=torch.device("cpu"))
+    made = config(batch_size=8, **changes)
+    mixer = Mixer(made, Coding(made, PROBLEM), device=torch.device("cpu"))
     seed.set_global("mix", key)
     return mixer(IMAGES.clone(), TARGETS)
 
@@ -31,7 +35,7 @@ def test_mixup_blends_images_and_its_loss_is_the_blend_of_the_losses() -> None:
     assert 0 < lam < 1 and targets[0, 1].item() == pytest.approx(1 - lam)
     assert torch.allclose(images, lam * IMAGES + (1 - lam) * IMAGES.flip(0), atol=1e-5)
     values = torch.randn(8, 3)
-    found = losses.Loss(config(), torch.ones(3))(values, targets)
+    found = losses.Loss(config(), Coding(config(), PROBLEM), torch.ones(3))(values, targets)
     expected = lam * F.cross_entropy(values, TARGETS) + (1 - lam) * F.cross_entropy(
         values, TARGETS.flip(0)
     )

@@ -8,7 +8,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from trainings import config
+from trainings import TWO, config
 
 from podium import layers, models, weights
 from podium.errors import UserError
@@ -104,7 +104,7 @@ def test_without_network_the_hub_fails_at_once_and_says_how_to_give_a_file(
 def test_trained_weights_carry_the_config_that_made_them(tmp_path: Path) -> None:
     made = config(dropout=0.5)
     net = models.create(made, outputs=2)
-    made_from = {"config": made.model_dump(), "classes": ["x", "y"], "fold": 3}
+    made_from = {"config": made.model_dump(), **TWO, "fold": 3}
     weights.save(tmp_path / "w.safetensors", net.state_dict(), made_from)
     weights.save(tmp_path / "again.safetensors", net.state_dict(), made_from)
     found, read = weights.load(tmp_path / "w.safetensors")

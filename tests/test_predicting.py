@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainings import FOLDS, config
+from trainings import FOLDS, THREE, config
 
 from podium import models, predicting, seed, weights
 from podium.errors import UserError
@@ -19,7 +19,7 @@ def trained(tmp_path: Path) -> Path:
     made = config(fit="squash")
     seed.set_global("x")
     state = models.create(made, outputs=3).state_dict()
-    made_from = {"config": made.model_dump(), "classes": ["x", "y", "z"]}
+    made_from = {"config": made.model_dump(), **THREE}
     weights.save(tmp_path / "w.safetensors", state, made_from)
     return tmp_path / "w.safetensors"
 

@@ -8,6 +8,7 @@ from conftest import Project
 from podium import images, preparation, store
 from podium.archive import Archive
 from podium.errors import UserError
+from podium.records import Record
 from podium.schema import Prepare
 from podium.store import ImageStore
 
@@ -33,9 +34,15 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prepare(archive: Archive, folder: Path, *, processes: int = 1, **layout: int | str) -> Path:
-    chosen = Prepare.model_validate(layout)
-    preparation.store_images(archive, IDS, folder=folder, layout=chosen, processes=processes)
+    store_images(archive, folder, processes=processes, **layout)
     return folder
+
+
+def store_images(
+    archive: Archive, folder: Path, *, processes: int = 1, **layout: int | str
+) -> preparation.Bad:
+    chosen = Prepare.model_validate(layout)
+    return preparation.store_images(archive, IDS, folder=folder, layout=chosen, processes=processes)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -98,7 +105,8 @@ def test_all_images_that_cannot_be_decoded_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         prepare(archive, tmp_path / "images")
     message = str(caught.value)
-    assert message.startswith("3 images cannot be decoded: ")
+    assert message.startswith("2 of 36 training images cannot be used: ")
+    assert "; 1 of 9 test images cannot be used: " in message
     assert "0003 (train/0003.png: an empty file)" in message
     assert "0030 (train/0030.png: not an image)" in message
     assert "0040 (test/0040.png: " in message
@@ -122,8 +130,122 @@ def test_a_missing_image_is_named_before_any_is_decoded(
     del files["test/0041.png"]
     archive = Archive(competitions.write_zip(tmp_path / "files.zip", files))
     monkeypatch.setattr(images, "store", pytest.fail)
-    with pytest.raises(UserError, match=r"1 of 9 images .* folder test: 0041"):
+    with pytest.raises(UserError, match=r"1 of 9 test images .* folder test: 0041"):
         prepare(archive, tmp_path / "images")
+
+
+def faulty(folder: Path, *lost: str) -> Archive:
+    """A competition with broken images, and without some."""
+    files = {**competitions.competition(), **BROKEN}
+    for name in lost:
+        del files[name]
+    return Archive(competitions.write_zip(folder / "files.zip", files))
+
+
+TRAIN_ONLY = {name: data for name, data in BROKEN.items() if name.startswith("train")}
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("encode", ["jpeg", "original"])
+def test_bad_images_are_left_out_of_training_and_blank_for_the_test(
+    tmp_path: Path, processes: int, encode: str
+) -> None:
+    archive = faulty(tmp_path, "train/0005.png", "test/0041.png")
+    folder = tmp_path / "images"
+    bad = store_images(archive, folder, processes=processes, on_bad_image="blank", encode=encode)
+    assert [*bad["train"]] == ["0003", "0005", "0030"] and [*bad["test"]] == ["0040", "0041"]
+    assert bad["train"]["0003"] == "train/0003.png: an empty file"
+    assert bad["train"]["0005"] == "not in the archive"
+    train, test = ImageStore(folder / "train"), ImageStore(folder / "test")
+    assert len(train) == 33 and not any(image in train for image in bad["train"])
+    assert len(test) == 9
+    assert test.decode("0041").shape == (64, 64, 3) and not test.decode("0041").any()
+    assert test.decode("0042").any()
+    assert preparation.notes(bad)[0].startswith("3 training images cannot be used and are left out")
+    assert preparation.notes(bad)[1].startswith(
+        "2 test images cannot be used and are blank: 0040 ("
+    )
+
+
+def test_a_blank_image_is_as_large_as_others_may_be(tmp_path: Path) -> None:
+    archive = faulty(tmp_path)
+    store_images(archive, tmp_path / "images", on_bad_image="blank", max_size=24)
+    assert ImageStore(tmp_path / "images/test").decode("0040").shape == (24, 24, 3)
+
+
+def test_bad_images_may_be_left_out_of_training_only(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        store_images(faulty(tmp_path), tmp_path / "images", on_bad_image="skip")
+    assert str(caught.value).startswith("1 of 9 test images cannot be used: 0040 (test/0040.png: ")
+    assert "to predict black ones: prepare.on_bad_image: blank" in str(caught.value)
+
+
+def test_a_missing_test_image_is_an_error_where_training_images_are_skipped(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^1 of 9 test images are not in .*folder test: 0041; tes"):
+        store_images(
+            faulty(tmp_path, "test/0041.png", "train/0001.png"),
+            tmp_path / "images",
+            on_bad_image="skip",
+        )
+
+
+@pytest.mark.parametrize("how", ["skip", "blank"])
+def test_the_stage_leaves_bad_training_images_out_and_says_so(project: Project, how: str) -> None:
+    files = {**competitions.competition(), **TRAIN_ONLY}
+    del files["train/0005.png"]
+    project.write_archive(files)
+    project.edit(lambda params: params["prepare"].update(on_bad_image=how))
+    assert project.stage("fetch").returncode == 0
+    done = project.stage("prepare", PODIUM_WORKERS="1")
+    assert done.returncode == 0, done.stdout
+    warning, last = done.stdout.splitlines()
+    assert warning == (
+        "warning: 3 training images cannot be used and are left out: 0003 (train/0003.png: an "
+        "empty file), 0005 (not in the archive), 0030 (train/0030.png: not an image)"
+    )
+    assert last == "33 training images of 3 classes, 9 test images"
+    ids = [line.split(b",")[0] for line in project.read("data/train.csv").splitlines()[1:]]
+    assert len(ids) == 33 and not {b"0003", b"0005", b"0030"} & {*ids}
+
+
+def test_the_stage_refuses_to_leave_out_all_images_but_those_of_a_class(project: Project) -> None:
+    files = competitions.competition()
+    for number in range(36):
+        if number % 3:
+            files[f"train/{number:04d}.png"] = b""
+    project.write_archive(files)
+    project.edit(lambda params: params["prepare"].update(on_bad_image="skip"))
+    assert project.stage("fetch").returncode == 0
+    done = project.stage("prepare", PODIUM_WORKERS="1")
+    assert done.stdout.startswith(
+        "error: the training images without the 24 that cannot be used: all labels are 'circle'"
+    )
+    assert {path.name for path in (project.folder / "data").iterdir()} == {"raw", "solution"}
+
+
+def test_the_stage_prepares_folders_without_any_table(project: Project) -> None:
+    known, hidden = competitions.tables(12, 3)
+    source = competitions.competition(12, 3)
+    files = {f"train/{r.label}/{r.id}.png": source[f"train/{r.id}.png"] for r in known.itertuples()}
+    files |= {f"test/{r.id}.png": source[f"test/{r.id}.png"] for r in hidden.itertuples()}
+    project.write_archive(files)
+    none = {"train_csv": None, "test_csv": None, "sample_submission": None}
+    project.edit(lambda params: params.update(prepare=none))
+    for stage in ("fetch", "prepare"):
+        done = project.stage(stage, PODIUM_WORKERS="1")
+        assert done.returncode == 0, done.stdout
+    assert project.read("data/train.csv").splitlines()[1] == b"circle/0000.png,circle"
+    assert project.read("data/test.csv").splitlines()[1:] == [b"0012.png", b"0013.png", b"0014.png"]
+    opened = ImageStore(project.folder / "data/images/train")
+    expected = images.decode(source["train/0000.png"])
+    assert np.array_equal(opened.decode("circle/0000.png"), expected)
+
+
+def test_the_record_names_the_task(project: Project) -> None:
+    for stage in ("fetch", "prepare"):
+        assert project.stage(stage).returncode == 0
+    assert Record(project.folder / "data/prepared.json").facts["task"] == "multiclass"
 
 
 def test_the_stage_writes_images_tables_and_classes(project: Project) -> None:
@@ -146,5 +268,7 @@ def test_a_failing_stage_leaves_one_message_and_nothing_half_written(project: Pr
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("error: 3 images cannot be decoded: 0003 (train/0003.png")
+    assert lines[0].startswith(
+        "error: 2 of 36 training images cannot be used: 0003 (train/0003.png"
+    )
     assert list((project.folder / "data").iterdir()) == [raw]

@@ -10,7 +10,7 @@ from conftest import ROOT, Project
 from ruamel.yaml import YAML
 from trainings import FOLDS, data_of
 
-from podium import config, overlay, training
+from podium import config, metrics, overlay, training
 from podium.checkpoints import Checkpoints
 from podium.model_schema import Model
 from podium.phase_schema import Part, Phase
@@ -103,7 +103,7 @@ def test_every_model_of_a_recipe_trains_a_step(
             data_of(images, folds),
             fold=0,
             seed=1,
-            metric="macro_f1",
+            metric=metrics.get("macro_f1", "multiclass"),
             checkpoints=Checkpoints(tmp_path),
         )
         assert np.isfinite(best.epoch.train_loss) and len(curves) >= len(model.phases)

@@ -57,8 +57,8 @@ def test_code_in_a_checkpoint_is_not_run(
     assert not marker.exists()
 
 
-def test_an_archive_writes_nothing_outside_of_the_project(project: Project) -> None:
-    """Its names lead elsewhere; it is read in place."""
+def test_an_archive_that_leads_outside_of_its_folder_is_refused(project: Project) -> None:
+    """It is read in place; but whoever unpacks it would be harmed."""
     outside = project.folder.parent / "evil.png"
     files = competitions.competition()
     pixels = files["train/0000.png"]
@@ -66,14 +66,48 @@ def test_an_archive_writes_nothing_outside_of_the_project(project: Project) -> N
     with zipfile.ZipFile(project.folder / "shapes.zip", "a") as archive:
         archive.writestr("../evil.png", pixels)
         archive.writestr(str(outside), pixels)
-        link = zipfile.ZipInfo("train/link.png")
-        link.external_attr = 0o120777 << 16
-        archive.writestr(link, "/etc/passwd")
-    assert project.stage("fetch").returncode == 0
-    done = project.stage("prepare")
-    assert done.returncode == 0, done.stdout
+    done = project.stage("fetch")
+    assert done.returncode == 1
+    assert "shapes.zip is not safe to unpack: 2 of its 50 entries would be written" in done.stdout
+    assert f"outside of its folder: ../evil.png, {outside}; pack it anew" in done.stdout
     assert not outside.exists()
     assert not list(project.folder.rglob("evil.png"))
+    assert not list((project.folder / "data").rglob("*.*"))
+
+
+def test_an_archive_of_an_archive_that_leads_outside_is_refused(project: Project) -> None:
+    inner = competitions.write_zip(project.folder / "inner.zip", {"../evil.png": b""}).read_bytes()
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(project.folder / "shapes.zip", "w", compression) as archive:
+            archive.writestr("train.zip", inner)
+        done = project.stage("fetch")
+        assert done.returncode == 1
+        assert "error: train.zip in shapes.zip is not safe to unpack: 1 of its 1" in done.stdout
+        assert not list((project.folder / "data").rglob("*.*"))
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(project: Project) -> None:
+    with zipfile.ZipFile(project.folder / "shapes.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train/0000.png", bytes(2**27))
+    done = project.stage("fetch")
+    assert done.returncode == 1
+    assert "train/0000.png (130,460 bytes, unpacked 134,217,728)" in done.stdout
+    assert not list((project.folder / "data").rglob("*.*"))
+
+
+def test_a_link_in_an_archive_is_not_followed(project: Project) -> None:
+    files = competitions.competition()
+    secret = project.folder / "secret.png"
+    secret.write_bytes(files.pop("train/0000.png"))
+    competitions.write_zip(project.folder / "shapes.zip", files)
+    with zipfile.ZipFile(project.folder / "shapes.zip", "a") as archive:
+        link = zipfile.ZipInfo("train/0000.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, str(secret))
+    assert project.stage("fetch").returncode == 0
+    done = project.stage("prepare")
+    assert done.returncode == 1
+    assert "0000 (train/0000.png: not an image)" in done.stdout
 
 
 def test_params_are_data(project: Project) -> None:

@@ -1,8 +1,18 @@
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import KFold
 
+from podium import splitting
 from podium.errors import UserError
-from podium.splitting import make_folds
+from podium.problem import Problem
+
+
+def make_folds(train: pd.DataFrame, **options: Any) -> pd.DataFrame:
+    problem = Problem("multiclass", sorted(set(train["label"])))
+    return splitting.make_folds(train, problem, **options)
 
 
 def table(sizes: dict[str, int], *, group: int | None = None) -> pd.DataFrame:
@@ -134,3 +144,54 @@ def test_a_share_of_an_unknown_class_is_an_error() -> None:
         UserError, match=r"folds\.keep: no class is called cats: did you mean cat\?"
     ):
         make_folds(table({"cat": 9, "dog": 9}), count=3, seed=1, keep={"cats": 0.2})
+
+
+LABELS = Problem("multilabel", ["a", "b", "c"])
+
+
+def several(count: int) -> pd.DataFrame:
+    """A table whose images have any of three labels, the third of them rarely."""
+    rng = np.random.default_rng(0)
+    hot = rng.random((count, 3)) < [0.5, 0.3, 0.05]
+    labels = ["|".join(np.array(LABELS.classes)[row]) for row in hot]
+    return pd.DataFrame({"id": [f"{n:04d}" for n in range(count)], "label": labels})
+
+
+def test_every_fold_has_its_share_of_each_of_several_labels() -> None:
+    folds = splitting.make_folds(several(400), LABELS, count=5, seed=1)
+    hot = LABELS.targets(folds["label"].tolist())
+    each = np.array([hot[folds["fold"] == fold].sum(0) for fold in range(5)])
+    assert (each.max(0) - each.min(0) <= 1.5).all(), each
+    assert folds["fold"].value_counts().max() - folds["fold"].value_counts().min() <= 4
+    shuffled = splitting.make_folds(several(400).sample(frac=1), LABELS, count=5, seed=1)
+    pd.testing.assert_frame_equal(shuffled, folds)
+
+
+def test_a_rare_one_of_several_labels_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    table = several(40)
+    table["label"] = table["label"].str.replace("|c", "").replace("c", "")
+    table.loc[3, "label"] = "a|c"
+    splitting.make_folds(table, LABELS, count=5, seed=1)
+    assert capsys.readouterr().out.endswith("validated without them: c (1)\n")
+
+
+def test_several_labels_in_groups_stay_together() -> None:
+    table = several(200).assign(group=[f"g{n // 4}" for n in range(200)])
+    folds = splitting.make_folds(table, LABELS, count=5, seed=1)
+    assert (folds.groupby(table["group"])["fold"].nunique() == 1).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("group", [None, 2])
+def test_every_fold_has_its_share_of_the_range_of_numbers(group: int | None) -> None:
+    numbers = np.random.default_rng(0).exponential(10, 200).round(1)
+    table = pd.DataFrame({"id": [f"{n:04d}" for n in range(200)], "label": numbers.astype(str)})
+    if group is not None:
+        table["group"] = [f"g{n // group}" for n in range(200)]
+    folds = splitting.make_folds(table, Problem("regression", ["x"]), count=5, seed=1)
+    means = folds.assign(x=folds["label"].astype(float)).groupby("fold")["x"].mean()
+    assert means.max() - means.min() < 3
+    spread = [KFold(5, shuffle=True, random_state=seed).split(numbers) for seed in range(20)]
+    plain = np.mean([np.ptp([numbers[v].mean() for _, v in split]) for split in spread])
+    if group is None:
+        assert means.max() - means.min() < plain / 2

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import classification_report
 
 from podium import summary
+from podium.problem import Problem
 
 SCORES = {
     "metric": "accuracy",
@@ -23,7 +24,7 @@ def render(oof: pd.DataFrame, classes: list[str], held_back: dict[str, float] | 
         seconds={"a": 12.3},
         held_back=held_back,
         oof=oof,
-        classes=classes,
+        problem=Problem("multiclass", classes),
     )
 
 
@@ -88,3 +89,35 @@ def test_of_many_classes_the_commonest_mistakes_are_listed() -> None:
     text = render(oof, classes, None)
     assert ["c01", "c03", "5"] in rows(text, "c01") and ["c02", "c01", "3"] in rows(text, "c02")
     assert text.index("| c01    | c03") < text.index("| c02    | c01")
+
+
+def report_of(oof: pd.DataFrame, problem: Problem) -> str:
+    return summary.render(
+        SCORES,
+        submission=Path("submissions/x.csv"),
+        rows=9,
+        seconds={"a": 12.3},
+        held_back=None,
+        oof=oof,
+        problem=problem,
+    )
+
+
+def test_several_labels_have_precision_recall_and_f1_each() -> None:
+    oof = pd.DataFrame(
+        {"id": list("123"), "actual": ["x|y", "", "y"], "predicted": ["x", "x", "y"]}
+    )
+    text = report_of(oof, Problem("multilabel", ["x", "y"]))
+    assert rows(text, "x")[0] == ["x", "1", "0.5000", "1.0000", "0.6667"]
+    assert rows(text, "y")[0] == ["y", "2", "1.0000", "0.5000", "0.6667"]
+    assert "Mistakes" not in text
+
+
+def test_numbers_have_their_errors_over_their_range_and_the_largest() -> None:
+    known = [float(number) for number in range(20)]
+    found = [number + (9 if number == 7 else 1) for number in known]
+    oof = pd.DataFrame({"id": [f"i{n}" for n in range(20)], "actual": known, "predicted": found})
+    text = report_of(oof.astype(str), Problem("regression", ["age"]))
+    assert rows(text, "all")[0] == ["all", "20", "9.5", "10.9", "1.4", "2.236"]
+    assert rows(text, "4 to 7")[0][:4] == ["4 to 7", "4", "5.5", "8.5"]
+    assert rows(text, "i7")[0] == ["i7", "7", "16"]

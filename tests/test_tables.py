@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from podium.archive import Archive
 from podium.errors import UserError
 from podium.schema import Prepare
 from podium.tables import Tables
+from podium.task_schema import Task
 
 FILES = {
     "train.csv": b"id,label\n01,cat\n02,dog\n03,cat\n",
@@ -18,12 +20,17 @@ FILES = {
 }
 
 
-def read(folder: Path, changed: dict[str, bytes | None] | None = None, **layout: Any) -> Tables:
+def read(
+    folder: Path,
+    changed: Mapping[str, bytes | None] | None = None,
+    task: Task = "multiclass",
+    **layout: Any,
+) -> Tables:
     """The tables of FILES, of which some are changed or, as None, left out."""
     files = {**FILES, **(changed or {})}
     kept = {name: data for name, data in files.items() if data is not None}
     archive = Archive(competitions.write_zip(folder / "files.zip", kept))
-    return tables.read(archive, Prepare(**layout))
+    return tables.read(archive, Prepare(**layout), task)
 
 
 def test_a_competition_has_training_images_test_images_and_classes(tmp_path: Path) -> None:
@@ -108,9 +115,18 @@ def test_without_a_sample_the_submission_has_the_columns_of_the_training_table(
     assert found.sample.to_dict("list") == {"image": ["04", "05"], "breed": ["", ""]}
 
 
-def test_test_ids_come_from_somewhere() -> None:
-    with pytest.raises(ValidationError, match="give test_csv or sample_submission"):
-        Prepare(test_csv=None, sample_submission=None)
+def test_without_both_the_test_ids_are_the_files_of_the_folder(tmp_path: Path) -> None:
+    files = dict.fromkeys(("test/b/2.jpg", "test/01.png", "test/notes.txt", "train/3.jpg"), b"")
+    left_out = {"test.csv": None, "sample_submission.csv": None}
+    found = read(tmp_path, {**files, **left_out}, test_csv=None, sample_submission=None)
+    assert found.test.to_dict("list") == {"id": ["01.png", "b/2.jpg"]}
+    assert found.sample.to_dict("list") == {"id": ["01.png", "b/2.jpg"], "label": ["", ""]}
+
+
+def test_a_test_folder_without_images_is_refused(tmp_path: Path) -> None:
+    left_out = {"test.csv": None, "sample_submission.csv": None}
+    with pytest.raises(UserError, match=r"the archive's folder test holds no images: name another"):
+        read(tmp_path, left_out, test_csv=None, sample_submission=None)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +149,12 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
         ("train.csv", b"id,class\n1,a\n", {}, r"train\.csv has no column label; it has id, class"),
         ("train.csv", b"a,b\n1,a\n", {}, r"train\.csv has no column id, label; it has a, b"),
         ("train.csv", FILES["train.csv"], {"group_column": "who"}, r"train\.csv has no column who"),
+        (
+            "train.csv",
+            b"id label\n1 a\n",
+            {},
+            r"it has id label; are its fields separated by , ; | ",
+        ),
         ("test.csv", b"image\n04\n", {}, r"test\.csv has no column id; it has image"),
         ("train.csv", b"id,label\n", {}, r"train\.csv has no rows"),
         ("test.csv", b"id\n", {}, r"test\.csv has no rows"),
@@ -141,7 +163,8 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
             "train.csv",
             b"id,label\n1,a\n1,b\n1,a\n2,b\n3,c\n3,c\n",
             {},
-            r"train\.csv: 2 ids stand in several rows: 1, 3$",
+            r"train\.csv: 1 ids stand in several rows with different labels: 1 \(row 2: a, row 3: "
+            r"b, row 4: a\); leave the wrong rows out",
         ),
         ("test.csv", b"id\n04\n04\n05\n", {}, r"test\.csv: 1 ids stand in several rows: 04"),
         (
@@ -160,15 +183,15 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
             "train.csv",
             b"id,label\n1,a\n2,\n3,b\n4\n",
             {},
-            r"train\.csv: 2 rows have no label: 2, 4$",
+            r"train\.csv: 2 rows have no label: 2 \(row 3\), 4 \(row 5\)$",
         ),
         (
             "train.csv",
             b"id,label,who\n1,a,x\n2,b,\n",
             {"group_column": "who"},
-            r"train\.csv: 1 rows have no group: 2$",
+            r"train\.csv: 1 rows have no group: 2 \(row 3\)$",
         ),
-        ("train.csv", b'id,label\n"",a\n2,b\n', {}, r"train\.csv: 1 rows have no id"),
+        ("train.csv", b'id,label\n"",a\n2,b\n', {}, r"train\.csv: 1 rows have no id: row 2"),
         ("test.csv", b'id\n" "\n05\n', {}, r"test\.csv: 1 rows have no id"),
         ("train.csv", b"id,label\n1,a,b\n2,b\n", {}, r"train\.csv in .* is not a CSV"),
         ("train.csv", b"id,label\n1,a\n2,a\n", {}, r"train\.csv: all labels are 'a'"),

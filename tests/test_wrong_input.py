@@ -61,24 +61,26 @@ def test_no_kaggle_credentials(project: Project) -> None:
     [
         (
             lambda files: [files.pop(f"train/{n:04d}.png") for n in range(7)],
-            "7 of 36 images that the CSV names are not in the archive's folder train: "
-            "0000, 0001, 0002, 0003, 0004 and 2 more",
+            "7 of 36 training images are not in the archive's folder train: 0000, 0001, 0002, "
+            "0003, 0004 and 2 more; to leave them out: prepare.on_bad_image: skip",
         ),
         (
             lambda files: files.update({"train/0003.png": files["train/0003.png"][:200]}),
-            "1 images cannot be decoded: 0003 (train/0003.png: ",
+            "1 of 36 training images cannot be used: 0003 (train/0003.png: ",
         ),
         (
             lambda files: files.update({"test/0036.png": b"not an image"}),
-            "1 images cannot be decoded: 0036 (test/0036.png: not an image)",
+            "1 of 9 test images cannot be used: 0036 (test/0036.png: not an image); test images "
+            "are never left out; to predict black ones: prepare.on_bad_image: blank",
         ),
         (
             replace("train.csv", b"0001,", b"0000,"),
-            "train.csv: 1 ids stand in several rows: 0000",
+            "train.csv: 1 ids stand in several rows with different labels: 0000 (row 2: circle, "
+            "row 3: square); leave the wrong rows out",
         ),
         (
             replace("train.csv", b"0002,stripes", b"0002,"),
-            "train.csv: 1 rows have no label: 0002",
+            "train.csv: 1 rows have no label: 0002 (row 4)",
         ),
         (
             replace("sample_submission.csv", b"0036", b"9999"),

@@ -1,34 +1,72 @@
-"""A competition's archive: a zip that is read in place, never unpacked."""
+"""A competition's archive: a zip that is read in place, never unpacked; archives in it likewise."""
 
+import shutil
+import tempfile
+import unicodedata
+import weakref
 import zipfile
-import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import pandas as pd
 
-from podium import csvs
+from podium import csvs, nested
 from podium.errors import UserError, examples
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
 
 
 class Archive:
-    """Reads files out of a zip archive; every read is checked against the zip's CRC."""
+    """Reads files out of a zip archive; every read is checked against the zip's CRC.
 
-    def __init__(self, path: Path) -> None:
-        """Open the archive at `path`.
+    Zip archives in it are seen through, one level deep: `train.zip` with `1.jpg` in it is
+    `train/1.jpg`. Those that are stored are read in place; a compressed one is unpacked once.
+    """
+
+    def __init__(self, path: Path, scratch: Path | None = None, *, title: str = "") -> None:
+        """Open the archive at `path`, which messages call `title`. A compressed archive in it is
+        unpacked to the folder `scratch`, or found there; None: to a temporary one that goes with
+        this object.
 
         Raises:
-            UserError: if it is not a zip archive, or a broken one.
+            UserError: if it, or an archive in it, is no zip archive, a broken one, holds encrypted
+                entries, a decompression bomb, or entries that would be written outside its folder.
         """
         self.path = path
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-            raise UserError(f"{path} cannot be opened as a zip archive: {error}") from None
-        self.names = [entry.filename for entry in self._zip.infolist() if not entry.is_dir()]
+        self._title = title or str(path)
+        self._scratch = scratch
+        self._entries: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
+        outer = nested.open_zip(path, self._title)
+        inner: dict[str, zipfile.ZipInfo] = {}
+        for name, entry in nested.entries(outer, self._title).items():
+            if name.lower().endswith(".zip"):
+                inner[name] = entry
+            else:
+                self._entries[name] = outer, entry
+        for name, entry in inner.items():
+            self._look_into(name, entry, outer)
+        self.names = list(self._entries)
+        self.unpacked = any(i.compress_type != zipfile.ZIP_STORED for i in inner.values())
+
+    def _look_into(self, name: str, entry: zipfile.ZipInfo, outer: zipfile.ZipFile) -> None:
+        """Add the files of an archive in the archive; one that lies there unpacked goes before."""
+        title = f"{name} in {self._title}"
+        if entry.compress_type == zipfile.ZIP_STORED:
+            opened = nested.open_stored(self.path, entry, title)
+        else:
+            opened = nested.open_compressed(entry, outer, self.scratch, title)
+        for inside, found in nested.entries(opened, title).items():
+            self._entries.setdefault(f"{name[: -len('.zip')]}/{inside}", (opened, found))
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for archives in this archive that have to be unpacked."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="podium-"))
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        return self._scratch
 
     def read(self, name: str) -> bytes:
         """The bytes of one file of the archive.
@@ -36,12 +74,24 @@ class Archive:
         Raises:
             UserError: if the archive lacks it or holds it damaged.
         """
+        opened, entry = self._entry(name)
         try:
-            return self._zip.read(name)
-        except KeyError:
-            raise UserError(f"{self.path} holds no {name}") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-            raise UserError(f"{name} in {self.path} cannot be read: {error}") from None
+            return opened.read(entry)
+        except nested.READ_ERRORS as error:
+            raise self._unreadable(name, error) from None
+
+    def open(self, name: str) -> IO[bytes]:
+        """One file of the archive, to be read bit by bit.
+
+        Raises:
+            UserError: if the archive lacks it or it cannot be opened. Reading on raises one of
+                `nested.READ_ERRORS` where it is damaged.
+        """
+        opened, entry = self._entry(name)
+        try:
+            return opened.open(entry)
+        except nested.READ_ERRORS as error:
+            raise self._unreadable(name, error) from None
 
     def find(self, name: str) -> str:
         """The full name of the file called `name`, wherever in the archive it lies.
@@ -49,54 +99,107 @@ class Archive:
         Raises:
             UserError: if there is no such file, or several and none at the top.
         """
-        found = [entry for entry in self.names if entry == name or entry.endswith("/" + name)]
-        if name in found:
-            return name
+        wanted = composed(name)
+        plain = {composed(entry): entry for entry in self.names}
+        found = [entry for entry in plain if entry == wanted or entry.endswith("/" + wanted)]
+        if wanted in found:
+            return plain[wanted]
         if len(found) == 1:
-            return found[0]
-        tables = [entry for entry in self.names if entry.endswith(".csv")]
+            return plain[found[0]]
+        tables = [entry for entry in self.names if entry.lower().endswith(".csv")]
         raise UserError(
             f"{name} is {len(found)} times in {self.path}: {examples(found)}"
             if found
             else f"{self.path} holds no {name}; its CSV files: {examples(tables) or 'none'}"
         )
 
-    def read_csv(self, name: str) -> pd.DataFrame:
-        """A CSV file of the archive, every value as the text it is: [rows, columns].
+    def read_csv(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """A CSV file of the archive, every value as the text it is: [rows, columns]; of `columns`
+        only, where given.
 
         Raises:
             UserError: if it is missing or cannot be parsed.
         """
         name = self.find(name)
         try:
-            return csvs.parse(self.read(name))
-        except csvs.ERRORS as error:
-            raise UserError(f"{name} in {self.path} is not a CSV in UTF-8: {error}") from None
+            return csvs.table(lambda: self.open(name), self._called(name), columns)
+        except nested.READ_ERRORS as error:
+            raise self._unreadable(name, error) from None
+
+    def header(self, name: str) -> list[str]:
+        """The columns of a CSV file, without reading all of it.
+
+        Raises:
+            UserError: if it is missing or cannot be parsed.
+        """
+        name = self.find(name)
+        try:
+            return csvs.header(lambda: self.open(name), self._called(name))
+        except nested.READ_ERRORS as error:
+            raise self._unreadable(name, error) from None
+
+    def csv_chunks(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
+        """A CSV file, `rows` at a time: numbers as numbers, all else as text.
+
+        Raises:
+            UserError: if it is missing or cannot be parsed.
+        """
+        name = self.find(name)
+        try:
+            yield from csvs.chunks(lambda: self.open(name), self._called(name), rows)
+        except nested.READ_ERRORS as error:
+            raise self._unreadable(name, error) from None
+
+    def _entry(self, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UserError(f"{self.path} holds no {name}") from None
+
+    def _called(self, name: str) -> str:
+        return f"{name} in {self._title}"
+
+    def _unreadable(self, name: str, error: Exception) -> UserError:
+        return UserError(f"{self._called(name)} cannot be read: {error}")
+
+
+def composed(text: str) -> str:
+    """Text in Unicode's composed form (NFC): an accent may be a letter's, or stand beside it."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def match_images(names: list[str], ids: list[str], *, folder: str) -> list[str]:
     """The archive's file for each image id: [len(ids)].
 
-    An id is a file's name or path, with or without its extension, in `folder` or below it; the
-    path may begin anywhere ("a.jpg", "cats/a", "train/cats/a.jpg").
-
     Raises:
         UserError: with the number and the first few of the ids that no file or several files match.
     """
-    by_tail: dict[str, list[str]] = defaultdict(list)
-    prefix = f"/{folder.strip('/')}/" if folder.strip("/") else "/"
-    for name in names:
-        path = PurePosixPath(name)
-        if path.suffix.lower() in IMAGE_SUFFIXES and prefix in "/" + name:
-            for tail in (*_tails(path), *_tails(path.with_suffix(""))):
-                by_tail[tail].append(name)
-    matches = [_closest(by_tail.get(image.strip("/"), []), image) for image in ids]
-    missing = [image for image, found in zip(ids, matches, strict=True) if not found]
+    found = find_images(names, ids, folder=folder)
+    missing = [image for image, name in zip(ids, found, strict=True) if name is None]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(ids)} images that the CSV names are not in the archive's "
             f"folder {folder or '(all)'}: {examples(missing)}"
         )
+    return [name for name in found if name is not None]
+
+
+def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | None]:
+    """The archive's file for each image id, None where there is none: [len(ids)].
+
+    An id is a file's name or path, with or without its extension, in `folder` or below it; the
+    path may begin anywhere ("a.jpg", "cats/a", "train/cats/a.jpg").
+
+    Raises:
+        UserError: with the number and the first few of the ids that several files match.
+    """
+    by_tail: dict[str, list[str]] = defaultdict(list)
+    inside = _in_folder(names, folder)
+    for name in inside:
+        path = PurePosixPath(composed(name))
+        for tail in (*_tails(path), *_tails(path.with_suffix(""))):
+            by_tail[tail].append(name)
+    matches = [_closest(by_tail, image, inside) for image in ids]
     several = {image: found for image, found in zip(ids, matches, strict=True) if len(found) > 1}
     if several:
         image, found = next(iter(several.items()))
@@ -104,7 +207,40 @@ def match_images(names: list[str], ids: list[str], *, folder: str) -> list[str]:
             f"{len(several)} ids match several files each, as {image}: {examples(found)}; "
             "name a narrower folder in prepare.train_images or prepare.test_images"
         )
-    return [found[0] for found in matches]
+    return [found[0] if found else None for found in matches]
+
+
+def images_below(names: list[str], folder: str, *, besides: str = "") -> dict[str, str]:
+    """The image files in `folder` and below it, sorted: their paths below it -> their names.
+    Those of the folder `besides` are left out, where that lies in `folder`.
+
+    A folder that holds nothing but one of its own name (`train.zip` with `train/` in it) is that.
+    """
+    folder, besides = folder.strip("/"), besides.strip("/")
+    if not besides or (folder and not besides.startswith(folder + "/")):
+        other = set[str]()
+    else:
+        other = set(_in_folder(names, besides))
+    found = {
+        "/".join(name.split("/")[-1 - path.count("/") :]): name  # as it is written there
+        for name, path in _in_folder(names, folder).items()
+        if name not in other
+    }
+    again = folder.rpartition("/")[2] + "/"
+    while found and again != "/" and all(path.startswith(again) for path in found):
+        found = {path.removeprefix(again): name for path, name in found.items()}
+    return dict(sorted(found.items()))
+
+
+def _in_folder(names: Sequence[str], folder: str) -> dict[str, str]:
+    """The image files in `folder`, wherever that lies, and their paths below it."""
+    prefix = f"/{composed(folder).strip('/')}/" if folder.strip("/") else "/"
+    found = {}
+    for name in names:
+        _, is_inside, path = ("/" + composed(name)).partition(prefix)
+        if is_inside and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+            found[name] = path
+    return found
 
 
 def _tails(path: PurePosixPath) -> Iterator[str]:
@@ -113,7 +249,14 @@ def _tails(path: PurePosixPath) -> Iterator[str]:
         yield "/".join(path.parts[start:])
 
 
-def _closest(found: list[str], image: str) -> list[str]:
-    """Those of `found` that `image` names with their extension, if there are any."""
-    whole = [name for name in found if name.endswith(image.strip("/"))]
-    return whole or found
+def _closest(by_tail: dict[str, list[str]], image: str, inside: dict[str, str]) -> list[str]:
+    """The files that `image` can stand for. One that it names whole goes before all others, those
+    that it names with their extension before those that it names without.
+    """
+    wanted = composed(image).replace("\\", "/").removeprefix("./").strip("/")
+    found = by_tail.get(wanted) or by_tail.get(wanted.strip(), [])
+    if len(found) < 2:
+        return found
+    whole = [name for name in found if composed(name).endswith(wanted)] or found
+    exact = [name for name in whole if inside[name] == wanted]
+    return exact if len(exact) == 1 else whole

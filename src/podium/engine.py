@@ -6,19 +6,19 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import nn
 from torch.utils.data import DataLoader
 
-from podium import interrupt, layers, losses, metrics, models, progress
+from podium import decisions, interrupt, layers, metrics, models, progress
 from podium import seed as seeding
 from podium.checkpoints import Checkpoints
+from podium.coding import Coding
+from podium.decisions import Decision
 from podium.errors import UserError
 from podium.infer import infer
 from podium.loading import Batch
-from podium.model_schema import Model
-from podium.schema import MetricName
+from podium.metrics import Metric
 from podium.setup import Setup
 from podium.state import Best, Epoch, Training
 
@@ -26,7 +26,7 @@ ADVICE = "lower lr, set clip_norm, or use precision: fp32"
 
 
 def fit(
-    setup: Setup, *, metric: MetricName, checkpoints: Checkpoints, pieces: int = 1
+    setup: Setup, *, metric: Metric, checkpoints: Checkpoints, pieces: int = 1
 ) -> tuple[Best, list[Epoch]]:
     """Train the model of `setup` through its phases, each batch in `pieces`: the best epoch by
     `metric`, and all the curves. When `config.patience` epochs have passed without a score above
@@ -37,7 +37,7 @@ def fit(
         UserError: if the loss, the weights or the predictions stop being finite numbers.
         Stopped: when the process was asked to end; a checkpoint has been written.
     """
-    net, loaders, config, loss, mixer, accelerator = setup
+    net, loaders, config, coding, loss, mixer, accelerator = setup
     (train, valid), device = loaders, accelerator.device
     steps, order = len(train), train.batch_sampler
     size = min(order.batch_size, order.count)  # type: ignore[union-attr]
@@ -72,12 +72,12 @@ def fit(
         _check(training, train, checkpoints.last)
         with checkpoints.kept_if_stopped(training.state):
             scores = evaluate(
-                training.kept, valid, config=config, metric=metric, accelerator=accelerator
+                training.kept, valid, coding=coding, metric=metric, accelerator=accelerator
             )
         seconds, images_seen = time.perf_counter() - start, steps * size
         is_best = training.end_epoch(scores, metric=metric, images=images_seen, seconds=seconds)
         checkpoints.save(training.state())
-        progress.say(_line(training.curves[-1], metric, is_best=is_best))
+        progress.say(_line(training.curves[-1], metric.name, is_best=is_best))
         interrupt.check()
     assert training.best is not None  # a phase has an epoch or more
     return training.best, training.curves
@@ -87,20 +87,24 @@ def evaluate(
     model: nn.Module,
     loader: "DataLoader[Batch]",
     *,
-    config: Model,
-    metric: MetricName,
+    coding: Coding,
+    metric: Metric,
     accelerator: Accelerator,
 ) -> dict[str, float]:
     """The scores of `model` on the images of `loader`, as `Epoch` names them."""
-    readout = losses.readout(config)
-    logits = infer(model, loader, views=["identity"], readout=readout, accelerator=accelerator)
+    problem = coding.problem
+    logits = infer(
+        model, loader, views=["identity"], readout=coding.readout, accelerator=accelerator
+    )
     targets = loader.dataset.targets  # type: ignore[attr-defined]
     if bad := int((~logits.isfinite()).any(dim=1).sum()):
         raise UserError(f"the logits of {bad} validation images are no numbers: {ADVICE}")
+    known, found = targets.numpy(), logits.numpy()
+    labels = decisions.labels(problem, problem.probabilities(found), Decision())
     return {
-        "valid_loss": F.cross_entropy(logits, targets).item(),
-        "score": metrics.score(metric, targets.numpy(), logits.numpy()),
-        **metrics.overview(targets.numpy(), logits.numpy()),
+        "valid_loss": coding.error(logits, targets).item(),
+        "score": decisions.score(problem, metric, known, found),
+        **metrics.overview(problem, known, labels),
     }
 
 

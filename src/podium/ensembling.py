@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from podium import blending, metrics, predictions
+from podium import blending, decisions, predictions
+from podium.decisions import Decision
 from podium.errors import UserError
+from podium.metrics import Metric
 from podium.predictions import Predictions
-from podium.schema import Ensemble, MetricName
+from podium.problem import Problem
+from podium.schema import Ensemble
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,11 @@ class Member:
     test: np.ndarray  # [T, C], the mean of the folds
     made_from: list[dict[str, Any]]  # one a fold
 
-    def predictions(self, test_ids: list[str]) -> Predictions:
+    def predictions(self, test_ids: list[str], decision: Decision) -> Predictions:
         """What this model alone would submit."""
-        classes = self.made_from[0]["classes"]
-        return Predictions(test_ids, self.test, {"classes": classes, "folds": self.made_from})
+        problem = Problem.of(self.made_from[0])._asdict()
+        made_from = {**problem, "decision": [*decision], "folds": self.made_from}
+        return Predictions(test_ids, self.test, made_from)
 
 
 def load_member(
@@ -66,64 +70,96 @@ def _common(made_from: dict[str, Any]) -> dict[str, Any]:
     return {key: made_from.get(key) for key in ("config", "seed", "metric")}
 
 
+@dataclass(frozen=True)
+class Scorer:
+    """What out-of-fold logits are held against."""
+
+    problem: Problem
+    metric: Metric
+    targets: np.ndarray  # as `Problem` has them
+    folds: np.ndarray  # [N]
+    fitted: bool  # whether labels are given by fitted cuts, where the metric wants them
+
+    def decision(self, logits: np.ndarray) -> Decision:
+        """The cuts with which logits like these [N, C] become labels of test images."""
+        if not (self.fitted and decisions.is_fitted(self.problem, self.metric)):
+            return Decision()
+        return decisions.fit(self.problem, self.metric, self.targets, logits)
+
+    def scores(self, logits: np.ndarray) -> dict[str, Any]:
+        """The score of all out-of-fold logits together, and of each fold, with mean ± std. Cuts are
+        fitted on the other folds.
+        """
+        problem, metric = self.problem, self.metric
+        if self.fitted and decisions.is_fitted(problem, metric):
+            found = decisions.out_of_fold(problem, metric, self.targets, logits, self.folds)
+
+            def score(rows: np.ndarray) -> float:
+                return decisions.score_labels(problem, metric, self.targets[rows], found[rows])
+        else:
+
+            def score(rows: np.ndarray) -> float:
+                return decisions.score(problem, metric, self.targets[rows], logits[rows])
+
+        each = {int(fold): score(self.folds == fold) for fold in np.unique(self.folds)}
+        values = np.array(list(each.values()))
+        return {
+            "oof": score(np.full(len(logits), True)),
+            "mean": float(values.mean()),
+            "std": float(values.std(ddof=1)) if len(values) > 1 else None,
+            "folds": each,
+        }
+
+
 def combine(
     members: dict[str, Member],
     folds: pd.DataFrame,
     *,
     test_ids: list[str],
     options: Ensemble,
-    metric: MetricName,
-) -> tuple[Predictions, Predictions, dict[str, Any]]:
-    """The ensemble's out-of-fold and test logits, and the scores of it and of each member."""
-    first = next(iter(members.values())).made_from[0]
-    targets = pd.Categorical(folds["label"], categories=first["classes"]).codes
+    metric: Metric,
+) -> tuple[Predictions, Predictions, dict[str, Predictions], dict[str, Any]]:
+    """The ensemble's out-of-fold and test logits, what each member alone would submit, and the
+    scores of ensemble and members.
+    """
+    problem = Problem.of(next(iter(members.values())).made_from[0])
+    targets = problem.targets(folds["label"].tolist())
+    scorer = Scorer(
+        problem, metric, targets, folds["fold"].to_numpy(), options.thresholds == "fitted"
+    )
     oof, test = (
         np.stack([getattr(member, part) for member in members.values()]) for part in ("oof", "test")
     )  # [M, N, C], [M, T, C]
     if options.method == "weighted":
-        weights = blending.fit_weights(oof, targets)
-        blended = blending.out_of_fold(oof, targets, folds["fold"].to_numpy())
+        weights = blending.fit_weights(problem, oof, targets)
+        blended = blending.out_of_fold(problem, oof, targets, scorer.folds)
     else:
         weights = blending.equal_weights(len(members))
         blended = blending.blend(oof, weights)
     named = dict(zip(members, weights.tolist(), strict=True))
+    decision = scorer.decision(blended)
     scores: dict[str, Any] = {
-        "metric": metric,
-        "ensemble": _scores(blended, targets, folds=folds["fold"], metric=metric),
+        "metric": metric.name,
+        "ensemble": {"thresholds": decision.cuts, **scorer.scores(blended)},
         "members": {
-            name: {
-                "weight": named[name],
-                **_scores(member.oof, targets, folds=folds["fold"], metric=metric),
-            }
+            name: {"weight": named[name], **scorer.scores(member.oof)}
             for name, member in members.items()
         },
     }
     made_from = {
-        "classes": first["classes"],
+        **problem._asdict(),
         "method": options.method,
         "weights": named,
-        "oof": {metric: scores["ensemble"]["oof"]},
+        "decision": [*decision],
+        "oof": {metric.name: scores["ensemble"]["oof"]},
         "members": {name: member.made_from for name, member in members.items()},
     }
     return (
         Predictions(folds["id"].tolist(), blended, made_from),
         Predictions(test_ids, blending.blend(test, weights), made_from),
+        {
+            name: member.predictions(test_ids, scorer.decision(member.oof))
+            for name, member in members.items()
+        },
         scores,
     )
-
-
-def _scores(
-    logits: np.ndarray, targets: np.ndarray, *, folds: pd.Series, metric: MetricName
-) -> dict[str, Any]:
-    """The score of all out-of-fold logits together, and of each fold, with mean ± std."""
-    each = {
-        int(fold): metrics.score(metric, targets[folds == fold], logits[folds == fold])
-        for fold in sorted(folds.unique())
-    }
-    values = np.array(list(each.values()))
-    return {
-        "oof": metrics.score(metric, targets, logits),
-        "mean": float(values.mean()),
-        "std": float(values.std(ddof=1)) if len(values) > 1 else None,
-        "folds": each,
-    }

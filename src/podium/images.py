@@ -2,6 +2,10 @@
 
 import io
 import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -16,8 +20,13 @@ REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
 }
 
-# What Pillow's decoders raise for damaged files.
-DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, AssertionError)
+# What Pillow's decoders raise for damaged files; the second line is what changing bytes of files of
+# each kind by chance has shown, and what is of its kind.
+DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, AssertionError,
+                  TypeError, LookupError, ArithmeticError, RuntimeError, zlib.error)  # fmt: skip
+BLANK = 64  # pixels
+LONGEST_SIDE = {"jpeg": 65_500, "png": 1_000_000}  # pixels that OpenCV encodes and decodes
+LONGEST = 16  # times its shorter side is all of an image that a crop to a square needs
 
 
 class ImageError(ValueError):
@@ -28,22 +37,37 @@ def decode(data: bytes, *, enough: int | None = None) -> np.ndarray:
     """Decode an image file's first frame: uint8 [H, W, 3], RGB, upright. A JPEG file may come at a
     half, a quarter or an eighth of its size, if its shorter side then still has `enough` pixels.
 
+    Animated images give their first frame, however many follow. Images of up to twice Pillow's
+    `MAX_IMAGE_PIXELS` (179 megapixels) are decoded, of more refused.
+
     Grey images get three equal channels, 16-bit ones are scaled to 8, transparent pixels are laid
     on white, CMYK and palettes are converted, and the EXIF orientation is applied.
 
     Raises:
         ImageError: if the data is no image, an incomplete one, or too large to be one.
     """
-    return _decode(data, enough)[0]
+    with _quiet():
+        return _decode(data, enough)[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow warns of images of half the size that it refuses, and of damaged descriptions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _decode(data: bytes, enough: int | None) -> tuple[np.ndarray, Image.Image]:
     """The pixels, and the image as Pillow has opened it."""
     try:
         image = _open(data)
+        _check_sides(image.size, LONGEST_SIDE["png"])
         if image.format == "JPEG" and image.mode in ("RGB", "L") and data.endswith(JPEG_END):
             return _decode_jpeg(data, min(image.size) // enough if enough else 1), image
         return _to_rgb(_upright(image)), image
+    except ImageError:
+        raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"too large: {error}") from None
     except UnidentifiedImageError:
@@ -85,14 +109,19 @@ def store(data: bytes, *, max_size: int | None, encode: str, quality: int) -> by
     Raises:
         ImageError: if it cannot be decoded.
     """
+    with _quiet():
+        return _store(data, max_size, encode, quality)
+
+
+def _store(data: bytes, max_size: int | None, encode: str, quality: int) -> bytes:
+    pixels, image = _decode(data, None if encode == "original" else max_size)
     if encode == "original":
-        decode(data)
         return data
-    pixels, image = _decode(data, max_size)
     width, height = image.size if _orientation(image) < 5 else image.size[::-1]
     small = downsize(pixels, max_size, of=(height, width))
     if small.shape[:2] == (height, width) and _is_plain(data, image):
         return data
+    _check_sides(small.shape[:2], LONGEST_SIDE[encode])
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if encode == "jpeg" else []
     suffix = ".jpg" if encode == "jpeg" else ".png"
     encoded, buffer = cv2.imencode(suffix, cv2.cvtColor(small, cv2.COLOR_RGB2BGR), options)
@@ -100,11 +129,30 @@ def store(data: bytes, *, max_size: int | None, encode: str, quality: int) -> by
     return buffer.tobytes()
 
 
+def _check_sides(sides: tuple[int, ...], most: int) -> None:
+    if max(sides) > most:
+        raise ImageError(f"too large: a side of {max(sides):,} pixels; the most is {most:,}")
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A PNG file of pixels: uint8 [H, W, 3], RGB, or [H, W], grey."""
+    colored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    encoded, buffer = cv2.imencode(".png", colored)
+    assert encoded
+    return buffer.tobytes()
+
+
+def blank(size: int | None) -> bytes:
+    """A PNG file of a black square, `size` pixels wide or `BLANK`."""
+    return png(np.zeros((size or BLANK, size or BLANK), np.uint8))
+
+
 def downsize(
     pixels: np.ndarray, max_size: int | None, *, of: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Downsize [H, W, 3] so that the shorter side has at most `max_size` pixels. Where it has been
-    decoded smaller than it is, `of` is its own height and width: the result's follow from them.
+    """Downsize [H, W, 3] or [H, W] so that the shorter side has at most `max_size` pixels. Where
+    it has been decoded smaller than it is, `of` is its own height and width: the result's follow
+    from them.
     """
     height, width = of or pixels.shape[:2]
     if max_size is None or min(height, width) <= max_size:
@@ -121,6 +169,9 @@ def fit(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
     height, width = pixels.shape[:2]
     if how == "squash":
         return resize(pixels, size, size)
+    if how == "crop" and max(height, width) > LONGEST * min(height, width):
+        pixels = _middle(pixels, LONGEST * min(height, width))  # its width would be enlarged too
+        height, width = pixels.shape[:2]
     scale = size / (min(height, width) if how == "crop" else max(height, width))
     height, width = max(1, round(height * scale)), max(1, round(width * scale))
     pixels = resize(pixels, height, width)
@@ -131,6 +182,12 @@ def fit(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
     top, left = (size - height) // 2, (size - width) // 2
     square[top : top + height, left : left + width] = pixels
     return square
+
+
+def _middle(pixels: np.ndarray, longest: int) -> np.ndarray:
+    """The middle of a strip, `longest` pixels long."""
+    top, left = (max(0, side - longest) // 2 for side in pixels.shape[:2])
+    return pixels[top : top + longest, left : left + longest]
 
 
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -163,7 +220,7 @@ def _is_plain(data: bytes, image: Image.Image) -> bool:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ORIENTATION, 1))
-    except (*DECODER_ERRORS, KeyError, TypeError):
+    except DECODER_ERRORS:
         return 1  # damaged EXIF data: the pixels are fine
 
 

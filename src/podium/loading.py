@@ -32,10 +32,10 @@ class Draw(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images with their classes."""
+    """Images with their targets."""
 
     images: Tensor  # uint8 [B, size, size, 3]
-    targets: Tensor  # int64 [B]; -1 where unknown
+    targets: Tensor  # as `Problem` has them; -1 where unknown
 
 
 class Loader(DataLoader[Batch]):
@@ -45,8 +45,8 @@ class Loader(DataLoader[Batch]):
         """An epoch's batches: their images may be kept, as `Turns` may not."""
         kept = self.num_workers == 0 or self.pin_memory  # new, or pinned, which copies
         for images, targets in super().__iter__():
-            classes = torch.tensor(targets, pin_memory=self.pin_memory)
-            yield Batch(images if kept else images.clone(), classes)
+            wanted = torch.tensor(targets, pin_memory=self.pin_memory)
+            yield Batch(images if kept else images.clone(), wanted)
 
 
 class Loaders(NamedTuple):
@@ -87,7 +87,7 @@ class Images(Dataset[Batch]):
         transforms: Sequence[Augmentation],
         seed: int = 0,
     ) -> None:
-        """The images `ids` of `store`, with their classes: int [len(ids)], or None if unknown.
+        """The images `ids` of `store`, with their targets as `Problem` has them; None: unknown.
         `transforms` are one a phase, all of one size.
         """
         self.store, self.ids, self.transforms, self.seed = store, ids, transforms, seed
@@ -95,7 +95,7 @@ class Images(Dataset[Batch]):
         self.threads: ThreadPoolExecutor | None = None  # in one that loads for itself
         self.targets = torch.full((len(ids),), -1)
         if targets is not None:
-            self.targets = torch.as_tensor(targets, dtype=torch.int64)
+            self.targets = torch.as_tensor(targets)
 
     def __len__(self) -> int:
         return len(self.ids)

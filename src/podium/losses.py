@@ -1,4 +1,4 @@
-"""Losses of soft targets, and how a model's outputs become logits of the classes."""
+"""Losses of soft targets."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,31 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from podium.coding import Coding
 from podium.errors import UserError
 from podium.model_schema import Model
 
 FOCAL_GAMMA = 2.0  # https://arxiv.org/abs/1708.02002
-
-
-def outputs(config: Model, classes: int) -> int:
-    """How many numbers the model gives an image: one for two classes with binary cross-entropy."""
-    return 1 if config.loss == "binary_cross_entropy" and classes == 2 else classes
-
-
-def readout(config: Model) -> Callable[[Tensor], Tensor]:
-    """What turns a model's outputs [B, outputs] into logits [B, C], whose softmax is the classes'
-    probabilities: whatever the loss, models can be blended.
-
-    One logit z of the second class is [0, z]. Of one logit a class, the probabilities are the
-    sigmoids over their sum.
-    """
-    if config.loss != "binary_cross_entropy":
-        return lambda values: values
-    return lambda values: (
-        torch.cat([torch.zeros_like(values), values], dim=1)
-        if values.shape[1] == 1
-        else F.logsigmoid(values)
-    )
 
 
 class Loss(nn.Module):
@@ -45,9 +25,9 @@ class Loss(nn.Module):
 
     weights: Tensor
 
-    def __init__(self, config: Model, weights: Tensor) -> None:
+    def __init__(self, config: Model, coding: Coding, weights: Tensor) -> None:
         super().__init__()
-        self.kind, self.gamma = config.loss, config.focal_gamma
+        self.kind, self.gamma = coding.loss, config.focal_gamma
         self.register_buffer("weights", weights)
 
     def weight(self, targets: Tensor) -> Tensor:
@@ -69,6 +49,48 @@ class Loss(nn.Module):
             doubt = (-torch.expm1(log_p)).clamp(min=1e-6)  # 0 has no gradient for gamma < 1
             each = each * doubt**gamma
         return (each * weights).sum() / weights.sum()
+
+
+class ElementLoss(nn.Module):
+    """The mean of torch's loss of each output [B, outputs] against a target of its own: several
+    labels, steps between grades, numbers.
+    """
+
+    def __init__(self, coding: Coding) -> None:
+        super().__init__()
+        self.each = ELEMENTS[coding.loss]
+
+    def weight(self, targets: Tensor) -> Tensor:
+        """What the loss of `targets` [B, outputs] is divided by: its part in that of a larger
+        batch.
+        """
+        return torch.tensor(float(len(targets)), device=targets.device)
+
+    def forward(self, values: Tensor, targets: Tensor) -> Tensor:
+        return self.each(values.float(), targets)
+
+
+ELEMENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "binary_cross_entropy": F.binary_cross_entropy_with_logits,
+    "cumulative": F.binary_cross_entropy_with_logits,
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "huber": F.huber_loss,
+}
+
+
+AnyLoss = Loss | ElementLoss
+
+
+def create(config: Model, coding: Coding, targets: np.ndarray) -> AnyLoss:
+    """The model's loss on training images of the classes `targets`.
+
+    Raises:
+        UserError: as `class_weights`.
+    """
+    if coding.problem.one_class and coding.loss != "cumulative":
+        return Loss(config, coding, class_weights(config, targets, coding.problem.classes))
+    return ElementLoss(coding)
 
 
 def class_weights(config: Model, targets: np.ndarray, labels: Sequence[str]) -> Tensor:

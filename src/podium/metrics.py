@@ -1,67 +1,161 @@
-"""The competition's metric by its name, computed by scikit-learn."""
+"""The competition's metric by its name, computed by scikit-learn where it has it."""
 
+import importlib
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 from sklearn import metrics as sk
 
-from podium.schema import MetricName
+from podium import custom  # noqa: F401  so that DVC knows of it
+from podium.errors import UserError
+from podium.problem import Problem
+from podium.task_schema import AT_K, METRICS, Task
+
+Score = Callable[..., float]
 
 
 class Metric(NamedTuple):
     """How predictions are scored."""
 
-    score: Callable[[np.ndarray, np.ndarray], float]  # classes [N], probabilities [N, C]
-    higher_is_better: bool
-    from_labels: bool  # computable from predicted classes alone
+    name: str
+    score: Score  # of targets as `Problem` has them, and what it `takes`
+    takes: Literal["labels", "probabilities", "values"]
+    greater_is_better: bool = True
+
+    def rank(self, value: float) -> float:
+        """`value` such that more is better."""
+        return value if self.greater_is_better else -value
 
 
-def _accuracy(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    return float(sk.accuracy_score(targets, probabilities.argmax(1)))
+def get(name: str | None, task: Task) -> Metric:
+    """The metric called `name`; None: the task's default.
+
+    Raises:
+        UserError: for a metric of the user's own that is not there.
+    """
+    name = name or METRICS[task][0]
+    if ":" in name:
+        return _own(name)
+    if match := AT_K.fullmatch(name):
+        return Metric(name, partial(_map_at, int(match[1])), "probabilities")
+    return KNOWN[name]
 
 
-def _balanced_accuracy(targets: np.ndarray, probabilities: np.ndarray) -> float:
+def _own(name: str) -> Metric:
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"metric: {name} cannot be had: {error}") from None
+    takes: Any = getattr(found, "takes", "probabilities")
+    if takes not in ("labels", "probabilities"):
+        raise UserError(f"metric: {name} takes {takes!r}: neither labels nor probabilities")
+    return Metric(name, found, takes, getattr(found, "greater_is_better", True))
+
+
+def _hot(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Targets as 0 and 1: [N, C]."""
+    return targets if targets.ndim > 1 else np.eye(classes, dtype=np.float32)[targets]
+
+
+def _f1(average: str, targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
+    empty = 1.0 if average == "samples" else 0.0  # nothing there and nothing found
+    return float(sk.f1_score(targets, labels, average=average, zero_division=empty, **weights))
+
+
+def _balanced_accuracy(targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
     """The mean recall of the classes that occur in `targets`."""
     present = np.unique(targets)
-    return float(sk.recall_score(targets, probabilities.argmax(1), labels=present, average="macro"))
-
-
-def _macro_f1(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    return float(sk.f1_score(targets, probabilities.argmax(1), average="macro", zero_division=0.0))
+    return float(sk.recall_score(targets, labels, labels=present, average="macro", **weights))
 
 
 def _log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    labels = np.arange(probabilities.shape[1])
-    return float(sk.log_loss(targets, probabilities.astype(np.float64), labels=labels))
+    if targets.ndim == 1:
+        return float(sk.log_loss(targets, probabilities, labels=np.arange(probabilities.shape[1])))
+    pairs = zip(targets.T, probabilities.T, strict=True)
+    return float(np.mean([sk.log_loss(wanted, found, labels=[0, 1]) for wanted, found in pairs]))
 
 
-METRICS: dict[MetricName, Metric] = {
-    "accuracy": Metric(_accuracy, higher_is_better=True, from_labels=True),
-    "balanced_accuracy": Metric(_balanced_accuracy, higher_is_better=True, from_labels=True),
-    "macro_f1": Metric(_macro_f1, higher_is_better=True, from_labels=True),
-    "log_loss": Metric(_log_loss, higher_is_better=False, from_labels=False),
+def _mean_of_columns(
+    score: Callable[..., float], needs: int, targets: np.ndarray, probabilities: np.ndarray
+) -> float:
+    """The mean over the classes of a score of each against the rest. A class that does not occur,
+    or where `needs` is 2 that all images are, has none; without any class the score is 0.
+    """
+    columns = zip(_hot(targets, probabilities.shape[1]).T, probabilities.T, strict=True)
+    scores = [
+        score(wanted, found)
+        for wanted, found in columns
+        if wanted.any() and (needs == 1 or not wanted.all())
+    ]
+    return float(np.mean(scores)) if scores else 0.0
+
+
+def _average_precision(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Of two classes that of the second, of more their mean."""
+    if targets.ndim == 1 and probabilities.shape[1] == 2:
+        targets, probabilities = targets[:, None], probabilities[:, 1:]
+    return _mean_of_columns(sk.average_precision_score, 1, targets, probabilities)
+
+
+def _map_at(k: int, targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean average precision of the `k` likeliest classes: of one label 1 / its rank.
+
+    Source: the definition of Kaggle's competitions; an image without labels scores 0.
+    """
+    hot = _hot(targets, probabilities.shape[1])
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    hits = np.take_along_axis(hot, best, axis=1)  # [N, k]
+    precision = hits.cumsum(1) / np.arange(1, hits.shape[1] + 1)
+    wanted = np.minimum(hot.sum(1), k).clip(min=1)
+    return float(((precision * hits).sum(1) / wanted).mean())
+
+
+def _kappa(targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
+    if (targets == targets[0]).all() and (labels == targets[0]).all():
+        return 1.0  # scikit-learn divides 0 by 0
+    whole = np.rint(targets)
+    return float(sk.cohen_kappa_score(whole, labels, weights="quadratic", **weights))
+
+
+def _matthews(targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
+    return float(sk.matthews_corrcoef(targets, labels, **weights))
+
+
+def _accuracy(targets: np.ndarray, labels: np.ndarray) -> float:
+    """Of several labels, the share of images with all of them right."""
+    return float(sk.accuracy_score(targets, labels))
+
+
+KNOWN: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", _accuracy, "labels"),
+        Metric("balanced_accuracy", _balanced_accuracy, "labels"),
+        *(
+            Metric(f"{average}_f1", partial(_f1, average), "labels")
+            for average in ("macro", "micro", "weighted", "samples")
+        ),
+        Metric("matthews", _matthews, "labels"),
+        Metric("quadratic_weighted_kappa", _kappa, "labels"),
+        Metric("log_loss", _log_loss, "probabilities", greater_is_better=False),
+        Metric("roc_auc", partial(_mean_of_columns, sk.roc_auc_score, 2), "probabilities"),
+        Metric("average_precision", _average_precision, "probabilities"),
+        Metric("mae", sk.mean_absolute_error, "values", greater_is_better=False),
+        Metric("rmse", sk.root_mean_squared_error, "values", greater_is_better=False),
+        Metric("r2", sk.r2_score, "values"),
+    )
 }
 
 
-def score(name: MetricName, targets: np.ndarray, logits: np.ndarray) -> float:
-    """Score logits [N, C] against classes [N]."""
-    return METRICS[name].score(targets, softmax(logits.astype(np.float64), axis=1))
-
-
-def overview(targets: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """Accuracy, and macro precision, recall and F1 over the classes that occur in `targets` [N] or
-    are predicted by `logits` [N, C].
+def overview(problem: Problem, targets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Accuracy, and macro precision, recall and F1 over the classes that occur in `targets` or
+    among the `labels`; None each of task: regression.
     """
-    predicted = logits.argmax(1)
-    precision, recall, f1, _ = sk.precision_recall_fscore_support(
-        targets, predicted, average="macro", zero_division=0.0
-    )
-    accuracy = sk.accuracy_score(targets, predicted)
-    return {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1}
-
-
-def rank(name: MetricName, value: float) -> float:
-    """`value` such that more is better."""
-    return value if METRICS[name].higher_is_better else -value
+    names = ("accuracy", "precision", "recall", "f1")
+    if problem.task == "regression":
+        return dict.fromkeys(names)
+    each = sk.precision_recall_fscore_support(targets, labels, average="macro", zero_division=0.0)
+    return dict(zip(names, (_accuracy(targets, labels), *map(float, each[:3])), strict=True))

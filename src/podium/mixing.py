@@ -1,18 +1,19 @@
 """What happens to a batch on the device: soft targets, MixUp and CutMix, random erasing."""
 
 import torch
-from timm.data.mixup import Mixup, mixup_target
+from timm.data.mixup import Mixup
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
+from podium.coding import Coding
 from podium.model_schema import Model
 
 
 class Mixer:
     """Blends the images of a batch, by timm. Draws from Python's and NumPy's global generators."""
 
-    def __init__(self, config: Model, *, classes: int, device: torch.device) -> None:
-        self.classes, self.smoothing = classes, config.label_smoothing
+    def __init__(self, config: Model, coding: Coding, *, device: torch.device) -> None:
+        self.coding = coding
         self.erasing = None
         if config.random_erasing:
             self.erasing = RandomErasing(config.random_erasing, device=device)
@@ -23,23 +24,22 @@ class Mixer:
                 cutmix_alpha=config.mix.cutmix,
                 prob=config.mix.probability,
                 switch_prob=0.5 if config.mix.cutmix_share is None else config.mix.cutmix_share,
-                label_smoothing=config.label_smoothing,
-                num_classes=classes,
+                label_smoothing=0.0,
             )
 
     def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images [B, 3, size, size] (changed in place) and classes [B] -> the images,
-        and their soft targets [B, C].
+        """Normalised images [B, 3, size, size] (changed in place) and targets as `Problem` has them
+        -> the images, and what the loss takes [B, outputs], blended likewise.
 
         Source: https://arxiv.org/abs/1710.09412, https://arxiv.org/abs/1905.04899,
         https://arxiv.org/abs/1708.04896.
         """
+        encoded = self.coding.encode(targets)
         if self.erasing is not None:
             images = self.erasing(images)
-        if self.mixup is not None:
-            return self.mixup(images, targets)
-        return images, self.soft(targets)
-
-    def soft(self, targets: Tensor) -> Tensor:
-        """Classes [B] as smoothed targets [B, C]."""
-        return mixup_target(targets, self.classes, smoothing=self.smoothing)
+        if self.mixup is None:
+            return images, encoded
+        # timm blends classes: with a class an image it says how much of each image is in each.
+        self.mixup.num_classes = len(images)
+        images, shares = self.mixup(images, torch.arange(len(images), device=images.device))
+        return images, shares @ encoded

@@ -13,6 +13,7 @@ from podium.phase_schema import (
     Share,
     one_transform_an_entry,
 )
+from podium.task_schema import LossName
 
 
 class Mix(Section):
@@ -75,8 +76,9 @@ class Model(Section):
     """As the optimizer understands it."""
     decay_norms: bool = False
     """Whether biases and the scales of normalisation layers decay too."""
-    loss: Literal["cross_entropy", "binary_cross_entropy", "focal"] = "cross_entropy"
-    """`binary_cross_entropy`: of one logit for two classes, of one a class for more."""
+    loss: LossName | None = None
+    """null: the task's. `binary_cross_entropy`: of one logit for two classes, of one a class for
+    more; `cumulative`: of one logit a step between two grades."""
     focal_gamma: Annotated[float, Field(ge=0)] | None = None
     """Of the focal loss; null: 2."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -8,8 +8,9 @@ from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from podium import device, loading, losses, machine, progress, weights
+from podium import device, loading, machine, progress, weights
 from podium.augment import Augmentation
+from podium.coding import Coding
 from podium.errors import UserError
 from podium.infer import infer
 from podium.loading import Batch
@@ -98,7 +99,7 @@ class Predictor:
                 self.net,
                 batches,
                 views=self.views,
-                readout=losses.readout(self.config),
+                readout=Coding.of(self.made_from).readout,
                 accelerator=self.accelerator,
             )
         except RuntimeError as error:

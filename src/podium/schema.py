@@ -6,8 +6,8 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from podium.model_schema import Model
 from podium.phase_schema import Count, Rate, Section, Share
+from podium.task_schema import KNOWN_METRICS, LOSSES, METRICS, OWN_METRIC, Task, family
 
-MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
 ViewName = Literal[
     "identity",
     "hflip",
@@ -38,18 +38,35 @@ class Competition(Section):
 class Prepare(Section):
     """Where things lie in the competition's archive, and how its images are stored."""
 
-    train_csv: str = "train.csv"
+    train_csv: str | None = "train.csv"
+    """null: the labels are the folders in `train_images`, one a class."""
     test_csv: str | None = "test.csv"
-    """null: the test ids are those of the sample submission."""
+    """null: the test ids are those of the sample submission, else the files in `test_images`."""
     sample_submission: str | None = "sample_submission.csv"
-    """null: the submission's columns are `id_column` and `label_column`."""
-    id_column: str = "id"
-    label_column: str = "label"
+    """null: the submission's columns follow from `id_column`, `label_column` and `submission`."""
+    id_column: str | None = "id"
+    """null: the ids are the rows' numbers, from 1 (of the test table: the sample submission's, in
+    its order)."""
+    label_column: str | Annotated[list[str], Field(min_length=2)] = "label"
+    """A list: one column a class, of 0 and 1."""
+    label_separator: Annotated[str, Field(min_length=1)] = " "
+    """Of several labels in one column (`task: multilabel`)."""
+    label_variants: Literal["error", "merge", "keep"] = "error"
+    """Labels that differ in case or stray spaces only: an error; one label, the commonest spelling;
+    or different labels."""
     group_column: str | None = None
     """Images of one group (a patient, a scene) never stand in two folds."""
     train_images: str = "train"
     """The folder in the archive; "" is the whole archive."""
     test_images: str = "test"
+    pixel_columns: str | None = None
+    """The images stand in the tables: the columns of this name followed by numbers (`pixel0`,
+    `pixel1`, …; "" for `1x1`, `1x2`, …), row by row of a square image, grey or RGB."""
+    pixel_order: Literal["interleaved", "planar"] = "interleaved"
+    """Of RGB pixels in tables: R, G, B of each pixel, or all R, then all G, then all B."""
+    on_bad_image: Literal["error", "skip", "blank"] = "error"
+    """What to do with an image that is missing or cannot be decoded: `skip` leaves it out of
+    training, and of the test it is an error; `blank` does too, and takes a black test image."""
     max_size: Annotated[int, Field(ge=8)] | None = None
     """Pixels: images whose shorter side is longer are downsized to it."""
     encode: Literal["jpeg", "png", "original"] = "jpeg"
@@ -57,19 +74,32 @@ class Prepare(Section):
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """Of the JPEG encoder."""
 
+    @property
+    def label_columns(self) -> list[str]:
+        """`label_column` as a list."""
+        one = isinstance(self.label_column, str)
+        return [self.label_column] if one else [*self.label_column]  # type: ignore[list-item]
+
     @model_validator(mode="after")
     def _columns_differ(self) -> Self:
-        columns = [self.id_column, self.label_column, self.group_column]
+        named = [self.id_column, *self.label_columns, self.group_column]
+        columns = [name for name in named if name is not None]
         if len(set(columns)) < len(columns):
             raise ValueError("id_column, label_column and group_column name a column twice")
         return self
 
     @model_validator(mode="after")
-    def _test_ids_come_from_somewhere(self) -> Self:
-        if self.test_csv is None and self.sample_submission is None:
-            raise ValueError(
-                "give test_csv or sample_submission: the test ids come from one of them"
-            )
+    def _the_labels_come_from_somewhere(self) -> Self:
+        if self.train_csv is None and (self.group_column is not None or self.pixel_columns):
+            raise ValueError("group_column and pixel_columns are of a train_csv")
+        if self.pixel_columns is None and self.train_csv is not None and self.id_column is None:
+            raise ValueError("id_column: null is for pixel_columns: image files are named by ids")
+        if self.pixel_columns is not None and self.test_csv is None:
+            raise ValueError("pixel_columns needs a test_csv: the test images stand in it")
+        return self
+
+    @model_validator(mode="after")
+    def _original_bytes_stay(self) -> Self:
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original resizes nothing: set max_size: null")
         return self
@@ -134,7 +164,26 @@ class Ensemble(Section):
 
     members: Annotated[list[str], Field(min_length=1)]
     method: Literal["mean", "weighted"] = "mean"
-    """Of logits; `weighted`: the weights that minimise the out-of-fold log loss."""
+    """Of logits; `weighted`: the weights with the least out-of-fold loss."""
+    thresholds: Literal["fitted", "plain"] = "fitted"
+    """Where the metric takes labels: from which probability, or between which numbers, a label is
+    given. `fitted` on the out-of-fold predictions (binary, multilabel, ordinal and regression);
+    `plain`: 0.5, the likeliest, rounded."""
+
+
+class Submission(Section):
+    """What the CSV for Kaggle holds."""
+
+    form: Literal[
+        "auto", "label", "number", "probability", "columns", "labels", "top_k", "value"
+    ] = "auto"
+    """auto: as the sample submission. `label`: the class; `number`: its place among the classes,
+    from 0; `probability`: of the second of two classes; `columns`: one a class; `labels`: several
+    in one column; `top_k`: the likeliest `top` in one column; `value`: a number."""
+    top: Count | None = None
+    """Of `top_k`; null: as many as the sample submission has, else the metric's k."""
+    separator: Annotated[str, Field(min_length=1)] = " "
+    """Of several labels in one column."""
 
 
 class Params(Section):
@@ -142,7 +191,8 @@ class Params(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     deterministic: bool
-    metric: MetricName
+    task: Task
+    metric: str | None
     competition: Competition
     prepare: Prepare
     folds: Folds
@@ -150,6 +200,51 @@ class Params(Section):
     models: Annotated[dict[Slug, Model], Field(min_length=1)]
     predict: Predict
     ensemble: Ensemble
+    submission: Submission
+
+    @field_validator("metric")
+    @classmethod
+    def _metric_has_a_name(cls, metric: str | None) -> str | None:
+        if metric is None or OWN_METRIC.fullmatch(metric):
+            return metric
+        if metric == "map@k" or family(metric) not in KNOWN_METRICS:
+            known = ", ".join(KNOWN_METRICS)
+            raise ValueError(f"must be one of {known} (as map@5), or module:function")
+        return metric
+
+    @model_validator(mode="after")
+    def _metric_and_losses_suit_the_task(self) -> Self:
+        metric, known = self.metric, METRICS[self.task]
+        if metric is not None and ":" not in metric and family(metric) not in known:
+            raise ValueError(f"metric: {metric} is none of task: {self.task}: {', '.join(known)}")
+        for name, model in self.models.items():
+            if model.loss is not None and model.loss not in LOSSES[self.task]:
+                raise ValueError(
+                    f"models.{name}.loss: {model.loss} is none of task: {self.task}: "
+                    f"{', '.join(LOSSES[self.task])}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_are_what_the_task_has(self) -> Self:
+        single = self.task in ("binary", "multiclass", "ordinal")
+        if self.folds.keep and not single:
+            raise ValueError(f"folds.keep: an image of task: {self.task} has no one class")
+        for name, model in self.models.items():
+            if not single and (model.class_weights is not None or model.sampling == "balanced"):
+                raise ValueError(
+                    f"models.{name}: class_weights and sampling: balanced are of tasks with one "
+                    f"class an image, not of task: {self.task}"
+                )
+            if model.class_weights is not None and self.loss_of(model) == "cumulative":
+                raise ValueError(f"models.{name}: class_weights is not for loss: cumulative")
+            if model.label_smoothing and self.task == "regression":
+                raise ValueError(f"models.{name}.label_smoothing is for classes, not for numbers")
+        return self
+
+    def loss_of(self, model: Model) -> str:
+        """The name of the model's loss: its own, or the task's."""
+        return model.loss or LOSSES[self.task][0]
 
     @model_validator(mode="after")
     def _members_are_models(self) -> Self:

@@ -12,9 +12,11 @@ from torch import nn
 from podium import device, layers, loading, losses, machine, mixing, models, optim, phases
 from podium import seed as seeding
 from podium.augment import Augmentation
+from podium.coding import Coding, scale
 from podium.errors import UserError
 from podium.model_schema import Model
 from podium.phase_schema import Augment
+from podium.problem import Problem
 from podium.records import Record
 from podium.store import Decoder, ImageStore
 
@@ -23,7 +25,7 @@ class Data(NamedTuple):
     """The training images with their labels and folds."""
 
     folds: pd.DataFrame  # id, label, fold; where images are kept from training also train
-    classes: list[str]
+    problem: Problem
     store: Decoder
     made_from: dict[str, str]  # the SHA-256 of folds and images
 
@@ -34,7 +36,8 @@ class Setup(NamedTuple):
     net: nn.Module
     loaders: loading.Loaders
     config: Model  # gradual unfreezing written out
-    loss: losses.Loss
+    coding: Coding
+    loss: losses.AnyLoss
     mixer: mixing.Mixer
     accelerator: Accelerator
 
@@ -48,7 +51,7 @@ def read_data(folder: Path) -> Data:
     record, store = Record(folder / "folds.json"), ImageStore(folder / "images" / "train")
     folds = record.csv("folds.csv").astype({"fold": int})
     made_from = {"folds_sha256": record.sha256["folds.csv"], "images_sha256": store.sha256()}
-    return Data(folds, record.facts["classes"], store, made_from)
+    return Data(folds, Problem.of(record.facts), store, made_from)
 
 
 def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:
@@ -57,10 +60,10 @@ def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:
     Raises:
         UserError: for what timm and albumentations do not know, and for phases that cannot be.
     """
-    folds, classes = data.folds, data.classes
+    folds, problem = data.folds, data.problem
     accelerator = device.accelerator(config.precision)
     workers = machine.loader_workers(accelerator.device.type)
-    targets = pd.Categorical(folds["label"], categories=classes).codes  # [N]
+    targets = problem.targets(folds["label"].tolist())
     is_valid = (folds["fold"] == fold).to_numpy()
     is_train = ~is_valid
     if "train" in folds:
@@ -68,7 +71,8 @@ def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:
     if not is_train.any():
         raise UserError(f"fold {fold}: no images are left to train on")
     seeding.set_global(seed, "weights", fold)
-    net = models.create(config, outputs=losses.outputs(config, len(classes)))
+    coding = Coding(config, problem, scale=scale(problem, targets[is_train]))
+    net = models.create(config, outputs=coding.outputs)
     config = config.model_copy(update={"phases": phases.expand(config.phases, net)})
     for phase in config.phases:  # a phase that cannot be is an error now, not when it begins
         layers.set_trainable(net, phase.trainable)
@@ -83,7 +87,6 @@ def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:
 
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
     draw = loading.balanced if config.sampling == "balanced" else loading.shuffled
-    weights = losses.class_weights(config, targets[is_train], classes)
     return Setup(
         net,
         loading.Loaders(
@@ -91,7 +94,8 @@ def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:
             loading.in_order(images(is_valid, ["none"]), config.batch_size, workers=workers),
         ),
         config,
-        losses.Loss(config, weights).to(accelerator.device),
-        mixing.Mixer(config, classes=len(classes), device=accelerator.device),
+        coding,
+        losses.create(config, coding, targets[is_train]).to(accelerator.device),
+        mixing.Mixer(config, coding, device=accelerator.device),
         accelerator,
     )

@@ -9,7 +9,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from podium import digits, files
+from podium import digits, files, nested
+from podium.archive import Archive
 from podium.errors import UserError
 from podium.schema import Competition
 
@@ -117,15 +118,20 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _check_zip(path: Path, source: str) -> None:
-    """Whether `path` can be read as a zip from its first byte to its last."""
+    """Whether `path` can be read as a zip from its first byte to its last, and nothing in it harms
+    who unpacks it; archives in it likewise.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
+            nested.entries(archive, source)
             broken = archive.testzip()
     # Encrypted or of an unknown compression: a RuntimeError; cut short: the others.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise UserError(f"{source} is not a zip archive that can be read: {error}") from None
     if broken is not None:
         raise UserError(f"{source} is damaged: its entry {broken} has a wrong checksum")
+    with nested.unpacking(path.with_name("unpacked.tmp")) as scratch:
+        Archive(path, scratch, title=source)
 
 
 def _download(slug: str, target: Path) -> None:

@@ -3,38 +3,52 @@
 import warnings
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from podium import seed as seeding
 from podium.config import nearest
 from podium.errors import UserError, examples
+from podium.problem import BETWEEN, Problem
+
+BINS = 10  # of numbers, for folds with equal shares of each
 
 
 def make_folds(
-    train: pd.DataFrame, *, count: int, seed: int, keep: Mapping[str, float] | None = None
+    train: pd.DataFrame,
+    problem: Problem,
+    *,
+    count: int,
+    seed: int,
+    keep: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Put each training image into one of `count` folds: id, label, fold, in the order of ids.
     With `keep`, also train: "yes", but "no" for the images of a class beyond its share.
 
-    Folds hold the classes in equal shares as far as that goes; the images of one `group` (where
-    the table has that column) stay in one fold. The order of rows plays no part.
+    Folds hold the classes in equal shares as far as that goes, of numbers their tenths, of several
+    labels an image each of them (iterative stratification, by the package of that name); the images
+    of one `group` (where the table has that column) stay in one fold. The order of rows plays no
+    part.
 
     Raises:
         UserError: if there are fewer images, or groups, than folds, or for a class in `keep` that
             is not there.
     """
     train = train.sort_values("id", ignore_index=True)
-    _warn_of_rare_classes(train["label"], count)
+    strata = _strata(train["label"], problem, grouped="group" in train, count=count)
+    if problem.task != "regression":
+        _warn_of_rare_classes(train["label"], problem, count)
     groups = train.get("group")
     units = len(train) if groups is None else groups.nunique()
     if units < count:
         what = "images" if groups is None else "groups"
         raise UserError(f"folds.count is {count}, but there are only {units} {what}")
-    splitter = _splitter(train, count=count, seed=seed)
+    splitter = _splitter(strata, grouped=groups is not None, count=count, seed=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # said above
-        for fold, (_, valid) in enumerate(splitter.split(train, train["label"], groups)):
+        for fold, (_, valid) in enumerate(splitter.split(train, strata, groups)):
             train.loc[valid, "fold"] = fold
     if empty := set(range(count)) - set(train["fold"].astype(int)):
         raise UserError(f"the groups do not fill {count} folds: fold {min(empty)} stays empty")
@@ -61,18 +75,36 @@ def _thin_out(folds: pd.DataFrame, keep: Mapping[str, float], seed: int) -> pd.D
     return folds.assign(train=kept)
 
 
+def _strata(labels: pd.Series, problem: Problem, *, grouped: bool, count: int) -> np.ndarray:
+    """What folds are to have equal shares of: labels [N], bins of numbers [N], or the labels of an
+    image as 0 and 1 [N, C].
+    """
+    if problem.task == "multilabel" and not grouped:
+        return problem.targets(labels.tolist())
+    if problem.task != "regression":  # of several labels in groups: each combination
+        return labels.to_numpy()
+    ranks = labels.astype(float).rank(method="dense").to_numpy()  # the same number, the same bin
+    bins = max(1, min(BINS, len(labels) // count))
+    return np.ceil(ranks / ranks.max() * bins).astype(int)
+
+
 def _splitter(
-    train: pd.DataFrame, *, count: int, seed: int
-) -> KFold | GroupKFold | StratifiedKFold | StratifiedGroupKFold:
-    all_rare = train["label"].value_counts().max() < count  # scikit-learn cannot stratify that
-    if "group" in train:
+    strata: np.ndarray, *, grouped: bool, count: int, seed: int
+) -> KFold | GroupKFold | StratifiedKFold | StratifiedGroupKFold | MultilabelStratifiedKFold:
+    if strata.ndim > 1:
+        return MultilabelStratifiedKFold(count, shuffle=True, random_state=seed)
+    # scikit-learn cannot stratify where all are rare.
+    all_rare = np.unique(strata, return_counts=True)[1].max() < count
+    if grouped:
         kind = GroupKFold if all_rare else StratifiedGroupKFold
     else:
         kind = KFold if all_rare else StratifiedKFold
     return kind(count, shuffle=True, random_state=seed)
 
 
-def _warn_of_rare_classes(labels: pd.Series, count: int) -> None:
+def _warn_of_rare_classes(labels: pd.Series, problem: Problem, count: int) -> None:
+    if problem.task == "multilabel":
+        labels = labels[labels != ""].str.split(BETWEEN).explode()
     sizes = labels.value_counts().sort_index()
     if rare := [f"{label} ({size})" for label, size in sizes.items() if size < count]:
         print(

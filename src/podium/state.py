@@ -12,10 +12,10 @@ from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from podium import layers, losses, metrics, optim, schedule
+from podium import layers, losses, optim, schedule
+from podium.metrics import Metric
 from podium.model_schema import Model
 from podium.phase_schema import Phase
-from podium.schema import MetricName
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,13 @@ class Epoch:
     epoch: int  # from 1, through all phases
     phase: int  # from 1, gradual unfreezing written out
     train_loss: float
-    valid_loss: float  # cross-entropy of the validation fold, without smoothing or weights
+    valid_loss: float  # cross-entropy of the validation fold, without smoothing or weights; of
+    # task: regression the mean squared error
     score: float  # the competition's metric on the validation fold
-    accuracy: float
-    precision: float  # macro, as the next two
-    recall: float
-    f1: float
+    accuracy: float | None  # None as the next three of task: regression
+    precision: float | None  # macro, as the next two
+    recall: float | None
+    f1: float | None
     lr: float  # the head's, at the epoch's last step
     backbone_lr: float | None  # the lowest of the backbone's; None where it does not train
     pieces: int  # that a batch was taken in
@@ -96,7 +97,7 @@ class Training:
         factor = schedule.factor(self.phase, step, epoch=steps, scores=place.ranks)
         optim.set_factor(self.optimizer, factor)
 
-    def learn(self, images: Tensor, targets: Tensor, loss: losses.Loss, *, steps: int) -> Tensor:
+    def learn(self, images: Tensor, targets: Tensor, loss: losses.AnyLoss, *, steps: int) -> Tensor:
         """Add the gradients of one of `steps` batches, images [B, 3, H, W] and soft targets [B, C]:
         its loss.
         """
@@ -130,7 +131,7 @@ class Training:
             self.ema.update(self.net, step=step)
 
     def end_epoch(
-        self, scores: dict[str, float], *, metric: MetricName, images: int, seconds: float
+        self, scores: dict[str, Any], *, metric: Metric, images: int, seconds: float
     ) -> bool:
         """Go on to the next epoch or phase; whether the one that ended is the best so far.
 
@@ -148,7 +149,7 @@ class Training:
             seconds=seconds,
         )
         self.curves.append(epoch)
-        rank = (metrics.rank(metric, epoch.score), -epoch.valid_loss)
+        rank = (metric.rank(epoch.score), -epoch.valid_loss)
         is_best = self.best is None or rank > self.best.rank
         if is_best:
             self.best = Best(epoch, rank, _copy(self.accelerator.unwrap_model(self.kept)))

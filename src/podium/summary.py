@@ -4,11 +4,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn import metrics as sk
+
+from podium.problem import Problem
 
 WIDEST_MATRIX = 12  # classes; beyond, the commonest mistakes are listed
 MOST_MISTAKES = 10
+PARTS = 5  # of the range of numbers
 
 
 def render(
@@ -19,13 +23,13 @@ def render(
     seconds: dict[str, float],
     held_back: dict[str, float] | None,
     oof: pd.DataFrame,
-    classes: list[str],
+    problem: Problem,
 ) -> str:
     """A table of the models' and the ensemble's scores, the submission, and the mistakes.
 
     `scores` is metrics/ensemble.json; `seconds` each model's training time over all folds;
     `held_back` the scores of models and ensemble on the test labels, where known; `oof` has the
-    columns actual and predicted.
+    columns id, actual and predicted, as our tables have labels.
     """
     metric = scores["metric"]
     folds = list(scores["ensemble"]["folds"])
@@ -41,9 +45,21 @@ def render(
     lines.append(f"- Submission: `{submission}`, {rows} rows")
     if held_back is not None:
         lines.append(f"- Score on the held-back test labels: **{held_back['ensemble']:.4f}**")
-    lines += ["", "## Classes, out of fold", "", *_markdown(_classes(oof, classes)), ""]
-    lines += ["## Mistakes, out of fold", "", *_markdown(_mistakes(oof, classes))]
+    for title, rows_of in _parts(oof, problem):
+        lines += ["", f"## {title}, out of fold", "", *_markdown(rows_of)]
     return "\n".join(lines) + "\n"
+
+
+def _parts(oof: pd.DataFrame, problem: Problem) -> list[tuple[str, list[list[str]]]]:
+    """What is told of the out-of-fold predictions: titles and tables."""
+    if problem.task == "regression":
+        return [("Errors", _errors(oof)), ("Largest errors", _largest_errors(oof))]
+    if problem.task == "multilabel":
+        known, found = (problem.targets(oof[part].tolist()) for part in ("actual", "predicted"))
+        return [("Classes", _classes(known, found, problem.classes))]
+    classes = problem.classes
+    known, found = (pd.Categorical(oof[part], classes).codes for part in ("actual", "predicted"))
+    return [("Classes", _classes(known, found, classes)), ("Mistakes", _mistakes(oof, classes))]
 
 
 def _cells(scores: dict[str, Any]) -> list[str]:
@@ -56,25 +72,62 @@ def _test(held_back: dict[str, float] | None, name: str) -> list[str]:
     return [] if held_back is None else [f"{held_back[name]:.4f}"]
 
 
-def _classes(oof: pd.DataFrame, classes: list[str]) -> list[list[str]]:
-    """scikit-learn's classification report as the rows of a table."""
-    arguments = {"labels": classes, "zero_division": 0.0}
-    each = precision_recall_fscore_support(oof["actual"], oof["predicted"], **arguments)
-    macro = precision_recall_fscore_support(  # of the classes that occur or are predicted
-        oof["actual"], oof["predicted"], zero_division=0.0, average="macro"
+def _classes(known: np.ndarray, found: np.ndarray, classes: list[str]) -> list[list[str]]:
+    """scikit-learn's classification report as the rows of a table, of targets as `Problem` has
+    them.
+    """
+    each = sk.precision_recall_fscore_support(
+        known, found, labels=range(len(classes)), zero_division=0.0
+    )
+    macro = sk.precision_recall_fscore_support(  # of the classes that occur or are predicted
+        known, found, zero_division=0.0, average="macro"
     )
     rows = [
         [name, str(support), f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}"]
         for name, precision, recall, f1, support in zip(classes, *each, strict=True)
     ]
-    mean = ["**mean**", str(len(oof)), *(f"{value:.4f}" for value in macro[:3])]
+    mean = ["**mean**", str(len(known)), *(f"{value:.4f}" for value in macro[:3])]
     return [["class", "images", "precision", "recall", "F1"], *rows, mean]
+
+
+def _errors(oof: pd.DataFrame) -> list[list[str]]:
+    """The errors of numbers, over the range of the actual ones."""
+    known, found = (oof[part].astype(float) for part in ("actual", "predicted"))
+    parts = pd.qcut(known.rank(method="first"), min(PARTS, len(oof)), labels=False)
+    rows = [("all", known, found)]
+    for _, part in known.groupby(parts):
+        rows.append((f"{part.min():g} to {part.max():g}", part, found[part.index]))
+    return [
+        ["actual", "images", "mean", "mean predicted", "MAE", "RMSE"],
+        *(
+            [
+                name,
+                str(len(part)),
+                f"{part.mean():.4g}",
+                f"{made.mean():.4g}",
+                f"{sk.mean_absolute_error(part, made):.4g}",
+                f"{sk.root_mean_squared_error(part, made):.4g}",
+            ]
+            for name, part, made in rows
+        ),
+    ]
+
+
+def _largest_errors(oof: pd.DataFrame) -> list[list[str]]:
+    wrong = (oof["actual"].astype(float) - oof["predicted"].astype(float)).abs()
+    rows = oof.loc[wrong.sort_values(ascending=False, kind="stable").index[:MOST_MISTAKES]]
+    known, found = rows["actual"].astype(float), rows["predicted"].astype(float)
+    body = [
+        [image, f"{number:g}", f"{made:.4g}"]
+        for image, number, made in zip(rows["id"], known, found, strict=True)
+    ]
+    return [["id", "actual", "predicted"], *body]
 
 
 def _mistakes(oof: pd.DataFrame, classes: list[str]) -> list[list[str]]:
     """The confusion matrix, or for many classes the commonest mistakes."""
     if len(classes) <= WIDEST_MATRIX:
-        matrix = confusion_matrix(oof["actual"], oof["predicted"], labels=classes)
+        matrix = sk.confusion_matrix(oof["actual"], oof["predicted"], labels=classes)
         body = [[name, *map(str, row)] for name, row in zip(classes, matrix, strict=True)]
         return [["actual \\ predicted", *classes], *body]
     wrong = oof[oof["actual"] != oof["predicted"]]

@@ -1,102 +1,239 @@
 """The competition's tables, checked and in one form: `id`, `label` and, where given, `group`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from podium.archive import Archive
+from podium import labels, pixels, rows
+from podium.archive import Archive, images_below
 from podium.errors import UserError, examples
+from podium.rows import Source
 from podium.schema import Prepare
+from podium.task_schema import Task
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What a competition's CSV files say."""
+    """What a competition's tables and folders say."""
 
     train: pd.DataFrame  # id, label[, group]
     test: pd.DataFrame  # id
     sample: pd.DataFrame  # the sample submission, or what it would be
-    classes: list[str]  # sorted
+    classes: list[str]
+    notes: list[str] = field(default_factory=list)  # what a person should know of them
 
 
-def read(archive: Archive, layout: Prepare) -> Tables:
+def read(archive: Archive, layout: Prepare, task: Task) -> Tables:
     """Read and check the tables of a competition.
 
-    Raises:
-        UserError: for columns that are not there, no rows, duplicate ids, missing labels, a single
-            class, and a sample submission whose ids are not the test ids or whose columns are
-            neither a label nor the classes.
-    """
-    columns = {layout.id_column: "id", layout.label_column: "label"}
-    if layout.group_column is not None:
-        columns[layout.group_column] = "group"
-    train = _columns(archive, layout.train_csv, columns)
-    for column in train.columns:
-        if empty := train.loc[train[column] == "", "id"].tolist():
-            raise UserError(
-                f"{layout.train_csv}: {len(empty)} rows have no {column}: {examples(empty)}"
-            )
-    classes = _in_order(train["label"].unique().tolist())
-    if len(classes) < 2:
-        raise UserError(f"{layout.train_csv}: all labels are {classes[0]!r}: nothing to learn")
+    A row that stands in the training table several times is taken once. Where labels of one image
+    stand in several rows, `task: multilabel` takes all of them.
 
+    Raises:
+        UserError: for columns that are not there, no rows, ids with different labels, missing or
+            wrong labels (see `labels.read`), a single class, and a sample submission whose ids are
+            not the test ids or whose columns are neither a label nor the classes.
+    """
     sample = None
     if layout.sample_submission is not None:
-        sample = archive.read_csv(layout.sample_submission)
-    if layout.test_csv is not None:
-        test = _columns(archive, layout.test_csv, {layout.id_column: "id"})
-    else:
-        assert sample is not None  # Prepare has checked it
-        test = sample.iloc[:, :1].set_axis(["id"], axis=1)
+        path = _find(archive, layout.sample_submission, "sample_submission")
+        sample = archive.read_csv(path)
+        rows.check_ids(sample.iloc[:, :1].set_axis(["id"], axis=1), layout.sample_submission)
+    targets = [] if sample is None else [str(name) for name in sample.columns[1:]]
+
+    train, classes, notes = _labelled(archive, layout, task, targets)
+    test = _test(archive, layout, sample)
     if sample is None:
-        sample = pd.DataFrame({layout.id_column: test["id"], layout.label_column: ""})
-    _check_same_ids(sample.iloc[:, 0], test["id"], layout)
-    targets = sample.columns[1:].tolist()
-    if len(targets) != 1 and sorted(targets) != sorted(classes):
-        raise UserError(
-            f"{layout.sample_submission} has the columns {', '.join(sample.columns)}: after the id "
-            f"it must have one label or one column for each class: {', '.join(classes)}"
-        )
-    return Tables(train, test, sample, classes)
+        target = dict.fromkeys(layout.label_columns, "")
+        sample = pd.DataFrame({layout.id_column or "id": test["id"], **target}, dtype=str)
+    else:
+        _check_same_ids(sample.iloc[:, 0], test["id"], layout)
+        _check_targets(sample, classes, task, layout)
+    return Tables(train, test, sample, classes, notes)
 
 
-def _columns(archive: Archive, name: str, columns: dict[str, str]) -> pd.DataFrame:
-    """Those columns of a CSV, renamed; the ids must be there and unique."""
-    table = archive.read_csv(name)
-    if missing := [column for column in columns if column not in table.columns]:
-        raise UserError(
-            f"{name} has no column {examples(missing)}; it has {', '.join(table.columns)}"
+def leave_out(found: Tables, ids: list[str], task: Task) -> Tables:
+    """The tables without those training images.
+
+    Raises:
+        UserError: if no image is left, or only one class.
+    """
+    if not ids:
+        return found
+    train = found.train[~found.train["id"].isin(ids)].reset_index(drop=True)
+    what = f"the training images without the {len(ids)} that cannot be used"
+    if train.empty:
+        raise UserError(f"{what}: none are left")
+    classes = found.classes
+    if task in ("binary", "multiclass", "ordinal") and set(found.sample.columns[1:]) != {*classes}:
+        left = set(train["label"])
+        classes = [name for name in classes if name in left]
+    labels.check(train["label"], classes, task, what)
+    return replace(found, train=train, classes=classes)
+
+
+def summary(found: Tables, task: Task) -> str:
+    """How much there is, in a line."""
+    of = "" if task == "regression" else f" of {len(found.classes)} classes"
+    if task == "multilabel":
+        of = f" of {len(found.classes)} labels"
+    return f"{len(found.train)} training images{of}, {len(found.test)} test images"
+
+
+def _labelled(
+    archive: Archive, layout: Prepare, task: Task, targets: list[str]
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """The training table, one row an image; the classes; and notes."""
+    name = layout.train_csv or f"the folder {layout.train_images or '(all)'}"
+    raw = _train(archive, layout)
+    source = Source(name, raw["id"].tolist(), has_rows=layout.train_csv is not None)
+    columns = raw[[f"label {column}" for column in layout.label_columns]]
+    columns = columns.set_axis(layout.label_columns, axis=1)
+    found = labels.read(columns, layout, task, source, targets=targets)
+    train = raw[[column for column in ("id", "group") if column in raw]]
+    train.insert(1, "label", pd.Series(found.texts, index=train.index, dtype=str))
+    if layout.pixel_columns is not None:
+        rows.check_unique(train["id"], name, "; prepare.id_column: null numbers the rows")
+    long = task == "multilabel" and len(layout.label_columns) == 1
+    join = (lambda texts: labels.union(texts, found.classes)) if long else None
+    train, notes = rows.each_once(train, source, join)
+    labels.check(train["label"], found.classes, task, name)
+    return train, found.classes, [*notes, *_unseen(train, found.classes, task)]
+
+
+def _train(archive: Archive, layout: Prepare) -> pd.DataFrame:
+    """The training table as it is: id[, group], and of each label column `label <its name>`."""
+    if layout.train_csv is None:
+        return _folders(archive, layout)
+    columns = {f"label {column}": column for column in layout.label_columns}
+    if layout.group_column is not None:
+        columns["group"] = layout.group_column
+    train = _columns(archive, layout.train_csv, "train_csv", columns, layout)
+    for column in train.columns.difference(["id"]):
+        empty = (train[column] == "").to_numpy().nonzero()[0].tolist()
+        if empty and column == "group":
+            at = Source(layout.train_csv, train["id"].tolist()).at(empty)
+            raise UserError(f"{layout.train_csv}: {len(empty)} rows have no group: {at}")
+        rows.check_lines(
+            train[column], layout.train_csv, "labels" if column != "group" else "groups"
         )
-    table = table[list(columns)].rename(columns=columns)
-    _check_ids(table, name)
+    return train
+
+
+def _folders(archive: Archive, layout: Prepare) -> pd.DataFrame:
+    """One folder a class."""
+    where = f"the archive's folder {layout.train_images or '(all)'}"
+    found = images_below(archive.names, layout.train_images, besides=layout.test_images)
+    if not found:
+        raise UserError(f"{where} holds no images: name another in prepare.train_images")
+    if loose := [path for path in found if "/" not in path]:
+        raise UserError(
+            f"{len(loose)} of {len(found)} images in {where} lie in no folder of a class: "
+            f"{examples(loose)}; name another in prepare.train_images, or a table of labels in "
+            "prepare.train_csv"
+        )
+    if len(layout.label_columns) > 1:
+        raise UserError("prepare.label_column is a list, but the labels are folders: name one")
+    table = pd.DataFrame({"id": [*found]}, dtype=str)
+    table[f"label {layout.label_columns[0]}"] = [path.partition("/")[0] for path in found]
+    rows.check_ids(table, where)
     return table
 
 
-def _check_ids(table: pd.DataFrame, name: str) -> None:
-    if table.empty:
-        raise UserError(f"{name} has no rows")
-    if empty := (table["id"].str.strip() == "").sum():
-        raise UserError(f"{name}: {empty} rows have no id")
-    duplicated = table.loc[table["id"].duplicated(), "id"].unique().tolist()
-    if duplicated:
+def _test(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) -> pd.DataFrame:
+    """The ids of the test images."""
+    name = layout.test_csv
+    given = None if sample is None else sample.iloc[:, :1].set_axis(["id"], axis=1)
+    if name is not None:
+        test = _columns(archive, name, "test_csv", {}, layout)
+        if given is None or layout.id_column is not None:
+            rows.check_unique(test["id"], name)
+            return test
+        if len(given) != len(test):
+            raise UserError(
+                f"{layout.sample_submission} has {len(given)} rows, {name} has {len(test)}: "
+                "prepare.id_column: null takes its ids in the order of the rows"
+            )
+        return given
+    if given is not None:
+        return given
+    found = images_below(archive.names, layout.test_images, besides=layout.train_images)
+    if not found:
         raise UserError(
-            f"{name}: {len(duplicated)} ids stand in several rows: {examples(duplicated)}"
+            f"the archive's folder {layout.test_images or '(all)'} holds no images: name another "
+            "in prepare.test_images, or a table of ids in prepare.test_csv"
         )
+    test = pd.DataFrame({"id": [*found]}, dtype=str)
+    rows.check_ids(test, layout.test_images)
+    return test
+
+
+def _find(archive: Archive, name: str, key: str) -> str:
+    try:
+        return archive.find(name)
+    except UserError as error:
+        raise UserError(f"{error}; prepare.{key} names it, or is null for none") from None
+
+
+def _columns(
+    archive: Archive, name: str, key: str, columns: dict[str, str], layout: Prepare
+) -> pd.DataFrame:
+    """The ids of a CSV, and those of its columns by their new names."""
+    if layout.id_column is not None:
+        columns = {"id": layout.id_column, **columns}
+    elif layout.pixel_columns is None:
+        raise UserError(f"prepare.id_column is null: name the column of {name} that has the ids")
+    path = _find(archive, name, key)
+    header = archive.header(path)
+    if missing := [column for column in columns.values() if column not in header]:
+        shown = header if len(header) <= 50 else [*header[:20], f"… ({len(header)} in all)"]
+        hint = "; are its fields separated by , ; | or a tab?" if len(header) == 1 else ""
+        raise UserError(
+            f"{name} has no column {examples(missing)}; it has {', '.join(shown)}{hint}"
+        )
+    if layout.pixel_columns is not None:
+        pixels.columns(header, layout, name)
+    wanted = [*columns.values()] or header[:1]
+    table = archive.read_csv(path, wanted if layout.pixel_columns is not None else None)
+    numbers = [str(number) for number in range(1, len(table) + 1)]
+    table = pd.DataFrame({new: table[old] for new, old in columns.items()}, index=table.index)
+    if "id" not in table:
+        table.insert(0, "id", pd.Series(numbers, index=table.index, dtype=str))
+    rows.check_ids(table, name)
+    return table
 
 
 def _check_same_ids(sample: pd.Series, test: pd.Series, layout: Prepare) -> None:
-    _check_ids(pd.DataFrame({"id": sample}), str(layout.sample_submission))
+    name = str(layout.sample_submission)
+    rows.check_unique(sample, name)
     unknown, missing = set(sample) - set(test), set(test) - set(sample)
     if unknown or missing:
         raise UserError(
-            f"the ids of {layout.sample_submission} are not those of {layout.test_csv}: "
+            f"the ids of {name} are not those of {layout.test_csv}: "
             f"{len(unknown)} only in the first ({examples(sorted(unknown)) or 'none'}), "
             f"{len(missing)} only in the second ({examples(sorted(missing)) or 'none'})"
         )
 
 
-def _in_order(labels: list[str]) -> list[str]:
-    """Sorted, as numbers where all are: the order of rows plays no part."""
-    if all(label.isascii() and label.isdigit() for label in labels):
-        return sorted(labels, key=lambda label: (int(label), label))
-    return sorted(labels)
+def _check_targets(sample: pd.DataFrame, classes: list[str], task: Task, layout: Prepare) -> None:
+    """After the id, a sample submission has one column, or one a class."""
+    columns = [str(name) for name in sample.columns]
+    targets = columns[1:]
+    if len(targets) == 1 or (task != "regression" and sorted(targets) == sorted(classes)):
+        return
+    each = "" if task == "regression" else f" or one column for each class: {examples(classes, 99)}"
+    what = "number" if task == "regression" else "label"
+    raise UserError(
+        f"{layout.sample_submission} has the columns {examples(columns, 99)}: after the id it must "
+        f"have one {what}{each}"
+    )
+
+
+def _unseen(train: pd.DataFrame, classes: list[str], task: Task) -> list[str]:
+    """That classes of the submission have no image to learn from."""
+    if task == "regression":
+        return []
+    seen = {label for text in train["label"].unique() for label in (text.split(labels.JOINT)
+            if task == "multilabel" else [text])}  # fmt: skip
+    unseen = [name for name in classes if name not in seen]
+    return [f"{len(unseen)} classes have no training image: {examples(unseen)}"] if unseen else []

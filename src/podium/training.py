@@ -21,8 +21,8 @@ from podium import (
 )
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
+from podium.metrics import Metric
 from podium.model_schema import Model
-from podium.schema import MetricName
 
 FEWEST = 2  # images a piece: one has no batch statistics
 
@@ -33,7 +33,7 @@ def train_fold(
     *,
     fold: int,
     seed: int,
-    metric: MetricName,
+    metric: Metric,
     checkpoints: Checkpoints,
 ) -> tuple[state.Best, list[state.Epoch], dict[str, Any]]:
     """Train a new model on all folds but `fold`, choosing the epoch that scores best on that one.
@@ -50,8 +50,8 @@ def train_fold(
     data = data._replace(store=kept)
     made = setup.set_up(config, data, fold=fold, seed=seed)
     where = device.name(made.accelerator.device)
-    chosen = {"fold": fold, "seed": seed, "metric": metric, "device": where}
-    made_from = {**_made_from(config, data), **chosen}
+    chosen = {"fold": fold, "seed": seed, "metric": metric.name, "device": where}
+    made_from = {**_made_from(config, data), **chosen, "scale": [*made.coding.scale]}
     checkpoints.identify(made_from)
     ids = [image for loader in made.loaders for image in loader.dataset.ids]  # type: ignore[attr-defined]
     kept.fill(ids, budget=machine.cache_bytes())
@@ -98,7 +98,7 @@ def _made_from(config: Model, data: setup.Data) -> dict[str, Any]:
     file = models.pretrained_file(config)
     return {
         **data.made_from,
-        "classes": data.classes,
+        **data.problem._asdict(),
         "config": config.model_dump(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "torch": torch.__version__,

@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from podium import files, losses, models, seal
+from podium import files, models, seal
+from podium.coding import Coding
 from podium.errors import UserError
 from podium.model_schema import Model
 
@@ -40,7 +41,7 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise UserError(f"{path} was not written by this pipeline")
     made_from, sha256 = seal.unseal(header, _arrays(state), path=path)
     config = Model.model_validate(made_from["config"])
-    outputs = losses.outputs(config, len(made_from["classes"]))
+    outputs = Coding.of(made_from).outputs
     model = models.create(config, outputs=outputs, pretrained=False)
     model.load_state_dict(state)
     return model, {**made_from, "weights_sha256": sha256}

@@ -1,0 +1,221 @@
+"""From probabilities to labels: by cuts that are fitted to the metric, or plainly."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from podium.metrics import Metric
+from podium.problem import BETWEEN, Problem
+
+CANDIDATES = 100  # places at which a cut is tried
+ROUNDS = 10  # of trying all cuts, each beside the others
+FITTED = {  # the metrics that want cuts of their own
+    "binary": ("balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "matthews"),
+    "multilabel": ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "samples_f1"),
+    "ordinal": ("quadratic_weighted_kappa",),
+    "regression": ("quadratic_weighted_kappa",),
+}
+OF_EACH_CLASS = ("macro_f1", "weighted_f1")  # means over the classes: each has its own best cut
+
+
+class Decision(NamedTuple):
+    """What label is given. `cuts` None: the likeliest class, those over 0.5, the nearest whole
+    number. Else: binary, of the second class's probability [1]; multilabel, of each class's [C];
+    ordinal and regression, of the number [steps], the lowest label being `lowest`.
+    """
+
+    cuts: list[float] | None = None
+    lowest: int = 0
+
+    @classmethod
+    def of(cls, made_from: dict[str, Any]) -> "Decision":
+        """That of what `made_from` says."""
+        return cls(*made_from["decision"])
+
+
+def labels(problem: Problem, predicted: np.ndarray, decision: Decision) -> np.ndarray:
+    """Probabilities [N, C], or of task: regression numbers [N, 1], as labels in the form of
+    `Problem.targets`: int [N], or 0 and 1 [N, C]; of task: regression whole numbers [N, 1].
+    """
+    cuts = decision.cuts
+    if problem.task == "multilabel":
+        return (predicted > (0.5 if cuts is None else np.array(cuts))).astype(np.float32)
+    if problem.task == "regression":
+        found = np.rint(predicted) if cuts is None else np.searchsorted(cuts, predicted)
+        return found + decision.lowest
+    if cuts is None:
+        return predicted.argmax(axis=1)
+    value = predicted[:, 1] if problem.task == "binary" else _place(problem, predicted)
+    return np.searchsorted(cuts, value)
+
+
+def texts(problem: Problem, logits: np.ndarray, decision: Decision) -> list[str]:
+    """What logits [N, C] say of each image, as our tables have labels; of task: regression the
+    numbers as they are.
+    """
+    predicted = problem.probabilities(logits)
+    if problem.task == "regression":
+        return [f"{value:.6g}" for value in predicted[:, 0]]
+    found, names = labels(problem, predicted, decision), np.array(problem.classes, dtype=object)
+    if problem.task == "multilabel":
+        return [BETWEEN.join(names[row > 0]) for row in found]
+    return names[found].tolist()
+
+
+def score(
+    problem: Problem,
+    metric: Metric,
+    targets: np.ndarray,
+    logits: np.ndarray,
+    *,
+    decision: Decision = Decision(),  # noqa: B008  immutable
+) -> float:
+    """The metric of logits [N, C] against targets as `Problem` has them."""
+    predicted = problem.probabilities(logits)
+    if metric.takes == "labels":
+        return score_labels(problem, metric, targets, labels(problem, predicted, decision))
+    return score_predicted(problem, metric, targets, predicted)
+
+
+def score_predicted(
+    problem: Problem, metric: Metric, targets: np.ndarray, predicted: np.ndarray
+) -> float:
+    """A metric of probabilities [N, C], or of numbers [N, 1]."""
+    if metric.takes == "values" or problem.task == "regression":
+        wanted = problem.grades[targets] if problem.task == "ordinal" else targets[:, 0]
+        return float(metric.score(wanted, problem.values(predicted)))
+    return float(metric.score(targets, predicted))
+
+
+def score_labels(
+    problem: Problem,
+    metric: Metric,
+    targets: np.ndarray,
+    found: np.ndarray,
+    *,
+    counts: np.ndarray | None = None,
+) -> float:
+    """A metric of labels, of what `labels` gave. Of the metrics in `FITTED` an image may stand for as
+    many as its place in `counts` [N] says.
+    """
+    if problem.task == "regression":
+        targets, found = targets[:, 0], found[:, 0]
+    if counts is not None:
+        return float(metric.score(targets, found, sample_weight=counts))
+    return float(metric.score(targets, found))
+
+
+def is_fitted(problem: Problem, metric: Metric) -> bool:
+    """Whether the metric wants cuts of its own."""
+    return metric.name in FITTED.get(problem.task, ())
+
+
+def fit(problem: Problem, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> Decision:
+    """The cuts at which logits [N, C] score best against the targets; among those that score the
+    same the nearest to the plain ones.
+    """
+    predicted = problem.probabilities(logits)
+    lowest = 0
+    if problem.task == "regression":
+        whole = np.rint(targets)
+        lowest = int(whole.min())
+        cuts = np.arange(lowest, int(whole.max())) + 0.5
+        values = predicted[:, 0]
+    elif problem.task == "ordinal":
+        cuts, values = np.arange(len(problem.classes) - 1) + 0.5, _place(problem, predicted)
+    elif problem.task == "multilabel":
+        return _fit_multilabel(problem, metric, targets, predicted)
+    else:
+        cuts, values = np.array([0.5]), predicted[:, 1]
+
+    # Images of one class between two places always get the same label: one stands for all.
+    places = _places(values)
+    between = np.searchsorted(np.sort(np.concatenate([places, cuts])), values)
+    kinds = np.stack([between, targets.reshape(len(targets))], axis=1)
+    _, rows, counts = np.unique(kinds, axis=0, return_index=True, return_counts=True)
+    targets, predicted = targets[rows], predicted[rows]
+
+    def scored(tried: np.ndarray) -> float:
+        found = labels(problem, predicted, Decision(tried.tolist(), lowest))
+        return metric.rank(score_labels(problem, metric, targets, found, counts=counts))
+
+    return Decision(_climb(cuts, places, scored).tolist(), lowest)
+
+
+def out_of_fold(
+    problem: Problem, metric: Metric, targets: np.ndarray, logits: np.ndarray, folds: np.ndarray
+) -> np.ndarray:
+    """Labels of each fold's images by cuts that were fitted on the other folds, so that their score
+    is an honest estimate; by the plain ones where there is only one fold.
+    """
+    parts = np.empty(targets.shape)
+    for fold in np.unique(folds):
+        here = folds == fold
+        decision = Decision()
+        if not here.all():
+            decision = fit(problem, metric, targets[~here], logits[~here])
+        parts[here] = labels(problem, problem.probabilities(logits[here]), decision)
+    return parts.astype(targets.dtype)
+
+
+def _place(problem: Problem, probabilities: np.ndarray) -> np.ndarray:
+    """The expected place among the grades: [N], from 0 to C - 1."""
+    return probabilities @ np.arange(len(problem.classes))
+
+
+def _fit_multilabel(
+    problem: Problem, metric: Metric, targets: np.ndarray, predicted: np.ndarray
+) -> Decision:
+    count = len(problem.classes)
+    if metric.name in OF_EACH_CLASS:
+        pairs = zip(targets.T, predicted.T, strict=True)
+        return Decision([_best_for_f1(wanted, found) for wanted, found in pairs])
+
+    def scored(tried: np.ndarray) -> float:
+        return metric.rank(metric.score(targets, (predicted > tried).astype(np.float32)))
+
+    cut = _climb(np.array([0.5]), _places(predicted.ravel()), scored)[0]
+    return Decision([float(cut)] * count)
+
+
+def _best_for_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
+    """The cut of one class's probabilities [N] with the best F1."""
+
+    def scored(cut: np.ndarray) -> float:
+        found = predicted > cut
+        right, wrong = targets[found].sum(), np.count_nonzero(targets != found)
+        return float(2 * right / (2 * right + wrong)) if right else 0.0
+
+    return float(_climb(np.array([0.5]), _places(predicted), scored)[0])
+
+
+def _places(values: np.ndarray) -> np.ndarray:
+    """Where a cut of `values` [N] is tried: midway between neighbours, or between quantiles."""
+    found = np.unique(values)
+    if len(found) > CANDIDATES:
+        found = np.unique(np.quantile(found, np.linspace(0, 1, CANDIDATES), method="nearest"))
+    return (found[1:] + found[:-1]) / 2
+
+
+def _climb(
+    cuts: np.ndarray, places: np.ndarray, scored: Callable[[np.ndarray], float]
+) -> np.ndarray:
+    """Move one cut after the other, between its neighbours, to the place that scores best, until
+    none moves.
+    """
+    plain, best = cuts.copy(), scored(cuts)
+    for _ in range(ROUNDS):
+        before = best
+        for index in range(len(cuts)):
+            low = cuts[index - 1] if index else -np.inf
+            high = cuts[index + 1] if index + 1 < len(cuts) else np.inf
+            near = places[(places > low) & (places < high)]
+            for place in near[np.argsort(abs(near - plain[index]), kind="stable")]:
+                tried = cuts.copy()
+                tried[index] = place
+                if (value := scored(tried)) > best:
+                    cuts, best = tried, value
+        if best == before:
+            break
+    return cuts

@@ -1,0 +1,118 @@
+"""Images that stand in a table, one a row, its pixels in columns, as in Digit Recognizer."""
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from podium import images, progress, store
+from podium.archive import Archive
+from podium.errors import UserError, examples
+from podium.schema import Prepare
+
+VALUES = 2_000_000  # that are in memory at once
+
+
+def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
+    """The columns of the table `name` that are pixels, in its order.
+
+    Raises:
+        UserError: if there are none, or not as many as a square image has, grey or RGB.
+    """
+    prefix = layout.pixel_columns or ""
+    pattern = re.compile(re.escape(prefix) + (r"\d+" if prefix else r"\d+(x\d+)?"))
+    others = {layout.id_column, layout.group_column, *layout.label_columns}
+    found = [column for column in header if column not in others and pattern.fullmatch(column)]
+    if not found:
+        raise UserError(
+            f"{name} has no columns of pixels, {prefix}0, {prefix}1, …; it has {examples(header)}: "
+            "name what they begin with in prepare.pixel_columns"
+        )
+    shape(len(found), name)
+    return found
+
+
+def shape(count: int, name: str) -> tuple[int, int]:
+    """The side and the channels of a square image of so many values.
+
+    Raises:
+        UserError: if there is none.
+    """
+    for channels in (1, 3):
+        side = math.isqrt(count // channels)
+        if side * side * channels == count:
+            return side, channels
+    raise UserError(
+        f"{name} has {count} columns of pixels: a square image has side x side (grey) or "
+        "3 x side x side (RGB); does prepare.pixel_columns name all of them, and no others?"
+    )
+
+
+def store_images(
+    archive: Archive, ids: dict[str, list[str]], *, folder: Path, layout: Prepare
+) -> None:
+    """Write the images of the tables to the stores `folder`/train and `folder`/test, as PNG files
+    of at most `max_size`. `ids` are in the order of the tables' rows. Memory holds `VALUES` of the
+    tables' values at a time.
+
+    Raises:
+        UserError: for pixels that are no whole numbers from 0 to 255, with the table and the row.
+    """
+    for part, name in (("train", layout.train_csv), ("test", layout.test_csv)):
+        assert name is not None  # Prepare has checked it
+        (folder / part).mkdir(parents=True)
+        rows = _named(ids[part], _read(archive, name, layout), name)
+        encoded = ((image, images.png(images.downsize(p, layout.max_size))) for image, p in rows)
+        shards = range(-(-len(ids[part]) // store.SHARD))
+        for number in progress.bar(shards, f"{part} images"):
+            path = folder / part / f"{number:05d}.arrow"
+            store.write_shard(path, islice(encoded, store.SHARD), encode="png")
+
+
+def _named(
+    ids: list[str], found: Iterator[np.ndarray], name: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    for count, image in enumerate(ids):
+        pixels = next(found, None)
+        if pixels is None:
+            raise UserError(f"{name} ends after {count} of {len(ids)} rows")
+        yield image, pixels
+
+
+def _read(archive: Archive, name: str, layout: Prepare) -> Iterator[np.ndarray]:
+    """The images of a table, in the order of its rows: uint8 [side, side] or [side, side, 3]."""
+    header = archive.header(name)
+    found = columns(header, layout, name)
+    side, channels = shape(len(found), name)
+    start = 0
+    for chunk in archive.csv_chunks(name, max(1, VALUES // len(header))):
+        values = _values(chunk, found, name, start)  # [rows, len(found)]
+        start += len(chunk)
+        if channels == 1:
+            yield from values.reshape(-1, side, side)
+        elif layout.pixel_order == "interleaved":
+            yield from values.reshape(-1, side, side, 3)
+        else:
+            yield from values.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
+
+
+def _values(chunk: pd.DataFrame, found: list[str], name: str, start: int) -> np.ndarray:
+    table = chunk[found]
+    for column in [column for column in found if table[column].dtype.kind not in "iuf"]:
+        table = table.assign(**{column: pd.to_numeric(table[column].astype(str), errors="coerce")})
+    values = table.to_numpy()
+    with np.errstate(invalid="ignore"):
+        good = (values >= 0) & (values <= 255) & (values % 1 == 0)  # False for what is no number
+    if not good.all():
+        row, place = (int(index) for index in np.argwhere(~good)[0])
+        value = str(chunk[found[place]].iloc[row])
+        raise UserError(
+            f"{name}, row {start + row + 2}: {found[place]} is {value!r}: "
+            f"pixels are whole numbers from 0 to 255; {int((~good).sum())} are not, of the rows "
+            f"{start + 2} to {start + len(chunk) + 1}"
+        )
+    return values.astype(np.uint8)

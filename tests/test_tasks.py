@@ -1,0 +1,106 @@
+"""Every kind of task from its labels to scored logits, with a model that learns."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from trainings import FOLDS, config
+
+from podium import decisions, metrics, predictions, seed, training, weights
+from podium.checkpoints import Checkpoints
+from podium.coding import Coding
+from podium.mixing import Mixer
+from podium.predicting import Predictor
+from podium.problem import Problem
+from podium.schema import Predict
+from podium.setup import Data
+from podium.store import ImageStore
+from podium.task_schema import Task
+
+LABELS: dict[Task, tuple[list[str], dict[str, str]]] = {
+    "binary": (["no", "yes"], {"circle": "no", "square": "no", "stripes": "yes"}),
+    "multilabel": (
+        ["filled", "striped", "round"],
+        {"circle": "filled|round", "square": "filled", "stripes": "striped"},
+    ),
+    "ordinal": (["1", "2", "3"], {"circle": "2", "square": "3", "stripes": "1"}),
+    "regression": (["weight"], {"circle": "120", "square": "135.5", "stripes": "90"}),
+}
+BETTER_THAN = {"roc_auc": 0.9, "quadratic_weighted_kappa": 0.5, "rmse": -16.0, "macro_f1": 0.75}
+
+
+def data_of(task: Task, images: ImageStore) -> Data:
+    classes, names = LABELS[task]
+    folds = FOLDS.assign(label=FOLDS["label"].map(names))
+    return Data(folds, Problem(task, classes), images, {"images_sha256": images.sha256()})
+
+
+def train(task: Task, images: ImageStore, folder: Path, **changes: Any) -> Any:
+    made = config(
+        batch_size=8,
+        fit="squash",
+        phases=[{"epochs": 8, "lr": 0.01, "warmup_epochs": 1}],
+        **changes,
+    )
+    return training.train_fold(
+        made,
+        data_of(task, images),
+        fold=0,
+        seed=1,
+        metric=metrics.get(None, task),
+        checkpoints=Checkpoints(folder / "x"),
+    )
+
+
+@pytest.mark.parametrize("task", LABELS)
+def test_a_task_is_learned_and_its_weights_predict_what_was_scored(
+    task: Task, images: ImageStore, tmp_path: Path
+) -> None:
+    best, curves, made_from = train(task, images, tmp_path)
+    metric, problem = metrics.get(None, task), Problem.of(made_from)
+    assert metric.rank(best.epoch.score) > BETTER_THAN[metric.name]
+    weights.save(tmp_path / "weights.safetensors", best.state, made_from)
+    predictor = Predictor(tmp_path / "weights.safetensors", Predict(views=["identity"]))
+    valid = data_of(task, images).folds.query("fold == 0")
+    predicted = predictor.predict(images, valid["id"].tolist())
+    predictions.write(tmp_path / "oof.parquet", predicted)
+    read = predictions.read(tmp_path / "oof.parquet")
+    targets = problem.targets(valid["label"].tolist())
+    found = decisions.score(problem, metric, targets, read.logits)
+    assert found == pytest.approx(best.epoch.score, abs=1e-4)
+    table = pd.DataFrame(map(dataclasses.asdict, curves))
+    assert table["f1"].isna().all() == (task == "regression")
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("multilabel", {"mix": {"mixup": 0.4, "cutmix": 1.0}, "label_smoothing": 0.1}),
+        ("ordinal", {"mix": {"mixup": 0.4}, "ema": 0.9}),
+        ("regression", {"mix": {"cutmix": 1.0}, "loss": "huber", "accumulate": 2}),
+        ("ordinal", {"loss": "focal", "class_weights": "balanced", "sampling": "balanced"}),
+    ],
+)
+def test_what_a_training_can_do_it_can_for_every_task(
+    task: Task, changes: dict[str, Any], images: ImageStore, tmp_path: Path
+) -> None:
+    best, _, _ = train(task, images, tmp_path, **changes)
+    metric = metrics.get(None, task)
+    chance = {"roc_auc": 0.5, "quadratic_weighted_kappa": 0.0, "rmse": -25.0}[metric.name]
+    assert np.isfinite(best.epoch.valid_loss)
+    assert metric.rank(best.epoch.score) > chance
+
+
+def test_mixed_targets_are_the_blend_of_both_images() -> None:
+    made = config(batch_size=8, mix={"mixup": 1.0})
+    coding = Coding(made, Problem("regression", ["x"]), scale=(10.0, 2.0))
+    mixer, numbers = Mixer(made, coding, device=torch.device("cpu")), torch.arange(8.0)[:, None]
+    pixels = torch.arange(8.0)[:, None, None, None].expand(8, 3, 32, 32).clone()
+    seed.set_global("mix")
+    mixed, targets = mixer(pixels, numbers)
+    assert torch.allclose(coding.readout(targets), mixed[:, :1, 0, 0], atol=1e-5)
+    assert not torch.allclose(coding.readout(targets), numbers)
