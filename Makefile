@@ -8,7 +8,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy
 	--generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast faults bench check lock train recipe lr-range batch-size clean
+.PHONY: help run init test test-fast faults bench check lock train recipe lr-range batch-size clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,6 +16,9 @@ help: ## show this list
 run: $(VENV)/.run ## set up, run the pipeline, print the scores and the submission's path
 	dvc repro
 	@echo && cat reports/report.md
+
+init: $(VENV)/.run ## SOURCE=…: look at a folder, zip or Kaggle competition, write params.yaml (YES=1: ask nothing)
+	@python src/init.py $(SOURCE) $(if $(YES),--yes) $(ARGS)
 
 test: $(VENV)/.dev ## set up and run all tests
 	$(PYTEST)

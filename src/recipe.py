@@ -2,10 +2,9 @@
 
 import argparse
 import difflib
-import subprocess
 from pathlib import Path
 
-from podium import config, files, overlay, stage
+from podium import config, edits, files, overlay, stage
 from podium.errors import UserError
 
 RECIPES = Path("recipes")
@@ -24,7 +23,7 @@ def main() -> None:
     if name not in known:
         hint = config.nearest(name, known) or f"; there are {', '.join(known)}"
         raise UserError(f"there is no recipe {name}{hint}")
-    _refuse_to_lose_edits()
+    edits.refuse_to_lose(config.PARAMS, what="a recipe")
     before = config.PARAMS.read_text()
     after = overlay.apply(before, known[name].read_text())
     source = f"{known[name]} over {config.PARAMS}"
@@ -32,23 +31,6 @@ def main() -> None:
     files.write_text(config.PARAMS, after)
     lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
     print("".join(difflib.unified_diff(*lines, "before", "after", n=0)), end="")
-
-
-def _refuse_to_lose_edits() -> None:
-    """Raises: UserError: if git could not bring back params.yaml as it now is."""
-    command = ["git", "status", "--porcelain", "--", str(config.PARAMS)]
-    try:
-        edited = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        raise UserError(
-            f"git does not know {config.PARAMS}, so a recipe would overwrite it for good: "
-            "`git init && git add params.yaml && git commit -m params` first"
-        ) from None
-    if edited:
-        raise UserError(
-            f"{config.PARAMS} has edits that are not committed, and a recipe would lose them: "
-            f"`git commit {config.PARAMS}` keeps them, `git checkout {config.PARAMS}` drops them"
-        )
 
 
 if __name__ == "__main__":

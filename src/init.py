@@ -1,0 +1,95 @@
+"""Look at a competition's files and write params.yaml; then `dvc repro`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from podium import (
+    briefing,
+    config,
+    edits,
+    files,
+    guesses,
+    layouts,
+    origin,
+    settings,
+    sources,
+    stage,
+    starter,
+    trial,
+)
+from podium.archive import Archive
+from podium.guesses import Chooser
+from podium.schema import Competition
+from podium.survey import survey
+
+RAW, SOLUTION = Path("data/raw"), Path("data/solution")
+
+
+def main() -> None:
+    """Fetch the files, tell how they are laid out, try that, and write params.yaml."""
+    options = _options()
+    if config.PARAMS.exists():
+        edits.refuse_to_lose(config.PARAMS, what="make init")
+    source, slug = origin.source_and_slug(options.source, options.slug)
+    settings.check_weights(options.pretrained)
+    sources.fetch(Competition(source=source, slug=slug), raw=RAW, solution=SOLUTION)
+    archive = Archive(RAW / f"{slug}.zip")
+    found = survey(archive)
+    print(briefing.of_files(found, slug))
+    asks = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
+    chooser = Chooser(_given(options), ask=guesses.on_terminal if asks else None)
+    layout = layouts.understand(found, chooser)
+    print(briefing.of_guesses(chooser.chosen, layout.notes), flush=True)
+    tables = trial.try_out(archive, layout)
+    for note in tables.notes:
+        print(f"  {note}")
+    architecture = settings.architecture_of(options.pretrained) if options.pretrained else None
+    text = starter.write(
+        layout,
+        tables,
+        source=source,
+        slug=slug,
+        on=settings.device(),
+        pretrained=options.pretrained,
+        architecture=architecture,
+    )
+    config.validate(config.parse(text, source="make init"), source="make init")
+    files.write_text(config.PARAMS, text)
+    if options.pretrained and architecture is None:
+        print(
+            f"  {options.pretrained} is named after no architecture of timm: check `architecture`"
+        )
+    print(briefing.of_next_steps(chooser.chosen))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", help="a folder, a zip, or a competition's name on Kaggle")
+    parser.add_argument("--slug", help="its name in the URL on Kaggle")
+    parser.add_argument("--yes", action="store_true", help="ask nothing: take the best guesses")
+    parser.add_argument("--task")
+    parser.add_argument("--metric")
+    parser.add_argument("--id-column")
+    parser.add_argument("--label-column", help="or several with commas between, one a class")
+    parser.add_argument("--group-column", help="or none")
+    parser.add_argument("--pretrained", help="a file of weights, instead of timm's from the hub")
+    return parser.parse_args()
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says, by key of params.yaml."""
+    keys = (
+        "task",
+        "metric",
+        "prepare.id_column",
+        "prepare.label_column",
+        "prepare.group_column",
+    )
+    said = {key: getattr(options, key.rpartition(".")[2]) for key in keys}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,36 @@
+"""Whether prepare takes what is guessed."""
+
+from pydantic import ValidationError
+
+from podium import tables
+from podium.archive import Archive, find_images, match_images
+from podium.errors import UserError
+from podium.layouts import Layout
+from podium.schema import Prepare
+from podium.tables import Tables
+
+
+def try_out(archive: Archive, layout: Layout) -> Tables:
+    """The competition's tables as prepare will read them, each image found.
+
+    Raises:
+        UserError: with what prepare would say, and what may help.
+    """
+    try:
+        made = Prepare(**layout.prepare)
+        found = tables.read(archive, made, layout.task)
+        if made.pixel_columns is None:
+            for part, folder in (("train", made.train_images), ("test", made.test_images)):
+                ids = getattr(found, part)["id"].tolist()
+                strict = made.on_bad_image == "error" or part == "test"
+                check = match_images if strict else find_images
+                check(archive.names, ids, folder=folder)
+    except (UserError, ValidationError) as error:
+        text = str(error)
+        if isinstance(error, ValidationError):
+            text = "; ".join(problem["msg"] for problem in error.errors())
+        raise UserError(
+            f"{text}\n  This comes of the guesses above, and nothing is written. If one of them "
+            "is wrong, say so: --id-column, --label-column, --group-column, --task"
+        ) from None
+    return found

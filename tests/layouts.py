@@ -1,0 +1,488 @@
+"""Small competitions in each layout that `make init` understands, and what it must find there."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from competitions import CLASSES, competition, csv, encode, picture, tables
+
+TRAIN, TEST = 36, 9
+
+
+@dataclass(frozen=True)
+class Built:
+    """A competition's files, and what init must find."""
+
+    files: dict[str, bytes]
+    task: str = "multiclass"
+    metric: str = "accuracy"
+    form: str = "auto"
+    prepare: dict[str, Any] = field(default_factory=dict)  # of the section, as far as it matters
+    classes: list[str] = field(default_factory=lambda: [*CLASSES])
+
+
+def photos(
+    ids: list[str], labels: list[str], *, folder: str, kind: str = "PNG"
+) -> dict[str, bytes]:
+    """A picture of each label by its path; `ids` have no extension."""
+    rng = np.random.default_rng(len(ids))
+    suffix = {"JPEG": "jpg", "TIFF": "tif"}.get(kind, kind.lower())
+    return {
+        f"{folder}/{image}.{suffix}".lstrip("/"): encode(picture(label, rng), kind)
+        for image, label in zip(ids, labels, strict=True)
+    }
+
+
+def known_and_hidden() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """id, label of the training and the test images."""
+    return tables(TRAIN, TEST)
+
+
+def all_photos(kind: str = "PNG") -> dict[str, bytes]:
+    """The pictures of both parts, in train/ and test/."""
+    known, hidden = known_and_hidden()
+    return {
+        **photos([*known["id"]], [*known["label"]], folder="train", kind=kind),
+        **photos([*hidden["id"]], [*hidden["label"]], folder="test", kind=kind),
+    }
+
+
+def labelled(train: pd.DataFrame, sample: pd.DataFrame, **more: pd.DataFrame) -> dict[str, bytes]:
+    """The plain competition's pictures with other tables; test.csv has the ids."""
+    _, hidden = known_and_hidden()
+    found = {"train": train, "test": hidden[["id"]], "sample_submission": sample, **more}
+    return {**{f"{name}.csv": csv(table) for name, table in found.items()}, **all_photos()}
+
+
+def plain() -> Built:
+    """Ids without extension."""
+    found = {
+        "train_csv": "train.csv",
+        "test_csv": "test.csv",
+        "sample_submission": "sample_submission.csv",
+        "id_column": "id",
+        "label_column": "label",
+        "train_images": "train",
+        "test_images": "test",
+        "group_column": None,
+    }
+    return Built(competition(TRAIN, TEST), prepare=found)
+
+
+def named_files(kind: str) -> Built:
+    """Ids with the extension."""
+    suffix = {"JPEG": "jpg", "TIFF": "tif"}.get(kind, kind.lower())
+    known, hidden = (
+        t.assign(id=t["id"] + f".{suffix}").rename(columns={"id": "file_name", "label": "category"})
+        for t in known_and_hidden()
+    )
+    files = {
+        "train.csv": csv(known),
+        "test.csv": csv(hidden[["file_name"]]),
+        "sample_submission.csv": csv(hidden.assign(category=CLASSES[0])),
+        **all_photos(kind),
+    }
+    return Built(files, prepare={"id_column": "file_name", "label_column": "category"})
+
+
+def several_folders() -> Built:
+    """The same pictures in two sizes."""
+    known, hidden = known_and_hidden()
+    both = pd.concat([known, hidden])
+    files = {
+        "train.csv": csv(known),
+        "test.csv": csv(hidden[["id"]]),
+        "sample_submission.csv": csv(hidden.assign(label=CLASSES[0])),
+    }
+    for folder, scale in (("images_large", 1), ("images_small", 2)):
+        rng = np.random.default_rng(0)
+        for image, label in both.to_numpy():
+            pixels = picture(label, rng)[::scale, ::scale]
+            files[f"{folder}/{image}.png"] = encode(np.ascontiguousarray(pixels))
+    return Built(files, prepare={"train_images": "images_large", "test_images": "images_large"})
+
+
+def one_folder() -> Built:
+    """Train and test images side by side."""
+    files = {
+        (f"images/{name.partition('/')[2]}" if "/" in name else name): data
+        for name, data in competition(TRAIN, TEST).items()
+    }
+    return Built(files, prepare={"train_images": "images", "test_images": "images"})
+
+
+def class_folders() -> Built:
+    """One folder a class, test in a flat folder, no table."""
+    known, hidden = known_and_hidden()
+    files = photos([*hidden["id"]], [*hidden["label"]], folder="test", kind="JPEG")
+    for label, rows in known.groupby("label"):
+        files |= photos([*rows["id"]], [*rows["label"]], folder=f"train/{label}", kind="JPEG")
+    found = {
+        "train_csv": None,
+        "test_csv": None,
+        "sample_submission": None,
+        "train_images": "train",
+        "test_images": "test",
+    }
+    return Built(files, prepare=found)
+
+
+def class_folders_at_top() -> Built:
+    """The folders of classes beside that of the test, and a sample submission."""
+    _, hidden = known_and_hidden()
+    files = {name.removeprefix("train/"): data for name, data in class_folders().files.items()}
+    sample = pd.DataFrame({"file": hidden["id"] + ".jpg", "species": CLASSES[1]})
+    files["sampleSubmission.csv"] = csv(sample)
+    found = {
+        "train_csv": None,
+        "sample_submission": "sampleSubmission.csv",
+        "train_images": "",
+        "test_images": "test",
+        "id_column": "file",
+        "label_column": "species",
+    }
+    return Built(files, prepare=found)
+
+
+def _pixel_files(rows: dict[str, np.ndarray], columns: list[str]) -> dict[str, bytes]:
+    """train.csv, test.csv without ids and a sample submission that counts the rows."""
+    known, hidden = known_and_hidden()
+    labels = known["label"].map({name: place for place, name in enumerate(CLASSES)})
+    train = pd.DataFrame(rows["train"], columns=columns)
+    train.insert(0, "label", labels)
+    sample = pd.DataFrame({"ImageId": range(1, len(hidden) + 1), "Label": 0})
+    return {
+        "train.csv": csv(train),
+        "test.csv": csv(pd.DataFrame(rows["test"], columns=columns)),
+        "sample_submission.csv": csv(sample),
+    }
+
+
+def _squares(*, colour: bool) -> dict[str, np.ndarray]:
+    """Pictures of 16 x 16 pixels: uint8 [N, 16, 16, 3], smooth where they have colours."""
+    known, hidden = known_and_hidden()
+    rng = np.random.default_rng(0)
+    found = {}
+    for part, table in (("train", known), ("test", hidden)):
+        images = np.stack([picture(label, rng, (16, 16)) for label in table["label"]])
+        if colour:
+            shapes = images.max(axis=3, keepdims=True) > 100
+            images = np.where(shapes, [220, 120, 20], [30, 90, 160]).astype(np.uint8)
+        found[part] = images
+    return found
+
+
+def pixels_grey() -> Built:
+    """The Digit Recognizer's layout."""
+    rows = {
+        part: images[..., 0].reshape(len(images), -1)
+        for part, images in _squares(colour=False).items()
+    }
+    found = {
+        "train_csv": "train.csv",
+        "test_csv": "test.csv",
+        "id_column": None,
+        "label_column": "label",
+        "pixel_columns": "pixel",
+    }
+    files = _pixel_files(rows, [f"pixel{n}" for n in range(256)])
+    return Built(files, prepare=found, classes=["0", "1", "2"])
+
+
+def pixels_by_row_and_column() -> Built:
+    """The layout of MNIST in CSV."""
+    rows = {
+        part: images[..., 0].reshape(len(images), -1)
+        for part, images in _squares(colour=False).items()
+    }
+    columns = [f"{y}x{x}" for y in range(1, 17) for x in range(1, 17)]
+    found = {"id_column": None, "pixel_columns": ""}
+    return Built(_pixel_files(rows, columns), prepare=found, classes=["0", "1", "2"])
+
+
+def pixels_interleaved() -> Built:
+    """RGB, RGB, …"""
+    rows = {part: images.reshape(len(images), -1) for part, images in _squares(colour=True).items()}
+    files = _pixel_files(rows, [f"p{n}" for n in range(768)])
+    found = {"pixel_columns": "p", "pixel_order": "interleaved"}
+    return Built(files, prepare=found, classes=["0", "1", "2"])
+
+
+def pixels_planar() -> Built:
+    """All R, all G, all B."""
+    rows = {
+        part: images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+        for part, images in _squares(colour=True).items()
+    }
+    files = _pixel_files(rows, [f"p{n}" for n in range(768)])
+    found = {"pixel_columns": "p", "pixel_order": "planar"}
+    return Built(files, prepare=found, classes=["0", "1", "2"])
+
+
+def pixels_with_ids() -> Built:
+    """Tables of pixels whose rows have ids."""
+    known, hidden = known_and_hidden()
+    files = dict(pixels_grey().files)
+    for name, table in (("train.csv", known), ("test.csv", hidden)):
+        rows = pd.read_csv(io.BytesIO(files[name]))
+        files[name] = csv(pd.concat([("a" + table["id"]).reset_index(drop=True), rows], axis=1))
+    files["sample_submission.csv"] = csv(pd.DataFrame({"id": "a" + hidden["id"], "label": 0}))
+    found = {"id_column": "id", "pixel_columns": "pixel"}
+    return Built(files, prepare=found, classes=["0", "1", "2"])
+
+
+def one_hot() -> Built:
+    """One column a class, in the order of the sample submission."""
+    known, hidden = known_and_hidden()
+    order = ["stripes", "circle", "square"]
+    train = pd.DataFrame(
+        {"id": known["id"], **{c: (known["label"] == c).astype(int) for c in order}}
+    )
+    sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(order, 1 / 3)})
+    files = labelled(train, sample)
+    return Built(files, metric="log_loss", prepare={"label_column": order}, classes=order)
+
+
+def classes_as_columns() -> Built:
+    """A column of labels, and a sample submission with one column a class."""
+    known, hidden = known_and_hidden()
+    order = ["square", "stripes", "circle"]
+    train = known.rename(columns={"label": "kind"}).assign(source=["a", "b"] * (TRAIN // 2))
+    sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(order, 1 / 3)})
+    files = labelled(train, sample)
+    return Built(files, metric="log_loss", prepare={"label_column": "kind"}, classes=order)
+
+
+def integers() -> Built:
+    """Whole numbers as labels."""
+    known, hidden = known_and_hidden()
+    place = {name: number for number, name in enumerate(CLASSES)}
+    files = labelled(known.replace({"label": place}), hidden.assign(label=0))
+    return Built(files, prepare={"label_column": "label"}, classes=["0", "1", "2"])
+
+
+def numbers_of_names() -> Built:
+    """Names to learn from, and their numbers in the sample submission."""
+    known, hidden = known_and_hidden()
+    files = labelled(known, hidden.assign(label=0))
+    return Built(files, form="number")
+
+
+def two_classes() -> Built:
+    """0 and 1, and a probability to give."""
+    known, hidden = known_and_hidden()
+    train = pd.DataFrame({"id": known["id"], "is_round": (known["label"] == "circle").astype(int)})
+    sample = pd.DataFrame({"id": hidden["id"], "is_round": 0.5})
+    found = {"label_column": "is_round"}
+    files = labelled(train, sample)
+    return Built(files, task="binary", metric="roc_auc", prepare=found, classes=["0", "1"])
+
+
+def top_lists() -> Built:
+    """The five, here two, likeliest labels in one cell."""
+    known, hidden = known_and_hidden()
+    sample = pd.DataFrame({"Image": hidden["id"], "Id": "square circle"})
+    files = labelled(known.set_axis(["Image", "Id"], axis=1), sample)
+    files["test.csv"] = csv(hidden[["id"]].set_axis(["Image"], axis=1))
+    return Built(files, metric="map@2", prepare={"id_column": "Image", "label_column": "Id"})
+
+
+def _several() -> tuple[dict[str, bytes], list[list[str]], list[str], list[str]]:
+    """Pictures of one or two shapes: the files, the labels, training ids and test ids."""
+    rng = np.random.default_rng(0)
+    sets = [[a] if a == b else sorted([a, b]) for a in CLASSES for b in CLASSES]
+    files, labels = {}, []
+    known, hidden = known_and_hidden()
+    ids = {"train": [*known["id"]], "test": [*hidden["id"]]}
+    for part, names in ids.items():
+        for place, image in enumerate(names):
+            shapes = sets[place % len(sets)]
+            pixels = np.maximum.reduce([picture(label, rng) for label in shapes])
+            files[f"{part}/{image}.png"] = encode(pixels)
+            labels.append(shapes)
+    return files, labels[:TRAIN], ids["train"], ids["test"]
+
+
+def several_labels(separator: str) -> Built:
+    """Several labels in a cell."""
+    files, labels, known, hidden = _several()
+    train = pd.DataFrame({"id": known, "labels": [separator.join(names) for names in labels]})
+    sample = pd.DataFrame({"id": hidden, "labels": separator.join(CLASSES[:2])})
+    files |= {"train.csv": csv(train), "sample_submission.csv": csv(sample)}
+    found = {"label_column": "labels", "label_separator": separator, "test_csv": None}
+    return Built(files, task="multilabel", metric="samples_f1", prepare=found)
+
+
+def several_columns() -> Built:
+    """One column a class, several of them 1, or none."""
+    files, labels, known, hidden = _several()
+    flags = {name: [int(name in names) for names in labels] for name in CLASSES}
+    train = pd.DataFrame({"id": known, **flags})
+    train.loc[0, [*CLASSES]] = 0
+    sample = pd.DataFrame({"id": hidden, **dict.fromkeys(CLASSES, 0.5)})
+    files |= {"train.csv": csv(train), "sample_submission.csv": csv(sample)}
+    return Built(files, task="multilabel", metric="roc_auc", prepare={"label_column": [*CLASSES]})
+
+
+def _shades(values: dict[str, list[float]]) -> dict[str, bytes]:
+    """Pictures as bright as their values from 0 to 1."""
+    rng = np.random.default_rng(0)
+    files, place = {}, 0
+    for part, numbers in values.items():
+        for number in numbers:
+            pixels = rng.integers(0, 60, (40, 32, 3)) + int(190 * number)
+            files[f"{part}/{place:04d}.png"] = encode(pixels.astype(np.uint8))
+            place += 1
+    return files
+
+
+def _measured(name: str, labels: np.ndarray, value: Any) -> dict[str, bytes]:
+    """Pictures whose brightness is a label from 0 to its largest."""
+    shares = (labels / labels.max()).tolist()
+    ids = [f"{place:04d}" for place in range(TRAIN + TEST)]
+    train = pd.DataFrame({"id": ids[:TRAIN], name: labels[:TRAIN]})
+    sample = pd.DataFrame({"id": ids[TRAIN:], name: value})
+    return {
+        "train.csv": csv(train),
+        "sample_submission.csv": csv(sample),
+        **_shades({"train": shares[:TRAIN], "test": shares[TRAIN:]}),
+    }
+
+
+def numbers() -> Built:
+    """A number to predict."""
+    labels = np.random.default_rng(1).random(TRAIN + TEST).round(3) * 10
+    files = _measured("weight", labels, 5.0)
+    found = {"label_column": "weight", "test_csv": None}
+    return Built(files, task="regression", metric="rmse", prepare=found, classes=["weight"])
+
+
+def whole_numbers() -> Built:
+    """A count to predict."""
+    labels = np.random.default_rng(1).permutation(TRAIN + TEST) + 1
+    files = _measured("Pawpularity", labels, 20)
+    found = {"label_column": "Pawpularity"}
+    return Built(files, task="regression", metric="rmse", prepare=found, classes=["Pawpularity"])
+
+
+def grades() -> Built:
+    """Grades from 0 to 4."""
+    files = _measured("diagnosis", np.arange(TRAIN + TEST) % 5, 0)
+    return Built(
+        files,
+        task="ordinal",
+        metric="quadratic_weighted_kappa",
+        prepare={"label_column": "diagnosis"},
+        classes=[*"01234"],
+    )
+
+
+def nested(compression: int) -> Built:
+    """train.zip and test.zip in the archive, as Kaggle ships them."""
+    files = competition(TRAIN, TEST)
+    for part in ("train", "test"):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", compression) as inner:
+            for name in [name for name in files if name.startswith(f"{part}/")]:
+                inner.writestr(name.removeprefix(f"{part}/"), files.pop(name))
+        files[f"{part}.zip"] = buffer.getvalue()
+    return Built(files, prepare={"train_images": "train", "test_images": "test"})
+
+
+def other_names(train: str, test: str | None) -> Built:
+    """Tables that are called otherwise."""
+    files = competition(TRAIN, TEST)
+    files[train] = files.pop("train.csv")
+    ids = files.pop("test.csv")
+    if test is not None:
+        files[test] = ids
+    return Built(files, prepare={"train_csv": train, "test_csv": test})
+
+
+def no_sample() -> Built:
+    """No sample submission: the ids are the test table's."""
+    files = competition(TRAIN, TEST)
+    del files["sample_submission.csv"]
+    return Built(files, prepare={"sample_submission": None, "test_csv": "test.csv"})
+
+
+def no_test_table_and_no_sample() -> Built:
+    """The test images are the files of their folder."""
+    files = competition(TRAIN, TEST)
+    del files["sample_submission.csv"], files["test.csv"]
+    found = {"sample_submission": None, "test_csv": None, "test_images": "test"}
+    return Built(files, prepare=found)
+
+
+def extra_columns() -> Built:
+    """Tabular columns beside the images, and a patient with several images each."""
+    known, hidden = known_and_hidden()
+    more = {
+        "age": [30 + place % 40 for place in range(TRAIN)],
+        "sex": ["f", "m"] * (TRAIN // 2),
+        "patient_id": [f"P{place // 3}" for place in range(TRAIN)],
+    }
+    files = labelled(known.assign(**more), hidden.assign(label=CLASSES[0]))
+    return Built(files, prepare={"label_column": "label", "group_column": "patient_id"})
+
+
+def paths_as_ids() -> Built:
+    """Ids that are paths below folders of their own."""
+    known, hidden = (
+        t.assign(id=[f"site{n % 2}/{image}.png" for n, image in enumerate(t["id"])])
+        for t in known_and_hidden()
+    )
+    files = {
+        "train.csv": csv(known),
+        "test.csv": csv(hidden[["id"]]),
+        "sample_submission.csv": csv(hidden.assign(label=CLASSES[0])),
+    }
+    for part, table in (("train", known), ("test", hidden)):
+        ids = table["id"].str.removesuffix(".png").tolist()
+        files |= photos(ids, [*table["label"]], folder=f"data/{part}")
+    return Built(files, prepare={"train_images": "data/train", "test_images": "data/test"})
+
+
+BUILDERS: dict[str, Callable[[], Built]] = {
+    "plain": plain,
+    **{
+        f"named_{kind.lower()}": (lambda kind=kind: named_files(kind))
+        for kind in ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+    },
+    "several_folders": several_folders,
+    "one_folder": one_folder,
+    "class_folders": class_folders,
+    "class_folders_at_top": class_folders_at_top,
+    "pixels_grey": pixels_grey,
+    "pixels_by_row_and_column": pixels_by_row_and_column,
+    "pixels_interleaved": pixels_interleaved,
+    "pixels_planar": pixels_planar,
+    "pixels_with_ids": pixels_with_ids,
+    "one_hot": one_hot,
+    "classes_as_columns": classes_as_columns,
+    "integers": integers,
+    "numbers_of_names": numbers_of_names,
+    "two_classes": two_classes,
+    "top_lists": top_lists,
+    "several_labels_space": lambda: several_labels(" "),
+    "several_labels_bar": lambda: several_labels("|"),
+    "several_labels_comma": lambda: several_labels(","),
+    "several_labels_semicolon": lambda: several_labels(";"),
+    "several_columns": several_columns,
+    "numbers": numbers,
+    "whole_numbers": whole_numbers,
+    "grades": grades,
+    "nested_stored": lambda: nested(zipfile.ZIP_STORED),
+    "nested_compressed": lambda: nested(zipfile.ZIP_DEFLATED),
+    "train_labels": lambda: other_names("train_labels.csv", None),
+    "labels": lambda: other_names("labels.csv", None),
+    "training_set": lambda: other_names("Training_set.csv", "Testing_set.csv"),
+    "no_sample": no_sample,
+    "no_test_table_and_no_sample": no_test_table_and_no_sample,
+    "extra_columns": extra_columns,
+    "paths_as_ids": paths_as_ids,
+}  # fmt: skip
