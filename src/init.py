@@ -5,24 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from podium import (
-    briefing,
-    config,
-    edits,
-    files,
-    guesses,
-    layouts,
-    origin,
-    settings,
-    sources,
-    stage,
-    starter,
-    trial,
-)
+from podium import config, edits, files, sources, stage
 from podium.archive import Archive
-from podium.guesses import Chooser
+from podium.discovery import briefing, guesses, layouts, origin, settings, starter, trial
+from podium.discovery.guesses import Chooser
+from podium.discovery.survey import survey
 from podium.schema import Competition
-from podium.survey import survey
 
 RAW, SOLUTION = Path("data/raw"), Path("data/solution")
 

@@ -10,14 +10,15 @@ import pytest
 from competitions import CLASSES, competition, csv, encode, picture, write_zip
 from conftest import ROOT
 
-from podium import tables, trial
+from podium import tables
 from podium.archive import Archive
+from podium.discovery import trial
+from podium.discovery.guesses import Chooser, Guess, text
+from podium.discovery.layouts import Layout, understand
+from podium.discovery.matching import Names
+from podium.discovery.survey import survey
 from podium.errors import UserError
-from podium.guesses import Chooser, Guess, text
-from podium.layouts import Layout, understand
-from podium.matching import Names
 from podium.schema import Prepare
-from podium.survey import survey
 
 DATA = ROOT.parent / "shared" / "data"
 

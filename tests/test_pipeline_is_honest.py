@@ -77,7 +77,7 @@ def test_a_stage_loads_its_declared_sections_and_nothing_else(stage: str) -> Non
 
 def test_only_stages_read_params() -> None:
     """The library gets its params as arguments."""
-    for path in (SRC / "podium").glob("*.py"):
+    for path in (SRC / "podium").rglob("*.py"):
         calls = {ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text())) if
                  isinstance(n, ast.Call)}  # fmt: skip
         assert not calls & {"config.load", "config.read"}, path

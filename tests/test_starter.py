@@ -8,10 +8,11 @@ import pytest
 from conftest import ROOT
 from ruamel.yaml import YAML
 
-from podium import augment, config, settings, starter, yaml_text
-from podium.layouts import Layout
+from podium import augment, config
+from podium.discovery import settings, starter, yaml_text
+from podium.discovery.layouts import Layout
+from podium.discovery.survey import Look
 from podium.schema import Params
-from podium.survey import Look
 from podium.tables import Tables
 
 PREPARE: dict[str, Any] = {

@@ -96,8 +96,8 @@ def score_labels(
     *,
     counts: np.ndarray | None = None,
 ) -> float:
-    """A metric of labels, of what `labels` gave. Of the metrics in `FITTED` an image may stand for as
-    many as its place in `counts` [N] says.
+    """A metric of labels, of what `labels` gave. Of the metrics in `FITTED` an image may stand for
+    as many as its place in `counts` [N] says.
     """
     if problem.task == "regression":
         targets, found = targets[:, 0], found[:, 0]

@@ -2,10 +2,10 @@
 
 import re
 
+from podium.discovery.guesses import Chooser, Guess, Sureness
+from podium.discovery.matching import Cover, Names
+from podium.discovery.survey import Survey, look, says
 from podium.errors import UserError, examples
-from podium.guesses import Chooser, Guess, Sureness
-from podium.matching import Cover, Names
-from podium.survey import Survey, look, says
 
 SPLITS = ("train", "test", "val", "image", "img")
 TEST = re.compile(r"(?i)test(s|ing|[_-].*)?")

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from podium import targets
-from podium.columns import (
+from podium.discovery import targets
+from podium.discovery.columns import (
     choose_groups,
     choose_ids,
     choose_labels,
@@ -15,14 +15,14 @@ from podium.columns import (
     choose_variants,
     find_ids,
 )
+from podium.discovery.folders import choose_folder, choose_unlisted, class_folders
+from podium.discovery.guesses import Chooser, Guess, Sureness
+from podium.discovery.matching import Names
+from podium.discovery.orders import check_order, choose_order
+from podium.discovery.roles import Roles, find_roles
+from podium.discovery.survey import Look, Pixels, Survey, Table, look
+from podium.discovery.targets import Sample
 from podium.errors import UserError, examples
-from podium.folders import choose_folder, choose_unlisted, class_folders
-from podium.guesses import Chooser, Guess, Sureness
-from podium.matching import Names
-from podium.orders import check_order, choose_order
-from podium.roles import Roles, find_roles
-from podium.survey import Look, Pixels, Survey, Table, look
-from podium.targets import Sample
 from podium.task_schema import Task
 
 

@@ -4,12 +4,12 @@ import re
 
 import pandas as pd
 
+from podium.discovery.guesses import Chooser, Guess, Sureness, one_of, some_of
+from podium.discovery.matching import Names
+from podium.discovery.survey import Table
+from podium.discovery.targets import Sample
 from podium.errors import UserError, examples
-from podium.guesses import Chooser, Guess, Sureness, one_of, some_of
 from podium.labels import NUMBER
-from podium.matching import Names
-from podium.survey import Table
-from podium.targets import Sample
 
 FEWEST_GROUPS = 5  # as many as there are folds
 LEAST = 0.5  # of a column's values name images, if it is the ids

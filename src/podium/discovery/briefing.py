@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from podium.guesses import Guess, text
-from podium.survey import Survey, Table
+from podium.discovery.guesses import Guess, text
+from podium.discovery.survey import Survey, Table
 
 MOST = 12  # tables, and folders
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from podium.layouts import Layout
-from podium.settings import (
+from podium.discovery.layouts import Layout
+from podium.discovery.settings import (
     Data,
     Model,
     batch_size,
@@ -14,8 +14,8 @@ from podium.settings import (
     max_size,
     models_for,
 )
+from podium.discovery.yaml_text import keys, plain
 from podium.tables import Tables
-from podium.yaml_text import keys, plain
 
 
 def write(

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from podium.discovery.guesses import Chooser, Guess, Sureness
+from podium.discovery.survey import Pixels, Table
 from podium.errors import UserError
-from podium.guesses import Chooser, Guess, Sureness
-from podium.survey import Pixels, Table
 
 SMOOTHER = 0.8  # how much smoother a picture is if its pixels are in the right order
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from podium.discovery.layouts import Layout
 from podium.errors import UserError
-from podium.layouts import Layout
 from podium.tables import Tables
 from podium.task_schema import LOSSES
 

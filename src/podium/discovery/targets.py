@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from podium.discovery.guesses import Chooser, Guess, Sureness, one_of
 from podium.errors import UserError, examples
-from podium.guesses import Chooser, Guess, Sureness, one_of
 from podium.labels import NUMBER
 from podium.task_schema import METRICS, OWN_METRIC, Task, family
 

@@ -4,8 +4,8 @@ from pydantic import ValidationError
 
 from podium import tables
 from podium.archive import Archive, find_images, match_images
+from podium.discovery.layouts import Layout
 from podium.errors import UserError
-from podium.layouts import Layout
 from podium.schema import Prepare
 from podium.tables import Tables
 

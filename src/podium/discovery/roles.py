@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from podium.columns import find_ids
-from podium.guesses import Chooser, Guess, Sureness
-from podium.matching import Names
-from podium.survey import Survey, Table
+from podium.discovery.columns import find_ids
+from podium.discovery.guesses import Chooser, Guess, Sureness
+from podium.discovery.matching import Names
+from podium.discovery.survey import Survey, Table
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What `make init` does: look at a competition's files, and write params.yaml for them."""

@@ -1,0 +1,125 @@
+"""Competitions that nobody has seen: a valid submission, or one clear error; never a wrong id."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generated import Competition, competitions, pack
+from hypothesis import HealthCheck, given, settings
+
+import folds
+import init
+import prepare
+from podium import config, csvs, files, metrics, preparation, submissions
+from podium.decisions import Decision
+from podium.errors import UserError
+from podium.predictions import Predictions
+from podium.problem import Problem
+from podium.records import Record
+from podium.store import ImageStore
+
+pytestmark = pytest.mark.slow
+
+COUNT = int(os.environ.get("PODIUM_GENERATED", "2000"))
+DATA = Path("data")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder where git knows of no params.yaml yet, as the working directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("generated"))
+        patch.setenv("PODIUM_WORKERS", "1")  # others would take longer to start than the work
+        yield
+
+
+def run(made: Competition) -> str | None:
+    """From the files to a submission, in the working directory: the error, if there is one."""
+    for name in ("data", "submissions", "params.yaml", "made.zip"):
+        files.remove(Path(name))
+    Path("made.zip").write_bytes(pack(made.files) if made.archive is None else made.archive)
+    preparation._open.cache_clear()  # as a process of its own has it
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            sys.argv = ["init.py", "made.zip", "--yes"]
+            init.main()
+            prepare.main()
+            folds.main()
+            submit()
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def submit() -> None:
+    """A submission of made-up predictions, in the sample's form."""
+    params = config.validate(config.read(config.PARAMS))
+    prepared = Record(DATA / "prepared.json")
+    problem = Problem(prepared.facts["task"], prepared.json("classes.json"))
+    ids = prepared.csv("test.csv")["id"].tolist()
+    logits = np.random.default_rng(0).normal(size=(len(ids), len(problem.classes)))
+    made_from = {**problem._asdict(), "decision": [*Decision()]}
+    table = submissions.make(
+        prepared.csv("sample_submission.csv"),
+        Predictions(ids, logits.astype(np.float32), made_from),
+        metric=metrics.get(params.metric, problem.task),
+        options=params.submission,
+    )
+    files.write_csv(Path("submissions/made.csv"), table)
+
+
+def check(made: Competition) -> None:
+    """The submission has the sample's header and ids; labels and pictures are their ids'."""
+    prepared = Record(DATA / "prepared.json")
+    train, test = prepared.csv("train.csv"), prepared.csv("test.csv")
+    task = prepared.facts["task"]
+    found = dict(zip(train["id"], train["label"], strict=True))
+    assert found.keys() <= made.labels.keys()
+    if task == "regression":
+        assert {i: float(x) for i, x in found.items()} == {i: float(made.labels[i]) for i in found}
+    elif "an odd label" not in made.faults and "an id twice" not in made.faults:
+        assert {i: set(x.split("|")) for i, x in found.items()} == {
+            i: set(made.labels[i].split("|")) for i in found
+        }
+    submission = csvs.read(Path("submissions/made.csv"))
+    if made.header is not None:
+        assert submission.columns.tolist() == made.header
+        assert submission.iloc[:, 0].tolist() == made.test
+    assert sorted(submission.iloc[:, 0]) == sorted(made.test)
+    assert sorted(test["id"]) == sorted(made.test)
+    values = submission.iloc[:, 1:]
+    if task != "multilabel" or values.shape[1] > 1:
+        assert (values != "").all(axis=None)
+    for part, ids in (("train", train["id"]), ("test", test["id"])):
+        store = ImageStore(DATA / "images" / part)
+        assert len(store) == len(ids)
+        for image in ids:
+            wanted = made.colours.get(image) or made.colours[f"{part} {image}"]
+            seen = store.decode(image)[0, 0].astype(int)
+            assert abs(seen - wanted).max() <= 6, (part, image, seen, wanted)
+    assert set(csvs.read(DATA / "folds.csv")["id"]) == set(found)
+
+
+@given(made=competitions())
+@settings(
+    max_examples=COUNT,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture,
+                           HealthCheck.data_too_large],
+)  # fmt: skip
+def test_a_competition_gives_a_valid_submission_or_one_clear_error(made: Competition) -> None:
+    error = run(made)
+    if error is None:
+        check(made)
+        return
+    assert made.faults, error  # without a fault there is none
+    assert error and "Traceback" not in error and len(error) < 3000
+    assert not Path("submissions/made.csv").exists()
