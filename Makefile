@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 UV := uv==0.13.8
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-PYTEST := pytest --numprocesses auto --dist loadscope
+PYTEST := pytest --numprocesses auto --dist worksteal
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate
 

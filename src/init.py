@@ -22,28 +22,27 @@ def main() -> None:
         edits.refuse_to_lose(config.PARAMS, what="make init")
     source, slug = origin.source_and_slug(options.source, options.slug)
     settings.check_weights(options.pretrained)
-    sources.fetch(Competition(source=source, slug=slug), raw=RAW, solution=SOLUTION)
-    archive = Archive(RAW / f"{slug}.zip")
-    found = survey(archive)
-    print(briefing.of_files(found, slug))
-    asks = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
-    chooser = Chooser(_given(options), ask=guesses.on_terminal if asks else None)
-    layout = layouts.understand(found, chooser)
-    print(briefing.of_guesses(chooser.chosen, layout.notes), flush=True)
-    tables = trial.try_out(archive, layout)
-    for note in tables.notes:
-        print(f"  {note}")
-    architecture = settings.architecture_of(options.pretrained) if options.pretrained else None
-    text = starter.write(
-        layout,
-        tables,
-        source=source,
-        slug=slug,
-        on=settings.device(),
-        pretrained=options.pretrained,
-        architecture=architecture,
-    )
-    config.validate(config.parse(text, source="make init"), source="make init")
+    with origin.beside(RAW, slug) as raw:
+        sources.fetch(Competition(source=source, slug=slug), raw=raw, solution=SOLUTION)
+        with Archive(raw / f"{slug}.zip") as archive:
+            found = survey(archive)
+            print(briefing.of_files(found, slug))
+            asks = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
+            chooser = Chooser(_given(options), ask=guesses.on_terminal if asks else None)
+            layout = layouts.understand(found, chooser)
+            print(briefing.of_guesses(chooser.chosen, layout.notes), flush=True)
+            tables = trial.try_out(archive, layout)
+        architecture = options.pretrained and settings.architecture_of(options.pretrained)
+        text = starter.write(
+            layout,
+            tables,
+            source=source,
+            slug=slug,
+            on=settings.device(),
+            pretrained=options.pretrained,
+            architecture=architecture,
+        )
+        config.validate(config.parse(text, source="make init"), source="make init")
     files.write_text(config.PARAMS, text)
     if options.pretrained and architecture is None:
         print(

@@ -13,8 +13,8 @@ DATA = Path("data")
 def main() -> None:
     """Check the competition's tables and store its images."""
     slug, task, layout = config.load(*SECTIONS)
-    with nested.unpacking(DATA / "unpacked.tmp") as scratch:
-        archive = Archive(DATA / "raw" / f"{slug}.zip", scratch)
+    path = DATA / "raw" / f"{slug}.zip"
+    with nested.unpacking(DATA / "unpacked.tmp") as scratch, Archive(path, scratch) as archive:
         found = tables.read(archive, layout, task)
         ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
         with files.atomic(DATA / "images") as folder:

@@ -47,7 +47,7 @@ def main() -> None:
     actual = Record(DATA / "folds.json").csv("folds.csv").set_index("id")["label"].loc[oof.ids]
     predicted = decisions.texts(problem, oof.logits, Decision.of(oof.made_from))
     table = pd.DataFrame({"id": oof.ids, "actual": actual.tolist(), "predicted": predicted})
-    files.write_csv(REPORTS / "oof.csv", table)
+    files.write_csv(REPORTS / "oof.csv", summary.confusable(table, problem))
     text = summary.render(
         scores,
         submission=path,

@@ -126,7 +126,7 @@ def competitions(draw: Callable[..., Any]) -> Competition:
     else:
         made = _table(draw, task, ids, labels, style)
     for fault in draw(st.lists(st.sampled_from([*FAULTS]), max_size=2, unique=True)):
-        if draw(st.booleans()) and FAULTS[fault](draw, made, style):
+        if FAULTS[fault](draw, made, style):
             made.faults.append(fault)
     return made
 
@@ -292,20 +292,33 @@ def _missing_image(draw: Callable[..., Any], made: Competition, _: Style) -> boo
     return True
 
 
+def _lines(made: Competition, name: str, style: Style) -> list[str]:
+    """Of a table; none if another fault has left no text of it."""
+    try:
+        return made.files[name].decode(style.encoding).split(style.terminator)
+    except UnicodeError:
+        return []
+
+
 def _edit(
     change: Callable[[Callable[..., Any], list[str]], list[str]],
 ) -> Callable[[Callable[..., Any], Competition, Style], bool]:
     """A fault of the training table's lines."""
 
     def fault(draw: Callable[..., Any], made: Competition, style: Style) -> bool:
-        if (name := _train_csv(made)) is None:
+        name = _train_csv(made)
+        lines = _lines(made, name, style) if name else []
+        if name is None or len(lines) < 4:  # there is none, or another fault has emptied it
             return False
-        lines = made.files[name].decode(style.encoding).split(style.terminator)
         lines = change(draw, lines)
         made.files[name] = style.terminator.join(lines).encode(style.encoding)
         return True
 
     return fault
+
+
+def _is_of_pixels(lines: list[str]) -> bool:
+    return lines[0].endswith(("63", "191"))
 
 
 def _empty_label(draw: Callable[..., Any], lines: list[str]) -> list[str]:
@@ -321,7 +334,7 @@ def _empty_label(draw: Callable[..., Any], lines: list[str]) -> list[str]:
 def _twice(draw: Callable[..., Any], lines: list[str]) -> list[str]:
     row, other = draw(st.integers(1, len(lines) - 2)), draw(st.integers(1, len(lines) - 2))
     for separator in ",;\t":
-        if separator in lines[0]:
+        if separator in lines[0] and not _is_of_pixels(lines):
             first = lines[row].split(separator)[0]
             lines.insert(other, separator.join([first, *lines[other].split(separator)[1:]]))
             break
@@ -329,25 +342,27 @@ def _twice(draw: Callable[..., Any], lines: list[str]) -> list[str]:
 
 
 def _odd_label(draw: Callable[..., Any], lines: list[str]) -> list[str]:
+    """In the last column; the image's name stays."""
     row = draw(st.integers(1, len(lines) - 2))
-    lines[row] = draw(st.sampled_from([lines[row].upper(), lines[row] + " ", lines[row] + "nan"]))
+    head, last = lines[row][:-1], lines[row][-1:]
+    lines[row] = head + draw(st.sampled_from([last.upper(), f"{last} ", f"{last}nan"]))
     return lines
 
 
 def _one_class(_: Callable[..., Any], lines: list[str]) -> list[str]:
     for separator in ",;\t":
-        if separator in lines[0]:
+        if separator in lines[0] and not _is_of_pixels(lines):
             rest = lines[1].split(separator)[1:]
-            return [lines[0], *(separator.join([line.split(separator)[0], *rest]) for line in
-                    lines[1:-1]), ""]  # fmt: skip
+            names = [line.split(separator)[0] for line in lines[1:-1]]
+            return [lines[0], *(separator.join([name, *rest]) for name in names), ""]
     return lines
 
 
 def _latin(_: Callable[..., Any], made: Competition, style: Style) -> bool:
-    if (name := _train_csv(made)) is None:
+    name = _train_csv(made)
+    if name is None or not (lines := _lines(made, name, style)):
         return False
-    text = made.files[name].decode(style.encoding)
-    made.files[name] = (text + "é,é\n").encode("latin-1", errors="replace")
+    made.files[name] = "\n".join([*lines, "é,é", ""]).encode("latin-1", errors="replace")
     return True
 
 
@@ -369,12 +384,11 @@ def _outside(draw: Callable[..., Any], made: Competition, _: Style) -> bool:
 
 
 def _other_sample(_: Callable[..., Any], made: Competition, style: Style) -> bool:
-    if "sample_submission.csv" not in made.files:
+    name = "sample_submission.csv"
+    if name not in made.files or len(lines := _lines(made, name, style)) < 2:
         return False
-    text = made.files["sample_submission.csv"].decode(style.encoding)
-    lines = text.split(style.terminator)
     lines[1] = "zzz" + lines[1]
-    made.files["sample_submission.csv"] = style.terminator.join(lines).encode(style.encoding)
+    made.files[name] = style.terminator.join(lines).encode(style.encoding)
     return True
 
 

@@ -3,12 +3,13 @@
 import io
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from competitions import CLASSES, competition, csv, encode, picture, tables
+from PIL import Image
 
 TRAIN, TEST = 36, 9
 
@@ -89,30 +90,57 @@ def named_files(kind: str) -> Built:
     return Built(files, prepare={"id_column": "file_name", "label_column": "category"})
 
 
-def several_folders() -> Built:
-    """The same pictures in two sizes."""
+def kinds_of_files() -> Built:
+    """Each image a file of another kind, and ids with the extension."""
     known, hidden = known_and_hidden()
-    both = pd.concat([known, hidden])
-    files = {
+    both, rng, files = pd.concat([known, hidden]), np.random.default_rng(0), {}
+    kinds = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF", "webp": "WEBP", "bmp": "BMP"}
+    names = []
+    for place, (image, label) in enumerate(both.to_numpy()):
+        suffix = [*kinds][place % 5]
+        names.append(f"{image}.{suffix}")
+        folder = "train" if place < TRAIN else "test"
+        files[f"{folder}/{names[-1]}"] = encode(picture(label, rng), kinds[suffix])
+    known, hidden = known.assign(id=names[:TRAIN]), hidden.assign(id=names[TRAIN:])
+    files |= {
         "train.csv": csv(known),
         "test.csv": csv(hidden[["id"]]),
         "sample_submission.csv": csv(hidden.assign(label=CLASSES[0])),
     }
+    return Built(files, prepare={"id_column": "id", "train_images": "train"})
+
+
+def in_two_sizes(built: Built) -> Built:
+    """The same pictures in two sizes, those of both parts in one folder."""
+    files = {name: data for name, data in built.files.items() if "/" not in name}
     for folder, scale in (("images_large", 1), ("images_small", 2)):
-        rng = np.random.default_rng(0)
-        for image, label in both.to_numpy():
-            pixels = picture(label, rng)[::scale, ::scale]
-            files[f"{folder}/{image}.png"] = encode(np.ascontiguousarray(pixels))
-    return Built(files, prepare={"train_images": "images_large", "test_images": "images_large"})
+        for name, data in built.files.items():
+            if "/" in name:
+                pixels = np.asarray(Image.open(io.BytesIO(data)))[::scale, ::scale]
+                path = f"{folder}/{name.rpartition('/')[2]}"
+                files[path] = encode(np.ascontiguousarray(pixels))
+    found = {"train_images": "images_large", "test_images": "images_large"}
+    return replace(built, files=files, prepare=built.prepare | found)
+
+
+def several_folders() -> Built:
+    """The same pictures in two sizes."""
+    return in_two_sizes(plain())
+
+
+def in_one_folder(built: Built) -> Built:
+    """Train and test images side by side."""
+    files = {
+        (f"images/{name.partition('/')[2]}" if "/" in name else name): data
+        for name, data in built.files.items()
+    }
+    found = {"train_images": "images", "test_images": "images"}
+    return replace(built, files=files, prepare=built.prepare | found)
 
 
 def one_folder() -> Built:
     """Train and test images side by side."""
-    files = {
-        (f"images/{name.partition('/')[2]}" if "/" in name else name): data
-        for name, data in competition(TRAIN, TEST).items()
-    }
-    return Built(files, prepare={"train_images": "images", "test_images": "images"})
+    return in_one_folder(plain())
 
 
 def class_folders() -> Built:
@@ -276,8 +304,9 @@ def two_classes() -> Built:
     """0 and 1, and a probability to give."""
     known, hidden = known_and_hidden()
     train = pd.DataFrame({"id": known["id"], "is_round": (known["label"] == "circle").astype(int)})
+    train["patient_id"] = [f"P{place // 3}" for place in range(TRAIN)]
     sample = pd.DataFrame({"id": hidden["id"], "is_round": 0.5})
-    found = {"label_column": "is_round"}
+    found = {"label_column": "is_round", "group_column": "patient_id"}
     files = labelled(train, sample)
     return Built(files, task="binary", metric="roc_auc", prepare=found, classes=["0", "1"])
 
@@ -381,16 +410,22 @@ def grades() -> Built:
     )
 
 
-def nested(compression: int) -> Built:
+def nest(built: Built, compression: int = zipfile.ZIP_DEFLATED) -> Built:
     """train.zip and test.zip in the archive, as Kaggle ships them."""
-    files = competition(TRAIN, TEST)
+    files = dict(built.files)
     for part in ("train", "test"):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", compression) as inner:
             for name in [name for name in files if name.startswith(f"{part}/")]:
                 inner.writestr(name.removeprefix(f"{part}/"), files.pop(name))
         files[f"{part}.zip"] = buffer.getvalue()
-    return Built(files, prepare={"train_images": "train", "test_images": "test"})
+    found = {"train_images": "train", "test_images": "test"}
+    return replace(built, files=files, prepare=built.prepare | found)
+
+
+def nested(compression: int) -> Built:
+    """The plain competition in nested archives."""
+    return nest(plain(), compression)
 
 
 def other_names(train: str, test: str | None) -> Built:
@@ -453,6 +488,7 @@ BUILDERS: dict[str, Callable[[], Built]] = {
         f"named_{kind.lower()}": (lambda kind=kind: named_files(kind))
         for kind in ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
     },
+    "kinds_of_files": kinds_of_files,
     "several_folders": several_folders,
     "one_folder": one_folder,
     "class_folders": class_folders,

@@ -39,12 +39,22 @@ def test_fitted_weights_are_no_worse_than_any_on_a_grid() -> None:
 
 def test_a_fold_is_blended_with_weights_that_its_labels_had_no_part_in() -> None:
     both, folds = np.stack([GOOD, BAD]), np.arange(300) % 3
-    blended = blending.out_of_fold(PROBLEM, both, TARGETS, folds)
-    changed = TARGETS.copy()
-    changed[folds == 0] = (changed[folds == 0] + 1) % 3
-    again = blending.out_of_fold(PROBLEM, both, changed, folds)
-    assert np.array_equal(again[folds == 0], blended[folds == 0])
-    assert not np.array_equal(again[folds == 1], blended[folds == 1])
+
+    def blended(targets: np.ndarray) -> np.ndarray:
+        weights = blending.weights_by_fold(PROBLEM, both, targets, folds)
+        return blending.blend_by_fold(both, weights, folds)
+
+    found, again = blended(TARGETS), blended(np.where(folds == 0, (TARGETS + 1) % 3, TARGETS))
+    assert np.array_equal(again[folds == 0], found[folds == 0])
+    assert not np.array_equal(again[folds == 1], found[folds == 1])
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e6])
+def test_weights_of_numbers_do_not_depend_on_their_unit(unit: float) -> None:
+    numbers = RNG.normal(50, 10, (300, 1))
+    members = np.stack([numbers + RNG.normal(0, noise, (300, 1)) for noise in (1, 3)])
+    found = blending.fit_weights(Problem("regression", ["x"]), unit * members, unit * numbers)
+    assert found == pytest.approx([0.9, 0.1], abs=0.04)
 
 
 def test_weights_of_several_labels_and_of_numbers_find_the_better_member() -> None:

@@ -4,6 +4,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 from podium import decisions, metrics
 from podium.decisions import Decision
+from podium.errors import UserError
 from podium.problem import Problem
 
 RNG = np.random.default_rng(0)
@@ -104,11 +105,34 @@ def test_what_cannot_be_told_apart_keeps_the_plain_cut() -> None:
 def test_a_folds_labels_have_no_part_in_its_cuts() -> None:
     targets, logits = grades(300)
     folds, metric = np.arange(300) % 3, metrics.get("quadratic_weighted_kappa", "ordinal")
-    found = decisions.out_of_fold(GRADES, metric, targets, logits, folds)
-    changed = np.where(folds == 0, 3 - targets, targets)
-    again = decisions.out_of_fold(GRADES, metric, changed, logits, folds)
+
+    def decide(labels: np.ndarray) -> np.ndarray:
+        return decisions.out_of_fold(GRADES, metric, labels, lambda _: logits, folds)
+
+    found, again = decide(targets), decide(np.where(folds == 0, 3 - targets, targets))
     assert np.array_equal(again[folds == 0], found[folds == 0])
     assert not np.array_equal(again[folds == 1], found[folds == 1])
+
+
+def test_a_score_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(UserError, match="roc_auc of these 2 images is no number"):
+        decisions.score(
+            BINARY, metrics.get("roc_auc", "binary"), np.zeros(2, int), np.zeros((2, 2))
+        )
+    one = np.ones((1, 1), np.float32)
+    with pytest.raises(UserError, match="r2 of these 1 images is no number"):
+        decisions.score(NUMBER, metrics.get("r2", "regression"), one, one)
+
+
+def test_the_best_cut_for_f1_is_the_best_of_all() -> None:
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        wanted = (rng.random(40) < 0.3).astype(float)
+        found = (rng.random(40) + 0.3 * wanted).round(1).clip(0, 1)  # with many alike
+        cut = decisions._best_for_f1(wanted, found)
+        places = np.append(np.unique(found) - 1e-6, 2)
+        best = max(f1_score(wanted, found > place, zero_division=0) for place in places)
+        assert f1_score(wanted, found > cut, zero_division=0) == pytest.approx(best), seed
 
 
 def test_only_metrics_of_labels_want_cuts() -> None:

@@ -6,7 +6,9 @@ import typing
 from pathlib import Path
 from typing import Literal
 
+import layouts
 import pytest
+import test_any_competition
 from conftest import PARAMS, ROOT
 from pydantic import BaseModel
 from ruamel.yaml import YAML
@@ -58,6 +60,18 @@ def test_every_tasks_metrics_and_losses_are_listed() -> None:
             metrics[-1:] = task_schema.METRICS["multiclass"]
         assert tuple(metrics) == task_schema.METRICS[task]
         assert tuple(losses) == task_schema.LOSSES[task]
+
+
+def test_the_layouts_of_the_document_are_tested() -> None:
+    text = (ROOT / "docs/layouts.md").read_text()
+    named = {a or b for a, b in re.findall(r"`\[(\w+)\]`|::…\[(\w+)\]", text)}
+    assert named <= set(layouts.BUILDERS), named - set(layouts.BUILDERS)
+    for file in set(re.findall(r"\btest_\w+\.py", text)):
+        assert (ROOT / "tests" / file).exists(), file
+    for file, test in re.findall(r"`(test_\w+\.py)::(test_\w+)`", text):
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), test
+    for name in test_any_competition.COMPETITIONS:
+        assert f"| {name} |" in text, name
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -63,7 +63,16 @@ def made(
          "label;ant bee fly;fly bee ant;bee ant fly"),
         ("multiclass", "map@2", {"label": [""] * 3}, "label;ant bee;fly bee;bee ant"),
         ("multiclass", "accuracy", {"label": ["ant bee"] * 3}, "label;ant bee;fly bee;bee ant"),
+        ("multiclass", "log_loss", {"label": ["ant", "bee", "ant"]}, "label;ant;fly;bee"),
+        ("multiclass", "roc_auc", {"label": ["0", "1", "0"]}, "label;0;2;1"),
+        ("multiclass", "map@3", {"label": ["ant"] * 3},
+         "label;ant bee fly;fly bee ant;bee ant fly"),
         ("binary", "roc_auc", {"target": ["0.5"] * 3}, "target;0.1;0.8;0.6"),
+        ("binary", "roc_auc", {"target": ["0"] * 3}, "target;0.1;0.8;0.6"),
+        ("binary", "roc_auc", {"no": ["0.5"] * 3}, "no;0.9;0.2;0.4"),
+        ("binary", "roc_auc", {"yes": ["0.5"] * 3}, "yes;0.1;0.8;0.6"),
+        ("binary", "roc_auc", {"target": ["no"] * 3}, "target;no;yes;yes"),
+        ("multilabel", "samples_f1", {"labels": ["ant|bee"] * 3}, "labels;ant|fly;;bee"),
         ("binary", "accuracy", {"target": ["no"] * 3}, "target;no;yes;yes"),
         ("multilabel", "samples_f1", {"labels": ["ant"] * 3}, "labels;ant fly;;bee"),
         ("multilabel", "roc_auc", {"ant": ["0"] * 3, "bee": ["0"] * 3, "fly": ["0"] * 3},
@@ -152,6 +161,7 @@ def test_a_placeholder_where_names_are_written_is_said(capsys: pytest.CaptureFix
         ("ordinal", "quadratic_weighted_kappa", {"y": ["0"] * 3}, ["0", "2", "1"], 1.0),
         ("ordinal", "mae", {"y": ["0"] * 3}, ["0", "2", "1"], (0.5 + 0.4 + 0.1) / 3),
         ("binary", "roc_auc", {"y": ["0.5"] * 3}, ["yes", "no", "yes"], 0.0),
+        ("binary", "roc_auc", {"no": ["0.5"] * 3}, ["yes", "no", "yes"], 0.0),
         ("regression", "mae", {"age": ["0"] * 3}, ["30.25", "4.5", "8"], 2 / 3),
     ],
 )  # fmt: skip
@@ -182,3 +192,21 @@ def test_a_solution_may_have_one_column_a_class() -> None:
     form = Form.of(table, problem, metric, Submission())
     found = submissions.score(filled, solution, problem, form=form, metric=metric)
     assert found == pytest.approx(2 / 3)  # ant fly and none are right, bee is not
+
+
+def test_the_number_between_grades_with_gaps_is_read_as_it_is() -> None:
+    problem = Problem("ordinal", ["0", "1", "2", "4"])
+    table = pd.DataFrame({"id": IDS, "y": ["3.2", "0.25", "9"]})
+    form = Form.of(table, problem, metrics.get("mae", "ordinal"), Submission())
+    assert problem.values(form.read(problem, table)).tolist() == pytest.approx([3.2, 0.25, 4])
+
+
+def test_what_separates_labels_may_not_stand_in_their_names() -> None:
+    problem = Problem("multilabel", ["red fox", "toad"])
+    table = pd.DataFrame({"id": IDS, "y": ["red fox|toad"] * 3})
+    metric = metrics.get("samples_f1", "multilabel")
+    assert Form.of(table, problem, metric, Submission()).separator == "|"
+    with pytest.raises(
+        UserError, match=r"separator: ' ' stands in the names of 1 classes: red fox"
+    ):
+        Form.of(table.assign(y="red fox"), problem, metric, Submission())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from generated import Competition, competitions, pack
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 import folds
 import init
 import prepare
-from podium import config, csvs, files, metrics, preparation, submissions
+from podium import config, csvs, files, metrics, seed, submissions
 from podium.decisions import Decision
 from podium.errors import UserError
 from podium.predictions import Predictions
@@ -43,7 +44,6 @@ def run(made: Competition) -> str | None:
     for name in ("data", "submissions", "params.yaml", "made.zip"):
         files.remove(Path(name))
     Path("made.zip").write_bytes(pack(made.files) if made.archive is None else made.archive)
-    preparation._open.cache_clear()  # as a process of its own has it
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
@@ -63,15 +63,39 @@ def submit() -> None:
     prepared = Record(DATA / "prepared.json")
     problem = Problem(prepared.facts["task"], prepared.json("classes.json"))
     ids = prepared.csv("test.csv")["id"].tolist()
-    logits = np.random.default_rng(0).normal(size=(len(ids), len(problem.classes)))
+    logits = logits_of(ids, len(problem.classes))
     made_from = {**problem._asdict(), "decision": [*Decision()]}
     table = submissions.make(
         prepared.csv("sample_submission.csv"),
-        Predictions(ids, logits.astype(np.float32), made_from),
+        Predictions(ids, logits, made_from),
         metric=metrics.get(params.metric, problem.task),
         options=params.submission,
     )
     files.write_csv(Path("submissions/made.csv"), table)
+
+
+def logits_of(ids: list[str], classes: int) -> np.ndarray:
+    """Made-up predictions, a function of the id: float32 [N, classes]."""
+    rows = [seed.generator("made up", image).normal(size=classes) for image in ids]
+    return np.array(rows, np.float32)
+
+
+def check_values(submission: pd.DataFrame, problem: Problem, ids: list[str]) -> None:
+    """What stands beside each id is what was predicted of it."""
+    shares = problem.probabilities(logits_of(ids, len(problem.classes)))
+    row = {image: shares[place] for place, image in enumerate(ids)}
+    columns = submission.columns[1:].tolist()
+    for image, *cells in submission.itertuples(index=False):
+        expected = dict(zip(problem.classes, row[image], strict=True))
+        if len(columns) > 1:
+            found = dict(zip(columns, map(float, cells), strict=True))
+            assert found == pytest.approx(expected, abs=1e-6)
+        elif problem.task == "regression":
+            assert float(cells[0]) == pytest.approx(row[image][0], abs=1e-4)
+        elif problem.task == "multilabel":
+            assert {*cells[0].split()} == {name for name, share in expected.items() if share > 0.5}
+        else:
+            assert cells[0] == max(expected, key=expected.__getitem__)
 
 
 def check(made: Competition) -> None:
@@ -93,6 +117,7 @@ def check(made: Competition) -> None:
         assert submission.iloc[:, 0].tolist() == made.test
     assert sorted(submission.iloc[:, 0]) == sorted(made.test)
     assert sorted(test["id"]) == sorted(made.test)
+    check_values(submission, Problem(task, prepared.json("classes.json")), test["id"].tolist())
     values = submission.iloc[:, 1:]
     if task != "multilabel" or values.shape[1] > 1:
         assert (values != "").all(axis=None)

@@ -1,5 +1,6 @@
 """What `make init` finds in competitions of each layout."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,75 @@ def test_a_damaged_table_is_named_and_the_others_used(tmp_path: Path) -> None:
     assert found.prepare["train_csv"] == "train.csv"
 
 
+@pytest.mark.parametrize(
+    "name", ["train.csv", "test_ids.csv", "sampleSubmission.csv", "labels.csv"]
+)
+def test_a_damaged_table_whose_name_says_its_role_is_an_error(tmp_path: Path, name: str) -> None:
+    """Another guess without it would be of another competition."""
+    with pytest.raises(UserError, match=rf"{name} in .* is not a CSV"):
+        find(tmp_path, competition() | {name: b"id,label\n\xe9,1\n"})
+
+
+@pytest.mark.parametrize(
+    ("column", "taken"),
+    [("patient_id", True), ("PatientID", True), ("group", True), ("age_group", False)],
+)
+def test_a_column_is_a_group_by_its_whole_name(tmp_path: Path, column: str, taken: bool) -> None:
+    files = built.extra_columns().files
+    files["train.csv"] = files["train.csv"].replace(b"patient_id", column.encode())
+    found = find(tmp_path, files).prepare["group_column"]
+    assert found == (column if taken else None)
+
+
+def test_folders_are_never_several_labels(tmp_path: Path) -> None:
+    names = [f"{colour} {kind}" for colour in ("red", "blue") for kind in ("car", "bus", "truck")]
+    pictures = [data for name, data in competition().items() if name.startswith("train/")]
+    files = {f"train/{names[n % 6]}/{n}.png": data for n, data in enumerate(pictures)}
+    found = find(tmp_path, files | {"test/1.png": pictures[0]})
+    assert (found.layout.task, found.tables.classes) == ("multiclass", sorted(names))
+
+
+def test_the_sample_submissions_columns_are_whole_labels(tmp_path: Path) -> None:
+    names = [f"{colour} {kind}" for colour in ("red", "blue") for kind in ("car", "bus", "truck")]
+    known, hidden = built.known_and_hidden()
+    train = known.assign(label=[names[n % 6] for n in range(len(known))])
+    sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(names, 1 / 6)})
+    found = find(tmp_path, built.labelled(train, sample))
+    assert (found.layout.task, found.tables.classes) == ("multiclass", names)
+
+
+def test_an_image_with_two_ids_is_an_error(tmp_path: Path) -> None:
+    files = competition()
+    files["train.csv"] += b"0000.png,square\n"
+    with pytest.raises(
+        UserError, match=r"train/0000.png: 0000, 0000.png; write their ids in one way"
+    ):
+        find(tmp_path, files).tables  # noqa: B018
+
+
+def test_flags_beside_another_column_are_one_column_a_class(tmp_path: Path) -> None:
+    files = built.one_hot().files
+    rows = files["train.csv"].split()
+    files["train.csv"] = b"\n".join([rows[0] + b",width", *(row + b",3" for row in rows[1:-1]),
+                                     rows[-1] + b",4", b""])  # fmt: skip
+    del files["sample_submission.csv"]
+    found = find(tmp_path, files)
+    assert (
+        isinstance(found.prepare["label_column"], list) and len(found.prepare["label_column"]) == 3
+    )
+    assert found.layout.task == "multiclass"
+
+
+def test_folders_within_the_folder_of_a_class_are_no_classes(tmp_path: Path) -> None:
+    pictures = [data for name, data in competition().items() if name.startswith("train/")]
+    places = [f"train/{label}/{day}/" for label in ("cat", "dog") for day in ("mon", "tue", "sun")]
+    files = {f"{places[n % 6]}{n}.png": data for n, data in enumerate(pictures)}
+    files |= {f"test/{n}.png": pictures[0] for n in range(4)}
+    found = find(tmp_path, files)
+    assert (found.prepare["train_csv"], found.prepare["train_images"]) == (None, "train")
+    assert found.tables.classes == ["cat", "dog"]
+
+
 def test_flags_and_features_with_numbers_are_no_pixels(tmp_path: Path) -> None:
     """Sixteen columns of 0 and 1 could be the pixels of a square."""
     files = built.one_hot().files
@@ -322,9 +392,8 @@ def test_what_holds_nothing_to_learn_from_is_one_error(
 ) -> None:
     with pytest.raises(UserError) as error:
         find(tmp_path, files)
-    assert "shapes.zip has no training images with labels" in str(error.value) or (
-        "names image files" in str(error.value)
-    )
+    said = "no training images with labels|names image files|has no rows|it is empty"
+    assert re.search(said, str(error.value))
 
 
 def test_hidden_files_are_no_images(tmp_path: Path) -> None:

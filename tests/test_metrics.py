@@ -150,3 +150,58 @@ def test_a_metric_of_ones_own_is_called(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_metric_of_ones_own_that_is_not_there_is_an_error(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         metrics.get(name, "binary")
+
+
+def test_a_grade_that_does_not_occur_keeps_its_place_in_kappa() -> None:
+    grades, metric = Problem("ordinal", [*"01234"]), metrics.get(None, "ordinal")
+    targets, found = np.array([0, 1, 4, 4, 0, 1]), np.array([0, 4, 4, 1, 1, 1])
+    expected = cohen_kappa_score(targets, found, weights="quadratic", labels=range(5))
+    assert expected != pytest.approx(cohen_kappa_score(targets, found, weights="quadratic"))
+    assert decisions.score(grades, metric, targets, 9.0 * np.eye(5)[found]) == pytest.approx(
+        expected
+    )
+    apart = Problem("ordinal", ["1", "2", "10"])  # the grades themselves, not their places
+    targets, found = np.array([0, 1, 2, 2]), np.array([0, 2, 2, 1])
+    numbers = np.array([1, 2, 10])
+    expected = cohen_kappa_score(
+        numbers[targets], numbers[found], weights="quadratic", labels=range(1, 11)
+    )
+    assert decisions.score(apart, metric, targets, 9.0 * np.eye(3)[found]) == pytest.approx(
+        expected
+    )
+
+
+def test_kappa_of_weighted_images_is_that_of_as_many() -> None:
+    targets, found, counts = np.array([0, 1, 2, 1]), np.array([0, 2, 2, 1]), np.array([3, 1, 2, 4])
+    kappa = metrics.get(None, "ordinal").score
+    expected = kappa(targets.repeat(counts), found.repeat(counts))
+    assert kappa(targets, found, sample_weight=counts) == pytest.approx(expected)
+
+
+def test_the_rank_of_one_label_is_its_place_among_all() -> None:
+    shares = np.array([[0.2, 0.5, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
+    problem = Problem("multiclass", [*"abcd"])
+    metric = metrics.get("map@3", "multiclass")
+    for targets, expected in (([2, 2], (1 / 3 + 1 / 3) / 2), ([3, 3], 0), ([1, 0], 1)):
+        found = decisions.score(problem, metric, np.array(targets), np.log(shares))
+        assert found == pytest.approx(expected)
+
+
+def test_what_goes_wrong_in_a_metric_of_ones_own_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def empty(_: np.ndarray, __: np.ndarray) -> float:
+        raise IndexError
+
+    for own, message in (
+        (empty, r"custom:own fails .*IndexError in test_metrics\.py"),
+        (lambda *_: None, r"fails for targets \[5\] and predictions \[5, 3\]: TypeError"),
+        (lambda *_: np.nan, "own of these 5 images is no number"),
+    ):
+        monkeypatch.setattr(custom, "own", own, raising=False)
+        metric = metrics.get("podium.custom:own", "multiclass")
+        with pytest.raises(UserError, match=message):
+            decisions.score(PROBLEM, metric, TARGETS, LOGITS)
+    monkeypatch.setattr(custom, "own", 3)
+    with pytest.raises(UserError, match="own is no function"):
+        metrics.get("podium.custom:own", "multiclass")

@@ -7,7 +7,7 @@ from podium import predictions
 from podium.errors import UserError
 from podium.predictions import Predictions
 
-MADE_FROM = {"classes": ["id", "b"], "fold": 0}
+MADE_FROM = {"task": "multiclass", "classes": ["id", "b"], "fold": 0}
 
 
 def part(*ids: str) -> Predictions:

@@ -192,11 +192,15 @@ def test_it_is_valid_for_each_task(task: str, on: str) -> None:
         task, "mae"
     )
     counts = {"0": 30, "1": 30, "2": 0 if task == "binary" else 20}
-    prepare = {**PREPARE, "label_separator": "|"}
-    made = layout(task=task, metric=metric, prepare=prepare, form="label", separator=";")
-    _, params = write(made, tables(counts), on=on)
-    assert (params.task, params.metric, params.prepare.label_separator) == (task, metric, "|")
-    assert (params.submission.form, params.submission.separator) == ("label", ";")
+    several = task == "multilabel"
+    prepare = {**PREPARE, "label_separator": "|"} if several else PREPARE
+    marks = {"form": "labels", "separator": ";"} if several else {"form": "number"}
+    _, params = write(
+        layout(task=task, metric=metric, prepare=prepare, **marks), tables(counts), on=on
+    )
+    assert (params.task, params.metric) == (task, metric)
+    assert params.prepare.label_separator == ("|" if several else " ")
+    assert params.submission.model_dump(exclude_none=True) == marks
 
 
 def test_weights_at_hand_name_their_architecture() -> None:

@@ -103,6 +103,15 @@ def report_of(oof: pd.DataFrame, problem: Problem) -> str:
     )
 
 
+def test_numbers_are_confused_by_their_ranges() -> None:
+    numbers = [str(float(number)) for number in range(10)]
+    oof = pd.DataFrame({"id": numbers, "actual": numbers, "predicted": ["99", *numbers[:-1]]})
+    found = summary.confusable(oof, Problem("regression", ["age"]))
+    assert found["actual"].value_counts().tolist() == [2] * 5
+    assert found["predicted"].tolist()[:2] == ["4: from 7.2", "0: below 1.8"]
+    assert summary.confusable(oof, Problem("multiclass", numbers)) is oof
+
+
 def test_several_labels_have_precision_recall_and_f1_each() -> None:
     oof = pd.DataFrame(
         {"id": list("123"), "actual": ["x|y", "", "y"], "predicted": ["x", "x", "y"]}

@@ -8,7 +8,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 import pandas as pd
 
@@ -67,6 +67,14 @@ class Archive:
             self._scratch = Path(tempfile.mkdtemp(prefix="podium-"))
             weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         return self._scratch
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all files: some systems remove none that is open."""
+        for opened in {id(opened): opened for opened, _ in self._entries.values()}.values():
+            opened.close()
 
     def read(self, name: str) -> bytes:
         """The bytes of one file of the archive.
@@ -208,6 +216,20 @@ def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | 
             "name a narrower folder in prepare.train_images or prepare.test_images"
         )
     return [found[0] if found else None for found in matches]
+
+
+def check_distinct(ids: Sequence[str], found: Sequence[str | None]) -> None:
+    """Raises: UserError: if several of `ids` are the same file of those `found` for them."""
+    by_file: dict[str, list[str]] = {}
+    for image, name in zip(ids, found, strict=True):
+        if name is not None:
+            by_file.setdefault(name, []).append(image)
+    if twice := {name: images for name, images in by_file.items() if len(images) > 1}:
+        name, images = next(iter(twice.items()))
+        raise UserError(
+            f"{len(twice)} images have several ids each, as {name}: {examples(images)}; write "
+            "their ids in one way, and keep one row of each"
+        )
 
 
 def images_below(names: list[str], folder: str, *, besides: str = "") -> dict[str, str]:

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_expit, log_softmax
 
+from podium import progress
 from podium.problem import Problem
 
 
@@ -24,9 +25,14 @@ def fit_weights(problem: Problem, logits: np.ndarray, targets: np.ndarray) -> np
     `logits` are out of fold [M, N, C], `targets` as `Problem` has them. The problem is convex, so
     the answer does not depend on the start; it is solved by scipy's SLSQP.
     """
-    logits = logits.astype(np.float64)
-    members, count, classes = logits.shape
-    wanted = np.eye(classes)[targets] if problem.one_class else targets.astype(np.float64)
+    logits, wanted = logits.astype(np.float64), targets.astype(np.float64)
+    if problem.one_class:
+        wanted = np.zeros(logits.shape[1:])
+        wanted[np.arange(len(targets)), targets] = 1
+    if problem.task == "regression":  # the solver's tolerance is absolute
+        mean, deviation = wanted.mean(), wanted.std() or 1.0
+        logits, wanted = (logits - mean) / deviation, (wanted - mean) / deviation
+    members, count, _ = logits.shape
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         mixed = np.einsum("m,mnc->nc", weights, logits)
@@ -42,6 +48,8 @@ def fit_weights(problem: Problem, logits: np.ndarray, targets: np.ndarray) -> np
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
         method="SLSQP",
     )
+    if not result.success:
+        progress.say(f"warning: the ensemble's weights may not be the best: {result.message}")
     weights = np.clip(result.x, 0, None)
     return weights / weights.sum()
 
@@ -55,18 +63,28 @@ def _loss(problem: Problem, logits: np.ndarray, wanted: np.ndarray) -> np.ndarra
     return -(wanted * log_softmax(logits, axis=1)).sum(1)
 
 
-def out_of_fold(
+def weights_by_fold(
     problem: Problem, logits: np.ndarray, targets: np.ndarray, folds: np.ndarray
-) -> np.ndarray:
-    """The blend of each fold's images with weights fitted on the other folds: [N, C].
-
-    So its score is an honest estimate: no image's label has a part in its own blend. With a
-    single fold there are no others, and the plain mean is given.
+) -> dict[int, np.ndarray]:
+    """For each fold the weights fitted on the others: no image's label has a part in its own blend.
+    With a single fold there are no others, and the weights are equal.
     """
-    blended = blend(logits, equal_weights(len(logits)))
+    found = {}
     for fold in np.unique(folds):
-        here = folds == fold
-        if not here.all():
-            weights = fit_weights(problem, logits[:, ~here], targets[~here])
-            blended[here] = blend(logits[:, here], weights)
+        rest = folds != fold
+        found[int(fold)] = (
+            fit_weights(problem, logits[:, rest], targets[rest])
+            if rest.any()
+            else equal_weights(len(logits))
+        )
+    return found
+
+
+def blend_by_fold(
+    logits: np.ndarray, weights: dict[int, np.ndarray], folds: np.ndarray
+) -> np.ndarray:
+    """The blend of each fold's images with the weights of that fold: [N, C]."""
+    blended = np.empty(logits.shape[1:], np.float32)
+    for fold, chosen in weights.items():
+        blended[folds == fold] = blend(logits[:, folds == fold], chosen)
     return blended

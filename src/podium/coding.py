@@ -93,4 +93,5 @@ def scale(problem: Problem, targets: np.ndarray) -> tuple[float, float]:
     """The mean and the standard deviation of the numbers `targets`; (0, 1) of classes."""
     if problem.task != "regression":
         return 0.0, 1.0
-    return float(targets.mean()), float(targets.std()) or 1.0
+    mean, deviation = np.mean(targets, dtype=float), np.std(targets, dtype=float)
+    return float(mean), float(deviation) if deviation > 1e-6 * abs(mean) else 1.0

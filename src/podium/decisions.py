@@ -1,10 +1,12 @@
 """From probabilities to labels: by cuts that are fitted to the metric, or plainly."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from podium.errors import UserError
 from podium.metrics import Metric
 from podium.problem import BETWEEN, Problem
 
@@ -16,6 +18,7 @@ FITTED = {  # the metrics that want cuts of their own
     "ordinal": ("quadratic_weighted_kappa",),
     "regression": ("quadratic_weighted_kappa",),
 }
+GRID = np.arange(1, 50) / 50  # where one cut of all classes is tried
 OF_EACH_CLASS = ("macro_f1", "weighted_f1")  # means over the classes: each has its own best cut
 
 
@@ -81,11 +84,15 @@ def score(
 def score_predicted(
     problem: Problem, metric: Metric, targets: np.ndarray, predicted: np.ndarray
 ) -> float:
-    """A metric of probabilities [N, C], or of numbers [N, 1]."""
+    """A metric of probabilities [N, C], or of numbers [N, 1].
+
+    Raises:
+        UserError: if that is no number.
+    """
     if metric.takes == "values" or problem.task == "regression":
         wanted = problem.grades[targets] if problem.task == "ordinal" else targets[:, 0]
-        return float(metric.score(wanted, problem.values(predicted)))
-    return float(metric.score(targets, predicted))
+        return _checked(metric, metric.score(wanted, problem.values(predicted)), targets)
+    return _checked(metric, metric.score(targets, predicted), targets)
 
 
 def score_labels(
@@ -96,14 +103,29 @@ def score_labels(
     *,
     counts: np.ndarray | None = None,
 ) -> float:
-    """A metric of labels, of what `labels` gave. Of the metrics in `FITTED` an image may stand for
-    as many as its place in `counts` [N] says.
+    """A metric of labels, of what `labels` gave; of grades as the numbers that they are. Of the
+    metrics in `FITTED` an image may stand for as many as its place in `counts` [N] says.
+
+    Raises:
+        UserError: if that is no number.
     """
     if problem.task == "regression":
         targets, found = targets[:, 0], found[:, 0]
+    elif problem.task == "ordinal":
+        targets, found = (problem.grades[part].astype(int) for part in (targets, found))
     if counts is not None:
-        return float(metric.score(targets, found, sample_weight=counts))
-    return float(metric.score(targets, found))
+        return _checked(metric, metric.score(targets, found, sample_weight=counts), targets)
+    return _checked(metric, metric.score(targets, found), targets)
+
+
+def _checked(metric: Metric, value: float, targets: np.ndarray) -> float:
+    if not math.isfinite(value):
+        few = "all of one class?" if metric.takes != "values" else "too few?"
+        raise UserError(
+            f"metric: {metric.name} of these {len(targets)} images is no number ({few}): take "
+            "fewer folds, larger groups, or another metric"
+        )
+    return float(value)
 
 
 def is_fitted(problem: Problem, metric: Metric) -> bool:
@@ -144,19 +166,24 @@ def fit(problem: Problem, metric: Metric, targets: np.ndarray, logits: np.ndarra
 
 
 def out_of_fold(
-    problem: Problem, metric: Metric, targets: np.ndarray, logits: np.ndarray, folds: np.ndarray
+    problem: Problem,
+    metric: Metric,
+    targets: np.ndarray,
+    logits_for: Callable[[int], np.ndarray],
+    folds: np.ndarray,
 ) -> np.ndarray:
     """Labels of each fold's images by cuts that were fitted on the other folds, so that their score
-    is an honest estimate; by the plain ones where there is only one fold.
+    is an honest estimate; by the plain ones where there is only one fold. `logits_for` gives, for a
+    fold, logits of all images [N, C] in which that fold's labels have no part.
     """
-    parts = np.empty(targets.shape)
+    found = np.empty(targets.shape)
     for fold in np.unique(folds):
-        here = folds == fold
+        here, logits = folds == fold, logits_for(int(fold))
         decision = Decision()
         if not here.all():
             decision = fit(problem, metric, targets[~here], logits[~here])
-        parts[here] = labels(problem, problem.probabilities(logits[here]), decision)
-    return parts.astype(targets.dtype)
+        found[here] = labels(problem, problem.probabilities(logits[here]), decision)
+    return found.astype(targets.dtype)
 
 
 def _place(problem: Problem, probabilities: np.ndarray) -> np.ndarray:
@@ -167,27 +194,35 @@ def _place(problem: Problem, probabilities: np.ndarray) -> np.ndarray:
 def _fit_multilabel(
     problem: Problem, metric: Metric, targets: np.ndarray, predicted: np.ndarray
 ) -> Decision:
-    count = len(problem.classes)
     if metric.name in OF_EACH_CLASS:
         pairs = zip(targets.T, predicted.T, strict=True)
         return Decision([_best_for_f1(wanted, found) for wanted, found in pairs])
+    if metric.name == "micro_f1":
+        cut = _best_for_f1(targets.ravel(), predicted.ravel())
+    else:
 
-    def scored(tried: np.ndarray) -> float:
-        return metric.rank(metric.score(targets, (predicted > tried).astype(np.float32)))
+        def scored(tried: np.ndarray) -> float:
+            return metric.rank(metric.score(targets, (predicted > tried).astype(np.float32)))
 
-    cut = _climb(np.array([0.5]), _places(predicted.ravel()), scored)[0]
-    return Decision([float(cut)] * count)
+        cut = float(_climb(np.array([0.5]), GRID, scored)[0])
+    return Decision([cut] * len(problem.classes))
 
 
 def _best_for_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
-    """The cut of one class's probabilities [N] with the best F1."""
-
-    def scored(cut: np.ndarray) -> float:
-        found = predicted > cut
-        right, wrong = targets[found].sum(), np.count_nonzero(targets != found)
-        return float(2 * right / (2 * right + wrong)) if right else 0.0
-
-    return float(_climb(np.array([0.5]), _places(predicted), scored)[0])
+    """The cut of probabilities [N] with the best F1 of 0 and 1 [N], of all there are; of those as
+    good the nearest to a half.
+    """
+    order = np.argsort(-predicted, kind="stable")
+    values, wanted = predicted[order], targets[order]
+    ends = np.flatnonzero(np.append(values[1:] < values[:-1], True))  # of images alike
+    chosen, positives = ends + 1, wanted.sum()
+    f1 = 2 * wanted.cumsum()[ends] / (chosen + positives)
+    plain = np.count_nonzero(values > 0.5)
+    if 2 * wanted[:plain].sum() / max(1, plain + positives) >= f1.max():
+        return 0.5
+    cuts = (values[ends] + np.append(values[ends[:-1] + 1], 0)) / 2  # midway to the next
+    best = cuts[f1 == f1.max()]
+    return float(best[abs(best - 0.5).argmin()])
 
 
 def _places(values: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The members' predictions, checked and aligned, and their ensemble with its scores."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,12 @@ def load_member(
     source = f"{folder}/*/{{}}.parquet"
     each = [predictions.align([part], test_ids, source=source.format("test")) for part in test]
     aligned = predictions.align(oof, folds["id"].tolist(), source=source.format("oof"))
-    return Member(aligned, np.stack(each).mean(axis=0), [part.made_from for part in test])
+    return Member(aligned, over_folds(each), [part.made_from for part in test])
+
+
+def over_folds(logits: list[np.ndarray]) -> np.ndarray:
+    """A model's test logits, from those of its folds, [T, C] each."""
+    return np.stack(logits).mean(axis=0)
 
 
 def _common(made_from: dict[str, Any]) -> dict[str, Any]:
@@ -86,13 +92,17 @@ class Scorer:
             return Decision()
         return decisions.fit(self.problem, self.metric, self.targets, logits)
 
-    def scores(self, logits: np.ndarray) -> dict[str, Any]:
+    def scores(
+        self, logits: np.ndarray, logits_for: Callable[[int], np.ndarray] | None = None
+    ) -> dict[str, Any]:
         """The score of all out-of-fold logits together, and of each fold, with mean ± std. Cuts are
-        fitted on the other folds.
+        fitted on the other folds, of what `logits_for` gives where given (see `decisions`).
         """
         problem, metric = self.problem, self.metric
         if self.fitted and decisions.is_fitted(problem, metric):
-            found = decisions.out_of_fold(problem, metric, self.targets, logits, self.folds)
+            found = decisions.out_of_fold(
+                problem, metric, self.targets, logits_for or (lambda _: logits), self.folds
+            )
 
             def score(rows: np.ndarray) -> float:
                 return decisions.score_labels(problem, metric, self.targets[rows], found[rows])
@@ -130,17 +140,18 @@ def combine(
     oof, test = (
         np.stack([getattr(member, part) for member in members.values()]) for part in ("oof", "test")
     )  # [M, N, C], [M, T, C]
+    weights = blending.equal_weights(len(members))
+    by_fold = {int(fold): weights for fold in np.unique(scorer.folds)}
     if options.method == "weighted":
         weights = blending.fit_weights(problem, oof, targets)
-        blended = blending.out_of_fold(problem, oof, targets, scorer.folds)
-    else:
-        weights = blending.equal_weights(len(members))
-        blended = blending.blend(oof, weights)
+        by_fold = blending.weights_by_fold(problem, oof, targets, scorer.folds)
+    blended = blending.blend_by_fold(oof, by_fold, scorer.folds)
     named = dict(zip(members, weights.tolist(), strict=True))
     decision = scorer.decision(blended)
+    ensemble = scorer.scores(blended, lambda fold: blending.blend(oof, by_fold[fold]))
     scores: dict[str, Any] = {
         "metric": metric.name,
-        "ensemble": {"thresholds": decision.cuts, **scorer.scores(blended)},
+        "ensemble": {"thresholds": decision.cuts, **ensemble},
         "members": {
             name: {"weight": named[name], **scorer.scores(member.oof)}
             for name, member in members.items()

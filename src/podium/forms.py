@@ -13,6 +13,7 @@ from podium.problem import Problem
 from podium.schema import Submission
 from podium.task_schema import AT_K
 
+SEPARATORS = (" ", "|", ",", ";")
 TOP = 5  # of `top_k`, where nobody says
 
 
@@ -21,8 +22,9 @@ class Form(NamedTuple):
 
     name: str  # one of `Submission.form`, not auto
     columns: list[str]  # after the id
-    top: int
-    separator: str
+    top: int  # of `top_k`
+    separator: str  # of `labels` and `top_k`
+    place: int  # of the class that `probability` is of
 
     @classmethod
     def of(
@@ -31,22 +33,31 @@ class Form(NamedTuple):
         """That of the sample submission, where `options` name no other.
 
         Raises:
-            UserError: if it has another one.
+            UserError: if it has another one, or classes hold what should stand between them.
         """
-        columns = sample.columns[1:].tolist()
-        name = options.form if options.form != "auto" else _told(sample, problem, metric, options)
+        columns, classes = sample.columns[1:].tolist(), problem.classes
+        separator = options.separator or _separator(sample, classes)
+        name = options.form if options.form != "auto" else _told(sample, problem, metric, separator)
         if name == "columns" and len(columns) == 1:
-            columns = problem.classes
+            columns = classes
         fits = len(columns) == 1
         if name == "columns":
-            fits = sorted(columns) == sorted(problem.classes)
+            fits = sorted(columns) == sorted(classes)
         if not fits or not _suits(name, problem):
             raise UserError(
                 f"the sample submission has the columns {', '.join(sample.columns)}: that does not "
                 f"go with submission.form: {name} (told from it, or set), task: {problem.task} and "
-                f"the classes {examples(problem.classes)}"
+                f"the classes {examples(classes)}"
             )
-        return cls(name, columns, _top(sample, metric, options), options.separator)
+        odd = [label for label in classes if separator in label]
+        if odd and name in ("labels", "top_k"):
+            raise UserError(
+                f"submission.separator: {separator!r} stands in the names of {len(odd)} classes: "
+                f"{examples(odd)}: name another one"
+            )
+        place = classes.index(columns[0]) if columns[0] in classes else 1
+        top = options.top or _top(sample, classes, metric, separator)
+        return cls(name, columns, top, separator, place)
 
     def fill(
         self, problem: Problem, metric: Metric, predicted: np.ndarray, decision: Decision
@@ -65,7 +76,7 @@ class Form(NamedTuple):
             case "number":
                 column = found
             case "probability":
-                column = predicted[:, 1]
+                column = predicted[:, self.place]
             case "labels":
                 column = [self.separator.join(names[row > 0]) for row in found]
             case "top_k":
@@ -86,52 +97,84 @@ class Form(NamedTuple):
         given, count = submission[self.columns[0]], len(problem.classes)
         if self.name in ("labels", "top_k"):
             found = np.zeros((len(given), count))
+            number = {name: index for index, name in enumerate(problem.classes)}
             for row, text in enumerate(given):
                 for place, name in enumerate(text.split(self.separator) if text else []):
                     rank = place + 1 if self.name == "top_k" else 1
-                    found[row, problem.classes.index(name)] = 1 / rank
+                    found[row, number[name]] = 1 / rank
         elif self.name == "label":
             found = np.eye(count)[problem.targets(given.tolist())]
         elif self.name == "number":
             found = np.eye(count)[given.astype(int)]
         elif self.name == "probability":
-            second = given.to_numpy(dtype=np.float64)
-            found = np.stack([1 - second, second], axis=1)
+            share = given.to_numpy(dtype=np.float64)
+            found = np.stack([1 - share, share][:: 1 if self.place else -1], axis=1)
         else:
             found = given.to_numpy(dtype=np.float64)[:, None]
-            if problem.task == "ordinal":  # of the two grades around it
-                step = np.diff(problem.grades).min(initial=1)
-                found = (1 - abs(found - problem.grades) / step).clip(min=0)
+            if problem.task == "ordinal":
+                found = _between(problem.grades, found[:, 0])
         return found
 
 
-def _told(sample: pd.DataFrame, problem: Problem, metric: Metric, options: Submission) -> str:
+def _between(grades: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Shares of the two grades around each value [N] whose mean is the value: [N, C]."""
+    values = values.clip(grades[0], grades[-1])
+    above = np.searchsorted(grades, values).clip(1, len(grades) - 1)
+    share = (values - grades[above - 1]) / (grades[above] - grades[above - 1])
+    found, rows = np.zeros((len(values), len(grades))), np.arange(len(values))
+    found[rows, above], found[rows, above - 1] = share, 1 - share
+    return found
+
+
+def _separator(sample: pd.DataFrame, classes: list[str]) -> str:
+    """What stands between several classes in the sample submission."""
+    known, cells = set(classes), sample.iloc[:, 1].unique().tolist() if sample.shape[1] > 1 else []
+    for separator in SEPARATORS:
+        if any(_are_several(cell, separator, known) for cell in cells):
+            return separator
+    return SEPARATORS[0]
+
+
+def _are_several(cell: str, separator: str, known: set[str]) -> bool:
+    names = cell.split(separator)
+    return cell not in known and len(names) > 1 and known.issuperset(names)
+
+
+def _told(sample: pd.DataFrame, problem: Problem, metric: Metric, separator: str) -> str:
     """The form that the sample submission shows, as far as the task and the metric leave open."""
     if problem.task == "regression" or (problem.task == "ordinal" and metric.takes == "values"):
         return "value"
     if sample.shape[1] > 2:
         return "columns"
-    known, values = set(problem.classes), sample.iloc[:, 1].unique().tolist()
-    lists = [value.split(options.separator) for value in values]
-    if metric.name.startswith("map@") or all(len(n) > 1 and known.issuperset(n) for n in lists):
-        return "labels" if problem.task == "multilabel" and metric.takes == "labels" else "top_k"
+    known, values = set(problem.classes), {*sample.iloc[:, 1]} - {""}
+    lists = bool(values) and all(_are_several(value, separator, known) for value in values)
+    ranked = metric.name.startswith("map@")
     if problem.task == "multilabel":
-        return "labels"
+        return "top_k" if ranked else "labels"
+    return "top_k" if ranked or lists else _told_of_one(known, values, metric)
+
+
+def _told_of_one(known: set[str], values: set[str], metric: Metric) -> str:
+    """The form of one column, of one of the classes `known`, where the sample shows `values`."""
+    places = {str(number) for number in range(len(known))}
+    # One number in all rows is a place holder, as are those of classes that are numbers.
+    numbered = len(values) > 1 and places.issuperset(values) and not known & places
     if metric.takes == "labels":
-        places = {str(number) for number in range(len(known))}
-        varied = len(values) > 1  # one number in all rows is a place holder
-        return "number" if varied and places.issuperset(values) and not known & places else "label"
-    return "probability" if len(known) == 2 else "columns"
+        return "number" if numbered else "label"
+    if len(known) == 2:
+        named = bool(values) and known.issuperset(values) and not places.issuperset(values)
+        return "label" if named else "probability"
+    if not values:
+        return "columns"
+    return "number" if numbered else "label"
 
 
-def _top(sample: pd.DataFrame, metric: Metric, options: Submission) -> int:
-    """How many labels `top_k` gives."""
-    if options.top is not None:
-        return options.top
-    if (seen := max(len(text.split(options.separator)) for text in sample.iloc[:, 1])) > 1:
-        return seen
+def _top(sample: pd.DataFrame, classes: list[str], metric: Metric, separator: str) -> int:
+    """How many labels `top_k` gives: as many as the sample shows, else the metric's k."""
+    known, cells = set(classes), sample.iloc[:, 1].unique().tolist()
+    shown = [cell.count(separator) + 1 for cell in cells if _are_several(cell, separator, known)]
     match = AT_K.fullmatch(metric.name)
-    return int(match[1]) if match else TOP
+    return max(shown, default=int(match[1]) if match else TOP)
 
 
 def _suits(name: str, problem: Problem) -> bool:

@@ -56,7 +56,7 @@ def read(
     if task == "multilabel":
         return _several(cells, layout, source, targets)
     if task in ("regression", "ordinal"):
-        return _numbers(cells, layout, task, source, targets)
+        return _numbers(cells, layout, task, source)
     spelled = _spelling(cells, layout, source, targets)
     return Labels([spelled[cell] for cell in cells], in_order(set(spelled.values()), targets))
 
@@ -168,9 +168,7 @@ def _check_joint(names: list[str], source: Source) -> None:
         )
 
 
-def _numbers(
-    cells: list[str], layout: Prepare, task: Task, source: Source, targets: list[str]
-) -> Labels:
+def _numbers(cells: list[str], layout: Prepare, task: Task, source: Source) -> Labels:
     numbers = [float(cell) if NUMBER.fullmatch(cell.strip()) else math.nan for cell in cells]
     whole = task == "ordinal"
     wrong = [
@@ -189,8 +187,7 @@ def _numbers(
     if not whole:
         return Labels([cell.strip() for cell in cells], layout.label_columns)
     texts = [str(int(number)) for number in numbers]
-    classes = sorted(set(texts), key=int)
-    return Labels(texts, targets if sorted(targets) == sorted(classes) else classes)
+    return Labels(texts, sorted(set(texts), key=int))
 
 
 def _spelling(

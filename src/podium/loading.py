@@ -45,8 +45,11 @@ class Loader(DataLoader[Batch]):
         """An epoch's batches: their images may be kept, as `Turns` may not."""
         kept = self.num_workers == 0 or self.pin_memory  # new, or pinned, which copies
         for images, targets in super().__iter__():
-            wanted = torch.tensor(targets, pin_memory=self.pin_memory)
-            yield Batch(images if kept else images.clone(), wanted)
+            wanted = torch.from_numpy(targets)
+            yield Batch(
+                images if kept else images.clone(),
+                wanted.pin_memory() if self.pin_memory else wanted,
+            )
 
 
 class Loaders(NamedTuple):
@@ -206,9 +209,9 @@ def _loader(images: Images, order: Order, workers: int) -> Loader:
     )
 
 
-def _packed(batch: Any) -> tuple[Tensor, list[int]]:
+def _packed(batch: Any) -> tuple[Tensor, np.ndarray]:
     """What goes from process to process: a tensor would go by a file of its own."""
-    return batch.images, batch.targets.tolist()
+    return batch.images, batch.targets.numpy()
 
 
 def _start_worker(_: int) -> None:

@@ -1,8 +1,12 @@
 """The competition's metric by its name, computed by scikit-learn where it has it."""
 
+import hashlib
 import importlib
+import inspect
+import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,6 +27,7 @@ class Metric(NamedTuple):
     score: Score  # of targets as `Problem` has them, and what it `takes`
     takes: Literal["labels", "probabilities", "values"]
     greater_is_better: bool = True
+    code: str | None = None  # the SHA-256 of the file of a metric of the user's own
 
     def rank(self, value: float) -> float:
         """`value` such that more is better."""
@@ -37,27 +42,44 @@ def get(name: str | None, task: Task) -> Metric:
     """
     name = name or METRICS[task][0]
     if ":" in name:
-        return _own(name)
+        return _own(name, task)
     if match := AT_K.fullmatch(name):
         return Metric(name, partial(_map_at, int(match[1])), "probabilities")
     return KNOWN[name]
 
 
-def _own(name: str) -> Metric:
+def _own(name: str, task: Task) -> Metric:
+    """A function of the user's: what goes wrong in it is told as theirs."""
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"metric: {name} cannot be had: {error}") from None
+    except Exception as error:  # whatever the user's module does when it is imported
+        raise UserError(f"metric: {name} cannot be had: {_said(error)}") from None
     takes: Any = getattr(found, "takes", "probabilities")
-    if takes not in ("labels", "probabilities"):
-        raise UserError(f"metric: {name} takes {takes!r}: neither labels nor probabilities")
-    return Metric(name, found, takes, getattr(found, "greater_is_better", True))
+    if not callable(found) or takes not in ("labels", "probabilities"):
+        what = f"takes {takes!r}: neither labels nor probabilities"
+        raise UserError(f"metric: {name} {what if callable(found) else 'is no function'}")
+
+    def score(targets: np.ndarray, predicted: np.ndarray) -> float:
+        try:
+            return float(found(targets, predicted))
+        except Exception as error:
+            shapes = f"targets {list(targets.shape)} and predictions {list(predicted.shape)}"
+            raise UserError(f"metric: {name} fails for {shapes}: {_said(error)}") from None
+
+    file = inspect.getsourcefile(inspect.unwrap(found))
+    code = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
+    better = bool(getattr(found, "greater_is_better", True))
+    if task == "regression":
+        takes = "values"
+    return Metric(name, score, takes, better, code)
 
 
-def _hot(targets: np.ndarray, classes: int) -> np.ndarray:
-    """Targets as 0 and 1: [N, C]."""
-    return targets if targets.ndim > 1 else np.eye(classes, dtype=np.float32)[targets]
+def _said(error: Exception) -> str:
+    """An exception with its place: "ValueError in own.py, line 3: …"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}: {error}"
 
 
 def _f1(average: str, targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
@@ -82,15 +104,14 @@ def _mean_of_columns(
     score: Callable[..., float], needs: int, targets: np.ndarray, probabilities: np.ndarray
 ) -> float:
     """The mean over the classes of a score of each against the rest. A class that does not occur,
-    or where `needs` is 2 that all images are, has none; without any class the score is 0.
+    or where `needs` is 2 that all images are, has none; without any class there is no score: NaN.
     """
-    columns = zip(_hot(targets, probabilities.shape[1]).T, probabilities.T, strict=True)
-    scores = [
-        score(wanted, found)
-        for wanted, found in columns
-        if wanted.any() and (needs == 1 or not wanted.all())
-    ]
-    return float(np.mean(scores)) if scores else 0.0
+    scores = []
+    for number, found in enumerate(probabilities.T):
+        wanted = targets == number if targets.ndim == 1 else targets[:, number] > 0
+        if wanted.any() and (needs == 1 or not wanted.all()):
+            scores.append(score(wanted, found))
+    return float(np.mean(scores)) if scores else np.nan
 
 
 def _average_precision(targets: np.ndarray, probabilities: np.ndarray) -> float:
@@ -105,19 +126,35 @@ def _map_at(k: int, targets: np.ndarray, probabilities: np.ndarray) -> float:
 
     Source: the definition of Kaggle's competitions; an image without labels scores 0.
     """
-    hot = _hot(targets, probabilities.shape[1])
+    if targets.ndim == 1:
+        mine = np.take_along_axis(probabilities, targets[:, None], axis=1)
+        before = (probabilities == mine) & (np.arange(probabilities.shape[1]) < targets[:, None])
+        rank = 1 + ((probabilities > mine) | before).sum(axis=1)
+        return float(np.where(rank <= k, 1 / rank, 0).mean())
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    hits = np.take_along_axis(hot, best, axis=1)  # [N, k]
+    hits = np.take_along_axis(targets, best, axis=1)  # [N, k]
     precision = hits.cumsum(1) / np.arange(1, hits.shape[1] + 1)
-    wanted = np.minimum(hot.sum(1), k).clip(min=1)
+    wanted = np.minimum(targets.sum(1), k).clip(min=1)
     return float(((precision * hits).sum(1) / wanted).mean())
 
 
-def _kappa(targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
-    if (targets == targets[0]).all() and (labels == targets[0]).all():
-        return 1.0  # scikit-learn divides 0 by 0
-    whole = np.rint(targets)
-    return float(sk.cohen_kappa_score(whole, labels, weights="quadratic", **weights))
+def _kappa(
+    targets: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray | None = None
+) -> float:
+    """Cohen's kappa, a mistake counting by the square of its distance: of numbers, so that a grade
+    which does not occur keeps its place (scikit-learn counts the places of those that do).
+
+    1 - (mean squared distance) / (that of targets and labels drawn independently).
+    """
+    known, found = np.rint(targets), np.rint(labels)
+    known_mean, found_mean = (np.average(part, weights=sample_weight) for part in (known, found))
+    spread = [
+        np.average((part - mean) ** 2, weights=sample_weight)
+        for part, mean in ((known, known_mean), (found, found_mean))
+    ]
+    chance = sum(spread) + (known_mean - found_mean) ** 2
+    mistakes = np.average((known - found) ** 2, weights=sample_weight)
+    return float(1 - mistakes / chance) if chance else 1.0
 
 
 def _matthews(targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:

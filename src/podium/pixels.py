@@ -18,7 +18,7 @@ VALUES = 2_000_000  # that are in memory at once
 
 
 def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
-    """The columns of the table `name` that are pixels, in its order.
+    """The columns of the table `name` that are pixels, in the order of their numbers.
 
     Raises:
         UserError: if there are none, or not as many as a square image has, grey or RGB.
@@ -33,7 +33,7 @@ def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
             "name what they begin with in prepare.pixel_columns"
         )
     shape(len(found), name)
-    return found
+    return sorted(found, key=lambda column: [int(n) for n in column[len(prefix) :].split("x")])
 
 
 def shape(count: int, name: str) -> tuple[int, int]:
@@ -62,6 +62,7 @@ def store_images(
     Raises:
         UserError: for pixels that are no whole numbers from 0 to 255, with the table and the row.
     """
+    _check_the_same(archive, layout)
     for part, name in (("train", layout.train_csv), ("test", layout.test_csv)):
         assert name is not None  # Prepare has checked it
         (folder / part).mkdir(parents=True)
@@ -71,6 +72,20 @@ def store_images(
         for number in progress.bar(shards, f"{part} images"):
             path = folder / part / f"{number:05d}.arrow"
             store.write_shard(path, islice(encoded, store.SHARD), encode="png")
+
+
+def _check_the_same(archive: Archive, layout: Prepare) -> None:
+    """Raises: UserError: if the tables have not the same columns of pixels."""
+    train, test = (
+        columns(archive.header(str(name)), layout, str(name))
+        for name in (layout.train_csv, layout.test_csv)
+    )
+    if train != test:
+        other = sorted(set(train) ^ set(test))
+        raise UserError(
+            f"{layout.train_csv} has {len(train)} columns of pixels and {layout.test_csv} "
+            f"{len(test)}; {examples(other)} stand in one of them only"
+        )
 
 
 def _named(

@@ -50,6 +50,8 @@ def read(path: Path) -> Predictions:
         raise UserError(f"{path} cannot be read: {error}") from None
     found = Predictions(ids, logits, {})
     made_from, _ = seal.unseal(header, _arrays(found), path=path)
+    if "task" not in made_from:
+        raise UserError(f"{path} was made by an older version: run `dvc repro`")
     return found._replace(made_from=made_from)
 
 

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from podium import files, images, interrupt, machine, pixels, progress, store
-from podium.archive import Archive, find_images
+from podium.archive import Archive, check_distinct, find_images
 from podium.errors import UserError, examples
 from podium.schema import Prepare
 
@@ -78,6 +78,8 @@ def _shards(
         part: find_images(archive.names, part_ids, folder=folders[part])
         for part, part_ids in ids.items()
     }
+    for part, part_ids in ids.items():
+        check_distinct(part_ids, names[part])
     absent = {
         part: {i: MISSING for i, name in zip(ids[part], names[part], strict=True) if name is None}
         for part in ids
@@ -128,7 +130,10 @@ def _named(found: dict[str, str]) -> str:
 def _write_all(shards: list[Shard], processes: int) -> list[dict[str, str]]:
     processes = min(processes, len(shards))
     if processes <= 1:
-        return [_write(shard) for shard in progress.bar(shards, "images")]
+        try:
+            return [_write(shard) for shard in progress.bar(shards, "images")]
+        finally:
+            _open.cache_clear()
     # Spawned, not forked: the libraries imported here hold threads and locks.
     spawn = get_context("spawn")
     try:

@@ -96,6 +96,8 @@ class Prepare(Section):
             raise ValueError("id_column: null is for pixel_columns: image files are named by ids")
         if self.pixel_columns is not None and self.test_csv is None:
             raise ValueError("pixel_columns needs a test_csv: the test images stand in it")
+        if self.pixel_columns is None and self.pixel_order != "interleaved":
+            raise ValueError("pixel_order is of pixel_columns")
         return self
 
     @model_validator(mode="after")
@@ -182,8 +184,16 @@ class Submission(Section):
     in one column; `top_k`: the likeliest `top` in one column; `value`: a number."""
     top: Count | None = None
     """Of `top_k`; null: as many as the sample submission has, else the metric's k."""
-    separator: Annotated[str, Field(min_length=1)] = " "
-    """Of several labels in one column."""
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """Of several labels in one column; null: as the sample submission, else a space."""
+
+    @model_validator(mode="after")
+    def _top_and_separator_are_used(self) -> Self:
+        if self.top is not None and self.form not in ("auto", "top_k"):
+            raise ValueError(f"top is of form: top_k, not of {self.form}")
+        if self.separator is not None and self.form not in ("auto", "top_k", "labels"):
+            raise ValueError(f"separator is of form: labels or top_k, not of {self.form}")
+        return self
 
 
 class Params(Section):
@@ -228,6 +238,10 @@ class Params(Section):
     @model_validator(mode="after")
     def _classes_are_what_the_task_has(self) -> Self:
         single = self.task in ("binary", "multiclass", "ordinal")
+        if self.prepare.label_separator != " " and self.task != "multilabel":
+            raise ValueError("prepare.label_separator is of task: multilabel")
+        if self.prepare.label_variants != "error" and self.task in ("ordinal", "regression"):
+            raise ValueError(f"prepare.label_variants is of names, not of task: {self.task}")
         if self.folds.keep and not single:
             raise ValueError(f"folds.keep: an image of task: {self.task} has no one class")
         for name, model in self.models.items():

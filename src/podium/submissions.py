@@ -23,6 +23,8 @@ def make(
     """
     problem = Problem.of(predicted.made_from)
     form = Form.of(sample, problem, metric, options)
+    if form.name == "probability":
+        print(f"{form.columns[0]}: the probability of {problem.classes[form.place]}")
     shown = sorted(set(sample.iloc[:, 1]) - {"", *problem.classes})
     if options.form == "auto" and form.name == "label" and shown:
         print(

@@ -50,6 +50,21 @@ def render(
     return "\n".join(lines) + "\n"
 
 
+def confusable(oof: pd.DataFrame, problem: Problem) -> pd.DataFrame:
+    """The table of actual and predicted labels, for a confusion matrix: of numbers the range that
+    they lie in, of `PARTS` with as many actual ones each.
+    """
+    if problem.task != "regression":
+        return oof
+    known, found = (oof[part].astype(float) for part in ("actual", "predicted"))
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1)[1:-1]))
+    names = [f"{place}: from {edge:g}" for place, edge in enumerate(edges, start=1)]
+    names.insert(0, f"0: below {edges[0]:g}")
+    places = (np.searchsorted(edges, part, side="right") for part in (known, found))
+    actual, predicted = ([names[place] for place in part] for part in places)
+    return oof.assign(actual=actual, predicted=predicted)
+
+
 def _parts(oof: pd.DataFrame, problem: Problem) -> list[tuple[str, list[list[str]]]]:
     """What is told of the out-of-fold predictions: titles and tables."""
     if problem.task == "regression":

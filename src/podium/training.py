@@ -3,12 +3,14 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from podium import (
     batch_size,
     cache,
+    decisions,
     device,
     engine,
     files,
@@ -52,6 +54,9 @@ def train_fold(
     where = device.name(made.accelerator.device)
     chosen = {"fold": fold, "seed": seed, "metric": metric.name, "device": where}
     made_from = {**_made_from(config, data), **chosen, "scale": [*made.coding.scale]}
+    if metric.code is not None:
+        made_from["metric_sha256"] = metric.code
+    _try(metric, made)
     checkpoints.identify(made_from)
     ids = [image for loader in made.loaders for image in loader.dataset.ids]  # type: ignore[attr-defined]
     kept.fill(ids, budget=machine.cache_bytes())
@@ -83,6 +88,13 @@ def train_fold(
         progress.say(
             f"warning: {size} images do not fit {where}: each batch is taken in {pieces} pieces"
         )
+
+
+def _try(metric: Metric, made: setup.Setup) -> None:
+    """Raises: UserError: if the validation images cannot be scored, before an epoch has passed."""
+    problem = made.coding.problem
+    targets = made.loaders.valid.dataset.targets.numpy()  # type: ignore[attr-defined]
+    decisions.score(problem, metric, targets, np.zeros((len(targets), len(problem.classes))))
 
 
 def _check_compiler(error: RuntimeError) -> None:

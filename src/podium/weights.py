@@ -40,6 +40,8 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     if header is None:
         raise UserError(f"{path} was not written by this pipeline")
     made_from, sha256 = seal.unseal(header, _arrays(state), path=path)
+    if not {"task", "scale"} <= made_from.keys():
+        raise UserError(f"{path} was made by an older version: run `dvc repro`")
     config = Model.model_validate(made_from["config"])
     outputs = Coding.of(made_from).outputs
     model = models.create(config, outputs=outputs, pretrained=False)

@@ -19,7 +19,7 @@ def of_files(found: Survey, slug: str) -> str:
     for rows, what in ((tables, "tables"), (folders, "folders of images")):
         if len(rows) > MOST:
             lines.append(f"  … and {len(rows) - MOST} more {what}")
-    return "\n".join([*lines, *(f"  not used: {problem}" for problem in found.problems)])
+    return "\n".join([*lines, *(f"  not used: {problem}" for problem in found.problems.values())])
 
 
 def of_guesses(guesses: Sequence[Guess], notes: Sequence[str]) -> str:

@@ -19,7 +19,10 @@ LABEL_NAMES = (
     "attribute_ids", "level", "grade", "score", "rating", "severity", "stage", "quality", "age",
     "count", "price", "value",
 )  # fmt: skip
-GROUP_WORDS = ("patient", "subject", "group", "individual", "scene", "session")
+GROUP = re.compile(  # "PatientID" and "the_patient", not "age_group"
+    r"(?i)(.*[_ ])?(patient|subject|individual|scene)([_ ]?(id|number|name|code))?"
+    r"|(group|session)([_ ]?(id|number|name|code))?"
+)
 
 
 def find_ids(table: Table, names: Names) -> tuple[str, float] | None:
@@ -127,8 +130,10 @@ def _told_by_table(varied: pd.DataFrame) -> Told:
         return named, "likely" if len(columns) > 1 else "certain", "by its name"
     if len(columns) == 1:
         return columns[0], "certain", "the only column that could hold labels"
-    if varied.isin(["0", "1"]).all(axis=None):
-        return columns, "likely", "each holds 0 and 1: one column a class"
+    flags = [column for column in columns if varied[column].isin(["0", "1"]).all()]
+    if len(flags) > 1:
+        sure: Sureness = "likely" if flags == columns else "a guess"
+        return flags, sure, "each holds 0 and 1: one column a class"
     least = min(columns, key=lambda column: varied[column].nunique())
     return least, "a guess", f"has the fewest different values, {varied[least].nunique()}"
 
@@ -141,7 +146,7 @@ def choose_groups(table: Table, taken: list[str | None], chooser: Chooser) -> st
         for column in rest
         if 1 < table.rows[column].nunique() < len(table.rows) and not _has_gaps(table.rows[column])
     ]
-    called = [c for c in repeated if any(word in c.lower() for word in GROUP_WORDS)]
+    called = [c for c in repeated if GROUP.fullmatch(c)]
     named = [c for c in called if table.rows[c].nunique() >= FEWEST_GROUPS]
     ids = [
         c for c in repeated if c not in named and re.search(r"(?i)(_| )id$|[a-z]ID$|[a-z]Id$", c)

@@ -65,20 +65,28 @@ def class_folders(survey: Survey) -> list[tuple[str, dict[str, int]]]:
     """
     found: dict[str, dict[str, int]] = {}
     for folder, count in survey.folders.items():
-        parent, _, name = folder.rpartition("/")
-        if name:
-            found.setdefault(parent, {})[name] = count
+        parts = folder.split("/") if folder else []
+        for depth, name in enumerate(parts):
+            # Below a class there may be folders too, if what is above says that it is one.
+            if depth == len(parts) - 1 or _is_train(parts[:depth]):
+                counts = found.setdefault("/".join(parts[:depth]), {})
+                counts[name] = counts.get(name, 0) + count
     for parent, counts in found.items():
         found[parent] = {name: n for name, n in counts.items() if not TEST.fullmatch(name)}
     classes = [(parent, counts) for parent, counts in found.items() if _are_classes([*counts])]
     return sorted(
         classes,
         key=lambda item: (
+            not _is_train(item[0].split("/")),
             not says(item[0], "train"),
             says(item[0], "test", "val"),
             -sum(item[1].values()),
         ),
     )
+
+
+def _is_train(parts: list[str]) -> bool:
+    return bool(parts) and says(parts[-1], "train")
 
 
 def _are_classes(names: list[str]) -> bool:

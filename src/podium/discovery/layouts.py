@@ -119,7 +119,7 @@ def _from_folders(
     if roles.test is not None and (found := find_ids(roles.test, names)):
         layout.prepare["id_column"] = found[0]
         test_ids = roles.test.rows[found[0]]
-    _choose_goal(layout, labels, sample, chooser)
+    _choose_goal(layout, labels, sample, chooser, one=True)
     if test_ids is None:
         layout.prepare["test_images"] = choose_unlisted(survey, parent, chooser)
     else:
@@ -178,10 +178,15 @@ def _use_table(
 
 
 def _choose_goal(
-    layout: Layout, labels: pd.DataFrame, sample: Sample | None, chooser: Chooser
+    layout: Layout,
+    labels: pd.DataFrame,
+    sample: Sample | None,
+    chooser: Chooser,
+    *,
+    one: bool = False,
 ) -> None:
-    """Task, metric and form."""
-    layout.task = targets.choose_task(labels, sample, chooser)
+    """Task, metric and form. `one`: an image has one label, whatever stands in it."""
+    layout.task = targets.choose_task(labels, sample, chooser, one=one)
     several = layout.task == "multilabel" and labels.shape[1] == 1
     values = [value for value in labels.iloc[:, 0].unique() if value.strip()]
     if several:
@@ -242,7 +247,7 @@ def _nothing(survey: Survey) -> str:
     return (
         f"{survey.archive.path} has no training images with labels that can be told. Its tables: "
         f"{examples(tables) or 'none'}; its folders of images: {examples(folders) or 'none'}"
-        f"{'; not usable: ' * bool(survey.problems)}{examples(survey.problems)}. "
+        f"{'; not usable: ' * bool(survey.problems)}{examples([*survey.problems.values()])}. "
         "Needed: images and a CSV whose one column names them and another holds labels; or one "
         "folder of images a class, all in one folder (train/cats, train/dogs); or CSV files of "
         "pixels for training and test"

@@ -1,8 +1,11 @@
 """Where a competition's files come from, by what a user names as their source."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from podium import files
 from podium.errors import UserError
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -28,6 +31,21 @@ def source_and_slug(source: str, slug: str | None) -> tuple[str, str]:
             f"{source}: there is no such folder or zip, and no competition on Kaggle is called so"
         )
     return "kaggle", slug or name
+
+
+@contextmanager
+def beside(folder: Path, slug: str) -> Iterator[Path]:
+    """Where to put a competition's files: `folder` where that has those of `slug`, else beside it,
+    to become `folder` if the block succeeds. So another competition's stay until this one fits; and
+    those beside it stay too, to go on from.
+    """
+    if not folder.exists() or (folder / f"{slug}.zip").exists():
+        yield folder
+        return
+    new = folder.with_name(f"{folder.name}.new")
+    yield new
+    files.remove(folder)
+    new.replace(folder)
 
 
 def _slug_of(path: Path) -> str:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from podium.discovery.columns import find_ids
 from podium.discovery.guesses import Chooser, Guess, Sureness
 from podium.discovery.matching import Names
-from podium.discovery.survey import Survey, Table
+from podium.discovery.survey import Survey, Table, says
+from podium.errors import UserError
+
+ROLES = ("train", "label", "test", "sample", "submission")
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,14 @@ class Roles:
 
 
 def find_roles(survey: Survey, names: Names, chooser: Chooser) -> Roles:
-    """Tell the tables apart by their names, what their ids name, and what they have in common."""
+    """Tell the tables apart by their names, what their ids name, and what they have in common.
+
+    Raises:
+        UserError: if one that by its name should have a role cannot be read.
+    """
+    named = [p for name, p in survey.problems.items() if says(name.rpartition("/")[2], *ROLES)]
+    if named:
+        raise UserError("; ".join(named))
     by_name = {table.name: table for table in survey.tables}
     matched = {table.name: find_ids(table, names) for table in survey.tables}
     sample = _take("sample_submission", _samples(survey.tables), chooser)

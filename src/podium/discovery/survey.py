@@ -78,19 +78,26 @@ class Survey:
     tables: list[Table]
     images: list[str]
     folders: dict[str, int]  # how many images lie in each, itself
-    problems: list[str] = field(default_factory=list)  # files that cannot be used, and why
+    problems: dict[str, str] = field(default_factory=dict)  # files that cannot be read, and why
 
 
 def survey(archive: Archive) -> Survey:
-    """Look through an archive. A CSV that cannot be parsed becomes one of the `problems`."""
+    """Look through an archive. A CSV that cannot be parsed, or is empty, becomes one of the
+    `problems`.
+    """
     names = [name for name in archive.names if not _is_hidden(name)]
     pictures = [name for name in names if suffix(name) in IMAGE_SUFFIXES]
-    tables, problems = list[Table](), list[str]()
+    tables, problems = list[Table](), dict[str, str]()
     for name in sorted(name for name in names if suffix(name) == ".csv"):
         try:
-            tables.append(_table(archive, name, pixels=len(pictures) < ILLUSTRATIONS))
+            table = _table(archive, name, pixels=len(pictures) < ILLUSTRATIONS)
         except UserError as error:
-            problems.append(str(error))
+            problems[name] = str(error)
+            continue
+        if len(table.rows):
+            tables.append(table)
+        else:
+            problems[name] = f"{name} has no rows"
     folders = Counter(name.rpartition("/")[0] for name in pictures)
     return Survey(archive, tables, pictures, dict(sorted(folders.items())), problems)
 
@@ -151,8 +158,12 @@ def _pixel_columns(header: list[str]) -> tuple[str, list[str]] | None:
         whole = not numbers or max(numbers) - min(numbers) == len(numbers) - 1 == count - 1
         square = any(math.isqrt(n) ** 2 * (count // n) == count for n in (count, count // 3 or 1))
         if count >= FEWEST_PIXELS and square and whole:
-            return prefix, [column for _, column in group]  # in the table's order, as prepare
+            return prefix, sorted((column for _, column in group), key=_numbers)  # as prepare
     return None
+
+
+def _numbers(column: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", column)][-2:]
 
 
 def _pixels(archive: Archive, name: str, prefix: str, columns: list[str]) -> Pixels | None:

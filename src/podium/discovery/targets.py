@@ -58,8 +58,11 @@ def sample_of(rows: pd.DataFrame | None) -> Sample | None:
     return Sample(targets, [value for value in values if value])
 
 
-def choose_task(labels: pd.DataFrame, sample: Sample | None, chooser: Chooser) -> Task:
-    """The kind of task: of one label column, or of one column a class.
+def choose_task(
+    labels: pd.DataFrame, sample: Sample | None, chooser: Chooser, *, one: bool = False
+) -> Task:
+    """The kind of task: of one label column, or of one column a class. `one`: an image has one
+    label, whatever stands in it.
 
     Raises:
         UserError: if several label columns hold other values than 0 and 1.
@@ -67,7 +70,7 @@ def choose_task(labels: pd.DataFrame, sample: Sample | None, chooser: Chooser) -
     if labels.shape[1] > 1:
         value, sure, why, others = _task_of_flags(labels)
     else:
-        value, sure, why, others = _task_of_labels(labels.iloc[:, 0], sample)
+        value, sure, why, others = _task_of_labels(labels.iloc[:, 0], sample, one=one)
     known = one_of([*METRICS], what="task")
     return chooser.choose(Guess("task", value, sure, why, others, known))
 
@@ -89,10 +92,11 @@ def _task_of_flags(labels: pd.DataFrame) -> Found:
     return "multiclass", "certain", "one of the label columns is 1 in each row", ("multilabel",)
 
 
-def _task_of_labels(column: pd.Series, sample: Sample | None) -> Found:
+def _task_of_labels(column: pd.Series, sample: Sample | None, *, one: bool) -> Found:
     values = [value for value in column.str.strip().unique() if value]
-    if not _are_numbers(values):
-        return _task_of_texts(values)
+    whole = sample is not None and {*values} == {*sample.targets}  # columns, one a class
+    if not _are_numbers(values) or one:
+        return _task_of_texts(values, one=one or whole)
     if not all(float(value).is_integer() for value in values):
         return "regression", "certain", "the labels are numbers, not all of them whole", ()
     if len(values) == 2:
@@ -112,8 +116,8 @@ def _task_of_whole_numbers(name: str, count: int, sample: Sample | None) -> Foun
     return "multiclass", "likely", why, ("ordinal", "regression")
 
 
-def _task_of_texts(values: list[str]) -> Found:
-    if separator := separator_of(values):
+def _task_of_texts(values: list[str], *, one: bool) -> Found:
+    if not one and (separator := separator_of(values)):
         parts = [_split(value, separator) for value in values]
         tokens = {token for part in parts for token in part}
         sure: Sureness = "likely" if len({len(part) for part in parts}) > 1 else "a guess"

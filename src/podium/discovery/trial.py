@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 from podium import tables
-from podium.archive import Archive, find_images, match_images
+from podium.archive import Archive, check_distinct, find_images, match_images
 from podium.discovery.layouts import Layout
 from podium.errors import UserError
 from podium.schema import Prepare
@@ -24,7 +24,7 @@ def try_out(archive: Archive, layout: Layout) -> Tables:
                 ids = getattr(found, part)["id"].tolist()
                 strict = made.on_bad_image == "error" or part == "test"
                 check = match_images if strict else find_images
-                check(archive.names, ids, folder=folder)
+                check_distinct(ids, check(archive.names, ids, folder=folder))
     except (UserError, ValidationError) as error:
         text = str(error)
         if isinstance(error, ValidationError):

@@ -1,0 +1,103 @@
+"""Competitions of every layout under the real DVC: `make init`'s program, then `dvc repro`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import layouts
+import pandas as pd
+import pytest
+from conftest import Project
+from layouts import BUILDERS, Built
+
+pytestmark = pytest.mark.slow  # runs whole pipelines
+
+TINY = {
+    "architecture": "test_resnet",
+    "pretrained": False,
+    "image_size": 32,
+    "fit": "squash",
+    "phases": [{"epochs": 1, "lr": 0.005}],
+    "batch_size": 8,
+}
+# Each layout of docs/layouts.md at least once; several in one, to spare time.
+COMPETITIONS: dict[str, Callable[[], Built]] = {
+    "kinds of files, no sample": lambda: without(layouts.kinds_of_files(), "sample_submission.csv"),
+    "several folders, one-hot": lambda: layouts.in_two_sizes(layouts.one_hot()),
+    "one folder, two classes, patients": lambda: layouts.in_one_folder(layouts.two_classes()),
+    "class folders": layouts.class_folders,
+    "grey pixels": layouts.pixels_grey,
+    "RGB pixels": layouts.pixels_planar,
+    "top lists": layouts.top_lists,
+    "several labels, nested": lambda: layouts.nest(BUILDERS["several_labels_space"]()),
+    "several columns, Training_set.csv": lambda: renamed(layouts.several_columns(), "Training_set"),
+    "a number, labels.csv": lambda: renamed(layouts.numbers(), "labels"),
+    "grades, train_labels.csv": lambda: renamed(layouts.grades(), "train_labels"),
+    "no test table and no sample": layouts.no_test_table_and_no_sample,
+}
+
+
+def without(built: Built, name: str) -> Built:
+    """The same without a file."""
+    return replace(built, files={n: data for n, data in built.files.items() if n != name})
+
+
+def renamed(built: Built, name: str) -> Built:
+    """The same with another name of the training table."""
+    files = {(f"{name}.csv" if n == "train.csv" else n): data for n, data in built.files.items()}
+    return replace(built, files=files)
+
+
+def tiny(params: dict[str, Any]) -> None:
+    """A model that trains in a second, on one fold, where init takes one that is worth it."""
+    name = next(iter(params["models"]))
+    kept = {key: params["models"][name].get(key) for key in ("class_weights",)}
+    params["models"] = {name: {**TINY, **kept}}
+    params["ensemble"]["members"] = [name]
+    params["folds"] |= {"count": 2, "run": [0]}
+    params["predict"]["views"] = ["identity"]
+
+
+@pytest.mark.parametrize("layout", COMPETITIONS)
+def test_a_competition_goes_from_its_files_to_a_valid_submission(
+    layout: str, tmp_path: Path
+) -> None:
+    project = Project(tmp_path)
+    built = COMPETITIONS[layout]()
+    project.write_archive(built.files)
+    (project.folder / "params.yaml").unlink()
+    printed = project.run("python", "src/init.py", "shapes.zip", "--yes").stdout
+    assert "params.yaml is written" in printed
+    project.edit(tiny)
+    ran = project.repro()
+    assert {"fetch", "prepare", "submission", "report"} <= ran
+    sample = pd.read_csv(project.folder / "data/sample_submission.csv", dtype=str)
+    made = pd.read_csv(project.folder / "submissions/shapes.csv", dtype=str, keep_default_na=False)
+    assert made.columns.tolist() == sample.columns.tolist()
+    assert made.iloc[:, 0].tolist() == sample.iloc[:, 0].tolist()
+    assert len(made) == layouts.TEST
+    values = made.iloc[:, 1:]
+    assert built.metric == "samples_f1" or (values != "").all(axis=None)
+    check(values, built)
+    scores = json.loads(project.read("metrics/ensemble.json"))
+    assert scores["metric"] == built.metric
+    assert (
+        built.classes[0] in project.read("reports/report.md").decode() or built.task == "regression"
+    )
+
+
+def check(values: pd.DataFrame, built: Built) -> None:
+    """What stands beside the ids is of the task."""
+    if built.metric in ("log_loss", "roc_auc", "rmse"):
+        numbers = values.astype(float)
+        assert numbers.notna().all(axis=None)
+        if built.metric == "log_loss":
+            assert numbers.sum(axis=1).round(6).eq(1).all()
+        return
+    for text in values.iloc[:, 0]:
+        labels = text.split(" ") if built.metric in ("map@2", "samples_f1") else [text]
+        assert {*labels} - {""} <= {*built.classes}
+        if built.metric == "map@2":
+            assert len(set(labels)) == 2
