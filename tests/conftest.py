@@ -58,7 +58,7 @@ class Project:
         for name in ("src", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
             source = ROOT / name
             if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
+                ignore = shutil.ignore_patterns("cache", "tmp", "config.local")
                 shutil.copytree(source, folder / name, ignore=ignore)
             else:
                 shutil.copy(source, folder / name)

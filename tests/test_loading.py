@@ -55,6 +55,19 @@ def test_batches_have_the_same_bytes_at_any_number_of_workers(images: MakeImages
             assert torch.equal(first[0], other[0]) and torch.equal(first[1], other[1])
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_targets_that_are_numbers_come_as_they_are(
+    images: MakeImages, workers: int, columns: int
+) -> None:
+    targets = np.random.default_rng(0).random((21, columns)).astype(np.float32)
+    made = images()
+    made.targets = torch.as_tensor(targets)
+    _, found = epoch(loading.in_order(made, 4, workers=workers), 1)
+    assert found.dtype == torch.float32 and np.array_equal(found.numpy(), targets)
+
+
 def test_batches_stay_as_they_are_while_others_are_loaded_ahead(images: MakeImages) -> None:
     few = images()
     few.ids, few.targets = few.ids * 2, few.targets.repeat(2)  # many more batches than turns
