@@ -9,6 +9,7 @@ from typing import Any
 import layouts
 import pandas as pd
 import pytest
+from competitions import csv
 from conftest import Project
 from layouts import BUILDERS, Built
 
@@ -24,24 +25,33 @@ TINY = {
 }
 # Each layout of docs/layouts.md at least once; several in one, to spare time.
 COMPETITIONS: dict[str, Callable[[], Built]] = {
-    "kinds of files, no sample": lambda: without(layouts.kinds_of_files(), "sample_submission.csv"),
+    "kinds of files, top lists": lambda: top_lists(layouts.kinds_of_files()),
     "several folders, one-hot": lambda: layouts.in_two_sizes(layouts.one_hot()),
     "one folder, two classes, patients": lambda: layouts.in_one_folder(layouts.two_classes()),
-    "class folders": layouts.class_folders,
+    "class folders alone": layouts.class_folders,
     "grey pixels": layouts.pixels_grey,
     "RGB pixels": layouts.pixels_planar,
-    "top lists": layouts.top_lists,
     "several labels, nested": lambda: layouts.nest(BUILDERS["several_labels_space"]()),
-    "several columns, Training_set.csv": lambda: renamed(layouts.several_columns(), "Training_set"),
+    "several columns, no sample, Training_set.csv": lambda: without_sample(
+        renamed(layouts.several_columns(), "Training_set")
+    ),
     "a number, labels.csv": lambda: renamed(layouts.numbers(), "labels"),
     "grades, train_labels.csv": lambda: renamed(layouts.grades(), "train_labels"),
-    "no test table and no sample": layouts.no_test_table_and_no_sample,
 }
 
 
-def without(built: Built, name: str) -> Built:
-    """The same without a file."""
-    return replace(built, files={n: data for n, data in built.files.items() if n != name})
+def without_sample(built: Built) -> Built:
+    """The same without a sample submission."""
+    files = {n: data for n, data in built.files.items() if n != "sample_submission.csv"}
+    hidden = layouts.known_and_hidden()[1]
+    return replace(built, files={**files, "test.csv": csv(hidden[["id"]])})
+
+
+def top_lists(built: Built) -> Built:
+    """The same with the two likeliest labels to give."""
+    name = "sample_submission.csv"
+    sample = built.files[name].replace(b",circle", b",square circle")
+    return replace(built, files={**built.files, name: sample}, metric="map@2")
 
 
 def renamed(built: Built, name: str) -> Built:
