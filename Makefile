@@ -8,7 +8,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy
 	--generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-fast faults bench check lock train recipe lr-range batch-size handover clean
+.PHONY: help run init test test-fast faults bench check lock train recipe lr-range batch-size submit history kernel handover clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,11 +53,22 @@ lr-range: $(VENV)/.run ## MODEL=…: plot the loss over the learning rate (after
 batch-size: $(VENV)/.run ## MODEL=…: write the largest batch size that fits into params.yaml
 	@python src/batch_size.py $(MODEL)
 
+submit: $(VENV)/.run ## MESSAGE=…: check submissions/<slug>.csv, submit it, wait for the score (DRY=1: check only)
+	@python src/submit.py $(if $(MESSAGE),--message "$(MESSAGE)") $(if $(DRY),--dry-run) $(if $(WAIT),--wait $(WAIT))
+
+history: $(VENV)/.run ## what was submitted, and how public scores go with out-of-fold ones
+	@python src/history.py
+
+kernel: $(VENV)/.run ## export for a code competition; PUSH=1: send and submit it (OWNER, TITLE, WHEELS=1, WAIT, MESSAGE)
+	@python src/export.py $(if $(PUSH),--push) $(if $(WHEELS),--wheels) $(if $(OWNER),--owner "$(OWNER)") \
+		$(if $(TITLE),--title "$(TITLE)") $(if $(WAIT),--wait $(WAIT)) $(if $(MESSAGE),--message "$(MESSAGE)")
+
 handover: $(VENV)/.run ## MEASURE=1: the archive that Kaggle asks of prize winners (MEASURE: try it, time it)
 	@python src/handover.py $(if $(MEASURE),--measure)
 
-clean: ## remove what the pipeline made; the raw archive and DVC's cache stay
-	rm -rf data/images data/*.csv data/*.json data/predictions data/ensemble models submissions reports metrics
+clean: ## remove what the pipeline made; the raw archive, the history and DVC's cache stay
+	rm -rf data/images data/*.csv data/*.json data/predictions data/ensemble models reports metrics
+	find submissions -mindepth 1 ! -name history.csv -delete 2>/dev/null || true
 
 $(VENV)/.uv:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Podium needs Python 3.11 or later, not " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'

@@ -5,7 +5,7 @@ import difflib
 from pathlib import Path
 
 from podium import config, edits, files, overlay, stage
-from podium.errors import UserError
+from podium.errors import UserError, nearest
 
 RECIPES = Path("recipes")
 
@@ -21,7 +21,7 @@ def main() -> None:
             print(f"{stem:32}{path.read_text().splitlines()[0].removeprefix('# ')}")
         return
     if name not in known:
-        hint = config.nearest(name, known) or f"; there are {', '.join(known)}"
+        hint = nearest(name, known) or f"; there are {', '.join(known)}"
         raise UserError(f"there is no recipe {name}{hint}")
     edits.refuse_to_lose(config.PARAMS, what="a recipe")
     before = config.PARAMS.read_text()

@@ -1,16 +1,61 @@
-"""Kaggle on loopback: the endpoints that the official client calls, for the unmodified client."""
+"""Kaggle on loopback: the endpoints that the official client calls, for the unmodified client.
+
+Faults are asked for beforehand: `kaggle.faults.append(Fault("GET", after=10_000, times=3))`.
+What came in stands in `kaggle.log`, with the bytes that went out.
+"""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from kaggle_service import RefusedError, Service
+
+KEY = "0123456789abcdef"
+SIGNATURE = "X-Goog-Signature=5160a7e5"  # lets in whoever has it
+BUFFER = 2**16  # bytes that a connection holds which nobody may ever read
+BLOCK = 2**16
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` requests of a kind, after `skip` that go well."""
+
+    of: str  # "GET", "PUT", or a method of the API
+    status: int | None = None  # answered instead
+    headers: dict[str, str] = field(default_factory=dict)
+    after: int | None = None  # bytes of the body, sent or received, before the connection is cut
+    stall: float = 0.0  # seconds in which nothing comes before that
+    delay: float = 0.0  # seconds before the answer
+    etag: str | None = None  # that the archive has from now on
+    lost: bool = False  # the request is carried out, its answer is not sent
+    times: int = 1
+    skip: int = 0
+
+
+@dataclass
+class Request:
+    """What came in."""
+
+    kind: str  # "GET", "PUT", or a method of the API
+    name: str  # of the competition, file or upload
+    headers: dict[str, str]  # without Authorization
+    body: Any  # JSON, or bytes
+    at: float  # seconds
+    start: int = 0  # the first byte of what was served
+    served: int = 0  # bytes that went out
+    status: int = 0  # 0: the connection was cut before an answer
 
 
 class Kaggle(ThreadingHTTPServer):
-    """Serves competitions' archives; remembers what was asked for."""
+    """The server: its `service` is what stands behind it."""
 
     daemon_threads = True
 
@@ -18,9 +63,33 @@ class Kaggle(ThreadingHTTPServer):
         """`archives` by competition; a competition that is not there is 404."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.archives = archives
-        self.requests: list[str] = []
+        self.service = Service(archives)
+        self.log: list[Request] = []
+        self.faults: list[Fault] = []
         self.status: int | None = None  # answered to every call instead, if set
         self.storage: int | None = None  # answered where the archive lies, if set
+        self.etag = '"1"'
+        self.length: int | None = None  # claimed instead of the archive's, if set
+
+    @property
+    def requests(self) -> list[str]:
+        """What was asked for: the kind and the name."""
+        return [f"{request.kind} {request.name}" for request in self.log]
+
+    def of(self, kind: str) -> list[Request]:
+        """The requests of a kind."""
+        return [request for request in self.log if request.kind == kind]
+
+    def fault(self, kind: str) -> Fault | None:
+        """That which hits the next request of a kind."""
+        for fault in self.faults:
+            if fault.of == kind and fault.skip > 0:
+                fault.skip -= 1
+                return None
+            if fault.of == kind and fault.times > 0:
+                fault.times -= 1
+                return fault
+        return None
 
     def environment(self, home: Path) -> dict[str, str]:
         """What leads the client here: it speaks to http://localhost through us as its proxy."""
@@ -32,65 +101,155 @@ class Kaggle(ThreadingHTTPServer):
             "no_proxy": "",
             "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
             "KAGGLE_USERNAME": "someone",
-            "KAGGLE_KEY": "0123456789abcdef",
+            "KAGGLE_KEY": KEY,
             "KAGGLE_CONFIG_DIR": str(home),
             "HOME": str(home),
+            "TMPDIR": str(home),  # where the client keeps the addresses of unfinished uploads
         }
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Kaggle
+    request_: Request
+    fault: Fault | None
+
+    def setup(self) -> None:
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        super().setup()
+
+    def begin(self, kind: str, name: str, body: Any = None) -> bool:
+        """Write down the request; True if a fault has answered it."""
+        headers = {k: v for k, v in self.headers.items() if k.lower() != "authorization"}
+        self.request_ = Request(kind, name, headers, body, time.monotonic())
+        self.server.log.append(self.request_)
+        self.fault = self.server.fault(kind)
+        if self.fault is None:
+            return False
+        time.sleep(self.fault.delay)
+        self.server.etag = self.fault.etag or self.server.etag
+        if self.fault.status is not None:
+            self.answer(self.fault.status, {"message": "no"}, self.fault.headers)
+        elif self.fault.after == 0:
+            self.cut()
+        return self.fault.status is not None or self.fault.after == 0
 
     def do_POST(self) -> None:
         method = urlsplit(self.path).path.rsplit("/", 1)[-1]
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append(f"{method} {body.get('competitionName', '')}")
+        name = body.get("competitionName") or body.get("slug") or body.get("name") or ""
+        if self.begin(method, name, body):
+            return
         if self.server.status is not None:
-            self.answer(self.server.status, b'{"message": "no"}')
-        elif method == "DownloadDataFiles" and body["competitionName"] in self.server.archives:
-            self.send_response(302)
-            slug = body["competitionName"]
-            self.send_header("Location", f"http://localhost/files/{slug}.zip?X-Goog-Signature=0123")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(self.server.status, {"message": "no"})
+        elif not self.headers.get("Authorization"):
+            self.answer(401, {"message": "Unauthenticated"})
+        elif method == "DownloadDataFiles" and name in self.server.archives:
+            place = f"http://localhost/files/{name}.zip?{SIGNATURE}"
+            self.answer(302, {}, {"Location": place})
         else:
-            self.answer(404, b'{"message": "not found"}')
+            try:
+                found = self.server.service.call(method, body)
+            except RefusedError as error:
+                self.answer(error.status, {"code": error.status, "message": str(error)})
+                return
+            if self.fault and self.fault.lost:
+                self.cut()
+            else:
+                self.answer(200, found)
 
     def do_GET(self) -> None:
         name = urlsplit(self.path).path.rsplit("/", 1)[-1]
-        self.server.requests.append(f"GET {name}")
-        if self.server.storage is not None:
-            self.answer(self.server.storage, b"")
+        if self.begin("GET", name):
             return
-        data = self.server.archives[name.removesuffix(".zip")]
-        self.send_response(200)
-        for header, value in (
-            ("Content-Type", "application/zip"),
-            ("Content-Length", str(len(data))),
-            ("Last-Modified", "Mon, 02 Nov 2026 10:00:00 GMT"),
-            ("Accept-Ranges", "bytes"),
-            ("ETag", '"1"'),
-        ):
-            self.send_header(header, value)
-        self.end_headers()
-        self.wfile.write(data)
+        if self.server.storage is not None:
+            self.answer(self.server.storage, {})
+            return
+        data = memoryview(self.server.archives[name.removesuffix(".zip")])
+        start, asked = 0, self.headers.get("Range")
+        if asked and self.headers.get("If-Range", self.server.etag) == self.server.etag:
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(data) > 0:
+            self.answer(416, {}, {"Content-Range": f"bytes */{len(data)}"})
+            return
+        length = len(data) if self.server.length is None else self.server.length
+        headers = {
+            "Content-Type": "application/zip",
+            "Content-Length": str(length - start),
+            "Last-Modified": "Mon, 02 Nov 2026 10:00:00 GMT",
+            "Accept-Ranges": "bytes",
+            "ETag": self.server.etag,
+        }
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{length - 1}/{length}"
+        self.head(206 if start else 200, headers)
+        self.request_.start = start
+        self.send(data[start:])
 
-    def answer(self, status: int, body: bytes) -> None:
+    def send(self, data: memoryview) -> None:
+        """The body, as far as it goes."""
+        cut = self.fault.after if self.fault else None
+        with suppress(OSError):  # the client has gone
+            for place in range(0, len(data) if cut is None else cut, BLOCK):
+                end = place + BLOCK if cut is None else min(place + BLOCK, cut)
+                self.request_.served += self.connection.send(data[place:end])
+        if cut is not None or self.request_.served < len(data):
+            self.cut()
+
+    def do_PUT(self) -> None:
+        """Bytes of an upload, as to Google's storage: all, or those from a place on."""
+        name = urlsplit(self.path).path.rsplit("/", 1)[-1]
+        upload = self.server.service.uploads.get(name)
+        size = int(self.headers["Content-Length"] or 0)
+        if self.begin("PUT", name):
+            return
+        if upload is None or upload.expired:
+            self.rfile.read(size)
+            self.answer(404, {})
+            return
+        asked = self.headers.get("Content-Range", "bytes 0-/")
+        if asked.startswith("bytes */"):  # how far it has come
+            held = {"Range": f"bytes=0-{len(upload.data) - 1}"} if upload.data else {}
+            self.answer(200 if upload.whole else 308, {}, held)
+            return
+        del upload.data[int(asked.removeprefix("bytes ").partition("-")[0]) :]
+        cut = self.fault.after if self.fault else None
+        upload.data += self.rfile.read(size if cut is None else cut)
+        self.request_.body = bytes(upload.data)
+        if cut is not None or (self.fault and self.fault.lost):
+            self.cut()
+        else:
+            self.answer(200 if upload.whole else 308, {})
+
+    def cut(self) -> None:
+        """End the connection."""
+        time.sleep(self.fault.stall if self.fault else 0)
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def head(self, status: int, headers: dict[str, str]) -> None:
+        self.request_.status = status
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+
+    def answer(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
+        body = json.dumps(value).encode()
+        kind = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        with suppress(OSError):
+            self.head(status, {**kind, **(headers or {})})
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Silent: what was asked for stands in `Kaggle.requests`."""
+        """Silent: what was asked for stands in `Kaggle.log`."""
 
 
 @contextmanager
 def serve(archives: dict[str, bytes]) -> Iterator[Kaggle]:
     """A server on a free port, until the block ends."""
     server = Kaggle(archives)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server
     finally:

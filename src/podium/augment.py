@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from podium import images
-from podium.config import nearest
-from podium.errors import UserError
+from podium.errors import UserError, nearest
 from podium.phase_schema import Augment, Transform
 
 PRESETS: dict[str, list[Transform]] = {

@@ -1,6 +1,5 @@
 """Reading params.yaml: all of it is checked, and a stage gets the sections it declares."""
 
-import difflib
 import typing
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from podium.errors import UserError
+from podium.errors import UserError, nearest
 from podium.schema import Params
 
 PARAMS = Path("params.yaml")
@@ -69,12 +68,6 @@ def validate(raw: dict[str, Any], *, source: str = str(PARAMS)) -> Params:
         lines = [f"  {key}: {' or: '.join(texts)}" for key, texts in problems.items()]
         count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
         raise UserError(f"{source} has {count}:\n" + "\n".join(lines)) from None
-
-
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """A hint at the known name that `name` may have been meant to be, or ""."""
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f": did you mean {match[0]}?" if match else ""
 
 
 def _find(params: Params, section: str) -> Any:

@@ -1,6 +1,7 @@
 """Errors that are no bugs."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -16,3 +17,9 @@ def examples(items: Sequence[object], most: int = 5) -> str:
     shown = ", ".join(str(item) for item in items[:most])
     rest = len(items) - most
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name that `name` may have been meant to be, or ""."""
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f": did you mean {match[0]}?" if match else ""

@@ -157,6 +157,10 @@ def _kappa(
     return float(1 - mistakes / chance) if chance else 1.0
 
 
+def _rmse(targets: np.ndarray, values: np.ndarray) -> float:
+    return float(np.sqrt(sk.mean_squared_error(targets, values)))
+
+
 def _matthews(targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
     return float(sk.matthews_corrcoef(targets, labels, **weights))
 
@@ -181,7 +185,7 @@ KNOWN: dict[str, Metric] = {
         Metric("roc_auc", partial(_mean_of_columns, sk.roc_auc_score, 2), "probabilities"),
         Metric("average_precision", _average_precision, "probabilities"),
         Metric("mae", sk.mean_absolute_error, "values", greater_is_better=False),
-        Metric("rmse", sk.root_mean_squared_error, "values", greater_is_better=False),
+        Metric("rmse", _rmse, "values", greater_is_better=False),
         Metric("r2", sk.r2_score, "values"),
     )
 }

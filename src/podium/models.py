@@ -11,8 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from podium import simple_cnn  # noqa: F401  registers itself with timm
-from podium.config import nearest
-from podium.errors import UserError, examples
+from podium.errors import UserError, examples, nearest
 from podium.layers import head_names, is_head
 from podium.model_schema import Model
 

@@ -8,8 +8,7 @@ from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from podium import layers
-from podium.config import nearest
-from podium.errors import UserError
+from podium.errors import UserError, nearest
 from podium.model_schema import Model
 from podium.phase_schema import Phase
 

@@ -1,15 +1,12 @@
 """Getting a competition's archive: from Kaggle, from a folder or zip, or the embedded one."""
 
-import io
-import re
 import shutil
 import zipfile
 import zlib
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from podium import digits, files, nested
+from podium import digits, download, files, nested
 from podium.archive import Archive
 from podium.errors import UserError
 from podium.schema import Competition
@@ -27,21 +24,39 @@ def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
     """
     archive, record = raw / f"{competition.slug}.zip", raw / "source.json"
     _fetch_solution(competition, solution)
-    if _is_intact(archive, record, competition.source):
-        return False
-    _check_apart(Path(competition.source).expanduser(), raw)
-    with files.atomic(archive, size=_size(competition.source)) as temporary:
-        if competition.source == "builtin":
-            digits.write_archive(temporary)
-        elif competition.source == "kaggle":
-            _download(competition.slug, temporary)
-        else:
-            _copy(Path(competition.source).expanduser(), temporary)
-        _check_zip(temporary, competition.source)
-    for other in set(raw.iterdir()) - {archive}:  # of the source before
+    kept = _is_intact(archive, record, competition.source)
+    if not kept:
+        _check_apart(Path(competition.source).expanduser(), raw)
+        with files.atomic(archive, size=_size(competition.source)) as temporary:
+            made = temporary
+            if competition.source == "kaggle":
+                made = _download(competition.slug, raw / "download")
+            elif competition.source == "builtin":
+                digits.write_archive(temporary)
+            else:
+                _copy(Path(competition.source).expanduser(), temporary)
+            if made == temporary:
+                _check_zip(temporary, competition.source)
+            # Before the archive has its name: killed in between, a download is not lost.
+            found = {"source": competition.source, **_fingerprint(made, archive.name)}
+            files.write_json(record, found)
+            made.replace(temporary)
+    for other in set(raw.iterdir()) - {archive, record}:  # of the source before, or unfinished
         files.remove(other)
-    files.write_json(record, {"source": competition.source, **_fingerprint(archive)})
-    return True
+    return not kept
+
+
+def _download(slug: str, folder: Path) -> Path:
+    """A competition's archive from Kaggle, checked; in `folder`, which outlives a failure so that
+    the next try goes on, unless what arrived is damaged.
+    """
+    path = download.download(slug, folder)
+    try:
+        _check_zip(path, f"{slug}.zip as it came from Kaggle")
+    except UserError as error:
+        files.remove(folder)
+        raise UserError(f"{error}; run it again: it is fetched anew") from None
+    return path
 
 
 def _check_apart(source: Path, raw: Path) -> None:
@@ -63,7 +78,7 @@ def _is_intact(archive: Path, record: Path, source: str) -> bool:
     """
     if source == "builtin" or not (archive.is_file() and record.is_file()):
         return False
-    found = {"source": source, **_fingerprint(archive)}
+    found = {"source": source, **_fingerprint(archive, archive.name)}
     path = Path(source).expanduser()
     if path.is_dir() or (path.is_file() and files.sha256(path) != found["sha256"]):
         return False
@@ -73,9 +88,8 @@ def _is_intact(archive: Path, record: Path, source: str) -> bool:
         return False  # a damaged record
 
 
-def _fingerprint(archive: Path) -> dict[str, Any]:
-    size = archive.stat().st_size
-    return {"file": archive.name, "bytes": size, "sha256": files.sha256(archive)}
+def _fingerprint(archive: Path, name: str) -> dict[str, Any]:
+    return {"file": name, "bytes": archive.stat().st_size, "sha256": files.sha256(archive)}
 
 
 def _fetch_solution(competition: Competition, folder: Path) -> None:
@@ -132,51 +146,3 @@ def _check_zip(path: Path, source: str) -> None:
         raise UserError(f"{source} is damaged: its entry {broken} has a wrong checksum")
     with nested.unpacking(path.with_name("unpacked.tmp")) as scratch:
         Archive(path, scratch, title=source)
-
-
-def _download(slug: str, target: Path) -> None:
-    """Download a competition's archive with the official client."""
-    try:
-        # Where it finds no credentials it prints a page of help, on its import too, and exits.
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            # Imported here: `import kaggle` looks for credentials, and may call the network.
-            from kaggle.api.kaggle_api_extended import KaggleApi
-
-            api = KaggleApi()
-            api.authenticate()
-    except SystemExit:
-        raise UserError(
-            "no Kaggle credentials: create a token at https://www.kaggle.com/settings/api, then "
-            "set KAGGLE_API_TOKEN, or put it into ~/.kaggle/access_token (an older username and "
-            "key: KAGGLE_USERNAME and KAGGLE_KEY, or ~/.kaggle/kaggle.json)"
-        ) from None
-    except OSError as error:  # the client's HTTP errors are IOErrors
-        raise UserError(
-            f"Kaggle did not take the credentials: {_unsigned(error)}{_advice(slug, error)}"
-        ) from None
-    folder = target.with_name("download.tmp")
-    files.remove(folder)
-    try:
-        api.competition_download_files(slug, path=str(folder), quiet=False)
-        (folder / f"{slug}.zip").replace(target)
-    except OSError as error:
-        if error.errno in files.FULL | files.FORBIDDEN:
-            raise
-        text = f"{_unsigned(error)}{_advice(slug, error)}"
-        raise UserError(f"Kaggle did not send {slug}: {text}") from None
-    finally:
-        files.remove(folder)
-
-
-def _unsigned(error: OSError) -> str:
-    """The error's text, without the part of an address that lets in whoever has it."""
-    return re.sub(r"\?\S+", "?…", str(error))
-
-
-def _advice(slug: str, error: OSError) -> str:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return {
-        401: "\n  the token is not valid: create a new one at https://www.kaggle.com/settings/api",
-        403: f"\n  accept the rules first: https://www.kaggle.com/competitions/{slug}/rules",
-        404: "\n  competition.slug is the name in the competition's URL on Kaggle",
-    }.get(status or 0, "")

@@ -9,8 +9,7 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from podium import seed as seeding
-from podium.config import nearest
-from podium.errors import UserError, examples
+from podium.errors import UserError, examples, nearest
 from podium.problem import BETWEEN, Problem
 
 BINS = 10  # of numbers, for folds with equal shares of each

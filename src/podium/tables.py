@@ -42,13 +42,13 @@ def read(archive: Archive, layout: Prepare, task: Task) -> Tables:
     targets = [] if sample is None else [str(name) for name in sample.columns[1:]]
 
     train, classes, notes = _labelled(archive, layout, task, targets)
-    test = _test(archive, layout, sample)
+    test = test_ids(archive, layout, sample)
     if sample is None:
         target = dict.fromkeys(layout.label_columns, "")
         sample = pd.DataFrame({layout.id_column or "id": test["id"], **target}, dtype=str)
     else:
-        _check_same_ids(sample.iloc[:, 0], test["id"], layout)
-        _check_targets(sample, classes, task, layout)
+        check_same_ids(sample.iloc[:, 0], test["id"], layout)
+        check_targets(sample, classes, task, layout)
     return Tables(train, test, sample, classes, notes)
 
 
@@ -140,7 +140,7 @@ def _folders(archive: Archive, layout: Prepare) -> pd.DataFrame:
     return table
 
 
-def _test(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) -> pd.DataFrame:
+def test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) -> pd.DataFrame:
     """The ids of the test images."""
     name = layout.test_csv
     given = None if sample is None else sample.iloc[:, :1].set_axis(["id"], axis=1)
@@ -203,7 +203,7 @@ def _columns(
     return table
 
 
-def _check_same_ids(sample: pd.Series, test: pd.Series, layout: Prepare) -> None:
+def check_same_ids(sample: pd.Series, test: pd.Series, layout: Prepare) -> None:
     name = str(layout.sample_submission)
     rows.check_unique(sample, name)
     unknown, missing = set(sample) - set(test), set(test) - set(sample)
@@ -215,7 +215,7 @@ def _check_same_ids(sample: pd.Series, test: pd.Series, layout: Prepare) -> None
         )
 
 
-def _check_targets(sample: pd.DataFrame, classes: list[str], task: Task, layout: Prepare) -> None:
+def check_targets(sample: pd.DataFrame, classes: list[str], task: Task, layout: Prepare) -> None:
     """After the id, a sample submission has one column, or one a class."""
     columns = [str(name) for name in sample.columns]
     targets = columns[1:]

@@ -1,0 +1,195 @@
+"""Behind the loopback Kaggle: competitions, uploads, submissions, data sets and kernels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+USER = "someone"
+UPLOAD = "upload_id=97ad10b3"  # of an address that lets in whoever has it
+
+
+class RefusedError(Exception):
+    """A call that is answered with an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass
+class Upload:
+    """A place for the bytes of one file."""
+
+    name: str
+    size: int
+    data: bytearray = field(default_factory=bytearray)
+    expired: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return len(self.data) == self.size
+
+
+class Service:
+    """The methods of the API, and what they have left."""
+
+    def __init__(self, competitions: Any) -> None:
+        """`competitions`: a container of their names."""
+        self.competitions = competitions
+        self.uploads: dict[str, Upload] = {}  # by token
+        self.submissions: list[dict[str, Any]] = []  # the newest first, as Kaggle lists them
+        self.submitted: dict[int, bytes] = {}  # the file's bytes, by ref
+        self.score: str = "0.91234"
+        self.failing: str | None = None  # why a submission ends in ERROR, if set
+        self.polls = 1  # lists in which a new submission is PENDING
+        self.expire = False  # whether new uploads are expired at once
+        self.datasets: dict[str, list[dict[str, bytes]]] = {}  # versions' files, by owner/slug
+        self.dataset_bodies: list[dict[str, Any]] = []  # of CreateDataset and CreateDatasetVersion
+        self.dataset_states = ["BLOBS_RECEIVED", "READY"]  # the last one stays
+        self.kernels: dict[str, list[dict[str, Any]]] = {}  # what was pushed, by owner/slug
+        self.kernel_states = ["QUEUED", "RUNNING", "COMPLETE"]  # after each push; the last stays
+        self.kernel_failure: str | None = None
+        self._states: dict[str, list[str]] = {}
+        self._numbers = count(1)
+
+    def call(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a method of the API.
+
+        Raises:
+            RefusedError: with a status.
+        """
+        known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "IntrospectToken": lambda _: {"active": True, "username": USER},
+            "StartSubmissionUpload": self._start_submission,
+            "StartBlobUpload": self._start_upload,
+            "CreateSubmission": self._create_submission,
+            "CreateCodeSubmission": self._create_code_submission,
+            "GetSubmissionLimits": lambda _: {"numAllowedNow": 4, "numToday": 1},
+            "ListSubmissions": self._list_submissions,
+            "GetDatasetStatus": self._dataset_status,
+            "GetDataset": self._dataset,
+            "CreateDataset": self._create_dataset,
+            "CreateDatasetVersion": self._create_version,
+            "SaveKernel": self._push_kernel,
+            "GetKernelSessionStatus": self._kernel_status,
+        }
+        if method not in known:
+            raise RefusedError(404, f"no method {method}")
+        if body.get("competitionName", "") and body["competitionName"] not in self.competitions:
+            raise RefusedError(404, "Competition not found")
+        return known[method](body)
+
+    def _start_submission(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self._start(body["fileName"], body["contentLength"])
+
+    def _start_upload(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self._start(body["name"], body.get("contentLength", 0))
+
+    def _start(self, name: str, size: int) -> dict[str, Any]:
+        token = f"token-{next(self._numbers)}-5ec2e7"
+        self.uploads[token] = Upload(name, size, expired=self.expire)
+        return {"token": token, "createUrl": f"http://localhost/upload/{token}?{UPLOAD}"}
+
+    def _taken(self, token: str) -> Upload:
+        """An upload that is whole; its token is spent."""
+        upload = self.uploads.pop(token, None)
+        if upload is None or upload.expired or not upload.whole:
+            raise RefusedError(400, "The upload token is not valid, or has expired")
+        return upload
+
+    def _create_submission(self, body: dict[str, Any]) -> dict[str, Any]:
+        upload = self._taken(body["blobFileTokens"])
+        ref = self._submit(body, upload.name)
+        self.submitted[ref] = bytes(upload.data)
+        return {"message": f"Successfully submitted to {body['competitionName']}", "ref": ref}
+
+    def _create_code_submission(self, body: dict[str, Any]) -> dict[str, Any]:
+        pushed = self.kernels.get(f"{body['kernelOwner']}/{body['kernelSlug']}", [])
+        if not 0 < body.get("kernelVersion", 0) <= len(pushed):
+            raise RefusedError(404, "Kernel version not found")
+        ref = self._submit(body, body["fileName"])
+        return {"message": f"Successfully submitted to {body['competitionName']}", "ref": ref}
+
+    def _submit(self, body: dict[str, Any], name: str) -> int:
+        number = next(self._numbers)
+        made = {
+            "ref": 40_000_000 + number,
+            "competition": body["competitionName"],
+            "date": f"2026-11-02T10:{number // 60:02}:{number % 60:02}.123Z",
+            "description": body.get("submissionDescription", ""),
+            "fileName": name,
+            "status": "PENDING",
+            "polls": self.polls,
+        }
+        self.submissions.insert(0, made)
+        return int(made["ref"])
+
+    def _list_submissions(self, body: dict[str, Any]) -> dict[str, Any]:
+        mine = [s for s in self.submissions if s["competition"] == body["competitionName"]]
+        size, page = body.get("pageSize", 20), body.get("page", 1)
+        for made in mine:
+            if made["status"] == "PENDING" and made["polls"] == 0:
+                end = {"status": "COMPLETE", "publicScore": self.score}
+                if self.failing is not None:
+                    end = {"status": "ERROR", "errorDescription": self.failing}
+                made.update(end)
+            made["polls"] = max(0, made["polls"] - 1)
+        shown = mine[(page - 1) * size : page * size]
+        inner = ("competition", "polls")
+        return {"submissions": [{k: s[k] for k in s if k not in inner} for s in shown]}
+
+    def _dataset_status(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = f"{body['ownerSlug']}/{body['datasetSlug']}"
+        if ref not in self.datasets:
+            raise RefusedError(403, "Permission 'datasets.get' was denied")  # as Kaggle answers it
+        return {"status": self._next_state(ref)}
+
+    def _dataset(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = f"{body['ownerSlug']}/{body['datasetSlug']}"
+        if ref not in self.datasets:
+            raise RefusedError(403, "Permission 'datasets.get' was denied")
+        return {"ref": ref, "currentVersionNumber": len(self.datasets[ref])}
+
+    def _create_dataset(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = f"{body['ownerSlug']}/{body['slug']}"
+        if ref in self.datasets:
+            return {"status": "error", "error": f"The requested slug {ref} is already in use"}
+        return self._add_version(ref, body, body)
+
+    def _create_version(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = f"{body['ownerSlug']}/{body['datasetSlug']}"
+        if ref not in self.datasets:
+            raise RefusedError(403, "Permission 'datasets.update' was denied")
+        return self._add_version(ref, body, body["body"])
+
+    def _add_version(self, ref: str, body: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
+        taken = [self._taken(file["token"]) for file in files.get("files", [])]
+        self.datasets.setdefault(ref, []).append({u.name: bytes(u.data) for u in taken})
+        self.dataset_bodies.append(body)
+        self._states[ref] = list(self.dataset_states)
+        return {"ref": ref, "url": f"https://www.kaggle.com/datasets/{ref}", "status": "ok"}
+
+    def _push_kernel(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = body["slug"]
+        missing = [s for s in body.get("datasetDataSources", []) if s not in self.datasets]
+        self.kernels.setdefault(ref, []).append(body)
+        self._states[f"kernel {ref}"] = list(self.kernel_states)
+        return {
+            "ref": f"/code/{ref}",
+            "url": f"https://www.kaggle.com/code/{ref}",
+            "versionNumber": len(self.kernels[ref]),
+            "invalidDatasetSources": missing,
+        }
+
+    def _kernel_status(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = f"{body['userName']}/{body['kernelSlug']}"
+        if ref not in self.kernels:
+            raise RefusedError(403, "Permission 'kernels.get' was denied")
+        state = self._next_state(f"kernel {ref}")
+        why = {"failureMessage": self.kernel_failure} if state == "ERROR" else {}
+        return {"status": state, **why}
+
+    def _next_state(self, of: str) -> str:
+        states = self._states[of]
+        return states.pop(0) if len(states) > 1 else states[0]
