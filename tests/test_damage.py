@@ -19,6 +19,8 @@ from podium.records import Record
 from podium.schema import Prepare
 from podium.store import ImageStore
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 CHANGES = 200
 MADE_FROM = {"config": config().model_dump(), **THREE, "fold": 0}
 

@@ -224,6 +224,7 @@ def test_every_epoch_tells_losses_scores_rates_and_speed(images: ImageStore) -> 
         assert row.images_per_s > 0 < row.seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

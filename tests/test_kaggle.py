@@ -29,6 +29,8 @@ from podium.errors import UserError
 from podium.kaggle_client import PAUSES, Retries, unsigned
 from podium.schema import Competition
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 WINDOW = 2**20  # bytes that are on their way when a connection is closed unread
 BUSY = {"Retry-After": "0"}
 

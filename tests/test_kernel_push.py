@@ -12,6 +12,8 @@ from kaggle_server import Fault, Kaggle
 from podium import exporting, kernel_push
 from podium.errors import UserError
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 CALLED = exporting.names("shapes", owner="someone", title=None)
 REF = CALLED.ref
 WEIGHTS = bytes(range(256)) * 40

@@ -193,6 +193,7 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
         Archive(tmp_path / "files.zip")
 
 
+@pytest.mark.slow
 def test_a_large_file_that_shrinks_well_is_no_bomb(tmp_path: Path) -> None:
     text = b"id,label\n" + b"".join(b"%d,cat\n" % number for number in range(7_000_000))
     assert len(text) > nested.MOST_UNPACKED

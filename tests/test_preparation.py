@@ -60,6 +60,7 @@ def test_each_image_is_in_the_store_of_its_part(archive: Archive, tmp_path: Path
             assert np.array_equal(opened.decode(image), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_the_number_of_processes_does_not_change_a_byte(archive: Archive, tmp_path: Path) -> None:
     one, two, three = (
@@ -190,6 +191,7 @@ def test_a_missing_test_image_is_an_error_where_training_images_are_skipped(tmp_
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["skip", "blank"])
 def test_the_stage_leaves_bad_training_images_out_and_says_so(project: Project, how: str) -> None:
     files = {**competitions.competition(), **TRAIN_ONLY}
@@ -209,6 +211,7 @@ def test_the_stage_leaves_bad_training_images_out_and_says_so(project: Project, 
     assert len(ids) == 33 and not {b"0003", b"0005", b"0030"} & {*ids}
 
 
+@pytest.mark.slow
 def test_the_stage_refuses_to_leave_out_all_images_but_those_of_a_class(project: Project) -> None:
     files = competitions.competition()
     for number in range(36):
@@ -224,6 +227,7 @@ def test_the_stage_refuses_to_leave_out_all_images_but_those_of_a_class(project:
     assert {path.name for path in (project.folder / "data").iterdir()} == {"raw", "solution"}
 
 
+@pytest.mark.slow
 def test_the_stage_prepares_folders_without_any_table(project: Project) -> None:
     known, hidden = competitions.tables(12, 3)
     source = competitions.competition(12, 3)
@@ -242,12 +246,14 @@ def test_the_stage_prepares_folders_without_any_table(project: Project) -> None:
     assert np.array_equal(opened.decode("circle/0000.png"), expected)
 
 
+@pytest.mark.slow
 def test_the_record_names_the_task(project: Project) -> None:
     for stage in ("fetch", "prepare"):
         assert project.stage(stage).returncode == 0
     assert Record(project.folder / "data/prepared.json").facts["task"] == "multiclass"
 
 
+@pytest.mark.slow
 def test_the_stage_writes_images_tables_and_classes(project: Project) -> None:
     assert project.stage("fetch").returncode == 0
     done = project.stage("prepare", PODIUM_WORKERS="1")
@@ -260,6 +266,7 @@ def test_the_stage_writes_images_tables_and_classes(project: Project) -> None:
     assert len(ImageStore(project.folder / "data/images/train")) == 36
 
 
+@pytest.mark.slow
 def test_a_failing_stage_leaves_one_message_and_nothing_half_written(project: Project) -> None:
     raw = project.folder / "data/raw"
     raw.mkdir(parents=True)

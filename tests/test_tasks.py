@@ -21,6 +21,8 @@ from podium.setup import Data
 from podium.store import ImageStore
 from podium.task_schema import Task
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 LABELS: dict[Task, tuple[list[str], dict[str, str]]] = {
     "binary": (["no", "yes"], {"circle": "no", "square": "no", "stripes": "yes"}),
     "multilabel": (

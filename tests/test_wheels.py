@@ -13,6 +13,8 @@ from test_pipeline_is_honest import closure
 from podium import kernel_start, wheels
 from podium.errors import UserError
 
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
 
 def wheel(folder: Path, name: str, version: str = "1.0") -> str:
     """A wheel of one module, and its line in a lock."""
