@@ -40,6 +40,9 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
 }
 
 
+OFTEN = {"grey pixels", "several labels, nested"}  # the others by `make test-long`
+
+
 def without_sample(built: Built) -> Built:
     """The same without a sample submission."""
     files = {n: data for n, data in built.files.items() if n != "sample_submission.csv"}
@@ -70,7 +73,13 @@ def tiny(params: dict[str, Any]) -> None:
     params["predict"]["views"] = ["identity"]
 
 
-@pytest.mark.parametrize("layout", COMPETITIONS)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        name if name in OFTEN else pytest.param(name, marks=pytest.mark.long)
+        for name in COMPETITIONS
+    ],
+)
 def test_a_competition_goes_from_its_files_to_a_valid_submission(
     layout: str, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def exported(project: Project, folder: Path, *options: str) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_was_pushed_gives_the_same_bytes_for_the_same_ids_of_a_longer_test(
     finished: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -94,6 +95,7 @@ def test_what_was_pushed_gives_the_same_bytes_for_the_same_ids_of_a_longer_test(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_labels_are_given_by_the_fitted_cut(finished: Project, tmp_path: Path) -> None:
     project = finished.copy(tmp_path / "project")
     project.edit(lambda p: p.update(submission={"form": "auto"}))
@@ -126,6 +128,7 @@ def test_labels_are_given_by_the_fitted_cut(finished: Project, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_export_holds_the_weights_exactly_the_code_and_a_kernel_without_internet(
     finished: Project, tmp_path: Path
 ) -> None:
@@ -166,6 +169,7 @@ def test_the_export_holds_the_weights_exactly_the_code_and_a_kernel_without_inte
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_project_that_is_not_up_to_date_is_not_exported(
     finished: Project, tmp_path: Path
 ) -> None:

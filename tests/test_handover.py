@@ -95,6 +95,7 @@ def follow(unpacked: Project, step: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_trained_weights_give_the_same_submission_elsewhere(
     done: Project, prepared: Project, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_the_trained_weights_give_the_same_submission_elsewhere(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_training_elsewhere_gives_the_same_submission(
     done: Project, prepared: Project, tmp_path: Path
 ) -> None:
@@ -121,6 +123,7 @@ def test_training_elsewhere_gives_the_same_submission(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_new_test_set_is_predicted_as_the_readme_says(prepared: Project, tmp_path: Path) -> None:
     unpacked = prepared.copy(tmp_path / "copy")
     competitions.write_zip(unpacked.folder / "data/raw/shapes.zip", competition(test=12))
@@ -134,6 +137,7 @@ def test_a_new_test_set_is_predicted_as_the_readme_says(prepared: Project, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_it_holds_what_kaggle_asks_for_and_nothing_else(done: Project, archive: Path) -> None:
     with zipfile.ZipFile(done.folder / "shapes.zip") as raw:
         given = {raw.read(name) for name in raw.namelist()}
@@ -163,6 +167,7 @@ def test_it_holds_what_kaggle_asks_for_and_nothing_else(done: Project, archive: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_list_of_files_is_what_find_says(archive: Path, tmp_path: Path) -> None:
     unpacked = unpack(archive, tmp_path)
     found = unpacked.run("bash", "-c", "find . | LC_ALL=C sort").stdout
@@ -170,6 +175,7 @@ def test_the_list_of_files_is_what_find_says(archive: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_readme_tells_scores_times_and_versions(done: Project, archive: Path) -> None:
     text = zipfile.ZipFile(archive).read("README.md").decode()
     scores = json.loads(done.read("metrics/ensemble.json"))
@@ -184,6 +190,7 @@ def test_the_readme_tells_scores_times_and_versions(done: Project, archive: Path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_measured_it_tells_how_long_each_command_took(done: Project, tmp_path: Path) -> None:
     output = tmp_path / "measured.zip"
     made = done.stage("handover", "--measure", "--output", str(output))
@@ -196,6 +203,7 @@ def test_measured_it_tells_how_long_each_command_took(done: Project, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_command_that_fails_while_it_is_measured_is_told(done: Project, tmp_path: Path) -> None:
     options = ("--measure", "--output", str(tmp_path / "measured.zip"))
     made = done.stage("handover", *options, PODIUM_WORKERS="many")
@@ -206,12 +214,14 @@ def test_a_command_that_fails_while_it_is_measured_is_told(done: Project, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_same_state_gives_the_same_bytes(done: Project, archive: Path, tmp_path: Path) -> None:
     assert done.stage("handover", "--output", str(tmp_path / "b.zip")).returncode == 0
     assert (tmp_path / "b.zip").read_bytes() == archive.read_bytes()
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_does_not_belong_together_is_refused(done: Project, archive: Path) -> None:
     weights = "models/a/fold0/weights.safetensors"
     for name, message in {
