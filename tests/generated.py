@@ -289,6 +289,9 @@ def _missing_image(draw: Callable[..., Any], made: Competition, _: Style) -> boo
     if (name := _some_image(draw, made)) is None:
         return False
     del made.files[name]
+    tables = [other for other in made.files if other.endswith(".csv")]
+    if not any("sample" in other or other.lower().startswith("test") for other in tables):
+        made.test = [image for image in made.test if not name.endswith(f"/{image}")]
     return True
 
 

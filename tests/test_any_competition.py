@@ -40,7 +40,7 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
 }
 
 
-OFTEN = {"grey pixels", "several labels, nested"}  # the others by `make test-long`
+OFTEN = {"several labels, nested"}  # the others by `make test-long`
 
 
 def without_sample(built: Built) -> Built:

@@ -217,6 +217,7 @@ def test_a_competition_on_kaggle_is_a_source(
     assert (made.competition.source, made.competition.slug) == ("kaggle", "shapes")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("source", "data", "message"),
     [

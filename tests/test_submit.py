@@ -96,6 +96,7 @@ def submit(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_submission_arrives_as_it_is_and_is_remembered(submit: Submit) -> None:
     done = submit()
     assert done.returncode == 0, done.stdout
@@ -136,6 +137,7 @@ def test_a_submission_arrives_as_it_is_and_is_remembered(submit: Submit) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_dry_run_asks_nothing(submit: Submit) -> None:
     done = submit("--dry-run")
     assert done.returncode == 0 and f"{CSV}: 9 rows that fit the sample" in done.stdout
@@ -145,6 +147,7 @@ def test_a_dry_run_asks_nothing(submit: Submit) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_file_and_the_message_can_be_named(submit: Submit) -> None:
     for suffix in (".csv", ".json"):
         (submit.project.folder / f"other{suffix}").write_bytes(
@@ -158,6 +161,7 @@ def test_the_file_and_the_message_can_be_named(submit: Submit) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_bare_client_submits_the_same_file(submit: Submit) -> None:
     command = ("kaggle", "competitions", "submit", "shapes", "-f", CSV, "-m", "by hand")
     done = submit.project.run(*command, check=False, **submit.environment)
@@ -167,6 +171,7 @@ def test_the_bare_client_submits_the_same_file(submit: Submit) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_csv_that_its_json_does_not_describe_is_refused(submit: Submit) -> None:
     path = submit.project.folder / CSV
     text = path.read_text().replace("circle", "square", 1)
@@ -178,6 +183,7 @@ def test_a_csv_that_its_json_does_not_describe_is_refused(submit: Submit) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_score_that_is_late_is_pending_until_the_history_asks_again(submit: Submit) -> None:
     submit.kaggle.service.polls = 2
     done = submit("--wait", "0")
@@ -191,6 +197,7 @@ def test_a_score_that_is_late_is_pending_until_the_history_asks_again(submit: Su
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_submission_is_remembered_when_the_wait_is_killed(submit: Submit) -> None:
     submit.kaggle.service.polls = 1000
     inherited = {name: value for name, value in os.environ.items() if "KAGGLE" not in name}
