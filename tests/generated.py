@@ -88,7 +88,8 @@ def _labels(draw: Callable[..., Any], task: str, count: int) -> list[str]:
     if task in ("lists", "flags"):
         some = st.sets(st.sampled_from(CLASSES[:3]), min_size=task == "lists")
         chosen = draw(st.lists(some, min_size=count, max_size=count))
-        chosen[:3] = [{"ant", "bee"}, {"wasp"}, {"bee"}]
+        # More different cells than labels: "bee" and "ant bee" alone could be two names.
+        chosen[:4] = [{"ant", "bee"}, {"wasp"}, {"bee"}, {"ant"}]
         return ["|".join(sorted(names)) for names in chosen]
     names = {"numbers": ["3", "10", "7"], "two": ["0", "1"], "grades": ["0", "1", "2"]}
     known = names.get(task, CLASSES[: draw(st.integers(2, 4))])
