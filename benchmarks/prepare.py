@@ -19,7 +19,7 @@ from competition import archive
 
 from podium import machine, preparation
 from podium.archive import Archive
-from podium.schema import Prepare
+from podium.prepare_schema import Prepare
 
 STORED = 256
 

@@ -9,7 +9,8 @@ import competitions
 import numpy as np
 
 from podium.kernel_schema import Exported
-from podium.schema import Predict, Prepare, Submission
+from podium.prepare_schema import Prepare
+from podium.schema import Predict, Submission
 
 HIDDEN = 30  # test images, of which the first 9 are public
 CLASSES = competitions.CLASSES[:2]

@@ -5,8 +5,9 @@ from pathlib import Path
 import competitions
 import pytest
 
-from podium.archive import Archive, match_images
+from podium.archive import Archive
 from podium.errors import UserError
+from podium.image_files import match_images
 
 
 def archive(folder: Path, files: Mapping[str, bytes]) -> Archive:

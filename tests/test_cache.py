@@ -26,6 +26,7 @@ def filled(images: ImageStore, budget: int) -> Cache:
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_batches_have_the_same_bytes_cached_or_not_at_any_number_of_workers(
     images: ImageStore, monkeypatch: pytest.MonkeyPatch

@@ -128,6 +128,7 @@ def test_a_step_without_a_loss_is_named_with_its_images_and_not_kept(
     assert same(best.state, train(images, Checkpoints(tmp_path / "y"), **plain)[0].state)
 
 
+@pytest.mark.slow
 def test_a_kill_costs_no_step_that_a_checkpoint_holds(
     tmp_path: Path,
     images: ImageStore,

@@ -11,12 +11,13 @@ import pytest
 from trainings import THREE, config
 
 from podium import files, models, predictions, records, seed, store, tables, weights
-from podium.archive import Archive, match_images
+from podium.archive import Archive
 from podium.checkpoints import Checkpoints
 from podium.errors import UserError
+from podium.image_files import match_images
 from podium.predictions import Predictions
+from podium.prepare_schema import Prepare
 from podium.records import Record
-from podium.schema import Prepare
 from podium.store import ImageStore
 
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again

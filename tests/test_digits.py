@@ -7,8 +7,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from podium import csvs, digits, images, tables
-from podium.archive import Archive, match_images
-from podium.schema import Prepare
+from podium.archive import Archive
+from podium.image_files import match_images
+from podium.prepare_schema import Prepare
 from podium.tables import Tables
 
 

@@ -49,6 +49,7 @@ def test_training_learns(images: ImageStore) -> None:
     assert best.epoch.score >= 0.8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_whatever_ran_before(images: ImageStore) -> None:
     changes = {"augment": [{"RandomResizedCrop": None}], "dropout": 0.3}
     first, _ = train(images, **changes)
@@ -101,6 +102,7 @@ def test_a_phase_ends_when_patience_runs_out_and_the_next_begins(images: ImageSt
     assert [row.phase for row in curves] == [1, 1, 1, 2, 2]
 
 
+@pytest.mark.slow
 def test_a_phase_that_ties_or_gets_worse_runs_out_of_patience_against_the_best_of_all(
     images: ImageStore,
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_phase_that_ties_or_gets_worse_runs_out_of_patience_against_the_best_o
     assert [row.phase for row in curves].count(2) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["last", "best"])
 def test_a_phase_starts_from_the_last_weights_or_from_the_best(
     images: ImageStore, start: str

@@ -13,7 +13,7 @@ from podium import kernel_main, kernel_schema, kernel_start, preparation, tables
 from podium.archive import Archive
 from podium.errors import UserError
 from podium.folder import Folder
-from podium.schema import Prepare
+from podium.prepare_schema import Prepare
 from podium.store import ImageStore
 
 

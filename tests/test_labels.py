@@ -8,7 +8,7 @@ import pytest
 from podium import labels, tables
 from podium.archive import Archive
 from podium.errors import UserError
-from podium.schema import Prepare
+from podium.prepare_schema import Prepare
 from podium.tables import Tables
 from podium.task_schema import Task
 
@@ -341,6 +341,7 @@ def test_too_few_images_left_are_refused(tmp_path: Path) -> None:
         leave_out(found, "1", "2", "3")
 
 
+@pytest.mark.slow
 def test_a_million_rows_are_read_in_seconds(tmp_path: Path) -> None:
     ids = pd.Series(range(1_000_000)).astype(str)
     train = pd.DataFrame({"id": ids, "label": "c" + (pd.Series(range(1_000_000)) % 50).astype(str)})

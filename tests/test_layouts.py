@@ -19,7 +19,7 @@ from podium.discovery.layouts import Layout, understand
 from podium.discovery.matching import Names
 from podium.discovery.survey import survey
 from podium.errors import UserError
-from podium.schema import Prepare
+from podium.prepare_schema import Prepare
 
 DATA = ROOT.parent / "shared" / "data"
 

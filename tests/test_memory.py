@@ -63,6 +63,7 @@ def test_too_large_a_batch_is_an_error_that_names_the_size_that_fits(
     )
 
 
+@pytest.mark.slow
 def test_it_can_be_taken_in_pieces_that_train_like_the_whole(
     images: ImageStore,
     tmp_path: Path,
@@ -111,6 +112,7 @@ def test_no_piece_is_a_single_image(
         train(images, tmp_path / "y", out_of_memory="accumulate")
 
 
+@pytest.mark.slow
 def test_what_was_trained_before_it_is_not_lost(
     images: ImageStore,
     tmp_path: Path,

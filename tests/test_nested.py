@@ -13,8 +13,9 @@ import pytest
 from conftest import Project
 
 from podium import nested
-from podium.archive import Archive, find_images, images_below, match_images
+from podium.archive import Archive
 from podium.errors import UserError
+from podium.image_files import find_images, images_below, match_images
 
 INNER = {"1.jpg": b"first" * 50, "b/2.jpg": b"second" * 50}
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED

@@ -8,37 +8,16 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from podium import imports
+
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src"
 PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 
-def imported(path: Path) -> set[Path]:
-    """The files of ours that a file imports, at its top or inside its functions."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0 and node.module, f"{path}: relative import"
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    files = set()
-    for name in names:
-        parts = name.split(".")
-        for length in range(1, len(parts) + 1):
-            base = SRC.joinpath(*parts[:length])
-            files |= {base.with_suffix(".py"), base / "__init__.py"}
-    return {file for file in files if file.exists()}
-
-
 def closure(path: Path) -> set[str]:
-    """A file and all of ours that it imports, directly or not."""
-    seen, todo = {path}, [path]
-    while todo:
-        new = imported(todo.pop()) - seen
-        seen |= new
-        todo += new
-    return {file.relative_to(ROOT).as_posix() for file in seen}
+    """A file and all of ours that it imports, directly or not, as dvc.yaml names them."""
+    return {file.relative_to(ROOT).as_posix() for file in imports.closure(path, SRC)}
 
 
 def sections(stage: str) -> tuple[str, ...]:
@@ -86,7 +65,14 @@ def test_only_stages_read_params() -> None:
 def test_the_library_never_imports_a_stage_and_stages_never_each_other() -> None:
     stages = set(SRC.glob("*.py"))
     for path in SRC.rglob("*.py"):
-        assert not imported(path) & stages, path
+        assert not imports.imported(path, SRC) & stages, path
+
+
+def test_nothing_is_imported_relatively() -> None:
+    """Our closures know of absolute names only."""
+    for path in SRC.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            assert not isinstance(node, ast.ImportFrom) or node.level == 0, path
 
 
 @pytest.mark.parametrize("stage", PIPELINE)
@@ -97,7 +83,7 @@ def test_a_stage_has_a_description_and_a_file_of_its_name(stage: str) -> None:
 
 def test_no_file_of_ours_hides_a_package_that_we_import() -> None:
     ours = {path.stem for path in SRC.iterdir()}
-    imports = {
+    names = {
         name.split(".")[0]
         for path in SRC.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
@@ -108,7 +94,7 @@ def test_no_file_of_ours_hides_a_package_that_we_import() -> None:
             else [node.module or ""]
         )
     }
-    assert ours & imports == {"podium"}
+    assert ours & names == {"podium"}
 
 
 def test_nothing_of_ours_looks_at_the_clock() -> None:

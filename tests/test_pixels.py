@@ -14,7 +14,7 @@ from conftest import Project
 from podium import images, pixels, preparation, store, tables
 from podium.archive import Archive
 from podium.errors import UserError
-from podium.schema import Prepare
+from podium.prepare_schema import Prepare
 from podium.store import ImageStore
 from podium.tables import Tables
 

@@ -8,8 +8,8 @@ from conftest import Project
 from podium import images, preparation, store
 from podium.archive import Archive
 from podium.errors import UserError
+from podium.prepare_schema import Prepare
 from podium.records import Record
-from podium.schema import Prepare
 from podium.store import ImageStore
 
 IDS = {

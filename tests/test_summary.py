@@ -17,15 +17,7 @@ SCORES = {
 
 
 def render(oof: pd.DataFrame, classes: list[str], held_back: dict[str, float] | None) -> str:
-    return summary.render(
-        SCORES,
-        submission=Path("submissions/x.csv"),
-        rows=9,
-        seconds={"a": 12.3},
-        held_back=held_back,
-        oof=oof,
-        problem=Problem("multiclass", classes),
-    )
+    return report_of(oof, Problem("multiclass", classes), held_back)
 
 
 def rows(text: str, first: str) -> list[list[str]]:
@@ -91,13 +83,15 @@ def test_of_many_classes_the_commonest_mistakes_are_listed() -> None:
     assert text.index("| c01    | c03") < text.index("| c02    | c01")
 
 
-def report_of(oof: pd.DataFrame, problem: Problem) -> str:
+def report_of(
+    oof: pd.DataFrame, problem: Problem, held_back: dict[str, float] | None = None
+) -> str:
     return summary.render(
         SCORES,
         submission=Path("submissions/x.csv"),
         rows=9,
         seconds={"a": 12.3},
-        held_back=None,
+        held_back=held_back,
         oof=oof,
         problem=problem,
     )

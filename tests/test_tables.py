@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from podium import tables
 from podium.archive import Archive
 from podium.errors import UserError
-from podium.schema import Prepare
+from podium.prepare_schema import Prepare
 from podium.tables import Tables
 from podium.task_schema import Task
 

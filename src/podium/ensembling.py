@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from podium import blending, decisions, predictions
+from podium import blending, cuts, decisions, predictions
 from podium.decisions import Decision
 from podium.errors import UserError
 from podium.metrics import Metric
@@ -88,19 +88,19 @@ class Scorer:
 
     def decision(self, logits: np.ndarray) -> Decision:
         """The cuts with which logits like these [N, C] become labels of test images."""
-        if not (self.fitted and decisions.is_fitted(self.problem, self.metric)):
+        if not (self.fitted and cuts.is_fitted(self.problem, self.metric)):
             return Decision()
-        return decisions.fit(self.problem, self.metric, self.targets, logits)
+        return cuts.fit(self.problem, self.metric, self.targets, logits)
 
     def scores(
         self, logits: np.ndarray, logits_for: Callable[[int], np.ndarray] | None = None
     ) -> dict[str, Any]:
         """The score of all out-of-fold logits together, and of each fold, with mean ± std. Cuts are
-        fitted on the other folds, of what `logits_for` gives where given (see `decisions`).
+        fitted on the other folds, of what `logits_for` gives where given (see `cuts`).
         """
         problem, metric = self.problem, self.metric
-        if self.fitted and decisions.is_fitted(problem, metric):
-            found = decisions.out_of_fold(
+        if self.fitted and cuts.is_fitted(problem, metric):
+            found = cuts.out_of_fold(
                 problem, metric, self.targets, logits_for or (lambda _: logits), self.folds
             )
 

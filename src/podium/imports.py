@@ -10,13 +10,14 @@ def closure(path: Path, root: Path) -> list[Path]:
     """
     seen, todo = {path}, [path]
     while todo:
-        new = _imported(todo.pop(), root) - seen
+        new = imported(todo.pop(), root) - seen
         seen |= new
         todo += new
     return sorted(seen)
 
 
-def _imported(path: Path, root: Path) -> set[Path]:
+def imported(path: Path, root: Path) -> set[Path]:
+    """The files below `root` that a file imports itself; of absolute imports."""
     names = set[str]()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):

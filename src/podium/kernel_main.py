@@ -25,12 +25,14 @@ from podium import (
     tables,
 )
 from podium import seed as seeding
-from podium.archive import Archive, find_images
+from podium.archive import Archive
 from podium.folder import Folder
+from podium.image_files import find_images
 from podium.kernel_schema import Exported, Member
 from podium.predicting import Predictor
 from podium.predictions import Predictions
-from podium.schema import Predict, Prepare
+from podium.prepare_schema import Prepare
+from podium.schema import Predict
 from podium.store import ImageStore
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from podium import files, seal
 from podium.errors import UserError
 from podium.phase_schema import Section
-from podium.schema import Predict, Prepare, Submission
+from podium.prepare_schema import Prepare
+from podium.schema import Predict, Submission
 from podium.task_schema import Task
 
 CONFIG = "podium.json"

@@ -14,8 +14,8 @@ import pandas as pd
 
 from podium.archive import composed
 from podium.errors import UserError, examples
+from podium.prepare_schema import Prepare
 from podium.rows import Source
-from podium.schema import Prepare
 from podium.task_schema import Task
 
 JOINT = "|"

@@ -63,7 +63,7 @@ def _own(name: str, task: Task) -> Metric:
     def score(targets: np.ndarray, predicted: np.ndarray) -> float:
         try:
             return float(found(targets, predicted))
-        except Exception as error:
+        except Exception as error:  # whatever the user's function raises
             shapes = f"targets {list(targets.shape)} and predictions {list(predicted.shape)}"
             raise UserError(f"metric: {name} fails for {shapes}: {_said(error)}") from None
 

@@ -12,7 +12,7 @@ import pandas as pd
 from podium import images, progress, store
 from podium.archive import Archive
 from podium.errors import UserError, examples
-from podium.schema import Prepare
+from podium.prepare_schema import Prepare
 
 VALUES = 2_000_000  # that are in memory at once
 

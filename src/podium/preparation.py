@@ -10,9 +10,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from podium import files, images, interrupt, machine, pixels, progress, store
-from podium.archive import Archive, check_distinct, find_images
+from podium.archive import Archive
 from podium.errors import UserError, examples
-from podium.schema import Prepare
+from podium.image_files import check_distinct, find_images
+from podium.prepare_schema import Prepare
 
 WHAT = {"train": "training images", "test": "test images"}
 MISSING = "not in the archive"

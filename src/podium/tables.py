@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from podium import labels, pixels, rows
-from podium.archive import Archive, images_below
+from podium.archive import Archive
 from podium.errors import UserError, examples
+from podium.image_files import images_below
+from podium.prepare_schema import Prepare
 from podium.rows import Source
-from podium.schema import Prepare
 from podium.task_schema import Task
 
 

@@ -58,7 +58,12 @@ def understand(survey: Survey, chooser: Chooser) -> Layout:
     elif train is not None and survey.images:
         _from_table(layout, roles, train, names, survey, chooser)
     else:
-        raise UserError(_nothing(survey))
+        raise UserError(
+            f"{survey.archive.path} has no training images with labels that can be told. "
+            f"{survey.contents()}. Needed: images and a CSV whose one column names them and "
+            "another holds labels; or one folder of images a class, all in one folder "
+            "(train/cats, train/dogs); or CSV files of pixels for training and test"
+        )
     used = {layout.prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
     if others := [table.name for table in survey.tables if table.name not in used]:
         layout.notes.append(f"{examples(others)}: not used")
@@ -235,20 +240,3 @@ def _sample_ids(roles: Roles) -> pd.Series | None:
 
 def _name(table: Table | None) -> str | None:
     return None if table is None else table.name
-
-
-def _nothing(survey: Survey) -> str:
-    """That there is nothing to train on: what was seen, and what is needed."""
-    tables = [
-        f"{table.name} ({len(table.rows)} rows: {', '.join(table.columns[:6])})"
-        for table in survey.tables
-    ]
-    folders = [f"{folder or '(top)'} ({count})" for folder, count in survey.folders.items()]
-    return (
-        f"{survey.archive.path} has no training images with labels that can be told. Its tables: "
-        f"{examples(tables) or 'none'}; its folders of images: {examples(folders) or 'none'}"
-        f"{'; not usable: ' * bool(survey.problems)}{examples([*survey.problems.values()])}. "
-        "Needed: images and a CSV whose one column names them and another holds labels; or one "
-        "folder of images a class, all in one folder (train/cats, train/dogs); or CSV files of "
-        "pixels for training and test"
-    )

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from podium import images
-from podium.archive import IMAGE_SUFFIXES, Archive
-from podium.errors import UserError
+from podium.archive import Archive
+from podium.errors import UserError, examples
+from podium.image_files import IMAGE_SUFFIXES
 
 FEWEST_PIXELS = 16  # a picture of 4 x 4
 ILLUSTRATIONS = 10  # images that lie beside tables of pixels, at most
@@ -79,6 +80,19 @@ class Survey:
     images: list[str]
     folders: dict[str, int]  # how many images lie in each, itself
     problems: dict[str, str] = field(default_factory=dict)  # files that cannot be read, and why
+
+    def contents(self) -> str:
+        """All of it, in words."""
+        tables = [
+            f"{table.name} ({len(table.rows)} rows: {', '.join(table.columns[:6])})"
+            for table in self.tables
+        ]
+        folders = [f"{folder or '(top)'} ({count})" for folder, count in self.folders.items()]
+        return (
+            f"Its tables: {examples(tables) or 'none'}; "
+            f"its folders of images: {examples(folders) or 'none'}"
+            f"{'; not usable: ' * bool(self.problems)}{examples([*self.problems.values()])}"
+        )
 
 
 def survey(archive: Archive) -> Survey:

@@ -3,10 +3,11 @@
 from pydantic import ValidationError
 
 from podium import tables
-from podium.archive import Archive, check_distinct, find_images, match_images
+from podium.archive import Archive
 from podium.discovery.layouts import Layout
 from podium.errors import UserError
-from podium.schema import Prepare
+from podium.image_files import check_distinct, find_images, match_images
+from podium.prepare_schema import Prepare
 from podium.tables import Tables
 
 

@@ -1,0 +1,147 @@
+"""Cuts that are fitted to the metric: where probabilities, or numbers, become labels."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from podium import decisions
+from podium.decisions import Decision
+from podium.metrics import Metric
+from podium.problem import Problem
+
+CANDIDATES = 100  # places at which a cut is tried
+ROUNDS = 10  # of trying all cuts, each beside the others
+FITTED = {  # the metrics that want cuts of their own
+    "binary": ("balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "matthews"),
+    "multilabel": ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "samples_f1"),
+    "ordinal": ("quadratic_weighted_kappa",),
+    "regression": ("quadratic_weighted_kappa",),
+}
+GRID = np.arange(1, 50) / 50  # where one cut of all classes is tried
+OF_EACH_CLASS = ("macro_f1", "weighted_f1")  # means over the classes: each has its own best cut
+
+
+def is_fitted(problem: Problem, metric: Metric) -> bool:
+    """Whether the metric wants cuts of its own."""
+    return metric.name in FITTED.get(problem.task, ())
+
+
+def fit(problem: Problem, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> Decision:
+    """The cuts at which logits [N, C] score best against the targets; among those that score the
+    same the nearest to the plain ones.
+    """
+    predicted = problem.probabilities(logits)
+    lowest = 0
+    if problem.task == "regression":
+        whole = np.rint(targets)
+        lowest = int(whole.min())
+        cuts = np.arange(lowest, int(whole.max())) + 0.5
+        values = predicted[:, 0]
+    elif problem.task == "ordinal":
+        cuts, values = (
+            np.arange(len(problem.classes) - 1) + 0.5,
+            decisions.expected_place(problem, predicted),
+        )
+    elif problem.task == "multilabel":
+        return _fit_multilabel(problem, metric, targets, predicted)
+    else:
+        cuts, values = np.array([0.5]), predicted[:, 1]
+
+    # Images of one class between two places always get the same label: one stands for all.
+    places = _places(values)
+    between = np.searchsorted(np.sort(np.concatenate([places, cuts])), values)
+    kinds = np.stack([between, targets.reshape(len(targets))], axis=1)
+    _, rows, counts = np.unique(kinds, axis=0, return_index=True, return_counts=True)
+    targets, predicted = targets[rows], predicted[rows]
+
+    def scored(tried: np.ndarray) -> float:
+        found = decisions.labels(problem, predicted, Decision(tried.tolist(), lowest))
+        return metric.rank(decisions.score_labels(problem, metric, targets, found, counts=counts))
+
+    return Decision(_climb(cuts, places, scored).tolist(), lowest)
+
+
+def out_of_fold(
+    problem: Problem,
+    metric: Metric,
+    targets: np.ndarray,
+    logits_for: Callable[[int], np.ndarray],
+    folds: np.ndarray,
+) -> np.ndarray:
+    """Labels of each fold's images by cuts that were fitted on the other folds, so that their score
+    is an honest estimate; by the plain ones where there is only one fold. `logits_for` gives, for a
+    fold, logits of all images [N, C] in which that fold's labels have no part.
+    """
+    found = np.empty(targets.shape)
+    for fold in np.unique(folds):
+        here, logits = folds == fold, logits_for(int(fold))
+        decision = Decision()
+        if not here.all():
+            decision = fit(problem, metric, targets[~here], logits[~here])
+        found[here] = decisions.labels(problem, problem.probabilities(logits[here]), decision)
+    return found.astype(targets.dtype)
+
+
+def _fit_multilabel(
+    problem: Problem, metric: Metric, targets: np.ndarray, predicted: np.ndarray
+) -> Decision:
+    if metric.name in OF_EACH_CLASS:
+        pairs = zip(targets.T, predicted.T, strict=True)
+        return Decision([_best_for_f1(wanted, found) for wanted, found in pairs])
+    if metric.name == "micro_f1":
+        cut = _best_for_f1(targets.ravel(), predicted.ravel())
+    else:
+
+        def scored(tried: np.ndarray) -> float:
+            return metric.rank(metric.score(targets, (predicted > tried).astype(np.float32)))
+
+        cut = float(_climb(np.array([0.5]), GRID, scored)[0])
+    return Decision([cut] * len(problem.classes))
+
+
+def _best_for_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
+    """The cut of probabilities [N] with the best F1 of 0 and 1 [N], of all there are; of those as
+    good the nearest to a half.
+    """
+    order = np.argsort(-predicted, kind="stable")
+    values, wanted = predicted[order], targets[order]
+    ends = np.flatnonzero(np.append(values[1:] < values[:-1], True))  # of images alike
+    chosen, positives = ends + 1, wanted.sum()
+    f1 = 2 * wanted.cumsum()[ends] / (chosen + positives)
+    plain = np.count_nonzero(values > 0.5)
+    if 2 * wanted[:plain].sum() / max(1, plain + positives) >= f1.max():
+        return 0.5
+    cuts = (values[ends] + np.append(values[ends[:-1] + 1], 0)) / 2  # midway to the next
+    best = cuts[f1 == f1.max()]
+    return float(best[abs(best - 0.5).argmin()])
+
+
+def _places(values: np.ndarray) -> np.ndarray:
+    """Where a cut of `values` [N] is tried: midway between neighbours, or between quantiles."""
+    found = np.unique(values)
+    if len(found) > CANDIDATES:
+        found = np.unique(np.quantile(found, np.linspace(0, 1, CANDIDATES), method="nearest"))
+    return (found[1:] + found[:-1]) / 2
+
+
+def _climb(
+    cuts: np.ndarray, places: np.ndarray, scored: Callable[[np.ndarray], float]
+) -> np.ndarray:
+    """Move one cut after the other, between its neighbours, to the place that scores best, until
+    none moves.
+    """
+    plain, best = cuts.copy(), scored(cuts)
+    for _ in range(ROUNDS):
+        before = best
+        for index in range(len(cuts)):
+            low = cuts[index - 1] if index else -np.inf
+            high = cuts[index + 1] if index + 1 < len(cuts) else np.inf
+            near = places[(places > low) & (places < high)]
+            for place in near[np.argsort(abs(near - plain[index]), kind="stable")]:
+                tried = cuts.copy()
+                tried[index] = place
+                if (value := scored(tried)) > best:
+                    cuts, best = tried, value
+        if best == before:
+            break
+    return cuts
