@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
-from podium import config, exporting, kernel_push, progress, stage
+from podium import config, exporting, history, kernel_push, progress, stage, submittable, submitting
+from podium.records import Record
+from podium.schema import Params
 
-KERNELS = Path("kernels")
+DATA, KERNELS, SUBMISSIONS = Path("data"), Path("kernels"), Path("submissions")
 
 
 def main() -> None:
@@ -21,10 +23,35 @@ def main() -> None:
     for path in sorted(folder.glob("*/*")):
         progress.say(f"{path}: {path.stat().st_size:,} bytes")
     if kaggle:
-        ref = kaggle.push(
-            folder, called, competition=slug, minutes=chosen.wait, message=chosen.message
-        )
-        progress.say(f"submitted to {slug}: {ref}")
+        _push(kaggle, params, folder, called, chosen)
+
+
+def _push(
+    kaggle: kernel_push.Kaggle,
+    params: Params,
+    folder: Path,
+    called: exporting.Names,
+    chosen: argparse.Namespace,
+) -> None:
+    """Send and submit what was exported, and remember it as the submission that it was made of."""
+    slug, past = params.competition.slug, SUBMISSIONS / "history.csv"
+    checked = submittable.check_made(
+        SUBMISSIONS / f"{slug}.csv",
+        Record(DATA / "prepared.json"),
+        params.metric,
+        params.submission,
+        slug=slug,
+        past=history.read(past).head(0),  # other code may have made the same public rows
+    )
+    message = chosen.message or checked.message
+    ref, version = kaggle.push(
+        folder, called, competition=slug, minutes=chosen.wait, message=message
+    )
+    file = f"{called.ref} version {version}"
+    progress.say(f"submitted to {slug}: {file}, ref {ref}")
+    row = submitting.row_of(checked, ref, slug=slug, message=message, file=file)
+    row = submitting.settle(kaggle.api, row, minutes=chosen.wait, past=past)
+    progress.say(submitting.outcome(row))
 
 
 def _options() -> argparse.Namespace:
@@ -33,8 +60,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--wheels", action="store_true", help="with wheels of what Kaggle may lack")
     parser.add_argument("--owner", help="your name on Kaggle (default: that of the credentials)")
     parser.add_argument("--title", help="of data set and kernel (default: podium-<competition>)")
-    parser.add_argument("--wait", type=float, default=60, help="minutes at most (default: 60)")
-    parser.add_argument("--message", default="", help="of the submission")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=60,
+        help="minutes at most for the kernel, then for the score (default: 60)",
+    )
+    parser.add_argument("--message", help="default: the out-of-fold score and the commit")
     return parser.parse_args()
 
 

@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from podium import config, history, metrics, stage, submittable, submitting
-from podium.forms import Form
-from podium.problem import Problem
+from podium import config, history, stage, submittable, submitting
 from podium.records import Record
 
 SECTIONS = ("metric", "competition", "submission")
@@ -15,26 +13,22 @@ DATA, SUBMISSIONS = Path("data"), Path("submissions")
 def main() -> None:
     """Check the submission, and hand it in unless only checks are asked for."""
     chosen = _options()
-    name, competition, options = config.load(*SECTIONS)
-    prepared = Record(DATA / "prepared.json")
-    problem = Problem(prepared.facts["task"], prepared.json("classes.json"))
-    sample = prepared.csv("sample_submission.csv")
-    form = Form.of(sample, problem, metrics.get(name, problem.task), options)
+    metric, competition, options = config.load(*SECTIONS)
     past = SUBMISSIONS / "history.csv"
-    checked = submittable.check(
+    checked = submittable.check_made(
         chosen.file or SUBMISSIONS / f"{competition.slug}.csv",
-        sample,
+        Record(DATA / "prepared.json"),
+        metric,
+        options,
         slug=competition.slug,
         past=history.read(past),
-        may_be_empty=form.name == "labels",
     )
     message = chosen.message or checked.message
     print(f"{checked.path}: {checked.rows} rows that fit the sample; {message}", flush=True)
     if chosen.dry_run:
         return
     row = submitting.submit(checked, competition, message=message, minutes=chosen.wait, past=past)
-    score = row["public"] or "no score yet: `make history` asks again"
-    print(f"{row['status']}, ref {row['ref']}: {score}; out of fold {checked.oof:.5f}")
+    print(submitting.outcome(row))
 
 
 def _options() -> argparse.Namespace:

@@ -1,5 +1,6 @@
 """Competitions of every layout under the real DVC: `make init`'s program, then `dvc repro`."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,7 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
     ),
     "a number, labels.csv": lambda: renamed(layouts.numbers(), "labels"),
     "grades, train_labels.csv": lambda: renamed(layouts.grades(), "train_labels"),
+    "paths, other columns, classes by place": lambda: by_place(layouts.paths_as_ids()),
 }
 
 
@@ -55,6 +57,20 @@ def top_lists(built: Built) -> Built:
     name = "sample_submission.csv"
     sample = built.files[name].replace(b",circle", b",square circle")
     return replace(built, files={**built.files, name: sample}, metric="map@2")
+
+
+def by_place(built: Built) -> Built:
+    """The same with columns that are left aside, and a sample that numbers the classes."""
+    train, sample = (read(built.files[name]) for name in ("train.csv", "sample_submission.csv"))
+    files = {
+        "train.csv": csv(train.assign(width=80, site=["a", "b"] * (len(train) // 2))),
+        "sample_submission.csv": csv(sample.assign(label=["0", "1", "2"] * (len(sample) // 3))),
+    }
+    return replace(built, files={**built.files, **files}, form="number")
+
+
+def read(data: bytes) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(data), dtype=str)
 
 
 def renamed(built: Built, name: str) -> Built:
@@ -114,6 +130,9 @@ def check(values: pd.DataFrame, built: Built) -> None:
         assert numbers.notna().all(axis=None)
         if built.metric == "log_loss":
             assert numbers.sum(axis=1).round(6).eq(1).all()
+        return
+    if built.form == "number":
+        assert {*values.iloc[:, 0]} <= {str(place) for place in range(len(built.classes))}
         return
     for text in values.iloc[:, 0]:
         labels = text.split(" ") if built.metric in ("map@2", "samples_f1") else [text]

@@ -72,6 +72,9 @@ def test_the_layouts_of_the_document_are_tested() -> None:
         assert f"def {test}(" in (ROOT / "tests" / file).read_text(), test
     for name in test_any_competition.COMPETITIONS:
         assert f"| {name} |" in text, name
+    layouts_told = text.partition("## What is refused")[0]
+    ends = {*re.findall(r"\| ([^|]*?) ?\|$", layouts_told, re.MULTILINE)} - {"to a submission"}
+    assert ends == {*test_any_competition.COMPETITIONS, "three of them"}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, Project
 from test_pipeline_is_honest import closure
 
-from podium import exporting, kernel_main, kernel_schema
+from podium import exporting, history, kernel_main, kernel_schema
 from podium.errors import UserError
 
 
@@ -67,7 +67,13 @@ def test_what_was_pushed_gives_the_same_bytes_for_the_same_ids_of_a_longer_test(
     assert done.returncode == 0, done.stdout
     ref = "someone/podium-shapes"
     (sent,), (pushed,) = kaggle.service.datasets[ref], kaggle.service.kernels[ref]
-    assert f"submitted to shapes: {kaggle.service.submissions[0]['ref']}" in done.stdout
+    submission = str(kaggle.service.submissions[0]["ref"])
+    assert f"submitted to shapes: {ref} version 1, ref {submission}" in done.stdout
+    (row,) = history.read(finished.folder / "submissions/history.csv").to_dict("records")
+    made = json.loads(finished.read("submissions/shapes.json"))
+    assert (row["file"], row["ref"], row["message"]) == (f"{ref} version 1", submission, "first")
+    assert (row["sha256"], row["status"]) == (made["sha256"], "COMPLETE")
+    assert row["oof"] == repr(made["oof"]["macro_f1"]) and row["public"] in done.stdout
 
     # Laid out as Kaggle does: an archive becomes a folder.
     (dataset := tmp_path / "dataset").mkdir()

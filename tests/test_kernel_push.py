@@ -44,7 +44,7 @@ def export(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def push(export: Path, *, minutes: float = 1) -> int:
+def push(export: Path, *, minutes: float = 1) -> tuple[int, int]:
     client = kernel_push.Kaggle()
     return client.push(export, CALLED, competition="shapes", minutes=minutes, message="the first")
 
@@ -52,7 +52,8 @@ def push(export: Path, *, minutes: float = 1) -> int:
 def test_data_set_kernel_and_submission_arrive_as_they_are(
     kaggle: Kaggle, export: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ref = push(export)
+    ref, version = push(export)
+    assert version == 1
     sent = {"a-fold0.safetensors": WEIGHTS, "podium.json": b"{}"}
     assert kaggle.service.datasets[REF] == [sent]
     assert kaggle.service.dataset_bodies[0]["isPrivate"] is True
@@ -156,8 +157,14 @@ def test_a_busy_kaggle_is_asked_again(kaggle: Kaggle, export: Path) -> None:
     assert len(kaggle.service.kernels[REF]) == len(kaggle.service.submissions) == 1
 
 
-def test_a_submission_whose_answer_is_lost_is_not_sent_twice(kaggle: Kaggle, export: Path) -> None:
+def test_a_submission_whose_answer_is_lost_is_looked_up_and_not_sent_twice(
+    kaggle: Kaggle, export: Path
+) -> None:
     kaggle.faults.append(Fault("CreateCodeSubmission", lost=True))
-    with pytest.raises(UserError, match="did not take the submission"):
+    ref, _ = push(export)
+    (made,) = kaggle.service.submissions
+    assert made["ref"] == ref and len(kaggle.of("CreateCodeSubmission")) == 1
+    kaggle.faults.append(Fault("CreateCodeSubmission", status=500))
+    with pytest.raises(UserError, match="did not take the submission of someone/podium-shapes"):
         push(export)
-    assert len(kaggle.of("CreateCodeSubmission")) == 1
+    assert len(kaggle.service.submissions) == 1

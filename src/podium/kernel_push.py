@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from podium import kaggle_client, progress
+from podium import kaggle_client, progress, submitting
 from podium.errors import UserError, examples
 from podium.exporting import Names
 
@@ -47,9 +47,9 @@ class Kaggle:
 
     def push(
         self, folder: Path, called: Names, *, competition: str, minutes: float, message: str
-    ) -> int:
+    ) -> tuple[int, int]:
         """Send the export in `folder`, wait until its kernel has run, at most so many `minutes`,
-        and submit what that has made. Gives the submission's number.
+        and submit what that has made. Gives the submission's number and the kernel's version.
 
         Raises:
             UserError: for what Kaggle refuses, a kernel that fails, and the end of the wait.
@@ -64,12 +64,10 @@ class Kaggle:
             f"-v {version} -f {OUTPUT} -m MESSAGE`"
         )
         wait(lambda: self._kernel_state(called), "complete", f"kernel {called.ref}", until, later)
-        return self._submit(called, competition, version, message)
+        return self._submit(called, competition, version, message), version
 
-    def _ask(
-        self, work: Callable[[], T], doing: str, *, cuts: bool = True, slug: str | None = None
-    ) -> T:
-        return kaggle_client.call(work, doing=doing, advice=kaggle_client.advice(slug), cuts=cuts)
+    def _ask(self, work: Callable[[], T], doing: str, *, slug: str | None = None) -> T:
+        return kaggle_client.call(work, doing=doing, advice=kaggle_client.advice(slug))
 
     def _send_dataset(self, folder: Path, called: Names) -> int:
         """Create the data set, or a version of it; gives the number of the version before. The
@@ -154,11 +152,8 @@ class Kaggle:
                 OUTPUT, message, competition, kernel=called.ref, kernel_version=version, quiet=True
             )
 
-        # Whether a cut connection has submitted nobody knows, and submissions are counted.
-        answer = self._ask(submit, "take the submission", cuts=False, slug=competition)
-        if not answer.ref:
-            raise UserError(f"Kaggle did not take the submission: {answer.message}")
-        return int(answer.ref)
+        doing = f"take the submission of {called.ref}"
+        return submitting.send(self.api, competition, message, doing=doing, work=submit)
 
 
 def wait(ask: Callable[[], str], wanted: str, what: str, until: float, later: str = "") -> None:

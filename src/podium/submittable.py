@@ -9,8 +9,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from podium import csvs, files
+from podium import csvs, files, metrics
 from podium.errors import UserError, examples
+from podium.forms import Form
+from podium.problem import Problem
+from podium.records import Record
+from podium.schema import Submission
 
 LOCK = "dvc.lock"  # which the run itself has changed
 
@@ -31,6 +35,22 @@ class Checked(NamedTuple):
         """What it is called if nobody says."""
         commit = f", commit {self.commit[:8]}" if self.commit else ""
         return f"{self.metric} {self.oof:.5f} out of fold{commit}"
+
+
+def check_made(
+    path: Path,
+    prepared: Record,
+    metric: str | None,
+    options: Submission,
+    *,
+    slug: str,
+    past: pd.DataFrame,
+) -> Checked:
+    """`check` a CSV of the project's, in the form that the sample submission and `options` want."""
+    problem = Problem(prepared.facts["task"], prepared.json("classes.json"))
+    sample = prepared.csv("sample_submission.csv")
+    form = Form.of(sample, problem, metrics.get(metric, problem.task), options)
+    return check(path, sample, slug=slug, past=past, may_be_empty=form.name == "labels")
 
 
 def check(

@@ -1,6 +1,7 @@
 """Handing a submission in: sent once, and remembered with its score."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from itertools import chain, count, repeat
 from pathlib import Path
@@ -31,22 +32,26 @@ def submit(
     if competition.source == "builtin":
         raise UserError("competition.source: builtin is no competition on Kaggle")
     api, slug = kaggle_client.login(), competition.slug
-    ref = send(api, slug, checked.path, message)
-    return settle(api, checked, ref, slug=slug, message=message, minutes=minutes, past=past)
+    ref = send(
+        api,
+        slug,
+        message,
+        doing=f"take {checked.path}",
+        work=lambda: api.competition_submit(str(checked.path), message, slug, quiet=True),
+    )
+    row = row_of(checked, ref, slug=slug, message=message)
+    return settle(api, row, minutes=minutes, past=past)
 
 
-def settle(
-    api: Any, checked: Checked, ref: int, *, slug: str, message: str, minutes: float, past: Path
+def row_of(
+    checked: Checked, ref: int, *, slug: str, message: str, file: str = ""
 ) -> dict[str, str]:
-    """Put a submission that Kaggle has taken as number `ref` into the history at `past`, and wait
-    for its score as long as `minutes`. Gives its row, PENDING if the score is not there yet.
-
-    Raises:
-        UserError: if Kaggle cannot score it: then it is not in the history.
+    """What the history has of a submission that Kaggle has taken as number `ref`. `file`: what was
+    submitted, where it is not the CSV itself.
     """
-    row = dict.fromkeys(history.COLUMNS, "") | {
+    return dict.fromkeys(history.COLUMNS, "") | {
         "competition": slug,
-        "file": checked.path.as_posix(),
+        "file": file or checked.path.as_posix(),
         "sha256": checked.sha256,
         "commit": checked.commit,
         "params": checked.params,
@@ -56,21 +61,38 @@ def settle(
         "ref": str(ref),
         "status": "PENDING",
     }
+
+
+def settle(api: Any, row: dict[str, str], *, minutes: float, past: Path) -> dict[str, str]:
+    """Put a submission, which Kaggle has taken, into the history at `past`, and wait for its score
+    as long as `minutes`. Gives its row, PENDING if the score is not there yet.
+
+    Raises:
+        UserError: if Kaggle cannot score it: then it is not in the history.
+    """
     history.append(past, row)  # before the wait, which may be interrupted
-    made = wait(api, slug, ref, minutes=minutes)
+    made = wait(api, row["competition"], int(row["ref"]), minutes=minutes)
     if made is None:
         return row
-    row |= _values(made)
+    row = row | _values(made)
     failed = row["status"] == "ERROR"
     history.change(past, row["ref"], None if failed else row)
     if failed:
         why = made.error_description or "it does not say why"
-        raise UserError(f"Kaggle could not score {checked.path} (ref {ref}): {why}")
+        raise UserError(f"Kaggle could not score {row['file']} (ref {row['ref']}): {why}")
     return row
 
 
-def send(api: Any, slug: str, path: Path, message: str) -> int:
-    """Submit a file; Kaggle's number of it.
+def outcome(row: dict[str, str]) -> str:
+    """What became of a submission, in a line."""
+    score = row["public"] or "no score yet: `make history` asks again"
+    return f"{row['status']}, ref {row['ref']}: {score}; out of fold {float(row['oof']):.5f}"
+
+
+def send(api: Any, slug: str, message: str, *, doing: str, work: Callable[[], Any]) -> int:
+    """Do `work`, a call of the client that submits something with `message`; Kaggle's number of it.
+    `doing` says in messages what Kaggle is asked to do. Where an answer is lost, Kaggle's list of
+    submissions says whether it was taken: nothing is sent twice.
 
     Raises:
         UserError: if Kaggle does not take it.
@@ -78,17 +100,16 @@ def send(api: Any, slug: str, path: Path, message: str) -> int:
     advice = kaggle_client.advice(slug)
     known = listed(api, slug)
 
-    def work() -> Any:
+    def once() -> Any:
         try:
-            return api.competition_submit(str(path), message, slug, quiet=True)
+            return work()
         except requests.RequestException as error:
             if _is_unclear(error):
                 raise _UnclearError(kaggle_client.unsigned(error)) from None
             raise
 
-    doing = f"take {path}"
     try:
-        answer = kaggle_client.call(work, doing=doing, advice=advice)
+        answer = kaggle_client.call(once, doing=doing, advice=advice)
     except _UnclearError as error:  # to send it again could use up two of the day's submissions
         now = listed(api, slug)
         new = [ref for ref in now.keys() - known if now[ref].description == message]
@@ -97,7 +118,7 @@ def send(api: Any, slug: str, path: Path, message: str) -> int:
         return max(new)
     if not answer.ref:  # the client gives no error where the upload fails
         text = kaggle_client.unsigned(ValueError(answer.message))
-        raise UserError(f"Kaggle did not {doing}: {text}: the upload failed; run it again")
+        raise UserError(f"Kaggle did not {doing}: {text}; run it again")
     return int(answer.ref)
 
 
@@ -105,7 +126,7 @@ def _is_unclear(error: requests.RequestException) -> bool:
     """Whether the submission may have been taken all the same."""
     url = "" if error.request is None else str(error.request.url)
     refused = error.response is not None and error.response.status_code < 500
-    return url.endswith("/CreateSubmission") and not refused
+    return url.endswith(("/CreateSubmission", "/CreateCodeSubmission")) and not refused
 
 
 def listed(api: Any, slug: str, wanted: set[int] | None = None) -> dict[int, Any]:
