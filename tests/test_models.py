@@ -135,6 +135,30 @@ def test_a_transformers_weights_are_fitted_to_another_size(tmp_path: Path) -> No
     assert net(torch.zeros(1, 3, 96, 96)).shape == (1, 2)
 
 
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet"])
+def test_the_head_takes_means_maxima_or_both(name: str) -> None:
+    images = torch.randn(2, 3, 64, 64)
+    for pool in (None, "avg", "max", "avgmax", "catavgmax"):
+        net = models.create(config(architecture=name, pool=pool), outputs=5).eval()
+        (head,) = layers.head_names(net)
+        net.set_submodule(head, nn.Identity())
+        features = net.forward_features(images)  # type: ignore[operator]
+        means, maxima = features.mean((2, 3)), features.amax((2, 3))
+        assert not torch.allclose(means, maxima)
+        wanted = {
+            "max": maxima,
+            "avgmax": (means + maxima) / 2,
+            "catavgmax": torch.cat([means, maxima], dim=1),
+        }.get(pool or "avg", means)
+        assert torch.allclose(net(images), wanted, atol=1e-5), pool
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_convnext", "simple_cnn"])
+def test_an_architecture_without_that_pooling_is_an_error(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name} cannot have pool: catavgmax; set pool: null"):
+        models.create(config(architecture=name, pool="catavgmax"), outputs=2)
+
+
 def test_a_head_with_batch_norm_is_dropout_then_batch_norm_then_linear() -> None:
     for name in ("test_resnet", "test_convnext", "test_vit"):
         net = models.create(

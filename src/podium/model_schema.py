@@ -48,6 +48,10 @@ class Model(Section):
     """Pixels a side."""
     fit: Literal["crop", "squash", "pad"] = "crop"
     """How an image that augmentation does not crop becomes square."""
+    pool: Literal["avg", "max", "avgmax", "catavgmax"] | None = None
+    """How the feature maps of a convolutional network become the head's input: their means, their
+    maxima, the mean of both, or both side by side (fastai's default); null: the architecture's
+    own."""
     head: Literal["linear", "batch_norm"] = "linear"
     """After the dropout: a linear layer, or a BatchNorm1d and a linear layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

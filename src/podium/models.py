@@ -8,6 +8,7 @@ from typing import Any
 import timm
 import torch
 from safetensors import SafetensorError
+from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from podium import simple_cnn  # noqa: F401  registers itself with timm
@@ -61,21 +62,9 @@ def create(config: Model, *, outputs: int, pretrained: bool = True) -> nn.Module
     from_hub = pretrained and config.pretrained is True
     if from_hub:
         _check_hub(name, cfg.hf_hub_id)
-    arguments: dict[str, Any] = {"num_classes": outputs, "drop_rate": config.dropout}
-    if config.drop_path:
-        arguments["drop_path_rate"] = config.drop_path
-    if cfg.fixed_input_size:  # as vision transformers have
-        arguments["img_size"] = config.image_size
-    try:
-        model = timm.create_model(name, pretrained=from_hub, **arguments)
-    except (OSError, RuntimeError) as error:
-        if not from_hub:
-            raise
-        raise UserError(f"{name}: no pretrained weights: {error}{_OFFLINE}") from None
-    except TypeError as error:
-        if "drop_path_rate" not in str(error):
-            raise
-        raise UserError(f"{name} has no stochastic depth: set drop_path: 0") from None
+    model = _make(config, cfg, outputs, from_hub=from_hub)
+    if config.pool:
+        _check_pool(model, config)
     for head in head_names(model):
         _reset_head(model, head, batch_norm=config.head == "batch_norm")
     if pretrained and (path := pretrained_file(config)):
@@ -118,6 +107,49 @@ def load_pretrained(model: nn.Module, path: Path) -> None:
             f"{examples([*missing, *unknown, *other], 3)}"
         )
     model.load_state_dict(state, strict=False)
+
+
+def _make(config: Model, cfg: PretrainedCfg, outputs: int, *, from_hub: bool) -> Any:
+    """timm's model, with timm's head."""
+    name = config.architecture
+    arguments: dict[str, Any] = {"num_classes": outputs, "drop_rate": config.dropout}
+    if config.drop_path:
+        arguments["drop_path_rate"] = config.drop_path
+    if config.pool:  # "fast": by amax, whose gradient is deterministic on a GPU too
+        arguments["global_pool"] = f"fast{config.pool}"
+    if cfg.fixed_input_size:  # as vision transformers have
+        arguments["img_size"] = config.image_size
+    try:
+        return timm.create_model(name, pretrained=from_hub, **arguments)
+    except (OSError, RuntimeError) as error:
+        if not from_hub:
+            raise
+        raise UserError(f"{name}: no pretrained weights: {error}{_OFFLINE}") from None
+    except TypeError as error:
+        if "drop_path_rate" in str(error):
+            raise UserError(f"{name} has no stochastic depth: set drop_path: 0") from None
+        if "global_pool" in str(error):
+            raise _no_pool(config) from None
+        raise
+    except AssertionError:
+        if config.pool:
+            raise _no_pool(config) from None
+        raise
+
+
+def _check_pool(model: nn.Module, config: Model) -> None:
+    """Raises: UserError: if what follows the pooling does not take what it gives."""
+    training = model.training
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, config.image_size, config.image_size))
+    except RuntimeError:
+        raise _no_pool(config) from None
+    model.train(training)
+
+
+def _no_pool(config: Model) -> UserError:
+    return UserError(f"{config.architecture} cannot have pool: {config.pool}; set pool: null")
 
 
 def _reset_head(model: nn.Module, name: str, *, batch_norm: bool) -> None:
