@@ -8,7 +8,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy
 	--generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-long test-fast faults bench check lock train recipe lr-range batch-size submit history kernel handover clean
+.PHONY: help run init test test-ci test-long test-fast faults bench check lock train recipe lr-range batch-size submit history kernel handover clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,7 +20,10 @@ run: $(VENV)/.run ## set up, run the pipeline, print the scores and the submissi
 init: $(VENV)/.run ## SOURCE=…: look at a folder, zip or Kaggle competition, write params.yaml (YES=1: ask nothing)
 	@python src/init.py $(SOURCE) $(if $(YES),--yes) $(ARGS)
 
-test: $(VENV)/.dev ## set up and run the tests, a quarter of an hour on two cores
+test: $(VENV)/.dev ## set up and run the tests, eight minutes on two cores
+	$(PYTEST) -m "not thorough and not long"
+
+test-ci: $(VENV)/.dev ## and those that kill, damage and repeat whole stages: a quarter of an hour
 	$(PYTEST) -m "not long"
 
 test-long: $(VENV)/.dev ## the rest: a pipeline a layout, 2,000 made-up competitions, exports run elsewhere

@@ -121,6 +121,7 @@ def test_a_model_that_was_removed_has_no_part_in_the_submission(project: Project
     assert list(json.loads(project.read("metrics/ensemble.json"))["members"]) == ["b"]
 
 
+@pytest.mark.thorough
 def test_running_all_anew_without_decoded_images_gives_the_same_submission(
     project: Project,
 ) -> None:
@@ -129,6 +130,7 @@ def test_running_all_anew_without_decoded_images_gives_the_same_submission(
     assert project.read("submissions/shapes.csv") == before
 
 
+@pytest.mark.thorough
 def test_every_stage_gives_the_same_bytes_with_any_number_of_workers(project: Project) -> None:
     made = {
         ("prepare",): "data/images/train/00000.arrow",
@@ -249,6 +251,7 @@ def test_the_params_of_these_tests_are_valid() -> None:
     config.validate(PARAMS)
 
 
+@pytest.mark.thorough
 def test_trainings_at_once_give_the_bytes_of_one_after_the_other(
     project: Project, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_a_number_of_jobs_that_is_none_is_an_error(recorded: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds trainings by /proc")
+@pytest.mark.thorough
 def test_asked_to_end_it_waits_for_the_checkpoints_and_starts_nothing_more(
     project: Project,
 ) -> None:

@@ -13,6 +13,7 @@ from podium import overlay
 SHARED = ROOT.parent / "shared"
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.skipif(not SHARED.exists(), reason="needs the photos of ../shared"),
 ]
 

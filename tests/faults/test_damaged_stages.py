@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 MODEL = ("--model", "a", "--fold", "0")
 COMMANDS = [("fetch",), ("prepare",), ("folds",), ("train", *MODEL), ("predict", *MODEL),
             ("ensemble",), ("submission",), ("report",)]  # fmt: skip

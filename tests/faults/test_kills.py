@@ -7,6 +7,7 @@ import pytest
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_pipeline_killed_anywhere_goes_on_to_the_same_submission(tmp_path: Path) -> None:
     """Six of them, in six stages; every way to kill is among them."""
     outcomes = kills.trials(6, seed=0, folder=tmp_path)
