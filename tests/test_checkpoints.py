@@ -257,6 +257,7 @@ def test_one_process_holds_a_folder_and_the_next_is_told_which(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.thorough
 def test_a_training_that_is_stopped_goes_on_and_gives_the_same_bytes(
     prepared: Project, tmp_path: Path, number: signal.Signals
 ) -> None:

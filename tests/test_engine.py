@@ -409,6 +409,7 @@ def test_without_a_compiler_compile_is_an_error(images: ImageStore) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.thorough
 def test_a_compiled_model_learns_as_it_does_otherwise_and_the_same_each_time(
     images: ImageStore,
 ) -> None:

@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +188,15 @@ def test_a_transform_that_fails_on_an_image_is_an_error() -> None:
     augmentation = Augmentation([{"RandomCrop": {}}], size=64, fit="crop")
     with pytest.raises(UserError, match=r"augment: .*[Cc]rop"):
         augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), EOFError()])
+def test_a_connection_that_ends_is_a_process_that_is_lost(error: Exception) -> None:
+    def batches() -> Iterator[int]:
+        yield 1
+        raise error
+
+    told = loading._told(batches())
+    assert next(told) == 1
+    with pytest.raises(RuntimeError, match=r"^DataLoader worker \(pid unknown\) is gone"):
+        next(told)

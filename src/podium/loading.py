@@ -44,12 +44,29 @@ class Loader(DataLoader[Batch]):
     def __iter__(self) -> Any:
         """An epoch's batches: their images may be kept, as `Turns` may not."""
         kept = self.num_workers == 0 or self.pin_memory  # new, or pinned, which copies
-        for images, targets in super().__iter__():
+        for images, targets in _told(super().__iter__()):
             wanted = torch.from_numpy(targets)
             yield Batch(
                 images if kept else images.clone(),
                 wanted.pin_memory() if self.pin_memory else wanted,
             )
+
+
+def _told(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same. Where a process dies while it hands a batch over, torch may find it alive still,
+    and raise what the connection says.
+
+    Raises:
+        RuntimeError: as torch has it where it knows.
+    """
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except (ConnectionError, EOFError) as error:
+            raise RuntimeError(f"DataLoader worker (pid unknown) is gone: {error!r}.") from error
+        yield batch
 
 
 class Loaders(NamedTuple):

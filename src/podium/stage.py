@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,6 +24,13 @@ def run(main: Callable[[], None]) -> None:
     machine.keep_freed_memory()
     gc.freeze()  # what is imported stays: to look through it at the end takes torch a second
     try:
+        _run(main)
+    except RuntimeError as error:  # torch's, raised wherever we are when a loader's process dies
+        _lost(error)
+
+
+def _run(main: Callable[[], None]) -> None:
+    try:
         main()
         sys.stdout.flush()
     except UserError as error:
@@ -37,14 +45,18 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(1)
     except Exception as error:
         if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
-            _fail(
-                f"a process that loads images was lost: {str(error).strip()} If memory is short, "
-                f"set {machine.WORKERS} to fewer, or take a smaller batch_size"
-            )
+            _lost(error)
         if isinstance(error, OSError) and error.errno in files.FULL | files.FORBIDDEN:
             _fail(f"{error.filename or 'a file'}: {error.strerror}")
         traceback.print_exc()  # a mistake of ours
         _end()
+
+
+def _lost(error: RuntimeError) -> NoReturn:
+    _fail(
+        f"a process that loads images was lost: {str(error).strip()} If memory is short, "
+        f"set {machine.WORKERS} to fewer, or take a smaller batch_size"
+    )
 
 
 def _fail(message: str) -> NoReturn:
@@ -53,6 +65,8 @@ def _fail(message: str) -> NoReturn:
 
 
 def _end() -> NoReturn:
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or torch raises as we end its processes
     if children := multiprocessing.active_children():
         for child in children:
             child.kill()
