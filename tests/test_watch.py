@@ -172,3 +172,55 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         check=False,
     )
     assert (done.stdout, done.stderr) == ("x\n", "")
+
+
+ENDS = """
+import multiprocessing, signal, sys, time
+from podium import stage
+
+def lost(*_):
+    raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+def wait():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(600)
+
+class Interrupted:
+    def __init__(self, stream):
+        self.stream, self.first = stream, True
+    def write(self, text):
+        if self.first:
+            self.first = False
+            lost()
+        return self.stream.write(text)
+    def flush(self):
+        self.stream.flush()
+
+def main():
+    for _ in range(2):
+        multiprocessing.Process(target=wait, daemon=True).start()
+    time.sleep(0.5)
+    signal.signal(signal.SIGCHLD, lost)  # as torch has it
+    if sys.argv[1] == "while it is told":
+        sys.stderr = Interrupted(sys.stderr)
+    raise ValueError("a bug")
+
+stage.run(main)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX's signals")
+@pytest.mark.parametrize("when", ["as they are ended", "while it is told"])
+def test_a_loader_that_dies_while_the_stage_ends_does_not_keep_it(when: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS, when],
+        env=WITH_SRC,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    lost = "error: a process that loads images was lost" in done.stderr
+    assert lost == (when == "while it is told"), done.stderr
