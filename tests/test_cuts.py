@@ -114,6 +114,22 @@ def test_the_best_cut_for_f1_is_the_best_of_all() -> None:
         assert f1_score(wanted, found > cut, zero_division=0) == pytest.approx(best), seed
 
 
+@pytest.mark.parametrize("name", ["accuracy", "samples_f1"])
+@pytest.mark.parametrize(("images", "labels"), [(7, 2), (300, 5), (5000, 3)])
+def test_the_best_cut_for_images_is_the_best_place_of_the_grid(
+    name: str, images: int, labels: int
+) -> None:
+    rng = np.random.default_rng(images)
+    targets = (rng.random((images, labels)) < 0.2).astype(np.float32)  # of some images none
+    predicted = (0.3 * targets + 0.6 * rng.random((images, labels))).round(2)  # many on the grid
+    metric = metrics.get(name, "multilabel")
+    scores = np.array([metric.score(targets, np.float32(predicted > cut)) for cut in cuts.GRID])
+    best = cuts.GRID[scores >= scores.max() - 1e-12]
+    nearest = best[abs(best - 0.5).argmin()]
+    assert cuts._best_for_images(name, targets, predicted) == nearest
+    assert scores.max() > scores.min()
+
+
 def test_only_metrics_of_labels_want_cuts() -> None:
     for problem, name, wanted in (
         (BINARY, "macro_f1", True),

@@ -106,6 +106,19 @@ def test_numbers_are_confused_by_their_ranges() -> None:
     assert summary.confusable(oof, Problem("multiclass", numbers)) is oof
 
 
+def test_several_labels_are_confused_one_by_one() -> None:
+    oof = pd.DataFrame(
+        {"id": list("1234"), "actual": ["x|y", "", "y", ""], "predicted": ["x", "x", "y", ""]}
+    )
+    found = summary.confusable(oof, Problem("multilabel", ["x", "y"]))
+    assert found.to_numpy().tolist() == [
+        ["1", "x", "x"],
+        ["1", "y", "(none)"],
+        ["2", "(none)", "x"],
+        ["3", "y", "y"],
+    ]
+
+
 def test_several_labels_have_precision_recall_and_f1_each() -> None:
     oof = pd.DataFrame(
         {"id": list("123"), "actual": ["x|y", "", "y"], "predicted": ["x", "x", "y"]}

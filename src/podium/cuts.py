@@ -18,6 +18,7 @@ FITTED = {  # the metrics that want cuts of their own
     "regression": ("quadratic_weighted_kappa",),
 }
 GRID = np.arange(1, 50) / 50  # where one cut of all classes is tried
+IMAGES_AT_ONCE = 4096
 OF_EACH_CLASS = ("macro_f1", "weighted_f1")  # means over the classes: each has its own best cut
 
 
@@ -91,11 +92,7 @@ def _fit_multilabel(
     if metric.name == "micro_f1":
         cut = _best_for_f1(targets.ravel(), predicted.ravel())
     else:
-
-        def scored(tried: np.ndarray) -> float:
-            return metric.rank(metric.score(targets, (predicted > tried).astype(np.float32)))
-
-        cut = float(_climb(np.array([0.5]), GRID, scored)[0])
+        cut = _best_for_images(metric.name, targets, predicted)
     return Decision([cut] * len(problem.classes))
 
 
@@ -114,6 +111,37 @@ def _best_for_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
     cuts = (values[ends] + np.append(values[ends[:-1] + 1], 0)) / 2  # midway to the next
     best = cuts[f1 == f1.max()]
     return float(best[abs(best - 0.5).argmin()])
+
+
+def _best_for_images(metric: str, targets: np.ndarray, predicted: np.ndarray) -> float:
+    """The place of `GRID` with the best mean over the images of accuracy, or else of F1; of those
+    as good the nearest to a half. All places are counted in one pass: to have scikit-learn score
+    each takes 60 times as long (20,000 images of 1,000 labels: 75 s a fit).
+    """
+    total = np.zeros(len(GRID))
+    for start in range(0, len(targets), IMAGES_AT_ONCE):
+        part = slice(start, start + IMAGES_AT_ONCE)
+        wanted, below = targets[part] > 0, np.searchsorted(GRID, predicted[part])
+        positives = wanted.sum(axis=1, keepdims=True)
+        chosen, right = _over_grid(below), _over_grid(np.where(wanted, below, 0))
+        if metric == "accuracy":
+            each = (chosen == right) & (right == positives)
+        else:
+            both = chosen + positives
+            each = np.divide(2 * right, both, out=np.ones(both.shape), where=both > 0)
+        total += each.sum(axis=0)
+    best = GRID[total == total.max()]
+    return float(best[abs(best - 0.5).argmin()])
+
+
+def _over_grid(below: np.ndarray) -> np.ndarray:
+    """How many of an image's numbers are over each place of `GRID`, [N, 49], from how many places
+    are below each number [N, C].
+    """
+    images, width = len(below), len(GRID) + 1
+    cells = np.arange(images)[:, None] * width + below
+    counts = np.bincount(cells.ravel(), minlength=images * width).reshape(images, width)
+    return counts[:, :0:-1].cumsum(axis=1)[:, ::-1]
 
 
 def _places(values: np.ndarray) -> np.ndarray:

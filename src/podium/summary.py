@@ -13,6 +13,7 @@ from podium.problem import Problem
 WIDEST_MATRIX = 12  # classes; beyond, the commonest mistakes are listed
 MOST_MISTAKES = 10
 PARTS = 5  # of the range of numbers
+NO_LABEL = "(none)"
 
 
 def render(
@@ -51,9 +52,12 @@ def render(
 
 
 def confusable(oof: pd.DataFrame, problem: Problem) -> pd.DataFrame:
-    """The table of actual and predicted labels, for a confusion matrix: of numbers the range that
-    they lie in, of `PARTS` with as many actual ones each.
+    """The table of actual and predicted labels, for a confusion matrix: of several labels a row
+    for each, against itself or none; of numbers the range that they lie in, of `PARTS` with as many
+    actual ones each.
     """
+    if problem.task == "multilabel":
+        return _one_by_one(oof, problem)
     if problem.task != "regression":
         return oof
     known, found = (oof[part].astype(float) for part in ("actual", "predicted"))
@@ -63,6 +67,20 @@ def confusable(oof: pd.DataFrame, problem: Problem) -> pd.DataFrame:
     places = (np.searchsorted(edges, part, side="right") for part in (known, found))
     actual, predicted = ([names[place] for place in part] for part in places)
     return oof.assign(actual=actual, predicted=predicted)
+
+
+def _one_by_one(oof: pd.DataFrame, problem: Problem) -> pd.DataFrame:
+    """A row for each label that an image has or is said to have."""
+    known, found = (problem.targets(oof[part].tolist()) > 0 for part in ("actual", "predicted"))
+    images, labels = np.nonzero(known | found)
+    names = np.array(problem.classes)[labels]
+    return pd.DataFrame(
+        {
+            "id": oof["id"].to_numpy()[images],
+            "actual": np.where(known[images, labels], names, NO_LABEL),
+            "predicted": np.where(found[images, labels], names, NO_LABEL),
+        }
+    )
 
 
 def _parts(oof: pd.DataFrame, problem: Problem) -> list[tuple[str, list[list[str]]]]:
