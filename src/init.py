@@ -60,6 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--metric")
     parser.add_argument("--id-column")
     parser.add_argument("--label-column", help="or several with commas between, one a class")
+    parser.add_argument("--label-pattern", help="a regular expression: the label in a file's name")
     parser.add_argument("--group-column", help="or none")
     parser.add_argument("--pretrained", help="a file of weights, instead of timm's from the hub")
     return parser.parse_args()
@@ -72,6 +73,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         "metric",
         "prepare.id_column",
         "prepare.label_column",
+        "prepare.label_pattern",
         "prepare.group_column",
     )
     said = {key: getattr(options, key.rpartition(".")[2]) for key in keys}

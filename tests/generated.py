@@ -13,6 +13,7 @@ from PIL import Image
 
 KINDS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "webp": "WEBP", "tif": "TIFF", "JPG": "JPEG"}
 CLASSES = ["ant", "bee", "wasp", "fly"]
+SPACED = ["red ant", "bee", "digger wasp", "house fly"]
 TASKS = ("names", "numbers", "two", "lists", "columns", "flags", "grades", "number")
 SIDE = 8  # pixels
 
@@ -92,7 +93,8 @@ def _labels(draw: Callable[..., Any], task: str, count: int) -> list[str]:
         chosen[:4] = [{"ant", "bee"}, {"wasp"}, {"bee"}, {"ant"}]
         return ["|".join(sorted(names)) for names in chosen]
     names = {"numbers": ["3", "10", "7"], "two": ["0", "1"], "grades": ["0", "1", "2"]}
-    known = names.get(task, CLASSES[: draw(st.integers(2, 4))])
+    spelled = draw(st.sampled_from([CLASSES, CLASSES, SPACED]))
+    known = names.get(task, spelled[: draw(st.integers(2, 4))])
     rest = draw(st.lists(st.sampled_from(known), min_size=count, max_size=count))
     return [*known, *rest][:count]  # each at least once
 
@@ -109,10 +111,11 @@ def _columns(task: str, labels: list[str], label: str) -> pd.DataFrame:
 
 @st.composite
 def competitions(draw: Callable[..., Any]) -> Competition:
-    """A competition of files and tables, of folders, or of pixels."""
-    layout = draw(st.sampled_from(["table", "table", "table", "folders", "pixels"]))
-    task = draw(st.sampled_from(["names"] if layout == "folders" else TASKS))
-    train, test = draw(st.integers(6, 14)), draw(st.integers(1, 5))
+    """A competition of files and tables, of folders, of telling names, or of pixels."""
+    layout = draw(st.sampled_from(["table", "table", "table", "folders", "names", "pixels"]))
+    task = draw(st.sampled_from(["names"] if layout in ("folders", "names") else TASKS))
+    # Names that occur once each are no classes.
+    train, test = draw(st.integers(8 if layout == "names" else 6, 14)), draw(st.integers(1, 5))
     ids = _ids(draw, train + test)
     labels = _labels(draw, task, train)
     style = Style(
@@ -122,8 +125,8 @@ def competitions(draw: Callable[..., Any]) -> Competition:
     )
     if layout == "pixels":
         made = _pixels(draw, task, labels, test, style)
-    elif layout == "folders":
-        made = _folders(draw, ids, labels, style)
+    elif layout in ("folders", "names"):
+        made = _folders(draw, ids, labels, style, in_names=layout == "names")
     else:
         made = _table(draw, task, ids, labels, style)
     for fault in draw(st.lists(st.sampled_from([*FAULTS]), max_size=2, unique=True)):
@@ -202,13 +205,15 @@ def _nested(draw: Callable[..., Any], files: dict[str, bytes]) -> dict[str, byte
 
 
 def _folders(
-    draw: Callable[..., Any], ids: list[str], labels: list[str], style: Style
+    draw: Callable[..., Any], ids: list[str], labels: list[str], style: Style, *, in_names: bool
 ) -> Competition:
+    """Labels that are folders, or stand in the files' names."""
     count, kind = len(labels), draw(st.sampled_from([*KINDS]))
+    between = draw(st.sampled_from([".", "_", "-", ""]))
     top = draw(st.sampled_from(["", "data/"]))
     files, colours, truth = {}, {}, {}
     for number, (image, label) in enumerate(zip(ids[:count], labels, strict=True)):
-        name = f"{label}/{image}.{kind}"
+        name = f"{label}{between}{number}.{kind}" if in_names else f"{label}/{image}.{kind}"
         files[f"{top}train/{name}"] = picture(number, kind)
         colours[name], truth[name] = colour(number), label
     hidden = []

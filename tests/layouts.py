@@ -176,6 +176,19 @@ def class_folders_at_top() -> Built:
     return Built(files, prepare=found)
 
 
+def named_after_classes(name: str = "{label}.{number}") -> Built:
+    """Labels in the files' names; the sample submission names the test images."""
+    known, hidden = known_and_hidden()
+    names = [name.format(label=label, number=n) for n, label in enumerate(known["label"])]
+    files = {
+        **photos(names, [*known["label"]], folder="train"),
+        **photos([*hidden["id"]], [*hidden["label"]], folder="test"),
+        "sample_submission.csv": csv(hidden.assign(label=CLASSES[0])),
+    }
+    found = {"train_csv": None, "train_images": "train", "test_images": "test"}
+    return Built(files, prepare=found)
+
+
 def _pixel_files(rows: dict[str, np.ndarray], columns: list[str]) -> dict[str, bytes]:
     """train.csv, test.csv without ids and a sample submission that counts the rows."""
     known, hidden = known_and_hidden()
@@ -493,6 +506,9 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "one_folder": one_folder,
     "class_folders": class_folders,
     "class_folders_at_top": class_folders_at_top,
+    "named_after_classes": named_after_classes,
+    "named_after_classes_spaces": lambda: named_after_classes("{label} ({number})"),
+    "named_after_classes_together": lambda: named_after_classes("{label}{number}"),
     "pixels_grey": pixels_grey,
     "pixels_by_row_and_column": pixels_by_row_and_column,
     "pixels_interleaved": pixels_interleaved,

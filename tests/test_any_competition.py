@@ -30,6 +30,7 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
     "several folders, one-hot": lambda: layouts.in_two_sizes(layouts.one_hot()),
     "one folder, two classes, patients": lambda: layouts.in_one_folder(layouts.two_classes()),
     "class folders alone": layouts.class_folders,
+    "labels in file names": layouts.named_after_classes,
     "grey pixels": layouts.pixels_grey,
     "RGB pixels": layouts.pixels_planar,
     "several labels, nested": lambda: layouts.nest(BUILDERS["several_labels_space"]()),

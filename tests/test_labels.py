@@ -4,6 +4,7 @@ from typing import Any
 import competitions
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from podium import labels, tables
 from podium.archive import Archive
@@ -294,6 +295,38 @@ def test_images_in_no_folder_of_a_class_are_named(tmp_path: Path) -> None:
         folders(tmp_path, [*FOLDERS, "train/x.png", "test/9.jpg"])
     with pytest.raises(UserError, match="folder training holds no images: name another"):
         folders(tmp_path, FOLDERS, train_images="training")
+
+
+def test_labels_may_stand_in_the_files_names(tmp_path: Path) -> None:
+    names = ["train/red cat_1.jpg", "train/a/dog_7.JPG", "train/cats/dog_2.png", "test/cat_9.jpg"]
+    found = folders(tmp_path, names, label_pattern=r"^(.+)_\d")
+    assert labels_of(found) == {
+        "red cat_1.jpg": "red cat",
+        "a/dog_7.JPG": "dog",
+        "cats/dog_2.png": "dog",
+    }
+    assert (found.classes, found.test["id"].tolist()) == (["dog", "red cat"], ["cat_9.jpg"])
+    wrong = r"1 of 4 images in .* train have no label in their name by .*'\^\(\.\+\)_.*: x\.png;"
+    with pytest.raises(UserError, match=wrong):
+        folders(tmp_path, [*names, "train/x.png"], label_pattern=r"^(.+)_\d")
+    ages = folders(tmp_path, ["train/31_a.jpg", "train/9_b.jpg", "test/1.jpg"], "regression",
+                   label_pattern=r"^(\d+)_")  # fmt: skip
+    assert labels_of(ages) == {"31_a.jpg": "31", "9_b.jpg": "9"}
+
+
+@pytest.mark.parametrize(
+    ("layout", "problem"),
+    [
+        ({"label_pattern": "("}, "'\\(' is no regular expression"),
+        ({"label_pattern": "a"}, "'a' has 0 groups"),
+        ({"label_pattern": "(a)(b)"}, "has 2 groups"),
+        ({"label_pattern": "(a)", "train_csv": "train.csv"}, "label_pattern is of train_csv: null"),
+        ({"test_images": "train/"}, "would train on test_images"),
+    ],
+)
+def test_where_labels_stand_is_checked(layout: dict[str, str], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Prepare(**{"train_csv": None, **layout})
 
 
 def test_folders_may_be_variants(tmp_path: Path) -> None:

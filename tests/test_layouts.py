@@ -14,6 +14,7 @@ from conftest import ROOT
 from podium import tables
 from podium.archive import Archive
 from podium.discovery import trial
+from podium.discovery.briefing import of_files
 from podium.discovery.guesses import Chooser, Guess, text
 from podium.discovery.layouts import Layout, understand
 from podium.discovery.matching import Names
@@ -97,6 +98,79 @@ def test_the_table_with_the_samples_columns_is_the_training_table(tmp_path: Path
     assert found.prepare["train_csv"] == "labels.csv"
     assert found.guess("prepare.train_csv").alternatives == ("train_cameras.csv",)
     assert found.layout.notes == ["train_cameras.csv: not used"]
+
+
+def test_a_label_with_a_space_is_one_label(tmp_path: Path) -> None:
+    files = {
+        name.replace("square", "red square"): d for name, d in built.class_folders().files.items()
+    }
+    hidden = built.known_and_hidden()[1]
+    names = {name.rpartition("/")[2] for name in files if "test" in name}
+    assert len(names) == len(hidden)
+    files["sample_submission.csv"] = csv(
+        pd.DataFrame({"file": sorted(names), "species": "red square"})
+    )
+    found = find(tmp_path, files)
+    assert (found.layout.metric, found.tables.classes[1]) == ("accuracy", "red square")
+    files["sample_submission.csv"] = csv(
+        pd.DataFrame({"file": sorted(names), "species": "red fox"})
+    )
+    assert find(tmp_path, files).layout.metric == "accuracy"
+
+
+def test_a_sample_in_another_form_than_a_submission_can_have_is_an_error(tmp_path: Path) -> None:
+    found = find(tmp_path, built.several_labels(" ").files, task="multiclass")
+    found.layout.form = "probability"
+    with pytest.raises(UserError, match=r"does not go with submission\.form: probability"):
+        _ = found.tables
+
+
+def test_labels_in_file_names_are_likely_and_a_person_may_say_where(tmp_path: Path) -> None:
+    files = built.named_after_classes("{number}_{label}_x").files
+    with pytest.raises(UserError, match="no training images with labels that can be told"):
+        find(tmp_path, files)
+    found = find(tmp_path, files, label_pattern=r"_(.+)_")
+    assert found.tables.classes == [*CLASSES]
+    assert found.prepare["label_pattern"] == r"_(.+)_"
+    for pattern, problem in {
+        "(": "no regular expression",
+        "x": "has 0 groups",
+        "(zz)": "finds no",
+    }.items():
+        with pytest.raises(UserError, match=problem):
+            find(tmp_path, files, label_pattern=pattern)
+    told = find(tmp_path, built.named_after_classes().files).guess("prepare.label_pattern")
+    assert told.sureness == "likely" and "3 classes: circle, square, stripes" in told.why
+    assert told.answered(r"^(\w+)") == r"^(\w+)"
+    with pytest.raises(UserError, match="finds no label"):
+        told.answered(r"^(\d+)")
+
+
+def test_numbers_of_a_camera_are_no_classes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no training images with labels that can be told"):
+        find(tmp_path, built.named_after_classes("IMG_{number}").files)
+    with pytest.raises(UserError, match="no training images with labels that can be told"):
+        find(tmp_path, built.named_after_classes("{number}_1").files)  # as many classes as images
+
+
+def test_a_table_without_a_header_is_told(tmp_path: Path) -> None:
+    known, _ = built.known_and_hidden()
+    for name in ("{}.png", "{}"):
+        rows = known.assign(id=[name.format(image) for image in known["id"]])
+        files = {**built.all_photos(), "train.csv": rows.to_csv(index=False, header=False).encode()}
+        with pytest.raises(UserError, match=r"train\.csv seems to have no header: '0000"):
+            find(tmp_path, files)
+
+
+def test_files_that_are_not_read_are_told(tmp_path: Path) -> None:
+    files = competition() | {"a.tfrec": b"", "b.tfrec": b"", "map.json": b"{}", "notes": b""}
+    found = find(tmp_path, files)
+    assert "files that are not read: 2 .tfrec, 1 .json, 1 (none)" in of_files(found.survey, "x")
+    packed = {"train.7z": b"", "test.tar.gz": b"", "sample_submission.csv": b"id,label\n1,a\n"}
+    with pytest.raises(
+        UserError, match=r"train\.7z, test\.tar\.gz: archives of such kinds are not"
+    ):
+        find(tmp_path, packed)
 
 
 def test_an_id_names_a_file_as_prepare_takes_it() -> None:

@@ -1,5 +1,6 @@
 """Which file of an archive is which image: by id, or by folder."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -86,6 +87,17 @@ def images_below(names: list[str], folder: str, *, besides: str = "") -> dict[st
     while found and again != "/" and all(path.startswith(again) for path in found):
         found = {path.removeprefix(again): name for path, name in found.items()}
     return dict(sorted(found.items()))
+
+
+def label_in(path: str, pattern: str | None) -> str | None:
+    """The label of the image at `path` below the folder of the training images: what the group of
+    `pattern` finds in its name, or the first folder of its path; None if there is none.
+    """
+    *folders, name = path.split("/")
+    if pattern is None:
+        return folders[0] if folders else None
+    found = re.search(pattern, name)
+    return found[1] if found else None
 
 
 def _in_folder(names: Sequence[str], folder: str) -> dict[str, str]:

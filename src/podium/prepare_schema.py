@@ -1,17 +1,33 @@
 """What the section `prepare` of params.yaml may hold."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from podium.phase_schema import Section
+
+
+def check_pattern(pattern: str) -> str:
+    """A regular expression that finds a label.
+
+    Raises:
+        ValueError: if it is none, or has not one group.
+    """
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    if groups != 1:
+        raise ValueError(f"{pattern!r} has {groups} groups, in parentheses: the label is one")
+    return pattern
 
 
 class Prepare(Section):
     """Where things lie in the competition's archive, and how its images are stored."""
 
     train_csv: str | None = "train.csv"
-    """null: the labels are the folders in `train_images`, one a class."""
+    """null: the labels are the folders in `train_images`, one a class, or in the files' names."""
     test_csv: str | None = "test.csv"
     """null: the test ids are those of the sample submission, else the files in `test_images`."""
     sample_submission: str | None = "sample_submission.csv"
@@ -26,6 +42,9 @@ class Prepare(Section):
     label_variants: Literal["error", "merge", "keep"] = "error"
     """Labels that differ in case or stray spaces only: an error; one label, the commonest spelling;
     or different labels."""
+    label_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
+    """With `train_csv: null`: a regular expression whose group finds the label in a file's name, as
+    `^(.+)_` in `beagle_12.jpg`; null: the label is the folder."""
     group_column: str | None = None
     """Images of one group (a patient, a scene) never stand in two folds."""
     train_images: str = "train"
@@ -64,6 +83,10 @@ class Prepare(Section):
     def _the_labels_come_from_somewhere(self) -> Self:
         if self.train_csv is None and (self.group_column is not None or self.pixel_columns):
             raise ValueError("group_column and pixel_columns are of a train_csv")
+        if self.train_csv is None and self.train_images.strip("/") == self.test_images.strip("/"):
+            raise ValueError("train_csv: null would train on test_images: it is train_images too")
+        if self.train_csv is not None and self.label_pattern is not None:
+            raise ValueError("label_pattern is of train_csv: null")
         if self.pixel_columns is None and self.train_csv is not None and self.id_column is None:
             raise ValueError("id_column: null is for pixel_columns: image files are named by ids")
         if self.pixel_columns is not None and self.test_csv is None:

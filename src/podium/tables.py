@@ -7,7 +7,7 @@ import pandas as pd
 from podium import labels, pixels, rows
 from podium.archive import Archive
 from podium.errors import UserError, examples
-from podium.image_files import images_below
+from podium.image_files import images_below, label_in
 from podium.prepare_schema import Prepare
 from podium.rows import Source
 from podium.task_schema import Task
@@ -105,7 +105,7 @@ def _labelled(
 def _train(archive: Archive, layout: Prepare) -> pd.DataFrame:
     """The training table as it is: id[, group], and of each label column `label <its name>`."""
     if layout.train_csv is None:
-        return _folders(archive, layout)
+        return _files(archive, layout)
     columns = {f"label {column}": column for column in layout.label_columns}
     if layout.group_column is not None:
         columns["group"] = layout.group_column
@@ -121,22 +121,27 @@ def _train(archive: Archive, layout: Prepare) -> pd.DataFrame:
     return train
 
 
-def _folders(archive: Archive, layout: Prepare) -> pd.DataFrame:
-    """One folder a class."""
+def _files(archive: Archive, layout: Prepare) -> pd.DataFrame:
+    """Labels that are folders, or stand in the files' names."""
     where = f"the archive's folder {layout.train_images or '(all)'}"
     found = images_below(archive.names, layout.train_images, besides=layout.test_images)
     if not found:
         raise UserError(f"{where} holds no images: name another in prepare.train_images")
-    if loose := [path for path in found if "/" not in path]:
+    texts = [label_in(path, layout.label_pattern) for path in found]
+    if loose := [path for path, text in zip(found, texts, strict=True) if text is None]:
+        kind = "lie in no folder of a class"
+        if layout.label_pattern is not None:
+            kind = f"have no label in their name by prepare.label_pattern, {layout.label_pattern!r}"
         raise UserError(
-            f"{len(loose)} of {len(found)} images in {where} lie in no folder of a class: "
-            f"{examples(loose)}; name another in prepare.train_images, or a table of labels in "
-            "prepare.train_csv"
+            f"{len(loose)} of {len(found)} images in {where} {kind}: {examples(loose)}; name "
+            "another in prepare.train_images, or a table of labels in prepare.train_csv"
         )
     if len(layout.label_columns) > 1:
-        raise UserError("prepare.label_column is a list, but the labels are folders: name one")
+        raise UserError(
+            "prepare.label_column is a list, but each image has one label by its path: name one"
+        )
     table = pd.DataFrame({"id": [*found]}, dtype=str)
-    table[f"label {layout.label_columns[0]}"] = [path.partition("/")[0] for path in found]
+    table[f"label {layout.label_columns[0]}"] = texts
     rows.check_ids(table, where)
     return table
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from podium.discovery.guesses import Guess, text
 from podium.discovery.survey import Survey, Table
+from podium.errors import examples
 
 MOST = 12  # tables, and folders
 
@@ -19,6 +20,9 @@ def of_files(found: Survey, slug: str) -> str:
     for rows, what in ((tables, "tables"), (folders, "folders of images")):
         if len(rows) > MOST:
             lines.append(f"  … and {len(rows) - MOST} more {what}")
+    if found.others:
+        kinds = [f"{count:,} {suffix}" for suffix, count in found.others.items()]
+        lines.append(f"  and files that are not read: {examples(kinds)}")
     return "\n".join([*lines, *(f"  not used: {problem}" for problem in found.problems.values())])
 
 

@@ -44,9 +44,14 @@ def choose_ids(table: Table, names: Names, chooser: Chooser) -> str:
     """The id column of the training table.
 
     Raises:
-        UserError: if no column names images.
+        UserError: if no column names images, or one is called like an image: the header is missing.
     """
     found = find_ids(table, names)
+    if found is not None and _is_id(found[0], table, names):
+        raise UserError(
+            f"{table.name} seems to have no header: {found[0]!r} in its first line names an image. "
+            "Write one above it, as id,label"
+        )
     others = tuple(c for c in table.columns if found is None or c != found[0])
     read = one_of(table.columns, what=f"column of {table.name}")
     if found is None:
@@ -65,6 +70,12 @@ def choose_ids(table: Table, names: Names, chooser: Chooser) -> str:
     sure: Sureness = "certain" if share == 1 else "likely"
     guess = Guess("prepare.id_column", column, sure, f"{how} images of the archive", others, read)
     return str(chooser.choose(guess))
+
+
+def _is_id(column: str, table: Table, names: Names) -> bool:
+    """Whether the name of a column of ids is one of them itself."""
+    like = re.search(r"\d|\.", column)  # "image" may be a picture of the competition's page
+    return bool(like and names.find(column)) and column not in set(table.rows[column])
 
 
 def choose_unique(table: Table, chooser: Chooser) -> str | None:

@@ -1,16 +1,42 @@
 """Which folder of the archive holds the training images, and which the test images."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from podium.discovery.guesses import Chooser, Guess, Sureness
 from podium.discovery.matching import Cover, Names
 from podium.discovery.survey import Survey, look, says
 from podium.errors import UserError, examples
+from podium.image_files import label_in
+from podium.prepare_schema import check_pattern
 
 SPLITS = ("train", "test", "val", "image", "img")
 TEST = re.compile(r"(?i)test(s|ing|[_-].*)?")
 ASIDE = ("mask", "annot", "segment", "thumb", "depth")
 OTHER = {"train": "test", "test": "train"}
+NUMBERED = (  # of a class's images
+    r"^(.+?)[ ._-]+\(?\d+\)?\.\w+$",  # "cat.0.jpg", "bulldog_12.jpg", "cat (3).jpg"
+    r"^(\D+)\d+\.\w+$",  # "cloudy12.jpg"
+)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A folder of training images with their labels in their paths."""
+
+    folder: str
+    counts: dict[str, int]  # of each class's images
+    pattern: str | None = None  # finds the label in a file's name; None: it is a folder's name
+
+    @property
+    def why(self) -> str:
+        """What tells so."""
+        shown = examples([*self.counts], 3)
+        if self.pattern is not None:
+            return f"its files are named after {len(self.counts)} classes: {shown}"
+        return f"its {len(self.counts)} folders are the classes: {shown}"
 
 
 def choose_folder(
@@ -59,10 +85,8 @@ def choose_unlisted(survey: Survey, train: str, chooser: Chooser) -> str:
     return str(chooser.choose(guess))
 
 
-def class_folders(survey: Survey) -> list[tuple[str, dict[str, int]]]:
-    """The folders with one folder of images a class, and their classes with the number of images;
-    those for training first.
-    """
+def class_folders(survey: Survey) -> list[Classes]:
+    """The folders with one folder of images a class; those for training first."""
     found: dict[str, dict[str, int]] = {}
     for folder, count in survey.folders.items():
         parts = folder.split("/") if folder else []
@@ -73,16 +97,55 @@ def class_folders(survey: Survey) -> list[tuple[str, dict[str, int]]]:
                 counts[name] = counts.get(name, 0) + count
     for parent, counts in found.items():
         found[parent] = {name: n for name, n in counts.items() if not TEST.fullmatch(name)}
-    classes = [(parent, counts) for parent, counts in found.items() if _are_classes([*counts])]
-    return sorted(
-        classes,
-        key=lambda item: (
-            not _is_train(item[0].split("/")),
-            not says(item[0], "train"),
-            says(item[0], "test", "val"),
-            -sum(item[1].values()),
-        ),
+    return _for_training_first(
+        [Classes(parent, counts) for parent, counts in found.items() if _are_classes([*counts])]
     )
+
+
+def class_names(survey: Survey, pattern: str | None = None) -> list[Classes]:
+    """The folders whose files are named after classes, as `pattern` has it (None: and numbered);
+    those for training first.
+
+    Raises:
+        UserError: if `pattern` finds no label in any name, or is none.
+    """
+    try:
+        patterns = NUMBERED if pattern is None else (check_pattern(pattern),)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    found = []
+    for folder in survey.folders:
+        below = [f for f in survey.folders if _is_in(f, folder) and not _is_test(f)]
+        if below or _is_test(folder):
+            continue
+        names = [name for name in survey.images if name.rpartition("/")[0] == folder]
+        for tried in patterns:
+            labels = [label for name in names if (label := label_in(name, tried)) is not None]
+            counts = Counter(labels)
+            whole = len(labels) == len(names) >= 2 * len(counts) and _are_classes([*counts])
+            if whole or (labels and pattern is not None):
+                found.append(Classes(folder, dict(sorted(counts.items())), tried))
+                break
+    if pattern is not None and not found:
+        raise UserError(f"{pattern!r} finds no label in the names of images for training")
+    return _for_training_first(found)
+
+
+def _for_training_first(found: Sequence[Classes]) -> list[Classes]:
+    def rank(classes: Classes) -> tuple[bool, bool, bool, int]:
+        folder = classes.folder
+        return (
+            not _is_train(folder.split("/")),
+            not says(folder, "train"),
+            says(folder, "test", "val"),
+            -sum(classes.counts.values()),
+        )
+
+    return sorted(found, key=rank)
+
+
+def _is_test(folder: str) -> bool:
+    return says(folder.rpartition("/")[2], "test")
 
 
 def _is_train(parts: list[str]) -> bool:

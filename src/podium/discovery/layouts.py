@@ -15,7 +15,13 @@ from podium.discovery.columns import (
     choose_variants,
     find_ids,
 )
-from podium.discovery.folders import choose_folder, choose_unlisted, class_folders
+from podium.discovery.folders import (
+    Classes,
+    choose_folder,
+    choose_unlisted,
+    class_folders,
+    class_names,
+)
 from podium.discovery.guesses import Chooser, Guess, Sureness
 from podium.discovery.matching import Names
 from podium.discovery.orders import check_order, choose_order
@@ -38,6 +44,12 @@ class Layout:
     look: Look | None = None  # of the training images
     notes: list[str] = field(default_factory=list)  # what is left aside
 
+    @property
+    def submission(self) -> dict[str, Any]:
+        """The section of that name."""
+        separator = {} if self.separator == " " else {"separator": self.separator}
+        return {"form": self.form, **separator}
+
 
 def understand(survey: Survey, chooser: Chooser) -> Layout:
     """Tell how a competition is laid out; `chooser` has the last word on each guess.
@@ -48,13 +60,16 @@ def understand(survey: Survey, chooser: Chooser) -> Layout:
     names = Names(survey.images)
     roles = find_roles(survey, names, chooser)
     train = roles.train
-    folders = class_folders(survey)
+    pattern = chooser.given.get("prepare.label_pattern")
+    classes = class_folders(survey) if pattern is None else class_names(survey, pattern)
+    if train is None and not classes:
+        classes = class_names(survey)
     layout = Layout({"sample_submission": _name(roles.sample), "test_csv": _name(roles.test)})
     if train is not None and train.pixels is not None:
         _from_pixels(layout, roles, train, train.pixels, chooser)
-    elif folders and (train is None or find_ids(train, names) is None):
+    elif classes and (train is None or pattern is not None or find_ids(train, names) is None):
         layout.prepare["train_csv"] = None
-        _from_folders(layout, roles, folders, names, survey, chooser)
+        _from_paths(layout, roles, classes, names, survey, chooser)
     elif train is not None and survey.images:
         _from_table(layout, roles, train, names, survey, chooser)
     else:
@@ -62,7 +77,8 @@ def understand(survey: Survey, chooser: Chooser) -> Layout:
             f"{survey.archive.path} has no training images with labels that can be told. "
             f"{survey.contents()}. Needed: images and a CSV whose one column names them and "
             "another holds labels; or one folder of images a class, all in one folder "
-            "(train/cats, train/dogs); or CSV files of pixels for training and test"
+            "(train/cats, train/dogs), or named after their class (train/cat.1.jpg; "
+            "--label-pattern says how); or CSV files of pixels for training and test"
         )
     used = {layout.prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
     if others := [table.name for table in survey.tables if table.name not in used]:
@@ -98,21 +114,27 @@ def _from_table(
     layout.look = look(survey.archive, seen)
 
 
-def _from_folders(
+def _from_paths(
     layout: Layout,
     roles: Roles,
-    folders: list[tuple[str, dict[str, int]]],
+    classes: list[Classes],
     names: Names,
     survey: Survey,
     chooser: Chooser,
 ) -> None:
-    """One folder of images a class, and no table of labels."""
-    others = tuple(parent for parent, _ in folders[1:])
-    parent, counts = folders[0]
-    why = f"its {len(counts)} folders are the classes: {examples([*counts], 3)}"
-    sure: Sureness = "likely" if others else "certain"
-    parent = chooser.choose(Guess("prepare.train_images", parent, sure, why, others))
-    counts = dict(folders)[parent]
+    """Labels in the images' paths, and no table of them."""
+    first, *rest = classes
+    others = tuple(other.folder for other in rest)
+    counts, why = first.counts, first.why
+    sure: Sureness = "likely" if others or first.pattern is not None else "certain"
+    if sum(counts.values()) < 2 * len(counts):
+        sure, why = "a guess", f"{why}; but few have more than one image"
+    parent = chooser.choose(Guess("prepare.train_images", first.folder, sure, why, others))
+    chosen = next(one for one in classes if one.folder == parent)
+    if chosen.pattern is not None:
+        chosen = _choose_pattern(chosen, survey, chooser)
+        layout.prepare["label_pattern"] = chosen.pattern
+    counts = chosen.counts
     labels = pd.DataFrame({"label": np.repeat([*counts], [*counts.values()])}, dtype=str)
     sample = targets.sample_of(roles.sample.rows if roles.sample else None)
     test_ids = _sample_ids(roles)
@@ -133,6 +155,22 @@ def _from_folders(
         )
     inside = [name for name in survey.images if name.startswith(f"{parent}/" if parent else "")]
     layout.look = look(survey.archive, inside)
+
+
+def _choose_pattern(guessed: Classes, survey: Survey, chooser: Chooser) -> Classes:
+    """Where in its files' names the labels of a folder stand."""
+
+    def found(pattern: str) -> Classes:
+        of_folder = (one for one in class_names(survey, pattern) if one.folder == guessed.folder)
+        if (one := next(of_folder, None)) is None:
+            raise UserError(f"{pattern!r} finds no label in the names of {guessed.folder}")
+        return one
+
+    def read(answer: str) -> str:
+        return str(found(answer).pattern)
+
+    guess = Guess("prepare.label_pattern", guessed.pattern, "likely", guessed.why, read=read)
+    return found(chooser.choose(guess))
 
 
 def _from_pixels(
@@ -205,8 +243,10 @@ def _choose_goal(
         variants = choose_variants(values, sample.targets if sample else [], chooser)
         if variants is not None:
             layout.prepare["label_variants"] = variants
-    layout.metric = targets.choose_metric(layout.task, sample, several=several, chooser=chooser)
     classes = values if labels.shape[1] == 1 else [*labels.columns]
+    layout.metric = targets.choose_metric(
+        layout.task, sample, classes, several=several, chooser=chooser
+    )
     layout.form = targets.choose_form(layout.task, sample, classes, chooser)
 
 

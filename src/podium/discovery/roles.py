@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from podium.discovery.columns import find_ids
 from podium.discovery.guesses import Chooser, Guess, Sureness
 from podium.discovery.matching import Names
-from podium.discovery.survey import Survey, Table, says
+from podium.discovery.survey import Survey, Table, says, suffix
 from podium.errors import UserError
 
 ROLES = ("train", "label", "test", "sample", "submission")
@@ -26,7 +26,11 @@ def find_roles(survey: Survey, names: Names, chooser: Chooser) -> Roles:
     Raises:
         UserError: if one that by its name should have a role cannot be read.
     """
-    named = [p for name, p in survey.problems.items() if says(name.rpartition("/")[2], *ROLES)]
+    named = [
+        problem
+        for name, problem in survey.problems.items()
+        if suffix(name) == ".csv" and says(name.rpartition("/")[2], *ROLES)
+    ]
     if named:
         raise UserError("; ".join(named))
     by_name = {table.name: table for table in survey.tables}

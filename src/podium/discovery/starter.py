@@ -112,6 +112,7 @@ COMMENTS = {
     "sample_submission": "null: id_column and label_column",
     "id_column": "null: the rows' numbers, from 1",
     "label_column": "or a list: one column a class",
+    "label_pattern": "a regular expression: the label in a file's name",
     "label_separator": "between several labels in one column",
     "label_variants": "labels that differ in case or spaces only: error | merge | keep",
     "group_column": "images of one group (patient, scene) never stand in two folds",
@@ -229,8 +230,9 @@ def _ensemble(models: list[Model]) -> list[str]:
 
 
 def _submission(layout: Layout) -> list[str]:
-    comment = "auto: as the sample submission; docs/params.md has the others"
-    rows = [("form", layout.form, comment)]
-    if layout.separator != " ":
-        rows.append(("separator", layout.separator, "of several labels in one column"))
+    comments = {
+        "form": "auto: as the sample submission; docs/params.md has the others",
+        "separator": "of several labels in one column",
+    }
+    rows = [(key, value, comments[key]) for key, value in layout.submission.items()]
     return ["submission:", *keys(2, *rows)]

@@ -21,6 +21,8 @@ PIXELS = 0.98  # of their values can be pixels, at least
 NUMBERED = re.compile(r"(.*?)(\d+)")
 ROW_BY_COLUMN = re.compile(r"(\d+)x(\d+)")
 HIDDEN = ("__MACOSX/", "._", ".")
+PACKED = (".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".zst")
+READ = {*IMAGE_SUFFIXES, ".csv", *PACKED}  # or told as problems
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Survey:
     images: list[str]
     folders: dict[str, int]  # how many images lie in each, itself
     problems: dict[str, str] = field(default_factory=dict)  # files that cannot be read, and why
+    others: dict[str, int] = field(default_factory=dict)  # how many files of each other extension
 
     def contents(self) -> str:
         """All of it, in words."""
@@ -102,6 +105,9 @@ def survey(archive: Archive) -> Survey:
     names = [name for name in archive.names if not _is_hidden(name)]
     pictures = [name for name in names if suffix(name) in IMAGE_SUFFIXES]
     tables, problems = list[Table](), dict[str, str]()
+    if packed := [name for name in names if suffix(name) in PACKED]:
+        what = f"{examples(packed)}: archives of such kinds are not read"
+        problems[packed[0]] = f"{what}: unpack them, and give the folder"
     for name in sorted(name for name in names if suffix(name) == ".csv"):
         try:
             table = _table(archive, name, pixels=len(pictures) < ILLUSTRATIONS)
@@ -113,7 +119,15 @@ def survey(archive: Archive) -> Survey:
         else:
             problems[name] = f"{name} has no rows"
     folders = Counter(name.rpartition("/")[0] for name in pictures)
-    return Survey(archive, tables, pictures, dict(sorted(folders.items())), problems)
+    others = Counter(suffix(name) or "(none)" for name in names if suffix(name) not in READ)
+    return Survey(
+        archive,
+        tables,
+        pictures,
+        dict(sorted(folders.items())),
+        problems,
+        dict(others.most_common()),
+    )
 
 
 def look(archive: Archive, names: Sequence[str], *, most: int = 8) -> Look | None:

@@ -151,11 +151,13 @@ def separator_of_sample(sample: Sample | None, separator: str) -> str:
     return found[0] if found else separator
 
 
-def choose_metric(task: Task, sample: Sample | None, *, several: bool, chooser: Chooser) -> str:
+def choose_metric(
+    task: Task, sample: Sample | None, classes: list[str], *, several: bool, chooser: Chooser
+) -> str:
     """The metric that such submissions are most often scored by. `several`: a cell of the training
     table holds several labels.
     """
-    value, why = _metric(task, sample, several)
+    value, why = _metric(task, sample, classes, several)
     known = METRICS[task]
 
     def read(answer: str) -> str:
@@ -172,7 +174,9 @@ def choose_metric(task: Task, sample: Sample | None, *, several: bool, chooser: 
     return str(chooser.choose(Guess("metric", value, "a guess", why, others, read)))
 
 
-def _metric(task: Task, sample: Sample | None, several: bool) -> tuple[str, str]:
+def _metric(
+    task: Task, sample: Sample | None, classes: list[str], several: bool
+) -> tuple[str, str]:
     if task in USUAL:
         return USUAL[task]
     columns = sample is not None and len(sample.targets) > 1
@@ -183,13 +187,17 @@ def _metric(task: Task, sample: Sample | None, several: bool) -> tuple[str, str]
         return "samples_f1", "the submission holds several labels in one column"
     if sample is not None and task == "binary" and sample.is_fraction:
         return "roc_auc", f"the sample submission holds {sample.value}, a probability"
-    if sample is not None and task == "multiclass" and (top := top_of(sample)) > 1:
+    if sample is not None and task == "multiclass" and (top := top_of(sample, classes)) > 1:
         return f"map@{top}", f"the sample submission holds {top} labels for each image"
     return "accuracy", "the submission holds a label"
 
 
-def top_of(sample: Sample) -> int:
-    """How many labels, with spaces between them, the cells of a sample submission hold."""
+def top_of(sample: Sample, classes: list[str]) -> int:
+    """How many labels, with spaces between them, the cells of a sample submission hold: one, if
+    there are spaces in labels.
+    """
+    if any(" " in name for name in classes):
+        return 1
     counts = {len(value.split()) for value in sample.values}
     return counts.pop() if len(counts) == 1 else 1
 

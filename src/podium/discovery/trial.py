@@ -1,13 +1,16 @@
-"""Whether prepare takes what is guessed."""
+"""Whether prepare takes what is guessed, and a submission can be made in the sample's form."""
 
 from pydantic import ValidationError
 
-from podium import tables
+from podium import metrics, tables
 from podium.archive import Archive
 from podium.discovery.layouts import Layout
 from podium.errors import UserError
+from podium.forms import Form
 from podium.image_files import check_distinct, find_images, match_images
 from podium.prepare_schema import Prepare
+from podium.problem import Problem
+from podium.schema import Submission
 from podium.tables import Tables
 
 
@@ -15,7 +18,7 @@ def try_out(archive: Archive, layout: Layout) -> Tables:
     """The competition's tables as prepare will read them, each image found.
 
     Raises:
-        UserError: with what prepare would say, and what may help.
+        UserError: with what prepare or submission would say, and what may help.
     """
     try:
         made = Prepare(**layout.prepare)
@@ -26,6 +29,11 @@ def try_out(archive: Archive, layout: Layout) -> Tables:
                 strict = made.on_bad_image == "error" or part == "test"
                 check = match_images if strict else find_images
                 check_distinct(ids, check(archive.names, ids, folder=folder))
+        problem, metric = (
+            Problem(layout.task, found.classes),
+            metrics.get(layout.metric, layout.task),
+        )
+        Form.of(found.sample, problem, metric, Submission(**layout.submission))
     except (UserError, ValidationError) as error:
         text = str(error)
         if isinstance(error, ValidationError):

@@ -17,6 +17,8 @@ def scalar(value: Any) -> str:
         is_plain = PLAIN.fullmatch(value) and value.lower() not in OLD_WORDS
         if is_plain and YAML(typ="safe", pure=True).load(value) == value:
             return value
+        if "\\" in value and value.isprintable():
+            return "'" + value.replace("'", "''") + "'"
         return json.dumps(value, ensure_ascii=not value.isprintable())
     return json.dumps(value)
 
