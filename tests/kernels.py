@@ -8,6 +8,7 @@ from pathlib import Path
 import competitions
 import numpy as np
 
+from podium.decisions import Decision
 from podium.kernel_schema import Exported
 from podium.prepare_schema import Prepare
 from podium.schema import Predict, Submission
@@ -79,7 +80,6 @@ def described(layout: Prepare) -> Exported:
         predict=Predict(views=["identity"]),
         submission=Submission(),
         members=[],
-        cuts=None,
-        lowest=0,
+        decision=Decision(),
         known=[],
     )

@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from podium import cuts, decisions, metrics
+from podium.decisions import Decision
 from podium.problem import Problem
 
 RNG = np.random.default_rng(0)
@@ -115,15 +116,24 @@ def test_the_best_cut_for_f1_is_the_best_of_all() -> None:
 
 
 @pytest.mark.parametrize("name", ["accuracy", "samples_f1"])
-@pytest.mark.parametrize(("images", "labels"), [(7, 2), (300, 5), (5000, 3)])
+@pytest.mark.parametrize("fewest", [0, 1])
+@pytest.mark.parametrize(("images", "labels"), [(9, 2), (300, 5), (5000, 3)])
 def test_the_best_cut_for_images_is_the_best_place_of_the_grid(
-    name: str, images: int, labels: int
+    name: str, fewest: int, images: int, labels: int
 ) -> None:
     rng = np.random.default_rng(images)
-    targets = (rng.random((images, labels)) < 0.2).astype(np.float32)  # of some images none
+    targets = (rng.random((images, labels)) < 0.2).astype(np.float32)
+    if fewest:
+        targets[np.arange(images), rng.integers(labels, size=images)] = 1
     predicted = (0.3 * targets + 0.6 * rng.random((images, labels))).round(2)  # many on the grid
-    metric = metrics.get(name, "multilabel")
-    scores = np.array([metric.score(targets, np.float32(predicted > cut)) for cut in cuts.GRID])
+    metric, problem = metrics.get(name, "multilabel"), LABELS._replace(classes=[*"abcde"[:labels]])
+    assert decisions.fewest(targets) == fewest
+    scores = np.array(
+        [
+            metric.score(targets, decisions.labels(problem, predicted, Decision([cut], 0, fewest)))
+            for cut in cuts.GRID
+        ]
+    )
     best = cuts.GRID[scores >= scores.max() - 1e-12]
     nearest = best[abs(best - 0.5).argmin()]
     assert cuts._best_for_images(name, targets, predicted) == nearest

@@ -20,6 +20,19 @@ def test_plain_labels_are_the_likeliest_those_over_a_half_and_the_nearest_number
     assert decisions.labels(NUMBER, np.array([[1.4], [2.6]]), plain).tolist() == [[1], [3]]
 
 
+def test_an_image_has_a_label_if_all_that_were_learned_from_have_one() -> None:
+    each = np.array([[0.1, 0.4, 0.2], [0.6, 0.2, 0.7], [0.3, 0.35, 0.0]])
+    targets = np.array([[1, 0, 0], [0, 1, 1]], np.float32)
+    found = decisions.labels(LABELS, each, decisions.plain(LABELS, targets))
+    assert found.tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    none = np.array([[1, 0, 0], [0, 0, 0]], np.float32)
+    found = decisions.labels(LABELS, each, decisions.plain(LABELS, none))
+    assert found.tolist() == [[0, 0, 0], [1, 0, 1], [0, 0, 0]]
+    nearest = Decision([0.15, 0.8, 0.5], fewest=1)  # to its own cut, not the likeliest
+    assert decisions.labels(LABELS, each[:1], nearest).tolist() == [[1, 0, 0]]
+    assert decisions.plain(BINARY, np.array([0, 1])) == Decision()
+
+
 def test_a_score_that_is_no_number_is_an_error() -> None:
     with pytest.raises(UserError, match="roc_auc of these 2 images is no number"):
         decisions.score(

@@ -15,6 +15,7 @@ from conftest import ROOT, Project
 from test_pipeline_is_honest import closure
 
 from podium import exporting, history, kernel_main, kernel_schema
+from podium.decisions import Decision
 from podium.errors import UserError
 
 
@@ -108,11 +109,9 @@ def test_labels_are_given_by_the_fitted_cut(finished: Project, tmp_path: Path) -
     assert project.repro("submission") == {"submission"}
     export = exported(project, tmp_path / "export")
     config = json.loads((export / "dataset/podium.json").read_bytes())["made_from"]
-    assert (
-        config["cuts"]
-        == json.loads(project.read("metrics/ensemble.json"))["ensemble"]["thresholds"]
-    )
-    assert config["cuts"] is not None and config["submission"]["form"] == "label"
+    cuts = json.loads(project.read("metrics/ensemble.json"))["ensemble"]["thresholds"]
+    assert config["decision"] == [cuts, 0, 0]
+    assert cuts is not None and config["submission"]["form"] == "label"
     weights = {member["name"]: member["weight"] for member in config["members"]}
     assert [*weights] == ["b", "a"] and weights["a"] != weights["b"]
     competition = kernels.lay_out(tmp_path / "competition", kernels.files(9))
@@ -126,7 +125,7 @@ def test_labels_are_given_by_the_fitted_cut(finished: Project, tmp_path: Path) -
 
     # Another cut gives other labels.
     found = kernel_schema.read(export / "dataset")
-    other = found.model_copy(update={"cuts": [0.0], "deterministic": False})
+    other = found.model_copy(update={"decision": Decision([0.0]), "deterministic": False})
     kernel_schema.write(export / "dataset" / kernel_schema.CONFIG, other)
     kernel_main.main(export / "dataset", competition, tmp_path / "other.csv")
     rows = (tmp_path / "other.csv").read_text().splitlines()[1:]

@@ -105,6 +105,6 @@ def test_a_damaged_export_says_to_export_again(tmp_path: Path) -> None:
     path = tmp_path / kernel_schema.CONFIG
     kernel_schema.write(path, kernels.described(Prepare()))
     assert kernel_schema.read(tmp_path) == kernels.described(Prepare())
-    path.write_bytes(path.read_bytes().replace(b'"lowest": 0', b'"lowest": 1'))
+    path.write_text(path.read_text().replace('"deterministic": true', '"deterministic": false'))
     with pytest.raises(UserError, match="is damaged: export it again: `make kernel`"):
         kernel_schema.read(tmp_path)

@@ -44,7 +44,8 @@ def fit(problem: Problem, metric: Metric, targets: np.ndarray, logits: np.ndarra
             decisions.expected_place(problem, predicted),
         )
     elif problem.task == "multilabel":
-        return _fit_multilabel(problem, metric, targets, predicted)
+        each = _fit_multilabel(metric.name, targets, predicted)
+        return Decision(each, fewest=decisions.fewest(targets))
     else:
         cuts, values = np.array([0.5]), predicted[:, 1]
 
@@ -76,24 +77,22 @@ def out_of_fold(
     found = np.empty(targets.shape)
     for fold in np.unique(folds):
         here, logits = folds == fold, logits_for(int(fold))
-        decision = Decision()
+        decision = decisions.plain(problem, targets)
         if not here.all():
             decision = fit(problem, metric, targets[~here], logits[~here])
         found[here] = decisions.labels(problem, problem.probabilities(logits[here]), decision)
     return found.astype(targets.dtype)
 
 
-def _fit_multilabel(
-    problem: Problem, metric: Metric, targets: np.ndarray, predicted: np.ndarray
-) -> Decision:
-    if metric.name in OF_EACH_CLASS:
+def _fit_multilabel(metric: str, targets: np.ndarray, predicted: np.ndarray) -> list[float]:
+    if metric in OF_EACH_CLASS:
         pairs = zip(targets.T, predicted.T, strict=True)
-        return Decision([_best_for_f1(wanted, found) for wanted, found in pairs])
-    if metric.name == "micro_f1":
+        return [_best_for_f1(wanted, found) for wanted, found in pairs]
+    if metric == "micro_f1":
         cut = _best_for_f1(targets.ravel(), predicted.ravel())
     else:
-        cut = _best_for_images(metric.name, targets, predicted)
-    return Decision([cut] * len(problem.classes))
+        cut = _best_for_images(metric, targets, predicted)
+    return [cut] * targets.shape[1]
 
 
 def _best_for_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
@@ -118,12 +117,16 @@ def _best_for_images(metric: str, targets: np.ndarray, predicted: np.ndarray) ->
     as good the nearest to a half. All places are counted in one pass: to have scikit-learn score
     each takes 60 times as long (20,000 images of 1,000 labels: 75 s a fit).
     """
-    total = np.zeros(len(GRID))
+    total, fewest = np.zeros(len(GRID)), decisions.fewest(targets)
     for start in range(0, len(targets), IMAGES_AT_ONCE):
         part = slice(start, start + IMAGES_AT_ONCE)
         wanted, below = targets[part] > 0, np.searchsorted(GRID, predicted[part])
         positives = wanted.sum(axis=1, keepdims=True)
         chosen, right = _over_grid(below), _over_grid(np.where(wanted, below, 0))
+        if fewest:  # where none is chosen, the likeliest is
+            likeliest = np.take_along_axis(wanted, predicted[part].argmax(axis=1)[:, None], axis=1)
+            right = np.where(chosen == 0, likeliest, right)
+            chosen = chosen.clip(1)
         if metric == "accuracy":
             each = (chosen == right) & (right == positives)
         else:

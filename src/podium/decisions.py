@@ -13,16 +13,30 @@ from podium.problem import BETWEEN, Problem
 class Decision(NamedTuple):
     """What label is given. `cuts` None: the likeliest class, those over 0.5, the nearest whole
     number. Else: binary, of the second class's probability [1]; multilabel, of each class's [C];
-    ordinal and regression, of the number [steps], the lowest label being `lowest`.
+    ordinal and regression, of the number [steps], the lowest label being `lowest`. `fewest`, of
+    multilabel, is 0 or 1: an image with fewer labels is given the one nearest to its cut.
     """
 
     cuts: list[float] | None = None
     lowest: int = 0
+    fewest: int = 0
 
     @classmethod
     def of(cls, made_from: dict[str, Any]) -> "Decision":
         """That of what `made_from` says."""
         return cls(*made_from["decision"])
+
+
+def plain(problem: Problem, targets: np.ndarray) -> Decision:
+    """That without cuts; of task: multilabel with a label for each image, if all of `targets`
+    [N, C] have one.
+    """
+    return Decision(fewest=fewest(targets) if problem.task == "multilabel" else 0)
+
+
+def fewest(targets: np.ndarray) -> int:
+    """1 if every image of `targets` [N, C], 0 and 1, has a label, else 0."""
+    return int((targets > 0).any(axis=1).all())
 
 
 def labels(problem: Problem, predicted: np.ndarray, decision: Decision) -> np.ndarray:
@@ -31,7 +45,11 @@ def labels(problem: Problem, predicted: np.ndarray, decision: Decision) -> np.nd
     """
     cuts = decision.cuts
     if problem.task == "multilabel":
-        return (predicted > (0.5 if cuts is None else np.array(cuts))).astype(np.float32)
+        over = predicted - (0.5 if cuts is None else np.array(cuts))
+        found = (over > 0).astype(np.float32)
+        none = found.sum(axis=1) < decision.fewest
+        found[none, over[none].argmax(axis=1)] = 1
+        return found
     if problem.task == "regression":
         found = np.rint(predicted) if cuts is None else np.searchsorted(cuts, predicted)
         return found + decision.lowest

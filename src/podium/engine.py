@@ -14,7 +14,6 @@ from podium import decisions, interrupt, layers, metrics, models, progress
 from podium import seed as seeding
 from podium.checkpoints import Checkpoints
 from podium.coding import Coding
-from podium.decisions import Decision
 from podium.errors import UserError
 from podium.infer import infer
 from podium.loading import Batch
@@ -100,10 +99,11 @@ def evaluate(
     if bad := int((~logits.isfinite()).any(dim=1).sum()):
         raise UserError(f"the logits of {bad} validation images are no numbers: {ADVICE}")
     known, found = targets.numpy(), logits.numpy()
-    labels = decisions.labels(problem, problem.probabilities(found), Decision())
+    decision = decisions.plain(problem, known)
+    labels = decisions.labels(problem, problem.probabilities(found), decision)
     return {
         "valid_loss": coding.error(logits, targets).item(),
-        "score": decisions.score(problem, metric, known, found),
+        "score": decisions.score(problem, metric, known, found, decision=decision),
         **metrics.overview(problem, known, labels),
     }
 

@@ -89,7 +89,7 @@ class Scorer:
     def decision(self, logits: np.ndarray) -> Decision:
         """The cuts with which logits like these [N, C] become labels of test images."""
         if not (self.fitted and cuts.is_fitted(self.problem, self.metric)):
-            return Decision()
+            return decisions.plain(self.problem, self.targets)
         return cuts.fit(self.problem, self.metric, self.targets, logits)
 
     def scores(
@@ -107,9 +107,11 @@ class Scorer:
             def score(rows: np.ndarray) -> float:
                 return decisions.score_labels(problem, metric, self.targets[rows], found[rows])
         else:
+            decision = decisions.plain(problem, self.targets)
 
             def score(rows: np.ndarray) -> float:
-                return decisions.score(problem, metric, self.targets[rows], logits[rows])
+                targets = self.targets[rows]
+                return decisions.score(problem, metric, targets, logits[rows], decision=decision)
 
         each = {int(fold): score(self.folds == fold) for fold in np.unique(self.folds)}
         values = np.array(list(each.values()))

@@ -149,8 +149,7 @@ def _resolve(params: Params, ensemble: Predictions, members: list[Member]) -> Ex
         predict=params.predict,
         submission=Submission(**told),
         members=members,
-        cuts=decision.cuts,
-        lowest=decision.lowest,
+        decision=decision,
         known=ensemble.ids,
     )
 

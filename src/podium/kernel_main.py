@@ -55,7 +55,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     made_from = {
         "task": exported.task,
         "classes": exported.classes,
-        "decision": [exported.cuts, exported.lowest],
+        "decision": [*exported.decision],
     }
     predicted = Predictions(ids, blending.blend(np.stack(logits), weights), made_from)
     metric = metrics.get(exported.metric, exported.task)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from podium import files, seal
+from podium.decisions import Decision
 from podium.errors import UserError
 from podium.phase_schema import Section
 from podium.prepare_schema import Prepare
@@ -43,9 +44,7 @@ class Exported(Section):
     submission: Submission
     """The form that was told from the sample submission here."""
     members: list[Member]
-    cuts: list[float] | None
-    lowest: int
-    """As `Decision` has them."""
+    decision: Decision
     known: list[str]
     """The test ids that were predicted here, in their order."""
 
