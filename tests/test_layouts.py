@@ -162,6 +162,16 @@ def test_a_table_without_a_header_is_told(tmp_path: Path) -> None:
             find(tmp_path, files)
 
 
+def test_folders_of_images_that_are_not_used_are_told(tmp_path: Path) -> None:
+    files = built.class_folders().files
+    files |= {n.replace("train", "val"): data for n, data in files.items() if "train" in n}
+    folders = sorted({n.rpartition("/")[0] for n in files if "val" in n})
+    assert find(tmp_path, files).layout.notes == [
+        f"{', '.join(f'{f}/' for f in folders)}: not used"
+    ]
+    assert find(tmp_path, built.paths_as_ids().files).layout.notes == []
+
+
 def test_files_that_are_not_read_are_told(tmp_path: Path) -> None:
     files = competition() | {"a.tfrec": b"", "b.tfrec": b"", "map.json": b"{}", "notes": b""}
     found = find(tmp_path, files)

@@ -85,6 +85,15 @@ def choose_unlisted(survey: Survey, train: str, chooser: Chooser) -> str:
     return str(chooser.choose(guess))
 
 
+def outside(survey: Survey, folders: Sequence[str]) -> list[str]:
+    """The folders of images that lie in none of `folders`."""
+    return [
+        name
+        for name in survey.folders
+        if not any(folder in ("", name) or _is_in(name, folder) for folder in folders)
+    ]
+
+
 def class_folders(survey: Survey) -> list[Classes]:
     """The folders with one folder of images a class; those for training first."""
     found: dict[str, dict[str, int]] = {}

@@ -21,6 +21,7 @@ from podium.discovery.folders import (
     choose_unlisted,
     class_folders,
     class_names,
+    outside,
 )
 from podium.discovery.guesses import Chooser, Guess, Sureness
 from podium.discovery.matching import Names
@@ -81,7 +82,11 @@ def understand(survey: Survey, chooser: Chooser) -> Layout:
             "--label-pattern says how); or CSV files of pixels for training and test"
         )
     used = {layout.prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
-    if others := [table.name for table in survey.tables if table.name not in used]:
+    others = [table.name for table in survey.tables if table.name not in used]
+    if train is None or train.pixels is None:
+        taken = layout.prepare["train_images"], layout.prepare["test_images"]
+        others += [f"{folder or '(top)'}/" for folder in outside(survey, taken)]
+    if others:
         layout.notes.append(f"{examples(others)}: not used")
     chooser.check_all_used()
     return layout
