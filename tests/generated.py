@@ -242,11 +242,14 @@ def _pixels(
         everything.append((shade + noise).ravel())
     names = [f"{prefix}{number}" for number in range(SIDE * SIDE * (3 if rgb else 1))]
     pixels = pd.DataFrame(everything, columns=names)
+    written = pixels
+    if draw(st.booleans()):  # all of a picture in one cell
+        written = pd.DataFrame({prefix: [" ".join(map(str, row)) for row in everything]})
     has_id = draw(st.booleans())
     named = [f"r{number}" for number in range(count + test)] if has_id else []
     columns = _columns(task, labels, "label")
-    parts = [columns, pixels[:count]]
-    hidden_parts = [pixels[count:].reset_index(drop=True)]
+    parts = [columns, written[:count]]
+    hidden_parts = [written[count:].reset_index(drop=True)]
     if has_id:
         parts.insert(0, pd.DataFrame({"id": named[:count]}))
         hidden_parts.insert(0, pd.DataFrame({"id": named[count:]}))
@@ -327,7 +330,7 @@ def _edit(
 
 
 def _is_of_pixels(lines: list[str]) -> bool:
-    return lines[0].endswith(("63", "191"))
+    return lines[0].endswith(("63", "191", "pixel", "px_"))
 
 
 def _empty_label(draw: Callable[..., Any], lines: list[str]) -> list[str]:

@@ -245,6 +245,16 @@ def pixels_by_row_and_column() -> Built:
     return Built(_pixel_files(rows, columns), prepare=found, classes=["0", "1", "2"])
 
 
+def pixels_in_a_cell() -> Built:
+    """The layout of FER-2013."""
+    rows = {
+        part: np.array([[" ".join(map(str, image[..., 0].ravel()))] for image in images])
+        for part, images in _squares(colour=False).items()
+    }
+    found = {"id_column": None, "pixel_columns": "pixels", "label_column": "label"}
+    return Built(_pixel_files(rows, ["pixels"]), prepare=found, classes=["0", "1", "2"])
+
+
 def pixels_interleaved() -> Built:
     """RGB, RGB, …"""
     rows = {part: images.reshape(len(images), -1) for part, images in _squares(colour=True).items()}
@@ -511,6 +521,7 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "named_after_classes_together": lambda: named_after_classes("{label}{number}"),
     "pixels_grey": pixels_grey,
     "pixels_by_row_and_column": pixels_by_row_and_column,
+    "pixels_in_a_cell": pixels_in_a_cell,
     "pixels_interleaved": pixels_interleaved,
     "pixels_planar": pixels_planar,
     "pixels_with_ids": pixels_with_ids,

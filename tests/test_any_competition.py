@@ -32,6 +32,7 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
     "class folders alone": layouts.class_folders,
     "labels in file names": layouts.named_after_classes,
     "grey pixels": layouts.pixels_grey,
+    "pixels in a cell": layouts.pixels_in_a_cell,
     "RGB pixels": layouts.pixels_planar,
     "several labels, nested": lambda: layouts.nest(BUILDERS["several_labels_space"]()),
     "several columns, no sample, Training_set.csv": lambda: without_sample(

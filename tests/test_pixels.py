@@ -131,6 +131,60 @@ def test_columns_may_be_numbers_only(tmp_path: Path, names: str) -> None:
     assert np.array_equal(stores["train"].decode("2")[..., 0], train[1].reshape(4, 4))
 
 
+def in_cells(train: np.ndarray, test: np.ndarray) -> dict[str, bytes]:
+    """FER-2013: label,pixels; pixels."""
+    files = competition(train, test)
+    for name, rows in (("train.csv", train), ("test.csv", test)):
+        cells = pd.DataFrame({"pixels": [" ".join(map(str, row)) for row in rows]})
+        if name == "train.csv":
+            cells.insert(0, "label", [str(number % 3) for number in range(len(rows))])
+        files[name] = competitions.csv(cells)
+    return files
+
+
+def test_all_pixels_of_an_image_may_stand_in_one_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels, "VALUES", 48 * 4)  # 4 rows
+    train, test = values(9, 48), values(5, 48)
+    found, stores = prepare(tmp_path, in_cells(train, test), pixel_columns="pixels")
+    assert found.train["label"].tolist() == ["0", "1", "2"] * 3
+    for part, rows in (("train", train), ("test", test)):
+        for number, row in enumerate(rows, start=1):
+            assert np.array_equal(stores[part].decode(str(number)), row.reshape(4, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        (
+            "1 2 x " + "0 " * 13,
+            r"train\.csv, row 6: number 3 of pixels is 'x': pixels are whole num",
+        ),
+        ("1 2 256 " + "0 " * 13, "row 6: number 3 of pixels is '256'"),
+        ("1 2 0.5 " + "0 " * 13, "row 6: number 3 of pixels is '0.5'"),
+        ("1 2", "row 6: pixels has 2 pixels, in row 2 it has 16"),
+    ],
+)
+def test_a_damaged_cell_of_pixels_is_named(tmp_path: Path, cell: str, problem: str) -> None:
+    files = in_cells(values(9, 16), values(2, 16))
+    lines = files["train.csv"].decode().splitlines()
+    lines[5] = f"1,{cell}"
+    files["train.csv"] = "\n".join(lines).encode()
+    with pytest.raises(UserError, match=problem):
+        prepare(tmp_path, files, pixel_columns="pixels")
+
+
+def test_cells_of_pixels_are_squares_of_one_size(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"images of train\.csv have 16 pixels, those of test\.csv 25"
+    ):
+        prepare(tmp_path, in_cells(values(6, 16), values(2, 25)), pixel_columns="pixels")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match=r"train\.csv has 17 pixels in a row: a square image has"):
+        prepare(tmp_path / "b", in_cells(values(6, 17), values(2, 17)), pixel_columns="pixels")
+
+
 def test_large_images_are_downsized(tmp_path: Path) -> None:
     train = values(3, 1024)
     _, stores = prepare(tmp_path, competition(train, values(1, 1024)), max_size=16)
@@ -175,7 +229,7 @@ def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
 
 
 def test_columns_that_make_no_square_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"train\.csv has 17 columns of pixels: a square image has"):
+    with pytest.raises(UserError, match=r"train\.csv has 17 pixels in a row: a square image has"):
         prepare(tmp_path, competition(values(3, 17), values(1, 17)))
     with pytest.raises(UserError, match=r"train\.csv has no columns of pixels, px0, px1, …; it ha"):
         prepare(tmp_path, competition(values(3, 16), values(1, 16)), pixel_columns="px")

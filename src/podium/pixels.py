@@ -1,4 +1,6 @@
-"""Images that stand in a table, one a row, its pixels in columns, as in Digit Recognizer."""
+"""Images that stand in a table, one a row: its pixels in columns, as in Digit Recognizer, or all in
+one, as in FER-2013.
+"""
 
 import math
 import re
@@ -18,7 +20,8 @@ VALUES = 2_000_000  # that are in memory at once
 
 
 def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
-    """The columns of the table `name` that are pixels, in the order of their numbers.
+    """The columns of the table `name` that are pixels, in the order of their numbers; or the one
+    that holds them all.
 
     Raises:
         UserError: if there are none, or not as many as a square image has, grey or RGB.
@@ -27,6 +30,8 @@ def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
     pattern = re.compile(re.escape(prefix) + (r"\d+" if prefix else r"\d+(x\d+)?"))
     others = {layout.id_column, layout.group_column, *layout.label_columns}
     found = [column for column in header if column not in others and pattern.fullmatch(column)]
+    if not found and prefix in header and prefix not in others:
+        return [prefix]
     if not found:
         raise UserError(
             f"{name} has no columns of pixels, {prefix}0, {prefix}1, …; it has {examples(header)}: "
@@ -47,7 +52,7 @@ def shape(count: int, name: str) -> tuple[int, int]:
         if side * side * channels == count:
             return side, channels
     raise UserError(
-        f"{name} has {count} columns of pixels: a square image has side x side (grey) or "
+        f"{name} has {count} pixels in a row: a square image has side x side (grey) or "
         "3 x side x side (RGB); does prepare.pixel_columns name all of them, and no others?"
     )
 
@@ -75,11 +80,18 @@ def store_images(
 
 
 def _check_the_same(archive: Archive, layout: Prepare) -> None:
-    """Raises: UserError: if the tables have not the same columns of pixels."""
-    train, test = (
-        columns(archive.header(str(name)), layout, str(name))
-        for name in (layout.train_csv, layout.test_csv)
-    )
+    """Raises: UserError: if the tables have not the same columns of pixels, or images of another
+    size in them.
+    """
+    names = str(layout.train_csv), str(layout.test_csv)
+    train, test = (columns(archive.header(name), layout, name) for name in names)
+    counts = [
+        _count(archive, name, found) for name, found in zip(names, (train, test), strict=True)
+    ]
+    if train == test and counts[0] != counts[1]:
+        raise UserError(
+            f"the images of {names[0]} have {counts[0]} pixels, those of {names[1]} {counts[1]}"
+        )
     if train != test:
         other = sorted(set(train) ^ set(test))
         raise UserError(
@@ -102,10 +114,11 @@ def _read(archive: Archive, name: str, layout: Prepare) -> Iterator[np.ndarray]:
     """The images of a table, in the order of its rows: uint8 [side, side] or [side, side, 3]."""
     header = archive.header(name)
     found = columns(header, layout, name)
-    side, channels = shape(len(found), name)
+    count = _count(archive, name, found)
+    side, channels = shape(count, name)
     start = 0
-    for chunk in archive.csv_chunks(name, max(1, VALUES // len(header))):
-        values = _values(chunk, found, name, start)  # [rows, len(found)]
+    for chunk in archive.csv_chunks(name, max(1, VALUES // max(count, len(header)))):
+        values = _values(chunk[found], count, name, start)
         start += len(chunk)
         if channels == 1:
             yield from values.reshape(-1, side, side)
@@ -115,19 +128,58 @@ def _read(archive: Archive, name: str, layout: Prepare) -> Iterator[np.ndarray]:
             yield from values.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
 
 
-def _values(chunk: pd.DataFrame, found: list[str], name: str, start: int) -> np.ndarray:
-    table = chunk[found]
-    for column in [column for column in found if table[column].dtype.kind not in "iuf"]:
-        table = table.assign(**{column: pd.to_numeric(table[column].astype(str), errors="coerce")})
-    values = table.to_numpy()
+def _count(archive: Archive, name: str, found: list[str]) -> int:
+    """How many pixels a row of a table has."""
+    if len(found) > 1:
+        return len(found)
+    return next(
+        (len(str(rows[found[0]].iloc[0]).split()) for rows in archive.csv_chunks(name, 1)), 0
+    )
+
+
+def _values(chunk: pd.DataFrame, count: int, name: str, start: int) -> np.ndarray:
+    """The pixels of some rows, the first of which is number `start`: uint8 [rows, `count`]."""
+    one = chunk.columns[0] if len(chunk.columns) < count else None
+    values = _numbers(chunk) if one is None else _parted(chunk[one], count, name, start)
     with np.errstate(invalid="ignore"):
         good = (values >= 0) & (values <= 255) & (values % 1 == 0)  # False for what is no number
     if not good.all():
         row, place = (int(index) for index in np.argwhere(~good)[0])
-        value = str(chunk[found[place]].iloc[row])
+        if one is None:
+            what, value = chunk.columns[place], str(chunk.iloc[row, place])
+        else:
+            what, value = f"number {place + 1} of {one}", str(chunk.iloc[row, 0]).split()[place]
         raise UserError(
-            f"{name}, row {start + row + 2}: {found[place]} is {value!r}: "
+            f"{name}, row {start + row + 2}: {what} is {value!r}: "
             f"pixels are whole numbers from 0 to 255; {int((~good).sum())} are not, of the rows "
             f"{start + 2} to {start + len(chunk) + 1}"
         )
     return values.astype(np.uint8)
+
+
+def _numbers(table: pd.DataFrame) -> np.ndarray:
+    """A number a column; NaN for what is none."""
+    for column in [name for name in map(str, table) if table[name].dtype.kind not in "iuf"]:
+        table = table.assign(**{column: pd.to_numeric(table[column].astype(str), errors="coerce")})
+    return table.to_numpy()
+
+
+def _parted(cells: pd.Series, count: int, name: str, start: int) -> np.ndarray:
+    """The numbers that stand in each cell, with spaces between them: [rows, `count`].
+
+    Raises:
+        UserError: if there are more or fewer in one.
+    """
+    values = np.empty((len(cells), count))
+    for row, cell in enumerate(cells.astype(str)):
+        parts = cell.split()
+        if len(parts) != count:
+            raise UserError(
+                f"{name}, row {start + row + 2}: {cells.name} has {len(parts)} pixels, in row 2 "
+                f"it has {count}"
+            )
+        try:
+            values[row] = parts
+        except ValueError:
+            values[row] = pd.to_numeric(pd.Series(parts), errors="coerce")
+    return values

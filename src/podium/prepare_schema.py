@@ -52,7 +52,8 @@ class Prepare(Section):
     test_images: str = "test"
     pixel_columns: str | None = None
     """The images stand in the tables: the columns of this name followed by numbers (`pixel0`,
-    `pixel1`, …; "" for `1x1`, `1x2`, …), row by row of a square image, grey or RGB."""
+    `pixel1`, …; "" for `1x1`, `1x2`, …), or one of this name with spaces between the numbers in
+    it, row by row of a square image, grey or RGB."""
     pixel_order: Literal["interleaved", "planar"] = "interleaved"
     """Of RGB pixels in tables: R, G, B of each pixel, or all R, then all G, then all B."""
     on_bad_image: Literal["error", "skip", "blank"] = "error"

@@ -53,6 +53,8 @@ def _columns(table: Table) -> str:
         return shown
     pixels = table.pixels
     whole = f"{len(pixels.columns)} of pixels: {pixels.columns[0]} to {pixels.columns[-1]}"
+    if len(pixels.columns) == 1:
+        whole = f"{pixels.prefix} (a picture in each cell)"
     return f"{shown}, {whole}" if shown else whole
 
 

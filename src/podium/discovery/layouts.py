@@ -189,7 +189,7 @@ def _from_pixels(
     if roles.test is None or roles.test.pixels is None:
         raise UserError(
             f"{train.name} holds the images' pixels, but no other table has the same "
-            f"{len(pixels.columns)} columns of pixels for the test"
+            f"columns of pixels ({examples(pixels.columns, 2)}) for the test"
         )
     ids = choose_unique(train, chooser)
     own = [column for column in roles.test.columns if column != ids and column not in train.columns]

@@ -29,19 +29,20 @@ READ = {*IMAGE_SUFFIXES, ".csv", *PACKED}  # or told as problems
 class Pixels:
     """The columns of a table that are the pixels of square images."""
 
-    prefix: str  # "pixel" of pixel0, pixel1, …; "" of 1x1, 1x2, …
+    prefix: str  # "pixel" of pixel0, pixel1, …; "" of 1x1, 1x2, …; or the name of the one column
     columns: list[str]
-    values: np.ndarray  # uint8 [rows, len(columns)], of the first rows
+    values: np.ndarray  # uint8 [rows, pixels], of the first rows
 
     @property
     def channels(self) -> int:
         """1, or 3 of RGB."""
-        return 1 if math.isqrt(len(self.columns)) ** 2 == len(self.columns) else 3
+        count = self.values.shape[1]
+        return 1 if math.isqrt(count) ** 2 == count else 3
 
     @property
     def side(self) -> int:
         """Pixels."""
-        return math.isqrt(len(self.columns) // self.channels)
+        return math.isqrt(self.values.shape[1] // self.channels)
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,7 @@ def _is_hidden(name: str) -> bool:
 def _table(archive: Archive, name: str, *, pixels: bool) -> Table:
     """One table; with `pixels` it may be one of pixels."""
     header = archive.header(name)
-    named = _pixel_columns(header) if pixels else None
-    if named is not None and (found := _pixels(archive, name, *named)) is not None:
+    if pixels and (found := _pixels(archive, name, header)) is not None:
         known = set(found.columns)
         others = [column for column in header if column not in known]
         return Table(name, _columns(archive, name, others, found.columns[0]), found)
@@ -184,8 +184,7 @@ def _pixel_columns(header: list[str]) -> tuple[str, list[str]] | None:
     for prefix, group in sorted(groups.items(), key=lambda item: -len(item[1])):
         count, numbers = len(group), {number for number, _ in group if number is not None}
         whole = not numbers or max(numbers) - min(numbers) == len(numbers) - 1 == count - 1
-        square = any(math.isqrt(n) ** 2 * (count // n) == count for n in (count, count // 3 or 1))
-        if count >= FEWEST_PIXELS and square and whole:
+        if _is_square(count) and whole:
             return prefix, sorted((column for _, column in group), key=_numbers)  # as prepare
     return None
 
@@ -194,17 +193,42 @@ def _numbers(column: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", column)][-2:]
 
 
-def _pixels(archive: Archive, name: str, prefix: str, columns: list[str]) -> Pixels | None:
-    """The first rows' pixels, if these are pixels: whole numbers from 0 to 255, and not flags. If
-    only a few are not, prepare will name them.
+def _is_square(count: int) -> bool:
+    """Whether a picture can have so many pixels, grey or RGB."""
+    square = any(math.isqrt(n) ** 2 * (count // n) == count for n in (count, count // 3 or 1))
+    return count >= FEWEST_PIXELS and square
+
+
+def _pixels(archive: Archive, name: str, header: list[str]) -> Pixels | None:
+    """The first rows' pixels, if there are columns of pixels, or one with all of them: whole
+    numbers from 0 to 255, and not flags. If only a few are not, prepare will name them.
     """
     rows = next(archive.csv_chunks(name, PIXEL_ROWS), None)
     if rows is None or rows.empty:
         return None
-    numbers = rows[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    named = _pixel_columns(header)
+    if named is not None:
+        prefix, columns = named
+        numbers = rows[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    elif (parted := _parted(rows)) is not None:
+        prefix, numbers = parted
+        columns = [prefix]
+    else:
+        return None
     good = (numbers >= 0) & (numbers <= 255) & (numbers % 1 == 0)
     values = np.where(good, numbers, 0).astype(np.uint8)
     return Pixels(prefix, columns, values) if good.mean() > PIXELS and values.max() > 1 else None
+
+
+def _parted(rows: pd.DataFrame) -> tuple[str, np.ndarray] | None:
+    """The column whose cells hold the numbers of a picture, and these: [rows, pixels]."""
+    for column in rows.columns:
+        cells = [str(cell).split() for cell in rows[column]]
+        (count, alike), *_ = Counter(map(len, cells)).most_common(1)
+        if _is_square(count) and alike > PIXELS * len(cells):
+            table = pd.DataFrame([cell for cell in cells if len(cell) == count])
+            return column, table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    return None
 
 
 def _columns(archive: Archive, name: str, columns: list[str], any_of: str) -> pd.DataFrame:
