@@ -122,12 +122,15 @@ def class_names(survey: Survey, pattern: str | None = None) -> list[Classes]:
         patterns = NUMBERED if pattern is None else (check_pattern(pattern),)
     except ValueError as error:
         raise UserError(str(error)) from None
+    files: dict[str, list[str]] = {}
+    for path in survey.images:
+        folder, _, name = path.rpartition("/")
+        files.setdefault(folder, []).append(name)
+    above = {parent for folder in files if not _is_test(folder) for parent in _parents(folder)}
     found = []
-    for folder in survey.folders:
-        below = [f for f in survey.folders if _is_in(f, folder) and not _is_test(f)]
-        if below or _is_test(folder):
+    for folder, names in files.items():
+        if _is_test(folder) or folder in above:
             continue
-        names = [name for name in survey.images if name.rpartition("/")[0] == folder]
         for tried in patterns:
             labels = [label for name in names if (label := label_in(name, tried)) is not None]
             counts = Counter(labels)
@@ -154,7 +157,7 @@ def _for_training_first(found: Sequence[Classes]) -> list[Classes]:
 
 
 def _is_test(folder: str) -> bool:
-    return says(folder.rpartition("/")[2], "test")
+    return says(folder, "test") and not says(folder.rpartition("/")[2], "train")
 
 
 def _is_train(parts: list[str]) -> bool:

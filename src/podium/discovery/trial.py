@@ -29,11 +29,8 @@ def try_out(archive: Archive, layout: Layout) -> Tables:
                 strict = made.on_bad_image == "error" or part == "test"
                 check = match_images if strict else find_images
                 check_distinct(ids, check(archive.names, ids, folder=folder))
-        problem, metric = (
-            Problem(layout.task, found.classes),
-            metrics.get(layout.metric, layout.task),
-        )
-        Form.of(found.sample, problem, metric, Submission(**layout.submission))
+        metric, options = metrics.get(layout.metric, layout.task), Submission(**layout.submission)
+        Form.of(found.sample, Problem(layout.task, found.classes), metric, options)
     except (UserError, ValidationError) as error:
         text = str(error)
         if isinstance(error, ValidationError):
