@@ -146,6 +146,17 @@ def test_labels_in_file_names_are_likely_and_a_person_may_say_where(tmp_path: Pa
         told.answered(r"^(\d+)")
 
 
+def test_folders_of_the_test_are_no_classes_where_names_have_labels(tmp_path: Path) -> None:
+    files = built.named_after_classes().files
+    del files["sample_submission.csv"]
+    tests = sorted(name for name in files if name.startswith("test/"))
+    for place, name in enumerate(tests):
+        files[name.replace("test/", f"test/site{place % 2}/")] = files.pop(name)
+    found = find(tmp_path, files)
+    assert (found.prepare["train_images"], found.prepare["test_images"]) == ("train", "test")
+    assert found.tables.test["id"][0].startswith("site0/")
+
+
 def test_numbers_of_a_camera_are_no_classes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no training images with labels that can be told"):
         find(tmp_path, built.named_after_classes("IMG_{number}").files)

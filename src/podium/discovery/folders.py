@@ -85,6 +85,11 @@ def choose_unlisted(survey: Survey, train: str, chooser: Chooser) -> str:
     return str(chooser.choose(guess))
 
 
+def is_test(folder: str) -> bool:
+    """Whether a folder is called so."""
+    return says(folder, "test") and not says(folder.rpartition("/")[2], "train")
+
+
 def outside(survey: Survey, folders: Sequence[str]) -> list[str]:
     """The folders of images that lie in none of `folders`."""
     return [
@@ -126,10 +131,10 @@ def class_names(survey: Survey, pattern: str | None = None) -> list[Classes]:
     for path in survey.images:
         folder, _, name = path.rpartition("/")
         files.setdefault(folder, []).append(name)
-    above = {parent for folder in files if not _is_test(folder) for parent in _parents(folder)}
+    above = {parent for folder in files if not is_test(folder) for parent in _parents(folder)}
     found = []
     for folder, names in files.items():
-        if _is_test(folder) or folder in above:
+        if is_test(folder) or folder in above:
             continue
         for tried in patterns:
             labels = [label for name in names if (label := label_in(name, tried)) is not None]
@@ -154,10 +159,6 @@ def _for_training_first(found: Sequence[Classes]) -> list[Classes]:
         )
 
     return sorted(found, key=rank)
-
-
-def _is_test(folder: str) -> bool:
-    return says(folder, "test") and not says(folder.rpartition("/")[2], "train")
 
 
 def _is_train(parts: list[str]) -> bool:

@@ -21,6 +21,7 @@ from podium.discovery.folders import (
     choose_unlisted,
     class_folders,
     class_names,
+    is_test,
     outside,
 )
 from podium.discovery.guesses import Chooser, Guess, Sureness
@@ -63,8 +64,8 @@ def understand(survey: Survey, chooser: Chooser) -> Layout:
     train = roles.train
     pattern = chooser.given.get("prepare.label_pattern")
     classes = class_folders(survey) if pattern is None else class_names(survey, pattern)
-    if train is None and not classes:
-        classes = class_names(survey)
+    if train is None and all(is_test(one.folder) for one in classes):
+        classes = class_names(survey) or classes
     layout = Layout({"sample_submission": _name(roles.sample), "test_csv": _name(roles.test)})
     if train is not None and train.pixels is not None:
         _from_pixels(layout, roles, train, train.pixels, chooser)
