@@ -1,3 +1,4 @@
+import io
 import os
 import shutil
 import zipfile
@@ -205,6 +206,26 @@ def test_every_byte_of_a_compressed_zip_is_checked(fetch: Fetch, source: Path) -
         source.write_bytes(intact[:at] + bytes([intact[at] ^ 0xFF]) + intact[at + 1 :])
         with pytest.raises(UserError, match=r"files\.zip is"):
             fetch()
+
+
+@pytest.mark.parametrize("mask", [0xFF, 0x08, 0x01])
+def test_no_damaged_byte_of_a_zip_is_more_than_an_error(
+    fetch: Fetch, source: Path, mask: int
+) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as output:
+        output.writestr("é.csv", b"id,label")
+    with zipfile.ZipFile(source, "w") as output:
+        output.writestr("ü.csv", b"id,label")
+        output.writestr("inner.zip", inner.getvalue())
+    intact, refused = source.read_bytes(), 0
+    for at in range(len(intact)):
+        source.write_bytes(intact[:at] + bytes([intact[at] ^ mask]) + intact[at + 1 :])
+        try:
+            fetch()
+        except UserError:
+            refused += 1
+    assert refused > len(intact) / 2
 
 
 def test_a_source_that_is_not_there_is_refused_by_name(fetch: Fetch) -> None:

@@ -21,7 +21,10 @@ UTF8_NAME, ENCRYPTED = 0x800, 0x1  # of an entry's flags
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)")
 RESOURCE_FORK = re.compile(r"(.*/)?(__MACOSX/|\._)")  # what macOS packs beside each file
 CHUNK = 2**20  # bytes
-READ_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+READ_ERRORS = (  # of what is damaged (its names too), encrypted, or packed in another way
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, OSError, RuntimeError, UnicodeDecodeError,
+)  # fmt: skip
 
 
 class Slice(io.RawIOBase):

@@ -2,7 +2,6 @@
 
 import shutil
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +138,7 @@ def _check_zip(path: Path, source: str) -> None:
         with zipfile.ZipFile(path) as archive:
             nested.entries(archive, source)
             broken = archive.testzip()
-    # Encrypted or of an unknown compression: a RuntimeError; cut short: the others.
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+    except nested.READ_ERRORS as error:
         raise UserError(f"{source} is not a zip archive that can be read: {error}") from None
     if broken is not None:
         raise UserError(f"{source} is damaged: its entry {broken} has a wrong checksum")
