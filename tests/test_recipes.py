@@ -128,6 +128,19 @@ def test_an_overlay_changes_what_it_names_and_keeps_comments() -> None:
 
 
 @pytest.mark.slow
+def test_lists_whose_items_stand_below_their_key_are_replaced() -> None:
+    base = (
+        "predict:\n  views:    # a\n  - identity\n  batch_size: 8\n\n"
+        "ensemble:\n  members:    # b\n  - x\n"
+    )
+    over = "predict:\n  views: [identity, hflip]\nensemble:\n  members: [y, z]\n  method: mean\n"
+    made = overlay.apply(base, over)
+    wanted = {"predict": {"views": ["identity", "hflip"]},
+              "ensemble": {"members": ["y", "z"], "method": "mean"}}  # fmt: skip
+    assert YAML(typ="safe").load(made) == wanted
+    assert "# a" in made and "# b" in made
+
+
 def test_recipes_do_not_leave_their_traces_in_one_another() -> None:
     """One applied after any other is as if it had been the first, but for whose data it is."""
     for name in ("weather", "macro-f1-102-classes", "pets-imbalanced"):

@@ -25,9 +25,9 @@ def apply(base: str, over: str) -> str:
             for key in [key for key in params[name] if name in exact and key not in value]:
                 del params[name][key]
             for key, inner in value.items():
-                params[name][key] = inner
+                _put(params[name], key, inner)
         else:
-            params[name] = value
+            _put(params, name, value)
     return _dump(yaml, params)
 
 
@@ -45,6 +45,16 @@ def set_model_key(base: str, model: str, key: str, value: int | float | str) -> 
         if name != model and after[name].get(key) != old:
             models[name][key] = old
     return _dump(yaml, params)
+
+
+def _put(section: CommentedMap, key: str, value: Any) -> None:
+    """Change a value; the comment beside its key stays. What ruamel keeps there of a list whose
+    items stand below their key, not to the right of it, would swallow the next line's end.
+    """
+    section[key] = value
+    comment = section.ca.items.get(key)
+    if comment is not None and comment[3] == []:
+        comment[3] = None
 
 
 def _yaml() -> YAML:
