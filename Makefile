@@ -23,7 +23,7 @@ init: $(VENV)/.run ## SOURCE=…: look at a folder, zip or Kaggle competition, w
 test: $(VENV)/.dev ## set up and run the tests, eight minutes on two cores
 	$(PYTEST) -m "not thorough and not long"
 
-test-ci: $(VENV)/.dev ## and those that kill, damage and repeat whole stages: a quarter of an hour
+test-ci: $(VENV)/.dev ## and those that kill, damage and repeat stages, and train each recipe: a quarter of an hour
 	$(PYTEST) -m "not long"
 
 test-long: $(VENV)/.dev ## the rest: a pipeline a layout, 2,000 made-up competitions, exports run elsewhere

@@ -85,6 +85,7 @@ def _smaller(augment: Any) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_model_of_a_recipe_trains_a_step(
     path: Path,
