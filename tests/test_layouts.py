@@ -183,6 +183,16 @@ def test_folders_of_images_that_are_not_used_are_told(tmp_path: Path) -> None:
     assert find(tmp_path, built.paths_as_ids().files).layout.notes == []
 
 
+def test_captions_of_as_many_words_as_a_picture_has_pixels_are_no_pictures(tmp_path: Path) -> None:
+    files = dict(built.pixels_in_a_cell().files)
+    caption = " ".join(["word"] * 16)
+    for name in ("train.csv", "test.csv"):
+        header, *lines = files[name].decode().splitlines()
+        rows = [f"caption,{header}", *(f"{caption},{line}" for line in lines)]
+        files[name] = "\n".join(rows).encode()
+    assert find(tmp_path, files, label_column="label").prepare["pixel_columns"] == "pixels"
+
+
 def test_files_that_are_not_read_are_told(tmp_path: Path) -> None:
     files = competition() | {"a.tfrec": b"", "b.tfrec": b"", "map.json": b"{}", "notes": b""}
     found = find(tmp_path, files)

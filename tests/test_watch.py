@@ -129,26 +129,25 @@ stage.run(main)
 
 @pytest.mark.slow
 def test_a_mistake_of_ours_ends_the_process_although_its_loaders_live(images: ImageStore) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BREAKS, images.folder],
+    done = ended(BREAKS, images.folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback") and done.stderr.endswith("ror: a bug\n")
+
+
+def ended(code: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """What a process with that code printed; it must end within a minute."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
         env=WITH_SRC,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith("Traceback") and done.stderr.endswith("ror: a bug\n")
 
 
 def run(code: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-c", f"from podium import stage, errors\n{code}"],
-        env=WITH_SRC,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return ended(f"from podium import stage, errors\n{code}")
 
 
 def test_a_stage_ends_with_one_line_and_a_status() -> None:
@@ -213,14 +212,7 @@ stage.run(main)
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX's signals")
 @pytest.mark.parametrize("when", ["as they are ended", "while it is told"])
 def test_a_loader_that_dies_while_the_stage_ends_does_not_keep_it(when: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ENDS, when],
-        env=WITH_SRC,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = ended(ENDS, when)
     assert done.returncode == 1
     lost = "error: a process that loads images was lost" in done.stderr
     assert lost == (when == "while it is told"), done.stderr

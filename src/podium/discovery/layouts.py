@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from podium.discovery import targets
+from podium.discovery.classes import Classes, choose_classes, class_folders, class_names
 from podium.discovery.columns import (
     choose_groups,
     choose_ids,
@@ -15,16 +16,8 @@ from podium.discovery.columns import (
     choose_variants,
     find_ids,
 )
-from podium.discovery.folders import (
-    Classes,
-    choose_folder,
-    choose_unlisted,
-    class_folders,
-    class_names,
-    is_test,
-    outside,
-)
-from podium.discovery.guesses import Chooser, Guess, Sureness
+from podium.discovery.folders import choose_folder, choose_unlisted, is_test, outside
+from podium.discovery.guesses import Chooser, Guess
 from podium.discovery.matching import Names
 from podium.discovery.orders import check_order, choose_order
 from podium.discovery.roles import Roles, find_roles
@@ -108,14 +101,7 @@ def _from_table(
     values = train.rows[ids].tolist()
     layout.prepare["train_images"], seen = choose_folder("train", values, names, survey, chooser)
     test_ids = test.rows[ids] if test is not None else _sample_ids(roles)
-    if test_ids is None:
-        layout.prepare["test_images"] = choose_unlisted(
-            survey, layout.prepare["train_images"], chooser
-        )
-    else:
-        layout.prepare["test_images"], _ = choose_folder(
-            "test", test_ids.tolist(), names, survey, chooser
-        )
+    _choose_test(layout, test_ids, names, survey, chooser)
     _leave_out_missing(layout, names.missing(values, layout.prepare["train_images"]), chooser)
     layout.look = look(survey.archive, seen)
 
@@ -129,18 +115,10 @@ def _from_paths(
     chooser: Chooser,
 ) -> None:
     """Labels in the images' paths, and no table of them."""
-    first, *rest = classes
-    others = tuple(other.folder for other in rest)
-    counts, why = first.counts, first.why
-    sure: Sureness = "likely" if others or first.pattern is not None else "certain"
-    if sum(counts.values()) < 2 * len(counts):
-        sure, why = "a guess", f"{why}; but few have more than one image"
-    parent = chooser.choose(Guess("prepare.train_images", first.folder, sure, why, others))
-    chosen = next(one for one in classes if one.folder == parent)
+    chosen = choose_classes(classes, survey, chooser)
     if chosen.pattern is not None:
-        chosen = _choose_pattern(chosen, survey, chooser)
         layout.prepare["label_pattern"] = chosen.pattern
-    counts = chosen.counts
+    parent, counts = chosen.folder, chosen.counts
     labels = pd.DataFrame({"label": np.repeat([*counts], [*counts.values()])}, dtype=str)
     sample = targets.sample_of(roles.sample.rows if roles.sample else None)
     test_ids = _sample_ids(roles)
@@ -153,30 +131,9 @@ def _from_paths(
         layout.prepare["id_column"] = found[0]
         test_ids = roles.test.rows[found[0]]
     _choose_goal(layout, labels, sample, chooser, one=True)
-    if test_ids is None:
-        layout.prepare["test_images"] = choose_unlisted(survey, parent, chooser)
-    else:
-        layout.prepare["test_images"], _ = choose_folder(
-            "test", test_ids.tolist(), names, survey, chooser
-        )
+    _choose_test(layout, test_ids, names, survey, chooser)
     inside = [name for name in survey.images if name.startswith(f"{parent}/" if parent else "")]
     layout.look = look(survey.archive, inside)
-
-
-def _choose_pattern(guessed: Classes, survey: Survey, chooser: Chooser) -> Classes:
-    """Where in its files' names the labels of a folder stand."""
-
-    def found(pattern: str) -> Classes:
-        of_folder = (one for one in class_names(survey, pattern) if one.folder == guessed.folder)
-        if (one := next(of_folder, None)) is None:
-            raise UserError(f"{pattern!r} finds no label in the names of {guessed.folder}")
-        return one
-
-    def read(answer: str) -> str:
-        return str(found(answer).pattern)
-
-    guess = Guess("prepare.label_pattern", guessed.pattern, "likely", guessed.why, read=read)
-    return found(chooser.choose(guess))
 
 
 def _from_pixels(
@@ -271,6 +228,17 @@ def _test_table(layout: Layout, roles: Roles, ids: str) -> Table | None:
     layout.prepare["test_csv"] = None
     layout.notes.append(f"{problem}: the ids are those of {roles.sample.name}")
     return None
+
+
+def _choose_test(
+    layout: Layout, ids: pd.Series | None, names: Names, survey: Survey, chooser: Chooser
+) -> None:
+    """The folder of the test images, which `ids` name; None: its files are the ids."""
+    if ids is None:
+        folder = choose_unlisted(survey, layout.prepare["train_images"], chooser)
+    else:
+        folder, _ = choose_folder("test", ids.tolist(), names, survey, chooser)
+    layout.prepare["test_images"] = folder
 
 
 def _leave_out_missing(layout: Layout, missing: list[str], chooser: Chooser) -> None:

@@ -227,7 +227,9 @@ def _parted(rows: pd.DataFrame) -> tuple[str, np.ndarray] | None:
         (count, alike), *_ = Counter(map(len, cells)).most_common(1)
         if _is_square(count) and alike > PIXELS * len(cells):
             table = pd.DataFrame([cell for cell in cells if len(cell) == count])
-            return column, table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+            numbers = table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+            if np.isfinite(numbers).mean() > PIXELS:  # and no captions of so many words
+                return column, numbers
     return None
 
 
