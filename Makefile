@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 UV := uv==0.13.8
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+COMMAND := PYTHONPATH=src python -m commands
 PYTEST := pytest --numprocesses auto --dist worksteal
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate
@@ -18,7 +19,7 @@ run: $(VENV)/.run ## set up, run the pipeline, print the scores and the submissi
 	@echo && cat reports/report.md
 
 init: $(VENV)/.run ## SOURCE=…: look at a folder, zip or Kaggle competition, write params.yaml (YES=1: ask nothing)
-	@python src/init.py $(SOURCE) $(if $(YES),--yes) $(ARGS)
+	@$(COMMAND).init $(SOURCE) $(if $(YES),--yes) $(ARGS)
 
 test: $(VENV)/.dev ## set up and run the tests, eight minutes on two cores
 	$(PYTEST) -m "not thorough and not long"
@@ -48,29 +49,29 @@ lock: $(VENV)/.dev ## resolve requirements*.in anew into the full locks
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 
 train: $(VENV)/.run ## JOBS=n: train n models and folds at once, one a GPU by default
-	@python src/jobs.py $(JOBS)
+	@$(COMMAND).jobs $(JOBS)
 
 recipe: $(VENV)/.run ## NAME=…: write a recipe into params.yaml; without NAME, list them
-	@python src/recipe.py $(NAME)
+	@$(COMMAND).recipe $(NAME)
 
 lr-range: $(VENV)/.run ## MODEL=…: plot the loss over the learning rate (after `dvc repro folds`)
-	@python src/lr_range.py $(MODEL) $(if $(PHASE),--phase $(PHASE))
+	@$(COMMAND).lr_range $(MODEL) $(if $(PHASE),--phase $(PHASE))
 
 batch-size: $(VENV)/.run ## MODEL=…: write the largest batch size that fits into params.yaml
-	@python src/batch_size.py $(MODEL)
+	@$(COMMAND).batch_size $(MODEL)
 
 submit: $(VENV)/.run ## MESSAGE=…: check submissions/<slug>.csv, submit it, wait for the score (DRY=1: check only)
-	@python src/submit.py $(if $(MESSAGE),--message "$(MESSAGE)") $(if $(DRY),--dry-run) $(if $(WAIT),--wait $(WAIT))
+	@$(COMMAND).submit $(if $(MESSAGE),--message "$(MESSAGE)") $(if $(DRY),--dry-run) $(if $(WAIT),--wait $(WAIT))
 
 history: $(VENV)/.run ## what was submitted, and how public scores go with out-of-fold ones
-	@python src/history.py
+	@$(COMMAND).history
 
 kernel: $(VENV)/.run ## export for a code competition; PUSH=1: send and submit it (OWNER, TITLE, WHEELS=1, WAIT, MESSAGE)
-	@python src/export.py $(if $(PUSH),--push) $(if $(WHEELS),--wheels) $(if $(OWNER),--owner "$(OWNER)") \
+	@$(COMMAND).export $(if $(PUSH),--push) $(if $(WHEELS),--wheels) $(if $(OWNER),--owner "$(OWNER)") \
 		$(if $(TITLE),--title "$(TITLE)") $(if $(WAIT),--wait $(WAIT)) $(if $(MESSAGE),--message "$(MESSAGE)")
 
 handover: $(VENV)/.run ## MEASURE=1: the archive that Kaggle asks of prize winners (MEASURE: try it, time it)
-	@python src/handover.py $(if $(MEASURE),--measure)
+	@$(COMMAND).handover $(if $(MEASURE),--measure)
 
 clean: ## remove what the pipeline made; the raw archive, the history and DVC's cache stay
 	rm -rf data/images data/*.csv data/*.json data/predictions data/ensemble models reports metrics

@@ -10,16 +10,17 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from common import photos, table
 from competition import FOLD, MODEL, measured, project
 
-from podium import files, machine, predictions, records
-from podium.predictions import Predictions
-from podium.records import Record
+from podium.core import files, machine, manifest
+from podium.core.manifest import Manifest
+from podium.core.provenance import PredictionProvenance, TrainingProvenance
+from podium.prediction import predictions
+from podium.prediction.predictions import Predictions
 
 SIZES = (1_000, 10_000, 100_000)
 TABLES = 1_000_000
@@ -47,26 +48,38 @@ def of_tables(folder: Path, count: int) -> dict[str, str]:
     files.write_csv(data / "test.csv", pd.DataFrame({"id": test}))
     sample = pd.DataFrame({"id": test, "label": CLASSES[0]})
     files.write_csv(data / "sample_submission.csv", sample)
-    files.write_json(data / "classes.json", CLASSES)
-    names = ("train.csv", "test.csv", "sample_submission.csv", "classes.json")
+    names = ("train.csv", "test.csv", "sample_submission.csv")
     images = {"train": "1", "test": "2"}  # none
-    records.write(data / "prepared.json", names, images_sha256=images)
+    manifest.write(
+        data / "prepared.json", names, images_sha256=images, task="multiclass", classes=CLASSES
+    )
     told = {"folds": _told(*measured(folder, "folds"))}
-    record = Record(data / "folds.json")
+    record = Manifest(data / "folds.json")
     folds = record.csv("folds.csv")
-    made_from: dict[str, Any] = {
-        "folds_sha256": record.sha256["folds.csv"],
-        "images_sha256": images["train"],
-        "classes": CLASSES,
-        "config": MODEL,
-        "fold": 0,
-        "pretrained_sha256": None,
-        "device": "none",
-    }
+    training = TrainingProvenance(
+        task="multiclass",
+        classes=CLASSES,
+        folds_sha256=record.sha256["folds.csv"],
+        images_sha256=images["train"],
+        config=MODEL,
+        fold=0,
+        seed=1,
+        metric="accuracy",
+        metric_sha256=None,
+        deterministic=True,
+        pretrained_sha256=None,
+        scale=[0.0, 1.0],
+        torch="none",
+        device="none",
+        micro_batches=1,
+    )
     validation = folds.loc[folds["fold"] == "0", "id"].tolist()
     for name, part, source in (("oof", validation, "train"), ("test", test, "test")):
         logits = rng.normal(size=(len(part), len(CLASSES))).astype(np.float32)
-        predicted = Predictions(part, logits, {**made_from, "predicted_sha256": images[source]})
+        provenance = PredictionProvenance(
+            training=training, weights_sha256="", predict={}, images_sha256=images[source]
+        )
+        predicted = Predictions(part, logits, provenance)
         predictions.write(data / "predictions/a/fold0" / f"{name}.parquet", predicted)
     for stage in ("ensemble", "submission"):
         told[stage] = _told(*measured(folder, stage))

@@ -18,10 +18,11 @@ import torch
 from common import Run, photos, rates, table
 from torch.utils.data import DataLoader
 
-from podium import images, loading, machine, store
-from podium.augment import Augmentation
-from podium.cache import Cache
-from podium.store import ImageStore
+from podium.core import machine
+from podium.images import codec, loading, store
+from podium.images.augment import Augmentation
+from podium.images.store import ImageStore
+from podium.training.cache import Cache
 
 SIZE, BATCH, STORED = 224, 64, 256
 AUGMENT = [{"RandomResizedCrop": {}}, {"HorizontalFlip": {}}]
@@ -134,7 +135,7 @@ def main() -> None:
 
 def compare(folder: Path, originals: list[bytes], title: str) -> None:
     """All loaders on the same photos."""
-    stored = [images.store(data, max_size=STORED, encode="jpeg", quality=95) for data in originals]
+    stored = [codec.store(data, max_size=STORED, encode="jpeg", quality=95) for data in originals]
     (folder / "store").mkdir()
     for shard in range(0, len(stored), store.SHARD):
         rows = ((f"{shard + i:06d}", d) for i, d in enumerate(stored[shard : shard + store.SHARD]))

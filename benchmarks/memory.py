@@ -13,7 +13,7 @@ from pathlib import Path
 from common import table
 from model import bare_predict, bare_train, configuration
 
-from podium import machine
+from podium.core import machine
 
 ROUNDS = 3
 

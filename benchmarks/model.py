@@ -19,14 +19,18 @@ import torch
 import torch.nn.functional as F
 from common import Run, photos, rates, table
 
-from podium import device, images, infer, loading, machine, metrics, setup, store, training
-from podium import seed as seeding
-from podium.augment import Augmentation
-from podium.checkpoints import Checkpoints
-from podium.coding import Coding
-from podium.model_schema import Model
-from podium.problem import Problem
-from podium.store import ImageStore
+from podium.config.models import Model
+from podium.core import machine, seeding
+from podium.images import codec as images
+from podium.images import loading, store
+from podium.images.augment import Augmentation
+from podium.images.store import ImageStore
+from podium.models import device, inference
+from podium.models.targets import TargetCodec
+from podium.scoring import metrics
+from podium.scoring.task import Task
+from podium.training import fold, setup
+from podium.training.checkpoints import Checkpoints
 
 EPOCHS = 3
 VALID = 64
@@ -48,7 +52,7 @@ def prepared(folder: Path, size: int, count: int) -> setup.Data:
     labels = [("x", "y")[number % 2] for number in range(len(names))]
     folds = pd.DataFrame({"id": names, "label": labels, "fold": 1})
     folds.loc[: VALID - 1, "fold"] = 0
-    return setup.Data(folds, Problem("multiclass", ["x", "y"]), ImageStore(folder), {})
+    return setup.Data(folds, Task("multiclass", ["x", "y"]), ImageStore(folder), "", "")
 
 
 def train(config: Model, data: setup.Data, folder: Path) -> Run:
@@ -56,7 +60,7 @@ def train(config: Model, data: setup.Data, folder: Path) -> Run:
 
     def run() -> int:
         with Checkpoints(folder / "checkpoints") as checkpoints:
-            training.train_fold(
+            fold.train_fold(
                 config,
                 data,
                 fold=0,
@@ -100,10 +104,10 @@ def predict(config: Model, data: setup.Data) -> Run:
     made = loading.Images(data.store, names, None, transforms=[plain])
     workers = machine.loader_workers(accelerator.device.type)
     loader = loading.in_order(made, config.batch_size, workers=workers)
-    readout = Coding(config, data.problem).readout
+    to_logits = TargetCodec(config, data.task).to_logits
 
     def run() -> int:
-        infer.infer(model, loader, views=VIEWS, readout=readout, accelerator=accelerator)
+        inference.infer(model, loader, views=VIEWS, to_logits=to_logits, accelerator=accelerator)
         return len(VIEWS) * len(names)
 
     return run

@@ -17,9 +17,10 @@ import numpy as np
 from common import Run, photos, rates, table
 from competition import archive
 
-from podium import machine, preparation
-from podium.archive import Archive
-from podium.prepare_schema import Prepare
+from podium.competition.archive import Archive
+from podium.config.prepare import Prepare
+from podium.core import machine
+from podium.dataset import build
 
 STORED = 256
 
@@ -63,7 +64,7 @@ def prepare(count: int) -> None:
 
             def run() -> int:
                 layout = Prepare(max_size=STORED)
-                preparation.store_images(
+                build.store_images(
                     Archive(path), ids, folder=target, layout=layout, processes=cores
                 )
                 return count

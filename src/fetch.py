@@ -1,19 +1,19 @@
-"""competition files -> data/raw/ (and data/solution/ where the test labels are known)."""
+"""competition files -> data/raw/, and data/solution/ where the test labels are known."""
 
-from pathlib import Path
+from podium.competition import fetch
+from podium.config.competition import Competition
+from podium.core import params_file, paths, program
 
-from podium import config, sources, stage
-
-SECTIONS = ("competition",)
-RAW, SOLUTION = Path("data/raw"), Path("data/solution")
+SECTIONS = {"competition": Competition}
 
 
 def main() -> None:
     """Fetch the competition that params.yaml names."""
-    (competition,) = config.load(*SECTIONS)
-    fetched = sources.fetch(competition, raw=RAW, solution=SOLUTION)
-    print(f"{RAW / competition.slug}.zip", "fetched" if fetched else "is here and intact: kept")
+    (competition,) = params_file.load(SECTIONS)
+    is_new = fetch.fetch(competition, raw=paths.RAW, solution=paths.SOLUTION)
+    archive = paths.RAW / f"{competition.slug}.zip"
+    print(f"{archive} {'fetched' if is_new else 'already downloaded (checksum OK)'}")
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    program.run(main)

@@ -1,28 +1,26 @@
 """data/train.csv -> data/folds.csv."""
 
-from pathlib import Path
+from podium.config.folds import Folds
+from podium.core import files, manifest, params_file, paths, program
+from podium.core.manifest import Manifest
+from podium.dataset import splitting
+from podium.scoring.task import Task
 
-from podium import config, files, records, splitting, stage
-from podium.problem import Problem
-from podium.records import Record
-
-SECTIONS = ("seed", "folds.count", "folds.keep")
-DATA = Path("data")
+SECTIONS = {"seed": int, "folds.count": (Folds, "count"), "folds.keep": (Folds, "keep")}
 
 
 def main() -> None:
     """Split the training images into stratified folds."""
-    seed, count, keep = config.load(*SECTIONS)
-    prepared = Record(DATA / "prepared.json")
-    train = prepared.csv("train.csv")
-    problem = Problem(prepared.facts["task"], prepared.json("classes.json"))
-    folds = splitting.make_folds(train, problem, count=count, seed=seed, keep=keep)
-    files.write_csv(DATA / "folds.csv", folds)
-    records.write(DATA / "folds.json", ["folds.csv"], **problem._asdict())
+    seed, count, keep = params_file.load(SECTIONS)
+    prepared = Manifest(paths.PREPARED)
+    task = Task.read(prepared)
+    folds = splitting.make_folds(prepared.csv("train.csv"), task, count=count, seed=seed, keep=keep)
+    files.write_csv(paths.DATA / "folds.csv", folds)
+    manifest.write(paths.FOLDS, ["folds.csv"], **task.facts())
     if keep:
         print(f"{(folds['train'] == 'no').sum()} images are for validation only (folds.keep)")
     print(folds.groupby("fold").size().rename("images").to_frame().T.to_string())
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    program.run(main)

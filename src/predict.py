@@ -1,39 +1,38 @@
 """one model, one fold, all views -> data/predictions/<model>/fold<k>/{oof,test}.parquet."""
 
 import argparse
-from pathlib import Path
 
-from podium import config, predictions, stage
-from podium import seed as seeding
-from podium.predicting import Predictor
-from podium.records import Record
-from podium.store import ImageStore
+from podium.config.predict import Predict
+from podium.core import params_file, paths, program, seeding
+from podium.core.manifest import Manifest
+from podium.images.store import ImageStore
+from podium.prediction import predictions
+from podium.prediction.predictor import Predictor
 
-SECTIONS = ("deterministic", "predict")
-DATA, MODELS = Path("data"), Path("models")
+SECTIONS = {"deterministic": bool, "predict": Predict}
 
 
 def main() -> None:
-    """Predict the validation fold's images and the test images with one trained model."""
+    """Predict the held-out fold's images and the test images with one trained model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--fold", type=int, required=True)
-    chosen = parser.parse_args()
-    deterministic, options = config.load(*SECTIONS)
+    options = parser.parse_args()
+    deterministic, predict = params_file.load(SECTIONS)
     seeding.set_deterministic(deterministic)
-    name = f"{chosen.model}/fold{chosen.fold}"
-    predictor = Predictor(MODELS / name / "weights.safetensors", options)
-    folds = Record(DATA / "folds.json").csv("folds.csv")
+    name = paths.fold_name(options.model, options.fold)
+    predictor = Predictor(paths.weights(options.model, options.fold), predict)
+    folds = Manifest(paths.FOLDS).csv("folds.csv")
     ids = {
-        "oof": folds.loc[folds["fold"] == str(chosen.fold), "id"].tolist(),
-        "test": Record(DATA / "prepared.json").csv("test.csv")["id"].tolist(),
+        "oof": folds.loc[folds["fold"] == str(options.fold), "id"].tolist(),
+        "test": Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(),
     }
-    predictor.keep_to_the_limit(ImageStore(DATA / "images" / "test"), ids["test"])
+    predictor.keep_to_the_limit(ImageStore(paths.IMAGES / "test"), ids["test"])
     for part, store in (("oof", "train"), ("test", "test")):
-        predicted = predictor.predict(ImageStore(DATA / "images" / store), ids[part])
-        predictions.write(DATA / "predictions" / name / f"{part}.parquet", predicted)
-        print(f"{name}: {len(ids[part])} {part} images, as {', '.join(predictor.views)}")
+        predicted = predictor.predict(ImageStore(paths.IMAGES / store), ids[part])
+        predictions.write(paths.PREDICTIONS / name / f"{part}.parquet", predicted)
+        print(f"{name}: {len(ids[part])} {part} images, views {', '.join(predictor.views)}")
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    program.run(main)

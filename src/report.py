@@ -1,64 +1,74 @@
 """scores, submission and out-of-fold predictions -> reports/report.md, reports/oof.csv."""
 
-from pathlib import Path
-
 import pandas as pd
 
-from podium import config, csvs, decisions, files, metrics, predictions, stage, submissions, summary
-from podium.decisions import Decision
-from podium.forms import Form
-from podium.problem import Problem
-from podium.records import Record
+from podium.config.competition import Competition
+from podium.config.submission import Submission
+from podium.core import csvs, files, params_file, paths, program
+from podium.core.manifest import Manifest
+from podium.core.provenance import EnsembleProvenance
+from podium.prediction import predictions
+from podium.scoring import decisions, metrics
+from podium.scoring.decisions import DecisionRule
+from podium.scoring.task import Task
+from podium.submission import report, write
+from podium.submission.formats import Form
 
-SECTIONS = ("metric", "competition.slug", "submission")
-DATA, SCORES, REPORTS = Path("data"), Path("metrics"), Path("reports")
+SECTIONS = {
+    "metric": str | None,
+    "competition.slug": (Competition, "slug"),
+    "submission": Submission,
+}
 
 
 def main() -> None:
     """Write the report; score models and submission where the test labels are known."""
-    name, slug, options = config.load(*SECTIONS)
-    path = Path("submissions") / f"{slug}.csv"
-    prepared = Record(DATA / "prepared.json")
-    problem = Problem(prepared.facts["task"], prepared.json("classes.json"))
-    metric = metrics.get(name, problem.task)
-    scores = files.read_json(SCORES / "ensemble.json")
+    name, slug, options = params_file.load(SECTIONS)
+    path = paths.SUBMISSIONS / f"{slug}.csv"
+    prepared = Manifest(paths.PREPARED)
+    task = Task.read(prepared)
+    metric = metrics.get(name, task.name)
+    scores = files.read_json(paths.METRICS / "ensemble.json")
     seconds = {
         name: sum(
-            files.read_json(SCORES / name / f"fold{k}.json")["seconds"] for k in made["folds"]
+            files.read_json(paths.METRICS / f"{paths.fold_name(name, k)}.json")["seconds"]
+            for k in member["folds"]
         )
-        for name, made in scores["members"].items()
+        for name, member in scores["members"].items()
     }
-    held_back = None
-    if (solution := DATA / "solution" / "solution.csv").exists():
+    test_scores = None
+    if (solution := paths.SOLUTION / "solution.csv").exists():
         labels = csvs.read(solution)
         sample = prepared.csv("sample_submission.csv")
-        members = {name: DATA / "ensemble" / "members" / f"{name}.parquet" for name in seconds}
-        made = {
-            name: submissions.make(sample, predictions.read(member), metric=metric, options=options)
-            for name, member in members.items()
+        submissions = {"ensemble": csvs.read(path)}
+        for name in seconds:
+            member = predictions.read(
+                paths.ENSEMBLE / "members" / f"{name}.parquet", EnsembleProvenance
+            )
+            submissions[name] = write.make_submission(
+                sample, member, metric=metric, options=options
+            )
+        form = Form.of(sample, task, metric, options)
+        test_scores = {
+            name: write.score(table, labels, task, form=form, metric=metric)
+            for name, table in submissions.items()
         }
-        made["ensemble"] = csvs.read(path)
-        form = Form.of(sample, problem, metric, options)
-        held_back = {
-            name: submissions.score(table, labels, problem, form=form, metric=metric)
-            for name, table in made.items()
-        }
-    oof = predictions.read(DATA / "ensemble" / "oof.parquet")
-    actual = Record(DATA / "folds.json").csv("folds.csv").set_index("id")["label"].loc[oof.ids]
-    predicted = decisions.texts(problem, oof.logits, Decision.of(oof.made_from))
+    oof = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
+    actual = Manifest(paths.FOLDS).csv("folds.csv").set_index("id")["label"].loc[oof.ids]
+    predicted = decisions.texts(task, oof.logits, DecisionRule(**oof.provenance.decision))
     table = pd.DataFrame({"id": oof.ids, "actual": actual.tolist(), "predicted": predicted})
-    files.write_csv(REPORTS / "oof.csv", summary.confusable(table, problem))
-    text = summary.render(
+    files.write_csv(paths.REPORTS / "oof.csv", report.confusable(table, task))
+    text = report.render(
         scores,
         submission=path,
         rows=len(csvs.read(path)),
         seconds=seconds,
-        held_back=held_back,
+        held_back=test_scores,
         oof=table,
-        problem=problem,
+        task=task,
     )
-    files.write_text(REPORTS / "report.md", text)
+    files.write_text(paths.REPORTS / "report.md", text)
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    program.run(main)

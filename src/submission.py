@@ -1,27 +1,37 @@
-"""ensembled logits -> submissions/<slug>.csv, and beside it what it was made of, as JSON."""
+"""ensembled logits -> submissions/<slug>.csv, and its provenance next to it as JSON."""
 
-from pathlib import Path
+from podium.config.competition import Competition
+from podium.config.submission import Submission
+from podium.core import files, params_file, paths, program
+from podium.core.manifest import Manifest
+from podium.core.provenance import EnsembleProvenance
+from podium.prediction import predictions
+from podium.scoring import metrics
+from podium.scoring.task import Task
+from podium.submission import provenance, write
 
-from podium import config, files, metrics, predictions, provenance, stage, submissions
-from podium.records import Record
-
-SECTIONS = ("metric", "competition.slug", "submission")
-DATA, SUBMISSIONS = Path("data"), Path("submissions")
+SECTIONS = {
+    "metric": str | None,
+    "competition.slug": (Competition, "slug"),
+    "submission": Submission,
+}
 
 
 def main() -> None:
     """Write the submission."""
-    name, slug, options = config.load(*SECTIONS)
-    predicted = predictions.read(DATA / "ensemble" / "test.parquet")
-    metric = metrics.get(name, predicted.made_from["task"])
-    sample = Record(DATA / "prepared.json").csv("sample_submission.csv")
-    path = SUBMISSIONS / f"{slug}.csv"
-    files.write_csv(path, submissions.make(sample, predicted, metric=metric, options=options))
-    raw = files.read_json(DATA / "raw" / "source.json")
-    described = provenance.describe(path, raw=raw, made_from=predicted.made_from)
-    files.write_json(path.with_suffix(".json"), described)
+    metric, slug, options = params_file.load(SECTIONS)
+    predicted = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
+    metric = metrics.get(metric, Task.of(predicted.provenance).name)
+    sample = Manifest(paths.PREPARED).csv("sample_submission.csv")
+    path = paths.SUBMISSIONS / f"{slug}.csv"
+    files.write_csv(path, write.make_submission(sample, predicted, metric=metric, options=options))
+    raw = files.read_json(paths.RAW / "source.json")
+    files.write_json(
+        path.with_suffix(".json"),
+        provenance.describe(path, raw=raw, ensemble=predicted.provenance),
+    )
     print(f"{path}: {len(sample)} rows")
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    program.run(main)

@@ -2,50 +2,59 @@
 
 import argparse
 import dataclasses
-from pathlib import Path
 
 import pandas as pd
 
-from podium import config, files, metrics, setup, stage, training, weights
-from podium import seed as seeding
-from podium.checkpoints import Checkpoints
+from podium.config.checkpoint import Checkpoint
+from podium.config.models import Model
+from podium.core import files, params_file, paths, program, seeding
+from podium.models import weights
+from podium.scoring import metrics
+from podium.training import fold, setup
+from podium.training.checkpoints import Checkpoints
 
-SECTIONS = ("seed", "deterministic", "metric", "checkpoint.every_minutes", "models.{model}")
-DATA, MODELS, SCORES = Path("data"), Path("models"), Path("metrics")
-CHECKPOINTS = Path(".checkpoints")
+SECTIONS = {
+    "seed": int,
+    "deterministic": bool,
+    "metric": str | None,
+    "models.{model}": Model,
+}
+# Read, but not declared in dvc.yaml: it cannot change the result.
+UNDECLARED = {"checkpoint.every_minutes": (Checkpoint, "every_minutes")}
 
 
 def main() -> None:
-    """Train the model and fold of the command line, or go on with it."""
+    """Train the model and fold of the command line, or resume."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--fold", type=int, required=True)
-    chosen = parser.parse_args()
-    seed, deterministic, metric, minutes, model = config.load(*SECTIONS, model=chosen.model)
+    options = parser.parse_args()
+    seed, deterministic, metric, model = params_file.load(SECTIONS, model=options.model)
+    (minutes,) = params_file.load(UNDECLARED)
     seeding.set_deterministic(deterministic)
-    data = setup.read_data(DATA)
-    metric = metrics.get(metric, data.problem.task)
-    name = f"{chosen.model}/fold{chosen.fold}"
-    with Checkpoints(CHECKPOINTS / name, every_minutes=minutes) as checkpoints:
-        best, curves, made_from = training.train_fold(
+    data = setup.read_data(paths.DATA)
+    metric = metrics.get(metric, data.task.name)
+    name = paths.fold_name(options.model, options.fold)
+    with Checkpoints(paths.CHECKPOINTS / name, every_minutes=minutes) as checkpoints:
+        best, curves, provenance = fold.train_fold(
             model,
             data,
-            fold=chosen.fold,
+            fold=options.fold,
             seed=seed,
             metric=metric,
             checkpoints=checkpoints,
         )
-        made_from["model"] = chosen.model
-        weights.save(MODELS / name / "weights.safetensors", best.state, made_from)
-        files.write_csv(MODELS / name / "curves.csv", pd.DataFrame(map(dataclasses.asdict, curves)))
+        weights.save(paths.weights(options.model, options.fold), best.state, provenance)
+        table = pd.DataFrame(map(dataclasses.asdict, curves))
+        files.write_csv(paths.MODELS / name / "curves.csv", table)
         scores = {
             "epoch": best.epoch.epoch,
             metric.name: best.epoch.score,
             "valid_loss": best.epoch.valid_loss,
             "seconds": round(sum(epoch.seconds for epoch in curves), 1),
         }
-        files.write_json(SCORES / f"{name}.json", scores)
+        files.write_json(paths.METRICS / f"{name}.json", scores)
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    program.run(main)

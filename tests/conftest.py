@@ -16,12 +16,15 @@ from kaggle_server import Kaggle
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
-    from podium.store import ImageStore
+    from podium.images.store import ImageStore
 
 ROOT = Path(__file__).parent.parent
 # The models here are too small for more, and threads that wait for each other on a busy machine
 # make a test a hundred times slower. Read when torch is imported, here and in the stages.
 os.environ["OMP_NUM_THREADS"] = "1"
+# As the Makefile has it for `python -m commands.<name>`.
+os.environ["PYTHONPATH"] = "src"
+COMMANDS = {path.stem for path in (ROOT / "src" / "commands").glob("*.py")}
 
 PARAMS: dict[str, Any] = {
     "seed": 1,
@@ -48,6 +51,13 @@ PARAMS: dict[str, Any] = {
     "ensemble": {"members": ["a"], "method": "mean"},
     "submission": {"form": "auto"},
 }
+
+
+def program(name: str) -> tuple[str, ...]:
+    """The command line of a stage, or of a command beside the stages."""
+    if name in COMMANDS:
+        return "python", "-m", f"commands.{name}"
+    return "python", f"src/{name}.py"
 
 
 class Project:
@@ -104,8 +114,8 @@ class Project:
         return done
 
     def stage(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a stage's program; it may fail."""
-        return self.run("python", f"src/{command[0]}.py", *command[1:], check=False, **environment)
+        """Run a stage or a command; it may fail."""
+        return self.run(*program(command[0]), *command[1:], check=False, **environment)
 
     def repro(self, *arguments: str, **environment: str) -> set[str]:
         """`dvc repro`: the names of the stages that it ran."""
@@ -127,7 +137,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> "ImageStore":
     """A store of 120 small images of three classes."""
-    from podium import store
+    from podium.images import store
 
     folder: Path = tmp_path_factory.mktemp("images")
     known, _ = competitions.tables(120, 0)

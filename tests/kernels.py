@@ -8,10 +8,11 @@ from pathlib import Path
 import competitions
 import numpy as np
 
-from podium.decisions import Decision
-from podium.kernel_schema import Exported
-from podium.prepare_schema import Prepare
-from podium.schema import Predict, Submission
+from podium.config.predict import Predict
+from podium.config.prepare import Prepare
+from podium.config.submission import Submission
+from podium.kaggle.kernel.spec import Exported
+from podium.scoring.decisions import DecisionRule
 
 HIDDEN = 30  # test images, of which the first 9 are public
 CLASSES = competitions.CLASSES[:2]
@@ -80,6 +81,6 @@ def described(layout: Prepare) -> Exported:
         predict=Predict(views=["identity"]),
         submission=Submission(),
         members=[],
-        decision=Decision(),
+        decision=DecisionRule(),
         known=[],
     )

@@ -7,23 +7,29 @@ from typing import Any
 
 import competitions
 import numpy as np
+import provenances
 import pytest
-from trainings import THREE, config
+from trainings import config
 
-from podium import files, models, predictions, records, seed, store, tables, weights
-from podium.archive import Archive
-from podium.checkpoints import Checkpoints
-from podium.errors import UserError
-from podium.image_files import match_images
-from podium.predictions import Predictions
-from podium.prepare_schema import Prepare
-from podium.records import Record
-from podium.store import ImageStore
+from podium.competition.archive import Archive
+from podium.config.prepare import Prepare
+from podium.core import files, manifest, seeding
+from podium.core.errors import UserError
+from podium.core.manifest import Manifest
+from podium.core.provenance import PredictionProvenance
+from podium.dataset import tables
+from podium.dataset.image_files import match_images
+from podium.images import store
+from podium.images.store import ImageStore
+from podium.models import factory, weights
+from podium.prediction import predictions
+from podium.prediction.predictions import Predictions
+from podium.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
 CHANGES = 200
-MADE_FROM = {"config": config().model_dump(), **THREE, "fold": 0}
+TRAINED = provenances.training(config=config().model_dump())
 
 Reader = Callable[[], Any]
 
@@ -60,10 +66,10 @@ def images(folder: Path) -> tuple[Path, Reader]:
 def folds(folder: Path) -> tuple[Path, Reader]:
     path = folder / "folds.csv"
     files.write_csv(path, competitions.tables(60, 0)[0].assign(fold=1))
-    records.write(folder / "folds.json", [path.name], classes=["x", "y"])
+    manifest.write(folder / "folds.json", [path.name], classes=["x", "y"])
 
     def read() -> Any:
-        opened = Record(folder / "folds.json")
+        opened = Manifest(folder / "folds.json")
         return opened.csv(path.name).to_csv(), opened.facts["classes"]
 
     return path, read
@@ -76,12 +82,12 @@ def record(folder: Path) -> tuple[Path, Reader]:
 
 def trained(folder: Path) -> tuple[Path, Reader]:
     path = folder / "w.safetensors"
-    seed.set_global("x")
-    weights.save(path, models.create(config(), outputs=3).state_dict(), MADE_FROM)
+    seeding.set_global("x")
+    weights.save(path, factory.create(config(), outputs=3).state_dict(), TRAINED)
 
     def read() -> Any:
-        model, made_from = weights.load(path)
-        return {k: v.numpy().tobytes() for k, v in model.state_dict().items()}, made_from
+        model, *rest = weights.load(path)
+        return {k: v.numpy().tobytes() for k, v in model.state_dict().items()}, rest
 
     return path, read
 
@@ -89,11 +95,13 @@ def trained(folder: Path) -> tuple[Path, Reader]:
 def predicted(folder: Path) -> tuple[Path, Reader]:
     path = folder / "p.parquet"
     logits = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    predictions.write(path, Predictions([f"{n:03d}" for n in range(50)], logits, MADE_FROM))
+    predictions.write(
+        path, Predictions([f"{n:03d}" for n in range(50)], logits, provenances.prediction(TRAINED))
+    )
 
     def read() -> Any:
-        found = predictions.read(path)
-        return found.ids, found.logits.tobytes(), found.made_from
+        found = predictions.read(path, PredictionProvenance)
+        return found.ids, found.logits.tobytes(), found.provenance
 
     return path, read
 
@@ -103,7 +111,7 @@ def checkpoint(folder: Path) -> tuple[Path, Reader]:
     kept, expected = Checkpoints(folder / "x"), {}
     kept.identify({})
     for number in (1, 2):
-        net = models.create(config(), outputs=3).state_dict()
+        net = factory.create(config(), outputs=3).state_dict()
         expected[number] = {name: tensor.numpy().tobytes() for name, tensor in net.items()}
         kept.save({"net": net, "number": number})
 

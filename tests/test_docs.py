@@ -13,17 +13,16 @@ from conftest import PARAMS, ROOT
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from podium import config, model_schema, phase_schema, schema, task_schema
+from podium.config import models, phases, tasks
+from podium.params import schema
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 SECTIONS = [
     kind
-    for kind in {**vars(schema), **vars(model_schema), **vars(phase_schema)}.values()
-    if isinstance(kind, type)
-    and issubclass(kind, phase_schema.Section)
-    and kind is not phase_schema.Section
+    for kind in {**vars(schema), **vars(models), **vars(phases)}.values()
+    if isinstance(kind, type) and issubclass(kind, phases.Section) and kind is not phases.Section
 ]
 
 
@@ -54,12 +53,12 @@ def test_every_tasks_metrics_and_losses_are_listed() -> None:
     text = (ROOT / "docs/params.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \| .* \|$", text, re.MULTILINE)
     told = {task: [re.findall(r"`([^`]+)`", cell) for cell in cells] for task, *cells in rows}
-    for task in typing.get_args(task_schema.Task):
+    for task in typing.get_args(tasks.TaskName):
         metrics, losses = told[task]
         if metrics[-1] == "multiclass":  # "and those of"
-            metrics[-1:] = task_schema.METRICS["multiclass"]
-        assert tuple(metrics) == task_schema.METRICS[task]
-        assert tuple(losses) == task_schema.LOSSES[task]
+            metrics[-1:] = tasks.METRICS["multiclass"]
+        assert tuple(metrics) == tasks.METRICS[task]
+        assert tuple(losses) == tasks.LOSSES[task]
 
 
 def test_the_layouts_of_the_document_are_tested() -> None:
@@ -67,9 +66,10 @@ def test_the_layouts_of_the_document_are_tested() -> None:
     named = {a or b for a, b in re.findall(r"`\[(\w+)\]`|::…\[(\w+)\]", text)}
     assert named <= set(layouts.BUILDERS), named - set(layouts.BUILDERS)
     for file in set(re.findall(r"\btest_\w+\.py", text)):
-        assert (ROOT / "tests" / file).exists(), file
+        assert [*(ROOT / "tests").rglob(file)], file
     for file, test in re.findall(r"`(test_\w+\.py)::(test_\w+)`", text):
-        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), test
+        (path,) = (ROOT / "tests").rglob(file)
+        assert f"def {test}(" in path.read_text(), test
     for name in test_any_competition.COMPETITIONS:
         assert f"| {name} |" in text, name
     layouts_told = text.partition("## What is refused")[0]
@@ -99,7 +99,7 @@ def test_the_readmes_params_are_valid() -> None:
         indent = len(lines[0]) - len(lines[0].lstrip())
         params.update(YAML(typ="safe").load("\n".join(line[indent:] for line in lines)))
     assert len(blocks) == 3
-    config.validate(params)
+    schema.validate(params)
 
 
 def test_no_lock_names_a_registry() -> None:

@@ -15,7 +15,9 @@ import pytest
 from conftest import PARAMS, Project
 from ruamel.yaml import YAML
 
-from podium import predictions
+from podium.core.provenance import EnsembleProvenance
+from podium.params import schema
+from podium.prediction import predictions
 
 pytestmark = pytest.mark.slow
 
@@ -197,8 +199,8 @@ def test_the_report_scores_each_model_and_the_ensemble_on_the_test_labels(
         *((name, f"data/ensemble/members/{name}.parquet") for name in "ab"),
         ("ensemble", "data/ensemble/test.parquet"),
     ):
-        made = predictions.read(project.folder / path)
-        chosen = np.array(made.made_from["classes"])[made.logits.argmax(axis=1)]
+        made = predictions.read(project.folder / path, EnsembleProvenance)
+        chosen = np.array(made.provenance.classes)[made.logits.argmax(axis=1)]
         right = float((chosen == truth.loc[made.ids].to_numpy()).mean())
         assert found[name][column] == f"{right:.4f}"
     oof = pd.read_csv(project.folder / "reports/oof.csv", dtype=str)
@@ -246,9 +248,8 @@ def test_a_folder_as_source_gives_the_same_submission_as_its_zip(
 
 
 def test_the_params_of_these_tests_are_valid() -> None:
-    from podium import config
 
-    config.validate(PARAMS)
+    schema.validate(PARAMS)
 
 
 @pytest.mark.thorough
@@ -262,7 +263,7 @@ def test_trainings_at_once_give_the_bytes_of_one_after_the_other(
 
     project.edit(eight)
     serial = project.copy(tmp_path / "serial")
-    told = project.run("python", "src/jobs.py", "8").stdout
+    told = project.run("python", "-m", "commands.jobs", "8").stdout
     assert told.count("| Running stage 'train@") == 8
     assert told.count("Running stage 'predict") == 0
     serial.repro(*(f"train@{name}-{fold}" for name in "ab" for fold in range(4)))

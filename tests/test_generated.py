@@ -13,15 +13,17 @@ from generated import Competition, competitions, pack
 from hypothesis import HealthCheck, given, settings
 
 import folds
-import init
 import prepare
-from podium import config, csvs, files, metrics, seed, submissions
-from podium.decisions import Decision
-from podium.errors import UserError
-from podium.predictions import Predictions
-from podium.problem import Problem
-from podium.records import Record
-from podium.store import ImageStore
+from commands import init
+from podium.core import csvs, files, params_file, seeding
+from podium.core.errors import UserError
+from podium.core.manifest import Manifest
+from podium.images.store import ImageStore
+from podium.params import schema
+from podium.scoring import metrics
+from podium.scoring.decisions import DecisionRule
+from podium.scoring.task import Task
+from podium.submission import write
 
 pytestmark = pytest.mark.slow
 
@@ -57,16 +59,18 @@ def run(made: Competition) -> str | None:
 
 def submit() -> None:
     """A submission of made-up predictions, in the sample's form."""
-    params = config.validate(config.read(config.PARAMS))
-    prepared = Record(DATA / "prepared.json")
-    problem = Problem(prepared.facts["task"], prepared.json("classes.json"))
+    params = schema.validate(params_file.read(params_file.PARAMS))
+    prepared = Manifest(DATA / "prepared.json")
+    task = Task.read(prepared)
     ids = prepared.csv("test.csv")["id"].tolist()
-    logits = logits_of(ids, len(problem.classes))
-    made_from = {**problem._asdict(), "decision": [*Decision()]}
-    table = submissions.make(
+    logits = logits_of(ids, len(task.classes))
+    table = write.make(
         prepared.csv("sample_submission.csv"),
-        Predictions(ids, logits, made_from),
-        metric=metrics.get(params.metric, problem.task),
+        ids,
+        logits,
+        task=task,
+        decision=DecisionRule(),
+        metric=metrics.get(params.metric, task.name),
         options=params.submission,
     )
     files.write_csv(Path("submissions/made.csv"), table)
@@ -74,23 +78,23 @@ def submit() -> None:
 
 def logits_of(ids: list[str], classes: int) -> np.ndarray:
     """Made-up predictions, a function of the id: float32 [N, classes]."""
-    rows = [seed.generator("made up", image).normal(size=classes) for image in ids]
+    rows = [seeding.generator("made up", image).normal(size=classes) for image in ids]
     return np.array(rows, np.float32)
 
 
-def check_values(submission: pd.DataFrame, problem: Problem, ids: list[str]) -> None:
+def check_values(submission: pd.DataFrame, task: Task, ids: list[str]) -> None:
     """What stands beside each id is what was predicted of it."""
-    shares = problem.probabilities(logits_of(ids, len(problem.classes)))
+    shares = task.probabilities(logits_of(ids, len(task.classes)))
     row = {image: shares[place] for place, image in enumerate(ids)}
     columns = submission.columns[1:].tolist()
     for image, *cells in submission.itertuples(index=False):
-        expected = dict(zip(problem.classes, row[image], strict=True))
+        expected = dict(zip(task.classes, row[image], strict=True))
         if len(columns) > 1:
             found = dict(zip(columns, map(float, cells), strict=True))
             assert found == pytest.approx(expected, abs=1e-6)
-        elif problem.task == "regression":
+        elif task.name == "regression":
             assert float(cells[0]) == pytest.approx(row[image][0], abs=1e-4)
-        elif problem.task == "multilabel":
+        elif task.name == "multilabel":
             assert {*cells[0].split()} == {name for name, share in expected.items() if share > 0.5}
         else:
             assert cells[0] == max(expected, key=expected.__getitem__)
@@ -98,7 +102,7 @@ def check_values(submission: pd.DataFrame, problem: Problem, ids: list[str]) -> 
 
 def check(made: Competition) -> None:
     """The submission has the sample's header and ids; labels and pictures are their ids'."""
-    prepared = Record(DATA / "prepared.json")
+    prepared = Manifest(DATA / "prepared.json")
     train, test = prepared.csv("train.csv"), prepared.csv("test.csv")
     task = prepared.facts["task"]
     found = dict(zip(train["id"], train["label"], strict=True))
@@ -115,7 +119,7 @@ def check(made: Competition) -> None:
         assert submission.iloc[:, 0].tolist() == made.test
     assert sorted(submission.iloc[:, 0]) == sorted(made.test)
     assert sorted(test["id"]) == sorted(made.test)
-    check_values(submission, Problem(task, prepared.json("classes.json")), test["id"].tolist())
+    check_values(submission, Task.read(prepared), test["id"].tolist())
     values = submission.iloc[:, 1:]
     if task != "multilabel" or values.shape[1] > 1:
         assert (values != "").all(axis=None)

@@ -11,16 +11,16 @@ import pytest
 from competitions import CLASSES, competition, csv, encode, picture, write_zip
 from conftest import ROOT
 
-from podium import tables
-from podium.archive import Archive
-from podium.discovery import trial
-from podium.discovery.briefing import of_files
-from podium.discovery.guesses import Chooser, Guess, text
-from podium.discovery.layouts import Layout, understand
-from podium.discovery.matching import Names
-from podium.discovery.survey import survey
-from podium.errors import UserError
-from podium.prepare_schema import Prepare
+from podium.competition.archive import Archive
+from podium.config.prepare import Prepare
+from podium.core.errors import UserError
+from podium.dataset import tables
+from podium.init import dry_run
+from podium.init.guesses import Chooser, Guess, text
+from podium.init.layout import Layout, understand
+from podium.init.matching import Names
+from podium.init.printout import of_files
+from podium.init.survey import survey
 
 DATA = ROOT.parent / "shared" / "data"
 
@@ -40,7 +40,7 @@ class Found:
 
     @property
     def tables(self) -> tables.Tables:
-        return trial.try_out(self.archive, self.layout)
+        return dry_run.try_out(self.archive, self.layout)
 
     def guess(self, key: str) -> Guess:
         return next(guess for guess in self.chooser.chosen if guess.key == key)
@@ -132,12 +132,12 @@ def test_labels_in_file_names_are_likely_and_a_person_may_say_where(tmp_path: Pa
     found = find(tmp_path, files, label_pattern=r"_(.+)_")
     assert found.tables.classes == [*CLASSES]
     assert found.prepare["label_pattern"] == r"_(.+)_"
-    for pattern, problem in {
+    for pattern, task in {
         "(": "no regular expression",
         "x": "has 0 groups",
         "(zz)": "finds no",
     }.items():
-        with pytest.raises(UserError, match=problem):
+        with pytest.raises(UserError, match=task):
             find(tmp_path, files, label_pattern=pattern)
     told = find(tmp_path, built.named_after_classes().files).guess("prepare.label_pattern")
     assert told.sureness == "likely" and "3 classes: circle, square, stripes" in told.why
@@ -380,7 +380,7 @@ def test_pixels_of_a_test_table_in_another_order_than_the_sample_are_refused(
 def test_a_damaged_table_is_named_and_the_others_used(tmp_path: Path) -> None:
     files = competition() | {"notes.csv": b"a,b\n\xe9,1\n", "extra.csv": b"a,b\n1,2,3\n"}
     found = find(tmp_path, files)
-    assert sorted(problem.partition(" ")[0] for problem in found.survey.problems) == [
+    assert sorted(task.partition(" ")[0] for task in found.survey.problems) == [
         "extra.csv",
         "notes.csv",
     ]

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT, Project
 from ruamel.yaml import YAML
 
-from podium import overlay
+from podium.init import merge
 
 SHARED = ROOT.parent / "shared"
 pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="needs the photos of ../shared")
@@ -22,7 +22,7 @@ def test_a_recipe_runs_from_the_archive_to_a_submission(tmp_path: Path, name: st
     (tmp_path / "project").mkdir()
     project = Project(tmp_path / "project")
     recipe = (ROOT / "recipes" / f"{name}.yaml").read_text()
-    params = overlay.apply((ROOT / "params.yaml").read_text(), recipe)
+    params = merge.apply((ROOT / "params.yaml").read_text(), recipe)
     (project.folder / "params.yaml").write_text(params)
 
     def smaller(params: dict[str, Any]) -> None:

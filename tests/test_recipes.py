@@ -10,12 +10,16 @@ from conftest import ROOT, Project
 from ruamel.yaml import YAML
 from trainings import FOLDS, data_of
 
-from podium import config, metrics, overlay, training
-from podium.checkpoints import Checkpoints
-from podium.model_schema import Model
-from podium.phase_schema import Part, Phase
-from podium.schema import Params
-from podium.store import ImageStore
+from podium.config.models import Model
+from podium.config.phases import Part, Phase
+from podium.core import params_file
+from podium.images.store import ImageStore
+from podium.init import merge
+from podium.params import schema
+from podium.params.schema import Params
+from podium.scoring import metrics
+from podium.training import fold
+from podium.training.checkpoints import Checkpoints
 
 TRAINED = set[str]()
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -40,8 +44,8 @@ BASE = (ROOT / "params.yaml").read_text()
 
 
 def params(path: Path) -> Params:
-    text = overlay.apply(BASE, path.read_text())
-    return config.validate(config.parse(text, source=path.name), source=path.name)
+    text = merge.apply(BASE, path.read_text())
+    return schema.validate(params_file.parse(text, source=path.name), source=path.name)
 
 
 def test_every_published_experiment_has_a_recipe() -> None:
@@ -98,7 +102,7 @@ def test_every_model_of_a_recipe_trains_a_step(
         made = small(model)
         if (key := made.model_dump_json()) in TRAINED:
             continue  # variants that differ in how long they train, here or in another recipe
-        best, curves, _ = training.train_fold(
+        best, curves, _ = fold.train_fold(
             made,
             data_of(images, folds),
             fold=0,
@@ -112,7 +116,7 @@ def test_every_model_of_a_recipe_trains_a_step(
 
 def test_an_overlay_changes_what_it_names_and_keeps_comments() -> None:
     over = "metric: macro_f1 # ours\npredict:\n  views: [hflip]\nfolds:\n  run: [1]\n"
-    text = overlay.apply(BASE, over)
+    text = merge.apply(BASE, over)
     before, after = (YAML(typ="safe").load(each) for each in (BASE, text))
     assert after["predict"] == {"views": ["hflip"]}
     assert after["folds"] == {**before["folds"], "run": [1]}
@@ -125,7 +129,7 @@ def test_an_overlay_changes_what_it_names_and_keeps_comments() -> None:
     comments = {line.partition("#")[2].strip() for line in BASE.splitlines() if "#" in line}
     lost = {comment for comment in comments if comment and comment not in text}
     assert len(lost) <= 2, lost
-    assert overlay.apply(BASE, "{}") == BASE
+    assert merge.apply(BASE, "{}") == BASE
 
 
 @pytest.mark.slow
@@ -135,7 +139,7 @@ def test_lists_whose_items_stand_below_their_key_are_replaced() -> None:
         "ensemble:\n  members:    # b\n  - x\n"
     )
     over = "predict:\n  views: [identity, hflip]\nensemble:\n  members: [y, z]\n  method: mean\n"
-    made = overlay.apply(base, over)
+    made = merge.apply(base, over)
     wanted = {"predict": {"views": ["identity", "hflip"]},
               "ensemble": {"members": ["y", "z"], "method": "mean"}}  # fmt: skip
     assert YAML(typ="safe").load(made) == wanted
@@ -145,10 +149,10 @@ def test_lists_whose_items_stand_below_their_key_are_replaced() -> None:
 def test_recipes_do_not_leave_their_traces_in_one_another() -> None:
     """One applied after any other is as if it had been the first, but for whose data it is."""
     for name in ("weather", "macro-f1-102-classes", "pets-imbalanced"):
-        between = overlay.apply(BASE, (ROOT / "recipes" / f"{name}.yaml").read_text())
+        between = merge.apply(BASE, (ROOT / "recipes" / f"{name}.yaml").read_text())
         for path in RECIPES:
-            found = YAML(typ="safe").load(overlay.apply(between, path.read_text()))
-            expected = YAML(typ="safe").load(overlay.apply(BASE, path.read_text()))
+            found = YAML(typ="safe").load(merge.apply(between, path.read_text()))
+            expected = YAML(typ="safe").load(merge.apply(BASE, path.read_text()))
             if "competition" not in YAML(typ="safe").load(path):
                 for made in (found, expected):
                     del made["competition"], made["prepare"]
@@ -156,13 +160,13 @@ def test_recipes_do_not_leave_their_traces_in_one_another() -> None:
 
 
 def test_a_models_key_can_be_set_without_touching_anything_else() -> None:
-    text = overlay.set_model_key(BASE, "efficientnet", "batch_size", 64)
+    text = merge.set_model_key(BASE, "efficientnet", "batch_size", 64)
     changed = set(text.splitlines()) ^ set(BASE.splitlines())
     assert changed == {"    batch_size: 64"}
 
 
 def test_models_that_merge_the_changed_one_keep_what_they_had() -> None:
-    text = overlay.set_model_key(BASE, "resnet", "batch_size", 64)
+    text = merge.set_model_key(BASE, "resnet", "batch_size", 64)
     before, after = (YAML(typ="safe").load(each)["models"] for each in (BASE, text))
     assert after["efficientnet"] == before["efficientnet"]
     assert after["resnet"] == {**before["resnet"], "batch_size": 64}
@@ -183,7 +187,7 @@ def test_recipe_writes_params_and_shows_what_changed(clone: Project) -> None:
     done = clone.stage("recipe", "pets-binary")
     assert done.returncode == 0, done.stdout
     made = clone.read("params.yaml").decode()
-    assert made == overlay.apply(BASE, (ROOT / "recipes/pets-binary.yaml").read_text())
+    assert made == merge.apply(BASE, (ROOT / "recipes/pets-binary.yaml").read_text())
     assert "+    loss: binary_cross_entropy" in done.stdout
     assert "-    architecture: test_efficientnet" in done.stdout
     assert "docs/params.md explains every key" in made

@@ -13,9 +13,9 @@ from conftest import Project
 from kaggle_server import Kaggle
 from trainings import config
 
-from podium import models
-from podium.checkpoints import Checkpoints
-from podium.errors import UserError
+from podium.core.errors import UserError
+from podium.models import factory
+from podium.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
@@ -35,10 +35,10 @@ def test_code_in_a_weights_file_is_not_run(tmp_path: Path, name: str) -> None:
     marker, path = tmp_path / "hacked", tmp_path / name
     torch.save({"fc.weight": Evil(marker)}, path)
     with pytest.raises(UserError, match="holds no weights"):
-        models.create(config(pretrained=str(path)), outputs=3)
+        factory.create(config(pretrained=str(path)), outputs=3)
     path.write_bytes(pickle.dumps(Evil(marker)))
     with pytest.raises(UserError, match="holds no weights"):
-        models.create(config(pretrained=str(path)), outputs=3)
+        factory.create(config(pretrained=str(path)), outputs=3)
     assert not marker.exists()
     pickle.loads(path.read_bytes())
     assert marker.exists()  # so it would have been

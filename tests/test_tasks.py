@@ -10,20 +10,25 @@ import pytest
 import torch
 from trainings import FOLDS, config
 
-from podium import decisions, metrics, predictions, seed, training, weights
-from podium.checkpoints import Checkpoints
-from podium.coding import Coding
-from podium.mixing import Mixer
-from podium.predicting import Predictor
-from podium.problem import Problem
-from podium.schema import Predict
-from podium.setup import Data
-from podium.store import ImageStore
-from podium.task_schema import Task
+from podium.config.predict import Predict
+from podium.config.tasks import TaskName
+from podium.core import seeding
+from podium.core.provenance import PredictionProvenance
+from podium.images.store import ImageStore
+from podium.models import weights
+from podium.models.targets import TargetCodec
+from podium.prediction import predictions
+from podium.prediction.predictor import Predictor
+from podium.scoring import decisions, metrics
+from podium.scoring.task import Task
+from podium.training import fold
+from podium.training.checkpoints import Checkpoints
+from podium.training.mixup import Mixer
+from podium.training.setup import Data
 
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
-LABELS: dict[Task, tuple[list[str], dict[str, str]]] = {
+LABELS: dict[TaskName, tuple[list[str], dict[str, str]]] = {
     "binary": (["no", "yes"], {"circle": "no", "square": "no", "stripes": "yes"}),
     "multilabel": (
         ["filled", "striped", "round"],
@@ -35,20 +40,20 @@ LABELS: dict[Task, tuple[list[str], dict[str, str]]] = {
 BETTER_THAN = {"roc_auc": 0.9, "quadratic_weighted_kappa": 0.5, "rmse": -16.0, "macro_f1": 0.75}
 
 
-def data_of(task: Task, images: ImageStore) -> Data:
+def data_of(task: TaskName, images: ImageStore) -> Data:
     classes, names = LABELS[task]
     folds = FOLDS.assign(label=FOLDS["label"].map(names))
-    return Data(folds, Problem(task, classes), images, {"images_sha256": images.sha256()})
+    return Data(folds, Task(task, classes), images, "f", images.sha256())
 
 
-def train(task: Task, images: ImageStore, folder: Path, **changes: Any) -> Any:
+def train(task: TaskName, images: ImageStore, folder: Path, **changes: Any) -> Any:
     made = config(
         batch_size=8,
         fit="squash",
         phases=[{"epochs": 8, "lr": 0.01, "warmup_epochs": 1}],
         **changes,
     )
-    return training.train_fold(
+    return fold.train_fold(
         made,
         data_of(task, images),
         fold=0,
@@ -60,17 +65,17 @@ def train(task: Task, images: ImageStore, folder: Path, **changes: Any) -> Any:
 
 @pytest.mark.parametrize("task", LABELS)
 def test_a_task_is_learned_and_its_weights_predict_what_was_scored(
-    task: Task, images: ImageStore, tmp_path: Path
+    task: TaskName, images: ImageStore, tmp_path: Path
 ) -> None:
-    best, curves, made_from = train(task, images, tmp_path)
-    metric, problem = metrics.get(None, task), Problem.of(made_from)
+    best, curves, provenance = train(task, images, tmp_path)
+    metric, problem = metrics.get(None, task), Task.of(provenance)
     assert metric.rank(best.epoch.score) > BETTER_THAN[metric.name]
-    weights.save(tmp_path / "weights.safetensors", best.state, made_from)
+    weights.save(tmp_path / "weights.safetensors", best.state, provenance)
     predictor = Predictor(tmp_path / "weights.safetensors", Predict(views=["identity"]))
     valid = data_of(task, images).folds.query("fold == 0")
     predicted = predictor.predict(images, valid["id"].tolist())
     predictions.write(tmp_path / "oof.parquet", predicted)
-    read = predictions.read(tmp_path / "oof.parquet")
+    read = predictions.read(tmp_path / "oof.parquet", PredictionProvenance)
     targets = problem.targets(valid["label"].tolist())
     found = decisions.score(problem, metric, targets, read.logits)
     assert found == pytest.approx(best.epoch.score, abs=1e-4)
@@ -88,7 +93,7 @@ def test_a_task_is_learned_and_its_weights_predict_what_was_scored(
     ],
 )
 def test_what_a_training_can_do_it_can_for_every_task(
-    task: Task, changes: dict[str, Any], images: ImageStore, tmp_path: Path
+    task: TaskName, changes: dict[str, Any], images: ImageStore, tmp_path: Path
 ) -> None:
     best, _, _ = train(task, images, tmp_path, **changes)
     metric = metrics.get(None, task)
@@ -99,10 +104,10 @@ def test_what_a_training_can_do_it_can_for_every_task(
 
 def test_mixed_targets_are_the_blend_of_both_images() -> None:
     made = config(batch_size=8, mix={"mixup": 1.0})
-    coding = Coding(made, Problem("regression", ["x"]), scale=(10.0, 2.0))
+    coding = TargetCodec(made, Task("regression", ["x"]), scale=(10.0, 2.0))
     mixer, numbers = Mixer(made, coding, device=torch.device("cpu")), torch.arange(8.0)[:, None]
     pixels = torch.arange(8.0)[:, None, None, None].expand(8, 3, 32, 32).clone()
-    seed.set_global("mix")
+    seeding.set_global("mix")
     mixed, targets = mixer(pixels, numbers)
-    assert torch.allclose(coding.readout(targets), mixed[:, :1, 0, 0], atol=1e-5)
-    assert not torch.allclose(coding.readout(targets), numbers)
+    assert torch.allclose(coding.to_logits(targets), mixed[:, :1, 0, 0], atol=1e-5)
+    assert not torch.allclose(coding.to_logits(targets), numbers)

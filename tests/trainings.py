@@ -9,15 +9,13 @@ import competitions
 import pandas as pd
 from conftest import ROOT, Project
 
-from podium.model_schema import Model
-from podium.phase_schema import Phase
-from podium.problem import Problem
-from podium.setup import Data, Setup, set_up
-from podium.store import ImageStore
+from podium.config.models import Model
+from podium.config.phases import Phase
+from podium.images.store import ImageStore
+from podium.scoring.task import Task
+from podium.training.setup import Data, Setup, set_up
 
 WITH_SRC = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-TWO = {"task": "multiclass", "classes": ["x", "y"], "scale": [0.0, 1.0]}
-THREE = {**TWO, "classes": ["x", "y", "z"]}
 FOLDS = competitions.tables(120, 0)[0].assign(fold=[i // 3 % 4 for i in range(120)])
 
 EVERYTHING = {
@@ -58,7 +56,7 @@ def data_of(images: ImageStore, folds: pd.DataFrame) -> Data:
     """What `read_data` would read."""
     present = set(folds["label"])
     classes = [name for name in competitions.CLASSES if name in present]
-    return Data(folds, Problem("multiclass", classes), images, {"images_sha256": images.sha256()})
+    return Data(folds, Task("multiclass", classes), images, "f", images.sha256())
 
 
 def setup(store: ImageStore, **changes: Any) -> Setup:

@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
     landed: bool  # whether the pipeline was still running
     resumed: int | None  # the step that the training went on from
     repaired: str  # the file of DVC's own that had to be removed first
-    problem: str  # "" where all was well
+    task: str  # "" where all was well
 
 
 def to_group(number: signal.Signals) -> Callable[[int], bool]:
@@ -232,13 +232,13 @@ def trials(count: int, *, seed: int, folder: Path) -> list[Outcome]:
         place = folder / f"{number:03d}"
         found = trial(made, place, stage=stage, way=way, rng=rng)
         outcomes.append(found)
-        notes = [found.problem or "same submission"]
+        notes = [found.task or "same submission"]
         notes += [f"went on from step {found.resumed}"] * (found.resumed is not None)
         notes += [f"{found.repaired} was cut"] * bool(found.repaired)
         notes += ["it was done by then"] * (not found.landed)
         when = f"{stage:12} {way:27} {found.seconds:5.2f} s"
         print(f"{number + 1:3d}  {when}  {', '.join(notes)}", flush=True)
-        if not found.problem:
+        if not found.task:
             shutil.rmtree(place)
     return outcomes
 
@@ -250,7 +250,7 @@ def table(outcomes: list[Outcome]) -> str:
         "while it ran": lambda o: o.landed,
         "went on within the training": lambda o: o.resumed is not None,
         "DVC's own file cut": lambda o: bool(o.repaired),
-        "same submission": lambda o: not o.problem,
+        "same submission": lambda o: not o.task,
     }
     lines = [f"| way | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for way in (*WAYS, "all"):
@@ -269,7 +269,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         outcomes = trials(chosen.count, seed=chosen.seed, folder=Path(folder))
     print(f"\n{table(outcomes)}")
-    if any(outcome.problem for outcome in outcomes):
+    if any(outcome.task for outcome in outcomes):
         sys.exit("some kills changed the result, or were not recovered from")
 
 

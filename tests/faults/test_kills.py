@@ -12,5 +12,5 @@ def test_a_pipeline_killed_anywhere_goes_on_to_the_same_submission(tmp_path: Pat
     """Six of them, in six stages; every way to kill is among them."""
     outcomes = kills.trials(6, seed=0, folder=tmp_path)
     assert {outcome.way for outcome in outcomes} == set(kills.WAYS)
-    assert not [outcome for outcome in outcomes if outcome.problem]
+    assert not [outcome for outcome in outcomes if outcome.task]
     assert sum(outcome.landed for outcome in outcomes) >= 4

@@ -1,0 +1,1 @@
+"""The programs beside the pipeline, one per Makefile target."""

@@ -1,0 +1,4 @@
+"""The competition's raw files: download them, and read the archive.
+
+May import core and config.
+"""

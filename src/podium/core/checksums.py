@@ -1,0 +1,45 @@
+"""Files that carry what made them and a checksum in their header: a damaged one is not used."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from podium.core.errors import UserError
+
+KEY = "podium"  # of the header's one entry: the order of several would change a file's bytes
+
+
+def sign(content: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+    """The header's text: `content` as JSON, with the SHA-256 of it and of the named `arrays`."""
+    signed = {"content": content, "sha256": _sha256(content, arrays)}
+    return json.dumps(signed, sort_keys=True)
+
+
+def verify(
+    header: str | bytes, arrays: Iterable[tuple[str, np.ndarray]], *, path: Path
+) -> tuple[dict[str, Any], str]:
+    """`content` of the header of the file at `path`, and the SHA-256.
+
+    Raises:
+        UserError: if it or the arrays are not as they were signed.
+    """
+    try:
+        found = json.loads(header)
+        content, sha256 = found["content"], found["sha256"]
+    except (ValueError, TypeError, KeyError):
+        sha256 = None
+    if sha256 is None or sha256 != _sha256(content, arrays):
+        raise UserError(f"{path} is damaged: remove it and run `dvc repro`")
+    return content, sha256
+
+
+def _sha256(content: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name, array in sorted(arrays, key=lambda item: item[0]):
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

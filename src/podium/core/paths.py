@@ -1,0 +1,28 @@
+"""Where the pipeline keeps its files, relative to the project's root folder."""
+
+from pathlib import Path
+
+DATA = Path("data")
+CHECKED = DATA / "params.checked"  # the stage `check` wrote it
+RAW = DATA / "raw"
+SOLUTION = DATA / "solution"
+IMAGES = DATA / "images"
+PREPARED = DATA / "prepared.json"
+FOLDS = DATA / "folds.json"
+PREDICTIONS = DATA / "predictions"
+ENSEMBLE = DATA / "ensemble"
+MODELS = Path("models")
+METRICS = Path("metrics")
+REPORTS = Path("reports")
+SUBMISSIONS = Path("submissions")
+CHECKPOINTS = Path(".checkpoints")
+
+
+def fold_name(model: str, fold: int) -> str:
+    """The folder of a model's fold, below `MODELS`, `METRICS` and the like."""
+    return f"{model}/fold{fold}"
+
+
+def weights(model: str, fold: int) -> Path:
+    """The weights that `train` writes."""
+    return MODELS / fold_name(model, fold) / "weights.safetensors"

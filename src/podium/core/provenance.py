@@ -1,0 +1,95 @@
+"""Provenance: what weights, predictions and the ensemble were made from, typed and as JSON."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from podium.core.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """The base of all three kinds, which travel in the headers of the files that they describe."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as JSON has them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], *, path: Path) -> Self:
+        """Rebuild from `to_json`'s values, read from the file at `path`.
+
+        Raises:
+            UserError: if the fields differ: another version of Podium wrote the file.
+        """
+        if values.keys() != {field.name for field in fields(cls)}:
+            raise UserError(f"{path} was written by another version of Podium. Run `dvc repro`.")
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingProvenance(Provenance):
+    """Everything that the weights of one model and fold follow from."""
+
+    task: str
+    classes: list[str]
+    folds_sha256: str
+    images_sha256: str  # of the training images
+    config: dict[str, Any]  # the model's section of params.yaml, defaults included
+    fold: int
+    seed: int
+    metric: str
+    metric_sha256: str | None  # of the file with a user-defined metric
+    deterministic: bool
+    pretrained_sha256: str | None  # of a weights file
+    scale: list[float]  # mean and standard deviation of a regression target
+    torch: str
+    device: str
+    micro_batches: int  # per batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionProvenance(Provenance):
+    """What the logits of one model and fold were made from."""
+
+    training: TrainingProvenance
+    weights_sha256: str
+    predict: dict[str, Any]  # the section of params.yaml, with the views that were used
+    images_sha256: str  # of the images that were predicted
+
+    @property
+    def task(self) -> str:
+        return self.training.task
+
+    @property
+    def classes(self) -> list[str]:
+        return self.training.classes
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], *, path: Path) -> Self:
+        training = values.get("training")
+        if isinstance(training, dict):
+            training = TrainingProvenance.from_json(training, path=path)
+            values = {**values, "training": training}
+        return super().from_json(values, path=path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleProvenance(Provenance):
+    """What the blended logits were made from, and how they become labels."""
+
+    task: str
+    classes: list[str]
+    method: str
+    weights: dict[str, float]  # by member
+    decision: dict[str, Any]  # the fields of `scoring.decisions.DecisionRule`
+    oof: dict[str, float]  # the out-of-fold score, by the metric's name
+    members: dict[str, list[PredictionProvenance]]  # one per fold
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], *, path: Path) -> Self:
+        members = {
+            name: [PredictionProvenance.from_json(fold, path=path) for fold in folds]
+            for name, folds in values.get("members", {}).items()
+        }
+        return super().from_json({**values, "members": members}, path=path)

@@ -1,0 +1,4 @@
+"""From encoded bytes to uint8 batches: codec, store, augmentation, loader.
+
+May import core and config.
+"""

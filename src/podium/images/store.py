@@ -1,0 +1,138 @@
+"""The prepared images: encoded bytes in Arrow IPC files, memory-mapped for reading.
+
+A store is a folder of files `00000.arrow`, `00001.arrow`, … with the columns `id`, `image` and
+`crc32`, the checksum of both, which every read is held against.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from podium.core.errors import UserError
+from podium.images import codec
+
+SHARD = 1024  # images a file: enough files to keep every core busy, few enough for DVC
+ENCODINGS = (b"jpeg", b"png", b"original")
+AGAIN = "run `dvc repro --force prepare`"
+BATCH = 64  # images a record batch: what a writer holds in memory
+
+
+def write_shard(path: Path, rows: Iterator[tuple[str, bytes]], *, encode: str) -> None:
+    """Write images (id, encoded bytes) to one file of a store, holding `BATCH` at a time."""
+    columns = [("id", pa.string()), ("image", pa.large_binary()), ("crc32", pa.uint32())]
+    schema = pa.schema(columns, metadata={"encode": encode})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        ids: list[str] = []
+        data: list[bytes] = []
+
+        def flush() -> None:
+            if ids:
+                sums = [_crc32(image, encoded) for image, encoded in zip(ids, data, strict=True)]
+                writer.write_batch(pa.record_batch([ids, data, sums], schema=schema))
+                ids.clear()
+                data.clear()
+
+        for image, encoded in rows:
+            ids.append(image)
+            data.append(encoded)
+            if len(ids) == BATCH:
+                flush()
+        flush()
+
+
+def _crc32(image: str, data: Any) -> int:
+    return zlib.crc32(data, zlib.crc32(image.encode()))
+
+
+class Decoder(Protocol):
+    """What gives images by id."""
+
+    folder: Path
+
+    def decode(self, image: str) -> np.ndarray:
+        """The pixels of an image: uint8 [H, W, 3], RGB. Raises: UserError."""
+        ...
+
+
+class ImageStore:
+    """Random access to a store's images by id. Can be sent to another process: it opens anew."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the store in `folder`.
+
+        Raises:
+            UserError: if it is not there, or a file of it is damaged.
+        """
+        self.folder = folder
+        self._open()
+
+    def __contains__(self, image: str) -> bool:
+        return image in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def decode(self, image: str) -> np.ndarray:
+        """The pixels of an image: uint8 [H, W, 3], RGB.
+
+        Raises:
+            UserError: if the store lacks it or cannot decode it.
+        """
+        try:
+            column, row, crc32 = self._rows[image]
+        except KeyError:
+            raise UserError(f"{self.folder} holds no image {image}") from None
+        data = memoryview(column[row].as_buffer())
+        if _crc32(image, data) != crc32:
+            raise UserError(f"image {image} in {self.folder} is damaged: {AGAIN}")
+        try:
+            return self._decoder(data)
+        except codec.ImageError as error:
+            raise UserError(f"image {image} in {self.folder}: {error}") from None
+
+    def sha256(self) -> str:
+        """The SHA-256 of the images' ids and checksums, by which other images are told apart."""
+        digest = hashlib.sha256()
+        for image, (_, _, crc32) in self._rows.items():
+            digest.update(f"{crc32} {image}\n".encode())
+        return digest.hexdigest()
+
+    def _open(self) -> None:
+        self._rows: dict[str, tuple[Any, int, int]] = {}
+        paths = sorted(self.folder.glob("*.arrow"))
+        if not paths:
+            raise UserError(f"{self.folder} holds no prepared images: run `dvc repro prepare`")
+        encode = b""
+        for path in paths:
+            try:
+                reader = pa.ipc.open_file(pa.memory_map(str(path)))
+                encode = reader.schema.metadata[b"encode"]
+                if encode not in ENCODINGS:
+                    raise ValueError(f"it is encoded as {encode!r}")
+                for number in range(reader.num_record_batches):
+                    batch = reader.get_batch(number)
+                    batch.validate(full=True)  # offsets that point elsewhere would crash
+                    ids, column, sums = (batch.column(n) for n in ("id", "image", "crc32"))
+                    for row, (image, crc32) in enumerate(
+                        zip(ids.to_pylist(), sums.to_pylist(), strict=True)
+                    ):
+                        self._rows[image] = (column, row, crc32)
+            except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+                raise UserError(f"{path} is damaged: {error}; {AGAIN}") from None
+        self._decoder = (
+            (lambda data: codec.decode(bytes(data)))
+            if encode == b"original"
+            else codec.decode_plain
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.folder = state["folder"]
+        self._open()

@@ -1,0 +1,1 @@
+"""The archive that Kaggle asks of prize winners."""

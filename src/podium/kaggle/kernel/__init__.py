@@ -1,0 +1,1 @@
+"""A code competition: export weights and code, push them, and what runs on Kaggle."""

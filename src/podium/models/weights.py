@@ -1,0 +1,52 @@
+"""Trained weights: safetensors, with the params and the data that made them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from podium.config.models import Model
+from podium.core import checksums, files
+from podium.core.errors import UserError
+from podium.core.provenance import TrainingProvenance
+from podium.models import factory
+from podium.models.targets import TargetCodec
+
+
+def save(path: Path, state: dict[str, torch.Tensor], provenance: TrainingProvenance) -> None:
+    """Write a model's state atomically, with its provenance in the file's header."""
+    contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
+    header = {checksums.KEY: checksums.sign(provenance.to_json(), _arrays(contiguous))}
+    files.write_bytes(path, safetensors.torch.save(contiguous, header))
+
+
+def load(path: Path) -> tuple[nn.Module, TrainingProvenance, str]:
+    """The model with the weights of `path`, their provenance, and their SHA-256.
+
+    Raises:
+        UserError: if the file is not there, damaged, or not one of ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header = (file.metadata() or {}).get(checksums.KEY)
+        state = load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    if header is None:
+        raise UserError(f"{path} was not written by this pipeline")
+    content, sha256 = checksums.verify(header, _arrays(state), path=path)
+    provenance = TrainingProvenance.from_json(content, path=path)
+    config = Model.model_validate(provenance.config)
+    outputs = TargetCodec.of(provenance).outputs
+    model = factory.create(config, outputs=outputs, pretrained=False)
+    model.load_state_dict(state)
+    return model, provenance, sha256
+
+
+def _arrays(state: dict[str, torch.Tensor]) -> Iterable[tuple[str, np.ndarray]]:
+    return ((name, tensor.cpu().numpy()) for name, tensor in state.items())

@@ -1,0 +1,77 @@
+"""What a submission was made of, written beside it."""
+
+import platform
+import subprocess
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from podium.core import files
+from podium.core.provenance import EnsembleProvenance, PredictionProvenance
+
+LOCK = Path("dvc.lock")
+
+
+def describe(
+    submission: Path, *, raw: dict[str, Any], ensemble: EnsembleProvenance
+) -> dict[str, Any]:
+    """The submission's hash, and the commit, params, data, device and packages behind it.
+
+    `raw` is the record of the competition's archive, `ensemble` that of the blended logits.
+    """
+    folds = [fold for member in ensemble.members.values() for fold in member]
+    return {
+        "submission": submission.name,
+        "sha256": files.sha256(submission),
+        "oof": ensemble.oof,
+        "method": ensemble.method,
+        "weights": ensemble.weights,
+        "git": _git(),
+        "data": raw,
+        "stages": _stages(ensemble.members),
+        "pretrained": sorted({fold.training.pretrained_sha256 for fold in folds} - {None}),
+        "devices": sorted({fold.training.device for fold in folds}),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": dict(sorted({(d.name, d.version) for d in distributions()})),
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit, and whether tracked files were changed since; None without git."""
+    try:
+        commit = _run("git", "rev-parse", "HEAD")
+        changed = _run("git", "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit, "changed": changed.splitlines()}
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.rstrip()
+
+
+def _stages(members: dict[str, list[PredictionProvenance]]) -> dict[str, Any]:
+    """The params and the hashes of inputs and outputs with which each stage ran, as DVC locked
+    them; of the stages that this submission came from.
+    """
+    if not LOCK.exists():
+        return {}
+    stages = YAML(typ="safe").load(LOCK)["stages"]
+    used = {"fetch", "prepare", "folds", "ensemble"} | {
+        f"{stage}@{name}-{fold.training.fold}"
+        for name, folds in members.items()
+        for fold in folds
+        for stage in ("train", "predict")
+    }
+    return {
+        name: {
+            "params": stage.get("params", {}).get("params.yaml", {}),
+            "inputs": {item["path"]: item["md5"] for item in stage.get("deps", [])},
+            "outputs": {item["path"]: item["md5"] for item in stage.get("outs", [])},
+        }
+        for name, stage in stages.items()
+        if name in used
+    }

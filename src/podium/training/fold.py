@@ -1,0 +1,120 @@
+"""Training one model on one fold."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+
+from podium.config.models import Model
+from podium.core import console, files, machine, signals
+from podium.core.errors import UserError
+from podium.core.provenance import TrainingProvenance
+from podium.models import device, factory
+from podium.scoring import decisions
+from podium.scoring.metrics import Metric
+from podium.training import cache, loop, memory, setup, state
+from podium.training.checkpoints import Checkpoints
+
+FEWEST = 2  # images a piece: one has no batch statistics
+
+
+def train_fold(
+    config: Model,
+    data: setup.Data,
+    *,
+    fold: int,
+    seed: int,
+    metric: Metric,
+    checkpoints: Checkpoints,
+) -> tuple[state.Best, list[state.Epoch], TrainingProvenance]:
+    """Train a new model on all folds but `fold`, choosing the epoch that scores best on that one.
+    A training of the same that was interrupted goes on from the last of its `checkpoints`.
+
+    Returns:
+        The best epoch, the curves, and all that they were made from.
+
+    Raises:
+        UserError: as `setup.set_up` and `engine.fit`.
+        Stopped: when the process was asked to end; a checkpoint has been written.
+    """
+    kept = cache.Cache(data.store)
+    data = data._replace(store=kept)
+    made = setup.set_up(config, data, fold=fold, seed=seed)
+    where = device.name(made.accelerator.device)
+    file = factory.pretrained_file(config)
+    provenance = TrainingProvenance(
+        **data.task.facts(),
+        folds_sha256=data.folds_sha256,
+        images_sha256=data.images_sha256,
+        config=config.model_dump(),
+        fold=fold,
+        seed=seed,
+        metric=metric.name,
+        metric_sha256=metric.code,
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        pretrained_sha256=None if file is None else files.sha256(file),
+        scale=[*made.coding.scale],
+        torch=torch.__version__,
+        device=where,
+        micro_batches=1,
+    )
+    _try(metric, made)
+    checkpoints.identify(provenance.to_json())
+    ids = [image for loader in made.loaders for image in loader.dataset.ids]  # type: ignore[attr-defined]
+    kept.fill(ids, budget=machine.cache_bytes())
+    pieces = 1
+    while True:
+        try:
+            with signals.noted():
+                best, curves = loop.fit(made, metric=metric, checkpoints=checkpoints, pieces=pieces)
+            return best, curves, replace(provenance, micro_batches=curves[-1].pieces)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                if config.compile:
+                    _check_compiler(error)
+                raise
+        del made  # and what it holds of the memory
+        clear_device_cache(garbage_collection=True)
+        made = setup.set_up(config, data, fold=fold, seed=seed)
+        batch = min(config.batch_size, len(made.loaders.train.dataset))  # type: ignore[arg-type]
+        size = batch // pieces
+        if config.out_of_memory == "fail":
+            raise UserError(_too_large(config, made, where))
+        if size < 2 * FEWEST:
+            raise UserError(
+                f"not even {size} images fit {where}: take a smaller model or image_size"
+            )
+        pieces *= 2
+        console.say(
+            f"warning: {size} images do not fit {where}: each batch is taken in {pieces} pieces"
+        )
+
+
+def _try(metric: Metric, made: setup.Setup) -> None:
+    """Raises: UserError: if the validation images cannot be scored, before an epoch has passed."""
+    task = made.coding.task
+    targets = made.loaders.valid.dataset.targets.numpy()  # type: ignore[attr-defined]
+    decisions.score(task, metric, targets, np.zeros((len(targets), len(task.classes))))
+
+
+def _check_compiler(error: RuntimeError) -> None:
+    """Raises: UserError: if that is what failed."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    if isinstance(error, TorchDynamoException):
+        raise UserError(f"compile: {str(error).splitlines()[0]}; or set it to false") from None
+
+
+def _too_large(config: Model, made: setup.Setup, where: str) -> str:
+    """That a batch does not fit, and the size that does, measured."""
+    cuda = made.accelerator.device.type == "cuda"
+    share, at_most = memory.Trial(made).share, max(FEWEST, config.batch_size // 2)
+    size = memory.largest(share, at_most=at_most, may_fail=cuda)
+    steps = math.ceil(config.accumulate * config.batch_size / size)
+    return (
+        f"batch_size: {config.batch_size} does not fit {where}; {size} does. With accumulate: "
+        f"{steps} beside it a step of the weights sees {steps * size} images; or set "
+        "out_of_memory: accumulate"
+    )

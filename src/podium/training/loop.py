@@ -1,0 +1,140 @@
+"""The training loop: model, loaders, loss and mixer come in as an argument."""
+
+import itertools
+import math
+import time
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.utils.data import DataLoader
+
+from podium.core import console, seeding, signals
+from podium.core.errors import UserError
+from podium.images.loading import Batch
+from podium.models import factory, layers
+from podium.models.inference import infer
+from podium.models.targets import TargetCodec
+from podium.scoring import decisions, metrics
+from podium.scoring.metrics import Metric
+from podium.training.checkpoints import Checkpoints
+from podium.training.setup import Setup
+from podium.training.state import Best, Epoch, Training
+
+ADVICE = "lower lr, set clip_norm, or use precision: fp32"
+
+
+def fit(
+    setup: Setup, *, metric: Metric, checkpoints: Checkpoints, pieces: int = 1
+) -> tuple[Best, list[Epoch]]:
+    """Train the model of `setup` through its phases, each batch in `pieces`: the best epoch by
+    `metric`, and all the curves. When `config.patience` epochs have passed without a score above
+    the best of all, the next phase begins. A training that was interrupted goes on from its last
+    checkpoint.
+
+    Raises:
+        UserError: if the loss, the weights or the predictions stop being finite numbers.
+        Stopped: when the process was asked to end; a checkpoint has been written.
+    """
+    net, loaders, config, coding, loss, mixer, accelerator = setup
+    (train, valid), device = loaders, accelerator.device
+    steps, order = len(train), train.batch_sampler
+    size = min(order.batch_size, order.count)  # type: ignore[union-attr]
+    normalize = factory.Normalize(net).to(device)
+    training = Training(net, config, accelerator, pieces=pieces)
+    if (state := checkpoints.load()) is not None:
+        training.resume(state)
+        console.say(f"going on from a checkpoint after {training.place.taken} steps")
+    while not training.ended:
+        phase, place, epoch = training.phase, training.place, len(training.curves) + 1
+        start = time.perf_counter() - place.seconds
+        order.epoch, order.phase, order.first = epoch, place.phase, place.step  # type: ignore[union-attr]
+        layers.set_training(net, phase.batch_norm)
+        # Read at the epoch's end: no wait within.
+        values = torch.tensor(place.losses or [0.0] * steps, device=device)
+        for batch in console.bar(train, f"epoch {epoch}"):
+            training.set_rates(steps)
+            seeding.set_global(order.seed, "step", place.taken + 1)  # type: ignore[union-attr]
+            images = normalize(batch.images.to(device, non_blocking=True))
+            images, targets = mixer(images, batch.targets.to(device, non_blocking=True))
+            first, end = _together(place.step, config.accumulate, steps)
+            values[place.step] = training.learn(images, targets, loss, steps=end - first)
+            place.step, place.taken = place.step + 1, place.taken + 1
+            if place.step == end:
+                training.update()
+                if signals.asked() or checkpoints.due():
+                    training.note(values, time.perf_counter() - start)
+                    _check(training, train, checkpoints.last)
+                    checkpoints.save(training.state())
+                    signals.check()
+        training.note(values, time.perf_counter() - start)
+        _check(training, train, checkpoints.last)
+        with checkpoints.kept_if_stopped(training.state):
+            scores = evaluate(
+                training.kept, valid, coding=coding, metric=metric, accelerator=accelerator
+            )
+        seconds, images_seen = time.perf_counter() - start, steps * size
+        is_best = training.end_epoch(scores, metric=metric, images=images_seen, seconds=seconds)
+        checkpoints.save(training.state())
+        console.say(_line(training.curves[-1], metric.name, is_best=is_best))
+        signals.check()
+    assert training.best is not None  # a phase has an epoch or more
+    return training.best, training.curves
+
+
+def evaluate(
+    model: nn.Module,
+    loader: "DataLoader[Batch]",
+    *,
+    coding: TargetCodec,
+    metric: Metric,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """The scores of `model` on the images of `loader`, as `Epoch` names them."""
+    task = coding.task
+    logits = infer(model, loader, to_logits=coding.to_logits, accelerator=accelerator)
+    targets = loader.dataset.targets  # type: ignore[attr-defined]
+    if bad := int((~logits.isfinite()).any(dim=1).sum()):
+        raise UserError(f"the logits of {bad} validation images are no numbers: {ADVICE}")
+    known, found = targets.numpy(), logits.numpy()
+    decision = decisions.plain(task, known)
+    labels = decisions.labels(task, task.probabilities(found), decision)
+    return {
+        "valid_loss": coding.error(logits, targets).item(),
+        "score": decisions.score(task, metric, known, found, decision=decision),
+        **metrics.overview(task, known, labels),
+    }
+
+
+def _check(training: Training, train: "DataLoader[Batch]", last: Path | None) -> None:
+    """Raises: UserError: naming the first step whose loss is no number, or after which the weights
+    are none, with its images and the `last` checkpoint.
+    """
+    place = training.place
+    bad = [step for step, value in enumerate(place.losses) if not math.isfinite(value)]
+    if not bad and training.is_finite():
+        return
+    step, what = (bad[0], "the loss is") if bad else (place.step - 1, "the weights are")
+    order, ids = train.batch_sampler, train.dataset.ids  # type: ignore[attr-defined]
+    order.first = 0  # type: ignore[union-attr]
+    batch = next(itertools.islice(order, step, None))  # type: ignore[arg-type]
+    raise UserError(
+        f"epoch {len(training.curves) + 1}, step {step + 1}: {what} no number any more, of the "
+        f"images {', '.join(ids[draw.row] for draw in batch)}: {ADVICE}, which begins anew. "
+        f"The last good checkpoint: {last or 'none yet'}"
+    )
+
+
+def _together(step: int, accumulate: int, steps: int) -> tuple[int, int]:
+    """The first step and the end of those, in an epoch of `steps`, whose gradients are averaged."""
+    first = step // accumulate * accumulate
+    return first, min(first + accumulate, steps)
+
+
+def _line(row: Epoch, metric: str, *, is_best: bool) -> str:
+    return (
+        f"epoch {row.epoch:3d}  train loss {row.train_loss:.4f}  valid loss {row.valid_loss:.4f}  "
+        f"{metric} {row.score:.4f}{'*' if is_best else ' '}  lr {row.lr:.1e}  "
+        f"{row.images_per_s:.0f} images/s"
+    )

@@ -1,0 +1,45 @@
+"""What happens to a batch on the device: soft targets, MixUp and CutMix, random erasing."""
+
+import torch
+from timm.data.mixup import Mixup
+from timm.data.random_erasing import RandomErasing
+from torch import Tensor
+
+from podium.config.models import Model
+from podium.models.targets import TargetCodec
+
+
+class Mixer:
+    """Blends the images of a batch, by timm. Draws from Python's and NumPy's global generators."""
+
+    def __init__(self, config: Model, coding: TargetCodec, *, device: torch.device) -> None:
+        self.coding = coding
+        self.erasing = None
+        if config.random_erasing:
+            self.erasing = RandomErasing(config.random_erasing, device=device)
+        self.mixup = None
+        if config.mix is not None:
+            self.mixup = Mixup(
+                mixup_alpha=config.mix.mixup,
+                cutmix_alpha=config.mix.cutmix,
+                prob=config.mix.probability,
+                switch_prob=0.5 if config.mix.cutmix_share is None else config.mix.cutmix_share,
+                label_smoothing=0.0,
+            )
+
+    def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images [B, 3, size, size] (changed in place) and targets as `Task` has them
+        -> the images, and what the loss takes [B, outputs], blended likewise.
+
+        Source: https://arxiv.org/abs/1710.09412, https://arxiv.org/abs/1905.04899,
+        https://arxiv.org/abs/1708.04896.
+        """
+        encoded = self.coding.encode(targets)
+        if self.erasing is not None:
+            images = self.erasing(images)
+        if self.mixup is None:
+            return images, encoded
+        # timm blends classes: with a class an image it says how much of each image is in each.
+        self.mixup.num_classes = len(images)
+        images, shares = self.mixup(images, torch.arange(len(images), device=images.device))
+        return images, shares @ encoded

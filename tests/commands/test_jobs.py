@@ -1,0 +1,140 @@
+"""Trainings at once: which GPU each gets, and how they end."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
+DVC = """#!/bin/sh
+echo "$@ with $PODIUM_CACHE_MIB MiB on ${CUDA_VISIBLE_DEVICES-none}"
+case "$*" in *train@a-1*) sleep 0.2; exit 1;; *) sleep 0.2;; esac
+"""
+
+
+@pytest.fixture
+def recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with a `dvc` that only says what it was called with."""
+    _program(project.folder / "bin" / "dvc", DVC)
+    monkeypatch.setenv("PATH", f"{project.folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return project
+
+
+def _program(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+
+
+def run(project: Project, *jobs: str) -> "subprocess.CompletedProcess[str]":
+    """`make train`, but for make: conftest's own way puts our real dvc first."""
+    return subprocess.run(
+        [sys.executable, "-m", "commands.jobs", *jobs],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def four_folds(project: Project) -> None:
+    project.edit(lambda params: params["folds"].update(count=4, run=[0, 2, 3]))
+
+
+def test_each_training_gets_a_gpu_of_those_that_may_be_used(
+    recorded: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_folds(recorded)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    told = run(recorded).stdout
+    assert "--wait-for-lock repro folds with  MiB on 3, 5" in told
+    lines = [line for line in told.splitlines() if line.startswith("train@")]
+    assert [line.partition(" | ")[0] for line in lines] == ["train@a-0", "train@a-2", "train@a-3"]
+    assert [line.rpartition(" on ")[2] for line in lines] in (["3", "5", "3"], ["3", "5", "5"])
+    assert "--wait-for-lock repro --single-item train@a-0 with" in lines[0]
+
+
+def test_trainings_share_the_memory_for_decoded_images(
+    recorded: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*jobs: str) -> list[int]:
+        lines = run(recorded, *jobs).stdout.splitlines()[1:]
+        return [int(line.split(" with ")[1].split()[0]) for line in lines]
+
+    monkeypatch.delenv("PODIUM_CACHE_MIB", raising=False)
+    alone, shared = told("1"), told("8")  # of two trainings
+    assert len(alone) == len(shared) == 2
+    assert shared[0] == pytest.approx(alone[0] / 2, rel=0.2)
+    monkeypatch.setenv("PODIUM_CACHE_MIB", "100")
+    assert told("2") == [100, 100]
+
+
+def test_without_the_variable_the_gpus_are_those_of_nvidia_smi(
+    recorded: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_folds(recorded)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    _program(recorded.folder / "bin" / "nvidia-smi", "#!/bin/sh\necho GPU-aa; echo GPU-bb")
+    assert {line.rpartition(" on ")[2] for line in run(recorded).stdout.splitlines()[1:]} == {
+        "GPU-aa",
+        "GPU-bb",
+    }
+    _program(recorded.folder / "bin" / "nvidia-smi", "#!/bin/sh\necho no driver; exit 9")
+    assert run(recorded).stdout.count(" on none") == 4
+
+
+def test_a_training_that_fails_is_named_and_the_others_run(recorded: Project) -> None:
+    done = run(recorded, "1")
+    assert done.returncode == 1
+    assert done.stdout.count("repro --single-item train@") == 2
+    assert done.stderr == "error: 1 of 2 trainings failed: train@a-1\n"
+
+
+def test_a_number_of_jobs_that_is_none_is_an_error(recorded: Project) -> None:
+    done = run(recorded, "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: JOBS is the number of trainings at once, not 0\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds trainings by /proc")
+@pytest.mark.thorough
+def test_asked_to_end_it_waits_for_the_checkpoints_and_starts_nothing_more(
+    project: Project,
+) -> None:
+    def longer(params: dict) -> None:  # type: ignore[type-arg]
+        params["models"]["a"]["phases"] = [{"epochs": 120, "lr": 0.005}]
+
+    project.edit(longer)
+    project.repro("folds")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(
+        [sys.executable, "-m", "commands.jobs", "1"],
+        cwd=project.folder,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "epoch   5" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        rest, _ = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 75, rest
+    assert "train@a-0 | stopped by SIGTERM" in rest and "train@a-1" not in rest
+    assert rest.endswith("stopped by SIGTERM: run it again, and it goes on from here\n")
+    assert list((project.folder / ".checkpoints/a/fold0").glob("*.ckpt"))
+    done = project.run("dvc", "repro", "train@a-0").stdout
+    assert "going on from a checkpoint after" in done

@@ -1,0 +1,232 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import competitions
+import pytest
+from pydantic import ValidationError
+
+from podium.competition.archive import Archive
+from podium.config.prepare import Prepare
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError
+from podium.dataset import tables
+from podium.dataset.tables import Tables
+
+FILES = {
+    "train.csv": b"id,label\n01,cat\n02,dog\n03,cat\n",
+    "test.csv": b"id\n04\n05\n",
+    "sample_submission.csv": b"id,label\n05,cat\n04,cat\n",
+}
+
+
+def read(
+    folder: Path,
+    changed: Mapping[str, bytes | None] | None = None,
+    task: TaskName = "multiclass",
+    **layout: Any,
+) -> Tables:
+    """The tables of FILES, of which some are changed or, as None, left out."""
+    files = {**FILES, **(changed or {})}
+    kept = {name: data for name, data in files.items() if data is not None}
+    archive = Archive(competitions.write_zip(folder / "files.zip", kept))
+    return tables.read(archive, Prepare(**layout), task)
+
+
+def test_a_competition_has_training_images_test_images_and_classes(tmp_path: Path) -> None:
+    found = read(tmp_path)
+    assert found.train.to_dict("list") == {"id": ["01", "02", "03"], "label": ["cat", "dog", "cat"]}
+    assert found.test.to_dict("list") == {"id": ["04", "05"]}
+    assert found.classes == ["cat", "dog"]
+
+
+def test_the_sample_submission_keeps_its_order_and_columns(tmp_path: Path) -> None:
+    sample = b"Image,Predicted\n05,x\n04,y\n"
+    found = read(tmp_path, {"sample_submission.csv": sample})
+    assert found.sample.to_dict("list") == {"Image": ["05", "04"], "Predicted": ["x", "y"]}
+    assert found.test["id"].tolist() == ["04", "05"]
+
+
+def test_tables_and_columns_may_have_other_names_and_others_beside_them(tmp_path: Path) -> None:
+    files: dict[str, bytes | None] = {
+        "train.csv": None,
+        "a/labels.csv": b"width,breed,image\n3,pug,1.jpg\n4,husky,2.jpg\n",
+        "test.csv": b"width,image\n3,4\n4,5\n",
+        "sample_submission.csv": b"image,breed\n4,pug\n5,pug\n",
+    }
+    found = read(tmp_path, files, train_csv="labels.csv", id_column="image", label_column="breed")
+    assert found.train.to_dict("list") == {"id": ["1.jpg", "2.jpg"], "label": ["pug", "husky"]}
+    assert found.test.columns.tolist() == ["id"]
+
+
+def test_the_columns_id_and_label_may_stand_for_each_other(tmp_path: Path) -> None:
+    files: dict[str, bytes | None] = {
+        "train.csv": b"label,id\n01,cat\n02,dog\n",
+        "test.csv": b"label\n04\n05\n",
+    }
+    found = read(tmp_path, files, id_column="label", label_column="id")
+    assert found.train.to_dict("list") == {"id": ["01", "02"], "label": ["cat", "dog"]}
+
+
+def test_the_group_column_is_kept(tmp_path: Path) -> None:
+    train = b"id,patient,label\n01,p1,cat\n02,p1,dog\n"
+    found = read(tmp_path, {"train.csv": train}, group_column="patient")
+    assert found.train.to_dict("list") == {
+        "id": ["01", "02"],
+        "label": ["cat", "dog"],
+        "group": ["p1", "p1"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["10", "9", "0"], ["0", "9", "10"]),
+        (["10", "9", "b"], ["10", "9", "b"]),
+        (["1.5", "10.5", "2.5"], ["1.5", "10.5", "2.5"]),
+        (["01", "1", "2"], ["01", "1", "2"]),
+        (["NA", "no", "yes"], ["NA", "no", "yes"]),
+    ],
+)
+def test_classes_are_sorted_as_numbers_where_all_are(
+    tmp_path: Path, labels: list[str], classes: list[str]
+) -> None:
+    rows = [f"{number},{label}\n" for number, label in enumerate(labels)]
+    for order in (rows, rows[::-1]):
+        train = "".join(["id,label\n", *order]).encode()
+        assert read(tmp_path, {"train.csv": train}).classes == classes
+
+
+def test_without_test_csv_the_test_ids_are_those_of_the_sample(tmp_path: Path) -> None:
+    found = read(tmp_path, {"test.csv": None}, test_csv=None)
+    assert found.test.to_dict("list") == {"id": ["05", "04"]}
+
+
+def test_without_a_sample_the_submission_has_the_columns_of_the_training_table(
+    tmp_path: Path,
+) -> None:
+    train = b"image,breed\n01,pug\n02,husky\n"
+    files: dict[str, bytes | None] = {
+        "train.csv": train,
+        "test.csv": b"image\n04\n05\n",
+        "sample_submission.csv": None,
+    }
+    found = read(tmp_path, files, sample_submission=None, id_column="image", label_column="breed")
+    assert found.sample.to_dict("list") == {"image": ["04", "05"], "breed": ["", ""]}
+
+
+def test_without_both_the_test_ids_are_the_files_of_the_folder(tmp_path: Path) -> None:
+    files = dict.fromkeys(("test/b/2.jpg", "test/01.png", "test/notes.txt", "train/3.jpg"), b"")
+    left_out = {"test.csv": None, "sample_submission.csv": None}
+    found = read(tmp_path, {**files, **left_out}, test_csv=None, sample_submission=None)
+    assert found.test.to_dict("list") == {"id": ["01.png", "b/2.jpg"]}
+    assert found.sample.to_dict("list") == {"id": ["01.png", "b/2.jpg"], "label": ["", ""]}
+
+
+def test_a_test_folder_without_images_is_refused(tmp_path: Path) -> None:
+    left_out = {"test.csv": None, "sample_submission.csv": None}
+    with pytest.raises(UserError, match=r"the archive's folder test holds no images: name another"):
+        read(tmp_path, left_out, test_csv=None, sample_submission=None)
+
+
+@pytest.mark.parametrize(
+    "layout", [{"label_column": "id"}, {"group_column": "id"}, {"group_column": "label"}]
+)
+def test_no_column_has_two_roles(layout: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="name a column twice"):
+        Prepare(**layout)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"holds no {name}; its CSV files: "):
+        read(tmp_path, {name: None})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "layout", "message"),
+    [
+        ("train.csv", b"id,class\n1,a\n", {}, r"train\.csv has no column label; it has id, class"),
+        ("train.csv", b"a,b\n1,a\n", {}, r"train\.csv has no column id, label; it has a, b"),
+        ("train.csv", FILES["train.csv"], {"group_column": "who"}, r"train\.csv has no column who"),
+        (
+            "train.csv",
+            b"id label\n1 a\n",
+            {},
+            r"it has id label; are its fields separated by , ; | ",
+        ),
+        ("test.csv", b"image\n04\n", {}, r"test\.csv has no column id; it has image"),
+        ("train.csv", b"id,label\n", {}, r"train\.csv has no rows"),
+        ("test.csv", b"id\n", {}, r"test\.csv has no rows"),
+        ("sample_submission.csv", b"id,label\n", {}, r"sample_submission\.csv has no rows"),
+        (
+            "train.csv",
+            b"id,label\n1,a\n1,b\n1,a\n2,b\n3,c\n3,c\n",
+            {},
+            r"train\.csv: 1 ids stand in several rows with different labels: 1 \(row 2: a, row 3: "
+            r"b, row 4: a\); leave the wrong rows out",
+        ),
+        ("test.csv", b"id\n04\n04\n05\n", {}, r"test\.csv: 1 ids stand in several rows: 04"),
+        (
+            "sample_submission.csv",
+            b"id,label\n04,a\n05,a\n05,a\n",
+            {},
+            r"sample_submission\.csv: 1 ids stand in several rows: 05",
+        ),
+        (
+            "sample_submission.csv",
+            b"id,label\n04,a\n04,a\n",
+            {"test_csv": None},
+            r"sample_submission\.csv: 1 ids stand in several rows: 04",
+        ),
+        (
+            "train.csv",
+            b"id,label\n1,a\n2,\n3,b\n4\n",
+            {},
+            r"train\.csv: 2 rows have no label: 2 \(row 3\), 4 \(row 5\)$",
+        ),
+        (
+            "train.csv",
+            b"id,label,who\n1,a,x\n2,b,\n",
+            {"group_column": "who"},
+            r"train\.csv: 1 rows have no group: 2 \(row 3\)$",
+        ),
+        ("train.csv", b'id,label\n"",a\n2,b\n', {}, r"train\.csv: 1 rows have no id: row 2"),
+        ("test.csv", b'id\n" "\n05\n', {}, r"test\.csv: 1 rows have no id"),
+        ("train.csv", b"id,label\n1,a,b\n2,b\n", {}, r"train\.csv in .* is not a CSV"),
+        ("train.csv", b"id,label\n1,a\n2,a\n", {}, r"train\.csv: all labels are 'a'"),
+        (
+            "sample_submission.csv",
+            b"id,label\n04,a\n06,a\n07,a\n",
+            {},
+            r"sample_submission\.csv are not those of test\.csv: 2 only in the first \(06, 07\), "
+            r"1 only in the second \(05\)",
+        ),
+        (
+            "sample_submission.csv",
+            b"id,label\n04,a\n",
+            {},
+            r"0 only in the first \(none\), 1 only in the second \(05\)",
+        ),
+        (
+            "sample_submission.csv",
+            b"id,label\n04,a\n05,a\n06,a\n",
+            {},
+            r"1 only in the first \(06\), 0 only in the second \(none\)",
+        ),
+        (
+            "sample_submission.csv",
+            b"id,cat,god\n04,0,0\n05,0,0\n",
+            {},
+            r"has the columns id, cat, god: after the id it must have one label or one column for "
+            r"each class: cat, dog",
+        ),
+        # Ids are text: 4 is not 04.
+        ("test.csv", b"id\n4\n5\n", {}, r"2 only in the first \(04, 05\)"),
+    ],
+)
+def test_a_table_that_cannot_be_right_is_refused_with_the_place(
+    tmp_path: Path, name: str, data: bytes, layout: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, {name: data}, **layout)

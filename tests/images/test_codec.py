@@ -1,0 +1,398 @@
+import io
+import tracemalloc
+import warnings
+import zlib
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from podium.images import codec
+from podium.images.codec import ImageError
+
+RAMP = np.linspace(0, 255, 40)
+SCENE = np.stack(  # a smooth picture, which JPEG keeps: uint8 [30, 40, 3]
+    np.broadcast_arrays(RAMP, RAMP[:30, None], 128), axis=2
+).astype(np.uint8)
+GREY = SCENE[..., 0]
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def file(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
+    """An image file."""
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def rotated(kind: str) -> bytes:
+    """SCENE as a camera held upright stores it: lying, with EXIF orientation 6."""
+    exif = Image.Exif()
+    exif[codec.ORIENTATION] = 6
+    return file(np.ascontiguousarray(np.rot90(SCENE)), kind, exif=exif)
+
+
+def store(data: bytes, **options: Any) -> bytes:
+    return codec.store(data, **{"max_size": None, "encode": "png", "quality": 95, **options})
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> int:
+    assert a.shape == b.shape
+    return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+
+PNG, JPEG = file(SCENE, "PNG"), file(SCENE, "JPEG", quality=95)
+PLAIN = {"rgb png": PNG, "grey png": file(GREY, "PNG"), "jpeg": JPEG, "grey": file(GREY, "JPEG")}
+OTHERS = {
+    "rgba": file(np.dstack([SCENE, GREY]), "PNG"),
+    "palette": file(Image.fromarray(SCENE).quantize(16), "PNG"),
+    "16 bits": file(GREY.astype(np.uint16) * 257, "PNG"),
+    "transparent colour": file(SCENE, "PNG", transparency=(0, 0, 128)),
+    "rotated": rotated("JPEG"),
+    "rotated png": rotated("PNG"),
+    "cmyk": file(Image.fromarray(SCENE).convert("CMYK"), "JPEG"),
+    "bytes after the end": JPEG + b"\0\0",
+    "webp": file(SCENE, "WEBP"),
+    "gif": file(SCENE, "GIF"),
+    "bmp": file(SCENE, "BMP"),
+}
+BROKEN = {
+    "jpeg cut in half": JPEG[: len(JPEG) * 3 // 4],
+    "jpeg without its end": JPEG[:-2],
+    "png cut in half": PNG[: len(PNG) // 2],
+    "png without its end": PNG[:-12],
+    "png with a wrong checksum": PNG[:-14] + bytes([PNG[-14] ^ 1]) + PNG[-13:],
+    "nothing": b"",
+    "text": b"<html>404</html>" * 20,
+    "float pixels": file(GREY.astype(np.float32), "TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])
+def test_lossless_files_decode_to_the_pixels_that_they_hold(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    assert np.array_equal(codec.decode(file(SCENE, kind, **options)), SCENE)
+
+
+def test_a_jpeg_decodes_in_the_order_red_green_blue() -> None:
+    assert difference(codec.decode(JPEG), SCENE) <= 6
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_the_first_frame_is_decoded(kind: str) -> None:
+    first, second = (Image.new("RGB", (9, 5), color) for color in (RED, BLUE))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = file(first, kind, save_all=True, append_images=[second], **options)
+    pixels = codec.decode(data)
+    assert pixels.shape == (5, 9, 3)
+    assert (pixels == RED).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_grey_gets_three_equal_channels(kind: str) -> None:
+    pixels = codec.decode(file(GREY, kind, **({"quality": 100} if kind == "JPEG" else {})))
+    assert all(difference(pixels[..., channel], GREY) <= 1 for channel in range(3))
+
+
+def test_black_and_white_becomes_0_and_255() -> None:
+    bits = GREY > 100
+    assert np.array_equal(codec.decode(file(bits, "PNG"))[..., 1], bits * np.uint8(255))
+
+
+def test_transparent_pixels_are_laid_on_white() -> None:
+    black = np.zeros((1, 3, 4), np.uint8)
+    black[0, :, 3] = 0, 51, 255  # alpha
+    assert codec.decode(file(black, "PNG"))[0].tolist() == [[255] * 3, [204] * 3, [0] * 3]
+    grey = black[..., 2:]  # [1, 3, 2]: grey and alpha
+    assert codec.decode(file(grey, "PNG"))[0].tolist() == [[255] * 3, [204] * 3, [0] * 3]
+
+
+def test_a_palette_becomes_its_colors() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([*RED, *BLUE])
+    image.putpixel((1, 0), 1)
+    assert codec.decode(file(image, "PNG"))[0].tolist() == [list(RED), list(BLUE)]
+    transparent = file(image, "PNG", transparency=0)
+    assert codec.decode(transparent)[0].tolist() == [list(WHITE), list(BLUE)]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bits_are_scaled_to_8_and_not_clipped(kind: str) -> None:
+    values = np.array([[0, 128, 129, 300, 128 * 257, 65535]], np.uint16)
+    pixels = codec.decode(file(values, kind))
+    assert pixels.dtype == np.uint8
+    assert pixels[0].tolist() == [[value] * 3 for value in (0, 0, 1, 1, 128, 255)]
+
+
+def test_16_bits_in_color_are_scaled_to_8() -> None:
+    encoded = cv2.imencode(".png", SCENE.astype(np.uint16)[..., ::-1] * 257)[1].tobytes()
+    assert np.array_equal(codec.decode(encoded), SCENE)
+    assert np.array_equal(codec.decode_plain(store(encoded)), SCENE)
+
+
+def test_a_cmyk_jpeg_looks_as_pillow_shows_it() -> None:
+    data = file(Image.fromarray(SCENE).convert("CMYK"), "JPEG", quality=95)
+    shown = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert difference(codec.decode(data), shown) <= 1
+    assert difference(codec.decode(data), SCENE) <= 6
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_exif_orientation_is_applied(kind: str) -> None:
+    data = rotated(kind)
+    tolerance = 0 if kind in ("PNG", "TIFF") else 16
+    assert difference(codec.decode(data), SCENE) <= tolerance
+    stored = store(data)
+    assert difference(codec.decode_plain(stored), SCENE) <= tolerance
+    assert codec.ORIENTATION not in Image.open(io.BytesIO(stored)).getexif()
+
+
+@pytest.mark.parametrize("encode", ["jpeg", "png", "original"])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_broken_images_are_refused(broken: str, encode: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        store(BROKEN[broken], encode=encode)
+    assert str(caught.value)
+
+
+def test_the_error_says_whether_there_is_anything_at_all() -> None:
+    with pytest.raises(ImageError, match="an empty file"):
+        codec.decode(b"")
+    with pytest.raises(ImageError, match="not an image"):
+        codec.decode(BROKEN["text"])
+
+
+def test_an_image_too_large_to_be_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(ImageError, match="too large"):
+        codec.decode(PNG)
+
+
+@pytest.mark.parametrize("data", [PNG, file(GREY, "PNG")], ids=["rgb", "grey"])
+def test_no_damaged_png_is_stored_that_cannot_be_decoded_later(data: bytes) -> None:
+    for at in range(len(data)):
+        for damaged in (data[:at], data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]):
+            try:
+                stored = store(damaged)
+            except ImageError:
+                continue
+            assert at >= len(data) - 12  # in the last chunk, which holds no pixels
+            assert np.array_equal(codec.decode_plain(stored), codec.decode(data))
+
+
+def test_what_opencv_cannot_decode_is_refused() -> None:
+    with pytest.raises(ImageError):
+        codec.decode_plain(b"not an image")
+
+
+@pytest.mark.parametrize("encode", ["jpeg", "png"])
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_plain_image_is_stored_byte_for_byte(kind: str, encode: str) -> None:
+    data = PLAIN[kind]
+    assert store(data, encode=encode) == data
+    assert store(data, encode=encode, max_size=30) == data
+    assert np.array_equal(codec.decode_plain(data), codec.decode(data))
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_any_other_image_is_stored_as_a_plain_one_of_the_same_pixels(kind: str) -> None:
+    pixels = codec.decode(OTHERS[kind])
+    png = store(OTHERS[kind])
+    assert png.startswith(b"\x89PNG")
+    assert np.array_equal(codec.decode_plain(png), pixels)
+    jpeg = store(OTHERS[kind], encode="jpeg")
+    assert jpeg.startswith(b"\xff\xd8")
+    assert codec.decode_plain(jpeg).shape == pixels.shape
+
+
+def test_a_re_encoded_jpeg_looks_alike_and_has_the_quality_asked_for() -> None:
+    data = file(SCENE, "BMP")
+    good, poor = (store(data, encode="jpeg", quality=quality) for quality in (95, 20))
+    assert difference(codec.decode_plain(good), SCENE) <= 6
+    assert len(poor) < len(good)
+
+
+@pytest.mark.parametrize("kind", [*PLAIN, *OTHERS])
+def test_the_original_encoding_keeps_every_byte(kind: str) -> None:
+    data = {**PLAIN, **OTHERS}[kind]
+    assert store(data, encode="original") == data
+
+
+def test_a_large_image_is_stored_downsized() -> None:
+    pixels = codec.decode_plain(store(PNG, max_size=15))
+    assert pixels.shape == (15, 20, 3)
+    assert difference(pixels, codec.resize(SCENE, 15, 20)) == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((100, 50), (20, 10)), ((50, 100), (10, 20)), ((33, 11), (30, 10)), ((999, 11), (908, 10))],
+)
+def test_downsizing_makes_the_shorter_side_max_size(
+    shape: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert codec.downsize(np.zeros((*shape, 3), np.uint8), 10).shape == (*expected, 3)
+
+
+@pytest.mark.parametrize("max_size", [None, 30, 31])
+def test_nothing_is_upsized_and_small_images_stay_as_they_are(max_size: int | None) -> None:
+    assert codec.downsize(SCENE, max_size) is SCENE
+
+
+@pytest.mark.parametrize("shape", [(500, 1), (1, 500), (1, 1)])
+def test_images_one_pixel_wide_are_stored_and_made_square(shape: tuple[int, int]) -> None:
+    pixels = np.full((*shape, 3), 200, np.uint8)
+    stored = codec.decode_plain(store(file(pixels, "BMP"), max_size=8))
+    assert np.array_equal(stored, pixels)
+    assert all(codec.fit(stored, 32, how).shape == (32, 32, 3) for how in ("crop", "squash", "pad"))
+
+
+@pytest.mark.parametrize("how", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_strip_is_made_square_without_a_detour_by_a_huge_one(how: str, turn: bool) -> None:
+    strip = np.full((1, 60_000, 3), 200, np.uint8)
+    strip[:, 29_998:30_002] = 100
+    tracemalloc.start()
+    square = codec.fit(strip.swapaxes(0, 1) if turn else strip, 64, how)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert square.shape == (64, 64, 3)
+    assert how != "crop" or (square == 100).all()
+    assert peak < 10 * 2**20  # 64 x 3,840,000 pixels would be 700 MiB
+    assert codec.downsize(strip, 8).shape == (1, 60_000, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 500), (500, 1), (2, 500)])
+def test_the_crop_of_a_strip_is_that_of_the_whole_of_it(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    scale = 32 / min(shape)
+    height, width = (round(side * scale) for side in shape)
+    top, left = (height - 32) // 2, (width - 32) // 2
+    whole = codec.resize(pixels, height, width)[top : top + 32, left : left + 32]
+    assert np.array_equal(codec.fit(pixels, 32, "crop"), whole)
+
+
+@pytest.mark.parametrize("encode", ["jpeg", "png"])
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_an_animation_the_first_frame_is_stored(kind: str, encode: str) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in (RED, BLUE, WHITE)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = file(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    stored = codec.decode_plain(store(data, encode=encode))
+    assert difference(stored, np.full((16, 16, 3), RED, np.uint8)) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("max_size", [64, None])
+def test_a_hundred_megapixels_are_decoded_with_no_warning(kind: str, max_size: int | None) -> None:
+    data = file(np.full((10_000, 10_000), 77, np.uint8), kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stored = store(data, max_size=max_size)
+    assert stored == data if max_size is None else len(stored) < 10_000
+    pixels = codec.decode_plain(stored)
+    assert pixels.shape[:2] == (max_size or 10_000,) * 2 and (pixels == 77).all()
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    header = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + PNG[24:29]
+    return PNG[:12] + header + zlib.crc32(header).to_bytes(4, "big") + PNG[33:]
+
+
+@pytest.mark.parametrize("encode", ["png", "original"])
+def test_more_pixels_than_pillow_takes_are_refused(encode: str) -> None:
+    with pytest.raises(ImageError, match=r"too large: .*196000000 pixels"):
+        store(png_that_claims(14_000, 14_000), encode=encode)
+    with pytest.raises(ImageError, match="too large: a side of 1,500,000 pixels"):
+        store(png_that_claims(1_500_000, 1), encode=encode)
+
+
+def test_a_side_that_no_jpeg_can_have_is_refused() -> None:
+    data = file(np.zeros((1, 70_000, 3), np.uint8), "BMP")
+    with pytest.raises(ImageError, match="too large: a side of 70,000 pixels; the most is 65,500"):
+        store(data, encode="jpeg")
+    assert codec.decode_plain(store(data, encode="png")).shape == (1, 70_000, 3)
+
+
+def test_damaged_descriptions_are_no_reason_to_warn() -> None:
+    exif = Image.Exif()
+    exif[codec.ORIENTATION] = 1
+    data = bytearray(file(SCENE, "JPEG", exif=exif))
+    at = data.index(b"Exif") + 6
+    data[at + 8 : at + 10] = b"\xff\xff"  # so many entries
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert codec.decode_plain(store(bytes(data))).shape == SCENE.shape
+
+
+@pytest.mark.parametrize(("size", "side"), [(None, 64), (224, 224)])
+def test_a_blank_image_is_a_black_square(size: int | None, side: int) -> None:
+    pixels = codec.decode_plain(codec.blank(size))
+    assert pixels.shape == (side, side, 3) and not pixels.any()
+
+
+@pytest.mark.parametrize("pixels", [SCENE, GREY])
+def test_a_png_of_pixels_holds_them(pixels: np.ndarray) -> None:
+    decoded = codec.decode_plain(codec.png(pixels))
+    assert np.array_equal(decoded if pixels.ndim == 3 else decoded[..., 0], pixels)
+
+
+THIRDS = np.repeat(np.array([[RED, WHITE, BLUE]], np.uint8), 30, axis=0).repeat(30, axis=1)
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_crop_keeps_the_centre(turn: bool) -> None:
+    square = codec.fit(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "crop")
+    assert square.shape == (12, 12, 3)
+    assert (square == WHITE).all()
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_squash_keeps_all_and_changes_the_aspect_ratio(turn: bool) -> None:
+    square = codec.fit(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "squash")
+    square = square.swapaxes(0, 1) if turn else square
+    assert square.shape == (12, 12, 3)
+    assert square[:, [0, 6, 11]].tolist() == [[list(RED), list(WHITE), list(BLUE)]] * 12
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_pad_keeps_all_and_the_aspect_ratio_on_black(turn: bool) -> None:
+    square = codec.fit(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "pad")
+    square = square.swapaxes(0, 1) if turn else square
+    assert square.shape == (12, 12, 3)
+    assert square[4:8, [0, 6, 11]].tolist() == [[list(RED), list(WHITE), list(BLUE)]] * 4
+    assert not square[:4].any()
+    assert not square[8:].any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1100, 800), (800, 1101), (431, 433), (2050, 2060)])
+def test_a_large_jpeg_is_stored_at_its_size_and_looks_the_same(width: int, height: int) -> None:
+    """Whether it was decoded whole, or at a part of its size."""
+    large = cv2.resize(SCENE, (width, height), interpolation=cv2.INTER_CUBIC)
+    data = file(large, "JPEG", quality=95)
+    stored = codec.decode_plain(store(data, max_size=64))
+    expected = codec.downsize(codec.decode(data), 64)
+    assert stored.shape == expected.shape and min(stored.shape[:2]) == 64
+    assert difference(stored, expected) <= 3
+
+
+@pytest.mark.parametrize(("enough", "size"), [(None, 800), (401, 800), (400, 400), (200, 200),
+                                              (101, 200), (100, 100), (1, 100)])  # fmt: skip
+def test_a_jpeg_is_decoded_no_larger_than_needed(enough: int | None, size: int) -> None:
+    large = cv2.resize(SCENE, (1600, 800))
+    pixels = codec.decode(file(large, "JPEG"), enough=enough)
+    assert pixels.shape == (size, 2 * size, 3)
+
+
+def test_a_large_jpeg_that_is_turned_is_stored_upright() -> None:
+    large = cv2.resize(SCENE, (1600, 800))
+    exif = Image.Exif()
+    exif[codec.ORIENTATION] = 6
+    data = file(np.rot90(large), "JPEG", exif=exif, quality=95)
+    stored = codec.decode_plain(store(data, max_size=64))
+    assert stored.shape == (64, 128, 3)
+    assert difference(stored, codec.downsize(large, 64)) <= 6

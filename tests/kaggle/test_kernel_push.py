@@ -1,0 +1,171 @@
+"""An export goes to Kaggle: the real client against the server on loopback."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import kaggle_server
+import pytest
+from kaggle_server import Fault, Kaggle
+
+from podium.core.errors import UserError
+from podium.kaggle.kernel import export as exporting
+from podium.kaggle.kernel import push as kernel_push
+
+pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+
+CALLED = exporting.names("shapes", owner="someone", title=None)
+REF = CALLED.ref
+WEIGHTS = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def kaggle(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Kaggle]:
+    """The server, where this process's client finds it."""
+    home = tmp_path_factory.mktemp("home")
+    with kaggle_server.serve({"shapes": b""}) as server:
+        for name, value in server.environment(home).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(tempfile, "tempdir", str(home))  # it was read before
+        yield server
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """An export with something in place of weights and code."""
+    for folder in ("dataset", "kernel"):
+        (tmp_path / folder).mkdir()
+    exporting.write_metadata(tmp_path, CALLED, "shapes")
+    (tmp_path / "dataset/a-fold0.safetensors").write_bytes(WEIGHTS)
+    (tmp_path / "dataset/podium.json").write_bytes(b"{}")
+    (tmp_path / "kernel/main.py").write_text("print()")
+    return tmp_path
+
+
+def push(export: Path, *, minutes: float = 1) -> tuple[int, int]:
+    client = kernel_push.Kaggle()
+    return client.push(export, CALLED, competition="shapes", minutes=minutes, message="the first")
+
+
+def test_data_set_kernel_and_submission_arrive_as_they_are(
+    kaggle: Kaggle, export: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref, version = push(export)
+    assert version == 1
+    sent = {"a-fold0.safetensors": WEIGHTS, "podium.json": b"{}"}
+    assert kaggle.service.datasets[REF] == [sent]
+    assert kaggle.service.dataset_bodies[0]["isPrivate"] is True
+    (kernel,) = kaggle.service.kernels[REF]
+    assert kernel["text"] == "print()" and kernel["newTitle"] == "podium-shapes"
+    assert kernel["enableInternet"] is False and kernel["enableGpu"] is True
+    assert kernel["isPrivate"] is True
+    assert kernel["datasetDataSources"] == [REF]
+    assert kernel["competitionDataSources"] == ["shapes"]
+    (submitted,) = kaggle.service.submissions
+    assert submitted["ref"] == ref and submitted["description"] == "the first"
+    (request,) = kaggle.of("CreateCodeSubmission")
+    assert request.body["kernelVersion"] == 1 and request.body["fileName"] == "submission.csv"
+    # Nothing begins before what it needs is there.
+    kinds = [request.kind for request in kaggle.log]
+    ready = max(place for place, kind in enumerate(kinds) if kind == "GetDatasetStatus")
+    done = max(place for place, kind in enumerate(kinds) if kind == "GetKernelSessionStatus")
+    assert ready < kinds.index("SaveKernel") < done < kinds.index("CreateCodeSubmission")
+    said = capsys.readouterr()
+    assert f"kernel {REF}: running" in said.out
+    assert kaggle_server.KEY not in said.out + said.err
+
+
+def test_what_is_there_gets_a_version_and_that_version_is_submitted(
+    kaggle: Kaggle, export: Path
+) -> None:
+    push(export)
+    (export / "dataset/a-fold0.safetensors").write_bytes(WEIGHTS[1:])
+    push(export)
+    versions = kaggle.service.datasets[REF]
+    assert [len(version["a-fold0.safetensors"]) for version in versions] == [10240, 10239]
+    assert len(kaggle.of("CreateDataset")) == len(kaggle.of("CreateDatasetVersion")) == 1
+    assert [r.body["kernelVersion"] for r in kaggle.of("CreateCodeSubmission")] == [1, 2]
+
+
+def test_a_file_that_did_not_arrive_stops_the_push(kaggle: Kaggle, export: Path) -> None:
+    kaggle.faults.append(Fault("PUT", status=400))
+    with pytest.raises(UserError, match=r"1 of 2 files of the data set .* did not arrive"):
+        push(export)
+    assert not kaggle.service.kernels and not kaggle.service.submissions
+
+
+def test_a_data_set_that_fails_stops_the_push(kaggle: Kaggle, export: Path) -> None:
+    kaggle.service.dataset_states = ["BLOBS_RECEIVED", "FAILED"]
+    with pytest.raises(UserError, match=r"could not take in the data set .*: it is failed"):
+        push(export)
+    assert not kaggle.service.kernels
+
+
+def test_a_kernel_that_fails_is_not_submitted(kaggle: Kaggle, export: Path) -> None:
+    kaggle.service.kernel_states = ["RUNNING", "ERROR"]
+    kaggle.service.kernel_failure = "out of memory"
+    with pytest.raises(UserError, match="it is error: out of memory; its log: https://"):
+        push(export)
+    assert not kaggle.service.submissions
+
+
+def test_the_wait_has_an_end_which_says_how_to_submit_later(kaggle: Kaggle, export: Path) -> None:
+    kaggle.service.kernel_states = ["RUNNING"]
+    with pytest.raises(UserError) as error:
+        push(export, minutes=0.05)
+    assert "is running, not complete, at the end of the wait" in str(error.value)
+    later = f"kaggle competitions submit shapes -k {REF} -v 1 -f submission.csv -m MESSAGE"
+    assert later in str(error.value)
+    assert not kaggle.service.submissions
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "message"),
+    [
+        ("GetDatasetStatus", 401, "the token is not valid"),
+        ("CreateDataset", 400, "did not take the data set someone/podium-shapes"),
+        ("SaveKernel", 403, "accept the rules first: https://www.kaggle.com/competitions/shapes"),
+        ("GetKernelSessionStatus", 404, "did not tell the state of the kernel"),
+        ("CreateCodeSubmission", 400, "did not take the submission"),
+    ],
+)
+def test_a_refusal_is_one_message(
+    kaggle: Kaggle, export: Path, call: str, status: int, message: str
+) -> None:
+    kaggle.faults.append(Fault(call, status=status))
+    with pytest.raises(UserError, match=message) as error:
+        push(export)
+    assert kaggle_server.KEY not in str(error.value)
+    assert not kaggle.service.submissions
+
+
+def test_a_kernel_without_its_data_is_not_submitted(kaggle: Kaggle, export: Path) -> None:
+    path = export / "kernel/kernel-metadata.json"
+    path.write_text(path.read_text().replace(f'"{REF}"\n', '"someone/nothing"\n'))
+    assert json.loads(path.read_text())["dataset_sources"] == ["someone/nothing"]
+    with pytest.raises(UserError, match="took the kernel without someone/nothing"):
+        push(export)
+    assert not kaggle.service.submissions
+
+
+def test_a_busy_kaggle_is_asked_again(kaggle: Kaggle, export: Path) -> None:
+    busy = {"status": 429, "headers": {"Retry-After": "0"}}
+    kaggle.faults.extend(Fault(call, **busy) for call in ("SaveKernel", "CreateCodeSubmission"))
+    push(export)
+    assert len(kaggle.service.kernels[REF]) == len(kaggle.service.submissions) == 1
+
+
+def test_a_submission_whose_answer_is_lost_is_looked_up_and_not_sent_twice(
+    kaggle: Kaggle, export: Path
+) -> None:
+    kaggle.faults.append(Fault("CreateCodeSubmission", lost=True))
+    ref, _ = push(export)
+    (made,) = kaggle.service.submissions
+    assert made["ref"] == ref and len(kaggle.of("CreateCodeSubmission")) == 1
+    kaggle.faults.append(Fault("CreateCodeSubmission", status=500))
+    with pytest.raises(UserError, match="did not take the submission of someone/podium-shapes"):
+        push(export)
+    assert len(kaggle.service.submissions) == 1

@@ -1,0 +1,215 @@
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from provenances import training
+from safetensors.torch import save_file
+from torch import nn
+from trainings import config
+
+from podium.core.errors import UserError
+from podium.models import factory, layers, weights
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"])
+def test_any_architecture_gets_a_head_for_the_classes_and_takes_images_of_the_size(
+    name: str,
+) -> None:
+    net = factory.create(config(architecture=name), outputs=7)
+    images = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    assert net(factory.Normalize(net)(images)).shape == (2, 7)
+    head = {name for name, _ in net.named_parameters() if layers.is_head(net, name)}
+    assert head and all(net.get_parameter(name).shape[0] == 7 for name in head)
+
+
+def test_an_unknown_architecture_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="no architecture resnet_18: did you mean resnet"):
+        factory.create(config(architecture="resnet_18"), outputs=2)
+
+
+def test_images_are_normalised_as_the_weights_were_trained() -> None:
+    net = timm.create_model("mobilenetv2_100")
+    images = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    expected = ((images / 255 - mean) / std).permute(0, 3, 1, 2)
+    found = factory.Normalize(net)(images)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_resnet"])
+def test_a_new_head_starts_at_the_loss_of_guessing(name: str) -> None:
+    torch.manual_seed(0)
+    net = factory.create(config(architecture=name), outputs=2).eval()
+    loss = nn.functional.cross_entropy(net(torch.randn(16, 3, 32, 32)), torch.arange(16) % 2)
+    assert loss.item() == pytest.approx(0.693, abs=0.05)
+
+
+def test_pretrained_weights_come_from_a_file_and_the_head_stays_new(tmp_path: Path) -> None:
+    other = timm.create_model("test_resnet", num_classes=1000)
+    path = tmp_path / "weights.safetensors"
+    save_file(other.state_dict(), path)
+    net = factory.create(config(pretrained=str(path)), outputs=3)
+    for name, tensor in net.state_dict().items():
+        if not layers.is_head(net, name):
+            assert torch.equal(tensor, other.state_dict()[name]), name
+
+
+def test_a_weights_file_of_torch_works_too(tmp_path: Path) -> None:
+    other = timm.create_model("test_resnet", num_classes=5)
+    torch.save(other.state_dict(), tmp_path / "weights.pth")
+    net = factory.create(config(pretrained=str(tmp_path / "weights.pth")), outputs=3)
+    assert torch.equal(net.conv1[0].weight, other.conv1[0].weight)  # type: ignore[index,union-attr]
+
+
+class Malicious:
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemError('code in a weights file ran')",)
+
+
+def test_a_weights_file_cannot_run_code(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": Malicious()}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="holds no weights"):
+        factory.create(config(pretrained=str(tmp_path / "weights.pth")), outputs=3)
+
+
+def test_weights_of_another_architecture_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(timm.create_model("test_efficientnet").state_dict(), path)
+    with pytest.raises(UserError, match=r"not of this architecture: \d+ tensors missing"):
+        factory.create(config(pretrained=str(path)), outputs=3)
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match="holds no weights"):
+        factory.create(config(pretrained=str(path)), outputs=3)
+    with pytest.raises(UserError, match="there is no file"):
+        factory.create(config(pretrained=str(tmp_path / "none.pth")), outputs=3)
+
+
+def test_without_network_the_hub_fails_at_once_and_says_how_to_give_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    start = time.monotonic()
+    with pytest.raises(UserError, match="`pretrained:` to the path of a weights file"):
+        factory.create(config(pretrained=True), outputs=3)
+    assert time.monotonic() - start < 10
+
+
+def test_trained_weights_carry_the_config_that_made_them(tmp_path: Path) -> None:
+    made = config(dropout=0.5)
+    net = factory.create(made, outputs=2)
+    provenance = training(config=made.model_dump(), classes=["x", "y"], fold=3)
+    weights.save(tmp_path / "w.safetensors", net.state_dict(), provenance)
+    weights.save(tmp_path / "again.safetensors", net.state_dict(), provenance)
+    found, read, sha256 = weights.load(tmp_path / "w.safetensors")
+    assert read == provenance and len(sha256) == 64
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor)
+    first, second = (tmp_path / name for name in ("w.safetensors", "again.safetensors"))
+    assert first.read_bytes() == second.read_bytes()
+    save_file({"fc.bias": torch.zeros(2)}, second)
+    with pytest.raises(UserError, match="was not written by this pipeline"):
+        weights.load(second)
+    first.write_bytes(first.read_bytes()[:500])
+    with pytest.raises(UserError, match="cannot be read"):
+        weights.load(first)
+
+
+def test_a_tag_that_the_architecture_lacks_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"no pretrained weights resnet18\.a9_in1k: did you mean"):
+        factory.create(config(architecture="resnet18.a9_in1k"), outputs=2)
+
+
+def test_a_transformers_weights_are_fitted_to_another_size(tmp_path: Path) -> None:
+    path = tmp_path / "vit.safetensors"
+    save_file(timm.create_model("test_vit").state_dict(), path)
+    net = factory.create(
+        config(architecture="test_vit", pretrained=str(path), image_size=96), outputs=2
+    )
+    assert net(torch.zeros(1, 3, 96, 96)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet"])
+def test_the_head_takes_means_maxima_or_both(name: str) -> None:
+    images = torch.randn(2, 3, 64, 64)
+    for pool in (None, "avg", "max", "avgmax", "catavgmax"):
+        net = factory.create(config(architecture=name, pool=pool), outputs=5).eval()
+        (head,) = layers.head_names(net)
+        net.set_submodule(head, nn.Identity())
+        features = net.forward_features(images)  # type: ignore[operator]
+        means, maxima = features.mean((2, 3)), features.amax((2, 3))
+        assert not torch.allclose(means, maxima)
+        wanted = {
+            "max": maxima,
+            "avgmax": (means + maxima) / 2,
+            "catavgmax": torch.cat([means, maxima], dim=1),
+        }.get(pool or "avg", means)
+        assert torch.allclose(net(images), wanted, atol=1e-5), pool
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_convnext", "simple_cnn"])
+def test_an_architecture_without_that_pooling_is_an_error(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name} cannot have pool: catavgmax; set pool: null"):
+        factory.create(config(architecture=name, pool="catavgmax"), outputs=2)
+
+
+def test_a_head_with_batch_norm_is_dropout_then_batch_norm_then_linear() -> None:
+    for name in ("test_resnet", "test_convnext", "test_vit"):
+        net = factory.create(
+            config(architecture=name, head="batch_norm", dropout=0.5, batch_size=4), outputs=5
+        )
+        (head,) = layers.head_names(net)
+        norm, linear = net.get_submodule(head)  # type: ignore[misc]
+        assert isinstance(norm, nn.BatchNorm1d) and isinstance(linear, nn.Linear)
+        assert all(layers.is_head(net, f"{head}.{name}") for name in ("0.weight", "1.bias"))
+        assert any(isinstance(m, nn.Dropout) and m.p == 0.5 for m in net.modules()) or (
+            net.drop_rate == 0.5
+        )
+        assert net(torch.randn(2, 3, 32, 32)).shape == (2, 5)
+
+
+def test_dropout_reaches_the_head() -> None:
+    torch.manual_seed(0)
+    net = factory.create(config(dropout=0.9), outputs=4).train()
+    features = torch.ones(1, net.num_features, 1, 1)
+    layers.set_training(net, "none")
+    nn.init.ones_(net.fc.weight)
+    seen = [net.forward_head(features)[0, 0].item() for _ in range(300)]
+    kept = np.mean(seen) / net.num_features  # scaled up, so that the mean stays
+    assert kept == pytest.approx(1, abs=0.1)
+    assert np.std(seen) / net.num_features == pytest.approx((9 / net.num_features) ** 0.5, rel=0.2)
+
+
+def test_stochastic_depth_skips_blocks_in_training() -> None:
+    torch.manual_seed(0)
+    net = factory.create(config(architecture="resnet10t", drop_path=0.9), outputs=2)
+    for norm in (module for module in net.modules() if isinstance(module, nn.BatchNorm2d)):
+        nn.init.ones_(norm.weight)  # a residual branch begins at zero
+    images = torch.randn(1, 3, 64, 64)
+    layers.set_training(net, "none")
+    assert len({net.forward_features(images).sum().item() for _ in range(12)}) > 1
+    net.eval()
+    assert len({net.forward_features(images).sum().item() for _ in range(3)}) == 1
+    with pytest.raises(UserError, match="simple_cnn has no stochastic depth"):
+        factory.create(config(architecture="simple_cnn", drop_path=0.1), outputs=2)
+
+
+def test_the_plain_cnn_is_as_described() -> None:
+    net = factory.create(config(architecture="simple_cnn", image_size=48), outputs=10)
+    shapes = {name: tuple(p.shape) for name, p in net.named_parameters() if p.ndim > 1}
+    assert shapes == {
+        "conv1.weight": (32, 3, 3, 3),
+        "conv2.weight": (64, 32, 3, 3),
+        "conv3.weight": (128, 64, 3, 3),
+        "fc1.weight": (256, 128 * 6 * 6),
+        "fc.weight": (10, 256),
+    }
+    images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
+    assert net(factory.Normalize(net)(images)).shape == (2, 10)

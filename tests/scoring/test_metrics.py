@@ -1,0 +1,208 @@
+from typing import get_args
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_score
+
+from podium.config import tasks
+from podium.core.errors import UserError
+from podium.scoring import custom, decisions, metrics
+from podium.scoring.task import Task
+
+PROBLEM = Task("multiclass", ["a", "b", "c"])
+TARGETS = np.array([0, 0, 0, 1, 2])
+LOGITS = np.log(np.array([
+    [0.8, 0.1, 0.1],
+    [0.6, 0.3, 0.1],
+    [0.2, 0.7, 0.1],
+    [0.1, 0.8, 0.1],
+    [0.5, 0.2, 0.3],
+]))  # fmt: skip
+
+
+def score(name: str, rows: int = 5) -> float:
+    metric = metrics.get(name, "multiclass")
+    return decisions.score(PROBLEM, metric, TARGETS[:rows], LOGITS[:rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("accuracy", 3 / 5),
+        ("balanced_accuracy", (2 / 3 + 1 + 0) / 3),
+        ("macro_f1", (2 * 2 / (2 * 2 + 1 + 1) + 2 / 3 + 0) / 3),
+        ("log_loss", -np.log([0.8, 0.6, 0.2, 0.8, 0.3]).mean()),
+    ],
+)
+def test_a_metric_is_what_its_formula_says(name: str, expected: float) -> None:
+    assert score(name) == pytest.approx(expected)
+
+
+def test_less_is_better_for_a_loss() -> None:
+    loss, f1 = (metrics.get(name, "multiclass") for name in ("log_loss", "macro_f1"))
+    assert loss.rank(0.1) > loss.rank(0.2)
+    assert f1.rank(0.1) < f1.rank(0.2)
+
+
+def test_a_fold_without_one_of_the_classes_can_be_scored() -> None:
+    for name in tasks.METRICS["multiclass"]:
+        assert np.isfinite(score(name.replace("@k", "@2"), rows=4)), name
+
+
+HOT = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 0]], np.float32)
+EACH = np.array([[0.9, 0.2, 0.4], [0.1, 0.6, 0.2], [0.3, 0.8, 0.1], [0.7, 0.4, 0.3]])
+MANY = Task("multilabel", ["a", "b", "c"])
+
+
+def score_of_many(name: str) -> float:
+    logits = np.log(EACH / (1 - EACH))
+    return decisions.score(MANY, metrics.get(name, "multilabel"), HOT, logits)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("accuracy", 1 / 4),
+        ("macro_f1", (1 + 2 / 4 + 0) / 3),
+        ("micro_f1", 2 * 3 / (2 * 3 + 1 + 2)),
+        ("samples_f1", (2 / 3 + 0 + 1 + 2 / 3) / 4),
+        ("roc_auc", (1 + 3 / 4 + 1) / 3),
+        ("log_loss", -np.log(np.where(HOT > 0, EACH, 1 - EACH)).mean()),
+        ("map@1", (1 + 0 + 1 + 1) / 4),
+        ("map@2", (1 + 0 + 1 + 1) / 4),
+    ],
+)
+def test_a_metric_of_several_labels_is_what_its_formula_says(name: str, expected: float) -> None:
+    assert score_of_many(name) == pytest.approx(expected)
+
+
+def test_average_precision_of_several_labels_is_the_mean_of_scikit_learns() -> None:
+    expected = np.mean([average_precision_score(HOT[:, c], EACH[:, c]) for c in range(3)])
+    assert score_of_many("average_precision") == pytest.approx(expected)
+
+
+def test_auc_of_more_classes_is_scikit_learns_one_against_the_rest() -> None:
+    targets = np.array([0, 0, 1, 1, 2, 2])
+    shares = softmax(np.random.default_rng(0).normal(0, 1, (6, 3)), axis=1)
+    expected = roc_auc_score(targets, shares, multi_class="ovr", average="macro")
+    metric = metrics.get("roc_auc", "multiclass")
+    assert decisions.score(PROBLEM, metric, targets, np.log(shares)) == pytest.approx(expected)
+
+
+def test_auc_and_precision_of_two_classes_are_of_the_second() -> None:
+    two, targets = Task("binary", ["no", "yes"]), np.array([0, 1, 0, 1, 1])
+    second = np.array([0.2, 0.7, 0.4, 0.3, 0.9])
+    logits = np.log(np.stack([1 - second, second], axis=1))
+    for name, expected in (
+        ("roc_auc", roc_auc_score(targets, second)),
+        ("average_precision", average_precision_score(targets, second)),
+    ):
+        found = decisions.score(two, metrics.get(name, "binary"), targets, logits)
+        assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("mae", 1.0), ("rmse", np.sqrt(6 / 4)), ("r2", 1 - 6 / 5)]
+)
+def test_a_metric_of_numbers_is_what_its_formula_says(name: str, expected: float) -> None:
+    task = Task("regression", ["age"])
+    targets, found = np.array([[1.0], [2], [3], [4]]), np.array([[2.0], [4], [3], [5]])
+    metric = metrics.get(name, "regression")
+    assert decisions.score(task, metric, targets, found) == pytest.approx(expected)
+
+
+def test_kappa_is_scikit_learns_of_grades_and_of_rounded_numbers() -> None:
+    targets, found = np.array([0, 1, 2, 2, 1]), np.array([0, 1, 1, 2, 2])
+    expected = cohen_kappa_score(targets, found, weights="quadratic")
+    metric = metrics.get("quadratic_weighted_kappa", "ordinal")
+    grades = Task("ordinal", ["0", "1", "2"])
+    assert decisions.score(grades, metric, targets, 9.0 * np.eye(3)[found]) == pytest.approx(
+        expected
+    )
+    number = Task("regression", ["grade"])
+    near = found[:, None] + 0.3
+    assert decisions.score(number, metric, targets[:, None], near) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("task", get_args(tasks.TaskName))
+def test_a_task_has_a_default_metric_that_it_knows(task: tasks.TaskName) -> None:
+    assert metrics.get(None, task).name == tasks.METRICS[task][0]
+
+
+def test_a_metric_of_ones_own_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mine(targets: np.ndarray, labels: np.ndarray) -> float:
+        return float((targets != labels).sum())
+
+    mine.takes, mine.greater_is_better = "labels", False  # type: ignore[attr-defined]
+    monkeypatch.setattr(custom, "mine", mine, raising=False)
+    metric = metrics.get("podium.scoring.custom:mine", "multiclass")
+    assert decisions.score(PROBLEM, metric, TARGETS, LOGITS) == 2
+    assert metric.rank(1.0) > metric.rank(2.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("podium.scoring.custom:nothing", "has no attribute 'nothing'"),
+        ("nowhere:score", "No module named 'nowhere'"),
+    ],
+)
+def test_a_metric_of_ones_own_that_is_not_there_is_an_error(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        metrics.get(name, "binary")
+
+
+def test_a_grade_that_does_not_occur_keeps_its_place_in_kappa() -> None:
+    grades, metric = Task("ordinal", [*"01234"]), metrics.get(None, "ordinal")
+    targets, found = np.array([0, 1, 4, 4, 0, 1]), np.array([0, 4, 4, 1, 1, 1])
+    expected = cohen_kappa_score(targets, found, weights="quadratic", labels=range(5))
+    assert expected != pytest.approx(cohen_kappa_score(targets, found, weights="quadratic"))
+    assert decisions.score(grades, metric, targets, 9.0 * np.eye(5)[found]) == pytest.approx(
+        expected
+    )
+    apart = Task("ordinal", ["1", "2", "10"])  # the grades themselves, not their places
+    targets, found = np.array([0, 1, 2, 2]), np.array([0, 2, 2, 1])
+    numbers = np.array([1, 2, 10])
+    expected = cohen_kappa_score(
+        numbers[targets], numbers[found], weights="quadratic", labels=range(1, 11)
+    )
+    assert decisions.score(apart, metric, targets, 9.0 * np.eye(3)[found]) == pytest.approx(
+        expected
+    )
+
+
+def test_kappa_of_weighted_images_is_that_of_as_many() -> None:
+    targets, found, counts = np.array([0, 1, 2, 1]), np.array([0, 2, 2, 1]), np.array([3, 1, 2, 4])
+    kappa = metrics.get(None, "ordinal").score
+    expected = kappa(targets.repeat(counts), found.repeat(counts))
+    assert kappa(targets, found, sample_weight=counts) == pytest.approx(expected)
+
+
+def test_the_rank_of_one_label_is_its_place_among_all() -> None:
+    shares = np.array([[0.2, 0.5, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
+    task = Task("multiclass", [*"abcd"])
+    metric = metrics.get("map@3", "multiclass")
+    for targets, expected in (([2, 2], (1 / 3 + 1 / 3) / 2), ([3, 3], 0), ([1, 0], 1)):
+        found = decisions.score(task, metric, np.array(targets), np.log(shares))
+        assert found == pytest.approx(expected)
+
+
+def test_what_goes_wrong_in_a_metric_of_ones_own_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def empty(_: np.ndarray, __: np.ndarray) -> float:
+        raise IndexError
+
+    for own, message in (
+        (empty, r"custom:own fails .*IndexError in test_metrics\.py"),
+        (lambda *_: None, r"fails for targets \[5\] and predictions \[5, 3\]: TypeError"),
+        (lambda *_: np.nan, "own of these 5 images is no number"),
+    ):
+        monkeypatch.setattr(custom, "own", own, raising=False)
+        metric = metrics.get("podium.scoring.custom:own", "multiclass")
+        with pytest.raises(UserError, match=message):
+            decisions.score(PROBLEM, metric, TARGETS, LOGITS)
+    monkeypatch.setattr(custom, "own", 3)
+    with pytest.raises(UserError, match="own is no function"):
+        metrics.get("podium.scoring.custom:own", "multiclass")

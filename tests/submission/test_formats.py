@@ -1,0 +1,216 @@
+import numpy as np
+import pandas as pd
+import provenances
+import pytest
+
+from podium.config.submission import Submission
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError
+from podium.core.provenance import EnsembleProvenance
+from podium.prediction.predictions import Predictions
+from podium.scoring import metrics
+from podium.scoring.decisions import DecisionRule
+from podium.scoring.task import Task
+from podium.submission import write
+from podium.submission.formats import Form
+
+IDS = ["2", "3", "1"]
+BY_TASK: dict[str, tuple[list[str], list[list[float]]]] = {
+    "binary": (["no", "yes"], [[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]]),
+    "multiclass": (["ant", "bee", "fly"], [[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.3, 0.5, 0.2]]),
+    "multilabel": (["ant", "bee", "fly"], [[0.9, 0.2, 0.8], [0.1, 0.2, 0.3], [0.3, 0.6, 0.2]]),
+    "ordinal": (["0", "1", "2"], [[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.3, 0.5, 0.2]]),
+    "regression": (["age"], [[31.25], [4.5], [7.0]]),
+}
+
+
+def predictions_of(task: str, cuts: list[float] | None = None) -> Predictions[EnsembleProvenance]:
+    classes, shares = BY_TASK[task]
+    values = np.array(shares)
+    if task == "multilabel":
+        values = np.log(values / (1 - values))
+    elif task != "regression":
+        values = np.log(values)
+    provenance = provenances.ensemble(task, classes, DecisionRule(cuts))
+    return Predictions(["2", "3", "1"], values.astype(np.float32), provenance)
+
+
+def made(
+    task: TaskName,
+    metric: str,
+    sample: dict[str, list[str]],
+    cuts: list[float] | None = None,
+    **options,
+) -> str:
+    table = pd.DataFrame({"id": IDS, **sample})
+    filled = write.make_submission(
+        table,
+        predictions_of(task, cuts),
+        metric=metrics.get(metric, task),
+        options=Submission(**options),
+    )
+    return filled.round(4).to_csv(index=False)
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "sample", "expected"),
+    [
+        ("multiclass", "accuracy", {"label": ["ant"] * 3}, "label;ant;fly;bee"),
+        ("multiclass", "accuracy", {"label": ["0", "1", "0"]}, "label;0;2;1"),
+        ("multiclass", "accuracy", {"label": ["0", "0", "0"]}, "label;ant;fly;bee"),
+        ("multiclass", "accuracy", {"label": [""] * 3}, "label;ant;fly;bee"),
+        ("multiclass", "log_loss", {"fly": ["0"] * 3, "ant": ["0"] * 3, "bee": ["0"] * 3},
+         "fly,ant,bee;0.1,0.6,0.3;0.7,0.1,0.2;0.2,0.3,0.5"),
+        ("multiclass", "log_loss", {"label": [""] * 3},
+         "ant,bee,fly;0.6,0.3,0.1;0.1,0.2,0.7;0.3,0.5,0.2"),
+        ("multiclass", "map@2", {"label": ["ant bee fly"] * 3},
+         "label;ant bee fly;fly bee ant;bee ant fly"),
+        ("multiclass", "map@2", {"label": [""] * 3}, "label;ant bee;fly bee;bee ant"),
+        ("multiclass", "accuracy", {"label": ["ant bee"] * 3}, "label;ant bee;fly bee;bee ant"),
+        ("multiclass", "log_loss", {"label": ["ant", "bee", "ant"]}, "label;ant;fly;bee"),
+        ("multiclass", "roc_auc", {"label": ["0", "1", "0"]}, "label;0;2;1"),
+        ("multiclass", "map@3", {"label": ["ant"] * 3},
+         "label;ant bee fly;fly bee ant;bee ant fly"),
+        ("binary", "roc_auc", {"target": ["0.5"] * 3}, "target;0.1;0.8;0.6"),
+        ("binary", "roc_auc", {"target": ["0"] * 3}, "target;0.1;0.8;0.6"),
+        ("binary", "roc_auc", {"no": ["0.5"] * 3}, "no;0.9;0.2;0.4"),
+        ("binary", "roc_auc", {"yes": ["0.5"] * 3}, "yes;0.1;0.8;0.6"),
+        ("binary", "roc_auc", {"target": ["no"] * 3}, "target;no;yes;yes"),
+        ("multilabel", "samples_f1", {"labels": ["ant|bee"] * 3}, "labels;ant|fly;;bee"),
+        ("binary", "accuracy", {"target": ["no"] * 3}, "target;no;yes;yes"),
+        ("multilabel", "samples_f1", {"labels": ["ant"] * 3}, "labels;ant fly;;bee"),
+        ("multilabel", "roc_auc", {"ant": ["0"] * 3, "bee": ["0"] * 3, "fly": ["0"] * 3},
+         "ant,bee,fly;0.9,0.2,0.8;0.1,0.2,0.3;0.3,0.6,0.2"),
+        ("multilabel", "macro_f1", {"ant": ["0"] * 3, "bee": ["0"] * 3, "fly": ["0"] * 3},
+         "ant,bee,fly;1,0,1;0,0,0;0,1,0"),
+        ("ordinal", "quadratic_weighted_kappa", {"grade": ["0"] * 3}, "grade;0;2;1"),
+        ("ordinal", "rmse", {"grade": ["0"] * 3}, "grade;0.5;1.6;0.9"),
+        ("regression", "rmse", {"age": ["0"] * 3}, "age;31.25;4.5;7.0"),
+        ("regression", "quadratic_weighted_kappa", {"age": ["0"] * 3}, "age;31;4;7"),
+    ],
+)  # fmt: skip
+def test_the_form_is_told_from_the_sample_the_task_and_the_metric(
+    task: TaskName, metric: str, sample: dict[str, list[str]], expected: str
+) -> None:
+    header, *rows = expected.split(";")
+    lines = [f"id,{header}", *(f"{i},{row}" for i, row in zip(IDS, rows, strict=True))]
+    found = made(task, metric, sample).replace('""', "")
+    assert found.splitlines() == lines
+
+
+def test_fitted_cuts_decide() -> None:
+    assert made("binary", "macro_f1", {"y": ["no"] * 3}, [0.7]).splitlines()[1:] == [
+        "2,no",
+        "3,yes",
+        "1,no",
+    ]
+    found = made("ordinal", "quadratic_weighted_kappa", {"y": ["0"] * 3}, [0.3, 1.7])
+    assert found.splitlines()[1:] == ["2,1", "3,1", "1,1"]
+    found = made("multilabel", "macro_f1", {"y": ["ant"] * 3}, [0.95, 0.1, 0.25])
+    assert found.splitlines()[1:] == ["2,bee fly", "3,bee fly", "1,bee"]
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "options", "expected"),
+    [
+        ("multiclass", "accuracy", {"form": "number"}, ["0", "2", "1"]),
+        ("multiclass", "accuracy", {"form": "top_k", "top": 2, "separator": ";"},
+         ["ant;bee", "fly;bee", "bee;ant"]),
+        ("binary", "accuracy", {"form": "probability"}, ["0.1", "0.8", "0.6"]),
+        ("ordinal", "quadratic_weighted_kappa", {"form": "value"}, ["0.5", "1.6", "0.9"]),
+        ("multilabel", "map@3", {"form": "labels", "separator": "|"}, ["ant|fly", "", "bee"]),
+    ],
+)  # fmt: skip
+def test_params_name_another_form(
+    task: TaskName, metric: str, options: dict[str, object], expected: list[str]
+) -> None:
+    found = made(task, metric, {"y": ["x"] * 3}, **options).replace('""', "")
+    assert [line.split(",")[1] for line in found.splitlines()[1:]] == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "form"),
+    [
+        ("regression", "label"),
+        ("regression", "columns"),
+        ("multiclass", "probability"),
+        ("multiclass", "labels"),
+        ("multilabel", "label"),
+        ("binary", "value"),
+    ],
+)
+def test_a_form_that_does_not_suit_the_task_is_an_error(task: TaskName, form: str) -> None:
+    metric = metrics.get(None, task).name
+    with pytest.raises(UserError, match=f"form: {form} .*task: {task}"):
+        made(task, metric, {"y": ["x"] * 3}, form=form)
+
+
+def test_a_placeholder_where_names_are_written_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    made("multiclass", "accuracy", {"label": ["0"] * 3})
+    assert "warning: the sample submission holds 0, the submission" in capsys.readouterr().out
+    made("multiclass", "accuracy", {"label": ["ant"] * 3})
+    made("multiclass", "accuracy", {"label": ["0"] * 3}, form="label")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "sample", "truth", "expected"),
+    [
+        ("multilabel", "samples_f1", {"y": ["ant"] * 3}, ["ant", "bee", "bee"],
+         (2 / 3 + 0 + 1) / 3),
+        ("multilabel", "macro_f1", {"ant": ["0"] * 3, "bee": ["0"] * 3, "fly": ["0"] * 3},
+         ["ant fly", "", "bee"], 1.0),
+        ("multiclass", "map@2", {"y": [""] * 3}, ["bee", "fly", "fly"], (1 / 2 + 1 + 0) / 3),
+        ("multiclass", "accuracy", {"y": ["0", "1", "2"]}, ["ant", "fly", "fly"], 2 / 3),
+        ("ordinal", "quadratic_weighted_kappa", {"y": ["0"] * 3}, ["0", "2", "1"], 1.0),
+        ("ordinal", "mae", {"y": ["0"] * 3}, ["0", "2", "1"], (0.5 + 0.4 + 0.1) / 3),
+        ("binary", "roc_auc", {"y": ["0.5"] * 3}, ["yes", "no", "yes"], 0.0),
+        ("binary", "roc_auc", {"no": ["0.5"] * 3}, ["yes", "no", "yes"], 0.0),
+        ("regression", "mae", {"age": ["0"] * 3}, ["30.25", "4.5", "8"], 2 / 3),
+    ],
+)  # fmt: skip
+def test_every_form_is_scored_as_the_leaderboard_would(
+    task: TaskName, metric: str, sample: dict[str, list[str]], truth: list[str], expected: float
+) -> None:
+    table = pd.DataFrame({"id": IDS, **sample})
+    problem, chosen = Task(task, BY_TASK[task][0]), metrics.get(metric, task)
+    filled = write.make_submission(
+        table, predictions_of(task), metric=chosen, options=Submission()
+    ).astype(str)
+    form = Form.of(table, problem, chosen, Submission())
+    solution = pd.DataFrame({"id": IDS, "label": truth})
+    found = write.score(filled, solution, problem, form=form, metric=chosen)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_solution_may_have_one_column_a_class() -> None:
+    problem, metric = (
+        Task("multilabel", BY_TASK["multilabel"][0]),
+        metrics.get("accuracy", "multilabel"),
+    )
+    table = pd.DataFrame({"id": IDS, "ant": "0", "bee": "0", "fly": "0"})
+    filled = write.make_submission(
+        table, predictions_of("multilabel"), metric=metric, options=Submission()
+    ).astype(str)
+    solution = pd.DataFrame({"id": IDS, "fly": list("101"), "bee": list("001"), "ant": list("100")})
+    form = Form.of(table, problem, metric, Submission())
+    found = write.score(filled, solution, problem, form=form, metric=metric)
+    assert found == pytest.approx(2 / 3)  # ant fly and none are right, bee is not
+
+
+def test_the_number_between_grades_with_gaps_is_read_as_it_is() -> None:
+    problem = Task("ordinal", ["0", "1", "2", "4"])
+    table = pd.DataFrame({"id": IDS, "y": ["3.2", "0.25", "9"]})
+    form = Form.of(table, problem, metrics.get("mae", "ordinal"), Submission())
+    assert problem.values(form.read(problem, table)).tolist() == pytest.approx([3.2, 0.25, 4])
+
+
+def test_what_separates_labels_may_not_stand_in_their_names() -> None:
+    problem = Task("multilabel", ["red fox", "toad"])
+    table = pd.DataFrame({"id": IDS, "y": ["red fox|toad"] * 3})
+    metric = metrics.get("samples_f1", "multilabel")
+    assert Form.of(table, problem, metric, Submission()).separator == "|"
+    with pytest.raises(
+        UserError, match=r"separator: ' ' stands in the names of 1 classes: red fox"
+    ):
+        Form.of(table.assign(y="red fox"), problem, metric, Submission())
