@@ -53,7 +53,7 @@ def bare(stored: list[bytes]) -> Run:
 def ours(folder: Path, count: int, *, budget: int) -> Run:
     """What `train` reads its batches from, with `budget` bytes for decoded images."""
     names = [f"{number:06d}" for number in range(count)]
-    augmentation = Augmentation(AUGMENT, size=SIZE, fit="crop")
+    augmentation = Augmentation(AUGMENT, size=SIZE, resize_mode="crop")
     kept = Cache(ImageStore(folder))
     kept.fill(names, budget=budget)
     made = loading.Images(

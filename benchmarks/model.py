@@ -99,7 +99,7 @@ def predict(config: Model, data: setup.Data) -> Run:
     """Inference as the predict stage does it, a unit a view of an image."""
     accelerator = device.accelerator(config.precision)
     model = accelerator.prepare(timm.create_model(config.architecture, num_classes=2))
-    plain = Augmentation("none", size=config.image_size, fit="crop")
+    plain = Augmentation("none", size=config.image_size, resize_mode="crop")
     names = data.folds["id"].tolist()[VALID:]
     made = loading.Images(data.store, names, None, transforms=[plain])
     workers = machine.loader_workers(accelerator.device.type)

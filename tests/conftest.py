@@ -33,14 +33,14 @@ PARAMS: dict[str, Any] = {
     "metric": "accuracy",
     "competition": {"source": "shapes.zip", "slug": "shapes"},
     "prepare": {},
-    "folds": {"count": 2, "run": [0, 1], "keep": {}},
+    "folds": {"count": 2, "run": [0, 1], "subsample": {}},
     "checkpoint": {"every_minutes": 10.0},
     "models": {
         "a": {
             "architecture": "test_resnet",
             "pretrained": False,
             "image_size": 32,
-            "fit": "squash",
+            "resize_mode": "squash",
             "augment": [{"HorizontalFlip": {"p": 0.5}}],
             "phases": [{"epochs": 2, "lr": 0.005}],
             "dropout": 0.5,
@@ -49,7 +49,7 @@ PARAMS: dict[str, Any] = {
     },
     "predict": {"views": ["identity", "hflip"], "batch_size": 8},
     "ensemble": {"members": ["a"], "method": "mean"},
-    "submission": {"form": "auto"},
+    "submission": {"format": "auto"},
 }
 
 

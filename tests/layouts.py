@@ -21,7 +21,7 @@ class Built:
     files: dict[str, bytes]
     task: str = "multiclass"
     metric: str = "accuracy"
-    form: str = "auto"
+    format: str = "auto"
     prepare: dict[str, Any] = field(default_factory=dict)  # of the section, as far as it matters
     classes: list[str] = field(default_factory=lambda: [*CLASSES])
 
@@ -320,7 +320,7 @@ def numbers_of_names() -> Built:
     """Names to learn from, and their numbers in the sample submission."""
     known, hidden = known_and_hidden()
     files = labelled(known, hidden.assign(label=0))
-    return Built(files, form="number")
+    return Built(files, format="number")
 
 
 def two_classes() -> Built:

@@ -20,7 +20,7 @@ TINY = {
     "architecture": "test_resnet",
     "pretrained": False,
     "image_size": 32,
-    "fit": "squash",
+    "resize_mode": "squash",
     "phases": [{"epochs": 1, "lr": 0.005}],
     "batch_size": 8,
 }
@@ -68,7 +68,7 @@ def by_place(built: Built) -> Built:
         "train.csv": csv(train.assign(width=80, site=["a", "b"] * (len(train) // 2))),
         "sample_submission.csv": csv(sample.assign(label=["0", "1", "2"] * (len(sample) // 3))),
     }
-    return replace(built, files={**built.files, **files}, form="number")
+    return replace(built, files={**built.files, **files}, format="number")
 
 
 def read(data: bytes) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def check(values: pd.DataFrame, built: Built) -> None:
         if built.metric == "log_loss":
             assert numbers.sum(axis=1).round(6).eq(1).all()
         return
-    if built.form == "number":
+    if built.format == "number":
         assert {*values.iloc[:, 0]} <= {str(place) for place in range(len(built.classes))}
         return
     for text in values.iloc[:, 0]:

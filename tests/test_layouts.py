@@ -58,8 +58,8 @@ def find(tmp_path: Path, files: dict[str, bytes], **given: str) -> Found:
 def test_a_layout_is_understood_and_prepare_takes_it(name: str, tmp_path: Path) -> None:
     competition = built.BUILDERS[name]()
     found = find(tmp_path, competition.files)
-    goal = found.layout.task, found.layout.metric, found.layout.form
-    assert goal == (competition.task, competition.metric, competition.form)
+    goal = found.layout.task, found.layout.metric, found.layout.format
+    assert goal == (competition.task, competition.metric, competition.format)
     prepare = found.prepare
     assert {key: prepare[key] for key in competition.prepare} == competition.prepare
     made = found.tables
@@ -120,8 +120,8 @@ def test_a_label_with_a_space_is_one_label(tmp_path: Path) -> None:
 
 def test_a_sample_in_another_form_than_a_submission_can_have_is_an_error(tmp_path: Path) -> None:
     found = find(tmp_path, built.several_labels(" ").files, task="multiclass")
-    found.layout.form = "probability"
-    with pytest.raises(UserError, match=r"does not go with submission\.form: probability"):
+    found.layout.format = "probability"
+    with pytest.raises(UserError, match=r"does not go with submission\.format: probability"):
         _ = found.tables
 
 
@@ -256,9 +256,9 @@ def test_the_sample_submissions_labels_tell_the_label_column(tmp_path: Path) -> 
 
 def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
     files = built.extra_columns().files
-    found = find(tmp_path, files, label_column="sex", metric="matthews", group_column="none")
+    found = find(tmp_path, files, label_column="sex", metric="mcc", group_column="none")
     assert found.prepare["label_column"] == "sex" and found.prepare["group_column"] is None
-    assert (found.layout.task, found.layout.metric) == ("binary", "matthews")
+    assert (found.layout.task, found.layout.metric) == ("binary", "mcc")
     assert found.guess("metric").sureness == "certain"
     assert found.guess("metric").why == "by --metric"
 

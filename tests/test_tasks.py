@@ -49,7 +49,7 @@ def data_of(task: TaskName, images: ImageStore) -> Data:
 def train(task: TaskName, images: ImageStore, folder: Path, **changes: Any) -> Any:
     made = config(
         batch_size=8,
-        fit="squash",
+        resize_mode="squash",
         phases=[{"epochs": 8, "lr": 0.01, "warmup_epochs": 1}],
         **changes,
     )
@@ -86,9 +86,9 @@ def test_a_task_is_learned_and_its_weights_predict_what_was_scored(
 @pytest.mark.parametrize(
     ("task", "changes"),
     [
-        ("multilabel", {"mix": {"mixup": 0.4, "cutmix": 1.0}, "label_smoothing": 0.1}),
-        ("ordinal", {"mix": {"mixup": 0.4}, "ema": 0.9}),
-        ("regression", {"mix": {"cutmix": 1.0}, "loss": "huber", "accumulate": 2}),
+        ("multilabel", {"mix": {"mixup_alpha": 0.4, "cutmix_alpha": 1.0}, "label_smoothing": 0.1}),
+        ("ordinal", {"mix": {"mixup_alpha": 0.4}, "ema_decay": 0.9}),
+        ("regression", {"mix": {"cutmix_alpha": 1.0}, "loss": "huber", "grad_accum_steps": 2}),
         ("ordinal", {"loss": "focal", "class_weights": "balanced", "sampling": "balanced"}),
     ],
 )
@@ -103,7 +103,7 @@ def test_what_a_training_can_do_it_can_for_every_task(
 
 
 def test_mixed_targets_are_the_blend_of_both_images() -> None:
-    made = config(batch_size=8, mix={"mixup": 1.0})
+    made = config(batch_size=8, mix={"mixup_alpha": 1.0})
     coding = TargetCodec(made, Task("regression", ["x"]), scale=(10.0, 2.0))
     mixer, numbers = Mixer(made, coding, device=torch.device("cpu")), torch.arange(8.0)[:, None]
     pixels = torch.arange(8.0)[:, None, None, None].expand(8, 3, 32, 32).clone()

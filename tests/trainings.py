@@ -20,19 +20,19 @@ FOLDS = competitions.tables(120, 0)[0].assign(fold=[i // 3 % 4 for i in range(12
 
 EVERYTHING = {
     "augment": "heavy",
-    "mix": {"mixup": 0.2, "cutmix": 1.0},
+    "mix": {"mixup_alpha": 0.2, "cutmix_alpha": 1.0},
     "random_erasing": 0.5,
     "sampling": "balanced",
     "class_weights": "balanced",
     "head": "batch_norm",
     "dropout": 0.5,
-    "accumulate": 2,
-    "clip_norm": 1.0,
-    "ema": 0.9,
+    "grad_accum_steps": 2,
+    "grad_clip_norm": 1.0,
+    "ema_decay": 0.9,
     "label_smoothing": 0.1,
     "phases": [
         {"epochs": 1, "lr": 0.01, "trainable": "head", "warmup_epochs": 0.5},
-        {"epochs": 2, "lr": 0.01, "lr_decay": 2, "start": "best", "augment": "light"},
+        {"epochs": 2, "lr": 0.01, "layer_decay": 0.5, "init_from": "best", "augment": "light"},
     ],
 }
 
@@ -61,7 +61,7 @@ def data_of(images: ImageStore, folds: pd.DataFrame) -> Data:
 
 def setup(store: ImageStore, **changes: Any) -> Setup:
     return set_up(
-        config(batch_size=8, fit="squash", image_size=64, **changes),
+        config(batch_size=8, resize_mode="squash", image_size=64, **changes),
         data_of(store, FOLDS),
         fold=0,
         seed=1,

@@ -78,8 +78,8 @@ def run(setup: Setup, phase: int, *, low: float, high: float, steps: int) -> pd.
         with setup.accelerator.autocast():
             loss = setup.loss(model(images), targets)
         setup.accelerator.backward(loss)
-        if config.clip_norm is not None:
-            setup.accelerator.clip_grad_norm_(setup.net.parameters(), config.clip_norm)
+        if config.grad_clip_norm is not None:
+            setup.accelerator.clip_grad_norm_(setup.net.parameters(), config.grad_clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss.item()

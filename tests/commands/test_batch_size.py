@@ -44,7 +44,7 @@ def test_a_model_that_does_not_fit_at_all_is_an_error() -> None:
 
 @pytest.mark.slow
 def test_larger_batches_take_more_memory(images: ImageStore) -> None:
-    trial = memory.Trial(setup(images, mix={"mixup": 0.2}, head="batch_norm"))
+    trial = memory.Trial(setup(images, mix={"mixup_alpha": 0.2}, head="batch_norm"))
     small, large = trial.share(2), trial.share(512)
     assert 0 < small < large < 1
 

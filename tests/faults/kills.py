@@ -97,7 +97,7 @@ def reference(folder: Path) -> Reference:
     def longer(params: dict[str, dict]) -> None:  # type: ignore[type-arg]
         params["folds"]["run"] = [0]
         params["models"]["a"]["phases"] = [{"epochs": EPOCHS, "lr": 0.005}]
-        params["models"]["a"]["ema"] = 0.9
+        params["models"]["a"]["ema_decay"] = 0.9
         params["checkpoint"]["every_minutes"] = 0.001
 
     project.edit(longer)

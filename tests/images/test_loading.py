@@ -31,7 +31,7 @@ def images(tmp_path: Path) -> MakeImages:
     store.write_shard(tmp_path / "00000.arrow", iter(rows), encode="png")
 
     def make(seed: int = 1, ids: list[str] | None = None) -> loading.Images:
-        augmentation = Augmentation(AUGMENT, size=24, fit="crop")
+        augmentation = Augmentation(AUGMENT, size=24, resize_mode="crop")
         names = ids or [image for image, _ in rows]
         return loading.Images(
             ImageStore(tmp_path), names, np.arange(len(names)), transforms=[augmentation], seed=seed
@@ -127,7 +127,7 @@ def test_a_balanced_epoch_draws_every_class_as_often_and_images_again_with_other
 
 
 def test_a_phase_has_its_own_augmentation(images: MakeImages) -> None:
-    plain = Augmentation("none", size=24, fit="crop")
+    plain = Augmentation("none", size=24, resize_mode="crop")
     both = images()
     both.transforms = [both.transforms[0], plain]
     loader = loading.shuffled(both, 4, workers=0)
@@ -141,7 +141,7 @@ def test_a_phase_has_its_own_augmentation(images: MakeImages) -> None:
 def test_every_preset_but_none_is_random(name: str) -> None:
     rng = np.random.default_rng(0)
     pixels = competitions.picture("square", rng)
-    augmentation = Augmentation(name, size=48, fit="crop")
+    augmentation = Augmentation(name, size=48, resize_mode="crop")
     seen = {augmentation(pixels, key.to_bytes(16, "little")).tobytes() for key in range(12)}
     assert (len(seen) == 1) == (name == "none")
 
@@ -154,7 +154,11 @@ def test_inference_sees_every_image_once_in_order(images: MakeImages) -> None:
 def test_no_argument_for_the_size_means_the_models_size() -> None:
     pixels = np.zeros((50, 40, 3), np.uint8)
     for transforms in ([{"Resize": {}}], [{"CenterCrop": None}], [{"HorizontalFlip": None}], []):
-        assert Augmentation(transforms, size=32, fit="crop")(pixels, bytes(16)).shape == (32, 32, 3)
+        assert Augmentation(transforms, size=32, resize_mode="crop")(pixels, bytes(16)).shape == (
+            32,
+            32,
+            3,
+        )
 
 
 @pytest.mark.parametrize(
@@ -169,23 +173,23 @@ def test_no_argument_for_the_size_means_the_models_size() -> None:
 )
 def test_what_albumentations_does_not_know_is_an_error(transforms: list[Any], message: str) -> None:
     with pytest.raises(UserError, match=f"(?s){message}"):
-        Augmentation(transforms, size=32, fit="crop")
+        Augmentation(transforms, size=32, resize_mode="crop")
 
 
 def test_augmentation_that_gives_another_size_is_an_error() -> None:
-    augmentation = Augmentation([{"Pad": {"padding": 4}}], size=32, fit="crop")
+    augmentation = Augmentation([{"Pad": {"padding": 4}}], size=32, resize_mode="crop")
     with pytest.raises(UserError, match="40 x 40 pixels instead of 32 x 32"):
         augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))
 
 
 def test_augmentation_that_normalises_is_an_error() -> None:
-    augmentation = Augmentation([{"Normalize": {}}], size=32, fit="crop")
+    augmentation = Augmentation([{"Normalize": {}}], size=32, resize_mode="crop")
     with pytest.raises(UserError, match="leave out Normalize"):
         augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))
 
 
 def test_a_transform_that_fails_on_an_image_is_an_error() -> None:
-    augmentation = Augmentation([{"RandomCrop": {}}], size=64, fit="crop")
+    augmentation = Augmentation([{"RandomCrop": {}}], size=64, resize_mode="crop")
     with pytest.raises(UserError, match=r"augment: .*[Cc]rop"):
         augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))
 

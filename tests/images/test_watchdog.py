@@ -31,7 +31,7 @@ def hang(image):
     return decode(image)
 
 store.decode = hang
-plain = [Augmentation("none", size=24, fit="crop")]
+plain = [Augmentation("none", size=24, resize_mode="crop")]
 made = loading.Images(store, [f"{i:04d}" for i in range(21)], None, transforms=plain)
 program.run(lambda: list(loading.in_order(made, 4, workers=int(sys.argv[2]))))
 """
@@ -121,7 +121,7 @@ from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
 
 def main():
-    plain = [Augmentation("none", size=24, fit="crop")]
+    plain = [Augmentation("none", size=24, resize_mode="crop")]
     ids = [f"{i:04d}" for i in range(21)]
     made = loading.Images(ImageStore(Path(sys.argv[1])), ids, None, transforms=plain)
     for batch in loading.in_order(made, 4, workers=2):

@@ -95,7 +95,14 @@ def test_a_cpu_gets_what_the_weather_recipe_has() -> None:
     recipe = YAML(typ="safe").load((ROOT / "recipes/weather.yaml").read_text())
     (known,) = recipe["models"].values()
     dumped = made.model_dump(exclude_unset=True)
-    for key in ("architecture", "image_size", "fit", "batch_size", "weight_decay", "dropout"):
+    for key in (
+        "architecture",
+        "image_size",
+        "resize_mode",
+        "batch_size",
+        "weight_decay",
+        "dropout",
+    ):
         assert dumped[key] == known[key], key
     assert dumped["label_smoothing"] == known["label_smoothing"]
     assert dumped["phases"] == known["phases"]
@@ -115,7 +122,11 @@ def test_a_cpu_gets_what_the_weather_recipe_has() -> None:
 def test_tiny_pictures_get_a_small_model(on: str, side: int, architecture: str, size: int) -> None:
     _, params = write(layout(look=Look(side, 90, grey=True)), on=on)
     first = next(iter(params.models.values()))
-    assert (first.architecture, first.image_size, first.fit) == (architecture, size, "squash")
+    assert (first.architecture, first.image_size, first.resize_mode) == (
+        architecture,
+        size,
+        "squash",
+    )
 
 
 def test_digits_are_neither_mirrored_in_training_nor_for_the_test() -> None:
@@ -136,7 +147,7 @@ def test_its_architectures_and_augmentations_exist(look: Look, on: str) -> None:
     _, params = write(layout(look=look), on=on)
     for model in params.models.values():
         assert timm.is_model_pretrained(model.architecture), model.architecture
-        augment.Augmentation(model.augment, size=model.image_size, fit=model.fit)
+        augment.Augmentation(model.augment, size=model.image_size, resize_mode=model.resize_mode)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +207,7 @@ def test_it_is_valid_for_each_task(task: str, on: str) -> None:
     counts = {"0": 30, "1": 30, "2": 0 if task == "binary" else 20}
     several = task == "multilabel"
     prepare = {**PREPARE, "label_separator": "|"} if several else PREPARE
-    marks = {"form": "labels", "separator": ";"} if several else {"form": "number"}
+    marks = {"format": "labels", "separator": ";"} if several else {"format": "number"}
     _, params = write(
         layout(task=task, metric=metric, prepare=prepare, **marks), tables(counts), on=on
     )

@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
         params["models"]["b"] = {**params["models"]["a"], "architecture": "test_efficientnet"}
         params["models"]["a"]["phases"] = [{"epochs": 12, "lr": 0.01}]  # it weighs more
         params["ensemble"] = {"members": ["b", "a"], "method": "weighted"}
-        params["submission"] = {"form": "probability"}
+        params["submission"] = {"format": "probability"}
 
     project.edit(change)
     project.repro("submission")
@@ -107,13 +107,13 @@ def test_what_was_pushed_gives_the_same_bytes_for_the_same_ids_of_a_longer_test(
 @pytest.mark.long
 def test_labels_are_given_by_the_fitted_cut(finished: Project, tmp_path: Path) -> None:
     project = finished.copy(tmp_path / "project")
-    project.edit(lambda p: p.update(submission={"form": "auto"}))
+    project.edit(lambda p: p.update(submission={"format": "auto"}))
     assert project.repro("submission") == {"submission"}
     export = exported(project, tmp_path / "export")
     config = json.loads((export / "dataset/podium.json").read_bytes())["content"]
     cuts = json.loads(project.read("metrics/ensemble.json"))["ensemble"]["thresholds"]
     assert config["decision"] == [cuts, 0, 0]
-    assert cuts is not None and config["submission"]["form"] == "label"
+    assert cuts is not None and config["submission"]["format"] == "label"
     weights = {member["name"]: member["weight"] for member in config["members"]}
     assert [*weights] == ["b", "a"] and weights["a"] != weights["b"]
     competition = kernels.lay_out(tmp_path / "competition", kernels.files(9))

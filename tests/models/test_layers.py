@@ -132,7 +132,7 @@ def test_an_architecture_without_layer_groups_trains_but_not_by_groups() -> None
         with pytest.raises(UserError, match="timm knows no layer groups of MetaFormer"):
             layers.trained(net, made)
     with pytest.raises(UserError, match="timm knows no layer groups"):
-        optimizers.create(net, phase(lr_decay=2.0), config())
+        optimizers.create(net, phase(layer_decay=0.5), config())
 
 
 def test_norms_of_a_model_without_any_are_an_error() -> None:

@@ -100,13 +100,13 @@ def phase(params: dict[str, Any], **values: Any) -> None:
         (
             lambda p: (
                 p.update(task="multilabel", metric=None),
-                p["folds"].update(keep={"a": 0.1}),
+                p["folds"].update(subsample={"a": 0.1}),
             ),
-            "folds.keep: an image of task: multilabel has no one class",
+            "folds.subsample: an image of task: multilabel has no one class",
         ),
         (
-            lambda p: p["submission"].update(form="labls"),
-            "submission.form: must be 'auto', 'label'",
+            lambda p: p["submission"].update(format="labls"),
+            "submission.format: must be 'auto', 'label'",
         ),
         (lambda p: p["prepare"].update(id_column=None), "prepare: id_column: null is for pixel_"),
         (
@@ -135,21 +135,24 @@ def phase(params: dict[str, Any], **values: Any) -> None:
         ),
         (
             lambda p: model(p, mix={"mxup": 1.0}),
-            "models.a.mix.mxup: unknown key: did you mean mixup?",
+            "models.a.mix.mxup: unknown key: did you mean mixup_alpha?",
         ),
-        (lambda p: model(p, mix={}), "mixup and cutmix are both 0"),
-        (lambda p: model(p, mix={"mixup": 1.0, "cutmix_share": 0.3}), "cutmix_share needs both"),
-        (lambda p: model(p, mix={"mixup": 1.0}, batch_size=7), "batch_size 7 is odd"),
+        (lambda p: model(p, mix={}), "mixup_alpha and cutmix_alpha are both 0"),
+        (
+            lambda p: model(p, mix={"mixup_alpha": 1.0, "switch_prob": 0.3}),
+            "switch_prob requires mixup_alpha and cutmix_alpha",
+        ),
+        (lambda p: model(p, mix={"mixup_alpha": 1.0}, batch_size=7), "batch_size 7 is odd"),
         (lambda p: model(p, head="batch_norm", batch_size=1), "needs a batch_size of 2 or more"),
         (lambda p: model(p, focal_gamma=1.0), "focal_gamma is of loss: focal"),
         (lambda p: model(p, augment="lite"), "models.a.augment: must be 'none', 'light'"),
         (
-            lambda p: phase(p, schedule={"name": "step", "evry": 2}),
-            "models.a.phases[0].schedule.evry: unknown key: did you mean every?",
+            lambda p: phase(p, schedule={"name": "step", "step_sze": 2}),
+            "models.a.phases[0].schedule.step_sze: unknown key: did you mean step_size?",
         ),
         (
-            lambda p: phase(p, schedule={"name": "step", "every": 0}),
-            "models.a.phases[0].schedule.every: must be greater than or equal to 1, not 0",
+            lambda p: phase(p, schedule={"name": "step", "step_size": 0}),
+            "models.a.phases[0].schedule.step_size: must be greater than or equal to 1, not 0",
         ),
         (lambda p: phase(p, schedule="cosin"), "schedule: name must be one of 'constant', 'step'"),
         (lambda p: phase(p, schedule={"every": 2}), "models.a.phases[0].schedule: needs a name"),
@@ -161,14 +164,17 @@ def phase(params: dict[str, Any], **values: Any) -> None:
         (lambda p: phase(p, trainable={"last": 1, "gradual": 1}), "give one of last, last_tensors"),
         (lambda p: phase(p, trainable="heads"), "trainable: must be 'head', 'all' or 'norms'"),
         (lambda p: phase(p, trainable="head", backbone_lr=0.1), "where only the head trains"),
-        (lambda p: phase(p, trainable={"last": 0}, lr_decay=2.0), "where only the head trains"),
-        (lambda p: phase(p, start="best"), "there is no best epoch to start from"),
+        (lambda p: phase(p, trainable={"last": 0}, layer_decay=0.5), "where only the head trains"),
+        (lambda p: phase(p, init_from="best"), "there is no best epoch to start from"),
         (
             lambda p: phase(p, trainable={"gradual": 1}, warmup_epochs=1.0),
             "fewer than epochs (and than those of gradual)",
         ),
-        (lambda p: p["predict"].update(when_late="fewer_views"), "when_late needs time_limit"),
-        (lambda p: p["folds"].update(keep={"ants": 1.5}), "folds.keep.ants: must be less than"),
+        (lambda p: p["predict"].update(on_timeout="fewer_views"), "on_timeout needs time_limit"),
+        (
+            lambda p: p["folds"].update(subsample={"ants": 1.5}),
+            "folds.subsample.ants: must be less than",
+        ),
         (lambda p: p["models"].update({"b c": p["models"]["a"]}), "letters, digits, - and _ only"),
     ],
 )

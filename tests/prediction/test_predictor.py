@@ -19,7 +19,7 @@ IDS = FOLDS["id"].tolist()
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
-    made = config(fit="squash")
+    made = config(resize_mode="squash")
     seeding.set_global("x")
     state = factory.create(made, outputs=3).state_dict()
     weights.save(tmp_path / "w.safetensors", state, training(config=made.model_dump()))
@@ -63,7 +63,7 @@ def test_beyond_the_limit_it_may_leave_views_out_the_last_first(
     images: ImageStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = predictor(trained, time_limit_minutes=1.0, when_late="fewer_views")
+    made = predictor(trained, time_limit_minutes=1.0, on_timeout="fewer_views")
     monkeypatch.setattr(Predictor, "_minutes", lambda self, *_: 0.6 * len(self.views))
     made.keep_to_the_limit(images, IDS)
     assert made.views == ["identity"]

@@ -113,12 +113,12 @@ def test_fitted_cuts_decide() -> None:
 @pytest.mark.parametrize(
     ("task", "metric", "options", "expected"),
     [
-        ("multiclass", "accuracy", {"form": "number"}, ["0", "2", "1"]),
-        ("multiclass", "accuracy", {"form": "top_k", "top": 2, "separator": ";"},
+        ("multiclass", "accuracy", {"format": "number"}, ["0", "2", "1"]),
+        ("multiclass", "accuracy", {"format": "top_k", "top": 2, "separator": ";"},
          ["ant;bee", "fly;bee", "bee;ant"]),
-        ("binary", "accuracy", {"form": "probability"}, ["0.1", "0.8", "0.6"]),
-        ("ordinal", "quadratic_weighted_kappa", {"form": "value"}, ["0.5", "1.6", "0.9"]),
-        ("multilabel", "map@3", {"form": "labels", "separator": "|"}, ["ant|fly", "", "bee"]),
+        ("binary", "accuracy", {"format": "probability"}, ["0.1", "0.8", "0.6"]),
+        ("ordinal", "quadratic_weighted_kappa", {"format": "value"}, ["0.5", "1.6", "0.9"]),
+        ("multilabel", "map@3", {"format": "labels", "separator": "|"}, ["ant|fly", "", "bee"]),
     ],
 )  # fmt: skip
 def test_params_name_another_form(
@@ -141,15 +141,15 @@ def test_params_name_another_form(
 )
 def test_a_form_that_does_not_suit_the_task_is_an_error(task: TaskName, form: str) -> None:
     metric = metrics.get(None, task).name
-    with pytest.raises(UserError, match=f"form: {form} .*task: {task}"):
-        made(task, metric, {"y": ["x"] * 3}, form=form)
+    with pytest.raises(UserError, match=f"format: {form} .*task: {task}"):
+        made(task, metric, {"y": ["x"] * 3}, format=form)
 
 
 def test_a_placeholder_where_names_are_written_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     made("multiclass", "accuracy", {"label": ["0"] * 3})
     assert "warning: the sample submission holds 0, the submission" in capsys.readouterr().out
     made("multiclass", "accuracy", {"label": ["ant"] * 3})
-    made("multiclass", "accuracy", {"label": ["0"] * 3}, form="label")
+    made("multiclass", "accuracy", {"label": ["0"] * 3}, format="label")
     assert capsys.readouterr().out == ""
 
 

@@ -78,7 +78,7 @@ def test_ids_that_were_not_predicted_are_an_error() -> None:
 def test_a_form_that_cannot_be_told_is_an_error() -> None:
     with pytest.raises(
         UserError,
-        match=r"columns Image ID, x, y: that does not go with .*form: columns",
+        match=r"columns Image ID, x, y: that does not go with .*format: columns",
     ):
         make(sample("x", "y"), "accuracy")
 

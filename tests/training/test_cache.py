@@ -34,7 +34,7 @@ def test_batches_have_the_same_bytes_cached_or_not_at_any_number_of_workers(
 ) -> None:
     monkeypatch.setattr(cache, "CHUNK", 3 * images.decode(IDS[0]).size)  # several
     stores = [images, *(filled(images, part * size(images) // 2) for part in (0, 1, 2))]
-    made = [Augmentation("heavy", size=24, fit="crop")]
+    made = [Augmentation("heavy", size=24, resize_mode="crop")]
     epochs: list[torch.Tensor] = []
     for store in stores:
         for workers in (0, 1, 2, 4):

@@ -44,7 +44,7 @@ class Mortal(Checkpoints):
 def train(
     store: ImageStore, checkpoints: Checkpoints, **changes: Any
 ) -> tuple[state.Best, list[dict[str, Any]]]:
-    values = {"batch_size": 8, "fit": "squash", **EVERYTHING, **changes}
+    values = {"batch_size": 8, "resize_mode": "squash", **EVERYTHING, **changes}
     best, curves, _ = fold.train_fold(
         model_config(**values),
         data_of(store, FOLDS),
@@ -62,7 +62,9 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"ema": None, "accumulate": 1, "patience": 1}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema_decay": None, "grad_accum_steps": 1, "patience": 1}], ids=str
+)
 def test_a_training_killed_again_and_again_gives_the_same_weights(
     tmp_path: Path,
     images: ImageStore,
@@ -112,7 +114,7 @@ def test_a_step_without_a_loss_is_named_with_its_images_and_not_kept(
         return original(self, values, targets) * (float("nan") if len(seen) == 15 else 1)
 
     monkeypatch.setattr(losses.Loss, "forward", broken)
-    plain = {"mix": None, "sampling": "shuffled", "accumulate": 1, "label_smoothing": 0.0}
+    plain = {"mix": None, "sampling": "shuffled", "grad_accum_steps": 1, "label_smoothing": 0.0}
     with (
         pytest.raises(UserError, match=r"epoch 2, step 4: the loss is no number any more") as error,
         Checkpoints(tmp_path / "x", every_minutes=1e-9) as checkpoints,

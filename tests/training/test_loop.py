@@ -28,7 +28,7 @@ from podium.training.checkpoints import Checkpoints
 
 
 def train(images: ImageStore, **changes: Any) -> tuple[state.Best, list[state.Epoch]]:
-    values = {"batch_size": 8, "fit": "squash", "phases": [{"epochs": 3, "lr": 0.01}]}
+    values = {"batch_size": 8, "resize_mode": "squash", "phases": [{"epochs": 3, "lr": 0.01}]}
     config: Model = model_config(**(values | changes))
     with tempfile.TemporaryDirectory() as folder:
         best, curves, _ = fold.train_fold(
@@ -123,7 +123,13 @@ def test_a_phase_starts_from_the_last_weights_or_from_the_best(
     images: ImageStore, start: str
 ) -> None:
     ruin = {"epochs": 1, "lr": 9.0, "optimizer": "sgd"}
-    still = {"epochs": 1, "lr": 1e-12, "trainable": "head", "batch_norm": "none", "start": start}
+    still = {
+        "epochs": 1,
+        "lr": 1e-12,
+        "trainable": "head",
+        "batch_norm": "none",
+        "init_from": start,
+    }
     best, curves = train(images, phases=[{"epochs": 4, "lr": 0.01}, ruin, still])
     assert curves[4].valid_loss > 2 * best.epoch.valid_loss
     expected = best.epoch if start == "best" else curves[4]
@@ -145,7 +151,7 @@ def test_with_ema_the_average_of_the_weights_is_scored_and_kept(
             update(self, net, step)
 
         patch.setattr(state.ModelEmaV3, "update", spy)
-        best, curves = train(images, ema=0.5, **changes)
+        best, curves = train(images, ema_decay=0.5, **changes)
     average = seen[0]
     for step, weight in enumerate(seen[1:], 2):
         decay = min(0.5, 1 - (1 + (step - 1)) ** -(2 / 3))
@@ -160,8 +166,8 @@ def test_with_ema_the_average_of_the_weights_is_scored_and_kept(
 
 def test_the_average_begins_with_the_first_weights_that_were_trained(images: ImageStore) -> None:
     """However many steps are accumulated; 90 images are one step of the optimizer."""
-    changes = {"batch_size": 10, "accumulate": 9, "phases": [{"epochs": 1, "lr": 0.01}]}
-    averaged, _ = train(images, ema=0.9, **changes)
+    changes = {"batch_size": 10, "grad_accum_steps": 9, "phases": [{"epochs": 1, "lr": 0.01}]}
+    averaged, _ = train(images, ema_decay=0.9, **changes)
     plain, _ = train(images, **changes)
     assert all(torch.equal(averaged.state[k], plain.state[k]) for k in plain.state)
 
@@ -174,7 +180,7 @@ def test_accumulated_steps_are_one_step_of_a_larger_batch(images: ImageStore) ->
         "weight_decay": 0.0,
     }
     large, _ = train(images, batch_size=30, **changes)
-    small, _ = train(images, batch_size=10, accumulate=3, **changes)
+    small, _ = train(images, batch_size=10, grad_accum_steps=3, **changes)
     other, _ = train(images, batch_size=10, **changes)
     names = [name for name in large.state if name.endswith("weight")]
     assert all(torch.allclose(large.state[k], small.state[k], atol=1e-5) for k in names)
@@ -205,8 +211,8 @@ def test_gradients_are_clipped_to_the_norm(images: ImageStore) -> None:
         return sum(float(((best.state[k] - start[k]) ** 2).sum()) for k in names) ** 0.5
 
     free = moved()
-    assert moved(clip_norm=free / 4) == pytest.approx(free / 4, rel=0.01)
-    assert moved(clip_norm=free * 4) == pytest.approx(free, rel=0.01)
+    assert moved(grad_clip_norm=free / 4) == pytest.approx(free / 4, rel=0.01)
+    assert moved(grad_clip_norm=free * 4) == pytest.approx(free, rel=0.01)
 
 
 def test_a_phases_own_augmentation_takes_the_place_of_the_models(images: ImageStore) -> None:
@@ -221,7 +227,7 @@ def test_a_phases_own_augmentation_takes_the_place_of_the_models(images: ImageSt
 def test_every_epoch_tells_losses_scores_rates_and_speed(images: ImageStore) -> None:
     phases = [
         {"epochs": 1, "lr": 0.01, "trainable": "head"},
-        {"epochs": 2, "lr": 0.01, "backbone_lr": 0.002, "lr_decay": 2, "schedule": "constant"},
+        {"epochs": 2, "lr": 0.01, "backbone_lr": 0.002, "layer_decay": 0.5, "schedule": "constant"},
     ]
     _, curves = train(images, phases=phases)
     assert [row.backbone_lr for row in curves] == [None, *[pytest.approx(0.002 / 2**4)] * 2]
@@ -239,13 +245,13 @@ def test_every_epoch_tells_losses_scores_rates_and_speed(images: ImageStore) -> 
         {"sampling": "balanced"},
         {"loss": "focal"},
         {"loss": "binary_cross_entropy"},
-        {"mix": {"mixup": 0.2, "cutmix": 1.0}},
+        {"mix": {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}},
         {"random_erasing": 0.5},
         {"head": "batch_norm"},
         {"dropout": 0.5},
-        {"accumulate": 2},
-        {"clip_norm": 0.1},
-        {"ema": 0.9},
+        {"grad_accum_steps": 2},
+        {"grad_clip_norm": 0.1},
+        {"ema_decay": 0.9},
         {"label_smoothing": 0.2},
         {"augment": "heavy"},
         {"decay_norms": True, "weight_decay": 5.0},
@@ -269,7 +275,7 @@ def test_two_classes_and_one_logit_train_and_predict_two(
     two = FOLDS[FOLDS["label"] != list(competitions.CLASSES)[2]].reset_index(drop=True)
     config = model_config(
         batch_size=8,
-        fit="squash",
+        resize_mode="squash",
         loss="binary_cross_entropy",
         phases=[{"epochs": 14, "lr": 0.01}],
     )
@@ -297,7 +303,7 @@ def test_images_kept_from_training_are_not_trained_on_but_validated(
 
     monkeypatch.setattr(loading.Images, "__init__", spy)
     folds = FOLDS.assign(train=["no" if i % 5 == 0 else "yes" for i in range(len(FOLDS))])
-    config = model_config(batch_size=8, fit="squash", phases=[{"epochs": 1, "lr": 0.01}])
+    config = model_config(batch_size=8, resize_mode="squash", phases=[{"epochs": 1, "lr": 0.01}])
     fold.train_fold(
         config,
         data_of(images, folds),
@@ -335,7 +341,10 @@ def test_inference_is_the_mean_of_the_views_logits(images: ImageStore) -> None:
     seeding.set_global("x")
     net = create(model_config(), outputs=3).eval()
     dataset = loading.Images(
-        images, FOLDS["id"].tolist(), None, transforms=[Augmentation("none", size=32, fit="squash")]
+        images,
+        FOLDS["id"].tolist(),
+        None,
+        transforms=[Augmentation("none", size=32, resize_mode="squash")],
     )
     views = ["identity", "hflip", "crop_center"]
     found = infer(
@@ -367,7 +376,7 @@ def test_a_gpu_gives_the_same_bytes_twice(
 def test_weights_that_stop_being_numbers_end_the_training_and_are_not_kept(
     images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One infinite gradient under clip_norm: each loss before it is a number."""
+    """One infinite gradient under grad_clip_norm: each loss before it is a number."""
     learn, calls = state.Training.learn, 0
 
     def broken(self: state.Training, *arguments: Any, **options: Any) -> torch.Tensor:
@@ -380,7 +389,7 @@ def test_weights_that_stop_being_numbers_end_the_training_and_are_not_kept(
 
     monkeypatch.setattr(state.Training, "learn", broken)
     config = model_config(
-        batch_size=8, fit="squash", phases=[{"epochs": 2, "lr": 0.01}], clip_norm=1.0
+        batch_size=8, resize_mode="squash", phases=[{"epochs": 2, "lr": 0.01}], grad_clip_norm=1.0
     )
     with (
         pytest.raises(UserError, match=r"epoch 2, step 11: the weights are no number any more"),
@@ -442,7 +451,7 @@ class Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("mix", [None, {"mixup": 0.2, "cutmix": 1.0}])
+@pytest.mark.parametrize("mix", [None, {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}])
 def test_no_step_reads_a_number(images: ImageStore, mix: dict[str, float] | None) -> None:
     counts = []
     for size in (30, 10):  # images a step: three times as many steps
@@ -453,8 +462,8 @@ def test_no_step_reads_a_number(images: ImageStore, mix: dict[str, float] | None
                 phases=[{"epochs": 1, "lr": 0.01}],
                 mix=mix,
                 random_erasing=0.5,
-                clip_norm=1.0,
-                ema=0.9,
+                grad_clip_norm=1.0,
+                ema_decay=0.9,
                 class_weights="balanced",
             )
         counts.append(reads.count)

@@ -26,7 +26,12 @@ def train(
     **changes: Any,
 ) -> tuple[state.Best, list[state.Epoch], dict[str, Any]]:
     """A model without batch norm, so that pieces of a batch add up to the batch."""
-    values = {"architecture": "simple_cnn", "batch_size": 16, "image_size": 32, "fit": "squash"}
+    values = {
+        "architecture": "simple_cnn",
+        "batch_size": 16,
+        "image_size": 32,
+        "resize_mode": "squash",
+    }
     values |= {"phases": [{"epochs": 2, "lr": 0.003}], "class_weights": "balanced"}
     with Checkpoints(folder) as checkpoints:
         return fold.train_fold(
@@ -59,10 +64,10 @@ def test_too_large_a_batch_is_an_error_that_names_the_size_that_fits(
 ) -> None:
     request.getfixturevalue("small")
     with pytest.raises(UserError) as error:
-        train(images, tmp_path / "x", accumulate=2)
+        train(images, tmp_path / "x", grad_accum_steps=2)
     assert str(error.value) == (
         "batch_size: 16 does not fit cpu; 4 does. With accumulate: 8 beside it a step of the "
-        "weights sees 32 images; or set out_of_memory: accumulate"
+        "weights sees 32 images; or set on_oom: accumulate"
     )
 
 
@@ -77,7 +82,7 @@ def test_it_can_be_taken_in_pieces_that_train_like_the_whole(
     assert provenance.micro_batches == 1
     request.getfixturevalue("small")
     capsys.readouterr()
-    best, found, provenance = train(images, tmp_path / "y", out_of_memory="accumulate")
+    best, found, provenance = train(images, tmp_path / "y", on_oom="accumulate")
     assert provenance.micro_batches == 4
     told = capsys.readouterr().out
     assert "warning: 16 images do not fit cpu: each batch is taken in 2 pieces" in told
@@ -108,11 +113,11 @@ def test_no_piece_is_a_single_image(
         return forward(self, values)
 
     monkeypatch.setattr(SimpleCNN, "forward", limited)
-    _, curves, _ = train(images, tmp_path / "x", out_of_memory="accumulate", batch_size=10)
+    _, curves, _ = train(images, tmp_path / "x", on_oom="accumulate", batch_size=10)
     assert sizes == {2, 3} and {row.pieces for row in curves} == {4}
     monkeypatch.setattr(SimpleCNN, "forward", full)
     with pytest.raises(UserError, match="not even 2 images fit cpu"):
-        train(images, tmp_path / "y", out_of_memory="accumulate")
+        train(images, tmp_path / "y", on_oom="accumulate")
 
 
 @pytest.mark.slow
@@ -133,7 +138,7 @@ def test_what_was_trained_before_it_is_not_lost(
         return forward(self, values)
 
     monkeypatch.setattr(SimpleCNN, "forward", filled)
-    _, curves, _ = train(images, tmp_path / "x", out_of_memory="accumulate")
+    _, curves, _ = train(images, tmp_path / "x", on_oom="accumulate")
     told = capsys.readouterr().out
     assert told.count("epoch   1") == 1 and "going on from a checkpoint after" in told
     assert [row.pieces for row in curves] == [1, 2]
@@ -157,7 +162,7 @@ def test_too_large_a_batch_of_inference_is_an_error_too(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = model_config(architecture="simple_cnn", image_size=32, fit="squash")
+    made = model_config(architecture="simple_cnn", image_size=32, resize_mode="squash")
     weights.save(
         tmp_path / "w",
         factory.create(made, outputs=3).state_dict(),

@@ -31,7 +31,7 @@ def test_without_mixing_targets_are_smoothed_labels() -> None:
 
 
 def test_mixup_blends_images_and_its_loss_is_the_blend_of_the_losses() -> None:
-    images, targets = mixed(mix={"mixup": 0.8})
+    images, targets = mixed(mix={"mixup_alpha": 0.8})
     lam = targets[0, 0].item()  # image 0 (class 0) with image 7 (class 1)
     assert 0 < lam < 1 and targets[0, 1].item() == pytest.approx(1 - lam)
     assert torch.allclose(images, lam * IMAGES + (1 - lam) * IMAGES.flip(0), atol=1e-5)
@@ -44,7 +44,7 @@ def test_mixup_blends_images_and_its_loss_is_the_blend_of_the_losses() -> None:
 
 
 def test_cutmix_pastes_a_rectangle_and_targets_are_its_share() -> None:
-    images, targets = mixed(key=3, mix={"cutmix": 1.0})
+    images, targets = mixed(key=3, mix={"cutmix_alpha": 1.0})
     pasted = (images[0] == IMAGES[7]).all(0)
     kept = (images[0] == IMAGES[0]).all(0)
     assert (pasted ^ kept).all() and pasted.any() and kept.any()
@@ -62,7 +62,7 @@ def test_mixing_is_as_likely_as_told() -> None:
             cut += 0 < (images[0] == IMAGES[0]).float().mean() < 1
         return plain / 300, cut / 300
 
-    plain, cut = share(mixup=1.0, cutmix=1.0, probability=0.6, cutmix_share=0.25)
+    plain, cut = share(mixup_alpha=1.0, cutmix_alpha=1.0, prob=0.6, switch_prob=0.25)
     assert plain == pytest.approx(0.4, abs=0.08)
     assert cut == pytest.approx(0.6 * 0.25, abs=0.07)
 
@@ -78,7 +78,7 @@ def test_random_erasing_blanks_a_rectangle_of_some_images() -> None:
 
 
 def test_the_same_seed_mixes_the_same() -> None:
-    changes = {"mix": {"mixup": 1.0, "cutmix": 1.0}, "random_erasing": 0.5}
+    changes = {"mix": {"mixup_alpha": 1.0, "cutmix_alpha": 1.0}, "random_erasing": 0.5}
     first, second, other = mixed(1, **changes), mixed(1, **changes), mixed(2, **changes)
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
     assert not torch.equal(first[0], other[0])

@@ -33,8 +33,11 @@ def test_the_optimizer_is_the_one_that_the_phase_names() -> None:
     [
         ({"lr": 0.1}, [0.1] * 6),
         ({"lr": 0.1, "backbone_lr": 0.01}, [0.1] + [0.01] * 5),
-        ({"lr": 0.1, "lr_decay": 10}, [0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]),
-        ({"lr": 0.1, "backbone_lr": 0.04, "lr_decay": 2}, [0.1, 0.04, 0.02, 0.01, 5e-3, 2.5e-3]),
+        ({"lr": 0.1, "layer_decay": 0.1}, [0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]),
+        (
+            {"lr": 0.1, "backbone_lr": 0.04, "layer_decay": 0.5},
+            [0.1, 0.04, 0.02, 0.01, 5e-3, 2.5e-3],
+        ),
     ],
 )
 def test_each_layer_group_has_its_rate_times_the_schedules_factor(

@@ -37,7 +37,7 @@ def test_constant_stays() -> None:
 
 
 def test_step_is_what_torch_does() -> None:
-    found = factors({"name": "step", "every": 3, "factor": 0.5}, epochs=10, epoch=4)
+    found = factors({"name": "step", "step_size": 3, "gamma": 0.5}, epochs=10, epoch=4)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     reference = torch.optim.lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.5)
     for epoch in range(10):
@@ -48,7 +48,7 @@ def test_step_is_what_torch_does() -> None:
 
 @pytest.mark.parametrize("longer", [1, 2])
 def test_restarts_are_what_torch_does(longer: int) -> None:
-    found = factors({"name": "cosine_restarts", "every": 2, "longer": longer}, epochs=12, epoch=3)
+    found = factors({"name": "cosine_restarts", "t_0": 2, "t_mult": longer}, epochs=12, epoch=3)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     reference = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 6, T_mult=longer)
     expected = []
@@ -60,7 +60,9 @@ def test_restarts_are_what_torch_does(longer: int) -> None:
 
 
 def test_one_cycle_rises_to_the_peak_and_falls_to_almost_nothing() -> None:
-    found = factors({"name": "one_cycle", "rise": 0.25, "start_divisor": 10.0}, epochs=10, epoch=10)
+    found = factors(
+        {"name": "one_cycle", "pct_start": 0.25, "div_factor": 10.0}, epochs=10, epoch=10
+    )
     assert found[0] == pytest.approx(0.1)
     assert found[25] == 1 == max(found)
     assert all(a < b for a, b in pairwise(found[:26]))

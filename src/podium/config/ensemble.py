@@ -13,7 +13,7 @@ class Ensemble(Section):
     members: Annotated[list[str], Field(min_length=1)]
     method: Literal["mean", "weighted"] = "mean"
     """Of logits; `weighted`: the weights with the least out-of-fold loss."""
-    thresholds: Literal["fitted", "plain"] = "fitted"
+    thresholds: Literal["fitted", "default"] = "fitted"
     """Where the metric takes labels: from which probability, or between which numbers, a label is
     given. `fitted` on the out-of-fold predictions (binary, multilabel, ordinal and regression);
-    `plain`: 0.5, the likeliest, rounded."""
+    `default`: 0.5, the likeliest, rounded."""

@@ -1,6 +1,7 @@
 """The section `folds` of params.yaml."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -10,10 +11,14 @@ from podium.core.section import Fraction, Section
 class Folds(Section):
     """How the training images are split."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "keep": "subsample",
+    }
+
     count: Annotated[int, Field(ge=2)]
     run: Annotated[list[int], Field(min_length=1)]
     """The folds to train and ensemble; fewer than `count` for a quick look."""
-    keep: dict[str, Fraction]
+    subsample: dict[str, Fraction]
     """Simulated imbalance: by class, the share of its images that is trained on; `{}` for none.
     Validation keeps all of them."""
 

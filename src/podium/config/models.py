@@ -1,6 +1,7 @@
 """What params.yaml may say of a model and its training."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,26 +13,41 @@ from podium.core.section import Fraction, Positive, PositiveInt, Section
 class Mix(Section):
     """Blending the images of a batch with each other, and their targets likewise."""
 
-    mixup: Annotated[float, Field(ge=0)] = 0.0
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "mixup": "mixup_alpha",
+        "cutmix": "cutmix_alpha",
+        "probability": "prob",
+        "cutmix_share": "switch_prob",
+    }
+
+    mixup_alpha: Annotated[float, Field(ge=0)] = 0.0
     """Alpha of MixUp's Beta distribution; 0: no MixUp."""
-    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    cutmix_alpha: Annotated[float, Field(ge=0)] = 0.0
     """Alpha of CutMix's; 0: no CutMix."""
-    probability: Fraction = 1.0
+    prob: Fraction = 1.0
     """Of a batch being mixed."""
-    cutmix_share: Fraction | None = None
+    switch_prob: Fraction | None = None
     """Of the mixed batches that get CutMix, if both are on; null: half."""
 
     @model_validator(mode="after")
     def _something_is_on(self) -> Self:
-        if not (self.mixup or self.cutmix):
-            raise ValueError("mixup and cutmix are both 0: leave mix out")
-        if self.cutmix_share is not None and not (self.mixup and self.cutmix):
-            raise ValueError("cutmix_share needs both mixup and cutmix")
+        if not (self.mixup_alpha or self.cutmix_alpha):
+            raise ValueError("mixup_alpha and cutmix_alpha are both 0: remove mix")
+        if self.switch_prob is not None and not (self.mixup_alpha and self.cutmix_alpha):
+            raise ValueError("switch_prob requires mixup_alpha and cutmix_alpha")
         return self
 
 
 class Model(Section):
     """One model of the ensemble: what it is and how it is trained."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "fit": "resize_mode",
+        "accumulate": "grad_accum_steps",
+        "out_of_memory": "on_oom",
+        "clip_norm": "grad_clip_norm",
+        "ema": "ema_decay",
+    }
 
     architecture: str
     """Any name of `timm.list_models()`, or `simple_cnn`."""
@@ -39,7 +55,7 @@ class Model(Section):
     """true: timm's weights from the hub; false: none; a path: that weights file."""
     image_size: Annotated[int, Field(ge=16)]
     """Pixels a side."""
-    fit: Literal["crop", "squash", "pad"] = "crop"
+    resize_mode: Literal["crop", "squash", "pad"] = "crop"
     """How an image that augmentation does not crop becomes square."""
     pool: Literal["avg", "max", "avgmax", "catavgmax"] | None = None
     """How the feature maps of a convolutional network become the head's input: their means, their
@@ -62,12 +78,12 @@ class Model(Section):
     """One after the other."""
     batch_size: PositiveInt
     """Images a step."""
-    accumulate: PositiveInt = 1
+    grad_accum_steps: PositiveInt = 1
     """Steps whose gradients are averaged before the weights change."""
-    out_of_memory: Literal["fail", "accumulate"] = "fail"
+    on_oom: Literal["fail", "accumulate"] = "fail"
     """Where a batch does not fit the device: fail, naming the size that does; or take each batch in
     as many pieces as it needs, their gradients added up. Batch norm then sees the pieces."""
-    clip_norm: Positive | None = None
+    grad_clip_norm: Positive | None = None
     """The gradients' norm is cut to this; null: never."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     """As the optimizer understands it."""
@@ -87,7 +103,7 @@ class Model(Section):
     the order of the classes in the report."""
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     """`balanced`: with replacement, each class as often as another."""
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of the weights' moving average, which then is what is scored and kept; null: none."""
     patience: PositiveInt | None = None
     """End a phase after so many epochs without a score above the best of all phases (at the same
@@ -111,7 +127,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _the_first_phase_has_no_best(self) -> Self:
-        if self.phases[0].start == "best":
+        if self.phases[0].init_from == "best":
             raise ValueError("phases[0] is the first: there is no best epoch to start from")
         return self
 

@@ -1,6 +1,7 @@
 """What params.yaml may say of a phase of training."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -52,11 +53,16 @@ class Constant(Section):
 class Step(Section):
     """A lower rate after every few epochs."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "every": "step_size",
+        "factor": "gamma",
+    }
+
     name: Literal["step"] = "step"
-    every: PositiveInt = 1
-    """Epochs."""
-    factor: Positive = 0.1
-    """What the rate is multiplied by."""
+    step_size: PositiveInt = 1
+    """Epochs between steps."""
+    gamma: Positive = 0.1
+    """Factor per step."""
 
 
 class Cosine(Section):
@@ -68,20 +74,30 @@ class Cosine(Section):
 class CosineRestarts(Section):
     """Half cosines one after the other (SGDR)."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "every": "t_0",
+        "longer": "t_mult",
+    }
+
     name: Literal["cosine_restarts"] = "cosine_restarts"
-    every: PositiveInt = 10
-    """Epochs of the first one."""
-    longer: Annotated[float, Field(ge=1)] = 1.0
-    """How many times as long as the one before each further one is."""
+    t_0: PositiveInt = 10
+    """Epochs in the first cycle."""
+    t_mult: Annotated[float, Field(ge=1)] = 1.0
+    """Cycle-length multiplier: each cycle is this many times as long as the one before."""
 
 
 class OneCycle(Section):
     """From a low rate up to the peak and down to next to nothing (super-convergence)."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "rise": "pct_start",
+        "start_divisor": "div_factor",
+    }
+
     name: Literal["one_cycle"] = "one_cycle"
-    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """The share of the steps in which the rate goes up."""
-    start_divisor: Annotated[float, Field(ge=1)] = 25.0
+    div_factor: Annotated[float, Field(ge=1)] = 25.0
     """The first rate is the peak divided by this."""
 
 
@@ -112,14 +128,19 @@ Schedule = Annotated[
 class Phase(Section):
     """One part of a model's training."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "lr_decay": "layer_decay, a factor: 0.5 where lr_decay was 2",
+        "start": "init_from",
+    }
+
     epochs: PositiveInt
     trainable: Literal["head", "all", "norms"] | Part = "all"
     """`norms`: the normalisation layers and the head. The head always trains."""
     lr: Positive
     """Peak learning rate of the head."""
     backbone_lr: Positive | None = None
-    """Peak learning rate of the backbone's last layer group; null: `lr / lr_decay`."""
-    lr_decay: Annotated[float, Field(ge=1)] = 1.0
+    """Peak learning rate of the backbone's last layer group; null: `lr * layer_decay`."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Each deeper layer group's rate is that of the one above it divided by this."""
     schedule: Schedule = Cosine()
     """Of all rates: `constant`, `step`, `cosine`, `cosine_restarts`, `one_cycle` or `plateau`."""
@@ -133,7 +154,7 @@ class Phase(Section):
     A head's own always does."""
     augment: Augment | None = None
     """null: the model's."""
-    start: Literal["last", "best"] = "last"
+    init_from: Literal["last", "best"] = "last"
     """The weights to begin with: those at the last phase's end, or the best so far."""
 
     @model_validator(mode="after")
@@ -146,8 +167,8 @@ class Phase(Section):
     @model_validator(mode="after")
     def _rates_have_something_to_train(self) -> Self:
         only_head = self.trainable == "head" or self.trainable == Part(last=0)
-        if only_head and (self.backbone_lr is not None or self.lr_decay != 1):
-            raise ValueError("backbone_lr and lr_decay say nothing where only the head trains")
+        if only_head and (self.backbone_lr is not None or self.layer_decay != 1):
+            raise ValueError("backbone_lr and layer_decay say nothing where only the head trains")
         return self
 
     _one_transform_an_entry = field_validator("augment")(one_transform_an_entry)

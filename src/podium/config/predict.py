@@ -1,6 +1,7 @@
 """The section `predict` of params.yaml."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -24,19 +25,23 @@ ViewName = Literal[
 class Predict(Section):
     """Test-time augmentation."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "when_late": "on_timeout",
+    }
+
     views: Annotated[list[ViewName], Field(min_length=1)]
     """Their logits are averaged."""
     batch_size: PositiveInt = 64
     """Images a step."""
     time_limit_minutes: Positive | None = None
     """Of one model and fold on all test images; null: none."""
-    when_late: Literal["fail", "fewer_views"] = "fail"
+    on_timeout: Literal["fail", "fewer_views"] = "fail"
     """What to do where they would take longer; the last views are left out first."""
 
     @model_validator(mode="after")
     def _there_is_a_limit_to_be_late_for(self) -> Self:
-        if self.when_late != "fail" and self.time_limit_minutes is None:
-            raise ValueError("when_late needs time_limit_minutes")
+        if self.on_timeout != "fail" and self.time_limit_minutes is None:
+            raise ValueError("on_timeout needs time_limit_minutes")
         return self
 
     @field_validator("views")

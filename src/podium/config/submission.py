@@ -1,6 +1,7 @@
 """The section `submission` of params.yaml."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,7 +11,11 @@ from podium.core.section import PositiveInt, Section
 class Submission(Section):
     """What the CSV for Kaggle holds."""
 
-    form: Literal[
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "form": "format",
+    }
+
+    format: Literal[
         "auto", "label", "number", "probability", "columns", "labels", "top_k", "value"
     ] = "auto"
     """auto: as the sample submission. `label`: the class; `number`: its place among the classes,
@@ -23,8 +28,8 @@ class Submission(Section):
 
     @model_validator(mode="after")
     def _top_and_separator_are_used(self) -> Self:
-        if self.top is not None and self.form not in ("auto", "top_k"):
-            raise ValueError(f"top is of form: top_k, not of {self.form}")
-        if self.separator is not None and self.form not in ("auto", "top_k", "labels"):
-            raise ValueError(f"separator is of form: labels or top_k, not of {self.form}")
+        if self.top is not None and self.format not in ("auto", "top_k"):
+            raise ValueError(f"top is of format: top_k, not of {self.format}")
+        if self.separator is not None and self.format not in ("auto", "top_k", "labels"):
+            raise ValueError(f"separator is of format: labels or top_k, not of {self.format}")
         return self

@@ -9,7 +9,7 @@ LossName = Literal[
 ]
 
 OF_LABELS = ("accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1")
-OF_CLASSES = (*OF_LABELS, "matthews", "log_loss", "roc_auc", "average_precision", "map@k")
+OF_CLASSES = (*OF_LABELS, "mcc", "log_loss", "roc_auc", "average_precision", "map@k")
 OF_NUMBERS = ("mae", "rmse", "r2", "quadratic_weighted_kappa")
 
 METRICS: dict[TaskName, tuple[str, ...]] = {  # the first one is the default

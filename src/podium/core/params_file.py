@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from podium.core.errors import UserError, nearest
+from podium.core.section import Section
 
 PARAMS = Path("params.yaml")
 
@@ -103,7 +104,11 @@ def _explain(kind: Kind, raw: Any, problem: Any) -> tuple[str, str]:
     path, value = _path_in(raw, problem["loc"])
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
     if problem["type"] == "extra_forbidden":
-        known = _keys(kind, problem["loc"][:-1])
+        sections = _sections_at(kind, problem["loc"][:-1])
+        for section in sections:
+            if path[-1] in section.RENAMED:
+                return key, f"renamed: use {section.RENAMED[str(path[-1])]}"
+        known = list(dict.fromkeys(name for section in sections for name in section.model_fields))
         hint = nearest(str(path[-1]), known) or f"; known keys: {', '.join(known)}"
         return key, f"unknown key{hint}"
     if problem["type"] == "missing":
@@ -132,11 +137,11 @@ def _path_in(raw: Any, loc: tuple[int | str, ...]) -> tuple[list[int | str], Any
     return path, raw
 
 
-def _keys(kind: Kind, loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that the schema has at `loc`."""
+def _sections_at(kind: Kind, loc: tuple[int | str, ...]) -> list[type[Section]]:
+    """The sections that the schema has at `loc`: more than one where they are alternatives."""
     for part in loc:
         kind = _inside(kind, part)
-    return list(dict.fromkeys(key for model in _sections(kind) for key in model.model_fields))
+    return _sections(kind)
 
 
 def _inside(kind: Any, part: int | str) -> Any:
@@ -153,9 +158,9 @@ def _inside(kind: Any, part: int | str) -> Any:
     return kind if sections and isinstance(part, str) else typing.get_args(kind)[-1]
 
 
-def _sections(kind: Any) -> list[type[BaseModel]]:
+def _sections(kind: Any) -> list[type[Section]]:
     """The sections that `kind` is, or has among its alternatives."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if isinstance(kind, type) and issubclass(kind, Section):
         return [kind]
     if typing.get_origin(kind) in (dict, list):
         return []

@@ -1,6 +1,7 @@
 """Base class and number types of the sections of params.yaml."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -15,3 +16,6 @@ class Section(BaseModel):
     """A part of params.yaml: frozen, rejects unknown keys, converts no types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+    """Keys of earlier versions, with what replaces each."""

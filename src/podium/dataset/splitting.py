@@ -21,10 +21,10 @@ def make_folds(
     *,
     count: int,
     seed: int,
-    keep: Mapping[str, float] | None = None,
+    subsample: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Put each training image into one of `count` folds: id, label, fold, in the order of ids.
-    With `keep`, also train: "yes", but "no" for the images of a class beyond its share.
+    With `subsample`, also train: "yes", but "no" for the images of a class beyond its share.
 
     Folds hold the classes in equal shares as far as that goes, of numbers their tenths, of several
     labels an image each of them (iterative stratification, by the package of that name); the images
@@ -32,7 +32,8 @@ def make_folds(
     part.
 
     Raises:
-        UserError: if there are fewer images, or groups, than folds, or for a class in `keep` that
+        UserError: if there are fewer images, or groups, than folds, or for a class in `subsample`
+            that
             is not there.
     """
     train = train.sort_values("id", ignore_index=True)
@@ -52,20 +53,20 @@ def make_folds(
     if empty := set(range(count)) - set(train["fold"].astype(int)):
         raise UserError(f"the groups do not fill {count} folds: fold {min(empty)} stays empty")
     folds = train[["id", "label", "fold"]].astype({"fold": int})
-    return _thin_out(folds, keep, seed) if keep else folds
+    return _thin_out(folds, subsample, seed) if subsample else folds
 
 
-def _thin_out(folds: pd.DataFrame, keep: Mapping[str, float], seed: int) -> pd.DataFrame:
+def _thin_out(folds: pd.DataFrame, subsample: Mapping[str, float], seed: int) -> pd.DataFrame:
     """Take training images from classes, in each fold its share, so that any training set lacks
     as many. Of a class with a share, at least one image a fold stays.
     """
     labels = set(folds["label"])
-    for name in keep:
+    for name in subsample:
         if name not in labels:
             hint = nearest(name, labels) or f"; they are {examples(sorted(labels))}"
-            raise UserError(f"folds.keep: no class is called {name}{hint}")
+            raise UserError(f"folds.subsample: no class is called {name}{hint}")
     kept = pd.Series("yes", folds.index)
-    for label, share in keep.items():
+    for label, share in subsample.items():
         for fold in folds["fold"].unique():
             rows = folds.index[(folds["label"] == label) & (folds["fold"] == fold)]
             order = seeding.generator(seed, "keep", label, fold).permutation(rows)

@@ -43,7 +43,7 @@ PRESETS: dict[str, list[Transform]] = {
 class Augmentation:
     """Turns a stored image into a square one; what is random in it follows from a key alone."""
 
-    def __init__(self, augment: Augment, *, size: int, fit: str) -> None:
+    def __init__(self, augment: Augment, *, size: int, resize_mode: str) -> None:
         """Build the transforms of params.yaml, or a preset, for images of `size` pixels a side.
 
         Without transforms the image is only made square, as for validation. Else it is made square
@@ -54,7 +54,7 @@ class Augmentation:
             UserError: for a transform or argument that albumentations does not know.
         """
         transforms = PRESETS[augment] if isinstance(augment, str) else augment
-        self.size, self.fit = size, fit
+        self.size, self.resize_mode = size, resize_mode
         self.is_random = bool(transforms)
         self.fits_first = not (transforms and _gives_size(transforms[0]))
         if self.is_random:
@@ -78,7 +78,7 @@ class Augmentation:
 
     def square(self, pixels: np.ndarray) -> np.ndarray:
         """The first part, which threads may share: the image made square, if that comes first."""
-        return codec.fit(pixels, self.size, self.fit) if self.fits_first else pixels
+        return codec.fit(pixels, self.size, self.resize_mode) if self.fits_first else pixels
 
     def augment(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
         """The second part, which is random.

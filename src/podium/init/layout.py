@@ -34,7 +34,7 @@ class Layout:
     prepare: dict[str, Any]
     task: TaskName = "multiclass"
     metric: str = ""
-    form: str = "auto"
+    format: str = "auto"
     separator: str = " "  # of several labels in the submission
     look: Look | None = None  # of the training images
     notes: list[str] = field(default_factory=list)  # what is left aside
@@ -43,7 +43,7 @@ class Layout:
     def submission(self) -> dict[str, Any]:
         """The section of that name."""
         separator = {} if self.separator == " " else {"separator": self.separator}
-        return {"form": self.form, **separator}
+        return {"format": self.format, **separator}
 
 
 def understand(survey: Survey, chooser: Chooser) -> Layout:
@@ -210,7 +210,7 @@ def _choose_goal(
     layout.metric = targets.choose_metric(
         layout.task, sample, classes, several=several, chooser=chooser
     )
-    layout.form = targets.choose_form(layout.task, sample, classes, chooser)
+    layout.format = targets.choose_form(layout.task, sample, classes, chooser)
 
 
 def _test_table(layout: Layout, roles: Roles, ids: str) -> Table | None:

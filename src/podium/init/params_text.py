@@ -144,7 +144,7 @@ def _folds(data: Data, on: str) -> list[str]:
             2,
             ("count", count, ""),
             ("run", [*range(count)], "the folds to train; `- 0` alone for a quick look"),
-            ("keep", {}, "simulated imbalance: the share of a class's images to train on"),
+            ("subsample", {}, "simulated imbalance: the share of a class's images to train on"),
         ),
     ]
 
@@ -162,7 +162,7 @@ def _models(
             ("architecture", first.architecture, "any of timm.list_models()"),
             ("pretrained", pretrained, "true: timm's weights from the hub; or a weights file"),
             ("image_size", first.image_size, "pixels a side"),
-            ("fit", "squash", "crop | squash | pad: how an image becomes square"),
+            ("resize_mode", "squash", "crop | squash | pad: how an image becomes square"),
         ),
         *_augment(data, on),
         "    phases:             # one after the other",
@@ -231,7 +231,7 @@ def _ensemble(models: list[Model]) -> list[str]:
 
 def _submission(layout: Layout) -> list[str]:
     comments = {
-        "form": "auto: as the sample submission; docs/params.md has the others",
+        "format": "auto: as the sample submission; docs/params.md has the others",
         "separator": "of several labels in one column",
     }
     rows = [(key, value, comments[key]) for key, value in layout.submission.items()]

@@ -209,8 +209,8 @@ def choose_form(task: TaskName, sample: Sample | None, classes: list[str], choos
     single = task in ("binary", "multiclass")
     if sample is not None and single and sample.is_whole and not _are_numbers(classes):
         why = f"the sample submission holds {sample.value}, but the classes are names: their number"
-        return str(chooser.choose(Guess("submission.form", "number", "likely", why, ("label",))))
-    return str(chooser.choose(Guess("submission.form", "auto", "certain", _looks(sample))))
+        return str(chooser.choose(Guess("submission.format", "number", "likely", why, ("label",))))
+    return str(chooser.choose(Guess("submission.format", "auto", "certain", _looks(sample))))
 
 
 def _looks(sample: Sample | None) -> str:

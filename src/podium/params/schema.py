@@ -64,8 +64,8 @@ class Params(Section):
             raise ValueError("prepare.label_separator is of task: multilabel")
         if self.prepare.label_variants != "error" and self.task in ("ordinal", "regression"):
             raise ValueError(f"prepare.label_variants is of names, not of task: {self.task}")
-        if self.folds.keep and not single:
-            raise ValueError(f"folds.keep: an image of task: {self.task} has no one class")
+        if self.folds.subsample and not single:
+            raise ValueError(f"folds.subsample: an image of task: {self.task} has no one class")
         for name, model in self.models.items():
             if not single and (model.class_weights is not None or model.sampling == "balanced"):
                 raise ValueError(

@@ -62,10 +62,10 @@ class Predictor:
             found = (
                 f"{len(ids)} images with {len(self.views)} views will take {minutes:.2g} minutes"
             )
-            if self.options.when_late == "fail" or len(self.views) == 1:
+            if self.options.on_timeout == "fail" or len(self.views) == 1:
                 raise UserError(
                     f"{found} here; predict.time_limit_minutes is {limit:g}: take fewer views, a "
-                    "smaller model or image_size, or when_late: fewer_views"
+                    "smaller model or image_size, or on_timeout: fewer_views"
                 )
             console.say(f"{found}, the limit is {limit:g}: leaving out {self.views.pop()}")
         console.say(
@@ -95,7 +95,9 @@ class Predictor:
         return (time.perf_counter() - start) / measured * len(ids) / 60
 
     def _loader(self, store: ImageStore, ids: list[str]) -> "DataLoader[Batch]":
-        plain = Augmentation("none", size=self.config.image_size, fit=self.config.fit)
+        plain = Augmentation(
+            "none", size=self.config.image_size, resize_mode=self.config.resize_mode
+        )
         return loading.in_order(
             loading.Images(store, ids, None, transforms=[plain]),
             self.options.batch_size,

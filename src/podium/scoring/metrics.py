@@ -179,7 +179,7 @@ KNOWN: dict[str, Metric] = {
             Metric(f"{average}_f1", partial(_f1, average), "labels")
             for average in ("macro", "micro", "weighted", "samples")
         ),
-        Metric("matthews", _matthews, "labels"),
+        Metric("mcc", _matthews, "labels"),
         Metric("quadratic_weighted_kappa", _kappa, "labels"),
         Metric("log_loss", _log_loss, "probabilities", greater_is_better=False),
         Metric("roc_auc", partial(_mean_of_columns, sk.roc_auc_score, 2), "probabilities"),

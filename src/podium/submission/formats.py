@@ -35,7 +35,9 @@ class Form(NamedTuple):
         """
         columns, classes = sample.columns[1:].tolist(), task.classes
         separator = options.separator or _separator(sample, classes)
-        name = options.form if options.form != "auto" else _told(sample, task, metric, separator)
+        name = (
+            options.format if options.format != "auto" else _told(sample, task, metric, separator)
+        )
         if name == "columns" and len(columns) == 1:
             columns = classes
         fits = len(columns) == 1
@@ -44,7 +46,7 @@ class Form(NamedTuple):
         if not fits or not _suits(name, task):
             raise UserError(
                 f"the sample submission has the columns {', '.join(sample.columns)}: that does not "
-                f"go with submission.form: {name} (told from it, or set), task: {task.name} and "
+                f"go with submission.format: {name} (told from it, or set), task: {task.name} and "
                 f"the classes {examples(classes)}"
             )
         odd = [label for label in classes if separator in label]

@@ -12,7 +12,7 @@ from podium.scoring.task import Task
 CANDIDATES = 100  # places at which a cut is tried
 ROUNDS = 10  # of trying all cuts, each beside the others
 FITTED = {  # the metrics that want cuts of their own
-    "binary": ("balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "matthews"),
+    "binary": ("balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "mcc"),
     "multilabel": ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "samples_f1"),
     "ordinal": ("quadratic_weighted_kappa",),
     "regression": ("quadratic_weighted_kappa",),

@@ -52,10 +52,10 @@ def make(
     if form.name == "probability":
         print(f"{form.columns[0]}: the probability of {task.classes[form.place]}")
     shown = sorted(set(sample.iloc[:, 1]) - {"", *task.classes})
-    if options.form == "auto" and form.name == "label" and shown:
+    if options.format == "auto" and form.name == "label" and shown:
         print(
             f"warning: the sample submission holds {examples(shown)}, the submission the classes' "
-            f"names, as {task.classes[0]}: submission.form: number writes their places from 0"
+            f"names, as {task.classes[0]}: submission.format: number writes their places from 0"
         )
     logits = predictions.align([(ids, logits)], sample.iloc[:, 0].tolist(), source="the ensemble")
     columns = form.fill(task, metric, task.probabilities(logits), decision)

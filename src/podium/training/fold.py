@@ -80,7 +80,7 @@ def train_fold(
         made = setup.set_up(config, data, fold=fold, seed=seed)
         batch = min(config.batch_size, len(made.loaders.train.dataset))  # type: ignore[arg-type]
         size = batch // pieces
-        if config.out_of_memory == "fail":
+        if config.on_oom == "fail":
             raise UserError(_too_large(config, made, where))
         if size < 2 * FEWEST:
             raise UserError(
@@ -112,9 +112,9 @@ def _too_large(config: Model, made: setup.Setup, where: str) -> str:
     cuda = made.accelerator.device.type == "cuda"
     share, at_most = memory.Trial(made).share, max(FEWEST, config.batch_size // 2)
     size = memory.largest(share, at_most=at_most, may_fail=cuda)
-    steps = math.ceil(config.accumulate * config.batch_size / size)
+    steps = math.ceil(config.grad_accum_steps * config.batch_size / size)
     return (
         f"batch_size: {config.batch_size} does not fit {where}; {size} does. With accumulate: "
         f"{steps} beside it a step of the weights sees {steps * size} images; or set "
-        "out_of_memory: accumulate"
+        "on_oom: accumulate"
     )

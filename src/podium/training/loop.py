@@ -22,7 +22,7 @@ from podium.training.checkpoints import Checkpoints
 from podium.training.setup import Setup
 from podium.training.state import Best, Epoch, Training
 
-ADVICE = "lower lr, set clip_norm, or use precision: fp32"
+ADVICE = "lower lr, set grad_clip_norm, or use precision: fp32"
 
 
 def fit(
@@ -58,7 +58,7 @@ def fit(
             seeding.set_global(order.seed, "step", place.taken + 1)  # type: ignore[union-attr]
             images = normalize(batch.images.to(device, non_blocking=True))
             images, targets = mixer(images, batch.targets.to(device, non_blocking=True))
-            first, end = _together(place.step, config.accumulate, steps)
+            first, end = _together(place.step, config.grad_accum_steps, steps)
             values[place.step] = training.learn(images, targets, loss, steps=end - first)
             place.step, place.taken = place.step + 1, place.taken + 1
             if place.step == end:

@@ -32,7 +32,7 @@ class Trial:
         layers.set_training(net, phase.batch_norm)
         self.model = setup.accelerator.prepare(net)
         self.optimizer = setup.accelerator.prepare(optimizers.create(net, phase, setup.config))
-        self.ema = None if setup.config.ema is None else ModelEmaV3(net)
+        self.ema = None if setup.config.ema_decay is None else ModelEmaV3(net)
         self.device = setup.accelerator.device
         self.normalize = factory.Normalize(net).to(self.device)
 

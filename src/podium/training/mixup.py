@@ -20,10 +20,10 @@ class Mixer:
         self.mixup = None
         if config.mix is not None:
             self.mixup = Mixup(
-                mixup_alpha=config.mix.mixup,
-                cutmix_alpha=config.mix.cutmix,
-                prob=config.mix.probability,
-                switch_prob=0.5 if config.mix.cutmix_share is None else config.mix.cutmix_share,
+                mixup_alpha=config.mix.mixup_alpha,
+                cutmix_alpha=config.mix.cutmix_alpha,
+                prob=config.mix.prob,
+                switch_prob=0.5 if config.mix.switch_prob is None else config.mix.switch_prob,
                 label_smoothing=0.0,
             )
 

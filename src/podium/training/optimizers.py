@@ -31,7 +31,7 @@ def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:
         raise UserError(f"timm has no optimizer {phase.optimizer}{hint}")
     if phase.optimizer in SECOND_ORDER:
         raise UserError(f"{phase.optimizer} needs second derivatives, which are not computed here")
-    if phase.lr_decay == 1:  # not every architecture has layer groups
+    if phase.layer_decay == 1:  # not every architecture has layer groups
         depths = {n: 0 if layers.is_head(model, n) else 1 for n, _ in model.named_parameters()}
     else:
         depths = layers.depths(model)
@@ -74,5 +74,5 @@ def _peak(phase: Phase, depth: int) -> float:
     if depth == 0:
         return phase.lr
     if phase.backbone_lr is None:
-        return phase.lr / phase.lr_decay**depth
-    return phase.backbone_lr / phase.lr_decay ** (depth - 1)
+        return phase.lr * phase.layer_decay**depth
+    return phase.backbone_lr * phase.layer_decay ** (depth - 1)

@@ -27,17 +27,17 @@ def factor(phase: Phase, step: int, *, epoch: int, scores: Sequence[Any]) -> flo
     match phase.schedule:
         case schema.Constant():
             value = 1.0
-        case schema.Step(every=every, factor=by):
-            value = by ** (step // (every * epoch))
+        case schema.Step(step_size=step_size, gamma=gamma):
+            value = gamma ** (step // (step_size * epoch))
         case schema.Cosine():
             value = _cosine(step / total)
-        case schema.CosineRestarts(every=every, longer=longer):
-            length = every * epoch
+        case schema.CosineRestarts(t_0=t_0, t_mult=t_mult):
+            length = t_0 * epoch
             while step >= length:
-                step, length = step - length, round(length * longer)
+                step, length = step - length, round(length * t_mult)
             value = _cosine(step / length)
-        case schema.OneCycle(rise=rise, start_divisor=divisor):
-            low, top = 1 / divisor, rise * total
+        case schema.OneCycle(pct_start=pct_start, div_factor=div_factor):
+            low, top = 1 / div_factor, pct_start * total
             if step < top:
                 value = low + (1 - low) * (1 - _cosine(step / top))
             else:

@@ -83,7 +83,10 @@ def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:
         raise UserError(f"mix pairs a batch's images, and fold {fold} has only {count} to train on")
 
     def images(chosen: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
-        transforms = [Augmentation(a, size=config.image_size, fit=config.fit) for a in augments]
+        transforms = [
+            Augmentation(a, size=config.image_size, resize_mode=config.resize_mode)
+            for a in augments
+        ]
         ids = folds.loc[chosen, "id"].tolist()
         return loading.Images(data.store, ids, targets[chosen], transforms=transforms, seed=seed)
 

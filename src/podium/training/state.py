@@ -74,8 +74,8 @@ class Training:
         self.model = accelerator.prepare(net)
         self.learner: Callable[[Tensor], Tensor] = self.model
         self.ema = None
-        if config.ema is not None:
-            self.ema = ModelEmaV3(net, decay=config.ema, use_warmup=True)
+        if config.ema_decay is not None:
+            self.ema = ModelEmaV3(net, decay=config.ema_decay, use_warmup=True)
         self.kept: nn.Module = self.model if self.ema is None else self.ema.module  # is scored
         self.place, self.curves = Place(), list[Epoch]()
         self.best: Best | None = None
@@ -123,12 +123,12 @@ class Training:
 
     def update(self) -> None:
         """Change the weights by the gradients, and their average by the weights."""
-        if self.config.clip_norm is not None:
-            self.accelerator.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
+        if self.config.grad_clip_norm is not None:
+            self.accelerator.clip_grad_norm_(self.net.parameters(), self.config.grad_clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.ema is not None:
-            step = math.ceil(self.place.taken / self.config.accumulate)
+            step = math.ceil(self.place.taken / self.config.grad_accum_steps)
             self.ema.update(self.net, step=step)
 
     def end_epoch(
@@ -162,7 +162,7 @@ class Training:
         self.place = Place(place.phase + 1, taken=place.taken)
         if not self.ended:
             self._begin()
-            if self.phase.start == "best":
+            if self.phase.init_from == "best":
                 assert self.best is not None
                 self.net.load_state_dict(self.best.state)
                 self.kept.load_state_dict(self.best.state)
@@ -173,7 +173,7 @@ class Training:
         best, scaler = self.best, self.accelerator.scaler
         return {
             "net": self.net.state_dict(),
-            "ema": None if self.ema is None else self.ema.module.state_dict(),
+            "ema_decay": None if self.ema is None else self.ema.module.state_dict(),
             "optimizer": self.optimizer.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "place": dataclasses.asdict(self.place),

@@ -144,7 +144,7 @@ def _resolve(
     sample = Manifest(DATA / "prepared.json").csv("sample_submission.csv")
     metric = metrics.get(params.metric, task.name)
     form = Form.of(sample, task, metric, params.submission)
-    told: dict[str, Any] = {"form": form.name}
+    told: dict[str, Any] = {"format": form.name}
     if form.name == "top_k":
         told["top"] = form.top
     if form.name in ("labels", "top_k"):
