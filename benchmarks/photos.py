@@ -4,7 +4,7 @@
     python benchmarks/photos.py weather --train dataset --test-fraction 0.35
 
 `--train` and `--test` contain one folder per class. The archive has train.csv, test.csv and the
-images in train/ and test/; the ids are the photos' file names. data/<name>-solution.csv has the labels
+images in train/ and test/; ids are file names. data/<name>-solution.csv has the labels
 of the test photos, so that the report can score the submission.
 """
 
