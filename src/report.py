@@ -12,7 +12,7 @@ from podium.scoring import decisions, metrics
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission import report, write
-from podium.submission.formats import Form
+from podium.submission.formats import SubmissionFormat
 
 SECTIONS = {
     "metric": str | None,
@@ -48,7 +48,7 @@ def main() -> None:
             submissions[name] = write.make_submission(
                 sample, member, metric=metric, options=options
             )
-        form = Form.of(sample, task, metric, options)
+        form = SubmissionFormat.detect(sample, task, metric, options)
         test_scores = {
             name: write.score(table, labels, task, form=form, metric=metric)
             for name, table in submissions.items()

@@ -26,7 +26,16 @@ MAX_LINES = 250
 
 # Code that a stage declares, as part of a package, without importing it: an edit there reruns the
 # stage for nothing. Each of these stages takes a second or two; train and predict have none.
-SUBMISSION = {"blend", "ensemble", "formats", "provenance", "report", "thresholds", "write"}
+SUBMISSION = {
+    "blend",
+    "ensemble",
+    "formats",
+    "provenance",
+    "report",
+    "text_tables",
+    "thresholds",
+    "write",
+}
 EXTRA = {
     # It writes a file, and needs nothing else of core.
     "check": {f"core/{name}.py" for name in ("checksums", "csvs", "manifest", "provenance")}
@@ -43,7 +52,9 @@ EXTRA = {
     | {"core/seeding.py"},
     "submission": {f"submission/{n}.py" for n in SUBMISSION - {"formats", "provenance", "write"}}
     | {"core/console.py", "core/seeding.py"},
-    "report": {f"submission/{n}.py" for n in SUBMISSION - {"formats", "report", "write"}}
+    "report": {
+        f"submission/{n}.py" for n in SUBMISSION - {"formats", "report", "text_tables", "write"}
+    }
     | {"core/console.py", "core/seeding.py"},
 }
 

@@ -12,7 +12,7 @@ from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission import write
-from podium.submission.formats import Form
+from podium.submission.formats import SubmissionFormat
 
 IDS = ["2", "3", "1"]
 BY_TASK: dict[str, tuple[list[str], list[list[float]]]] = {
@@ -177,7 +177,7 @@ def test_every_form_is_scored_as_the_leaderboard_would(
     filled = write.make_submission(
         table, predictions_of(task), metric=chosen, options=Submission()
     ).astype(str)
-    form = Form.of(table, problem, chosen, Submission())
+    form = SubmissionFormat.detect(table, problem, chosen, Submission())
     solution = pd.DataFrame({"id": IDS, "label": truth})
     found = write.score(filled, solution, problem, form=form, metric=chosen)
     assert found == pytest.approx(expected, abs=1e-6)
@@ -193,7 +193,7 @@ def test_a_solution_may_have_one_column_a_class() -> None:
         table, predictions_of("multilabel"), metric=metric, options=Submission()
     ).astype(str)
     solution = pd.DataFrame({"id": IDS, "fly": list("101"), "bee": list("001"), "ant": list("100")})
-    form = Form.of(table, problem, metric, Submission())
+    form = SubmissionFormat.detect(table, problem, metric, Submission())
     found = write.score(filled, solution, problem, form=form, metric=metric)
     assert found == pytest.approx(2 / 3)  # ant fly and none are right, bee is not
 
@@ -201,7 +201,7 @@ def test_a_solution_may_have_one_column_a_class() -> None:
 def test_the_number_between_grades_with_gaps_is_read_as_it_is() -> None:
     problem = Task("ordinal", ["0", "1", "2", "4"])
     table = pd.DataFrame({"id": IDS, "y": ["3.2", "0.25", "9"]})
-    form = Form.of(table, problem, metrics.get("mae", "ordinal"), Submission())
+    form = SubmissionFormat.detect(table, problem, metrics.get("mae", "ordinal"), Submission())
     assert problem.values(form.read(problem, table)).tolist() == pytest.approx([3.2, 0.25, 4])
 
 
@@ -209,8 +209,8 @@ def test_what_separates_labels_may_not_stand_in_their_names() -> None:
     problem = Task("multilabel", ["red fox", "toad"])
     table = pd.DataFrame({"id": IDS, "y": ["red fox|toad"] * 3})
     metric = metrics.get("samples_f1", "multilabel")
-    assert Form.of(table, problem, metric, Submission()).separator == "|"
+    assert SubmissionFormat.detect(table, problem, metric, Submission()).separator == "|"
     with pytest.raises(
         UserError, match=r"separator: ' ' stands in the names of 1 classes: red fox"
     ):
-        Form.of(table.assign(y="red fox"), problem, metric, Submission())
+        SubmissionFormat.detect(table.assign(y="red fox"), problem, metric, Submission())

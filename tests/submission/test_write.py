@@ -9,7 +9,7 @@ from podium.prediction.predictions import Predictions
 from podium.scoring import metrics
 from podium.scoring.task import Task
 from podium.submission import write
-from podium.submission.formats import Form
+from podium.submission.formats import SubmissionFormat
 
 CLASSES = ["ant", "bee"]
 PREDICTED = Predictions(
@@ -32,7 +32,7 @@ def make(like: pd.DataFrame, metric: str) -> pd.DataFrame:
 def score(made: pd.DataFrame, solution: pd.DataFrame, metric: str) -> float:
     task, chosen = Task("multiclass", CLASSES), metrics.get(metric, "multiclass")
     like = sample(*made.columns[1:])
-    form = Form.of(like, task, chosen, Submission())
+    form = SubmissionFormat.detect(like, task, chosen, Submission())
     return write.score(made, solution, task, form=form, metric=chosen)
 
 

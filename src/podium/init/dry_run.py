@@ -12,7 +12,7 @@ from podium.dataset.tables import Tables
 from podium.init.layout import Layout
 from podium.scoring import metrics
 from podium.scoring.task import Task
-from podium.submission.formats import Form
+from podium.submission.formats import SubmissionFormat
 
 
 def try_out(archive: Archive, layout: Layout) -> Tables:
@@ -31,7 +31,7 @@ def try_out(archive: Archive, layout: Layout) -> Tables:
                 check = match_images if strict else find_images
                 check_distinct(ids, check(archive.names, ids, folder=folder))
         metric, options = metrics.get(layout.metric, layout.task), Submission(**layout.submission)
-        Form.of(found.sample, Task(layout.task, found.classes), metric, options)
+        SubmissionFormat.detect(found.sample, Task(layout.task, found.classes), metric, options)
     except (UserError, ValidationError) as error:
         text = str(error)
         if isinstance(error, ValidationError):

@@ -15,7 +15,7 @@ from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
 from podium.scoring import metrics
 from podium.scoring.task import Task
-from podium.submission.formats import Form
+from podium.submission.formats import SubmissionFormat
 
 LOCK = "dvc.lock"  # which the run itself has changed
 
@@ -50,7 +50,7 @@ def check_made(
     """`check` a CSV of the project's, in the form that the sample submission and `options` want."""
     task = Task.read(prepared)
     sample = prepared.csv("sample_submission.csv")
-    form = Form.of(sample, task, metrics.get(metric, task.name), options)
+    form = SubmissionFormat.detect(sample, task, metrics.get(metric, task.name), options)
     return check(path, sample, slug=slug, past=past, may_be_empty=form.name == "labels")
 
 

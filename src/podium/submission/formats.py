@@ -17,7 +17,7 @@ SEPARATORS = (" ", "|", ",", ";")
 TOP = 5  # of `top_k`, where nobody says
 
 
-class Form(NamedTuple):
+class SubmissionFormat(NamedTuple):
     """What a submission's columns hold."""
 
     name: str  # one of `Submission.form`, not auto
@@ -27,7 +27,9 @@ class Form(NamedTuple):
     place: int  # of the class that `probability` is of
 
     @classmethod
-    def of(cls, sample: pd.DataFrame, task: Task, metric: Metric, options: Submission) -> "Form":
+    def detect(
+        cls, sample: pd.DataFrame, task: Task, metric: Metric, options: Submission
+    ) -> "SubmissionFormat":
         """That of the sample submission, where `options` name no other.
 
         Raises:

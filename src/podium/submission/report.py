@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from podium.scoring.task import Task
+from podium.submission import text_tables
 
 WIDEST_MATRIX = 12  # classes; beyond, the commonest mistakes are listed
 MOST_MISTAKES = 10
@@ -42,12 +43,12 @@ def render(
     total = f"{sum(seconds.values()):.0f}"
     table.append(["**ensemble**", "", *_cells(scores["ensemble"])])
     table[-1] += [*_test(held_back, "ensemble"), total]
-    lines = [f"# {submission.stem}", "", f"Metric: {metric}.", "", *_markdown(table), ""]
+    lines = [f"# {submission.stem}", "", f"Metric: {metric}.", "", text_tables.markdown(table), ""]
     lines.append(f"- Submission: `{submission}`, {rows} rows")
     if held_back is not None:
         lines.append(f"- Score on the held-back test labels: **{held_back['ensemble']:.4f}**")
     for title, rows_of in _parts(oof, task):
-        lines += ["", f"## {title}, out of fold", "", *_markdown(rows_of)]
+        lines += ["", f"## {title}, out of fold", "", text_tables.markdown(rows_of)]
     return "\n".join(lines) + "\n"
 
 
@@ -168,14 +169,3 @@ def _mistakes(oof: pd.DataFrame, classes: list[str]) -> list[list[str]]:
     commonest = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_MISTAKES]
     body = [[*pair, str(count)] for pair, count in commonest]
     return [["actual", "predicted", "images"], *body]
-
-
-def _markdown(table: list[list[str]]) -> list[str]:
-    """The rows of a Markdown table, with columns that line up in plain text too."""
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    rows = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in table
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return [rows[0], rule, *rows[1:]]

@@ -12,7 +12,7 @@ from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import BETWEEN, Task
-from podium.submission.formats import Form
+from podium.submission.formats import SubmissionFormat
 
 
 def make_submission(
@@ -48,7 +48,7 @@ def make(
     Raises:
         UserError: if the predictions do not cover the sample's ids, or the form is another one.
     """
-    form = Form.of(sample, task, metric, options)
+    form = SubmissionFormat.detect(sample, task, metric, options)
     if form.name == "probability":
         print(f"{form.columns[0]}: the probability of {task.classes[form.place]}")
     shown = sorted(set(sample.iloc[:, 1]) - {"", *task.classes})
@@ -67,7 +67,7 @@ def score(
     solution: pd.DataFrame,
     task: Task,
     *,
-    form: Form,
+    form: SubmissionFormat,
     metric: Metric,
 ) -> float:
     """The metric of a submission against the test images' labels, by id: a table of id and label
@@ -96,7 +96,7 @@ def score(
     return decisions.score_predicted(task, metric, targets, predicted)
 
 
-def _labels(solution: pd.DataFrame, task: Task, form: Form) -> dict[str, str]:
+def _labels(solution: pd.DataFrame, task: Task, form: SubmissionFormat) -> dict[str, str]:
     """The labels of the solution as our tables have them, by id."""
     ids, columns = solution.iloc[:, 0], solution.columns[1:].tolist()
     if len(columns) == 1:

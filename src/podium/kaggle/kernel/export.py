@@ -23,7 +23,7 @@ from podium.prediction.predictions import Predictions
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
-from podium.submission.formats import Form
+from podium.submission.formats import SubmissionFormat
 
 DATA, MODELS = Path("data"), Path("models")
 SRC = Path(__file__).parents[3]
@@ -143,7 +143,7 @@ def _resolve(
     task = Task.of(ensemble.provenance)
     sample = Manifest(DATA / "prepared.json").csv("sample_submission.csv")
     metric = metrics.get(params.metric, task.name)
-    form = Form.of(sample, task, metric, params.submission)
+    form = SubmissionFormat.detect(sample, task, metric, params.submission)
     told: dict[str, Any] = {"format": form.name}
     if form.name == "top_k":
         told["top"] = form.top
