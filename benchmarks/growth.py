@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--largest", type=int, default=SIZES[-1])
     largest = parser.parse_args().largest
-    os.environ[machine.CACHE] = "0"
+    os.environ[machine.CACHE_VARIABLE] = "0"
     runs = [(of_images, size, "images") for size in SIZES if size <= largest]
     columns = {}
     for of, count, what in [*runs, (of_tables, TABLES, "rows")]:

@@ -135,11 +135,15 @@ def main() -> None:
 
 def compare(folder: Path, originals: list[bytes], title: str) -> None:
     """All loaders on the same photos."""
-    stored = [codec.store(data, max_size=STORED, encode="jpeg", quality=95) for data in originals]
+    stored = [
+        codec.reencode(data, max_size=STORED, encode="jpeg", quality=95) for data in originals
+    ]
     (folder / "store").mkdir()
-    for shard in range(0, len(stored), store.SHARD):
-        rows = ((f"{shard + i:06d}", d) for i, d in enumerate(stored[shard : shard + store.SHARD]))
-        path = folder / "store" / f"{shard // store.SHARD:05d}.arrow"
+    for shard in range(0, len(stored), store.SHARD_SIZE):
+        rows = (
+            (f"{shard + i:06d}", d) for i, d in enumerate(stored[shard : shard + store.SHARD_SIZE])
+        )
+        path = folder / "store" / f"{shard // store.SHARD_SIZE:05d}.arrow"
         store.write_shard(path, rows, encode="jpeg")
     for number, data in enumerate(originals):
         path = folder / "files" / f"class{number % 2}" / f"{number:06d}.jpg"

@@ -21,8 +21,7 @@ from common import Run, photos, rates, table
 
 from podium.config.models import Model
 from podium.core import machine, seeding
-from podium.images import codec as images
-from podium.images import loading, store
+from podium.images import codec, loading, store
 from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
 from podium.models import device, inference
@@ -42,11 +41,11 @@ def prepared(folder: Path, size: int, count: int) -> setup.Data:
     """Photos as `prepare` and `folds` leave them, `VALID` of them in fold 0."""
     files = photos(50, 500, 375)
     stored = [
-        images.store(f, max_size=round(1.15 * size), encode="jpeg", quality=95) for f in files
+        codec.reencode(f, max_size=round(1.15 * size), encode="jpeg", quality=95) for f in files
     ]
     names = [f"{number:06d}" for number in range(VALID + count)]
-    for begin in range(0, len(names), store.SHARD):
-        part = names[begin : begin + store.SHARD]
+    for begin in range(0, len(names), store.SHARD_SIZE):
+        part = names[begin : begin + store.SHARD_SIZE]
         rows = ((name, stored[int(name) % len(stored)]) for name in part)
         store.write_shard(folder / f"{begin:06d}.arrow", rows, encode="jpeg")
     labels = [("x", "y")[number % 2] for number in range(len(names))]

@@ -45,7 +45,7 @@ def prepare(count: int) -> None:
         folder = Path(temporary)
         path = folder / "x.zip"
         ids = archive(path, photos(count, 500, 375))
-        cores = machine.processes()
+        cores = machine.worker_count()
 
         def bare() -> Run:
             names = Archive(path).names[3:]

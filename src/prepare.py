@@ -21,7 +21,7 @@ def main() -> None:
         ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
         with files.atomic(paths.IMAGES) as folder:
             bad = build.store_images(
-                archive, ids, folder=folder, layout=layout, processes=machine.processes()
+                archive, ids, folder=folder, layout=layout, processes=machine.worker_count()
             )
             found = tables.leave_out(found, [*bad["train"]], task)
     files.write_csv(paths.DATA / "train.csv", found.train)

@@ -36,7 +36,7 @@ def main() -> None:
     names = [f"train@{model}-{fold}" for model in models for fold in run]
     places = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
     at_once = min(jobs, len(names))
-    os.environ.setdefault(machine.CACHE, str(machine.cache_bytes() // at_once // 2**20))
+    os.environ.setdefault(machine.CACHE_VARIABLE, str(machine.cache_bytes() // at_once // 2**20))
     statuses = asyncio.run(Trainings(names, places).run())
     if failed := [name for name, status in zip(names, statuses, strict=True) if status != 0]:
         raise UserError(f"{len(failed)} of {len(names)} trainings failed: {examples(failed)}")

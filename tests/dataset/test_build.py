@@ -10,7 +10,7 @@ from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.dataset import build
-from podium.images import codec, store
+from podium.images import codec, resizing, store
 from podium.images.store import ImageStore
 
 IDS = {
@@ -31,7 +31,7 @@ def archive(tmp_path: Path) -> Archive:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "SHARD", 8)
+    monkeypatch.setattr(store, "SHARD_SIZE", 8)
 
 
 def prepare(archive: Archive, folder: Path, *, processes: int = 1, **layout: int | str) -> Path:
@@ -86,7 +86,7 @@ def test_images_in_many_files_are_all_there(archive: Archive, tmp_path: Path) ->
 def test_large_images_are_downsized(archive: Archive, tmp_path: Path, encode: str) -> None:
     folder = prepare(archive, tmp_path / "images", max_size=16, encode=encode)
     pixels = ImageStore(folder / "train").decode("0000")
-    expected = codec.resize(codec.decode(archive.read("train/0000.png")), 20, 16)
+    expected = resizing.resize(codec.decode(archive.read("train/0000.png")), 20, 16)
     assert pixels.shape == expected.shape
     assert np.array_equal(pixels, expected) == (encode == "png")  # JPEG loses a little
 
@@ -131,7 +131,7 @@ def test_a_missing_image_is_named_before_any_is_decoded(
     files = {**competitions.competition(), **BROKEN}
     del files["test/0041.png"]
     archive = Archive(competitions.write_zip(tmp_path / "files.zip", files))
-    monkeypatch.setattr(codec, "store", pytest.fail)
+    monkeypatch.setattr(codec, "reencode", pytest.fail)
     with pytest.raises(UserError, match=r"1 of 9 test images .* folder test: 0041"):
         prepare(archive, tmp_path / "images")
 

@@ -16,7 +16,7 @@ from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.dataset import build, pixel_tables, tables
 from podium.dataset.tables import Tables
-from podium.images import codec, store
+from podium.images import resizing, store
 from podium.images.store import ImageStore
 
 LAYOUT: dict[str, Any] = {
@@ -187,14 +187,14 @@ def test_cells_of_pixels_are_squares_of_one_size(tmp_path: Path) -> None:
 def test_large_images_are_downsized(tmp_path: Path) -> None:
     train = values(3, 1024)
     _, stores = prepare(tmp_path, competition(train, values(1, 1024)), max_size=16)
-    expected = codec.resize(train[0].reshape(32, 32).astype(np.uint8), 16, 16)
+    expected = resizing.resize(train[0].reshape(32, 32).astype(np.uint8), 16, 16)
     assert np.array_equal(stores["train"].decode("1")[..., 0], expected)
 
 
 def test_the_images_of_several_files_and_chunks_are_all_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "SHARD", 8)
+    monkeypatch.setattr(store, "SHARD_SIZE", 8)
     monkeypatch.setattr(pixel_tables, "VALUES", 17 * 5)  # 5 rows
     train = values(30, 16)
     _, stores = prepare(tmp_path, competition(train, values(8, 16)))

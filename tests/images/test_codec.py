@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from podium.images import codec
+from podium.images import codec, resizing
 from podium.images.codec import ImageError
 
 RAMP = np.linspace(0, 255, 40)
@@ -36,7 +36,7 @@ def rotated(kind: str) -> bytes:
 
 
 def store(data: bytes, **options: Any) -> bytes:
-    return codec.store(data, **{"max_size": None, "encode": "png", "quality": 95, **options})
+    return codec.reencode(data, **{"max_size": None, "encode": "png", "quality": 95, **options})
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> int:
@@ -130,7 +130,7 @@ def test_16_bits_are_scaled_to_8_and_not_clipped(kind: str) -> None:
 def test_16_bits_in_color_are_scaled_to_8() -> None:
     encoded = cv2.imencode(".png", SCENE.astype(np.uint16)[..., ::-1] * 257)[1].tobytes()
     assert np.array_equal(codec.decode(encoded), SCENE)
-    assert np.array_equal(codec.decode_plain(store(encoded)), SCENE)
+    assert np.array_equal(codec.decode_stored(store(encoded)), SCENE)
 
 
 def test_a_cmyk_jpeg_looks_as_pillow_shows_it() -> None:
@@ -146,7 +146,7 @@ def test_the_exif_orientation_is_applied(kind: str) -> None:
     tolerance = 0 if kind in ("PNG", "TIFF") else 16
     assert difference(codec.decode(data), SCENE) <= tolerance
     stored = store(data)
-    assert difference(codec.decode_plain(stored), SCENE) <= tolerance
+    assert difference(codec.decode_stored(stored), SCENE) <= tolerance
     assert codec.ORIENTATION not in Image.open(io.BytesIO(stored)).getexif()
 
 
@@ -180,12 +180,12 @@ def test_no_damaged_png_is_stored_that_cannot_be_decoded_later(data: bytes) -> N
             except ImageError:
                 continue
             assert at >= len(data) - 12  # in the last chunk, which holds no pixels
-            assert np.array_equal(codec.decode_plain(stored), codec.decode(data))
+            assert np.array_equal(codec.decode_stored(stored), codec.decode(data))
 
 
 def test_what_opencv_cannot_decode_is_refused() -> None:
     with pytest.raises(ImageError):
-        codec.decode_plain(b"not an image")
+        codec.decode_stored(b"not an image")
 
 
 @pytest.mark.parametrize("encode", ["jpeg", "png"])
@@ -194,7 +194,7 @@ def test_a_plain_image_is_stored_byte_for_byte(kind: str, encode: str) -> None:
     data = PLAIN[kind]
     assert store(data, encode=encode) == data
     assert store(data, encode=encode, max_size=30) == data
-    assert np.array_equal(codec.decode_plain(data), codec.decode(data))
+    assert np.array_equal(codec.decode_stored(data), codec.decode(data))
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -202,16 +202,16 @@ def test_any_other_image_is_stored_as_a_plain_one_of_the_same_pixels(kind: str) 
     pixels = codec.decode(OTHERS[kind])
     png = store(OTHERS[kind])
     assert png.startswith(b"\x89PNG")
-    assert np.array_equal(codec.decode_plain(png), pixels)
+    assert np.array_equal(codec.decode_stored(png), pixels)
     jpeg = store(OTHERS[kind], encode="jpeg")
     assert jpeg.startswith(b"\xff\xd8")
-    assert codec.decode_plain(jpeg).shape == pixels.shape
+    assert codec.decode_stored(jpeg).shape == pixels.shape
 
 
 def test_a_re_encoded_jpeg_looks_alike_and_has_the_quality_asked_for() -> None:
     data = file(SCENE, "BMP")
     good, poor = (store(data, encode="jpeg", quality=quality) for quality in (95, 20))
-    assert difference(codec.decode_plain(good), SCENE) <= 6
+    assert difference(codec.decode_stored(good), SCENE) <= 6
     assert len(poor) < len(good)
 
 
@@ -222,9 +222,9 @@ def test_the_original_encoding_keeps_every_byte(kind: str) -> None:
 
 
 def test_a_large_image_is_stored_downsized() -> None:
-    pixels = codec.decode_plain(store(PNG, max_size=15))
+    pixels = codec.decode_stored(store(PNG, max_size=15))
     assert pixels.shape == (15, 20, 3)
-    assert difference(pixels, codec.resize(SCENE, 15, 20)) == 0
+    assert difference(pixels, resizing.resize(SCENE, 15, 20)) == 0
 
 
 @pytest.mark.parametrize(
@@ -234,20 +234,23 @@ def test_a_large_image_is_stored_downsized() -> None:
 def test_downsizing_makes_the_shorter_side_max_size(
     shape: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    assert codec.downsize(np.zeros((*shape, 3), np.uint8), 10).shape == (*expected, 3)
+    assert resizing.downsize(np.zeros((*shape, 3), np.uint8), 10).shape == (*expected, 3)
 
 
 @pytest.mark.parametrize("max_size", [None, 30, 31])
 def test_nothing_is_upsized_and_small_images_stay_as_they_are(max_size: int | None) -> None:
-    assert codec.downsize(SCENE, max_size) is SCENE
+    assert resizing.downsize(SCENE, max_size) is SCENE
 
 
 @pytest.mark.parametrize("shape", [(500, 1), (1, 500), (1, 1)])
 def test_images_one_pixel_wide_are_stored_and_made_square(shape: tuple[int, int]) -> None:
     pixels = np.full((*shape, 3), 200, np.uint8)
-    stored = codec.decode_plain(store(file(pixels, "BMP"), max_size=8))
+    stored = codec.decode_stored(store(file(pixels, "BMP"), max_size=8))
     assert np.array_equal(stored, pixels)
-    assert all(codec.fit(stored, 32, how).shape == (32, 32, 3) for how in ("crop", "squash", "pad"))
+    assert all(
+        resizing.resize_square(stored, 32, how).shape == (32, 32, 3)
+        for how in ("crop", "squash", "pad")
+    )
 
 
 @pytest.mark.parametrize("how", ["crop", "squash", "pad"])
@@ -256,13 +259,13 @@ def test_a_strip_is_made_square_without_a_detour_by_a_huge_one(how: str, turn: b
     strip = np.full((1, 60_000, 3), 200, np.uint8)
     strip[:, 29_998:30_002] = 100
     tracemalloc.start()
-    square = codec.fit(strip.swapaxes(0, 1) if turn else strip, 64, how)
+    square = resizing.resize_square(strip.swapaxes(0, 1) if turn else strip, 64, how)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert square.shape == (64, 64, 3)
     assert how != "crop" or (square == 100).all()
     assert peak < 10 * 2**20  # 64 x 3,840,000 pixels would be 700 MiB
-    assert codec.downsize(strip, 8).shape == (1, 60_000, 3)
+    assert resizing.downsize(strip, 8).shape == (1, 60_000, 3)
 
 
 @pytest.mark.parametrize("shape", [(1, 500), (500, 1), (2, 500)])
@@ -271,8 +274,8 @@ def test_the_crop_of_a_strip_is_that_of_the_whole_of_it(shape: tuple[int, int]) 
     scale = 32 / min(shape)
     height, width = (round(side * scale) for side in shape)
     top, left = (height - 32) // 2, (width - 32) // 2
-    whole = codec.resize(pixels, height, width)[top : top + 32, left : left + 32]
-    assert np.array_equal(codec.fit(pixels, 32, "crop"), whole)
+    whole = resizing.resize(pixels, height, width)[top : top + 32, left : left + 32]
+    assert np.array_equal(resizing.resize_square(pixels, 32, "crop"), whole)
 
 
 @pytest.mark.parametrize("encode", ["jpeg", "png"])
@@ -281,7 +284,7 @@ def test_of_an_animation_the_first_frame_is_stored(kind: str, encode: str) -> No
     frames = [Image.new("RGB", (16, 16), color) for color in (RED, BLUE, WHITE)]
     options = {"lossless": True} if kind == "WEBP" else {}
     data = file(frames[0], kind, save_all=True, append_images=frames[1:], **options)
-    stored = codec.decode_plain(store(data, encode=encode))
+    stored = codec.decode_stored(store(data, encode=encode))
     assert difference(stored, np.full((16, 16, 3), RED, np.uint8)) <= 2
 
 
@@ -294,7 +297,7 @@ def test_a_hundred_megapixels_are_decoded_with_no_warning(kind: str, max_size: i
         warnings.simplefilter("error")
         stored = store(data, max_size=max_size)
     assert stored == data if max_size is None else len(stored) < 10_000
-    pixels = codec.decode_plain(stored)
+    pixels = codec.decode_stored(stored)
     assert pixels.shape[:2] == (max_size or 10_000,) * 2 and (pixels == 77).all()
 
 
@@ -315,7 +318,7 @@ def test_a_side_that_no_jpeg_can_have_is_refused() -> None:
     data = file(np.zeros((1, 70_000, 3), np.uint8), "BMP")
     with pytest.raises(ImageError, match="too large: a side of 70,000 pixels; the most is 65,500"):
         store(data, encode="jpeg")
-    assert codec.decode_plain(store(data, encode="png")).shape == (1, 70_000, 3)
+    assert codec.decode_stored(store(data, encode="png")).shape == (1, 70_000, 3)
 
 
 def test_damaged_descriptions_are_no_reason_to_warn() -> None:
@@ -326,18 +329,18 @@ def test_damaged_descriptions_are_no_reason_to_warn() -> None:
     data[at + 8 : at + 10] = b"\xff\xff"  # so many entries
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert codec.decode_plain(store(bytes(data))).shape == SCENE.shape
+        assert codec.decode_stored(store(bytes(data))).shape == SCENE.shape
 
 
 @pytest.mark.parametrize(("size", "side"), [(None, 64), (224, 224)])
 def test_a_blank_image_is_a_black_square(size: int | None, side: int) -> None:
-    pixels = codec.decode_plain(codec.blank(size))
+    pixels = codec.decode_stored(codec.black_png(size))
     assert pixels.shape == (side, side, 3) and not pixels.any()
 
 
 @pytest.mark.parametrize("pixels", [SCENE, GREY])
 def test_a_png_of_pixels_holds_them(pixels: np.ndarray) -> None:
-    decoded = codec.decode_plain(codec.png(pixels))
+    decoded = codec.decode_stored(codec.encode_png(pixels))
     assert np.array_equal(decoded if pixels.ndim == 3 else decoded[..., 0], pixels)
 
 
@@ -346,14 +349,14 @@ THIRDS = np.repeat(np.array([[RED, WHITE, BLUE]], np.uint8), 30, axis=0).repeat(
 
 @pytest.mark.parametrize("turn", [False, True])
 def test_crop_keeps_the_centre(turn: bool) -> None:
-    square = codec.fit(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "crop")
+    square = resizing.resize_square(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "crop")
     assert square.shape == (12, 12, 3)
     assert (square == WHITE).all()
 
 
 @pytest.mark.parametrize("turn", [False, True])
 def test_squash_keeps_all_and_changes_the_aspect_ratio(turn: bool) -> None:
-    square = codec.fit(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "squash")
+    square = resizing.resize_square(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "squash")
     square = square.swapaxes(0, 1) if turn else square
     assert square.shape == (12, 12, 3)
     assert square[:, [0, 6, 11]].tolist() == [[list(RED), list(WHITE), list(BLUE)]] * 12
@@ -361,7 +364,7 @@ def test_squash_keeps_all_and_changes_the_aspect_ratio(turn: bool) -> None:
 
 @pytest.mark.parametrize("turn", [False, True])
 def test_pad_keeps_all_and_the_aspect_ratio_on_black(turn: bool) -> None:
-    square = codec.fit(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "pad")
+    square = resizing.resize_square(THIRDS.swapaxes(0, 1) if turn else THIRDS, 12, "pad")
     square = square.swapaxes(0, 1) if turn else square
     assert square.shape == (12, 12, 3)
     assert square[4:8, [0, 6, 11]].tolist() == [[list(RED), list(WHITE), list(BLUE)]] * 4
@@ -374,8 +377,8 @@ def test_a_large_jpeg_is_stored_at_its_size_and_looks_the_same(width: int, heigh
     """Whether it was decoded whole, or at a part of its size."""
     large = cv2.resize(SCENE, (width, height), interpolation=cv2.INTER_CUBIC)
     data = file(large, "JPEG", quality=95)
-    stored = codec.decode_plain(store(data, max_size=64))
-    expected = codec.downsize(codec.decode(data), 64)
+    stored = codec.decode_stored(store(data, max_size=64))
+    expected = resizing.downsize(codec.decode(data), 64)
     assert stored.shape == expected.shape and min(stored.shape[:2]) == 64
     assert difference(stored, expected) <= 3
 
@@ -393,6 +396,6 @@ def test_a_large_jpeg_that_is_turned_is_stored_upright() -> None:
     exif = Image.Exif()
     exif[codec.ORIENTATION] = 6
     data = file(np.rot90(large), "JPEG", exif=exif, quality=95)
-    stored = codec.decode_plain(store(data, max_size=64))
+    stored = codec.decode_stored(store(data, max_size=64))
     assert stored.shape == (64, 128, 3)
-    assert difference(stored, codec.downsize(large, 64)) <= 6
+    assert difference(stored, resizing.downsize(large, 64)) <= 6

@@ -26,7 +26,7 @@ def write(path: Path, images: dict[str, np.ndarray], *, encode: str = "png") -> 
 
 
 def test_images_are_found_by_id_whatever_file_and_batch_they_are_in(tmp_path: Path) -> None:
-    images = pictures(2 * store.BATCH + 3)
+    images = pictures(2 * store.RECORD_BATCH_SIZE + 3)
     names = list(images)
     write(tmp_path / "00000.arrow", {name: images[name] for name in names[:1]})
     write(tmp_path / "00001.arrow", {name: images[name] for name in names[1:]})

@@ -21,7 +21,7 @@ from podium.core import program
 from podium.images import loading, watchdog
 from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
-watchdog.PATIENCE = 1.0
+watchdog.TIMEOUT_SECONDS = 1.0
 store = ImageStore(Path(sys.argv[1]))
 decode = store.decode
 
@@ -61,7 +61,7 @@ def test_an_image_that_cannot_be_read_in_time_is_named(
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX's signals")
 def test_a_process_that_was_suspended_is_not_taken_for_one_that_hangs() -> None:
     code = (
-        "import time; from podium.images import watchdog; watchdog.PATIENCE = 2.0;"
+        "import time; from podium.images import watchdog; watchdog.TIMEOUT_SECONDS = 2.0;"
         "watchdog.begin('x');"
         "print('begun', flush=True); time.sleep(1); print('done', flush=True); time.sleep(60)"
     )
@@ -79,7 +79,7 @@ def test_a_process_that_was_suspended_is_not_taken_for_one_that_hangs() -> None:
 
 def test_between_two_batches_nothing_is_watched() -> None:
     code = (
-        "import time; from podium.images import watchdog; watchdog.PATIENCE = 0.2;"
+        "import time; from podium.images import watchdog; watchdog.TIMEOUT_SECONDS = 0.2;"
         "watchdog.begin('x');"
         "watchdog.end(); time.sleep(1)"
     )

@@ -326,8 +326,8 @@ def test_a_training_dies_with_its_parent(prepared: Project) -> None:
 
 def test_being_asked_twice_ends_the_process_at_once() -> None:
     code = (
-        "import os, signal; from podium.core import signals; n = signals.noted(); n.__enter__();"
-        "os.kill(os.getpid(), signal.SIGTERM); assert signals.asked();"
+        "import os, signal; from podium.core import signals; n = signals.deferred(); n.__enter__();"
+        "os.kill(os.getpid(), signal.SIGTERM); assert signals.stop_requested();"
         "print('noted', flush=True);"
         "os.kill(os.getpid(), signal.SIGTERM)"
     )
@@ -343,11 +343,11 @@ def test_being_asked_twice_ends_the_process_at_once() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="a parent's death is told on Linux")
 def test_the_signal_that_its_parent_died_of_is_the_one_that_is_told() -> None:
     asked = (
-        "import os, signal; from podium.core import signals, program; n = signals.noted();"
+        "import os, signal; from podium.core import signals, program; n = signals.deferred();"
         "n.__enter__(); both = {signal.SIGUSR1, signal.SIGTERM};"
         "signal.pthread_sigmask(signal.SIG_BLOCK, both);"
         "[os.kill(os.getpid(), number) for number in both];"
-        "signal.pthread_sigmask(signal.SIG_UNBLOCK, both); program.run(signals.check)"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, both); program.run(signals.raise_if_stopped)"
     )
     done = subprocess.run(
         [sys.executable, "-c", asked], env=WITH_SRC, capture_output=True, text=True, check=False

@@ -61,7 +61,9 @@ class Part:
             self.whole = whole
         folder = next(parent for parent in self.path.absolute().parents if parent.exists())
         if self.missing > shutil.disk_usage(folder).free:
-            raise UserError(files.no_space(self.path, OSError(errno.ENOSPC, ""), self.missing))
+            raise UserError(
+                files.disk_full_message(self.path, OSError(errno.ENOSPC, ""), self.missing)
+            )
         files.write_text(self.record, json.dumps(whole) + "\n")
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from podium.core.errors import UserError
 
-ERRORS = (
+PARSE_ERRORS = (
     pd.errors.ParserError,
     pd.errors.ParserWarning,
     pd.errors.EmptyDataError,
@@ -23,14 +23,14 @@ ERRORS = (
 )
 SEPARATORS = (",", ";", "\t", "|")
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-HEAD = 4096  # bytes in which zero bytes are looked for
+HEAD_BYTES = 4096  # bytes in which zero bytes are looked for
 
 Opener = Callable[[], IO[bytes]]  # gives the file's bytes anew
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Form:
+class Dialect:
     """How a CSV file is written."""
 
     encoding: str
@@ -67,9 +67,9 @@ def table(opener: Opener, name: str, columns: list[str] | None = None) -> pd.Dat
         UserError: if it is empty, neither UTF-8 nor UTF-16 with a byte order mark, or a row has
             more fields than the header; with the file's `name` and the row, the header being row 1.
     """
-    form = _form(opener, name)
+    dialect = _dialect(opener, name)
     with opener() as stream:
-        return _checked(lambda: _read(stream, form, columns, dtype=str), opener, form, name)
+        return _checked(lambda: _read(stream, dialect, columns, dtype=str), opener, dialect, name)
 
 
 def header(opener: Opener, name: str) -> list[str]:
@@ -78,9 +78,9 @@ def header(opener: Opener, name: str) -> list[str]:
     Raises:
         UserError: if it has none, as of `table`.
     """
-    form = _form(opener, name)
+    dialect = _dialect(opener, name)
     with opener() as stream:
-        read = _checked(lambda: _read(stream, form, dtype=str, nrows=0), opener, form, name)
+        read = _checked(lambda: _read(stream, dialect, dtype=str, nrows=0), opener, dialect, name)
     return [str(column) for column in read.columns]
 
 
@@ -90,20 +90,22 @@ def chunks(opener: Opener, name: str, rows: int) -> Iterator[pd.DataFrame]:
     Raises:
         UserError: as of `table`.
     """
-    form = _form(opener, name)
+    dialect = _dialect(opener, name)
     with opener() as stream:
         reader = _checked(
-            lambda: _read(stream, form, chunksize=rows, low_memory=False), opener, form, name
+            lambda: _read(stream, dialect, chunksize=rows, low_memory=False), opener, dialect, name
         )
-        while (chunk := _checked(lambda: next(reader, None), opener, form, name)) is not None:
+        while (chunk := _checked(lambda: next(reader, None), opener, dialect, name)) is not None:
             yield chunk
 
 
-def _read(stream: IO[bytes], form: Form, columns: list[str] | None = None, **options: Any) -> Any:
+def _read(
+    stream: IO[bytes], dialect: Dialect, columns: list[str] | None = None, **options: Any
+) -> Any:
     return pd.read_csv(
         stream,
-        sep=form.separator,
-        encoding=form.encoding,
+        sep=dialect.separator,
+        encoding=dialect.encoding,
         usecols=columns,
         keep_default_na=False,
         index_col=False,
@@ -111,25 +113,25 @@ def _read(stream: IO[bytes], form: Form, columns: list[str] | None = None, **opt
     )
 
 
-def _checked(work: Callable[[], T], opener: Opener, form: Form, name: str) -> T:
+def _checked(work: Callable[[], T], opener: Opener, dialect: Dialect, name: str) -> T:
     """What `work` gives; an error of its says where in the file."""
     try:
         with warnings.catch_warnings():  # values beyond the header would be dropped with a warning
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return work()
     except UnicodeError as error:
-        place = _undecodable(opener) if form.encoding != "utf-16" else str(error)
+        place = _undecodable(opener) if dialect.encoding != "utf-16" else str(error)
         raise UserError(f"{name} is not a CSV in UTF-8: {place}; save it as UTF-8") from None
     except pd.errors.EmptyDataError:
         raise UserError(f"{name} is not a CSV: it is empty") from None
-    except ERRORS as error:
-        place = _irregular(opener, form) or str(error).strip()
+    except PARSE_ERRORS as error:
+        place = _irregular(opener, dialect) or str(error).strip()
         raise UserError(f"{name} is not a CSV: {place}") from None
 
 
-def _form(opener: Opener, name: str) -> Form:
+def _dialect(opener: Opener, name: str) -> Dialect:
     with opener() as stream:
-        head = stream.read(HEAD)
+        head = stream.read(HEAD_BYTES)
     utf16 = head.startswith(UTF16)
     if b"\0" in head and not utf16:
         raise UserError(
@@ -142,7 +144,7 @@ def _form(opener: Opener, name: str) -> Form:
         first = list(islice((line for line in lines if line.strip()), 2))
     if not first:
         raise UserError(f"{name} is not a CSV: it is empty")
-    return Form(encoding, _separator(first))
+    return Dialect(encoding, _separator(first))
 
 
 def _separator(lines: list[str]) -> str:
@@ -169,12 +171,12 @@ def _undecodable(opener: Opener) -> str:
     return "its end is cut off"
 
 
-def _irregular(opener: Opener, form: Form) -> str:
+def _irregular(opener: Opener, dialect: Dialect) -> str:
     """The first row with more fields than the header, else that which opens a quote for good."""
     for strict in (False, True):
         with opener() as stream:
-            text = io.TextIOWrapper(stream, form.encoding, newline="")
-            rows = csv.reader(text, delimiter=form.separator, strict=strict)
+            text = io.TextIOWrapper(stream, dialect.encoding, newline="")
+            rows = csv.reader(text, delimiter=dialect.separator, strict=strict)
             wide, row = 0, 0
             try:
                 for row, fields in enumerate((fields for fields in rows if fields), start=1):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -44,15 +44,15 @@ def atomic(path: Path, *, size: int | None = None) -> Iterator[Path]:
         finally:
             remove(temporary)
     except OSError as error:
-        if error.errno in FULL:
-            raise UserError(no_space(path, error, size)) from None
+        if error.errno in DISK_FULL:
+            raise UserError(disk_full_message(path, error, size)) from None
         ours = error.filename is None or str(path.parent) in str(error.filename)
-        if ours and error.errno in FORBIDDEN:
+        if ours and error.errno in NOT_WRITABLE:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
         raise
 
 
-def no_space(path: Path, error: OSError, size: int | None) -> str:
+def disk_full_message(path: Path, error: OSError, size: int | None) -> str:
     """That `path` could not be written, the bytes that it takes, and those that are free."""
     needs = "" if size is None else f"it takes {size:,} bytes; "
     folder = next(parent for parent in path.absolute().parents if parent.exists())

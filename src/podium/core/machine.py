@@ -10,8 +10,8 @@ import psutil
 from podium.core.errors import UserError
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
-WORKERS = "PODIUM_WORKERS"
-CACHE = "PODIUM_CACHE_MIB"
+WORKERS_VARIABLE = "PODIUM_WORKERS"
+CACHE_VARIABLE = "PODIUM_CACHE_MIB"
 CACHE_SHARE = 0.25  # of the memory that is free
 CGROUP = Path("/sys/fs/cgroup")  # what a container may use, which the machine's numbers leave out
 LIMITS = (  # the limit, what is used of it, and of that what only caches files
@@ -30,22 +30,22 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def processes() -> int:
+def worker_count() -> int:
     """How many processes decode images where nothing else runs: PODIUM_WORKERS, else the cores."""
-    return max(1, _given(WORKERS, cores()))
+    return max(1, _given(WORKERS_VARIABLE, cores()))
 
 
 def loader_workers(device: str) -> int:
     """How many processes load images for a model: PODIUM_WORKERS, else one a core beside a GPU,
     and none where the model itself needs the cores.
     """
-    return _given(WORKERS, 0 if device == "cpu" else cores())
+    return _given(WORKERS_VARIABLE, 0 if device == "cpu" else cores())
 
 
 def cache_bytes() -> int:
     """How much memory a training may fill with decoded images: PODIUM_CACHE_MIB, else a quarter of
     what is free."""
-    return _given(CACHE, round(CACHE_SHARE * free_memory() / 2**20)) * 2**20
+    return _given(CACHE_VARIABLE, round(CACHE_SHARE * free_memory() / 2**20)) * 2**20
 
 
 def free_memory() -> int:
@@ -74,7 +74,7 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, -1)
 
 
-def hand_back_memory() -> None:
+def release_freed_memory() -> None:
     """Give the kernel what has been freed, for once: before it is measured how much is in use."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)

@@ -46,7 +46,7 @@ def _run(main: Callable[[], None]) -> None:
     except Exception as error:
         if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
             _lost(error)
-        if isinstance(error, OSError) and error.errno in files.FULL | files.FORBIDDEN:
+        if isinstance(error, OSError) and error.errno in files.DISK_FULL | files.NOT_WRITABLE:
             _fail(f"{error.filename or 'a file'}: {error.strerror}")
         traceback.print_exc()  # a mistake of ours
         _end()
@@ -55,7 +55,7 @@ def _run(main: Callable[[], None]) -> None:
 def _lost(error: RuntimeError) -> NoReturn:
     _fail(
         f"a process that loads images was lost: {str(error).strip()} If memory is short, "
-        f"set {machine.WORKERS} to fewer, or take a smaller batch_size"
+        f"set {machine.WORKERS_VARIABLE} to fewer, or take a smaller batch_size"
     )
 
 

@@ -16,7 +16,7 @@ _signal: int | None = None
 
 
 @contextmanager
-def noted() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """Within the block SIGTERM, SIGINT and the parent's death are noted instead of ending the
     process at once; a second signal of one kind ends it.
     """
@@ -34,12 +34,12 @@ def noted() -> Iterator[None]:
             die_with_parent()
 
 
-def asked() -> bool:
+def stop_requested() -> bool:
     """Whether the process was asked to end."""
     return _signal is not None
 
 
-def check() -> None:
+def raise_if_stopped() -> None:
     """Raises: Stopped: if the process was asked to end."""
     if _signal is not None:
         died = _signal == _PARENT_DIED

@@ -15,8 +15,7 @@ from podium.core import console, files, machine, signals
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables
 from podium.dataset.image_files import check_distinct, find_images
-from podium.images import codec as images
-from podium.images import store
+from podium.images import codec, store
 
 WHAT = {"train": "training images", "test": "test images"}
 MISSING = "not in the archive"
@@ -95,9 +94,9 @@ def _shards(
         (folder / part).mkdir(parents=True)
         blanks = part == "test" and layout.on_bad_image == "blank"
         rows = iter(zip(part_ids, names[part], strict=True))
-        for number in range(-(-len(part_ids) // store.SHARD)):
+        for number in range(-(-len(part_ids) // store.SHARD_SIZE)):
             path = folder / part / f"{number:05d}.arrow"
-            part_of_it = list(islice(rows, store.SHARD))
+            part_of_it = list(islice(rows, store.SHARD_SIZE))
             shards.append(Shard(path, archive.path, scratch, part_of_it, layout, blanks, in_all))
     return shards
 
@@ -146,7 +145,7 @@ def _write_all(shards: list[Shard], processes: int) -> list[dict[str, str]]:
     except BrokenProcessPool:
         raise UserError(
             f"one of the {processes} processes that decode images was lost, as when memory is "
-            f"short: set {machine.WORKERS} to fewer"
+            f"short: set {machine.WORKERS_VARIABLE} to fewer"
         ) from None
 
 
@@ -170,26 +169,26 @@ def _write(shard: Shard) -> dict[str, str]:
         for image, name in shard.images:
             try:
                 if name is None:
-                    raise images.ImageError(MISSING)
-                data = images.store(
+                    raise codec.ImageError(MISSING)
+                data = codec.reencode(
                     archive.read(name),
                     max_size=layout.max_size,
                     encode=layout.encode,
                     quality=layout.quality,
                 )
-            except images.ImageError as error:
+            except codec.ImageError as error:
                 bad[image] = str(error) if name is None else f"{name}: {error}"
                 if not shard.blanks:
                     continue
-                data = images.blank(layout.max_size)
+                data = codec.black_png(layout.max_size)
             sizes.append(len(data))
             yield image, data
 
     try:
         store.write_shard(shard.path, rows(), encode=layout.encode)
     except OSError as error:
-        if error.errno not in files.FULL:
+        if error.errno not in files.DISK_FULL:
             raise
         needed = sum(sizes) * shard.in_all // max(1, len(sizes))
-        raise UserError(files.no_space(shard.path.parent.parent, error, needed)) from None
+        raise UserError(files.disk_full_message(shard.path.parent.parent, error, needed)) from None
     return bad

@@ -15,7 +15,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core import console
 from podium.core.errors import UserError, examples
-from podium.images import codec, store
+from podium.images import codec, resizing, store
 
 VALUES = 2_000_000  # that are in memory at once
 
@@ -73,11 +73,13 @@ def store_images(
         assert name is not None  # Prepare has checked it
         (folder / part).mkdir(parents=True)
         rows = _named(ids[part], _read(archive, name, layout), name)
-        encoded = ((image, codec.png(codec.downsize(p, layout.max_size))) for image, p in rows)
-        shards = range(-(-len(ids[part]) // store.SHARD))
+        encoded = (
+            (image, codec.encode_png(resizing.downsize(p, layout.max_size))) for image, p in rows
+        )
+        shards = range(-(-len(ids[part]) // store.SHARD_SIZE))
         for number in console.bar(shards, f"{part} images"):
             path = folder / part / f"{number:05d}.arrow"
-            store.write_shard(path, islice(encoded, store.SHARD), encode="png")
+            store.write_shard(path, islice(encoded, store.SHARD_SIZE), encode="png")
 
 
 def _check_the_same(archive: Archive, layout: Prepare) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from podium.config.phases import Augment, Transform
 from podium.core.errors import UserError, nearest
-from podium.images import codec
+from podium.images import resizing
 
 PRESETS: dict[str, list[Transform]] = {
     "none": [],
@@ -56,7 +56,7 @@ class Augmentation:
         transforms = PRESETS[augment] if isinstance(augment, str) else augment
         self.size, self.resize_mode = size, resize_mode
         self.is_random = bool(transforms)
-        self.fits_first = not (transforms and _gives_size(transforms[0]))
+        self.resizes_first = not (transforms and _gives_size(transforms[0]))
         if self.is_random:
             self._compose_all(transforms)
 
@@ -78,7 +78,11 @@ class Augmentation:
 
     def square(self, pixels: np.ndarray) -> np.ndarray:
         """The first part, which threads may share: the image made square, if that comes first."""
-        return codec.fit(pixels, self.size, self.resize_mode) if self.fits_first else pixels
+        return (
+            resizing.resize_square(pixels, self.size, self.resize_mode)
+            if self.resizes_first
+            else pixels
+        )
 
     def augment(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
         """The second part, which is random.

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from podium.images import resizing
+
 JPEG_END = b"\xff\xd9"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
@@ -24,9 +26,8 @@ REDUCED = {
 # each kind by chance has shown, and what is of its kind.
 DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, AssertionError,
                   TypeError, LookupError, ArithmeticError, RuntimeError, zlib.error)  # fmt: skip
-BLANK = 64  # pixels
-LONGEST_SIDE = {"jpeg": 65_500, "png": 1_000_000}  # pixels that OpenCV encodes and decodes
-LONGEST = 16  # times its shorter side is all of an image that a crop to a square needs
+BLACK_SIZE = 64  # pixels
+MAX_SIDE = {"jpeg": 65_500, "png": 1_000_000}  # pixels that OpenCV encodes and decodes
 
 
 class ImageError(ValueError):
@@ -62,7 +63,7 @@ def _decode(data: bytes, enough: int | None) -> tuple[np.ndarray, Image.Image]:
     """The pixels, and the image as Pillow has opened it."""
     try:
         image = _open(data)
-        _check_sides(image.size, LONGEST_SIDE["png"])
+        _check_sides(image.size, MAX_SIDE["png"])
         if image.format == "JPEG" and image.mode in ("RGB", "L") and data.endswith(JPEG_END):
             return _decode_jpeg(data, min(image.size) // enough if enough else 1), image
         return _to_rgb(_upright(image)), image
@@ -84,10 +85,10 @@ def _decode_jpeg(data: bytes, most: int) -> np.ndarray:
             if pixels is None:
                 break
             return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    return decode_plain(data)
+    return decode_stored(data)
 
 
-def decode_plain(data: bytes | memoryview) -> np.ndarray:
+def decode_stored(data: bytes | memoryview) -> np.ndarray:
     """Decode a JPEG or PNG file of 8 bits, faster: uint8 [H, W, 3], RGB, upright.
 
     Raises:
@@ -99,10 +100,10 @@ def decode_plain(data: bytes | memoryview) -> np.ndarray:
     return pixels
 
 
-def store(data: bytes, *, max_size: int | None, encode: str, quality: int) -> bytes:
+def reencode(data: bytes, *, max_size: int | None, encode: str, quality: int) -> bytes:
     """Check that an image can be decoded, and give the bytes to store for it.
 
-    `encode="original"`: the bytes as they are. Otherwise `decode_plain` reads the result: the
+    `encode="original"`: the bytes as they are. Otherwise `decode_stored` reads the result: the
     bytes as they are where it can and the shorter side has at most `max_size` pixels, else the
     downsized image as a JPEG or PNG file.
 
@@ -110,18 +111,18 @@ def store(data: bytes, *, max_size: int | None, encode: str, quality: int) -> by
         ImageError: if it cannot be decoded.
     """
     with _quiet():
-        return _store(data, max_size, encode, quality)
+        return _reencode(data, max_size, encode, quality)
 
 
-def _store(data: bytes, max_size: int | None, encode: str, quality: int) -> bytes:
+def _reencode(data: bytes, max_size: int | None, encode: str, quality: int) -> bytes:
     pixels, image = _decode(data, None if encode == "original" else max_size)
     if encode == "original":
         return data
     width, height = image.size if _orientation(image) < 5 else image.size[::-1]
-    small = downsize(pixels, max_size, of=(height, width))
+    small = resizing.downsize(pixels, max_size, of=(height, width))
     if small.shape[:2] == (height, width) and _is_plain(data, image):
         return data
-    _check_sides(small.shape[:2], LONGEST_SIDE[encode])
+    _check_sides(small.shape[:2], MAX_SIDE[encode])
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if encode == "jpeg" else []
     suffix = ".jpg" if encode == "jpeg" else ".png"
     encoded, buffer = cv2.imencode(suffix, cv2.cvtColor(small, cv2.COLOR_RGB2BGR), options)
@@ -134,7 +135,7 @@ def _check_sides(sides: tuple[int, ...], most: int) -> None:
         raise ImageError(f"too large: a side of {max(sides):,} pixels; the most is {most:,}")
 
 
-def png(pixels: np.ndarray) -> bytes:
+def encode_png(pixels: np.ndarray) -> bytes:
     """A PNG file of pixels: uint8 [H, W, 3], RGB, or [H, W], grey."""
     colored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     encoded, buffer = cv2.imencode(".png", colored)
@@ -142,59 +143,9 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.tobytes()
 
 
-def blank(size: int | None) -> bytes:
-    """A PNG file of a black square, `size` pixels wide or `BLANK`."""
-    return png(np.zeros((size or BLANK, size or BLANK), np.uint8))
-
-
-def downsize(
-    pixels: np.ndarray, max_size: int | None, *, of: tuple[int, int] | None = None
-) -> np.ndarray:
-    """Downsize [H, W, 3] or [H, W] so that the shorter side has at most `max_size` pixels. Where
-    it has been decoded smaller than it is, `of` is its own height and width: the result's follow
-    from them.
-    """
-    height, width = of or pixels.shape[:2]
-    if max_size is None or min(height, width) <= max_size:
-        return pixels
-    scale = max_size / min(height, width)
-    return resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
-
-
-def fit(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
-    """Make an image square: uint8 [H, W, 3] -> [size, size, 3].
-
-    `squash` changes the aspect ratio; `crop` keeps the centre; `pad` keeps all, on black.
-    """
-    height, width = pixels.shape[:2]
-    if how == "squash":
-        return resize(pixels, size, size)
-    if how == "crop" and max(height, width) > LONGEST * min(height, width):
-        pixels = _middle(pixels, LONGEST * min(height, width))  # its width would be enlarged too
-        height, width = pixels.shape[:2]
-    scale = size / (min(height, width) if how == "crop" else max(height, width))
-    height, width = max(1, round(height * scale)), max(1, round(width * scale))
-    pixels = resize(pixels, height, width)
-    if how == "crop":
-        top, left = (height - size) // 2, (width - size) // 2
-        return pixels[top : top + size, left : left + size]
-    square = np.zeros((size, size, 3), np.uint8)
-    top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = pixels
-    return square
-
-
-def _middle(pixels: np.ndarray, longest: int) -> np.ndarray:
-    """The middle of a strip, `longest` pixels long."""
-    top, left = (max(0, side - longest) // 2 for side in pixels.shape[:2])
-    return pixels[top : top + longest, left : left + longest]
-
-
-def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize [H, W, 3] to [height, width, 3]: by area where it shrinks, else bilinear."""
-    shrinks = height * width < pixels.shape[0] * pixels.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (width, height), interpolation=interpolation)
+def black_png(size: int | None) -> bytes:
+    """A PNG file of a black square, `size` pixels wide or `BLACK_SIZE`."""
+    return encode_png(np.zeros((size or BLACK_SIZE, size or BLACK_SIZE), np.uint8))
 
 
 def _open(data: bytes) -> Image.Image:
@@ -209,7 +160,7 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _is_plain(data: bytes, image: Image.Image) -> bool:
-    """Whether `decode_plain` gives what `decode` gives."""
+    """Whether `decode_stored` gives what `decode` gives."""
     upright = _orientation(image) == 1
     end = {"JPEG": JPEG_END, "PNG": PNG_END}.get(image.format or "")
     complete = end is not None and data.endswith(end)

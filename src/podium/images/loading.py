@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from podium.core import machine, seeding, signals
 from podium.images import watchdog
 from podium.images.augment import Augmentation
-from podium.images.store import Decoder
+from podium.images.store import ImageSource
 
 AHEAD = 2  # batches that a process may load before they are asked for
 
@@ -100,7 +100,7 @@ class Images(Dataset[Batch]):
 
     def __init__(
         self,
-        store: Decoder,
+        store: ImageSource,
         ids: list[str],
         targets: np.ndarray | None,
         *,
@@ -203,7 +203,7 @@ def in_order(images: Images, batch_size: int, *, workers: int) -> Loader:
     """Batches for inference: every image once, in the order of `images`."""
     loader = _loader(images, Order(len(images), batch_size=batch_size), workers)
     # Decoding is all there is to do here, and the model's threads wait for it.
-    images.threads = None if loader.num_workers else ThreadPoolExecutor(machine.processes())
+    images.threads = None if loader.num_workers else ThreadPoolExecutor(machine.worker_count())
     return loader
 
 

@@ -16,14 +16,14 @@ import pyarrow as pa
 from podium.core.errors import UserError
 from podium.images import codec
 
-SHARD = 1024  # images a file: enough files to keep every core busy, few enough for DVC
+SHARD_SIZE = 1024  # images a file: enough files to keep every core busy, few enough for DVC
 ENCODINGS = (b"jpeg", b"png", b"original")
-AGAIN = "run `dvc repro --force prepare`"
-BATCH = 64  # images a record batch: what a writer holds in memory
+RERUN_HINT = "run `dvc repro --force prepare`"
+RECORD_BATCH_SIZE = 64  # images a record batch: what a writer holds in memory
 
 
 def write_shard(path: Path, rows: Iterator[tuple[str, bytes]], *, encode: str) -> None:
-    """Write images (id, encoded bytes) to one file of a store, holding `BATCH` at a time."""
+    """Write images (id, encoded bytes) to one file of a store, one record batch at a time."""
     columns = [("id", pa.string()), ("image", pa.large_binary()), ("crc32", pa.uint32())]
     schema = pa.schema(columns, metadata={"encode": encode})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
@@ -40,7 +40,7 @@ def write_shard(path: Path, rows: Iterator[tuple[str, bytes]], *, encode: str) -
         for image, encoded in rows:
             ids.append(image)
             data.append(encoded)
-            if len(ids) == BATCH:
+            if len(ids) == RECORD_BATCH_SIZE:
                 flush()
         flush()
 
@@ -49,7 +49,7 @@ def _crc32(image: str, data: Any) -> int:
     return zlib.crc32(data, zlib.crc32(image.encode()))
 
 
-class Decoder(Protocol):
+class ImageSource(Protocol):
     """What gives images by id."""
 
     folder: Path
@@ -89,7 +89,7 @@ class ImageStore:
             raise UserError(f"{self.folder} holds no image {image}") from None
         data = memoryview(column[row].as_buffer())
         if _crc32(image, data) != crc32:
-            raise UserError(f"image {image} in {self.folder} is damaged: {AGAIN}")
+            raise UserError(f"image {image} in {self.folder} is damaged: {RERUN_HINT}")
         try:
             return self._decoder(data)
         except codec.ImageError as error:
@@ -123,11 +123,11 @@ class ImageStore:
                     ):
                         self._rows[image] = (column, row, crc32)
             except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-                raise UserError(f"{path} is damaged: {error}; {AGAIN}") from None
+                raise UserError(f"{path} is damaged: {error}; {RERUN_HINT}") from None
         self._decoder = (
             (lambda data: codec.decode(bytes(data)))
             if encode == b"original"
-            else codec.decode_plain
+            else codec.decode_stored
         )
 
     def __getstate__(self) -> dict[str, Any]:

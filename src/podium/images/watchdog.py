@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 
-PATIENCE = 120.0  # seconds; an image takes milliseconds
+TIMEOUT_SECONDS = 120.0  # an image takes milliseconds
 TICKS = 20  # within them
 
 _doing, _begun = "", 0
@@ -13,9 +13,11 @@ _watched: int | None = None  # the process in which a thread watches: threads do
 
 
 def begin(what: str) -> None:
-    """Say what is begun: should nothing else be begun, or `end` called, for `PATIENCE` seconds, the
-    process ends with exit status 1. A thread counts the time, a tick at a time: what hangs may be
-    no Python, and a process that was suspended has missed ticks only.
+    """Start a task: if neither `begin` nor `end` is called within `TIMEOUT_SECONDS`, the process
+    exits with status 1.
+
+    A thread counts the time in ticks: what hangs may be C code, and a process that was suspended
+    has only missed ticks.
     """
     global _doing, _begun, _watched  # noqa: PLW0603  a process has one
     _doing, _begun = what, _begun + 1
@@ -33,10 +35,10 @@ def end() -> None:
 def _watch() -> None:
     seen, ticks = 0, 0
     while True:
-        time.sleep(PATIENCE / TICKS)
+        time.sleep(TIMEOUT_SECONDS / TICKS)
         ticks = ticks + 1 if _doing and _begun == seen else 0
         seen = _begun
         if ticks == TICKS:
-            line = f"error: {_doing} is not there after {PATIENCE:g} seconds: does the disk hang?\n"
+            line = f"error: timed out after {TIMEOUT_SECONDS:g} s reading {_doing} (hung disk?)\n"
             os.write(sys.stderr.fileno(), line.encode())
             os._exit(1)

@@ -12,7 +12,7 @@ import pandas as pd
 from podium.competition.archive import Archive
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import IMAGE_SUFFIXES
-from podium.images import codec as images
+from podium.images import codec
 
 FEWEST_PIXELS = 16  # a picture of 4 x 4
 ILLUSTRATIONS = 10  # images that lie beside tables of pixels, at most
@@ -136,8 +136,8 @@ def look(archive: Archive, names: Sequence[str], *, most: int = 8) -> Look | Non
     decoded = list[np.ndarray]()
     for name in names[:: max(1, len(names) // most)][:most]:
         try:
-            decoded.append(images.decode(archive.read(name)))
-        except (images.ImageError, UserError):
+            decoded.append(codec.decode(archive.read(name)))
+        except (codec.ImageError, UserError):
             continue  # prepare will name it, if it is one of the competition's
     if not decoded:
         return None

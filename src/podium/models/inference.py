@@ -35,7 +35,7 @@ def infer(
     model.eval()
     logits = []
     for batch in console.bar(batches, "inference"):
-        signals.check()
+        signals.raise_if_stopped()
         images = normalize(batch.images.to(accelerator.device, non_blocking=True))
         with accelerator.autocast():
             seen = [to_logits(model(view(images)).float()) for view in views]

@@ -11,7 +11,7 @@ import torch
 
 from podium.core import console, machine
 from podium.images import watchdog
-from podium.images.store import Decoder
+from podium.images.store import ImageSource
 
 CHUNK = 2**26  # bytes of images that lie together: a shared file each where processes are spawned
 
@@ -22,7 +22,7 @@ class Cache:
     The pixels lie in few tensors, which the processes that load images share.
     """
 
-    def __init__(self, store: Decoder) -> None:
+    def __init__(self, store: ImageSource) -> None:
         """None of the images of `store` yet."""
         self.store, self.folder = store, store.folder
         self._chunks: list[torch.Tensor] = []  # uint8 [bytes]
@@ -64,9 +64,11 @@ class Cache:
         return pixels.numpy().reshape(shape).copy()
 
 
-def _decoded(store: Decoder, ids: Sequence[str]) -> Generator[tuple[str, np.ndarray], None, None]:
+def _decoded(
+    store: ImageSource, ids: Sequence[str]
+) -> Generator[tuple[str, np.ndarray], None, None]:
     """The images in their order, decoded by threads, a few ahead of what is taken."""
-    threads = machine.processes()
+    threads = machine.worker_count()
     ahead, waiting = deque[tuple[str, Future[np.ndarray]]](), iter(ids)
     try:
         with ThreadPoolExecutor(threads) as pool:

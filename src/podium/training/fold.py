@@ -67,7 +67,7 @@ def train_fold(
     pieces = 1
     while True:
         try:
-            with signals.noted():
+            with signals.deferred():
                 best, curves = loop.fit(made, metric=metric, checkpoints=checkpoints, pieces=pieces)
             return best, curves, replace(provenance, micro_batches=curves[-1].pieces)
         except RuntimeError as error:

@@ -63,11 +63,11 @@ def fit(
             place.step, place.taken = place.step + 1, place.taken + 1
             if place.step == end:
                 training.update()
-                if signals.asked() or checkpoints.due():
+                if signals.stop_requested() or checkpoints.due():
                     training.note(values, time.perf_counter() - start)
                     _check(training, train, checkpoints.last)
                     checkpoints.save(training.state())
-                    signals.check()
+                    signals.raise_if_stopped()
         training.note(values, time.perf_counter() - start)
         _check(training, train, checkpoints.last)
         with checkpoints.kept_if_stopped(training.state):
@@ -78,7 +78,7 @@ def fit(
         is_best = training.end_epoch(scores, metric=metric, images=images_seen, seconds=seconds)
         checkpoints.save(training.state())
         console.say(_line(training.curves[-1], metric.name, is_best=is_best))
-        signals.check()
+        signals.raise_if_stopped()
     assert training.best is not None  # a phase has an epoch or more
     return training.best, training.curves
 

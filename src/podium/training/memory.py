@@ -42,7 +42,7 @@ class Trial:
         """
         try:
             if self.device.type != "cuda":
-                machine.hand_back_memory()
+                machine.release_freed_memory()
                 rss = psutil.Process().memory_info().rss
                 return self._train(size) / (machine.free_memory() + rss)
             torch.cuda.empty_cache()

@@ -16,7 +16,7 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.images import loading
 from podium.images.augment import Augmentation
-from podium.images.store import Decoder, ImageStore
+from podium.images.store import ImageSource, ImageStore
 from podium.models import device, factory, layers
 from podium.models.targets import TargetCodec, scale
 from podium.scoring.task import Task
@@ -28,7 +28,7 @@ class Data(NamedTuple):
 
     folds: pd.DataFrame  # id, label, fold; where images are kept from training also train
     task: Task
-    store: Decoder
+    store: ImageSource
     folds_sha256: str
     images_sha256: str
 

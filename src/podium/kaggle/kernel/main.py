@@ -89,7 +89,7 @@ def prepared(folder: Folder, ids: list[str], layout: Prepare, work: Path) -> Ima
         archive = Archive(packed, title=str(folder.path))
     wanted = {"train": list[str](), "test": ids}
     bad = build.store_images(
-        archive, wanted, folder=work / "images", layout=layout, processes=machine.processes()
+        archive, wanted, folder=work / "images", layout=layout, processes=machine.worker_count()
     )
     files.remove(packed)
     for note in build.notes(bad):
