@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from podium.prediction import predictions
 pytestmark = pytest.mark.slow
 
 END = {"ensemble", "submission", "report"}
-A = {"train@a-0", "train@a-1", "predict@a-0", "predict@a-1"}
-B = {"train@b-0", "train@b-1", "predict@b-0", "predict@b-1"}
-PREDICT = {name for name in A | B if name.startswith("predict")}
-ALL = {"fetch", "prepare", "folds"} | A | B | END
+TRAIN_A, TRAIN_B = {"train@a-0", "train@a-1"}, {"train@b-0", "train@b-1"}
+PREDICT = {f"predict@{model}-{fold}" for model in "ab" for fold in (0, 1)}
+TRAIN = TRAIN_A | TRAIN_B
+B = TRAIN_B | {"predict@b-0", "predict@b-1"}
+ALL = {"check", "fetch", "prepare", "folds"} | TRAIN | PREDICT | END
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +52,83 @@ def project(done: Project, tmp_path: Path) -> Project:
     return done.copy(tmp_path / "project")
 
 
-def downstream(project: Project, change: Callable[[dict[str, Any]], Any]) -> set[str]:
-    """The stages that run after an edit of params.yaml; the last two, which need not when what
-    they read comes out as it was, are always counted among them.
-    """
-    project.edit(change)
-    return project.repro() | {"submission", "report"}
+@pytest.fixture
+def unchanged(done: Project) -> Iterator[Project]:
+    """The finished project itself, whose params and code are put back afterwards."""
+    yield done
+    done.run("git", "checkout", "--quiet", "--", "params.yaml", "src")
+
+
+def status(project: Project) -> set[str]:
+    """The stages that `dvc status` lists as changed."""
+    return set(json.loads(project.run("dvc", "status", "--json").stdout))
+
+
+def first_lr(params: dict[str, Any]) -> None:
+    params["models"]["b"]["phases"][0]["lr"] = 0.003
+
+
+def one_more_model(params: dict[str, Any]) -> None:
+    params["models"]["c"] = copy.deepcopy(params["models"]["a"])
+
+
+def only_b(params: dict[str, Any]) -> None:
+    del params["models"]["a"]
+    params["ensemble"]["members"] = ["b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda p: p["checkpoint"].update(every_minutes=1.0), set()),
+        (lambda p: p["predict"].update(views=["identity", "vflip"]), PREDICT),
+        (lambda p: p["predict"].update(batch_size=4), PREDICT),
+        (lambda p: p["ensemble"].update(method="weighted"), {"ensemble"}),
+        (lambda p: p["submission"].update(format="number"), {"submission", "report"}),
+        (first_lr, TRAIN_B),
+        (one_more_model, {f"{stage}@c-{k}" for stage in ("train", "predict") for k in (0, 1)}),
+        (only_b, {"ensemble"}),
+        (lambda p: p["folds"].update(run=[1]), {"ensemble"}),
+        (lambda p: p["folds"].update(count=3), {"folds"}),
+        (lambda p: p.update(seed=2), {"folds"} | TRAIN),
+        (lambda p: p["prepare"].update(max_size=32), {"prepare"}),
+    ],
+    ids=["checkpoint", "views", "batch_size", "method", "format", "lr", "model", "without_a", "run",
+         "count", "seed", "max_size"],
+)  # fmt: skip
+def test_an_edit_of_params_changes_the_stages_that_use_it(
+    unchanged: Project, change: Callable[[dict[str, Any]], Any], expected: set[str]
+) -> None:
+    unchanged.edit(change)
+    assert status(unchanged) == {"check"} | expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("podium/training/loop.py", TRAIN),
+        ("podium/prediction/tta.py", PREDICT),
+        ("podium/submission/blend.py", END),
+        ("podium/params/schema.py", {"check"}),
+        ("podium/config/submission.py", {"check", "submission", "report"}),
+        ("podium/kaggle/submit.py", set()),
+        ("podium/kaggle/kernel/main.py", set()),
+        ("podium/init/layout.py", set()),
+        ("commands/submit.py", set()),
+    ],
+)
+def test_an_edit_of_code_changes_the_stages_that_run_it(
+    unchanged: Project, name: str, expected: set[str]
+) -> None:
+    code = unchanged.folder / "src" / name
+    code.write_text(code.read_text() + "# a comment\n")
+    assert status(unchanged) == expected
+
+
+def test_a_new_view_changes_the_predictions_only(unchanged: Project) -> None:
+    code = unchanged.folder / "src/podium/prediction/tta.py"
+    code.write_text(code.read_text() + 'VIEWS["transpose"] = lambda images: images.mT\n')
+    assert status(unchanged) == PREDICT
 
 
 def test_nothing_edited_runs_nothing(project: Project) -> None:
@@ -64,63 +136,31 @@ def test_nothing_edited_runs_nothing(project: Project) -> None:
 
 
 def test_editing_one_models_rate_reruns_only_that_model(project: Project) -> None:
-    def change(params: dict[str, Any]) -> None:
-        params["models"]["b"]["phases"][0]["lr"] = 0.003
-
-    assert downstream(project, change) == B | END
-
-
-def test_editing_the_views_trains_nothing(project: Project) -> None:
-    assert downstream(project, lambda p: p["predict"].update(views=["identity"])) == PREDICT | END
+    project.edit(first_lr)
+    # The last two need not run, where what they read comes out as it was.
+    assert project.repro() | {"submission", "report"} == {"check"} | B | END
 
 
-def test_editing_the_ensemble_predicts_nothing(project: Project) -> None:
-    assert downstream(project, lambda p: p["ensemble"].update(method="weighted")) == END
-
-
-def test_leaving_a_model_out_of_the_ensemble_predicts_nothing(project: Project) -> None:
-    assert downstream(project, lambda p: p["ensemble"].update(members=["b"])) == END
-    scores = json.loads(project.read("metrics/ensemble.json"))
-    assert list(scores["members"]) == ["b"]
-
-
-FIRST = {f"{stage}@{model}-0" for stage in ("train", "predict") for model in "ab"}
-
-
-def test_editing_the_number_of_folds_reruns_all_that_knows_folds(project: Project) -> None:
-    ran = downstream(project, lambda p: p["folds"].update(count=3, run=[0]))
-    assert ran == {"folds"} | FIRST | END
-
-
-def test_editing_the_seed_reruns_all_but_the_data(project: Project) -> None:
-    def change(params: dict[str, Any]) -> None:
-        params["seed"] = 2
-        params["folds"]["run"] = [0]  # by itself that trains nothing: the next test
-
-    assert downstream(project, change) == {"folds"} | FIRST | END
-
-
-def test_training_fewer_folds_trains_nothing_anew(project: Project) -> None:
-    assert downstream(project, lambda p: p["folds"].update(run=[1])) == END
+def test_training_fewer_folds_trains_nothing_again(project: Project) -> None:
+    project.edit(lambda p: p["folds"].update(run=[1]))
+    assert project.repro() | {"submission", "report"} == {"check"} | END
     oof = pd.read_parquet(project.folder / "data/ensemble/oof.parquet")
     folds = pd.read_csv(project.folder / "data/folds.csv", dtype={"id": str})
     assert set(oof["id"]) == set(folds.loc[folds["fold"] == 1, "id"])
 
 
-def test_editing_code_that_only_the_ensemble_imports_reruns_it_alone(project: Project) -> None:
-    code = project.folder / "src/podium/blending.py"
-    code.write_text(code.read_text() + "# a remark\n")
-    assert project.repro() == {"ensemble"}  # its outputs are the same, so nothing follows
-
-
 def test_a_model_that_was_removed_has_no_part_in_the_submission(project: Project) -> None:
-    def change(params: dict[str, Any]) -> None:
-        del params["models"]["a"]
-        params["ensemble"]["members"] = ["b"]
-
-    assert downstream(project, change) == END
+    project.edit(only_b)
+    assert project.repro() | {"submission", "report"} == {"check"} | END
     assert (project.folder / "data/predictions/a").exists()
     assert list(json.loads(project.read("metrics/ensemble.json"))["members"]) == ["b"]
+
+
+def test_a_mistake_in_a_late_section_stops_everything(project: Project) -> None:
+    project.edit(lambda p: p["ensemble"].update(mehtod="mean"))
+    done = project.run("dvc", "repro", check=False)
+    assert done.returncode != 0 and "ensemble.mehtod" in done.stdout
+    assert "Running stage 'fetch'" not in done.stdout
 
 
 @pytest.mark.thorough
@@ -243,7 +283,8 @@ def test_a_folder_as_source_gives_the_same_submission_as_its_zip(
     before = project.read("submissions/shapes.csv")
     with zipfile.ZipFile(project.folder / "shapes.zip") as archive:
         archive.extractall(tmp_path / "files")
-    downstream(project, lambda p: p["competition"].update(source=os.fspath(tmp_path / "files")))
+    project.edit(lambda p: p["competition"].update(source=os.fspath(tmp_path / "files")))
+    project.repro()
     assert project.read("submissions/shapes.csv") == before
 
 
@@ -282,6 +323,6 @@ def test_a_name_in_params_is_never_run_as_a_command(project: Project) -> None:
         params["models"][name] = params["models"].pop("b")
 
     project.edit(renamed)
-    done = project.run("dvc", "repro", "--single-item", f"train@{name}-0", check=False)
+    done = project.run("dvc", "repro", check=False)
     assert done.returncode != 0 and f"models.{name}" in done.stdout, done.stdout
     assert not (project.folder / "hacked").exists()

@@ -238,7 +238,7 @@ def test_a_date_to_try_again_is_taken_by_kaggles_clock() -> None:
 
 @pytest.mark.slow
 def test_a_rerun_of_the_pipeline_goes_on_where_the_failed_one_stopped(begun: Fetch) -> None:
-    assert begun.project.repro("fetch", **begun.environment) == {"fetch"}
+    assert begun.project.repro("fetch", **begun.environment) == {"check", "fetch"}
     assert begun.is_intact()
     ((_, end), (start, _)) = begun.received()
     assert end - BLOCK <= start <= end

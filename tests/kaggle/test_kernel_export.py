@@ -150,11 +150,20 @@ def test_the_export_holds_the_weights_exactly_the_code_and_a_kernel_without_inte
     assert (export / "dataset/a-fold1.safetensors").read_bytes() == finished.read(
         "models/a/fold1/weights.safetensors"
     )
-    start = ROOT / "src/podium/kernel_start.py"
-    wanted = {name.removeprefix("src/") for name in closure(start)} - {"podium/kernel_start.py"}
+    start = ROOT / "src/podium/kaggle/kernel/start.py"
+    wanted = {name.removeprefix("src/") for name in closure(start)} - {
+        "podium/kaggle/kernel/start.py"
+    }
     with zipfile.ZipFile(export / "dataset/source.zip") as archive:
         assert set(archive.namelist()) == wanted
-        assert not {"podium/training.py", "podium/engine.py", "podium/sources.py"} & wanted
+        assert (
+            not {
+                "podium/training/fold.py",
+                "podium/training/loop.py",
+                "podium/competition/fetch.py",
+            }
+            & wanted
+        )
         for name in wanted:
             assert archive.read(name) == finished.read(f"src/{name}")
     dataset = json.loads((export / "dataset/dataset-metadata.json").read_bytes())

@@ -69,7 +69,7 @@ IMAGE = {"PIL", "accelerate", "albumentations", "cv2", "huggingface_hub", "numpy
 
 def test_inference_imports_nothing_but_what_kaggle_has_or_the_wheels_bring() -> None:
     found = set[str]()
-    for name in closure(ROOT / "src/podium/kernel_start.py"):
+    for name in closure(ROOT / "src/podium/kaggle/kernel/start.py"):
         for node in ast.walk(ast.parse((ROOT / name).read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
