@@ -173,7 +173,7 @@ class Training:
         best, scaler = self.best, self.accelerator.scaler
         return {
             "net": self.net.state_dict(),
-            "ema_decay": None if self.ema is None else self.ema.module.state_dict(),
+            "ema": None if self.ema is None else self.ema.module.state_dict(),
             "optimizer": self.optimizer.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "place": dataclasses.asdict(self.place),
