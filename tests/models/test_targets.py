@@ -8,9 +8,9 @@ from trainings import config
 
 from podium.config.tasks import TaskName
 from podium.models import targets as codings
+from podium.models.losses import LOSSES
 from podium.models.targets import TargetCodec
 from podium.scoring.task import Task
-from podium.training import losses
 
 GRADES = Task("ordinal", ["0", "1", "2", "3"])
 LABELS = Task("multilabel", ["a", "b", "c"])
@@ -37,7 +37,7 @@ def test_head_and_loss_follow_from_the_task(
     task: TaskName, classes: int, outputs: int, loss: str
 ) -> None:
     made = coding(Task(task, [str(number) for number in range(classes)]))
-    assert (made.outputs, made.loss) == (outputs, loss)
+    assert (made.outputs, made.loss) == (outputs, LOSSES[loss])
 
 
 def test_a_grade_is_whether_it_is_above_each_step() -> None:
@@ -82,31 +82,15 @@ def test_smoothing_pulls_each_label_to_a_half() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("task", "loss", "expected"),
-    [
-        (LABELS, None, F.binary_cross_entropy_with_logits),
-        (GRADES, None, F.binary_cross_entropy_with_logits),
-        (NUMBER, None, F.mse_loss),
-        (NUMBER, "mae", F.l1_loss),
-        (NUMBER, "huber", F.huber_loss),
-    ],
-)
-def test_losses_of_elements_are_torchs(task: Task, loss: str | None, expected: Any) -> None:
-    made = config(loss=loss)
-    targets = torch.rand(6, 3, generator=torch.Generator().manual_seed(1))
-    found = losses.create(made, TargetCodec(made, task), np.empty(0))
-    assert torch.equal(found(VALUES, targets), expected(VALUES, targets))
-    parts = [found(VALUES[rows], targets[rows]) * found.weight(targets[rows]) for rows in
-             (slice(0, 2), slice(2, 6))]  # fmt: skip
-    assert torch.allclose(sum(parts) / found.weight(targets), expected(VALUES, targets))
-
-
 def test_the_plain_error_is_of_the_logits() -> None:
     hot = (VALUES > 0).float()
-    found = coding(LABELS).error(VALUES, hot)
+    found = coding(LABELS).unsmoothed_loss(VALUES, hot)
     assert torch.equal(found, F.binary_cross_entropy_with_logits(VALUES, hot))
-    assert coding(NUMBER).error(VALUES[:, :1], VALUES[:, :1] + 2).item() == pytest.approx(4)
+    assert coding(NUMBER).unsmoothed_loss(VALUES[:, :1], VALUES[:, :1] + 2).item() == pytest.approx(
+        4
+    )
     targets = torch.tensor([0, 1, 2, 3, 0, 1])
     logits = coding(GRADES).to_logits(VALUES)
-    assert torch.equal(coding(GRADES).error(logits, targets), F.cross_entropy(logits, targets))
+    assert torch.equal(
+        coding(GRADES).unsmoothed_loss(logits, targets), F.cross_entropy(logits, targets)
+    )

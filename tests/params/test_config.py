@@ -84,14 +84,14 @@ def phase(params: dict[str, Any], **values: Any) -> None:
         (lambda p: p.update(metric="map@0"), "metric: must be one of roc_auc, "),
         (lambda p: p.update(metric="rmse"), "metric: rmse is none of task: multiclass: accuracy, "),
         (lambda p: p.update(task="regresion"), "task: must be 'binary', 'multiclass'"),
-        (lambda p: model(p, loss="mse"), "models.a.loss: mse is none of task: multiclass: cross_"),
+        (lambda p: model(p, loss="mse"), "models.a.loss: mse does not support task: multiclass"),
         (
             lambda p: (p.update(task="multilabel", metric=None), model(p, sampling="balanced")),
             "models.a: class_weights and sampling: balanced are of tasks with one class an image",
         ),
         (
             lambda p: (p.update(task="ordinal", metric=None), model(p, class_weights="balanced")),
-            "models.a: class_weights is not for loss: cumulative",
+            "models.a.class_weights: not used by loss: cumulative",
         ),
         (
             lambda p: (p.update(task="regression", metric=None), model(p, label_smoothing=0.1)),
@@ -144,7 +144,10 @@ def phase(params: dict[str, Any], **values: Any) -> None:
         ),
         (lambda p: model(p, mix={"mixup_alpha": 1.0}, batch_size=7), "batch_size 7 is odd"),
         (lambda p: model(p, head="batch_norm", batch_size=1), "needs a batch_size of 2 or more"),
-        (lambda p: model(p, focal_gamma=1.0), "focal_gamma is of loss: focal"),
+        (
+            lambda p: model(p, focal_gamma=1.0),
+            "models.a.focal_gamma: not used by loss: cross_entropy",
+        ),
         (lambda p: model(p, augment="lite"), "models.a.augment: must be 'none', 'light'"),
         (
             lambda p: phase(p, schedule={"name": "step", "step_sze": 2}),

@@ -19,8 +19,9 @@ from podium.core.errors import UserError
 from podium.images.store import ImageStore
 from podium.scoring import metrics
 from podium.training import checkpoints as checkpointing
-from podium.training import fold, losses, state
+from podium.training import fold, state
 from podium.training.checkpoints import Checkpoints
+from podium.training.criterion import Criterion
 
 
 class Killed(BaseException):
@@ -107,13 +108,13 @@ def test_a_step_without_a_loss_is_named_with_its_images_and_not_kept(
     images: ImageStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original, seen = losses.Loss.forward, list[torch.Tensor]()
+    original, seen = Criterion.__call__, list[torch.Tensor]()
 
     def broken(self: Any, values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         seen.append(targets)
         return original(self, values, targets) * (float("nan") if len(seen) == 15 else 1)
 
-    monkeypatch.setattr(losses.Loss, "forward", broken)
+    monkeypatch.setattr(Criterion, "__call__", broken)
     plain = {"mix": None, "sampling": "shuffled", "grad_accum_steps": 1, "label_smoothing": 0.0}
     with (
         pytest.raises(UserError, match=r"epoch 2, step 4: the loss is no number any more") as error,

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from trainings import config
 
 from podium.core import seeding
+from podium.models.losses import LOSSES
 from podium.models.targets import TargetCodec
 from podium.scoring.task import Task
-from podium.training import losses
 from podium.training.mixup import Mixer
 
 PROBLEM = Task("multiclass", ["a", "b", "c"])
@@ -36,7 +36,7 @@ def test_mixup_blends_images_and_its_loss_is_the_blend_of_the_losses() -> None:
     assert 0 < lam < 1 and targets[0, 1].item() == pytest.approx(1 - lam)
     assert torch.allclose(images, lam * IMAGES + (1 - lam) * IMAGES.flip(0), atol=1e-5)
     values = torch.randn(8, 3)
-    found = losses.Loss(config(), TargetCodec(config(), PROBLEM), torch.ones(3))(values, targets)
+    found = LOSSES["cross_entropy"].loss(values, targets, torch.ones(3))
     expected = lam * F.cross_entropy(values, TARGETS) + (1 - lam) * F.cross_entropy(
         values, TARGETS.flip(0)
     )

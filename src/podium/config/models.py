@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from podium.config.phases import Augment, Phase, one_transform_an_entry
-from podium.config.tasks import LossName
 from podium.core.section import Fraction, Positive, PositiveInt, Section
 
 
@@ -89,7 +88,7 @@ class Model(Section):
     """As the optimizer understands it."""
     decay_norms: bool = False
     """Whether biases and the scales of normalisation layers decay too."""
-    loss: LossName | None = None
+    loss: str | None = None
     """null: the task's. `binary_cross_entropy`: of one logit for two classes, of one a class for
     more; `cumulative`: of one logit a step between two grades."""
     focal_gamma: Annotated[float, Field(ge=0)] | None = None
@@ -129,10 +128,4 @@ class Model(Section):
     def _the_first_phase_has_no_best(self) -> Self:
         if self.phases[0].init_from == "best":
             raise ValueError("phases[0] is the first: there is no best epoch to start from")
-        return self
-
-    @model_validator(mode="after")
-    def _gamma_is_used(self) -> Self:
-        if self.focal_gamma is not None and self.loss != "focal":
-            raise ValueError(f"focal_gamma is of loss: focal, not of {self.loss}")
         return self

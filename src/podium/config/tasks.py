@@ -1,12 +1,9 @@
-"""The kinds of tasks, and what of metrics and losses suits each: names and no code."""
+"""The kinds of tasks, and which metrics suit each: names and no code."""
 
 import re
 from typing import Literal, get_args
 
 TaskName = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
-LossName = Literal[
-    "cross_entropy", "binary_cross_entropy", "focal", "cumulative", "mse", "mae", "huber"
-]
 
 OF_LABELS = ("accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1")
 OF_CLASSES = (*OF_LABELS, "mcc", "log_loss", "roc_auc", "average_precision", "map@k")
@@ -30,19 +27,11 @@ METRICS: dict[TaskName, tuple[str, ...]] = {  # the first one is the default
     "regression": ("rmse", "mae", "r2", "quadratic_weighted_kappa"),
 }
 
-LOSSES: dict[TaskName, tuple[LossName, ...]] = {  # the first one is the default
-    "binary": ("binary_cross_entropy", "cross_entropy", "focal"),
-    "multiclass": ("cross_entropy", "binary_cross_entropy", "focal"),
-    "multilabel": ("binary_cross_entropy",),
-    "ordinal": ("cumulative", "cross_entropy", "binary_cross_entropy", "focal"),
-    "regression": ("mse", "mae", "huber"),
-}
-
 KNOWN_METRICS = tuple(dict.fromkeys(name for names in METRICS.values() for name in names))
 OWN_METRIC = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:function
 AT_K = re.compile(r"map@([1-9]\d*)")
 
-assert set(METRICS) == set(LOSSES) == set(get_args(TaskName))
+assert set(METRICS) == set(get_args(TaskName))
 
 
 def family(metric: str) -> str:

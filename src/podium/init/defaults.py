@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from podium.config.tasks import LOSSES
 from podium.core.errors import UserError
 from podium.dataset.tables import Tables
 from podium.init.layout import Layout
@@ -121,4 +120,8 @@ def is_uneven(layout: Layout, data: Data) -> bool:
     counts = data.counts.values()
     if not all(counts):  # what has no images has no weight
         return False
-    return LOSSES[layout.task][0] != "cumulative" and max(counts) > UNEVEN * min(counts)
+    from podium.models import losses  # takes seconds
+
+    return losses.LOSSES[losses.names(layout.task)[0]].class_weights and max(counts) > UNEVEN * min(
+        counts
+    )

@@ -12,7 +12,7 @@ from podium.config.models import Model
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
 from podium.config.submission import Submission
-from podium.config.tasks import KNOWN_METRICS, LOSSES, METRICS, OWN_METRIC, TaskName, family
+from podium.config.tasks import KNOWN_METRICS, METRICS, OWN_METRIC, TaskName, family
 from podium.core import params_file
 from podium.core.errors import UserError, nearest
 from podium.core.section import Section, Slug
@@ -45,16 +45,22 @@ class Params(Section):
         return metric
 
     @model_validator(mode="after")
-    def _metric_and_losses_suit_the_task(self) -> Self:
+    def _metric_suits_the_task(self) -> Self:
         metric, known = self.metric, METRICS[self.task]
         if metric is not None and ":" not in metric and family(metric) not in known:
             raise ValueError(f"metric: {metric} is none of task: {self.task}: {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _losses_suit_the_task(self) -> Self:
         for name, model in self.models.items():
-            if model.loss is not None and model.loss not in LOSSES[self.task]:
-                raise ValueError(
-                    f"models.{name}.loss: {model.loss} is none of task: {self.task}: "
-                    f"{', '.join(LOSSES[self.task])}"
-                )
+            if model.loss or model.class_weights or model.focal_gamma is not None:
+                from podium.models import losses  # imports torch, which takes seconds
+
+                try:
+                    losses.of(model, self.task)
+                except UserError as error:
+                    raise ValueError(f"models.{name}.{error}") from None
         return self
 
     @model_validator(mode="after")
@@ -72,8 +78,6 @@ class Params(Section):
                     f"models.{name}: class_weights and sampling: balanced are of tasks with one "
                     f"class an image, not of task: {self.task}"
                 )
-            if model.class_weights is not None and self.loss_of(model) == "cumulative":
-                raise ValueError(f"models.{name}: class_weights is not for loss: cumulative")
             if model.label_smoothing and self.task == "regression":
                 raise ValueError(f"models.{name}.label_smoothing is for classes, not for numbers")
         return self
@@ -87,10 +91,6 @@ class Params(Section):
         if name not in self.models:
             raise UserError(f"params.yaml has no models.{name}{nearest(name, self.models)}")
         return self.models[name]
-
-    def loss_of(self, model: Model) -> str:
-        """The name of the model's loss: its own, or the task's."""
-        return model.loss or LOSSES[self.task][0]
 
     @model_validator(mode="after")
     def _members_are_models(self) -> Self:

@@ -1,4 +1,4 @@
-"""What only training needs: losses, optimizers, schedules, the loop, checkpoints.
+"""What only training needs: criterion, optimizers, schedules, the loop, checkpoints.
 
 May import models and everything before it.
 """

@@ -101,7 +101,7 @@ def evaluate(
     decision = decisions.plain(task, known)
     labels = decisions.labels(task, task.probabilities(found), decision)
     return {
-        "valid_loss": coding.error(logits, targets).item(),
+        "valid_loss": coding.unsmoothed_loss(logits, targets).item(),
         "score": decisions.score(task, metric, known, found, decision=decision),
         **metrics.overview(task, known, labels),
     }

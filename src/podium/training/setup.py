@@ -20,7 +20,8 @@ from podium.images.store import ImageSource, ImageStore
 from podium.models import device, factory, layers
 from podium.models.targets import TargetCodec, scale
 from podium.scoring.task import Task
-from podium.training import losses, mixup, optimizers, unfreezing
+from podium.training import mixup, optimizers, unfreezing
+from podium.training.criterion import Criterion
 
 
 class Data(NamedTuple):
@@ -40,7 +41,7 @@ class Setup(NamedTuple):
     loaders: loading.Loaders
     config: Model  # gradual unfreezing written out
     coding: TargetCodec
-    loss: losses.AnyLoss
+    loss: Criterion
     mixer: mixup.Mixer
     accelerator: Accelerator
 
@@ -100,7 +101,7 @@ def set_up(config: Model, data: Data, *, fold: int, seed: int) -> Setup:
         ),
         config,
         coding,
-        losses.create(config, coding, targets[is_train]).to(accelerator.device),
+        Criterion.create(config, coding, targets[is_train], device=accelerator.device),
         mixup.Mixer(config, coding, device=accelerator.device),
         accelerator,
     )

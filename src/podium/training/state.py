@@ -16,7 +16,8 @@ from podium.config.models import Model
 from podium.config.phases import Phase
 from podium.models import layers
 from podium.scoring.metrics import Metric
-from podium.training import losses, optimizers, schedules
+from podium.training import optimizers, schedules
+from podium.training.criterion import Criterion
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Training:
         factor = schedules.factor(self.phase, step, epoch=steps, scores=place.ranks)
         optimizers.set_factor(self.optimizer, factor)
 
-    def learn(self, images: Tensor, targets: Tensor, loss: losses.AnyLoss, *, steps: int) -> Tensor:
+    def learn(self, images: Tensor, targets: Tensor, loss: Criterion, *, steps: int) -> Tensor:
         """Add the gradients of one of `steps` batches, images [B, 3, H, W] and soft targets [B, C]:
         its loss.
         """

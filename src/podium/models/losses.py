@@ -1,0 +1,217 @@
+"""The registry of losses: one entry defines a loss from the labels to the class logits."""
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from timm.data.mixup import mixup_target
+from torch import Tensor
+
+from podium.config.models import Model
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError, nearest
+from podium.scoring.task import Task
+
+MIN_LEVEL_PROBABILITY = 1e-6
+MIN_FOCAL_MISS = 1e-6  # at exactly 0 there is no gradient for gamma < 1
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One loss; B images, C classes, O outputs per image.
+
+    `to_logits` must return logits whose softmax (for multilabel, sigmoid) is the class
+    probabilities, so that models trained with different losses can be blended.
+    """
+
+    class_weights: ClassVar[bool] = False
+    """Whether targets are shares of classes [B, C], which class weights can multiply."""
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """Keys of a model's section that only this loss reads; see `configure`."""
+
+    _: KW_ONLY
+    tasks: tuple[TaskName, ...]
+    default_for: tuple[TaskName, ...] = ()
+
+    def configure(self, config: Model) -> "Loss":
+        """Return the loss with the `arguments` that `config` sets."""
+        return self
+
+    def outputs(self, task: Task) -> int:
+        """Outputs O of the model's head per image."""
+        return len(task.classes)
+
+    def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
+        """Targets as `Task.targets` returns them -> float targets for `loss`, [B, C] or [B, O]."""
+        raise NotImplementedError
+
+    def to_logits(self, outputs: Tensor, task: Task) -> Tensor:
+        """Outputs [B, O] -> logits [B, C]."""
+        return outputs
+
+    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """The mean loss of a batch: float32 outputs [B, O] and encoded targets -> a scalar.
+
+        `weights` [C] are the class weights; None unless `class_weights` and each image has
+        one class.
+        """
+        raise NotImplementedError
+
+
+class CrossEntropy(Loss):
+    """Softmax cross-entropy with soft targets, one output per class."""
+
+    class_weights = True
+
+    def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
+        return mixup_target(targets, len(task.classes), smoothing=smoothing)
+
+    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        return _weighted_mean(-outputs.log_softmax(dim=1), targets, weights)
+
+
+@dataclass(frozen=True)
+class Focal(CrossEntropy):
+    """Focal loss. Source: https://arxiv.org/abs/1708.02002"""
+
+    arguments = ("focal_gamma",)
+    gamma: float = 2.0
+
+    def configure(self, config: Model) -> "Focal":
+        return self if config.focal_gamma is None else replace(self, gamma=config.focal_gamma)
+
+    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        log_p = outputs.log_softmax(dim=1)
+        miss = (-torch.expm1(log_p)).clamp(min=MIN_FOCAL_MISS)  # 1 - p
+        return _weighted_mean(-log_p * miss**self.gamma, targets, weights)
+
+
+class BinaryCrossEntropy(CrossEntropy):
+    """Sigmoid cross-entropy: one output for two classes, else one output per class."""
+
+    def outputs(self, task: Task) -> int:
+        return 1 if task.one_class and len(task.classes) == 2 else len(task.classes)
+
+    def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
+        if task.one_class:
+            return super().encode(targets, task, smoothing)
+        return _smooth_labels(targets, smoothing)
+
+    def to_logits(self, outputs: Tensor, task: Task) -> Tensor:
+        """One output z becomes [0, z]. With one output per class and one class per image, the
+        class probabilities are the sigmoids divided by their sum.
+        """
+        if not task.one_class:
+            return outputs
+        if outputs.shape[1] == 1:
+            return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+        return F.logsigmoid(outputs)
+
+    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        if weights is None:  # multilabel
+            return F.binary_cross_entropy_with_logits(outputs, targets)
+        if outputs.shape[1] == 1:
+            log_p = torch.cat([F.logsigmoid(-outputs), F.logsigmoid(outputs)], dim=1)
+            return _weighted_mean(-log_p, targets, weights)
+        per_image = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(1)
+        shares = targets * weights
+        return (per_image * shares.sum(1)).sum() / shares.sum()
+
+
+class Cumulative(Loss):
+    """Ordinal regression: output k is the logit that the level is above the k-th, O = C - 1."""
+
+    def outputs(self, task: Task) -> int:
+        return len(task.classes) - 1
+
+    def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
+        levels = torch.arange(self.outputs(task), device=targets.device)
+        return _smooth_labels((targets[:, None] > levels).float(), smoothing)
+
+    def to_logits(self, outputs: Tensor, task: Task) -> Tensor:
+        """A level's probability is the difference of two neighbouring sigmoids, made monotonic."""
+        above = outputs.sigmoid().cummin(dim=1).values  # [B, C - 1]
+        bounds = torch.cat([torch.ones_like(above[:, :1]), above, 0 * above[:, :1]], dim=1)
+        return (bounds[:, :-1] - bounds[:, 1:]).clamp(min=MIN_LEVEL_PROBABILITY).log()
+
+    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs, targets)
+
+
+@dataclass(frozen=True)
+class Regression(Loss):
+    """A torch loss of standardised numbers, one output."""
+
+    function: Callable[[Tensor, Tensor], Tensor]
+
+    def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
+        return targets
+
+    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        return self.function(outputs, targets)
+
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": CrossEntropy(
+        tasks=("binary", "multiclass", "ordinal"), default_for=("multiclass",)
+    ),
+    "binary_cross_entropy": BinaryCrossEntropy(
+        tasks=("binary", "multiclass", "multilabel", "ordinal"),
+        default_for=("binary", "multilabel"),
+    ),
+    "focal": Focal(tasks=("binary", "multiclass", "ordinal")),
+    "cumulative": Cumulative(tasks=("ordinal",), default_for=("ordinal",)),
+    "mse": Regression(F.mse_loss, tasks=("regression",), default_for=("regression",)),
+    "mae": Regression(F.l1_loss, tasks=("regression",)),
+    "huber": Regression(F.huber_loss, tasks=("regression",)),
+}
+
+
+def names(task: TaskName) -> list[str]:
+    """The losses that `task` can use, its default first."""
+    usable = [name for name, loss in LOSSES.items() if task in loss.tasks]
+    return sorted(usable, key=lambda name: task not in LOSSES[name].default_for)
+
+
+def of(config: Model, task: TaskName) -> Loss:
+    """Return the loss that `config` names, or the default of `task`, with its arguments.
+
+    Raises:
+        UserError: if there is no such loss, if it does not support `task`, or if `config` sets
+            something that only other losses use.
+    """
+    usable = names(task)
+    name = config.loss or usable[0]
+    if name not in LOSSES:
+        hint = nearest(name, LOSSES) or f". Choose from {', '.join(usable)}."
+        raise UserError(f"loss: unknown loss {name}{hint}")
+    if name not in usable:
+        raise UserError(
+            f"loss: {name} does not support task: {task}. Choose from {', '.join(usable)}."
+        )
+    loss = LOSSES[name]
+    arguments = {key for other in LOSSES.values() for key in other.arguments}
+    unused = [key for key in sorted(arguments) if key not in loss.arguments]
+    if not loss.class_weights:
+        unused.append("class_weights")
+    for key in unused:
+        if getattr(config, key) is not None:
+            raise UserError(f"{key}: not used by loss: {name}. Remove {key}.")
+    return loss.configure(config)
+
+
+def _weighted_mean(per_class: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of `per_class` [B, C] weighted by each class's share of the targets and weight.
+
+    Dividing by the batch's own weight keeps steps equal in size when a batch has more of a heavy
+    class; for hard labels it is what torch's losses do.
+    """
+    shares = targets if weights is None else targets * weights
+    return (per_class * shares).sum() / shares.sum()
+
+
+def _smooth_labels(targets: Tensor, smoothing: float) -> Tensor:
+    """Pull each of several independent 0/1 labels [B, O] towards 1/2."""
+    return mixup_target(targets, targets.shape[1], smoothing=smoothing, multi_label=True)

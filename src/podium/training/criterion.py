@@ -1,0 +1,67 @@
+"""The loss that a training run minimises: a registered loss with its class weights."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from podium.config.models import Model
+from podium.core.errors import UserError
+from podium.models.targets import TargetCodec
+
+
+class Criterion:
+    """The mean loss of a batch."""
+
+    def __init__(self, codec: TargetCodec, weights: Tensor | None) -> None:
+        """`weights`: class weights float32 [C]; None if the loss takes none."""
+        self.codec, self.weights = codec, weights
+
+    @classmethod
+    def create(
+        cls, config: Model, codec: TargetCodec, targets: np.ndarray, *, device: torch.device
+    ) -> "Criterion":
+        """The criterion for training images with `targets` (see `Task.targets`).
+
+        Raises:
+            UserError: if `config.class_weights` does not have one weight per class.
+        """
+        if not (codec.loss.class_weights and codec.task.one_class):
+            return cls(codec, None)
+        return cls(codec, class_weights(config, targets, codec.task.classes).to(device))
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Outputs [B, O] and encoded targets [B, C or O] -> a float32 scalar."""
+        return self.codec.loss.loss(outputs.float(), targets, self.weights)
+
+    def weight(self, targets: Tensor) -> Tensor:
+        """What the loss of a batch is divided by: a micro-batch contributes in proportion to it.
+        The images' class weights, or their number.
+        """
+        if self.weights is None:
+            return torch.tensor(float(len(targets)), device=targets.device)
+        return (targets * self.weights).sum()
+
+
+def class_weights(config: Model, targets: np.ndarray, classes: Sequence[str]) -> Tensor:
+    """Class weights float32 [C]: `config.class_weights` for training images of the classes
+    `targets` [N]. `balanced` is scikit-learn's formula; a class without images weighs 0.
+
+    Raises:
+        UserError: if the number of weights differs from that of the classes.
+    """
+    if config.class_weights is None:
+        return torch.ones(len(classes))
+    if config.class_weights == "balanced":
+        from sklearn.utils.class_weight import compute_class_weight
+
+        present, weights = np.unique(targets), np.zeros(len(classes))
+        weights[present] = compute_class_weight("balanced", classes=present, y=targets)
+        return torch.as_tensor(weights, dtype=torch.float32)
+    if len(config.class_weights) != len(classes):
+        raise UserError(
+            f"class_weights: {len(config.class_weights)} weights for {len(classes)} classes "
+            f"({', '.join(classes)}). Give one per class, in this order."
+        )
+    return torch.as_tensor(config.class_weights, dtype=torch.float32)
