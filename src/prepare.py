@@ -23,7 +23,7 @@ def main() -> None:
             bad = build.store_images(
                 archive, ids, folder=folder, layout=layout, processes=machine.worker_count()
             )
-            found = tables.leave_out(found, [*bad["train"]], task)
+            found = tables.drop(found, [*bad["train"]], task)
     files.write_csv(paths.DATA / "train.csv", found.train)
     files.write_csv(paths.DATA / "test.csv", found.test)
     files.write_csv(paths.DATA / "sample_submission.csv", found.sample)
@@ -34,7 +34,7 @@ def main() -> None:
         task=task,
         classes=found.classes,
     )
-    for note in [*found.notes, *build.notes(bad)]:
+    for note in [*found.warnings, *build.notes(bad)]:
         print(f"warning: {note}")
     print(tables.summary(found, task))
 

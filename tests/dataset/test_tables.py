@@ -125,7 +125,7 @@ def test_without_both_the_test_ids_are_the_files_of_the_folder(tmp_path: Path) -
 
 def test_a_test_folder_without_images_is_refused(tmp_path: Path) -> None:
     left_out = {"test.csv": None, "sample_submission.csv": None}
-    with pytest.raises(UserError, match=r"the archive's folder test holds no images: name another"):
+    with pytest.raises(UserError, match=r"^test/ .*prepare\.test_images"):
         read(tmp_path, left_out, test_csv=None, sample_submission=None)
 
 
@@ -163,33 +163,32 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
             "train.csv",
             b"id,label\n1,a\n1,b\n1,a\n2,b\n3,c\n3,c\n",
             {},
-            r"train\.csv: 1 ids stand in several rows with different labels: 1 \(row 2: a, row 3: "
-            r"b, row 4: a\); leave the wrong rows out",
+            r"train\.csv: 1 ids .* different labels: 1 \(row 2: a, row 3: b, row 4: a\)\.",
         ),
-        ("test.csv", b"id\n04\n04\n05\n", {}, r"test\.csv: 1 ids stand in several rows: 04"),
+        ("test.csv", b"id\n04\n04\n05\n", {}, r"test\.csv: 1 duplicate ids: 04"),
         (
             "sample_submission.csv",
             b"id,label\n04,a\n05,a\n05,a\n",
             {},
-            r"sample_submission\.csv: 1 ids stand in several rows: 05",
+            r"sample_submission\.csv: 1 duplicate ids: 05",
         ),
         (
             "sample_submission.csv",
             b"id,label\n04,a\n04,a\n",
             {"test_csv": None},
-            r"sample_submission\.csv: 1 ids stand in several rows: 04",
+            r"sample_submission\.csv: 1 duplicate ids: 04",
         ),
         (
             "train.csv",
             b"id,label\n1,a\n2,\n3,b\n4\n",
             {},
-            r"train\.csv: 2 rows have no label: 2 \(row 3\), 4 \(row 5\)$",
+            r"train\.csv: 2 rows have no label: 2 \(row 3\), 4 \(row 5\)\.",
         ),
         (
             "train.csv",
             b"id,label,who\n1,a,x\n2,b,\n",
             {"group_column": "who"},
-            r"train\.csv: 1 rows have no group: 2 \(row 3\)$",
+            r"train\.csv: 1 rows have no group: 2 \(row 3\)\.",
         ),
         ("train.csv", b'id,label\n"",a\n2,b\n', {}, r"train\.csv: 1 rows have no id: row 2"),
         ("test.csv", b'id\n" "\n05\n', {}, r"test\.csv: 1 rows have no id"),
@@ -199,7 +198,7 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
             "sample_submission.csv",
             b"id,label\n04,a\n06,a\n07,a\n",
             {},
-            r"sample_submission\.csv are not those of test\.csv: 2 only in the first \(06, 07\), "
+            r"sample_submission\.csv and test\.csv .*: 2 only in the first \(06, 07\), "
             r"1 only in the second \(05\)",
         ),
         (
@@ -218,8 +217,7 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
             "sample_submission.csv",
             b"id,cat,god\n04,0,0\n05,0,0\n",
             {},
-            r"has the columns id, cat, god: after the id it must have one label or one column for "
-            r"each class: cat, dog",
+            r"has the columns id, cat, god\. .*: cat, dog",
         ),
         # Ids are text: 4 is not 04.
         ("test.csv", b"id\n4\n5\n", {}, r"2 only in the first \(04, 05\)"),

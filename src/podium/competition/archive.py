@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import unicodedata
 import weakref
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import IO, Self
 import pandas as pd
 
 from podium.competition import zips
+from podium.competition.names import nfc
 from podium.core import csvs
 from podium.core.errors import UserError, examples
 
@@ -105,8 +105,8 @@ class Archive:
         Raises:
             UserError: if there is no such file, or several and none at the top.
         """
-        wanted = composed(name)
-        plain = {composed(entry): entry for entry in self.names}
+        wanted = nfc(name)
+        plain = {nfc(entry): entry for entry in self.names}
         found = [entry for entry in plain if entry == wanted or entry.endswith("/" + wanted)]
         if wanted in found:
             return plain[wanted]
@@ -167,8 +167,3 @@ class Archive:
 
     def _unreadable(self, name: str, error: Exception) -> UserError:
         return UserError(f"{self._called(name)} cannot be read: {error}")
-
-
-def composed(text: str) -> str:
-    """Text in Unicode's composed form (NFC): an accent may be a letter's, or stand beside it."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -1,130 +1,160 @@
-"""Which file of an archive is which image: by id, or by folder."""
+"""Find the archive's image files: by id, or all of a folder."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from podium.competition.archive import composed
+from podium.competition.names import nfc
 from podium.core.errors import UserError, examples
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
 
 
+class ImageIndex:
+    """Image files by what an id may call them: the end of their path, with or without extension.
+
+    Looking up all ids takes time linear in the number of ids and files.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self._by_depth: dict[int, dict[str, list[str]]] = {}
+
+    def find(self, image_id: str) -> list[str]:
+        """The files that `image_id` can mean. Those that it names with their extension come before
+        those that it names without: then only the former are returned.
+        """
+        path = normalize_path(image_id)
+        matches = self._tails(path.count("/")).get(path, [])
+        if not matches and path != path.strip():
+            return self.find(path.strip())
+        return [name for name in matches if nfc(name).endswith(path)] or matches
+
+    def _tails(self, depth: int) -> dict[str, list[str]]:
+        """Files by the last `depth` + 1 parts of their paths; built when first needed."""
+        if depth not in self._by_depth:
+            tails: dict[str, list[str]] = {}
+            for name in self.names:
+                parts = nfc(name).rsplit("/", depth + 1)[-depth - 1 :]
+                if len(parts) == depth + 1:
+                    tail = "/".join(parts)
+                    for key in {tail, tail.rpartition(".")[0]}:
+                        tails.setdefault(key, []).append(name)
+            self._by_depth[depth] = tails
+        return self._by_depth[depth]
+
+
+def normalize_path(image_id: str) -> str:
+    r"""An id as a path within the archive: "train/cats/1.jpg" for ".\\train\\cats\\1.jpg"."""
+    return nfc(image_id).replace("\\", "/").removeprefix("./").strip("/")
+
+
 def match_images(names: list[str], ids: list[str], *, folder: str) -> list[str]:
-    """The archive's file for each image id: [len(ids)].
+    """Find the archive's file for each image id: [len(ids)].
 
     Raises:
-        UserError: with the number and the first few of the ids that no file or several files match.
+        UserError: if an id matches no file, or several.
     """
-    found = find_images(names, ids, folder=folder)
-    missing = [image for image, name in zip(ids, found, strict=True) if name is None]
-    if missing:
+    matches = find_images(names, ids, folder=folder)
+    if missing := [image for image, name in zip(ids, matches, strict=True) if name is None]:
         raise UserError(
-            f"{len(missing)} of {len(ids)} images that the CSV names are not in the archive's "
-            f"folder {folder or '(all)'}: {examples(missing)}"
+            f"{len(missing)} of {len(ids)} images listed in the CSV are missing from "
+            f"{shown(folder)}: {examples(missing)}"
         )
-    return [name for name in found if name is not None]
+    return [name for name in matches if name is not None]
 
 
 def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | None]:
-    """The archive's file for each image id, None where there is none: [len(ids)].
+    """Find the archive's file for each image id, None where it is missing: [len(ids)].
 
-    An id is a file's name or path, with or without its extension, in `folder` or below it; the
-    path may begin anywhere ("a.jpg", "cats/a", "train/cats/a.jpg").
+    An id is the name or path of a file, with or without its extension, in `folder` or below it. The
+    path may start at any folder ("a.jpg", "cats/a", "train/cats/a.jpg").
 
     Raises:
-        UserError: with the number and the first few of the ids that several files match.
+        UserError: if an id matches several files.
     """
-    by_tail: dict[str, list[str]] = defaultdict(list)
-    inside = _in_folder(names, folder)
-    for name in inside:
-        path = PurePosixPath(composed(name))
-        for tail in (*_tails(path), *_tails(path.with_suffix(""))):
-            by_tail[tail].append(name)
-    matches = [_closest(by_tail, image, inside) for image in ids]
-    several = {image: found for image, found in zip(ids, matches, strict=True) if len(found) > 1}
-    if several:
-        image, found = next(iter(several.items()))
+    paths = _paths_below(names, folder)
+    index = ImageIndex(paths)
+    matches: list[str | None] = []
+    ambiguous: dict[str, list[str]] = {}
+    for image in ids:
+        files = index.find(image)
+        if len(files) > 1:  # the one at exactly that path in the folder, if there is one
+            files = [n for n in files if paths[n] == normalize_path(image)] or files
+        if len(files) > 1:
+            ambiguous[image] = files
+        matches.append(files[0] if files else None)
+    if ambiguous:
+        image, files = next(iter(ambiguous.items()))
         raise UserError(
-            f"{len(several)} ids match several files each, as {image}: {examples(found)}; "
-            "name a narrower folder in prepare.train_images or prepare.test_images"
+            f"{len(ambiguous)} ids match several files each, such as {image}: {examples(files)}. "
+            "Set prepare.train_images or prepare.test_images to a narrower folder"
         )
-    return [found[0] if found else None for found in matches]
+    return matches
 
 
-def check_distinct(ids: Sequence[str], found: Sequence[str | None]) -> None:
-    """Raises: UserError: if several of `ids` are the same file of those `found` for them."""
+def check_distinct(ids: Sequence[str], files: Sequence[str | None]) -> None:
+    """Check that no two of `ids` match the same of `files`.
+
+    Raises:
+        UserError: if they do.
+    """
     by_file: dict[str, list[str]] = {}
-    for image, name in zip(ids, found, strict=True):
+    for image, name in zip(ids, files, strict=True):
         if name is not None:
             by_file.setdefault(name, []).append(image)
-    if twice := {name: images for name, images in by_file.items() if len(images) > 1}:
-        name, images = next(iter(twice.items()))
+    if repeated := {name: images for name, images in by_file.items() if len(images) > 1}:
+        name, images = next(iter(repeated.items()))
         raise UserError(
-            f"{len(twice)} images have several ids each, as {name}: {examples(images)}; write "
-            "their ids in one way, and keep one row of each"
+            f"{len(repeated)} images have several ids each, such as {name}: {examples(images)}. "
+            "Spell each id in one way, and keep one row per image"
         )
 
 
-def images_below(names: list[str], folder: str, *, besides: str = "") -> dict[str, str]:
-    """The image files in `folder` and below it, sorted: their paths below it -> their names.
-    Those of the folder `besides` are left out, where that lies in `folder`.
+def images_below(names: list[str], folder: str, *, exclude: str = "") -> dict[str, str]:
+    """List the image files in `folder` and below, sorted: their paths in it -> their full names.
+    Without those of the folder `exclude`, if that is inside `folder`.
 
-    A folder that holds nothing but one of its own name (`train.zip` with `train/` in it) is that.
+    If all that a folder contains is a folder of the same name (`train.zip` with `train/` in it),
+    the inner one is taken.
     """
-    folder, besides = folder.strip("/"), besides.strip("/")
-    if not besides or (folder and not besides.startswith(folder + "/")):
-        other = set[str]()
-    else:
-        other = set(_in_folder(names, besides))
-    found = {
-        "/".join(name.split("/")[-1 - path.count("/") :]): name  # as it is written there
-        for name, path in _in_folder(names, folder).items()
-        if name not in other
+    folder, exclude = folder.strip("/"), exclude.strip("/")
+    excluded = set[str]()
+    if exclude and (not folder or exclude.startswith(folder + "/")):
+        excluded = set(_paths_below(names, exclude))
+    by_path = {
+        "/".join(name.split("/")[-1 - path.count("/") :]): name  # as written in the archive
+        for name, path in _paths_below(names, folder).items()
+        if name not in excluded
     }
-    again = folder.rpartition("/")[2] + "/"
-    while found and again != "/" and all(path.startswith(again) for path in found):
-        found = {path.removeprefix(again): name for path, name in found.items()}
-    return dict(sorted(found.items()))
+    repeated = folder.rpartition("/")[2] + "/"
+    while by_path and repeated != "/" and all(path.startswith(repeated) for path in by_path):
+        by_path = {path.removeprefix(repeated): name for path, name in by_path.items()}
+    return dict(sorted(by_path.items()))
 
 
 def label_in(path: str, pattern: str | None) -> str | None:
-    """The label of the image at `path` below the folder of the training images: what the group of
-    `pattern` finds in its name, or the first folder of its path; None if there is none.
+    """The label in an image's path below the training folder: what the group of `pattern` matches
+    in the file name, or, without a pattern, the first folder; None if there is none.
     """
     *folders, name = path.split("/")
     if pattern is None:
         return folders[0] if folders else None
-    found = re.search(pattern, name)
-    return found[1] if found else None
+    match = re.search(pattern, name)
+    return match[1] if match else None
 
 
-def _in_folder(names: Sequence[str], folder: str) -> dict[str, str]:
-    """The image files in `folder`, wherever that lies, and their paths below it."""
-    prefix = f"/{composed(folder).strip('/')}/" if folder.strip("/") else "/"
-    found = {}
+def shown(folder: str) -> str:
+    """A folder of the archive, for messages."""
+    return f"{folder.strip('/')}/" if folder.strip("/") else "the archive"
+
+
+def _paths_below(names: Sequence[str], folder: str) -> dict[str, str]:
+    """The image files in `folder`, wherever in the archive that is, with their paths in it."""
+    prefix = f"/{nfc(folder).strip('/')}/" if folder.strip("/") else "/"
+    paths = {}
     for name in names:
-        _, is_inside, path = ("/" + composed(name)).partition(prefix)
+        _, is_inside, path = ("/" + nfc(name)).partition(prefix)
         if is_inside and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
-            found[name] = path
-    return found
-
-
-def _tails(path: PurePosixPath) -> Iterator[str]:
-    """All that a path can be called: "c", "b/c", "a/b/c"."""
-    for start in range(len(path.parts)):
-        yield "/".join(path.parts[start:])
-
-
-def _closest(by_tail: dict[str, list[str]], image: str, inside: dict[str, str]) -> list[str]:
-    """The files that `image` can stand for. One that it names whole goes before all others, those
-    that it names with their extension before those that it names without.
-    """
-    wanted = composed(image).replace("\\", "/").removeprefix("./").strip("/")
-    found = by_tail.get(wanted) or by_tail.get(wanted.strip(), [])
-    if len(found) < 2:
-        return found
-    whole = [name for name in found if composed(name).endswith(wanted)] or found
-    exact = [name for name in whole if inside[name] == wanted]
-    return exact if len(exact) == 1 else whole
+            paths[name] = path
+    return paths

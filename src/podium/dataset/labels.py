@@ -1,159 +1,167 @@
-"""What a competition's training table says each image is: one text an image, by the task.
+"""Read each image's label from the training table: one text per image, depending on the task.
 
-binary, multiclass: the class. multilabel: the classes in their order, joined by `JOINT`, "" for
-none. ordinal: a whole number. regression: a finite number.
+binary, multiclass: the class. multilabel: the classes in order, joined by `JOINT`, "" for none.
+ordinal: a whole number. regression: a finite number.
 """
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
-from podium.competition.archive import composed
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset.rows import Source
+from podium.dataset import spelling
+from podium.dataset.rows import Location
+from podium.dataset.spelling import SampleNames
 
 JOINT = "|"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-YES, NO = {"1", "1.0"}, {"0", "0.0"}
+ONES, ZEROS = {"1", "1.0"}, {"0", "0.0"}
 
 
-@dataclass(frozen=True)
-class Labels:
-    """The label of each image, and what labels there are."""
+class Labels(NamedTuple):
+    """The label of each image, and the classes."""
 
     texts: list[str]  # [N]
     classes: list[str]
 
 
 def read(
-    columns: pd.DataFrame, layout: Prepare, task: TaskName, source: Source, *, targets: list[str]
+    columns: pd.DataFrame, layout: Prepare, task: TaskName, location: Location, sample: SampleNames
 ) -> Labels:
-    """The labels that stand in `columns`, those of `label_column`: text [N, columns].
+    """Read the labels in `columns`, those of `label_column`: text [N, columns].
 
-    The classes are in the order of `targets`, the columns of the sample submission, where they are
-    the classes, else sorted: the order of rows plays no part.
+    The classes are in the order of the sample submission's columns if these are the classes, else
+    sorted. The order of rows has no effect.
 
     Raises:
-        UserError: for labels that are empty, differ in case or stray spaces only (unless
-            `label_variants` allows it), or are not what the task takes; with the file, the rows,
-            the ids and how many.
+        UserError: for labels that are empty, that differ in case or whitespace only (unless
+            `label_variants` allows it), or that the task does not support.
     """
     if columns.shape[1] > 1:
-        return _of_columns(columns, task, source, targets)
+        return _read_columns(columns, task, location, sample)
     cells = columns.iloc[:, 0].tolist()
-    if empty := [place for place, cell in enumerate(cells) if not cell.strip()]:
-        none = "; label_column as a list, one a class, can say that an image has none"
-        raise UserError(
-            f"{source.name}: {len(empty)} rows have no label: {source.at(empty)}"
-            f"{none if task == 'multilabel' else ''}"
-        )
+    if empty := [row for row, cell in enumerate(cells) if not cell.strip()]:
+        raise _no_label(empty, task, location)
     if task == "multilabel":
-        return _several(cells, layout, source, targets)
+        return _read_lists(cells, layout, location, sample)
     if task in ("regression", "ordinal"):
-        return _numbers(cells, layout, task, source)
-    spelled = _spelling(cells, layout, source, targets)
-    return Labels([spelled[cell] for cell in cells], in_order(set(spelled.values()), targets))
+        return _read_numbers(cells, layout, task, location)
+    names = _spell(Counter(cells), cells.index, layout, location, sample)
+    return Labels([names[cell] for cell in cells], in_order(set(names.values()), sample.columns))
 
 
 def union(texts: Iterable[str], classes: list[str]) -> str:
-    """The label of an image whose rows name several: all of them, in the order of the classes."""
-    named = {label for text in texts for label in text.split(JOINT) if label}
-    return JOINT.join(label for label in classes if label in named)
+    """The label of an image from several rows: all their classes, in the order of `classes`."""
+    present = {label for text in texts for label in text.split(JOINT) if label}
+    return JOINT.join(label for label in classes if label in present)
 
 
-def in_order(labels: Iterable[str], targets: list[str]) -> list[str]:
-    """As `targets` has them, if it has the same; else sorted, as numbers where all are."""
-    found = sorted(labels)
-    if sorted(targets) == found:
-        return targets
-    if all(label.isascii() and label.isdigit() for label in found):
-        return sorted(found, key=lambda label: (int(label), label))
-    return found
+def in_order(labels: Iterable[str], columns: list[str]) -> list[str]:
+    """Order the classes like `columns`, if these are the same names; else sort them, as numbers if
+    all of them are.
+    """
+    classes = sorted(labels)
+    if sorted(columns) == classes:
+        return columns
+    if all(label.isascii() and label.isdigit() for label in classes):
+        return sorted(classes, key=lambda label: (int(label), label))
+    return classes
 
 
 def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> None:
-    """Whether there is something to learn.
+    """Check that there is something to learn.
 
     Raises:
-        UserError: if all labels are the same, or a binary task has not two classes.
+        UserError: if all labels are the same, or a binary task does not have two classes.
     """
     different = texts.unique().tolist()
     if len(different) < 2 or (
         task == "regression" and len({float(text) for text in different}) < 2
     ):
-        raise UserError(f"{name}: all labels are {different[0]!r}: nothing to learn")
+        raise UserError(f"{name}: all labels are {different[0]!r}, so there is nothing to learn")
     if task == "binary" and len(classes) != 2:
         raise UserError(
-            f"{name} has {len(classes)} classes: {examples(classes)}; task: binary has two: set "
-            "task: multiclass"
+            f"{name}: task: binary requires 2 classes, not {len(classes)}: {examples(classes)}. "
+            "Set task: multiclass"
         )
 
 
-def _of_columns(
-    columns: pd.DataFrame, task: TaskName, source: Source, targets: list[str]
+def _no_label(empty: list[int], task: TaskName, location: Location) -> UserError:
+    hint = "Add one"
+    if task == "multilabel":
+        hint += ", or set prepare.label_column to one column per class (then there may be none)"
+    return UserError(
+        f"{location.name}: {len(empty)} rows have no label: {location.describe(empty)}. {hint}"
+    )
+
+
+def _read_columns(
+    columns: pd.DataFrame, task: TaskName, location: Location, sample: SampleNames
 ) -> Labels:
-    """One column a class, of 0 and 1."""
-    names = [str(name) for name in columns.columns]
+    """Read one column of 0 and 1 per class."""
+    names = [sample.spell(str(name)) for name in columns.columns]
     if task in ("regression", "ordinal"):
         raise UserError(
-            f"prepare.label_column names {len(names)} columns: task: {task} has one, of numbers"
+            f"prepare.label_column lists {len(names)} columns, but task: {task} requires one"
         )
+    ones = _are_ones(columns.set_axis(names, axis=1), location)  # [N, C]
+    classes = in_order(names, sample.columns)
+    if task == "multilabel":
+        _check_joint(names, location)
+        hot = ones[classes].to_numpy()
+        texts = [JOINT.join(n for n, one in zip(classes, row, strict=True) if one) for row in hot]
+        return Labels(texts, classes)
+    _check_one_class(ones, location)
+    if sample.columns and classes != sample.columns:
+        present = [name for name in names if ones[name].any()]
+        classes = in_order(present, sample.columns)  # the submission needs no others
+    return Labels([names[column] for column in ones.to_numpy().argmax(axis=1)], classes)
+
+
+def _are_ones(columns: pd.DataFrame, location: Location) -> pd.DataFrame:
     table = columns.apply(lambda column: column.str.strip())
-    wrong = ~table.isin(YES | NO)
+    wrong = ~table.isin(ONES | ZEROS)
     if wrong.to_numpy().any():
-        counts = {name: int(wrong[name].sum()) for name in names if wrong[name].any()}
+        counts = {name: int(wrong[name].sum()) for name in table if wrong[name].any()}
         first = next(iter(counts))
-        places = wrong[first].to_numpy().nonzero()[0].tolist()
+        rows = wrong[first].to_numpy().nonzero()[0].tolist()
         raise UserError(
-            f"{source.name}: {sum(counts.values())} values are neither 0 nor 1, in the columns "
-            f"{examples([*counts])}; in {first}: {source.at(places, columns[first].tolist())}"
+            f"{location.name}: {sum(counts.values())} values are neither 0 nor 1, in the columns "
+            f"{examples([*counts])}. Fix them; in {first}: "
+            f"{location.describe(rows, columns[first].tolist())}"
         )
-    ones = table.isin(YES).to_numpy()  # [N, C]
-    if task != "multilabel":
-        odd = (ones.sum(axis=1) != 1).nonzero()[0].tolist()
-        if odd:
-            several = {
-                place: ", ".join(n for n, one in zip(names, ones[place], strict=True) if one)
-                for place in odd
-            }
-            raise UserError(
-                f"{source.name}: {len(odd)} of {len(ones)} rows have not one class each: "
-                f"{source.at(odd, several)}; if an image may have several, or none, set task: "
-                "multilabel"
-            )
-        present = {name for name, some in zip(names, ones.any(axis=0), strict=True) if some}
-        classes = in_order(names, targets)
-        if (
-            targets and classes != targets
-        ):  # no column of the submission needs a class without images
-            classes = in_order(present, targets)
-        return Labels([names[place] for place in ones.argmax(axis=1)], classes)
-    _check_joint(names, source)
-    classes = in_order(names, targets)
-    rows = ones[:, [names.index(name) for name in classes]]
-    texts = [JOINT.join(n for n, one in zip(classes, row, strict=True) if one) for row in rows]
-    return Labels(texts, classes)
+    return table.isin(ONES)
 
 
-def _several(cells: list[str], layout: Prepare, source: Source, targets: list[str]) -> Labels:
-    """Several labels in one column."""
-    split = {cell: _split(cell, layout.label_separator) for cell in set(cells)}
-    if none := [place for place, cell in enumerate(cells) if not split[cell]]:
-        raise UserError(f"{source.name}: {len(none)} rows have no label: {source.at(none)}")
-    places = {label: place for place, cell in enumerate(cells) for label in split[cell]}
-    counts = Counter(label for cell in cells for label in split[cell])
-    spelled = _spelled(counts, places.__getitem__, layout, source, targets)
-    classes = in_order(set(spelled.values()), targets)
-    _check_joint(classes, source)
-    texts = {
-        cell: union((spelled[label] for label in found), classes) for cell, found in split.items()
-    }
+def _check_one_class(ones: pd.DataFrame, location: Location) -> None:
+    wrong = (ones.sum(axis=1) != 1).to_numpy().nonzero()[0].tolist()
+    if wrong:
+        present = {row: ", ".join(ones.columns[ones.iloc[row].to_numpy()]) for row in wrong}
+        raise UserError(
+            f"{location.name}: {len(wrong)} of {len(ones)} rows do not have exactly one class: "
+            f"{location.describe(wrong, present)}. Fix them, or set task: multilabel"
+        )
+
+
+def _read_lists(
+    cells: list[str], layout: Prepare, location: Location, sample: SampleNames
+) -> Labels:
+    """Read several labels per cell."""
+    parts = {cell: _split(cell, layout.label_separator) for cell in set(cells)}
+    if empty := [row for row, cell in enumerate(cells) if not parts[cell]]:
+        raise _no_label(empty, "multilabel", location)
+    rows = {label: row for row, cell in enumerate(cells) for label in parts[cell]}
+    counts = Counter(label for cell in cells for label in parts[cell])
+    names = _spell(counts, rows.__getitem__, layout, location, sample)
+    classes = in_order(set(names.values()), sample.columns)
+    _check_joint(classes, location)
+    texts = {cell: union((names[label] for label in parts[cell]), classes) for cell in parts}
     return Labels([texts[cell] for cell in cells], classes)
 
 
@@ -162,88 +170,69 @@ def _split(cell: str, separator: str) -> list[str]:
     return list(dict.fromkeys(part for part in parts if part.strip()))
 
 
-def _check_joint(names: list[str], source: Source) -> None:
+def _check_joint(names: list[str], location: Location) -> None:
     if wrong := [name for name in names if JOINT in name]:
         raise UserError(
-            f"{source.name}: {len(wrong)} labels hold a {JOINT}, which separates labels in our own "
-            f"tables: {examples(wrong)}; rename them, or set prepare.label_separator"
+            f"{location.name}: {len(wrong)} labels contain {JOINT!r}, which separates labels in "
+            f"Podium's own tables: {examples(wrong)}. Rename them, or set prepare.label_separator"
         )
 
 
-def _numbers(cells: list[str], layout: Prepare, task: TaskName, source: Source) -> Labels:
+def _read_numbers(cells: list[str], layout: Prepare, task: TaskName, location: Location) -> Labels:
     numbers = [float(cell) if NUMBER.fullmatch(cell.strip()) else math.nan for cell in cells]
-    whole = task == "ordinal"
+    is_whole = task == "ordinal"
     wrong = [
-        place
-        for place, number in enumerate(numbers)
-        if not math.isfinite(number) or (whole and not number.is_integer())
+        row
+        for row, number in enumerate(numbers)
+        if not math.isfinite(number) or (is_whole and not number.is_integer())
     ]
     if wrong:
-        column = layout.label_columns[0]
-        kind = "whole numbers" if whole else "finite numbers"
-        other = "multiclass" if whole else "one of classes"
         raise UserError(
-            f"{source.name}: {len(wrong)} of {len(cells)} values of {column} are not {kind}, which "
-            f"task: {task} takes: {source.at(wrong, cells)}; mend them, or set task: {other}"
+            f"{location.name}: {len(wrong)} of {len(cells)} values of {layout.label_columns[0]} "
+            f"are not {'whole' if is_whole else 'finite'} numbers: "
+            f"{location.describe(wrong, cells)}. Fix them, or set task: multiclass"
         )
-    if not whole:
+    if not is_whole:
         return Labels([cell.strip() for cell in cells], layout.label_columns)
     texts = [str(int(number)) for number in numbers]
     return Labels(texts, sorted(set(texts), key=int))
 
 
-def _spelling(
-    cells: list[str], layout: Prepare, source: Source, targets: list[str]
-) -> dict[str, str]:
-    return _spelled(Counter(cells), cells.index, layout, source, targets)
-
-
-def _spelled(
+def _spell(
     counts: Counter[str],
-    place: Callable[[str], int],
+    row_of: Callable[[str], int],
     layout: Prepare,
-    source: Source,
-    targets: list[str],
+    location: Location,
+    sample: SampleNames,
 ) -> dict[str, str]:
-    """What each label is called: labels that differ in case or stray spaces only may be one, in
-    the spelling of `targets`, else in the commonest.
-    """
-    alike: dict[str, list[str]] = defaultdict(list)
-    for label in sorted(counts):
-        alike[_bare(label)].append(label)
-    odd = [group for group in alike.values() if len(group) > 1 or group[0] != group[0].strip()]
-    if layout.label_variants == "keep" or not odd:
-        return {label: label for label in counts}
-    if layout.label_variants == "error":
-        raise UserError(_variants(odd, counts, place, source))
-    known = {_bare(target): target for target in targets}
-    names = {label: label for label in counts}
-    for group in odd:
-        stripped = Counter[str]()
-        for label in group:
-            stripped[label.strip()] += counts[label]
-        common = max(sorted(stripped), key=stripped.__getitem__)
-        names |= dict.fromkeys(group, known.get(_bare(common), common))
+    """Map each label to the name of its class."""
+    names = spelling.unify(counts, sample)
+    if layout.label_variants == "keep":
+        return names
+    unified = Counter[str]()
+    for label, count in counts.items():
+        unified[names[label]] += count
+    if layout.label_variants == "merge":
+        merged = spelling.merge(unified, sample)
+        return {label: merged[name] for label, name in names.items()}
+    if odd := spelling.variants(unified):
+        rows = {names[label]: row_of(label) for label in counts}
+        raise _variants(odd, unified, rows, location)
     return names
 
 
-def _bare(label: str) -> str:
-    """What is left of a label without case, stray spaces, and ways to write an accent."""
-    return " ".join(composed(label).casefold().split())
-
-
 def _variants(
-    odd: list[list[str]], counts: Counter[str], place: Callable[[str], int], source: Source
-) -> str:
-    groups = []
-    for group in odd:
-        written = []
-        for label in group:
-            times = f"{counts[label]} image{'s' if counts[label] > 1 else ''}"
-            written.append(f"{label!r} ({times}, as {source.at([place(label)])})")
-        groups.append(" and ".join(written))
-    return (
-        f"{source.name}: {len(odd)} labels have stray spaces, or are written in several ways that "
-        f"differ in case or spaces only: {examples(groups)}; to take each for one label: "
-        "prepare.label_variants: merge; for different ones: keep"
+    odd: list[list[str]], counts: Counter[str], rows: dict[str, int], location: Location
+) -> UserError:
+    groups = [
+        " and ".join(
+            f"{label!r} ({counts[label]}x, such as {location.describe([rows[label]])})"
+            for label in group
+        )
+        for group in odd
+    ]
+    return UserError(
+        f"{location.name}: {len(odd)} labels have stray whitespace, or spellings that differ in "
+        f"case or whitespace only: {examples(groups)}. Set prepare.label_variants: merge to treat "
+        "them as one label, or keep to keep them separate"
     )

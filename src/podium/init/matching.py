@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from podium.competition.archive import composed
+from podium.competition.names import nfc
 
 LOOKED_AT = 2_000  # values of a column, to tell whether they name images
 EXAMPLES = 8  # images
@@ -34,7 +34,7 @@ class Names:
         found = self._tails(wanted.count("/")).get(wanted, [])
         if not found and wanted != wanted.strip():
             return self.find(wanted.strip())
-        whole = [number for number in found if composed(self.images[number]).endswith(wanted)]
+        whole = [number for number in found if nfc(self.images[number]).endswith(wanted)]
         return whole or found
 
     def share(self, values: Sequence[str]) -> float:
@@ -75,7 +75,7 @@ class Names:
         if depth not in self._by_depth:
             tails: dict[str, list[int]] = {}
             for number, name in enumerate(self.images):
-                parts = composed(name).split("/")
+                parts = nfc(name).split("/")
                 if len(parts) > depth:
                     tail = "/".join(parts[-depth - 1 :])
                     for key in {tail, tail.rpartition(".")[0]}:
@@ -86,7 +86,7 @@ class Names:
 
 def _path(value: str) -> str:
     """What an id says of the path, as `archive.find_images` takes it."""
-    return composed(value).replace("\\", "/").removeprefix("./").strip("/")
+    return nfc(value).replace("\\", "/").removeprefix("./").strip("/")
 
 
 def _above(name: str, parts: int) -> Iterator[str]:

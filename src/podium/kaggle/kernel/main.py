@@ -15,7 +15,7 @@ from podium.competition.folder import Folder
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
 from podium.core import console, files, machine, seeding
-from podium.dataset import build, rows, tables
+from podium.dataset import build, sample_submission
 from podium.dataset.image_files import find_images
 from podium.images.store import ImageStore
 from podium.kaggle.kernel import spec
@@ -63,17 +63,11 @@ def read_test(archive: Archive, exported: Exported) -> tuple[pd.DataFrame, list[
     Raises:
         UserError: as of `tables.read`.
     """
-    layout, sample = exported.prepare, None
-    if layout.sample_submission is not None:
-        sample = archive.read_csv(archive.find(layout.sample_submission))
-        rows.check_ids(sample.iloc[:, :1].set_axis(["id"], axis=1), layout.sample_submission)
-    test = tables.test_ids(archive, layout, sample)
-    if sample is None:
-        target = dict.fromkeys(layout.label_columns, "")
-        sample = pd.DataFrame({layout.id_column or "id": test["id"], **target}, dtype=str)
-    else:
-        tables.check_same_ids(sample.iloc[:, 0], test["id"], layout)
-        tables.check_targets(sample, exported.classes, exported.task, layout)
+    layout = exported.prepare
+    sample = sample_submission.read(archive, layout)
+    if sample is not None:
+        sample_submission.check_targets(sample, exported.classes, exported.task, layout)
+    test, sample = sample_submission.read_test(archive, layout, sample)
     return sample, test["id"].tolist()
 
 

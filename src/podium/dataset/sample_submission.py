@@ -1,0 +1,109 @@
+"""Read the test ids and the sample submission; no labels are needed."""
+
+import pandas as pd
+
+from podium.competition.archive import Archive
+from podium.competition.names import nfc
+from podium.config.prepare import Prepare
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError, examples
+from podium.dataset import rows
+from podium.dataset.image_files import images_below, shown
+from podium.dataset.table_columns import find, read_columns
+
+
+def read(archive: Archive, layout: Prepare) -> pd.DataFrame | None:
+    """Read the sample submission, None if `layout` has none.
+
+    Raises:
+        UserError: if it has no rows, or rows without an id, or duplicate ids.
+    """
+    if layout.sample_submission is None:
+        return None
+    sample = archive.read_csv(find(archive, layout.sample_submission, "sample_submission"))
+    ids = sample.iloc[:, :1].set_axis(["id"], axis=1)
+    rows.check_ids(ids, layout.sample_submission)
+    rows.check_unique(ids["id"], layout.sample_submission)
+    return sample
+
+
+def read_test(
+    archive: Archive, layout: Prepare, sample: pd.DataFrame | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the test ids: `id`. Without a `sample`, make one with empty cells. Returns both.
+
+    Raises:
+        UserError: for missing columns, a table without rows, and ids that differ from the sample's.
+    """
+    test = _test_ids(archive, layout, sample)
+    if sample is None:
+        empty = dict.fromkeys(layout.label_columns, "")
+        sample = pd.DataFrame({layout.id_column or "id": test["id"], **empty}, dtype=str)
+        return test, sample
+    return _spell_like_sample(test, sample.iloc[:, 0], layout), sample
+
+
+def check_targets(
+    sample: pd.DataFrame, classes: list[str], task: TaskName, layout: Prepare
+) -> None:
+    """Check that the sample submission has, after the id, one column, or one per class.
+
+    Raises:
+        UserError: if not.
+    """
+    columns = [str(name) for name in sample.columns]
+    targets = columns[1:]
+    if len(targets) == 1 or (task != "regression" and sorted(targets) == sorted(classes)):
+        return
+    per_class = f" or one column per class: {examples(classes, 99)}"
+    raise UserError(
+        f"{layout.sample_submission} has the columns {examples(columns, 99)}. After the id it must "
+        f"have one {'number' if task == 'regression' else 'label'}"
+        f"{'' if task == 'regression' else per_class}"
+    )
+
+
+def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) -> pd.DataFrame:
+    """The ids of the test images."""
+    name = layout.test_csv
+    sample_ids = None if sample is None else sample.iloc[:, :1].set_axis(["id"], axis=1)
+    if name is not None:
+        test = read_columns(archive, name, "test_csv", {}, layout)
+        if sample_ids is None or layout.id_column is not None:
+            rows.check_unique(test["id"], name)
+            return test
+        if len(sample_ids) != len(test):
+            raise UserError(
+                f"{layout.sample_submission} has {len(sample_ids)} rows, but {name} has "
+                f"{len(test)}: with prepare.id_column: null they must be in the same order"
+            )
+        return sample_ids
+    if sample_ids is not None:
+        return sample_ids
+    files = images_below(archive.names, layout.test_images, exclude=layout.train_images)
+    if not files:
+        raise UserError(
+            f"{shown(layout.test_images)} contains no images. Set prepare.test_images to another "
+            "folder, or prepare.test_csv to a table of ids"
+        )
+    test = pd.DataFrame({"id": [*files]}, dtype=str)
+    rows.check_ids(test, shown(layout.test_images))
+    return test
+
+
+def _spell_like_sample(test: pd.DataFrame, sample: pd.Series, layout: Prepare) -> pd.DataFrame:
+    """The test ids in the sample submission's Unicode normalisation.
+
+    Raises:
+        UserError: if the two do not have the same ids.
+    """
+    spelled = {nfc(image): image for image in sample}
+    test = test.assign(id=[spelled.get(nfc(image), image) for image in test["id"]])
+    extra, missing = set(sample) - set(test["id"]), set(test["id"]) - set(sample)
+    if extra or missing:
+        raise UserError(
+            f"{layout.sample_submission} and {layout.test_csv} have different ids: "
+            f"{len(extra)} only in the first ({examples(sorted(extra)) or 'none'}), "
+            f"{len(missing)} only in the second ({examples(sorted(missing)) or 'none'})"
+        )
+    return test

@@ -1,0 +1,47 @@
+"""Read columns of the archive's CSV files."""
+
+import pandas as pd
+
+from podium.competition.archive import Archive
+from podium.competition.names import nfc
+from podium.config.prepare import Prepare
+from podium.core.errors import UserError, examples
+from podium.dataset import pixel_tables, rows
+
+
+def find(archive: Archive, name: str, key: str) -> str:
+    try:
+        return archive.find(name)
+    except UserError as error:
+        raise UserError(f"prepare.{key}: {error}. Set it to another name, or null") from None
+
+
+def read_columns(
+    archive: Archive, name: str, key: str, columns: dict[str, str], layout: Prepare
+) -> pd.DataFrame:
+    """The column `id` of a CSV, and `columns`: new name -> name in the file."""
+    if layout.id_column is not None:
+        columns = {"id": layout.id_column, **columns}
+    elif layout.pixel_columns is None:
+        raise UserError(f"prepare.id_column is null. Set it to the column of {name} with the ids")
+    path = find(archive, name, key)
+    header = archive.header(path)
+    spelled = {nfc(column): column for column in header}
+    if missing := [column for column in columns.values() if nfc(column) not in spelled]:
+        columns_shown = header if len(header) <= 50 else [*header[:20], f"… ({len(header)} in all)"]
+        hint = ". Are its fields separated by , ; | or a tab?" if len(header) == 1 else ""
+        raise UserError(
+            f"{name} has no column {examples(missing)}; it has {', '.join(columns_shown)}{hint}"
+        )
+    columns = {new: spelled[nfc(old)] for new, old in columns.items()}
+    needed = None
+    if layout.pixel_columns is not None:
+        pixel_tables.columns(header, layout, name)
+        needed = [*columns.values()] or header[:1]
+    table = archive.read_csv(path, needed)
+    numbers = [str(number) for number in range(1, len(table) + 1)]
+    table = pd.DataFrame({new: table[old] for new, old in columns.items()}, index=table.index)
+    if "id" not in table:
+        table.insert(0, "id", pd.Series(numbers, index=table.index, dtype=str))
+    rows.check_ids(table, name)
+    return table
