@@ -10,7 +10,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
-from podium.dataset import labels, tables
+from podium.dataset import class_list, tables
 from podium.dataset.tables import Tables
 
 ONE_HOT = b"id,healthy,rust,scab\n1,1,0,0\n2,0,1,0\n3,0,0,1\n4,0,1.0,0.0\n"
@@ -336,13 +336,13 @@ def test_grades_and_numbers_may_be_folders(tmp_path: Path) -> None:
 
 
 def test_the_union_of_labels_is_in_the_order_of_the_classes() -> None:
-    assert labels.union(["c|a", "", "b|a"], ["c", "b", "a"]) == "c|b|a"
-    assert labels.union([], ["a"]) == ""
+    assert class_list.union(["c|a", "", "b|a"], ["c", "b", "a"]) == "c|b|a"
+    assert class_list.union([], ["a"]) == ""
 
 
 def test_the_order_of_rows_plays_no_part() -> None:
-    assert labels.in_order(["b", "a"], []) == labels.in_order(["a", "b"], []) == ["a", "b"]
-    assert labels.in_order(["b", "a"], ["b", "a"]) == ["b", "a"]
+    assert class_list.in_order(["b", "a"], []) == class_list.in_order(["a", "b"], []) == ["a", "b"]
+    assert class_list.in_order(["b", "a"], ["b", "a"]) == ["b", "a"]
 
 
 def leave_out(found: Tables, *ids: str) -> Tables:

@@ -42,6 +42,9 @@ class Prepare(Section):
     label_variants: Literal["error", "merge", "keep"] = "error"
     """Labels that differ in case or stray spaces only: an error; one label, the commonest spelling;
     or different labels."""
+    positive_class: str | int | None = None
+    """The label of the positive class (`task: binary`): the one whose probability is thresholded,
+    scored by `average_precision` and submitted. null: the second class."""
     label_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """With `train_csv: null`: a regular expression whose group finds the label in a file's name, as
     `^(.+)_` in `beagle_12.jpg`; null: the label is the folder."""

@@ -7,7 +7,7 @@ ordinal: a whole number. regression: a finite number.
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,10 +16,10 @@ from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset import spelling
+from podium.dataset.class_list import JOINT, in_order, union
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
 
-JOINT = "|"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 ONES, ZEROS = {"1", "1.0"}, {"0", "0.0"}
 
@@ -54,42 +54,6 @@ def read(
         return _read_numbers(cells, layout, task, location)
     names = _spell(Counter(cells), cells.index, layout, location, sample)
     return Labels([names[cell] for cell in cells], in_order(set(names.values()), sample.columns))
-
-
-def union(texts: Iterable[str], classes: list[str]) -> str:
-    """The label of an image from several rows: all their classes, in the order of `classes`."""
-    present = {label for text in texts for label in text.split(JOINT) if label}
-    return JOINT.join(label for label in classes if label in present)
-
-
-def in_order(labels: Iterable[str], columns: list[str]) -> list[str]:
-    """Order the classes like `columns`, if these are the same names; else sort them, as numbers if
-    all of them are.
-    """
-    classes = sorted(labels)
-    if sorted(columns) == classes:
-        return columns
-    if all(label.isascii() and label.isdigit() for label in classes):
-        return sorted(classes, key=lambda label: (int(label), label))
-    return classes
-
-
-def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> None:
-    """Check that there is something to learn.
-
-    Raises:
-        UserError: if all labels are the same, or a binary task does not have two classes.
-    """
-    different = texts.unique().tolist()
-    if len(different) < 2 or (
-        task == "regression" and len({float(text) for text in different}) < 2
-    ):
-        raise UserError(f"{name}: all labels are {different[0]!r}, so there is nothing to learn")
-    if task == "binary" and len(classes) != 2:
-        raise UserError(
-            f"{name}: task: binary requires 2 classes, not {len(classes)}: {examples(classes)}. "
-            "Set task: multiclass"
-        )
 
 
 def _no_label(empty: list[int], task: TaskName, location: Location) -> UserError:

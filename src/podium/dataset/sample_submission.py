@@ -63,6 +63,18 @@ def check_targets(
     )
 
 
+def other_positive(sample: pd.DataFrame, classes: list[str], task: TaskName) -> list[str]:
+    """A warning if the sample submission's only column is named after the negative class."""
+    target = str(sample.columns[1]) if sample.shape[1] == 2 else ""
+    if task != "binary" or target != classes[0]:
+        return []
+    return [
+        f"the submission contains the probability of {target}, after which the sample submission's "
+        f"column is named, but the positive class is {classes[1]}. Set prepare.positive_class: "
+        f"{target}"
+    ]
+
+
 def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) -> pd.DataFrame:
     """The ids of the test images."""
     name = layout.test_csv

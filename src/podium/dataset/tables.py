@@ -10,6 +10,7 @@ from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset import labels, rows, sample_submission
+from podium.dataset.class_list import check, union, with_positive_last, without_images
 from podium.dataset.image_files import images_below, label_in, shown
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
@@ -42,6 +43,7 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
     train, classes, warnings = _read_train(archive, layout, task, SampleNames(sample))
     if sample is not None:
         sample_submission.check_targets(sample, classes, task, layout)
+        warnings += sample_submission.other_positive(sample, classes, task)
     test, sample = sample_submission.read_test(archive, layout, sample)
     return Tables(train, test, sample, classes, warnings)
 
@@ -62,15 +64,17 @@ def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
     if task in ("binary", "multiclass", "ordinal") and set(tables.sample.columns[1:]) != {*classes}:
         present = set(train["label"])
         classes = [label for label in classes if label in present]
-    labels.check(train["label"], classes, task, name)
+    check(train["label"], classes, task, name)
     return replace(tables, train=train, classes=classes)
 
 
 def summary(tables: Tables, task: TaskName) -> str:
     """Describe the number of images and classes in one line."""
+    positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
     noun = "labels" if task == "multilabel" else "classes"
     classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
-    return f"{len(tables.train)} training images{classes}, {len(tables.test)} test images"
+    images = f"{len(tables.train)} training images{classes}, {len(tables.test)} test images"
+    return images + positive
 
 
 def _read_train(
@@ -90,10 +94,12 @@ def _read_train(
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows")
     is_long = task == "multilabel" and len(layout.label_columns) == 1
-    join = (lambda texts: labels.union(texts, classes)) if is_long else None
+    join = (lambda texts: union(texts, classes)) if is_long else None
     train, warnings = rows.deduplicate(train, location, join)
-    labels.check(train["label"], classes, task, name)
-    return train, classes, [*warnings, *_without_images(train, classes, task)]
+    check(train["label"], classes, task, name)
+    if layout.positive_class is not None:
+        classes = with_positive_last(classes, str(layout.positive_class))
+    return train, classes, [*warnings, *without_images(train, classes, task)]
 
 
 def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFrame:
@@ -137,14 +143,3 @@ def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
     table = pd.DataFrame({"id": [*files], f"label {layout.label_columns[0]}": texts}, dtype=str)
     rows.check_ids(table, folder)
     return table
-
-
-def _without_images(train: pd.DataFrame, classes: list[str], task: TaskName) -> list[str]:
-    """A warning about classes of the submission without a training image."""
-    if task == "regression":
-        return []
-    labelled = set(train["label"])
-    if task == "multilabel":
-        labelled = set(labels.JOINT.join(labelled).split(labels.JOINT))
-    missing = [name for name in classes if name not in labelled]
-    return [f"{len(missing)} classes have no training image: {examples(missing)}"] * bool(missing)

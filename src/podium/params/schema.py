@@ -68,6 +68,8 @@ class Params(Section):
         single = self.task in ("binary", "multiclass", "ordinal")
         if self.prepare.label_separator != " " and self.task != "multilabel":
             raise ValueError("prepare.label_separator is of task: multilabel")
+        if self.prepare.positive_class is not None and self.task != "binary":
+            raise ValueError("prepare.positive_class requires task: binary")
         if self.prepare.label_variants != "error" and self.task in ("ordinal", "regression"):
             raise ValueError(f"prepare.label_variants is of names, not of task: {self.task}")
         if self.folds.subsample and not single:

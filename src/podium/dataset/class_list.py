@@ -1,0 +1,71 @@
+"""The classes of a task: their order, and whether there is something to learn."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from podium.competition.names import nfc
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError, examples, nearest
+
+JOINT = "|"  # between the labels of an image, in Podium's own tables
+
+
+def union(texts: Iterable[str], classes: list[str]) -> str:
+    """The label of an image from several rows: all their classes, in the order of `classes`."""
+    present = {label for text in texts for label in text.split(JOINT) if label}
+    return JOINT.join(label for label in classes if label in present)
+
+
+def in_order(labels: Iterable[str], columns: list[str]) -> list[str]:
+    """Order the classes like `columns`, if these are the same names; else sort them, as numbers if
+    all of them are.
+    """
+    classes = sorted(labels)
+    if sorted(columns) == classes:
+        return columns
+    if all(label.isascii() and label.isdigit() for label in classes):
+        return sorted(classes, key=lambda label: (int(label), label))
+    return classes
+
+
+def with_positive_last(classes: list[str], positive: str) -> list[str]:
+    """Order two classes such that the positive one is the second.
+
+    Raises:
+        UserError: if `positive` is neither of them.
+    """
+    name = next((label for label in classes if nfc(label) == nfc(positive)), None)
+    if name is None:
+        hint = nearest(positive, classes) or f"; the classes are {examples(classes)}"
+        raise UserError(f"prepare.positive_class: there is no class {positive}{hint}")
+    return [*(label for label in classes if label != name), name]
+
+
+def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> None:
+    """Check that there is something to learn.
+
+    Raises:
+        UserError: if all labels are the same, or a binary task does not have two classes.
+    """
+    different = texts.unique().tolist()
+    if len(different) < 2 or (
+        task == "regression" and len({float(text) for text in different}) < 2
+    ):
+        raise UserError(f"{name}: all labels are {different[0]!r}, so there is nothing to learn")
+    if task == "binary" and len(classes) != 2:
+        raise UserError(
+            f"{name}: task: binary requires 2 classes, not {len(classes)}: {examples(classes)}. "
+            "Set task: multiclass"
+        )
+
+
+def without_images(train: pd.DataFrame, classes: list[str], task: TaskName) -> list[str]:
+    """A warning about classes of the submission without a training image."""
+    if task == "regression":
+        return []
+    labelled = set(train["label"])
+    if task == "multilabel":
+        labelled = set(JOINT.join(labelled).split(JOINT))
+    missing = [name for name in classes if name not in labelled]
+    return [f"{len(missing)} classes have no training image: {examples(missing)}"] * bool(missing)
