@@ -116,7 +116,7 @@ def fastai_loader(folder: Path) -> Run:
 
 def drain(loader: "DataLoader[object]") -> Run:
     """Read an epoch: the images that it gave."""
-    return lambda: sum(len(batch[0]) for batch in loader)  # type: ignore[index]
+    return lambda: sum(len(batch[1]) for batch in loader)  # type: ignore[index]
 
 
 def main() -> None:

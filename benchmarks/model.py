@@ -26,9 +26,10 @@ from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
 from podium.models import device, inference
 from podium.models.targets import TargetCodec
+from podium.prediction import tta
 from podium.scoring import metrics
 from podium.scoring.task import Task
-from podium.training import fold, setup
+from podium.training import build, fold
 from podium.training.checkpoints import Checkpoints
 
 EPOCHS = 3
@@ -37,7 +38,7 @@ VIEWS = ["identity", "hflip", "crop_center"]
 AUGMENT = [{"RandomResizedCrop": {}}, {"HorizontalFlip": {}}]
 
 
-def prepared(folder: Path, size: int, count: int) -> setup.Data:
+def prepared(folder: Path, size: int, count: int) -> build.TrainingData:
     """Photos as `prepare` and `folds` leave them, `VALID` of them in fold 0."""
     files = photos(50, 500, 375)
     stored = [
@@ -51,10 +52,10 @@ def prepared(folder: Path, size: int, count: int) -> setup.Data:
     labels = [("x", "y")[number % 2] for number in range(len(names))]
     folds = pd.DataFrame({"id": names, "label": labels, "fold": 1})
     folds.loc[: VALID - 1, "fold"] = 0
-    return setup.Data(folds, Task("multiclass", ["x", "y"]), ImageStore(folder), "", "")
+    return build.TrainingData(folds, Task("multiclass", ["x", "y"]), ImageStore(folder), "", "")
 
 
-def train(config: Model, data: setup.Data, folder: Path) -> Run:
+def train(config: Model, data: build.TrainingData, folder: Path) -> Run:
     """What the train stage does, from images as they are stored to the best epoch's weights."""
 
     def run() -> int:
@@ -94,7 +95,7 @@ def bare_train(config: Model, count: int) -> Run:
     return run
 
 
-def predict(config: Model, data: setup.Data) -> Run:
+def predict(config: Model, data: build.TrainingData) -> Run:
     """Inference as the predict stage does it, a unit a view of an image."""
     accelerator = device.accelerator(config.precision)
     model = accelerator.prepare(timm.create_model(config.architecture, num_classes=2))
@@ -106,7 +107,13 @@ def predict(config: Model, data: setup.Data) -> Run:
     to_logits = TargetCodec(config, data.task).to_logits
 
     def run() -> int:
-        inference.infer(model, loader, views=VIEWS, to_logits=to_logits, accelerator=accelerator)
+        inference.infer(
+            model,
+            loader,
+            views=[tta.VIEWS[view] for view in VIEWS],
+            to_logits=to_logits,
+            accelerator=accelerator,
+        )
         return len(VIEWS) * len(names)
 
     return run

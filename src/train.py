@@ -10,7 +10,7 @@ from podium.config.models import Model
 from podium.core import files, params_file, paths, program, seeding
 from podium.models import weights
 from podium.scoring import metrics
-from podium.training import fold, setup
+from podium.training import build, fold
 from podium.training.checkpoints import Checkpoints
 
 SECTIONS = {
@@ -32,7 +32,7 @@ def main() -> None:
     seed, deterministic, metric, model = params_file.load(SECTIONS, model=options.model)
     (minutes,) = params_file.load(UNDECLARED)
     seeding.set_deterministic(deterministic)
-    data = setup.read_data(paths.DATA)
+    data = build.read_data(paths.DATA)
     metric = metrics.get(metric, data.task.name)
     name = paths.fold_name(options.model, options.fold)
     with Checkpoints(paths.CHECKPOINTS / name, every_minutes=minutes) as checkpoints:

@@ -22,9 +22,9 @@ from podium.prediction.predictor import Predictor
 from podium.scoring import decisions, metrics
 from podium.scoring.task import Task
 from podium.training import fold
+from podium.training.build import TrainingData
 from podium.training.checkpoints import Checkpoints
 from podium.training.mixup import Mixer
-from podium.training.setup import Data
 
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
@@ -40,10 +40,10 @@ LABELS: dict[TaskName, tuple[list[str], dict[str, str]]] = {
 BETTER_THAN = {"roc_auc": 0.9, "quadratic_weighted_kappa": 0.5, "rmse": -16.0, "macro_f1": 0.75}
 
 
-def data_of(task: TaskName, images: ImageStore) -> Data:
+def data_of(task: TaskName, images: ImageStore) -> TrainingData:
     classes, names = LABELS[task]
     folds = FOLDS.assign(label=FOLDS["label"].map(names))
-    return Data(folds, Task(task, classes), images, "f", images.sha256())
+    return TrainingData(folds, Task(task, classes), images, "f", images.sha256())
 
 
 def train(task: TaskName, images: ImageStore, folder: Path, **changes: Any) -> Any:

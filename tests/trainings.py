@@ -13,7 +13,7 @@ from podium.config.models import Model
 from podium.config.phases import Phase
 from podium.images.store import ImageStore
 from podium.scoring.task import Task
-from podium.training.setup import Data, Setup, set_up
+from podium.training.build import Components, TrainingData, build
 
 WITH_SRC = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 FOLDS = competitions.tables(120, 0)[0].assign(fold=[i // 3 % 4 for i in range(120)])
@@ -52,15 +52,15 @@ def phase(**values: Any) -> Phase:
     return Phase.model_validate({"epochs": 1, "lr": 0.1} | values)
 
 
-def data_of(images: ImageStore, folds: pd.DataFrame) -> Data:
+def data_of(images: ImageStore, folds: pd.DataFrame) -> TrainingData:
     """What `read_data` would read."""
     present = set(folds["label"])
     classes = [name for name in competitions.CLASSES if name in present]
-    return Data(folds, Task("multiclass", classes), images, "f", images.sha256())
+    return TrainingData(folds, Task("multiclass", classes), images, "f", images.sha256())
 
 
-def setup(store: ImageStore, **changes: Any) -> Setup:
-    return set_up(
+def components(store: ImageStore, **changes: Any) -> Components:
+    return build(
         config(batch_size=8, resize_mode="squash", image_size=64, **changes),
         data_of(store, FOLDS),
         fold=0,

@@ -8,7 +8,7 @@ from podium.core import files, params_file, program, seeding
 from podium.init import merge
 from podium.models import device
 from podium.params import schema
-from podium.training import memory, setup
+from podium.training import build, memory
 
 DATA = Path("data")
 
@@ -21,7 +21,7 @@ def main() -> None:
     params = schema.load()
     model = params.model(name)
     seeding.set_deterministic(params.deterministic)  # other algorithms take other memory
-    made = setup.set_up(model, setup.read_data(DATA), fold=params.folds.run[0], seed=params.seed)
+    made = build.build(model, build.read_data(DATA), fold=params.folds.run[0], seed=params.seed)
 
     trial = memory.Trial(made)
 
@@ -33,7 +33,7 @@ def main() -> None:
 
     size = memory.largest(
         share,
-        at_most=len(made.loaders.train.dataset),  # type: ignore[arg-type]
+        at_most=len(made.loaders.train.dataset),
         may_fail=made.accelerator.device.type == "cuda",
     )
     text = params_file.PARAMS.read_text(encoding="utf-8")

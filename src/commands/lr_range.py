@@ -10,10 +10,10 @@ import pandas as pd
 from podium.core import console, files, program, seeding
 from podium.core.errors import UserError
 from podium.images.loading import Batch
-from podium.models import factory, layers
+from podium.models import inputs, layers
 from podium.params import schema
-from podium.training import optimizers, setup
-from podium.training.setup import Setup
+from podium.training import build, optimizers
+from podium.training.build import Components
 
 DATA, REPORTS = Path("data"), Path("reports") / "lr_range"
 SMOOTHING = 0.9  # of the loss's moving average
@@ -33,7 +33,7 @@ def main() -> None:
     params = schema.load()
     model = params.model(chosen.model)
     seeding.set_deterministic(params.deterministic)
-    made = setup.set_up(model, setup.read_data(DATA), fold=params.folds.run[0], seed=params.seed)
+    made = build.build(model, build.read_data(DATA), fold=params.folds.run[0], seed=params.seed)
     curve = run(made, chosen.phase, low=chosen.low, high=chosen.high, steps=chosen.steps)
     path = REPORTS / f"{chosen.model}.png"
     files.write_csv(path.with_suffix(".csv"), curve)
@@ -42,7 +42,7 @@ def main() -> None:
     print(f"plot: {path}")
 
 
-def run(setup: Setup, phase: int, *, low: float, high: float, steps: int) -> pd.DataFrame:
+def run(run: Components, phase: int, *, low: float, high: float, steps: int) -> pd.DataFrame:
     """Train one model for `steps` at rates from `low` to `high` in equal ratios, or until the loss
     is three times its lowest. `phase` (from 1) says what trains, and how; its rates keep their
     ratios. The weights are those that a training begins with.
@@ -55,31 +55,30 @@ def run(setup: Setup, phase: int, *, low: float, high: float, steps: int) -> pd.
 
     Source: https://arxiv.org/abs/1506.01186
     """
-    config, device = setup.config, setup.accelerator.device
+    config, device = run.config, run.accelerator.device
     if not 1 <= phase <= len(config.phases):
         raise UserError(f"there is no phase {phase}: the model has {len(config.phases)}")
     if not (steps >= FEWEST and 0 < low < high):
         raise UserError(f"give {FEWEST} steps or more, and rates from low to high")
     chosen = config.phases[phase - 1]
-    layers.set_trainable(setup.net, chosen.trainable)
-    model = setup.accelerator.prepare(setup.net)
-    optimizer = setup.accelerator.prepare(optimizers.create(setup.net, chosen, config))
-    normalize = factory.Normalize(setup.net).to(device)
-    layers.set_training(setup.net, chosen.batch_norm)
+    layers.set_trainable(run.net, chosen.trainable)
+    model = run.accelerator.prepare(run.net)
+    optimizer = run.accelerator.prepare(optimizers.create(run.net, chosen, config))
+    layers.set_training(run.net, chosen.batch_norm)
     rows: list[tuple[float, float, float]] = []
     average, lowest = 0.0, float("inf")
-    order = setup.loaders.train.batch_sampler
-    batches = itertools.islice(_endless(setup, phase), steps)
+    seed = run.loaders.train.batch_sampler.seed
+    batches = itertools.islice(_endless(run, phase), steps)
     for step, batch in enumerate(console.bar(batches, "range test", total=steps)):
-        seeding.set_global(order.seed, "step", step + 1)  # type: ignore[union-attr]
+        seeding.set_global(seed, "step", step + 1)
         lr = low * (high / low) ** (step / max(1, steps - 1))
         optimizers.set_factor(optimizer, lr / chosen.lr)
-        images, targets = setup.mixer(normalize(batch.images.to(device)), batch.targets.to(device))
-        with setup.accelerator.autocast():
-            loss = setup.loss(model(images), targets)
-        setup.accelerator.backward(loss)
+        ready, targets = run.mixer(run.preprocess(batch.inputs), batch.targets.to(device))
+        with run.accelerator.autocast():
+            loss = run.criterion(inputs.forward(model, ready), targets)
+        run.accelerator.backward(loss)
         if config.grad_clip_norm is not None:
-            setup.accelerator.clip_grad_norm_(setup.net.parameters(), config.grad_clip_norm)
+            run.accelerator.clip_grad_norm_(run.net.parameters(), config.grad_clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss.item()
@@ -117,11 +116,11 @@ def plot(curve: pd.DataFrame, path: Path, *, title: str) -> None:
     plt.close(figure)
 
 
-def _endless(setup: Setup, phase: int) -> Iterator[Batch]:
-    order = setup.loaders.train.batch_sampler
+def _endless(run: Components, phase: int) -> Iterator[Batch]:
+    sampler = run.loaders.train.batch_sampler
     for epoch in itertools.count(1):
-        order.epoch, order.phase = epoch, phase - 1  # type: ignore[union-attr]
-        yield from setup.loaders.train
+        sampler.set_epoch(epoch, phase=phase - 1)
+        yield from run.loaders.train
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from trainings import setup
+from trainings import components
 
 from podium.core.errors import UserError
 from podium.images.store import ImageStore
@@ -44,7 +44,7 @@ def test_a_model_that_does_not_fit_at_all_is_an_error() -> None:
 
 @pytest.mark.slow
 def test_larger_batches_take_more_memory(images: ImageStore) -> None:
-    trial = memory.Trial(setup(images, mix={"mixup_alpha": 0.2}, head="batch_norm"))
+    trial = memory.Trial(components(images, mix={"mixup_alpha": 0.2}, head="batch_norm"))
     small, large = trial.share(2), trial.share(512)
     assert 0 < small < large < 1
 
@@ -52,7 +52,7 @@ def test_larger_batches_take_more_memory(images: ImageStore) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_gpu_that_is_full_is_found_and_left_usable(images: ImageStore) -> None:
-    made = setup(images)
+    made = components(images)
     trial = memory.Trial(made)
     assert trial.share(10**8) == math.inf
     assert trial.share(4) < 0.9

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from trainings import setup
+from trainings import components
 
 from commands import lr_range
 from podium.core.errors import UserError
@@ -12,7 +12,7 @@ from podium.images.store import ImageStore
 
 
 def test_rates_grow_in_equal_ratios_until_the_loss_diverges(images: ImageStore) -> None:
-    curve = lr_range.run(setup(images), 1, low=1e-5, high=100.0, steps=71)
+    curve = lr_range.run(components(images), 1, low=1e-5, high=100.0, steps=71)
     assert curve["lr"].iloc[0] == pytest.approx(1e-5)
     ratios = curve["lr"].to_numpy()[1:] / curve["lr"].to_numpy()[:-1]
     assert ratios == pytest.approx(np.full(len(ratios), 10**0.1))
@@ -36,8 +36,8 @@ def test_a_phase_that_is_not_there_and_a_rate_that_diverges_at_once_are_errors(
     images: ImageStore,
 ) -> None:
     with pytest.raises(UserError, match="there is no phase 2: the model has 1"):
-        lr_range.run(setup(images), 2, low=1e-5, high=1.0, steps=19)
+        lr_range.run(components(images), 2, low=1e-5, high=1.0, steps=19)
     with pytest.raises(UserError, match="give 10 steps or more, and rates from low to high"):
-        lr_range.run(setup(images), 1, low=1e-5, high=1.0, steps=9)
+        lr_range.run(components(images), 1, low=1e-5, high=1.0, steps=9)
     with pytest.raises(UserError, match=r"diverged after \d steps: begin below 1e\+20"):
-        lr_range.run(setup(images), 1, low=1e20, high=1e30, steps=50)
+        lr_range.run(components(images), 1, low=1e20, high=1e30, steps=50)

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from podium.core.errors import UserError
 from podium.images import loading, store
 from podium.images.augment import PRESETS, Augmentation
-from podium.images.loading import Draw
+from podium.images.sampling import SampleIndex
 from podium.images.store import ImageStore
 
 MakeImages = Callable[..., loading.Images]
@@ -40,10 +40,10 @@ def images(tmp_path: Path) -> MakeImages:
     return make
 
 
-def epoch(loader: DataLoader[loading.Batch], number: int) -> tuple[torch.Tensor, torch.Tensor]:
-    loader.batch_sampler.epoch = number
+def epoch(loader: loading.Loader, number: int, phase: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    loader.batch_sampler.set_epoch(number, phase=phase)
     batches = list(loader)
-    return torch.cat([b.images for b in batches]), torch.cat([b.targets for b in batches])
+    return torch.cat([b.inputs["image"] for b in batches]), torch.cat([b.targets for b in batches])
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -73,20 +73,24 @@ def test_batches_stay_as_they_are_while_others_are_loaded_ahead(images: MakeImag
     few.ids, few.targets = few.ids * 2, few.targets.repeat(2)  # many more batches than turns
     expected = list(loading.in_order(few, 2, workers=0))
     loader = loading.in_order(few, 2, workers=1)
-    for wanted, (shared, _) in zip(expected, DataLoader.__iter__(loader), strict=True):
+    for batch, (shared, _) in zip(expected, DataLoader.__iter__(loader), strict=True):
         time.sleep(0.05)  # the other process is as far ahead as it may be, before it is copied
-        assert torch.equal(shared, wanted.images)
+        assert torch.equal(shared["image"], batch.inputs["image"])
     kept = list(loader)
-    assert all(torch.equal(a.images, b.images) for a, b in zip(expected, kept, strict=True))
+    for batch, copy in zip(expected, kept, strict=True):
+        assert torch.equal(batch.inputs["image"], copy.inputs["image"])
+
+
+def load(images: loading.Images, *samples: SampleIndex) -> torch.Tensor:
+    return images.__getitems__(list(samples)).inputs["image"]
 
 
 def test_augmentation_depends_on_seed_epoch_and_image_alone(images: MakeImages) -> None:
-    reference = images().__getitems__([Draw(5, 1), Draw(6, 1)])
-    assert torch.equal(images().__getitems__([Draw(6, 1)]).images[0], reference.images[1])
-    other_rows = images(ids=["06", "05"])
-    assert torch.equal(other_rows.__getitems__([Draw(0, 1)]).images[0], reference.images[1])
-    assert not torch.equal(images().__getitems__([Draw(5, 2)]).images[0], reference.images[0])
-    assert not torch.equal(images(seed=2).__getitems__([Draw(5, 1)]).images[0], reference.images[0])
+    reference = load(images(), SampleIndex(5, 1), SampleIndex(6, 1))
+    assert torch.equal(load(images(), SampleIndex(6, 1))[0], reference[1])
+    assert torch.equal(load(images(ids=["06", "05"]), SampleIndex(0, 1))[0], reference[1])
+    assert not torch.equal(load(images(), SampleIndex(5, 2))[0], reference[0])
+    assert not torch.equal(load(images(seed=2), SampleIndex(5, 1))[0], reference[0])
 
 
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(images: MakeImages) -> None:
@@ -113,13 +117,13 @@ def test_a_balanced_epoch_draws_every_class_as_often_and_images_again_with_other
     loader = loading.balanced(uneven, 7, workers=0)
     counts = torch.zeros(2)
     for number in range(1, 41):
-        loader.batch_sampler.epoch = number
+        loader.batch_sampler.set_epoch(number)
         draws = [draw for batch in loader.batch_sampler for draw in batch]
         assert len(draws) == 21
         counts += torch.bincount(uneven.targets[[draw.row for draw in draws]], minlength=2)
         assert len({(draw.row, draw.repeat) for draw in draws}) == 21
     assert counts[0] / counts.sum() == pytest.approx(0.5, abs=0.05)
-    again = uneven.__getitems__([Draw(20, 1, repeat=0), Draw(20, 1, repeat=1)]).images
+    again = load(uneven, SampleIndex(20, 1, repeat=0), SampleIndex(20, 1, repeat=1))
     assert not torch.equal(again[0], again[1])
     _, first = epoch(loader, 5)
     _, second = epoch(loading.balanced(uneven, 7, workers=0), 5)
@@ -131,10 +135,10 @@ def test_a_phase_has_its_own_augmentation(images: MakeImages) -> None:
     both = images()
     both.transforms = [both.transforms[0], plain]
     loader = loading.shuffled(both, 4, workers=0)
-    loader.batch_sampler.phase = 1
+    loader.batch_sampler.set_epoch(0, phase=1)
     rows = [draw.row for batch in loader.batch_sampler for draw in batch]
     expected = [plain(both.store.decode(both.ids[row]), bytes(16)) for row in rows]
-    assert torch.equal(epoch(loader, 0)[0], torch.as_tensor(np.stack(expected)))
+    assert torch.equal(epoch(loader, 0, phase=1)[0], torch.as_tensor(np.stack(expected)))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -200,7 +204,7 @@ def test_a_connection_that_ends_is_a_process_that_is_lost(error: Exception) -> N
         yield 1
         raise error
 
-    told = loading._told(batches())
+    told = loading._dead_workers_as_runtime_errors(batches())
     assert next(told) == 1
     with pytest.raises(RuntimeError, match=r"^DataLoader worker \(pid unknown\) is gone"):
         next(told)

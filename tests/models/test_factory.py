@@ -13,6 +13,7 @@ from trainings import config
 
 from podium.core.errors import UserError
 from podium.models import factory, layers, weights
+from podium.models.inputs import Normalize
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"])
@@ -21,7 +22,7 @@ def test_any_architecture_gets_a_head_for_the_classes_and_takes_images_of_the_si
 ) -> None:
     net = factory.create(config(architecture=name), outputs=7)
     images = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
-    assert net(factory.Normalize(net)(images)).shape == (2, 7)
+    assert net(Normalize(net)(images)).shape == (2, 7)
     head = {name for name, _ in net.named_parameters() if layers.is_head(net, name)}
     assert head and all(net.get_parameter(name).shape[0] == 7 for name in head)
 
@@ -36,7 +37,7 @@ def test_images_are_normalised_as_the_weights_were_trained() -> None:
     images = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     expected = ((images / 255 - mean) / std).permute(0, 3, 1, 2)
-    found = factory.Normalize(net)(images)
+    found = Normalize(net)(images)
     assert torch.allclose(found, expected, atol=1e-6)
     assert found.is_contiguous(memory_format=torch.channels_last)
 
@@ -212,4 +213,4 @@ def test_the_plain_cnn_is_as_described() -> None:
         "fc.weight": (10, 256),
     }
     images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
-    assert net(factory.Normalize(net)(images)).shape == (2, 10)
+    assert net(Normalize(net)(images)).shape == (2, 10)

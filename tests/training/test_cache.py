@@ -40,7 +40,7 @@ def test_batches_have_the_same_bytes_cached_or_not_at_any_number_of_workers(
         for workers in (0, 1, 2, 4):
             shown = loading.Images(store, IDS, np.zeros(40, int), transforms=made, seed=1)
             loader = loading.shuffled(shown, 4, workers=workers)
-            epochs.append(torch.cat([batch.images for _ in range(2) for batch in loader]))
+            epochs.append(torch.cat([batch.inputs["image"] for _ in range(2) for batch in loader]))
     assert all(torch.equal(epochs[0], epoch) for epoch in epochs)
 
 

@@ -139,13 +139,13 @@ def test_a_kill_costs_no_step_that_a_checkpoint_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: list[int] = []
-    original = state.Training.update
+    original = state.TrainState.update
 
-    def spy(self: state.Training) -> None:
-        taken.append(self.place.taken)
+    def spy(self: state.TrainState) -> None:
+        taken.append(self.progress.global_step)
         original(self)
 
-    monkeypatch.setattr(state.Training, "update", spy)
+    monkeypatch.setattr(state.TrainState, "update", spy)
     with pytest.raises(Killed), Mortal(tmp_path / "x", 4) as checkpoints:
         train(images, checkpoints)
     with Checkpoints(tmp_path / "x") as checkpoints:

@@ -336,7 +336,9 @@ def test_the_rates_of_the_curves_follow_the_schedule(images: ImageStore) -> None
 
 def test_inference_is_the_mean_of_the_views_logits(images: ImageStore) -> None:
     from podium.images.augment import Augmentation
-    from podium.models.factory import Normalize, create
+    from podium.images.sampling import SampleIndex
+    from podium.models.factory import create
+    from podium.models.inputs import Normalize
 
     seeding.set_global("x")
     net = create(model_config(), outputs=3).eval()
@@ -354,7 +356,8 @@ def test_inference_is_the_mean_of_the_views_logits(images: ImageStore) -> None:
         to_logits=lambda values: 2 * values,
         accelerator=accelerator("fp32"),
     )
-    whole = Normalize(net)(dataset.__getitems__([loading.Draw(row) for row in range(120)]).images)
+    batch = dataset.__getitems__([SampleIndex(row) for row in range(120)])
+    whole = Normalize(net)(batch.inputs["image"])
     with torch.inference_mode():
         expected = sum(2 * net(VIEWS[view](whole)) for view in views) / 3
     assert torch.allclose(found, expected, atol=1e-5)
@@ -377,9 +380,9 @@ def test_weights_that_stop_being_numbers_end_the_training_and_are_not_kept(
     images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One infinite gradient under grad_clip_norm: each loss before it is a number."""
-    learn, calls = state.Training.learn, 0
+    learn, calls = state.TrainState.learn, 0
 
-    def broken(self: state.Training, *arguments: Any, **options: Any) -> torch.Tensor:
+    def broken(self: state.TrainState, *arguments: Any, **options: Any) -> torch.Tensor:
         nonlocal calls
         calls += 1
         value = learn(self, *arguments, **options)
@@ -387,7 +390,7 @@ def test_weights_that_stop_being_numbers_end_the_training_and_are_not_kept(
             next(self.net.parameters()).grad[0] = float("inf")
         return value
 
-    monkeypatch.setattr(state.Training, "learn", broken)
+    monkeypatch.setattr(state.TrainState, "learn", broken)
     config = model_config(
         batch_size=8, resize_mode="squash", phases=[{"epochs": 2, "lr": 0.01}], grad_clip_norm=1.0
     )

@@ -85,8 +85,8 @@ def test_it_can_be_taken_in_pieces_that_train_like_the_whole(
     best, found, provenance = train(images, tmp_path / "y", on_oom="accumulate")
     assert provenance.micro_batches == 4
     told = capsys.readouterr().out
-    assert "warning: 16 images do not fit cpu: each batch is taken in 2 pieces" in told
-    assert "warning: 8 images do not fit cpu: each batch is taken in 4 pieces" in told
+    assert "warning: 16 images do not fit cpu: splitting each batch into 2 micro-batches" in told
+    assert "warning: 8 images do not fit cpu: splitting each batch into 4 micro-batches" in told
     assert [r.train_loss for r in found] == pytest.approx([r.train_loss for r in curves], rel=1e-4)
     assert [r.score for r in found] == [r.score for r in curves]
     for name, tensor in whole.state.items():
@@ -114,7 +114,7 @@ def test_no_piece_is_a_single_image(
 
     monkeypatch.setattr(SimpleCNN, "forward", limited)
     _, curves, _ = train(images, tmp_path / "x", on_oom="accumulate", batch_size=10)
-    assert sizes == {2, 3} and {row.pieces for row in curves} == {4}
+    assert sizes == {2, 3} and {row.micro_batches for row in curves} == {4}
     monkeypatch.setattr(SimpleCNN, "forward", full)
     with pytest.raises(UserError, match="not even 2 images fit cpu"):
         train(images, tmp_path / "y", on_oom="accumulate")
@@ -141,7 +141,7 @@ def test_what_was_trained_before_it_is_not_lost(
     _, curves, _ = train(images, tmp_path / "x", on_oom="accumulate")
     told = capsys.readouterr().out
     assert told.count("epoch   1") == 1 and "going on from a checkpoint after" in told
-    assert [row.pieces for row in curves] == [1, 2]
+    assert [row.micro_batches for row in curves] == [1, 2]
 
 
 def test_other_errors_are_not_taken_for_it(

@@ -21,7 +21,8 @@ def mixed(key: int = 0, **changes: Any) -> tuple[torch.Tensor, torch.Tensor]:
     made = config(batch_size=8, **changes)
     mixer = Mixer(made, TargetCodec(made, PROBLEM), device=torch.device("cpu"))
     seeding.set_global("mix", key)
-    return mixer(IMAGES.clone(), TARGETS)
+    inputs, targets = mixer({"image": IMAGES.clone()}, TARGETS)
+    return inputs["image"], targets
 
 
 def test_without_mixing_targets_are_smoothed_labels() -> None:

@@ -9,7 +9,7 @@ import timm
 import torch
 from safetensors import SafetensorError
 from timm.models import PretrainedCfg
-from torch import Tensor, nn
+from torch import nn
 
 from podium.config.models import Model
 from podium.core.errors import UserError, examples, nearest
@@ -18,27 +18,6 @@ from podium.models.layers import head_names, is_head
 
 HUB_TIMEOUT = 5  # seconds
 HEAD_STD = 0.01
-
-
-class Normalize(nn.Module):
-    """uint8 images [B, size, size, 3] -> float32 [B, 3, size, size], as the model was trained on.
-
-    The result lies in memory as channels_last, the order that convolutions are fastest in.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        data = timm.data.resolve_model_data_config(model)
-        self.register_buffer("mean", 255 * torch.tensor(data["mean"]))
-        self.register_buffer("std", 255 * torch.tensor(data["std"]))
-
-    def forward(self, images: Tensor) -> Tensor:
-        rows = images.flatten(2).float()  # [B, size, size x 3]: three numbers at a time are slow
-        mean, std = (channels.repeat(images.shape[2]) for channels in (self.mean, self.std))
-        return ((rows - mean) / std).view(images.shape).permute(0, 3, 1, 2)
 
 
 def create(config: Model, *, outputs: int, pretrained: bool = True) -> nn.Module:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from podium.core import console, signals
 from podium.images.loading import Batch
-from podium.models import factory
+from podium.models import inputs
 
 View = Callable[[Tensor], Tensor]  # images [B, 3, size, size] -> the same shape
 
@@ -27,17 +27,20 @@ def infer(
     to_logits: Callable[[Tensor], Tensor],
     accelerator: Accelerator,
 ) -> Tensor:
-    """The mean of the views' logits for each image, in their order: float32 [N, C], CPU.
+    """Average the logits over the views of each image: float32 [N, C] on the CPU, in batch order.
 
-    `to_logits` makes logits of the model's outputs.
+    `to_logits` maps the model's outputs to class logits.
     """
-    normalize = factory.Normalize(accelerator.unwrap_model(model)).to(accelerator.device)
+    preprocess = inputs.Preprocess(accelerator.unwrap_model(model), accelerator.device)
     model.eval()
     logits = []
     for batch in console.bar(batches, "inference"):
         signals.raise_if_stopped()
-        images = normalize(batch.images.to(accelerator.device, non_blocking=True))
+        ready = preprocess(batch.inputs)
         with accelerator.autocast():
-            seen = [to_logits(model(view(images)).float()) for view in views]
-        logits.append(torch.stack(seen).mean(0))
+            per_view = [
+                to_logits(inputs.forward(model, {**ready, "image": view(ready["image"])}).float())
+                for view in views
+            ]
+        logits.append(torch.stack(per_view).mean(0))
     return torch.cat(logits).cpu()

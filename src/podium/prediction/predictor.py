@@ -6,7 +6,6 @@ from pathlib import Path
 
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from podium.config.models import Model
 from podium.config.predict import Predict
@@ -94,7 +93,7 @@ class Predictor:
         measured = len(sample) - warm * size
         return (time.perf_counter() - start) / measured * len(ids) / 60
 
-    def _loader(self, store: ImageStore, ids: list[str]) -> "DataLoader[Batch]":
+    def _loader(self, store: ImageStore, ids: list[str]) -> loading.Loader:
         plain = Augmentation(
             "none", size=self.config.image_size, resize_mode=self.config.resize_mode
         )

@@ -14,7 +14,7 @@ from podium.core.provenance import TrainingProvenance
 from podium.models import device, factory
 from podium.scoring import decisions
 from podium.scoring.metrics import Metric
-from podium.training import cache, loop, memory, setup, state
+from podium.training import build, cache, loop, memory, state
 from podium.training.checkpoints import Checkpoints
 
 FEWEST = 2  # images a piece: one has no batch statistics
@@ -22,7 +22,7 @@ FEWEST = 2  # images a piece: one has no batch statistics
 
 def train_fold(
     config: Model,
-    data: setup.Data,
+    data: build.TrainingData,
     *,
     fold: int,
     seed: int,
@@ -36,12 +36,12 @@ def train_fold(
         The best epoch, the curves, and all that they were made from.
 
     Raises:
-        UserError: as `setup.set_up` and `engine.fit`.
+        UserError: as `build.build` and `engine.fit`.
         Stopped: when the process was asked to end; a checkpoint has been written.
     """
     kept = cache.Cache(data.store)
     data = data._replace(store=kept)
-    made = setup.set_up(config, data, fold=fold, seed=seed)
+    made = build.build(config, data, fold=fold, seed=seed)
     where = device.name(made.accelerator.device)
     file = factory.pretrained_file(config)
     provenance = TrainingProvenance(
@@ -55,21 +55,23 @@ def train_fold(
         metric_sha256=metric.code,
         deterministic=torch.are_deterministic_algorithms_enabled(),
         pretrained_sha256=None if file is None else files.sha256(file),
-        scale=[*made.coding.scale],
+        scale=[*made.codec.scale],
         torch=torch.__version__,
         device=where,
         micro_batches=1,
     )
     _try(metric, made)
     checkpoints.identify(provenance.to_json())
-    ids = [image for loader in made.loaders for image in loader.dataset.ids]  # type: ignore[attr-defined]
+    ids = [image for loader in made.loaders for image in loader.dataset.ids]
     kept.fill(ids, budget=machine.cache_bytes())
-    pieces = 1
+    micro_batches = 1
     while True:
         try:
             with signals.deferred():
-                best, curves = loop.fit(made, metric=metric, checkpoints=checkpoints, pieces=pieces)
-            return best, curves, replace(provenance, micro_batches=curves[-1].pieces)
+                best, curves = loop.fit(
+                    made, metric=metric, checkpoints=checkpoints, micro_batches=micro_batches
+                )
+            return best, curves, replace(provenance, micro_batches=curves[-1].micro_batches)
         except RuntimeError as error:
             if not should_reduce_batch_size(error):
                 if config.compile:
@@ -77,25 +79,26 @@ def train_fold(
                 raise
         del made  # and what it holds of the memory
         clear_device_cache(garbage_collection=True)
-        made = setup.set_up(config, data, fold=fold, seed=seed)
-        batch = min(config.batch_size, len(made.loaders.train.dataset))  # type: ignore[arg-type]
-        size = batch // pieces
+        made = build.build(config, data, fold=fold, seed=seed)
+        batch = min(config.batch_size, len(made.loaders.train.dataset))
+        size = batch // micro_batches
         if config.on_oom == "fail":
             raise UserError(_too_large(config, made, where))
         if size < 2 * FEWEST:
             raise UserError(
                 f"not even {size} images fit {where}: take a smaller model or image_size"
             )
-        pieces *= 2
+        micro_batches *= 2
         console.say(
-            f"warning: {size} images do not fit {where}: each batch is taken in {pieces} pieces"
+            f"warning: {size} images do not fit {where}: splitting each batch into "
+            f"{micro_batches} micro-batches"
         )
 
 
-def _try(metric: Metric, made: setup.Setup) -> None:
+def _try(metric: Metric, made: build.Components) -> None:
     """Raises: UserError: if the validation images cannot be scored, before an epoch has passed."""
-    task = made.coding.task
-    targets = made.loaders.valid.dataset.targets.numpy()  # type: ignore[attr-defined]
+    task = made.codec.task
+    targets = made.loaders.valid.dataset.targets.numpy()
     decisions.score(task, metric, targets, np.zeros((len(targets), len(task.classes))))
 
 
@@ -107,7 +110,7 @@ def _check_compiler(error: RuntimeError) -> None:
         raise UserError(f"compile: {str(error).splitlines()[0]}; or set it to false") from None
 
 
-def _too_large(config: Model, made: setup.Setup, where: str) -> str:
+def _too_large(config: Model, made: build.Components, where: str) -> str:
     """That a batch does not fit, and the size that does, measured."""
     cuda = made.accelerator.device.type == "cuda"
     share, at_most = memory.Trial(made).share, max(FEWEST, config.batch_size // 2)

@@ -10,9 +10,10 @@ from timm.utils import ModelEmaV3
 from podium.config.phases import Phase
 from podium.core import machine
 from podium.core.errors import UserError
-from podium.models import factory, layers
+from podium.images.sampling import SampleIndex
+from podium.models import inputs, layers
 from podium.training import optimizers
-from podium.training.setup import Setup
+from podium.training.build import Components
 
 USABLE = 0.9  # of the memory: other batches may need a little more
 
@@ -20,9 +21,9 @@ USABLE = 0.9  # of the memory: other batches may need a little more
 class Trial:
     """Training steps with batches of any size, of the phase in which most trains."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup, net = setup, setup.net
-        phases = setup.config.phases
+    def __init__(self, run: Components) -> None:
+        self.run, net = run, run.net
+        phases = run.config.phases
 
         def trained(phase: Phase) -> int:
             return sum(net.get_parameter(n).numel() for n in layers.trained(net, phase.trainable))
@@ -30,11 +31,10 @@ class Trial:
         phase = max(phases, key=trained)
         layers.set_trainable(net, phase.trainable)
         layers.set_training(net, phase.batch_norm)
-        self.model = setup.accelerator.prepare(net)
-        self.optimizer = setup.accelerator.prepare(optimizers.create(net, phase, setup.config))
-        self.ema = None if setup.config.ema_decay is None else ModelEmaV3(net)
-        self.device = setup.accelerator.device
-        self.normalize = factory.Normalize(net).to(self.device)
+        self.model = run.accelerator.prepare(net)
+        self.optimizer = run.accelerator.prepare(optimizers.create(net, phase, run.config))
+        self.ema = None if run.config.ema_decay is None else ModelEmaV3(net)
+        self.device = run.accelerator.device
 
     def share(self, size: int) -> float:
         """The share of the device's memory (of a CPU, of what is free) that two training steps
@@ -59,16 +59,16 @@ class Trial:
         """Two steps, since the optimizer's own state comes with the first: the bytes that this
         process held between forward and backward.
         """
-        side = self.setup.config.image_size
-        shape = (size, side, side, 3)
-        images = torch.randint(256, shape, dtype=torch.uint8, device=self.device)
-        known = self.setup.loaders.train.dataset.targets[:1]  # type: ignore[attr-defined]
-        targets = self.setup.coding.encode(known.to(self.device).repeat_interleave(size, dim=0))
+        one = self.run.loaders.train.dataset.__getitems__([SampleIndex(0)])
+        batch = {name: t.repeat_interleave(size, dim=0) for name, t in one.inputs.items()}
+        targets = one.targets.to(self.device).repeat_interleave(size, dim=0)
+        encoded = self.run.codec.encode(targets)
         for _ in range(2):
-            with self.setup.accelerator.autocast():
-                loss = self.setup.loss(self.model(self.normalize(images)), targets)
+            with self.run.accelerator.autocast():
+                outputs = inputs.forward(self.model, self.run.preprocess(batch))
+                loss = self.run.criterion(outputs, encoded)
             held = psutil.Process().memory_info().rss
-            self.setup.accelerator.backward(loss)
+            self.run.accelerator.backward(loss)
             self.optimizer.step()
             self.optimizer.zero_grad()
         return held

@@ -6,14 +6,15 @@ from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
 from podium.config.models import Model
+from podium.models.inputs import Inputs
 from podium.models.targets import TargetCodec
 
 
 class Mixer:
     """Blends the images of a batch, by timm. Draws from Python's and NumPy's global generators."""
 
-    def __init__(self, config: Model, coding: TargetCodec, *, device: torch.device) -> None:
-        self.coding = coding
+    def __init__(self, config: Model, codec: TargetCodec, *, device: torch.device) -> None:
+        self.codec = codec
         self.erasing = None
         if config.random_erasing:
             self.erasing = RandomErasing(config.random_erasing, device=device)
@@ -27,19 +28,20 @@ class Mixer:
                 label_smoothing=0.0,
             )
 
-    def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images [B, 3, size, size] (changed in place) and targets as `Task` has them
-        -> the images, and what the loss takes [B, outputs], blended likewise.
+    def __call__(self, inputs: Inputs, targets: Tensor) -> tuple[Inputs, Tensor]:
+        """Erase and mix preprocessed inputs (the images [B, 3, size, size] in place), and turn
+        targets as `Task` encodes them into loss targets [B, outputs], mixed in the same way.
 
         Source: https://arxiv.org/abs/1710.09412, https://arxiv.org/abs/1905.04899,
         https://arxiv.org/abs/1708.04896.
         """
-        encoded = self.coding.encode(targets)
+        images, encoded = inputs["image"], self.codec.encode(targets)
         if self.erasing is not None:
             images = self.erasing(images)
-        if self.mixup is None:
-            return images, encoded
-        # timm blends classes: with a class an image it says how much of each image is in each.
-        self.mixup.num_classes = len(images)
-        images, shares = self.mixup(images, torch.arange(len(images), device=images.device))
-        return images, shares @ encoded
+        if self.mixup is not None:
+            # timm mixes one-hot classes. With one class per image, row i of its result says how
+            # much of each image is in image i.
+            self.mixup.num_classes = len(images)
+            images, shares = self.mixup(images, torch.arange(len(images), device=images.device))
+            encoded = shares @ encoded
+        return {**inputs, "image": images}, encoded

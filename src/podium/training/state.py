@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 
 from podium.config.models import Model
 from podium.config.phases import Phase
-from podium.models import layers
+from podium.models import inputs, layers
+from podium.models.inputs import Inputs
 from podium.scoring.metrics import Metric
 from podium.training import optimizers, schedules
 from podium.training.criterion import Criterion
@@ -36,7 +36,7 @@ class Epoch:
     f1: float | None
     lr: float  # the head's, at the epoch's last step
     backbone_lr: float | None  # the lowest of the backbone's; None where it does not train
-    pieces: int  # that a batch was taken in
+    micro_batches: int  # that a batch was taken in
     images_per_s: float  # of the training part
     seconds: float
 
@@ -51,71 +51,76 @@ class Best:
 
 
 @dataclass
-class Place:
+class Progress:
     """Where a training stands, beside its weights and its optimizer. All counts begin at 0."""
 
     phase: int = 0
     epoch: int = 0  # of the phase
     step: int = 0  # of the epoch
-    taken: int = 0  # steps of all
-    waited: int = 0  # epochs of the phase without one better than the best of all
-    ranks: list[tuple[float, float]] = field(default_factory=list)  # of the phase's epochs
+    global_step: int = 0  # steps of all
+    epochs_since_best: int = 0  # epochs of the phase without one better than the best of all
+    history: list[tuple[float, float]] = field(default_factory=list)  # of the phase's epochs
     losses: list[float] = field(default_factory=list)  # of the epoch's steps, 0 for those to come
     seconds: float = 0.0  # of the epoch so far; it and the losses only as a checkpoint needs them
 
 
-class Training:
+class TrainState:
     """All that changes while a model trains: what a checkpoint holds."""
 
     def __init__(
-        self, net: nn.Module, config: Model, accelerator: Accelerator, *, pieces: int
+        self, net: nn.Module, config: Model, accelerator: Accelerator, *, micro_batches: int
     ) -> None:
-        """Train `net`; each batch goes through it in `pieces`."""
-        self.net, self.config, self.accelerator, self.pieces = net, config, accelerator, pieces
+        """Train `net`; each batch goes through it in `micro_batches`."""
+        self.net, self.config, self.accelerator = net, config, accelerator
+        self.micro_batches = micro_batches
         self.model = accelerator.prepare(net)
-        self.learner: Callable[[Tensor], Tensor] = self.model
+        self.learner: nn.Module = self.model
         self.ema = None
         if config.ema_decay is not None:
             self.ema = ModelEmaV3(net, decay=config.ema_decay, use_warmup=True)
         self.kept: nn.Module = self.model if self.ema is None else self.ema.module  # is scored
-        self.place, self.curves = Place(), list[Epoch]()
+        self.progress, self.curves = Progress(), list[Epoch]()
         self.best: Best | None = None
         self._begin()
 
     @property
     def ended(self) -> bool:
         """Whether all phases are over."""
-        return self.place.phase == len(self.config.phases)
+        return self.progress.phase == len(self.config.phases)
 
     @property
     def phase(self) -> Phase:
         """The phase that it is in."""
-        return self.config.phases[self.place.phase]
+        return self.config.phases[self.progress.phase]
 
     def set_rates(self, steps: int) -> None:
         """Set the rates of the next step, in epochs of `steps`."""
-        place = self.place
+        place = self.progress
         step = place.epoch * steps + place.step
-        factor = schedules.factor(self.phase, step, epoch=steps, scores=place.ranks)
+        factor = schedules.factor(self.phase, step, epoch=steps, scores=place.history)
         optimizers.set_factor(self.optimizer, factor)
 
-    def learn(self, images: Tensor, targets: Tensor, loss: Criterion, *, steps: int) -> Tensor:
-        """Add the gradients of one of `steps` batches, images [B, 3, H, W] and soft targets [B, C]:
+    def learn(self, batch: Inputs, targets: Tensor, loss: Criterion, *, steps: int) -> Tensor:
+        """Add the gradients of one of `steps` batches, preprocessed inputs and soft targets [B, C]:
         its loss.
         """
-        whole, total = loss.weight(targets), torch.zeros((), device=images.device)
+        whole, total = loss.weight(targets), torch.zeros((), device=targets.device)
         for seen, wanted in zip(
-            images.tensor_split(self.pieces), targets.tensor_split(self.pieces), strict=True
+            inputs.split(batch, self.micro_batches),
+            targets.tensor_split(self.micro_batches),
+            strict=True,
         ):
             with self.accelerator.autocast():
-                value = loss(self.learner(seen), wanted) * (loss.weight(wanted) / whole)
+                value = loss(inputs.forward(self.learner, seen), wanted) * (
+                    loss.weight(wanted) / whole
+                )
             self.accelerator.backward(value / steps)
             total += value.detach()
         return total
 
     def note(self, values: Tensor, seconds: float) -> None:
         """Note the losses of the epoch's steps [steps], and the seconds that it has taken."""
-        self.place.losses, self.place.seconds = values.tolist(), seconds
+        self.progress.losses, self.progress.seconds = values.tolist(), seconds
 
     def is_finite(self) -> bool:
         """Whether all weights and statistics are numbers."""
@@ -129,7 +134,7 @@ class Training:
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.ema is not None:
-            step = math.ceil(self.place.taken / self.config.grad_accum_steps)
+            step = math.ceil(self.progress.global_step / self.config.grad_accum_steps)
             self.ema.update(self.net, step=step)
 
     def end_epoch(
@@ -139,14 +144,14 @@ class Training:
 
         `scores` are those of the validation fold, `images` those trained on, `seconds` of both.
         """
-        place = self.place
+        place = self.progress
         epoch = Epoch(
             len(self.curves) + 1,
             place.phase + 1,
             statistics.fmean(place.losses),
             **scores,
             **optimizers.rates(self.optimizer),
-            pieces=self.pieces,
+            micro_batches=self.micro_batches,
             images_per_s=images / place.seconds,
             seconds=seconds,
         )
@@ -155,12 +160,14 @@ class Training:
         is_best = self.best is None or rank > self.best.rank
         if is_best:
             self.best = Best(epoch, rank, _copy(self.accelerator.unwrap_model(self.kept)))
-        waited = 0 if is_best else place.waited + 1
-        if place.epoch + 1 < self.phase.epochs and waited != self.config.patience:
-            ranks = [*place.ranks, rank]
-            self.place = Place(place.phase, place.epoch + 1, 0, place.taken, waited, ranks)
+        epochs_since_best = 0 if is_best else place.epochs_since_best + 1
+        if place.epoch + 1 < self.phase.epochs and epochs_since_best != self.config.patience:
+            history = [*place.history, rank]
+            self.progress = Progress(
+                place.phase, place.epoch + 1, 0, place.global_step, epochs_since_best, history
+            )
             return is_best
-        self.place = Place(place.phase + 1, taken=place.taken)
+        self.progress = Progress(place.phase + 1, global_step=place.global_step)
         if not self.ended:
             self._begin()
             if self.phase.init_from == "best":
@@ -177,8 +184,8 @@ class Training:
             "ema": None if self.ema is None else self.ema.module.state_dict(),
             "optimizer": self.optimizer.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
-            "place": dataclasses.asdict(self.place),
-            "pieces": self.pieces,
+            "progress": dataclasses.asdict(self.progress),
+            "micro_batches": self.micro_batches,
             "curves": [dataclasses.asdict(epoch) for epoch in self.curves],
             "best": None
             if best is None
@@ -187,7 +194,8 @@ class Training:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Be as when `state` was taken."""
-        self.place, self.pieces = Place(**state["place"]), max(self.pieces, state["pieces"])
+        self.progress = Progress(**state["progress"])
+        self.micro_batches = max(self.micro_batches, state["micro_batches"])
         self.curves = [Epoch(**epoch) for epoch in state["curves"]]
         if (best := state["best"]) is not None:
             self.best = Best(Epoch(**best["epoch"]), best["rank"], best["state"])
@@ -210,7 +218,7 @@ class Training:
         )
         if self.config.compile:
             torch.compiler.reset()  # torch keeps so many versions, and each phase needs its own
-            self.learner = torch.compile(self.model, dynamic=False)
+            self.learner = torch.compile(self.model, dynamic=False)  # type: ignore[assignment]
 
 
 def _copy(net: nn.Module) -> dict[str, Tensor]:

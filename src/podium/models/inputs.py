@@ -1,0 +1,54 @@
+"""A batch's inputs on their way into a network: the one place that knows what they are.
+
+A new kind of input (tabular columns, a second image per id) is loaded in `images.loading` and
+handled here; training, inference and the memory probe call these functions only.
+"""
+
+import timm
+import torch
+from torch import Tensor, nn
+
+Inputs = dict[str, Tensor]  # by name; "image": uint8 [B, size, size, 3] as loaded
+
+
+class Normalize(nn.Module):
+    """uint8 images [B, size, size, 3] -> float32 [B, 3, size, size] with the model's mean and std.
+
+    The result is in channels_last memory format, the fastest for convolutions.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        data = timm.data.resolve_model_data_config(net)
+        self.register_buffer("mean", 255 * torch.tensor(data["mean"]))
+        self.register_buffer("std", 255 * torch.tensor(data["std"]))
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = images.flatten(2).float()  # [B, size, size x 3]: broadcasting over 3 values is slow
+        mean, std = (channels.repeat(images.shape[2]) for channels in (self.mean, self.std))
+        return ((rows - mean) / std).view(images.shape).permute(0, 3, 1, 2)
+
+
+class Preprocess:
+    """Moves a batch's inputs to the device and normalises them for one network."""
+
+    def __init__(self, net: nn.Module, device: torch.device) -> None:
+        self.device, self.normalize = device, Normalize(net).to(device)
+
+    def __call__(self, inputs: Inputs) -> Inputs:
+        image = inputs["image"].to(self.device, non_blocking=True)
+        return {**inputs, "image": self.normalize(image)}
+
+
+def forward(model: nn.Module, inputs: Inputs) -> Tensor:
+    """The network's outputs for preprocessed inputs: [B, outputs]."""
+    return model(inputs["image"])
+
+
+def split(inputs: Inputs, parts: int) -> list[Inputs]:
+    """Split a batch into `parts` of nearly equal size, in order, without copying."""
+    columns = [tensor.tensor_split(parts) for tensor in inputs.values()]
+    return [dict(zip(inputs, part, strict=True)) for part in zip(*columns, strict=True)]

@@ -1,0 +1,136 @@
+"""Build everything that one training run uses from the prepared data and a model's config."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from accelerate import Accelerator
+from torch import nn
+
+from podium.config.models import Model
+from podium.config.phases import Augment
+from podium.core import machine, seeding
+from podium.core.errors import UserError
+from podium.core.manifest import Manifest
+from podium.images import loading
+from podium.images.augment import Augmentation
+from podium.images.store import ImageSource, ImageStore
+from podium.models import device, factory, layers
+from podium.models.inputs import Preprocess
+from podium.models.targets import TargetCodec, scale
+from podium.scoring.task import Task
+from podium.training import mixup, optimizers, unfreezing
+from podium.training.criterion import Criterion
+
+
+class TrainingData(NamedTuple):
+    """The training images with their labels and folds."""
+
+    folds: pd.DataFrame  # id, label, fold; with folds.subsample also train ("yes" or "no")
+    task: Task
+    store: ImageSource
+    folds_sha256: str
+    images_sha256: str
+
+
+class Components(NamedTuple):
+    """A network and everything it is trained with."""
+
+    net: nn.Module
+    loaders: loading.Loaders
+    config: Model  # with gradual unfreezing expanded into phases
+    codec: TargetCodec
+    criterion: Criterion
+    preprocess: Preprocess
+    mixer: mixup.Mixer
+    accelerator: Accelerator
+
+
+def read_data(folder: Path) -> TrainingData:
+    """Read the training data that the stages prepare and folds wrote to `folder`.
+
+    Raises:
+        UserError: if files are missing, or differ from what was written.
+    """
+    manifest, store = Manifest(folder / "folds.json"), ImageStore(folder / "images" / "train")
+    folds = manifest.csv("folds.csv").astype({"fold": int})
+    sha256 = manifest.sha256["folds.csv"]
+    return TrainingData(folds, Task.read(manifest), store, sha256, store.sha256())
+
+
+def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Components:
+    """Create a new network and what it is trained with on all folds but `fold`.
+
+    Raises:
+        UserError: for names that timm or albumentations lack, and for phases that the network does
+            not support.
+    """
+    folds, task = data.folds, data.task
+    accelerator = device.accelerator(config.precision)
+    targets = task.targets(folds["label"].tolist())
+    is_valid = (folds["fold"] == fold).to_numpy()
+    is_train = ~is_valid
+    if "train" in folds:
+        is_train &= (folds["train"] == "yes").to_numpy()
+    if not is_train.any():
+        raise UserError(f"fold {fold} has no training images. Keep more with folds.subsample.")
+    if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
+        raise UserError(
+            f"mix needs an even number of images per batch: fold {fold} has {count} training "
+            "images. Set mix: null or keep more images."
+        )
+    seeding.set_global(seed, "weights", fold)
+    codec = TargetCodec(config, task, scale=scale(task, targets[is_train]))
+    net = factory.create(config, outputs=codec.outputs)
+    config = config.model_copy(update={"phases": unfreezing.expand(config.phases, net)})
+    for phase in config.phases:  # reject an impossible phase now, not when it starts
+        layers.set_trainable(net, phase.trainable)
+        optimizers.create(net, phase, config)
+    return Components(
+        net,
+        _loaders(
+            config,
+            data,
+            targets,
+            is_train=is_train,
+            is_valid=is_valid,
+            seed=seed,
+            workers=machine.loader_workers(accelerator.device.type),
+        ),
+        config,
+        codec,
+        Criterion.create(config, codec, targets[is_train], device=accelerator.device),
+        Preprocess(net, accelerator.device),
+        mixup.Mixer(config, codec, device=accelerator.device),
+        accelerator,
+    )
+
+
+def _loaders(
+    config: Model,
+    data: TrainingData,
+    targets: np.ndarray,
+    *,
+    is_train: np.ndarray,
+    is_valid: np.ndarray,
+    seed: int,
+    workers: int,
+) -> loading.Loaders:
+    """Loaders of the training and validation images; the masks are boolean [images]."""
+
+    def images(mask: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
+        transforms = [
+            Augmentation(a, size=config.image_size, resize_mode=config.resize_mode)
+            for a in augments
+        ]
+        ids = data.folds.loc[mask, "id"].tolist()
+        return loading.Images(data.store, ids, targets[mask], transforms=transforms, seed=seed)
+
+    augments = [config.augment if p.augment is None else p.augment for p in config.phases]
+    train_loader = loading.balanced if config.sampling == "balanced" else loading.shuffled
+    return loading.Loaders(
+        train_loader(images(is_train, augments), config.batch_size, workers=workers),
+        loading.in_order(images(is_valid, ["none"]), config.batch_size, workers=workers),
+    )
