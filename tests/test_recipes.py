@@ -1,11 +1,13 @@
 """The recipes: written into params.yaml as a user does it, and trained for a step."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT, Project
 from ruamel.yaml import YAML
 from trainings import FOLDS, data_of
@@ -15,13 +17,13 @@ from podium.config.phases import Part, Phase
 from podium.core import params_file
 from podium.images.store import ImageStore
 from podium.init import merge
+from podium.models import factory, layers
 from podium.params import schema
 from podium.params.schema import Params
 from podium.scoring import metrics
-from podium.training import fold
+from podium.training import fold, unfreezing
 from podium.training.checkpoints import Checkpoints
 
-TRAINED = set[str]()
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 PUBLISHED = [
     "ai-vs-human-efficientnet-b0",
@@ -63,7 +65,7 @@ def test_a_recipe_is_valid_says_what_it_is_and_blends_all_its_models(path: Path)
 
 
 def small(model: Model) -> Model:
-    """The same model from random weights, for one epoch of four small images a phase."""
+    """The same model from random weights, for one epoch of four small images per phase."""
     side = 32 if model.architecture == "simple_cnn" else 64
 
     def shorter(phase: Phase) -> Phase:
@@ -88,30 +90,58 @@ def _smaller(augment: Any) -> Any:
     return [{"Pad": {"padding": 4}} if "Pad" in entry else entry for entry in augment]
 
 
+def options(model: Model) -> str:
+    """What a model uses, whatever the numbers: names, switches, and which keys are set."""
+
+    def shape(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: shape(item) for key, item in value.items() if item is not None}
+        if isinstance(value, list):
+            shapes = [shape(item) for item in value]
+            return [item for n, item in enumerate(shapes) if item not in shapes[:n]]
+        return bool(value) if isinstance(value, int | float) else value
+
+    return json.dumps(shape(model.model_dump(exclude={"architecture", "pretrained"})))
+
+
+MODELS = [model for path in RECIPES for model in params(path).models.values()]
+SLOW = ("resnet50", "efficientnet")  # of several with the same options, others are trained
+DISTINCT = {
+    options(model): model
+    for model in sorted(MODELS, key=lambda model: not any(s in model.architecture for s in SLOW))
+}
+
+
 @pytest.mark.slow
 @pytest.mark.thorough
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_every_model_of_a_recipe_trains_a_step(
-    path: Path,
-    images: ImageStore,
-    tmp_path: Path,
+@pytest.mark.parametrize("model", DISTINCT.values(), ids=range(len(DISTINCT)))
+def test_every_set_of_options_in_the_recipes_trains(
+    model: Model, images: ImageStore, tmp_path: Path
 ) -> None:
     rows = FOLDS.groupby("label").head(3)
     folds = rows.assign(fold=np.arange(len(rows)) % 2)
-    for model in params(path).models.values():
-        made = small(model)
-        if (key := made.model_dump_json()) in TRAINED:
-            continue  # variants that differ in how long they train, here or in another recipe
-        best, curves, _ = fold.train_fold(
-            made,
-            data_of(images, folds),
-            fold=0,
-            seed=1,
-            metric=metrics.get("macro_f1", "multiclass"),
-            checkpoints=Checkpoints(tmp_path),
-        )
-        assert np.isfinite(best.epoch.train_loss) and len(curves) >= len(model.phases)
-        TRAINED.add(key)
+    best, curves, _ = fold.train_fold(
+        small(model),
+        data_of(images, folds),
+        fold=0,
+        seed=1,
+        metric=metrics.get("macro_f1", "multiclass"),
+        checkpoints=Checkpoints(tmp_path),
+    )
+    assert np.isfinite(best.epoch.train_loss) and len(curves) >= len(model.phases)
+
+
+def test_every_architecture_in_the_recipes_has_the_layers_that_its_phases_train() -> None:
+    seen = set[str]()
+    for model in MODELS:
+        trainable = [phase.trainable for phase in model.phases]
+        if (key := f"{model.architecture} {model.head} {trainable}") in seen:
+            continue
+        seen.add(key)
+        with torch.device("meta"):
+            net = factory.create(model.model_copy(update={"pretrained": False}), outputs=5)
+        for phase in unfreezing.expand(model.phases, net):
+            layers.set_trainable(net, phase.trainable)
 
 
 def test_an_overlay_changes_what_it_names_and_keeps_comments() -> None:
