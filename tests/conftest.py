@@ -1,6 +1,7 @@
 """What tests share: a project folder of their own, and stages run in it as a user runs them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import competitions
 import kaggle_server
 import numpy as np
 import pytest
+from filelock import FileLock
 from kaggle_server import Kaggle
 from ruamel.yaml import YAML
 
@@ -65,6 +67,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         for name in ("src", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
             source = ROOT / name
             if source.is_dir():
@@ -75,12 +78,17 @@ class Project:
         self.write_params(PARAMS)
         self.write_archive(competitions.competition())
 
+    @classmethod
+    def at(cls, folder: Path) -> "Project":
+        """The project in a folder that has one."""
+        project = object.__new__(cls)
+        project.folder = folder
+        return project
+
     def copy(self, folder: Path) -> "Project":
         """The same project in another folder, as it is now."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        twin = object.__new__(Project)
-        twin.folder = folder
-        return twin
+        return Project.at(folder)
 
     def write_archive(self, files: dict[str, bytes]) -> None:
         competitions.write_zip(self.folder / "shapes.zip", files)
@@ -132,6 +140,59 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished project, built once for all tests and their processes: work in a `copy` of it.
+
+    Binary, two weighted models of two folds each, a tuned threshold, resized images, pretrained
+    weights from a file outside, in git.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "finished"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            project = Project(shared / "unfinished")
+            _finish(project, shared / "backbone.safetensors")
+            project.folder.rename(folder)
+    return Project.at(folder)
+
+
+def _finish(project: Project, backbone: Path) -> None:
+    import kernels
+    import safetensors.torch
+    import timm
+    import torch
+
+    torch.manual_seed(0)
+    safetensors.torch.save_file(timm.create_model("test_resnet").state_dict(), backbone)
+    project.write_archive(kernels.files(9))
+
+    def change(params: dict[str, Any]) -> None:
+        params["task"], params["metric"] = "binary", "macro_f1"
+        params["prepare"] = {"max_size": 28}
+        params["models"]["a"].update(dropout=0.0, phases=[{"epochs": 12, "lr": 0.01}])
+        params["models"]["b"] = {**params["models"]["a"], "architecture": "test_efficientnet"}
+        params["models"]["a"]["pretrained"] = str(backbone)
+        params["ensemble"] = {"members": ["b", "a"], "method": "weighted"}
+        params["submission"] = {"format": "probability"}
+
+    project.edit(change)
+    author = ("-c", "user.name=someone", "-c", "user.email=someone@example.com")
+    project.run("git", "init", "--quiet")
+    project.run("git", "add", "--all")
+    project.run("git", *author, "commit", "--quiet", "--message", "first")
+    runs = [f"--model {model} --fold {fold}" for model in "ab" for fold in (0, 1)]
+    stages = ["check.py", "fetch.py", "prepare.py", "folds.py", "ensemble.py"]
+    stages[4:4] = [f"{stage}.py {run}" for stage in ("train", "predict") for run in runs]
+    project.run("python", str(ROOT / "tests" / "run_stages.py"), *stages)
+    names = [re.sub(r"\.py --model (\w+) --fold (\w+)", r"@\1-\2", stage) for stage in stages]
+    project.run("dvc", "commit", "--force", "--quiet", *(n.removesuffix(".py") for n in names))
+    assert project.repro() == {"submission", "report"}
+    project.run("git", "add", "--all")  # dvc.lock and metrics
 
 
 @pytest.fixture(scope="module")

@@ -1,181 +1,125 @@
-"""The archive that Kaggle asks of prize winners: what goes in, and whether it belongs together.
+"""Pack the archive that Kaggle requires of prize winners.
 
 Source: https://www.kaggle.com/WinningModelDocumentationGuidelines, section B.
 """
 
-import hashlib
 import json
 import shlex
 import shutil
-import stat
 import subprocess
 import sys
+import tempfile
 import time
-import zipfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from podium.core import console, files
+from podium.core import console, files, params_file, paths
 from podium.core.errors import UserError, examples
 from podium.init import merge
-from podium.kaggle.handover import code, commands, readme
-from podium.kaggle.handover.commands import Handover
+from podium.kaggle import zip_writer
+from podium.kaggle.handover import code, readme
+from podium.kaggle.handover.solution import Solution
 
-PARAMS, LOCK, RAW = Path("params.yaml"), Path("dvc.lock"), Path("data/raw")
-REQUIRED = [PARAMS, LOCK, Path("dvc.yaml"), Path("requirements.txt"), RAW / "source.json"]
-REQUIRED += [Path("data/folds.csv"), Path("data/folds.json"), Path("metrics/ensemble.json")]
-Content = Path | bytes  # a file's, by its name in the archive
-
-
-def check(made: Handover) -> dict[str, Any]:
-    """The record beside the submission, if submission and weights are those that it speaks of, and
-    nothing has changed since.
-
-    Raises:
-        UserError: naming what is missing, edited or out of date.
-    """
-    needed = [made.submission, made.record, *REQUIRED, *made.trained()]
-    if missing := [path for path in needed if not path.is_file()]:
-        raise UserError(
-            f"{len(missing)} files of the submission are missing: {examples(missing)}: "
-            "run `dvc repro`"
-        )
-    record: dict[str, Any] = files.read_json(made.record)
-    if files.sha256(made.submission) != record.get("sha256"):
-        raise UserError(
-            f"{made.submission} is not the one that {made.record} speaks of: `dvc repro` brings "
-            "that back"
-        )
-    if other := [path for path in made.weights() if _md5(path) != _recorded(path, record)]:
-        raise UserError(
-            f"{len(other)} of {len(made.weights())} weights are not those that "
-            f"{made.submission} was made with: {examples(other)}: run `dvc repro`"
-        )
-    if changed := [name for name in _changed() if name in made.stages()]:
-        raise UserError(
-            f"{made.submission} is not of the present state: {len(changed)} stages have changed "
-            f"since: {examples(changed)}: take the edits back, or run `dvc repro` for another "
-            "submission (`dvc status` says more)"
-        )
-    return record
+SETTINGS = {
+    "RAW_DATA_DIR": paths.RAW,
+    "CLEAN_DATA_DIR": paths.DATA,
+    "TRAIN_DATA_CLEAN_PATH": paths.IMAGES / "train",
+    "TEST_DATA_CLEAN_PATH": paths.IMAGES / "test",
+    "FOLDS_PATH": paths.DATA / "folds.csv",
+    "CHECKPOINT_DIR": paths.CHECKPOINTS,
+    "MODEL_DIR": paths.MODELS,
+    "METRICS_DIR": paths.METRICS,
+    "PREDICTIONS_DIR": paths.PREDICTIONS,
+    "ENSEMBLE_DIR": paths.ENSEMBLE,
+    "SUBMISSION_DIR": paths.SUBMISSIONS,
+}
+INCLUDED = [Path("dvc.yaml"), Path("dvc.lock"), Path("requirements.txt")]
+INCLUDED += [paths.RAW / "source.json", SETTINGS["FOLDS_PATH"], paths.FOLDS]
+INCLUDED += [paths.METRICS / "ensemble.json"]
+Contents = dict[str, zip_writer.Content]  # by name
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _recorded(path: Path, record: dict[str, Any]) -> str | None:
-    """The hash of an output when the submission was written."""
-    outputs = (stage["outputs"] for stage in record.get("stages", {}).values())
-    return next((found[path.as_posix()] for found in outputs if path.as_posix() in found), None)
-
-
-def _changed() -> list[str]:
-    """The stages that `dvc repro` would look at."""
-    command = [sys.executable, "-m", "dvc", "status", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UserError(f"`dvc status` failed: {done.stderr.strip()}")
-    return [*json.loads(done.stdout)]
-
-
-def contents(made: Handover, record: dict[str, Any]) -> dict[str, Content]:
-    """What the archive holds, by name.
+def contents(solution: Solution, seconds: dict[str, float] | None = None) -> Contents:
+    """Collect the archive's files by name; `seconds` as in `readme.render_readme`.
 
     Raises:
-        UserError: if pretrained weights that a training started from are no longer there.
+        UserError: if a file is missing, or pretrained weights have changed since training.
     """
-    found: dict[str, Content] = {}
-    for path in code.listing(made.competition):
-        # The archive has a README.md of its own.
-        found["PODIUM.md" if path == Path("README.md") else path.as_posix()] = path
-    for path in (*REQUIRED, *made.trained(), made.submission, made.record):
-        found[path.as_posix()] = path
-    params = files.read(PARAMS).decode()
-    for model, path in _pretrained(made, record).items():
+    entries: Contents = {}
+    for path in [*code.list_files(solution.competition), *INCLUDED, *solution.outputs()]:
+        entries["PODIUM.md" if path == Path("README.md") else path.as_posix()] = path
+    params = files.read(params_file.PARAMS).decode()
+    for model, path in _pretrained(solution).items():
+        name = path.as_posix()
         if path.is_absolute() or ".." in path.parts:
-            found[name := f"pretrained/{files.sha256(path)[:12]}/{path.name}"] = path
+            name = f"pretrained/{files.sha256(path)[:12]}/{path.name}"
             params = merge.set_model_key(params, model, "pretrained", name)
-        else:
-            found[path.as_posix()] = path
-    found[PARAMS.as_posix()] = params.encode()
-    found["entry_points.md"] = commands.text(made).encode()
-    found["SETTINGS.json"] = (json.dumps(commands.SETTINGS, indent=2) + "\n").encode()
-    found["README.md"] = _readme(made, record, {})
+        entries[name] = path
+    if missing := [p for p in entries.values() if isinstance(p, Path) and not p.is_file()]:
+        raise UserError(f"{len(missing)} files are missing: {examples(missing)}. Restore them.")
+    settings = {name: path.as_posix() for name, path in SETTINGS.items()}
+    entries |= {
+        params_file.PARAMS.as_posix(): params.encode(),
+        "SETTINGS.json": (json.dumps(settings, indent=2) + "\n").encode(),
+        "entry_points.md": readme.render("entry_points.md.j2", solution),
+        "README.md": readme.render_readme(solution, seconds or {}),
+    }
     structure = "directory_structure.txt"
-    found[structure] = commands.directory_structure([*found, structure]).encode()
-    return found
+    return {**entries, structure: directory_structure([*entries, structure]).encode()}
 
 
-def _pretrained(made: Handover, record: dict[str, Any]) -> dict[str, Path]:
-    """By model the weights file that its training started from, if it is one."""
-    named = {model: config.pretrained for model, config in made.members.items()}
-    found = {m: Path(given).expanduser() for m, given in named.items() if isinstance(given, str)}
-    for model, path in found.items():
-        if not path.is_file() or files.sha256(path) not in record["pretrained"]:
+def directory_structure(names: Iterable[str]) -> str:
+    """List the folders and files of an archive like `find . | LC_ALL=C sort`."""
+    every = {path for name in names for path in (Path(name), *Path(name).parents)} - {Path()}
+    return "\n".join([".", *sorted(f"./{path.as_posix()}" for path in every)]) + "\n"
+
+
+def _pretrained(solution: Solution) -> dict[str, Path]:
+    """The weights file that each model's training started from, unless timm provided it."""
+    recorded = files.read_json(solution.record)["pretrained"]
+    weights = {
+        name: Path(model.pretrained).expanduser()
+        for name, model in solution.models.items()
+        if isinstance(model.pretrained, str)
+    }
+    for name, path in weights.items():
+        if not path.is_file() or files.sha256(path) not in recorded:
             raise UserError(
-                f"models.{model}.pretrained: {path} is not the file any more that the training "
-                "started from: put that one back"
+                f"models.{name}.pretrained: {path} is missing or has changed since training. "
+                "Restore the original file."
             )
-    return found
+    return weights
 
 
-def _readme(made: Handover, record: dict[str, Any], seconds: dict[str, float]) -> bytes:
-    """`seconds` is what commands of the entry points took, but for the trainings."""
-    with zipfile.ZipFile(RAW / f"{made.slug}.zip") as opened:
-        names = [name for name in opened.namelist() if not name.endswith("/")]
-    tops = [name.partition("/")[0] + "/" * ("/" in name) for name in names]
-    return readme.render(
-        made,
-        record,
-        seconds={**made.trained_seconds(), **seconds},
-        scores=files.read_json(Path("metrics/ensemble.json")),
-        raw={top: tops.count(top) for top in sorted(set(tops))},
-    ).encode()
-
-
-def measure(
-    made: Handover, record: dict[str, Any], found: dict[str, Content], output: Path
-) -> dict[str, Content]:
-    """`found` with a README that says how long each command takes from the data to the submission.
-    They run in an unpacked copy beside `output`, which goes away again.
+def measure(solution: Solution, output: Path) -> dict[str, float]:
+    """Reproduce the submission from the weights in an unpacked copy of the archive, in a temporary
+    folder next to `output`, and return the seconds that each command took.
 
     Raises:
-        UserError: if a command fails, or another submission comes out.
+        UserError: if a command fails or the submission differs.
     """
-    folder = output.absolute().with_name(output.name + ".copy")
-    files.remove(folder)
-    try:
-        for name, content in found.items():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _copy(content, target)
-        archive = RAW / f"{made.slug}.zip"
-        (folder / archive).symlink_to(archive.absolute())
-        (folder / made.submission).unlink()
-        seconds = {command: _timed(command, folder) for command in made.prepare() + made.predict()}
-        if files.sha256(folder / made.submission) != record["sha256"]:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="handover-", dir=output.parent) as scratch:
+        copy, archive = Path(scratch, "copy"), Path(scratch, "archive.zip")
+        zip_writer.write(archive, contents(solution))
+        shutil.unpack_archive(archive, copy)
+        (copy / solution.archive).symlink_to(solution.archive.absolute())
+        (copy / solution.submission).unlink()
+        steps = solution.steps()
+        seconds = {line: _time(line, copy) for line in steps["prepare"] + steps["predict"]}
+        if files.sha256(copy / solution.submission) != files.sha256(solution.submission):
+            devices = ", ".join(files.read_json(solution.record)["devices"])
             raise UserError(
-                f"{made.submission} comes out differently from the weights and the data that are "
-                f"here: the models were trained on {', '.join(record['devices'])}; measure there"
+                f"{solution.submission} was not reproduced from the weights and the data. Measure "
+                f"on the device that the models were trained on ({devices})."
             )
-        return {**found, "README.md": _readme(made, record, seconds)}
-    finally:
-        files.remove(folder)
+        return seconds
 
 
-def _copy(content: Content, target: Path) -> None:
-    if isinstance(content, bytes):
-        target.write_bytes(content)
-    else:
-        shutil.copyfile(content, target)
-
-
-def _timed(command: str, folder: Path) -> float:
+def _time(command: str, folder: Path) -> float:
     console.say(command)
     start = time.perf_counter()
-    done = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, *shlex.split(command)[1:]],
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -183,32 +127,6 @@ def _timed(command: str, folder: Path) -> float:
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        raise UserError(f"`{command}` failed in a copy of the archive: {done.stdout.strip()}")
+    if finished.returncode != 0:
+        raise UserError(f"`{command}` failed in a copy of the archive: {finished.stdout.strip()}")
     return time.perf_counter() - start
-
-
-def write(output: Path, found: dict[str, Content]) -> int:
-    """Pack `found` into a zip at `output`: the same content gives the same bytes. Returns its size.
-
-    Raises:
-        UserError: if `output` cannot be written.
-    """
-    if output.is_dir():
-        raise UserError(f"--output: {output} is a folder, not a file's name")
-    parts = (c if isinstance(c, bytes) else c.stat().st_size for c in found.values())
-    size = sum(len(part) if isinstance(part, bytes) else part for part in parts)
-    with files.atomic(output, size=size) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, content in sorted(found.items()):
-            info = zipfile.ZipInfo(name)  # of 1980
-            runs = isinstance(content, Path) and content.stat().st_mode & stat.S_IXUSR
-            info.external_attr = (stat.S_IFREG | (0o755 if runs else 0o644)) << 16
-            if not name.endswith(".safetensors"):  # which gain next to nothing
-                info.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(info, "w", force_zip64=True) as entry:
-                if isinstance(content, bytes):
-                    entry.write(content)
-                else:
-                    with content.open("rb") as file:
-                        shutil.copyfileobj(file, entry)
-    return output.stat().st_size

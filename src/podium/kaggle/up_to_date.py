@@ -1,0 +1,28 @@
+"""Check with DVC that the submission belongs to the current params, code and data."""
+
+import json
+import subprocess
+import sys
+
+from podium.core.errors import UserError, examples
+from podium.params.schema import Params
+
+
+def check(params: Params) -> None:
+    """Check that `dvc repro` would not rerun any stage that the submission depends on.
+
+    Raises:
+        UserError: naming the stages that changed, or whose outputs were edited or are missing.
+    """
+    runs = [f"{model}-{fold}" for model in params.ensemble.members for fold in params.folds.run]
+    stages = ["fetch", "prepare", "folds", "ensemble", "submission"]
+    stages += [f"{stage}@{run}" for stage in ("train", "predict") for run in runs]
+    command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
+    status = subprocess.run(command, capture_output=True, text=True, check=False)
+    if status.returncode != 0:
+        raise UserError(f"`dvc status` failed: {status.stderr.strip()}")
+    if changed := [stage for stage in stages if stage in json.loads(status.stdout)]:
+        raise UserError(
+            f"the submission is out of date ({len(changed)} stages changed: {examples(changed)}). "
+            "Run `dvc repro`, or undo the edits that `dvc status` lists."
+        )
