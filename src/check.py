@@ -1,15 +1,22 @@
-"""params.yaml -> data/params.checked: a mistake in any section stops the pipeline at once."""
+"""params.yaml -> data/params.checked and data/metric.json: find mistakes before anything runs."""
 
 from podium.core import files, params_file, paths, program
 from podium.params import schema
+from podium.scoring import metrics
 
 SECTIONS = tuple(schema.Params.model_fields)
 
 
 def main() -> None:
-    """Validate the whole params file. The output is constant, so no other stage reruns for it."""
-    schema.validate(params_file.read(params_file.PARAMS))
+    """Validate the whole params file and load the metric.
+
+    params.checked is constant, so no stage reruns for it. metric.json changes with the metric and,
+    if that is user-defined, with its code: the stages that use the metric depend on it.
+    """
+    params = schema.validate(params_file.read(params_file.PARAMS))
+    metric = metrics.get(params.metric, params.task)
     files.write_text(paths.CHECKED, "params.yaml is valid\n")
+    files.write_json(paths.METRIC, {"metric": metric.name, "sha256": metric.sha256})
 
 
 if __name__ == "__main__":

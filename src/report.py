@@ -55,7 +55,7 @@ def main() -> None:
         }
     oof = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
     actual = Manifest(paths.FOLDS).csv("folds.csv").set_index("id")["label"].loc[oof.ids]
-    predicted = decisions.texts(task, oof.logits, DecisionRule(**oof.provenance.decision))
+    predicted = decisions.label_texts(task, oof.logits, DecisionRule(**oof.provenance.decision))
     table = pd.DataFrame({"id": oof.ids, "actual": actual.tolist(), "predicted": predicted})
     files.write_csv(paths.REPORTS / "oof.csv", report.confusable(table, task))
     text = report.render(

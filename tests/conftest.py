@@ -68,7 +68,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        for name in ("src", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
+        for name in ("src", "custom", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
             source = ROOT / name
             if source.is_dir():
                 ignore = shutil.ignore_patterns("cache", "tmp", "config.local")

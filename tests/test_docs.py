@@ -1,65 +1,17 @@
 """The documents against the code."""
 
-import json
 import re
-import typing
 from pathlib import Path
-from typing import Literal
 
 import layouts
 import pytest
 import test_any_competition
 from conftest import PARAMS, ROOT
-from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from podium.config import models, phases, tasks
-from podium.models import losses
 from podium.params import schema
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-SECTIONS = [
-    kind
-    for kind in {**vars(schema), **vars(models), **vars(phases)}.values()
-    if isinstance(kind, type) and issubclass(kind, phases.Section) and kind is not phases.Section
-]
-
-
-def table(kind: type[BaseModel]) -> str:
-    """The table of a section's own keys, with their defaults, but for the meanings."""
-    rows = []
-    for name, field in kind.model_fields.items():
-        if kind is schema.Params and name not in ("seed", "deterministic", "task", "metric"):
-            continue  # a section of its own
-        if typing.get_origin(field.annotation) is Literal and field.annotation.__args__ == (
-            field.default,
-        ):
-            continue  # a schedule's name, by which it is chosen
-        default = field.default.name if isinstance(field.default, BaseModel) else field.default
-        text = "" if field.is_required() else json.dumps(default).strip('"') or '""'
-        rows.append(f"| `{name}` | {text and f'`{text}`'} | ")
-    return "\n".join(rows)
-
-
-@pytest.mark.parametrize("kind", SECTIONS, ids=lambda kind: kind.__name__)
-def test_every_key_of_params_is_explained_with_its_default(kind: type[BaseModel]) -> None:
-    text = (ROOT / "docs/params.md").read_text()
-    rows = re.findall(r"^(\| `\w+` \| .*? ?\| )(?=\S)", text, re.MULTILINE)
-    assert table(kind) in "\n".join(rows)
-
-
-def test_every_tasks_metrics_and_losses_are_listed() -> None:
-    text = (ROOT / "docs/params.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \| .* \|$", text, re.MULTILINE)
-    told = {task: [re.findall(r"`([^`]+)`", cell) for cell in cells] for task, *cells in rows}
-    for task in typing.get_args(tasks.TaskName):
-        metrics, loss_names = told[task]
-        if metrics[-1] == "multiclass":  # "and those of"
-            metrics[-1:] = tasks.METRICS["multiclass"]
-        assert tuple(metrics) == tasks.METRICS[task]
-        assert loss_names == losses.names(task)
 
 
 def test_the_layouts_of_the_document_are_tested() -> None:

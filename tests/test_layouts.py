@@ -133,7 +133,7 @@ def test_labels_in_file_names_are_likely_and_a_person_may_say_where(tmp_path: Pa
     assert found.tables.classes == [*CLASSES]
     assert found.prepare["label_pattern"] == r"_(.+)_"
     for pattern, task in {
-        "(": "no regular expression",
+        "(": "invalid regular expression",
         "x": "has 0 groups",
         "(zz)": "finds no",
     }.items():
@@ -266,7 +266,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"metric": "rmse"}, "--metric: 'rmse' is no metric of task: multiclass"),
+        ({"metric": "rmse"}, "--metric: rmse is not supported for task: multiclass"),
         ({"task": "cats"}, "--task: there is no task 'cats'; there are binary, multiclass"),
         ({"id_column": "name"}, "--id-column: there is no column of train.csv 'name'"),
         ({"label_column": "id"}, "--label-column: there is no column of train.csv 'id'"),

@@ -311,11 +311,14 @@ def test_labels_may_stand_in_the_files_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "problem"),
     [
-        ({"label_pattern": "("}, "'\\(' is no regular expression"),
+        ({"label_pattern": "("}, "regular expression '\\('"),
         ({"label_pattern": "a"}, "'a' has 0 groups"),
         ({"label_pattern": "(a)(b)"}, "has 2 groups"),
-        ({"label_pattern": "(a)", "train_csv": "train.csv"}, "label_pattern is of train_csv: null"),
-        ({"test_images": "train/"}, "would train on test_images"),
+        (
+            {"label_pattern": "(a)", "train_csv": "train.csv"},
+            "label_pattern requires train_csv: null",
+        ),
+        ({"test_images": "train/"}, "test_images"),
     ],
 )
 def test_where_labels_stand_is_checked(layout: dict[str, str], problem: str) -> None:

@@ -133,7 +133,7 @@ def test_a_test_folder_without_images_is_refused(tmp_path: Path) -> None:
     "layout", [{"label_column": "id"}, {"group_column": "id"}, {"group_column": "label"}]
 )
 def test_no_column_has_two_roles(layout: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="name a column twice"):
+    with pytest.raises(ValidationError, match="must be different columns"):
         Prepare(**layout)
 
 

@@ -66,7 +66,9 @@ def test_every_loss_trains_and_is_lowest_where_logits_agree_with_the_targets(
     else:
         labels = torch.tensor([0, 1, len(classes) - 1])
     targets = made.encode(labels)
-    weights = torch.ones(len(classes)) if made.loss.class_weights and made.task.one_class else None
+    weights = (
+        torch.ones(len(classes)) if made.loss.class_weights and made.task.single_label else None
+    )
     outputs = torch.zeros(3, made.outputs, requires_grad=True)
     optimizer = torch.optim.Adam([outputs], lr=0.3)
     values = []
@@ -79,7 +81,7 @@ def test_every_loss_trains_and_is_lowest_where_logits_agree_with_the_targets(
     assert values[-1] < 0.1 * values[0]
     logits = made.to_logits(outputs.detach())
     assert logits.shape == (3, len(classes))
-    predicted = logits.argmax(1) if made.task.one_class else logits
+    predicted = logits.argmax(1) if made.task.single_label else logits
     if task == "multilabel":
         predicted = (logits > 0).float()
     assert torch.allclose(predicted, labels, atol=0.1)

@@ -7,44 +7,61 @@ from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 
 BINARY = Task("binary", ["no", "yes"])
-LABELS = Task("multilabel", ["a", "b", "c"])
-NUMBER = Task("regression", ["age"])
+MULTICLASS = Task("multiclass", ["a", "b", "c"])
+MULTILABEL = Task("multilabel", ["a", "b", "c"])
+REGRESSION = Task("regression", ["age"])
+DEFAULT = DecisionRule()
 
 
-def test_plain_labels_are_the_likeliest_those_over_a_half_and_the_nearest_number() -> None:
-    plain = DecisionRule()
-    shares = np.array([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2]])
-    assert decisions.labels(Task("multiclass", list("abc")), shares, plain).tolist() == [1, 0]
-    each = np.array([[0.6, 0.4, 0.9]])
-    assert decisions.labels(LABELS, each, plain).tolist() == [[1, 0, 1]]
-    assert decisions.labels(NUMBER, np.array([[1.4], [2.6]]), plain).tolist() == [[1], [3]]
+def test_default_labels_are_the_highest_above_a_half_or_rounded() -> None:
+    predicted = np.array([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2]])
+    assert decisions.labels(MULTICLASS, predicted, DEFAULT).tolist() == [1, 0]
+    predicted = np.array([[0.6, 0.4, 0.9]])
+    assert decisions.labels(MULTILABEL, predicted, DEFAULT).tolist() == [[1, 0, 1]]
+    predicted = np.array([[1.4], [2.6]])
+    assert decisions.labels(REGRESSION, predicted, DEFAULT).tolist() == [[1], [3]]
 
 
-def test_an_image_has_a_label_if_all_that_were_learned_from_have_one() -> None:
-    each = np.array([[0.1, 0.4, 0.2], [0.6, 0.2, 0.7], [0.3, 0.35, 0.0]])
+def test_thresholds_decide_on_the_positive_class_the_expected_index_or_the_value() -> None:
+    predicted = np.array([[0.7, 0.3], [0.9, 0.1]])
+    assert decisions.labels(BINARY, predicted, DecisionRule([0.2])).tolist() == [1, 0]
+    ordinal, predicted = Task("ordinal", ["1", "2", "4"]), np.array([[0.5, 0.4, 0.1]])  # 0.6
+    assert decisions.labels(ordinal, predicted, DecisionRule([0.7, 0.8])).tolist() == [0]
+    assert decisions.labels(ordinal, predicted, DecisionRule([0.5, 0.55])).tolist() == [2]
+    rule = DecisionRule([2.2, 3.9], offset=5)
+    assert decisions.labels(REGRESSION, np.array([[2.0], [3.0]]), rule).tolist() == [[5], [6]]
+
+
+def test_an_image_gets_a_label_if_all_training_images_have_one() -> None:
+    predicted = np.array([[0.1, 0.4, 0.2], [0.6, 0.2, 0.7], [0.3, 0.35, 0.0]])
     targets = np.array([[1, 0, 0], [0, 1, 1]], np.float32)
-    found = decisions.labels(LABELS, each, decisions.plain(LABELS, targets))
-    assert found.tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
-    none = np.array([[1, 0, 0], [0, 0, 0]], np.float32)
-    found = decisions.labels(LABELS, each, decisions.plain(LABELS, none))
-    assert found.tolist() == [[0, 0, 0], [1, 0, 1], [0, 0, 0]]
-    nearest = DecisionRule([0.15, 0.8, 0.5], min_labels=1)  # to its own cut, not the likeliest
-    assert decisions.labels(LABELS, each[:1], nearest).tolist() == [[1, 0, 0]]
-    assert decisions.plain(BINARY, np.array([0, 1])) == DecisionRule()
+    rule = decisions.default_rule(MULTILABEL, targets)
+    labels = decisions.labels(MULTILABEL, predicted, rule)
+    assert labels.tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    targets = np.array([[1, 0, 0], [0, 0, 0]], np.float32)
+    rule = decisions.default_rule(MULTILABEL, targets)
+    labels = decisions.labels(MULTILABEL, predicted, rule)
+    assert labels.tolist() == [[0, 0, 0], [1, 0, 1], [0, 0, 0]]
+    rule = DecisionRule([0.15, 0.8, 0.5], min_labels=1)  # nearest to its threshold, not highest
+    assert decisions.labels(MULTILABEL, predicted[:1], rule).tolist() == [[1, 0, 0]]
+    assert decisions.default_rule(BINARY, np.array([0, 1])) == DEFAULT
 
 
-def test_a_score_that_is_no_number_is_an_error() -> None:
-    with pytest.raises(UserError, match="roc_auc of these 2 images is no number"):
+def test_an_undefined_score_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"roc_auc .* 2 images"):
         decisions.score(
             BINARY, metrics.get("roc_auc", "binary"), np.zeros(2, int), np.zeros((2, 2))
         )
     one = np.ones((1, 1), np.float32)
-    with pytest.raises(UserError, match="r2 of these 1 images is no number"):
-        decisions.score(NUMBER, metrics.get("r2", "regression"), one, one)
+    with pytest.raises(UserError, match=r"r2 .* 1 images"):
+        decisions.score(REGRESSION, metrics.get("r2", "regression"), one, one)
 
 
-def test_texts_are_as_our_tables_have_labels() -> None:
+def test_label_texts_are_as_our_tables_have_them() -> None:
     logits = np.array([[2.0, -1.0, 1.0], [-1.0, -1.0, -1.0]])
-    assert decisions.texts(LABELS, logits, DecisionRule()) == ["a|c", ""]
-    assert decisions.texts(Task("multiclass", list("abc")), logits, DecisionRule()) == ["a", "a"]
-    assert decisions.texts(NUMBER, logits[:, :1], DecisionRule()) == ["2", "-1"]
+    assert decisions.label_texts(MULTILABEL, logits, DEFAULT) == ["a|c", ""]
+    assert decisions.label_texts(MULTICLASS, logits, DEFAULT) == ["a", "a"]
+    assert decisions.label_texts(REGRESSION, logits[:, :1], DEFAULT) == ["2", "-1"]
+    for task in (MULTILABEL, MULTICLASS):
+        texts = decisions.label_texts(task, logits, DEFAULT)
+        assert decisions.to_texts(task, task.targets(texts)) == texts

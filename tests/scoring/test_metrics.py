@@ -1,16 +1,14 @@
-from typing import get_args
-
 import numpy as np
 import pytest
 from scipy.special import softmax
 from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_score
 
-from podium.config import tasks
+from podium.config.tasks import TaskName
 from podium.core.errors import UserError
-from podium.scoring import custom, decisions, metrics
+from podium.scoring import decisions, metrics
 from podium.scoring.task import Task
 
-PROBLEM = Task("multiclass", ["a", "b", "c"])
+TASK = Task("multiclass", ["a", "b", "c"])
 TARGETS = np.array([0, 0, 0, 1, 2])
 LOGITS = np.log(np.array([
     [0.8, 0.1, 0.1],
@@ -23,7 +21,7 @@ LOGITS = np.log(np.array([
 
 def score(name: str, rows: int = 5) -> float:
     metric = metrics.get(name, "multiclass")
-    return decisions.score(PROBLEM, metric, TARGETS[:rows], LOGITS[:rows])
+    return decisions.score(TASK, metric, TARGETS[:rows], LOGITS[:rows])
 
 
 @pytest.mark.parametrize(
@@ -46,18 +44,18 @@ def test_less_is_better_for_a_loss() -> None:
 
 
 def test_a_fold_without_one_of_the_classes_can_be_scored() -> None:
-    for name in tasks.METRICS["multiclass"]:
+    for name in metrics.names("multiclass"):
         assert np.isfinite(score(name.replace("@k", "@2"), rows=4)), name
 
 
-HOT = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 0]], np.float32)
+INDICATORS = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 0]], np.float32)
 EACH = np.array([[0.9, 0.2, 0.4], [0.1, 0.6, 0.2], [0.3, 0.8, 0.1], [0.7, 0.4, 0.3]])
 MANY = Task("multilabel", ["a", "b", "c"])
 
 
 def score_of_many(name: str) -> float:
     logits = np.log(EACH / (1 - EACH))
-    return decisions.score(MANY, metrics.get(name, "multilabel"), HOT, logits)
+    return decisions.score(MANY, metrics.get(name, "multilabel"), INDICATORS, logits)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +66,7 @@ def score_of_many(name: str) -> float:
         ("micro_f1", 2 * 3 / (2 * 3 + 1 + 2)),
         ("samples_f1", (2 / 3 + 0 + 1 + 2 / 3) / 4),
         ("roc_auc", (1 + 3 / 4 + 1) / 3),
-        ("log_loss", -np.log(np.where(HOT > 0, EACH, 1 - EACH)).mean()),
+        ("log_loss", -np.log(np.where(INDICATORS > 0, EACH, 1 - EACH)).mean()),
         ("map@1", (1 + 0 + 1 + 1) / 4),
         ("map@2", (1 + 0 + 1 + 1) / 4),
     ],
@@ -78,7 +76,7 @@ def test_a_metric_of_several_labels_is_what_its_formula_says(name: str, expected
 
 
 def test_average_precision_of_several_labels_is_the_mean_of_scikit_learns() -> None:
-    expected = np.mean([average_precision_score(HOT[:, c], EACH[:, c]) for c in range(3)])
+    expected = np.mean([average_precision_score(INDICATORS[:, c], EACH[:, c]) for c in range(3)])
     assert score_of_many("average_precision") == pytest.approx(expected)
 
 
@@ -87,7 +85,7 @@ def test_auc_of_more_classes_is_scikit_learns_one_against_the_rest() -> None:
     shares = softmax(np.random.default_rng(0).normal(0, 1, (6, 3)), axis=1)
     expected = roc_auc_score(targets, shares, multi_class="ovr", average="macro")
     metric = metrics.get("roc_auc", "multiclass")
-    assert decisions.score(PROBLEM, metric, targets, np.log(shares)) == pytest.approx(expected)
+    assert decisions.score(TASK, metric, targets, np.log(shares)) == pytest.approx(expected)
 
 
 def test_auc_and_precision_of_two_classes_are_of_the_second() -> None:
@@ -125,32 +123,54 @@ def test_kappa_is_scikit_learns_of_grades_and_of_rounded_numbers() -> None:
     assert decisions.score(number, metric, targets[:, None], near) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("task", get_args(tasks.TaskName))
-def test_a_task_has_a_default_metric_that_it_knows(task: tasks.TaskName) -> None:
-    assert metrics.get(None, task).name == tasks.METRICS[task][0]
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("binary", "roc_auc"),
+        ("multiclass", "accuracy"),
+        ("multilabel", "roc_auc"),
+        ("ordinal", "quadratic_weighted_kappa"),
+        ("regression", "rmse"),
+    ],
+)
+def test_each_task_has_a_default_metric(task: TaskName, name: str) -> None:
+    assert metrics.get(None, task).name == metrics.names(task)[0] == name
+    assert task in metrics.METRICS[name].tasks
 
 
-def test_a_metric_of_ones_own_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mine(targets: np.ndarray, labels: np.ndarray) -> float:
-        return float((targets != labels).sum())
-
-    mine.takes, mine.greater_is_better = "labels", False  # type: ignore[attr-defined]
-    monkeypatch.setattr(custom, "mine", mine, raising=False)
-    metric = metrics.get("podium.scoring.custom:mine", "multiclass")
-    assert decisions.score(PROBLEM, metric, TARGETS, LOGITS) == 2
-    assert metric.rank(1.0) > metric.rank(2.0)
+def test_a_metric_at_k_has_its_k() -> None:
+    metric = metrics.get("map@12", "multilabel")
+    assert (metric.name, metric.k) == ("map@12", 12)
+    assert metrics.family("map@12") == "map@k" and metrics.family("macro_f1") == "macro_f1"
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "text"),
     [
-        ("podium.scoring.custom:nothing", "has no attribute 'nothing'"),
-        ("nowhere:score", "No module named 'nowhere'"),
+        ("matthews", "mcc"),
+        ("samples_f1", "multiclass"),
+        ("map@k", "map@5"),
+        ("acuracy", "accuracy"),
+        ("sklearn.metrics:f1_score", "custom/<file>.py:f1_score"),
     ],
 )
-def test_a_metric_of_ones_own_that_is_not_there_is_an_error(name: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        metrics.get(name, "binary")
+def test_a_wrong_name_is_an_error_that_says_what_to_write(name: str, text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        metrics.get(name, "multiclass")
+
+
+LABELS = [m for m in metrics.METRICS.values() if m.inputs == "labels"]
+
+
+@pytest.mark.parametrize("metric", LABELS, ids=lambda metric: metric.name)
+def test_a_metric_of_weighted_labels_is_that_of_repeated_ones(metric: metrics.Metric) -> None:
+    counts = np.array([3, 1, 2, 4])
+    targets, labels = np.array([0, 1, 2, 1]), np.array([0, 2, 2, 1])
+    if "multilabel" in metric.tasks:
+        targets, labels = np.eye(3)[targets], (EACH > 0.5).astype(float)
+    expected = metric.function(targets.repeat(counts, axis=0), labels.repeat(counts, axis=0))
+    assert metric.accepts_sample_weight
+    assert metric.function(targets, labels, sample_weight=counts) == pytest.approx(expected)
 
 
 def test_a_grade_that_does_not_occur_keeps_its_place_in_kappa() -> None:
@@ -172,13 +192,6 @@ def test_a_grade_that_does_not_occur_keeps_its_place_in_kappa() -> None:
     )
 
 
-def test_kappa_of_weighted_images_is_that_of_as_many() -> None:
-    targets, found, counts = np.array([0, 1, 2, 1]), np.array([0, 2, 2, 1]), np.array([3, 1, 2, 4])
-    kappa = metrics.get(None, "ordinal").score
-    expected = kappa(targets.repeat(counts), found.repeat(counts))
-    assert kappa(targets, found, sample_weight=counts) == pytest.approx(expected)
-
-
 def test_the_rank_of_one_label_is_its_place_among_all() -> None:
     shares = np.array([[0.2, 0.5, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
     task = Task("multiclass", [*"abcd"])
@@ -186,23 +199,3 @@ def test_the_rank_of_one_label_is_its_place_among_all() -> None:
     for targets, expected in (([2, 2], (1 / 3 + 1 / 3) / 2), ([3, 3], 0), ([1, 0], 1)):
         found = decisions.score(task, metric, np.array(targets), np.log(shares))
         assert found == pytest.approx(expected)
-
-
-def test_what_goes_wrong_in_a_metric_of_ones_own_is_told_as_such(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def empty(_: np.ndarray, __: np.ndarray) -> float:
-        raise IndexError
-
-    for own, message in (
-        (empty, r"custom:own fails .*IndexError in test_metrics\.py"),
-        (lambda *_: None, r"fails for targets \[5\] and predictions \[5, 3\]: TypeError"),
-        (lambda *_: np.nan, "own of these 5 images is no number"),
-    ):
-        monkeypatch.setattr(custom, "own", own, raising=False)
-        metric = metrics.get("podium.scoring.custom:own", "multiclass")
-        with pytest.raises(UserError, match=message):
-            decisions.score(PROBLEM, metric, TARGETS, LOGITS)
-    monkeypatch.setattr(custom, "own", 3)
-    with pytest.raises(UserError, match="own is no function"):
-        metrics.get("podium.scoring.custom:own", "multiclass")

@@ -32,7 +32,7 @@ def test_a_fitted_cut_is_the_best_for_a_rare_class() -> None:
     metric = metrics.get("macro_f1", "binary")
     logits = logits_of(second)
     decision = thresholds.fit(BINARY, metric, targets, logits)
-    fitted = decisions.score(BINARY, metric, targets, logits, decision=decision)
+    fitted = decisions.score(BINARY, metric, targets, logits, rule=decision)
     grid = [f1_score(targets, second > cut, average="macro") for cut in np.linspace(0, 1, 101)]
     assert fitted >= max(grid) - 1e-9
     assert fitted > 0.2 + decisions.score(BINARY, metric, targets, logits)
@@ -62,7 +62,7 @@ def test_micro_f1_has_one_cut_for_all_labels() -> None:
     decision = thresholds.fit(LABELS, metric, targets, logits)
     assert decision.thresholds is not None and len(set(decision.thresholds)) == 1
     plain = decisions.score(LABELS, metric, targets, logits)
-    assert decisions.score(LABELS, metric, targets, logits, decision=decision) > plain + 0.2
+    assert decisions.score(LABELS, metric, targets, logits, rule=decision) > plain + 0.2
 
 
 def test_cuts_between_grades_raise_kappa_and_stay_in_order() -> None:
@@ -70,7 +70,7 @@ def test_cuts_between_grades_raise_kappa_and_stay_in_order() -> None:
     metric = metrics.get("quadratic_weighted_kappa", "ordinal")
     decision = thresholds.fit(GRADES, metric, targets, logits)
     assert decision.thresholds is not None and decision.thresholds == sorted(decision.thresholds)
-    fitted = decisions.score(GRADES, metric, targets, logits, decision=decision)
+    fitted = decisions.score(GRADES, metric, targets, logits, rule=decision)
     assert fitted > decisions.score(GRADES, metric, targets, logits)
     found = decisions.labels(GRADES, GRADES.probabilities(logits), decision)
     assert fitted == pytest.approx(cohen_kappa_score(targets, found, weights="quadratic"))
@@ -84,7 +84,7 @@ def test_numbers_are_rounded_at_cuts_from_the_lowest_to_the_highest_label() -> N
     assert decision.thresholds is not None and (len(decision.thresholds), decision.offset) == (3, 3)
     found = decisions.labels(NUMBER, np.array([[-9.0], [99.0]]), decision)
     assert found.tolist() == [[3], [6]]
-    assert decisions.score(NUMBER, metric, targets, logits, decision=decision) > 0.9
+    assert decisions.score(NUMBER, metric, targets, logits, rule=decision) > 0.9
 
 
 def test_what_cannot_be_told_apart_keeps_the_plain_cut() -> None:
@@ -128,10 +128,12 @@ def test_the_best_cut_for_images_is_the_best_place_of_the_grid(
         targets[np.arange(images), rng.integers(labels, size=images)] = 1
     predicted = (0.3 * targets + 0.6 * rng.random((images, labels))).round(2)  # many on the grid
     metric, task = metrics.get(name, "multilabel"), LABELS._replace(classes=[*"abcde"[:labels]])
-    assert decisions.fewest(targets) == fewest
+    assert decisions.min_labels(targets) == fewest
     scores = np.array(
         [
-            metric.score(targets, decisions.labels(task, predicted, DecisionRule([cut], 0, fewest)))
+            metric.function(
+                targets, decisions.labels(task, predicted, DecisionRule([cut], 0, fewest))
+            )
             for cut in thresholds.GRID
         ]
     )

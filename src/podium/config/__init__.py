@@ -1,4 +1,4 @@
-"""The sections of params.yaml, one model each.
+"""The sections of params.yaml, one pydantic model per section.
 
-Only core may be imported from here.
+May import core.
 """

@@ -4,7 +4,8 @@ from podium.core.section import Positive, Section
 
 
 class Checkpoint(Section):
-    """How much of a training an interruption may cost: an epoch, or less."""
+    """Checkpoints, from which an interrupted training run resumes."""
 
     every_minutes: Positive
-    """A checkpoint is written after each epoch, and within one after so many minutes."""
+    """Minutes between checkpoints within an epoch. One is also written after each epoch. Changing
+    it never retrains a model."""

@@ -2,18 +2,34 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from podium.core.section import Section
 
 
 class Ensemble(Section):
-    """Which models make the submission, and how."""
+    """Which models are blended, and how."""
 
     members: Annotated[list[str], Field(min_length=1)]
+    """Names of models in `models`."""
     method: Literal["mean", "weighted"] = "mean"
-    """Of logits; `weighted`: the weights with the least out-of-fold loss."""
+    """How the models' predictions are blended. `weighted`: with the weights that minimise the
+    out-of-fold loss."""
     thresholds: Literal["fitted", "default"] = "fitted"
-    """Where the metric takes labels: from which probability, or between which numbers, a label is
-    given. `fitted` on the out-of-fold predictions (binary, multilabel, ordinal and regression);
-    `default`: 0.5, the likeliest, rounded."""
+    """Decision thresholds. `fitted`: tuned to the metric on the out-of-fold predictions, for the
+    tasks in the table of metrics above. `default`: 0.5, the highest-scoring class, the nearest
+    whole number."""
+
+    @field_validator("thresholds", mode="before")
+    @classmethod
+    def _renamed(cls, thresholds: object) -> object:
+        if thresholds == "plain":
+            raise ValueError("plain was renamed: use default")
+        return thresholds
+
+    @field_validator("members")
+    @classmethod
+    def _members_differ(cls, members: list[str]) -> list[str]:
+        if len(set(members)) < len(members):
+            raise ValueError("a model is listed twice. Remove the duplicate")
+        return members

@@ -9,25 +9,27 @@ from podium.core.section import Fraction, Section
 
 
 class Folds(Section):
-    """How the training images are split."""
+    """How the training images are split for cross-validation."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "keep": "subsample",
     }
 
     count: Annotated[int, Field(ge=2)]
+    """Number of folds."""
     run: Annotated[list[int], Field(min_length=1)]
-    """The folds to train and ensemble; fewer than `count` for a quick look."""
+    """Folds to train and ensemble, numbered from 0. List one fold for a quick experiment."""
     subsample: dict[str, Fraction]
-    """Simulated imbalance: by class, the share of its images that is trained on; `{}` for none.
-    Validation keeps all of them."""
+    """Simulated class imbalance: the fraction of a class's images to train on, by class. `{}` keeps
+    all. Validation always keeps all."""
 
     @model_validator(mode="after")
-    def _run_names_folds(self) -> Self:
-        if wrong := [fold for fold in self.run if not 0 <= fold < self.count]:
+    def _run_lists_folds(self) -> Self:
+        if unknown := [fold for fold in self.run if not 0 <= fold < self.count]:
             raise ValueError(
-                f"run names {wrong}, but folds.count is {self.count}: 0 to {self.count - 1}"
+                f"run lists folds that do not exist: {unknown}. With count: {self.count}, use 0 to "
+                f"{self.count - 1}"
             )
         if len(set(self.run)) < len(self.run):
-            raise ValueError("run names a fold twice")
+            raise ValueError("run lists a fold twice. Remove the duplicate")
         return self

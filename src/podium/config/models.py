@@ -1,16 +1,16 @@
-"""What params.yaml may say of a model and its training."""
+"""The sections `models.<name>` of params.yaml."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from podium.config.phases import Augment, Phase, one_transform_an_entry
-from podium.core.section import Fraction, Positive, PositiveInt, Section
+from podium.config.phases import Augment, Phase, check_transforms
+from podium.core.section import Fraction, NonNegative, Positive, PositiveInt, Section
 
 
 class Mix(Section):
-    """Blending the images of a batch with each other, and their targets likewise."""
+    """MixUp and CutMix, by timm."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "mixup": "mixup_alpha",
@@ -19,26 +19,26 @@ class Mix(Section):
         "cutmix_share": "switch_prob",
     }
 
-    mixup_alpha: Annotated[float, Field(ge=0)] = 0.0
-    """Alpha of MixUp's Beta distribution; 0: no MixUp."""
-    cutmix_alpha: Annotated[float, Field(ge=0)] = 0.0
-    """Alpha of CutMix's; 0: no CutMix."""
+    mixup_alpha: NonNegative = 0.0
+    """Alpha of MixUp's beta distribution. 0 disables MixUp."""
+    cutmix_alpha: NonNegative = 0.0
+    """Alpha of CutMix's beta distribution. 0 disables CutMix."""
     prob: Fraction = 1.0
-    """Of a batch being mixed."""
+    """Probability of applying MixUp or CutMix to a batch."""
     switch_prob: Fraction | None = None
-    """Of the mixed batches that get CutMix, if both are on; null: half."""
+    """Probability of CutMix rather than MixUp if both are enabled. null: 0.5."""
 
     @model_validator(mode="after")
-    def _something_is_on(self) -> Self:
+    def _something_is_enabled(self) -> Self:
         if not (self.mixup_alpha or self.cutmix_alpha):
-            raise ValueError("mixup_alpha and cutmix_alpha are both 0: remove mix")
+            raise ValueError("mixup_alpha and cutmix_alpha are both 0. Set one, or set mix: null")
         if self.switch_prob is not None and not (self.mixup_alpha and self.cutmix_alpha):
-            raise ValueError("switch_prob requires mixup_alpha and cutmix_alpha")
+            raise ValueError("switch_prob requires both mixup_alpha and cutmix_alpha")
         return self
 
 
 class Model(Section):
-    """One model of the ensemble: what it is and how it is trained."""
+    """One model of the ensemble and how it is trained."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "fit": "resize_mode",
@@ -49,83 +49,90 @@ class Model(Section):
     }
 
     architecture: str
-    """Any name of `timm.list_models()`, or `simple_cnn`."""
+    """Any name in `timm.list_models()`, or `simple_cnn`."""
     pretrained: bool | str = True
-    """true: timm's weights from the hub; false: none; a path: that weights file."""
+    """true: timm's pretrained weights from the Hugging Face Hub. false: random weights. A path:
+    weights from that file."""
     image_size: Annotated[int, Field(ge=16)]
-    """Pixels a side."""
+    """Input height and width in pixels."""
     resize_mode: Literal["crop", "squash", "pad"] = "crop"
-    """How an image that augmentation does not crop becomes square."""
+    """How an image becomes square, unless an augmentation crops it: `crop` its centre, `squash` it
+    (ignoring the aspect ratio), or `pad` it."""
     pool: Literal["avg", "max", "avgmax", "catavgmax"] | None = None
-    """How the feature maps of a convolutional network become the head's input: their means, their
-    maxima, the mean of both, or both side by side (fastai's default); null: the architecture's
-    own."""
+    """Global pooling of a convolutional network. `catavgmax` concatenates average and max pooling,
+    as fastai does. null: the architecture's own."""
     head: Literal["linear", "batch_norm"] = "linear"
-    """After the dropout: a linear layer, or a BatchNorm1d and a linear layer."""
+    """The classifier after the dropout. `batch_norm`: BatchNorm1d, then a linear layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Before the head."""
+    """Dropout probability before the head."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Stochastic depth: the chance of the last block to be skipped; earlier ones less."""
+    """Stochastic depth: drop probability of the last block. Earlier blocks have lower ones."""
     augment: Augment = "none"
-    """For training only: `none`, `light`, `medium`, `heavy`, or albumentations transforms with
-    their arguments."""
+    """Training augmentation: a preset, or a list of albumentations transforms with their arguments,
+    as `- HorizontalFlip: {p: 0.5}`."""
     random_erasing: Fraction = 0.0
-    """The chance of an image to have a rectangle blanked."""
+    """Random-erasing probability per image."""
     mix: Mix | None = None
-    """MixUp and CutMix; null: neither."""
+    """MixUp and CutMix. null: neither."""
     phases: Annotated[list[Phase], Field(min_length=1)]
-    """One after the other."""
+    """Training phases, in order."""
     batch_size: PositiveInt
-    """Images a step."""
+    """Images per batch."""
     grad_accum_steps: PositiveInt = 1
-    """Steps whose gradients are averaged before the weights change."""
+    """Gradient-accumulation steps: batches per optimizer step. The effective batch size is
+    `batch_size * grad_accum_steps`."""
     on_oom: Literal["fail", "accumulate"] = "fail"
-    """Where a batch does not fit the device: fail, naming the size that does; or take each batch in
-    as many pieces as it needs, their gradients added up. Batch norm then sees the pieces."""
+    """What to do if a batch does not fit in device memory. `fail`: stop and report the largest
+    batch size that fits. `accumulate`: split each batch into micro-batches and accumulate their
+    gradients; batch-norm statistics are then per micro-batch."""
     grad_clip_norm: Positive | None = None
-    """The gradients' norm is cut to this; null: never."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    """As the optimizer understands it."""
+    """Maximum gradient norm. null disables clipping."""
+    weight_decay: NonNegative = 0.05
+    """The optimizer's weight decay."""
     decay_norms: bool = False
-    """Whether biases and the scales of normalisation layers decay too."""
+    """Whether to apply weight decay to biases and normalisation weights, too."""
     loss: str | None = None
-    """null: the task's. `binary_cross_entropy`: of one logit for two classes, of one a class for
-    more; `cumulative`: of one logit a step between two grades."""
-    focal_gamma: Annotated[float, Field(ge=0)] | None = None
-    """Of the focal loss; null: 2."""
+    """Loss function (see the table above). null: the task's default. `binary_cross_entropy` is one
+    vs. rest for more than two classes. `cumulative` is ordinal regression by K - 1 binary
+    thresholds."""
+    focal_gamma: NonNegative | None = None
+    """Gamma of `loss: focal`. null: 2."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Fraction of the target spread over all classes."""
+    """Fraction of the target that is spread evenly over all classes."""
     class_weights: Literal["balanced"] | Annotated[list[Positive], Field(min_length=2)] | None = (
         None
     )
-    """In the loss: `balanced` (images / (classes x images of the class)), or one number a class in
-    the order of the classes in the report."""
+    """Class weights in the loss. `balanced`: images / (classes * images of the class), as in
+    scikit-learn. A list: one weight per class, in the report's order. null: none."""
     sampling: Literal["shuffled", "balanced"] = "shuffled"
-    """`balanced`: with replacement, each class as often as another."""
+    """`shuffled`: each image once per epoch. `balanced`: class-balanced sampling with
+    replacement."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay of the weights' moving average, which then is what is scored and kept; null: none."""
+    """Decay of an exponential moving average (EMA) of the weights. The EMA weights are then
+    evaluated and saved. null: no EMA."""
     patience: PositiveInt | None = None
-    """End a phase after so many epochs without a score above the best of all phases (at the same
-    score, a lower validation loss); null: never."""
+    """Early stopping: end a phase after this many epochs without a better score than the best of
+    all phases (for equal scores, a lower validation loss). null: never."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    """auto: bf16 or fp16 where the device has it, else fp32."""
+    """Mixed precision. `auto`: bf16 or fp16 if the device supports it, else fp32."""
     compile: bool = False
-    """Train the model compiled by torch.compile: faster steps, after a wait in each phase."""
+    """Train with `torch.compile`: faster steps, after a compilation in each phase."""
 
-    _one_transform_an_entry = field_validator("augment")(one_transform_an_entry)
+    _check_augment = field_validator("augment")(check_transforms)
 
     @model_validator(mode="after")
     def _batches_are_large_enough(self) -> Self:
         if self.mix and self.batch_size % 2:
             raise ValueError(
-                f"mix pairs the images of a batch: batch_size {self.batch_size} is odd"
+                f"mix requires an even batch_size, not {self.batch_size}: it pairs the images of "
+                "a batch"
             )
         if self.head == "batch_norm" and self.batch_size < 2:
-            raise ValueError("head: batch_norm needs a batch_size of 2 or more")
+            raise ValueError("head: batch_norm requires a batch_size of at least 2")
         return self
 
     @model_validator(mode="after")
-    def _the_first_phase_has_no_best(self) -> Self:
+    def _first_phase_has_no_best(self) -> Self:
         if self.phases[0].init_from == "best":
-            raise ValueError("phases[0] is the first: there is no best epoch to start from")
+            raise ValueError("phases[0] cannot use init_from: best (no earlier epoch)")
         return self

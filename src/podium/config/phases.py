@@ -1,57 +1,56 @@
-"""What params.yaml may say of a phase of training."""
+"""The training phases `models.<name>.phases` of params.yaml."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from podium.core.section import Positive, PositiveInt, Section
+from podium.core.section import NonNegative, Positive, PositiveInt, Section
 
 Transform = dict[str, dict[str, Any] | None]
 Augment = Literal["none", "light", "medium", "heavy"] | list[Transform]
 
 
-def one_transform_an_entry(augment: Augment | None) -> Augment | None:
-    """Raises: ValueError."""
+def check_transforms(augment: Augment | None) -> Augment | None:
+    """Check that each list item is one transform.
+
+    Raises:
+        ValueError: if one is not.
+    """
     for entry in augment if isinstance(augment, list) else []:
         if len(entry) != 1:
-            raise ValueError(f"one transform an entry, as `- Name: {{arguments}}`, not {entry}")
+            raise ValueError(f"each item must be one transform, `- Name: {{arguments}}`: {entry}")
     return augment
 
 
 class Part(Section):
-    """What trains beside the head: one of these."""
+    """The part of the backbone that is trained with the head. Give one of these."""
 
     last: Annotated[int, Field(ge=0)] | None = None
-    """The last so many layer groups of the backbone (of a ResNet, 1 is layer4)."""
+    """The last layer groups of the backbone, by number (1 is layer4 of a ResNet; 0 is none)."""
     last_tensors: PositiveInt | None = None
-    """The last so many parameter tensors of the backbone."""
+    """The last parameter tensors of the backbone, by number."""
     names: Annotated[list[str], Field(min_length=1)] | None = None
-    """Parameters whose names match one of these patterns, as `layer4.*`."""
+    """Parameters whose names match one of these patterns, such as `layer4.*`."""
     gradual: PositiveInt | None = None
-    """The head first, and one more layer group after every so many epochs: each a phase, with its
-    own run of the schedule."""
+    """Gradual unfreezing: train the head for this many epochs, then unfreeze one more layer group
+    every so many. Each step is a phase with its own optimizer and schedule."""
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
+    def _exactly_one(self) -> Self:
         if len(self.model_dump(exclude_none=True)) != 1:
-            raise ValueError("give one of last, last_tensors, names and gradual")
+            raise ValueError("give exactly one of last, last_tensors, names and gradual")
         return self
 
 
 class Constant(Section):
-    """The same rate all along."""
+    """A constant learning rate."""
 
     name: Literal["constant"] = "constant"
 
 
 class Step(Section):
-    """A lower rate after every few epochs."""
+    """Step decay (torch's StepLR)."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "every": "step_size",
@@ -60,19 +59,19 @@ class Step(Section):
 
     name: Literal["step"] = "step"
     step_size: PositiveInt = 1
-    """Epochs between steps."""
+    """`step`: epochs between decays."""
     gamma: Positive = 0.1
-    """Factor per step."""
+    """`step`: factor per decay."""
 
 
 class Cosine(Section):
-    """Half a cosine, from the peak down to 0 at the phase's end."""
+    """Cosine annealing from the peak to 0 over the phase."""
 
     name: Literal["cosine"] = "cosine"
 
 
 class CosineRestarts(Section):
-    """Half cosines one after the other (SGDR)."""
+    """Cosine annealing with warm restarts (SGDR)."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "every": "t_0",
@@ -81,13 +80,13 @@ class CosineRestarts(Section):
 
     name: Literal["cosine_restarts"] = "cosine_restarts"
     t_0: PositiveInt = 10
-    """Epochs in the first cycle."""
+    """`cosine_restarts`: epochs in the first cycle."""
     t_mult: Annotated[float, Field(ge=1)] = 1.0
-    """Cycle-length multiplier: each cycle is this many times as long as the one before."""
+    """`cosine_restarts`: factor by which each cycle is longer than the one before."""
 
 
 class OneCycle(Section):
-    """From a low rate up to the peak and down to next to nothing (super-convergence)."""
+    """The 1cycle policy (torch's OneCycleLR): up to the peak, then down to almost 0."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "rise": "pct_start",
@@ -96,19 +95,19 @@ class OneCycle(Section):
 
     name: Literal["one_cycle"] = "one_cycle"
     pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """The share of the steps in which the rate goes up."""
+    """`one_cycle`: fraction of the steps in which the learning rate increases."""
     div_factor: Annotated[float, Field(ge=1)] = 25.0
-    """The first rate is the peak divided by this."""
+    """`one_cycle`: the initial learning rate is the peak divided by this."""
 
 
 class Plateau(Section):
-    """A lower rate whenever the score has stopped getting better."""
+    """Reduce the learning rate when the score stops improving (torch's ReduceLROnPlateau)."""
 
     name: Literal["plateau"] = "plateau"
     patience: PositiveInt = 3
-    """Epochs without a better score (at the same score, a lower validation loss)."""
+    """`plateau`: epochs without a better score (for equal scores, a lower validation loss)."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """What the rate is multiplied by."""
+    """`plateau`: factor by which the learning rate is reduced."""
 
 
 def _by_name(value: Any) -> Any:
@@ -126,49 +125,55 @@ Schedule = Annotated[
 
 
 class Phase(Section):
-    """One part of a model's training."""
+    """One phase of a model's training, with its own optimizer and learning-rate schedule."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
-        "lr_decay": "layer_decay, a factor: 0.5 where lr_decay was 2",
+        "lr_decay": "layer_decay, a factor: 0.5 instead of 2",
         "start": "init_from",
     }
 
     epochs: PositiveInt
+    """Number of epochs."""
     trainable: Literal["head", "all", "norms"] | Part = "all"
-    """`norms`: the normalisation layers and the head. The head always trains."""
+    """The parameters to train: the `head` only, `all`, or the normalisation layers (`norms`) and
+    the head; or a part of the backbone (see below) and the head."""
     lr: Positive
     """Peak learning rate of the head."""
     backbone_lr: Positive | None = None
-    """Peak learning rate of the backbone's last layer group; null: `lr * layer_decay`."""
+    """Peak learning rate of the backbone's last layer group. null: `lr * layer_decay`."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Each deeper layer group's rate is that of the one above it divided by this."""
+    """Layer-wise learning-rate decay: each deeper layer group's learning rate is that of the group
+    above it times this factor."""
     schedule: Schedule = Cosine()
-    """Of all rates: `constant`, `step`, `cosine`, `cosine_restarts`, `one_cycle` or `plateau`."""
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    """Linear warm-up before the schedule (`one_cycle` has one of its own)."""
+    """Learning-rate schedule: `constant`, `step`, `cosine`, `cosine_restarts`, `one_cycle` or
+    `plateau`; or a mapping with its arguments (see below)."""
+    warmup_epochs: NonNegative = 0.0
+    """Epochs of linear warm-up before the schedule. `one_cycle` has a warm-up of its own."""
     optimizer: str = "adamw"
-    """Any name of `timm.optim.list_optimizers()`; `sgd` has Nesterov momentum 0.9, `momentum`
-    plain momentum 0.9."""
+    """Any name in `timm.optim.list_optimizers()`. `sgd` is SGD with Nesterov momentum 0.9,
+    `momentum` with plain momentum 0.9."""
     batch_norm: Literal["trained", "all", "none"] = "trained"
-    """Which batch norms update their running statistics: those of the parts that train, all, none.
-    A head's own always does."""
+    """Which batch-norm layers update their running statistics: those in the `trained` part, `all`
+    or `none`. A batch norm in the head always does."""
     augment: Augment | None = None
-    """null: the model's."""
+    """Training augmentation in this phase. null: the model's."""
     init_from: Literal["last", "best"] = "last"
-    """The weights to begin with: those at the last phase's end, or the best so far."""
+    """The phase's initial weights: those of the previous epoch, or of the best epoch so far."""
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
         gradual = self.trainable.gradual if isinstance(self.trainable, Part) else None
         if self.warmup_epochs >= min(self.epochs, gradual or self.epochs):
-            raise ValueError("warmup_epochs must be fewer than epochs (and than those of gradual)")
+            raise ValueError("warmup_epochs must be less than epochs (and trainable.gradual)")
         return self
 
     @model_validator(mode="after")
-    def _rates_have_something_to_train(self) -> Self:
+    def _backbone_is_trained(self) -> Self:
         only_head = self.trainable == "head" or self.trainable == Part(last=0)
         if only_head and (self.backbone_lr is not None or self.layer_decay != 1):
-            raise ValueError("backbone_lr and layer_decay say nothing where only the head trains")
+            raise ValueError(
+                "backbone_lr and layer_decay have no effect when only the head is trained"
+            )
         return self
 
-    _one_transform_an_entry = field_validator("augment")(one_transform_an_entry)
+    _check_augment = field_validator("augment")(check_transforms)

@@ -7,46 +7,33 @@ from pydantic import Field, field_validator, model_validator
 
 from podium.core.section import Positive, PositiveInt, Section
 
-ViewName = Literal[
-    "identity",
-    "hflip",
-    "vflip",
-    "rot90",
-    "rot180",
-    "rot270",
-    "crop_center",
-    "crop_top_left",
-    "crop_top_right",
-    "crop_bottom_left",
-    "crop_bottom_right",
-]
-
 
 class Predict(Section):
-    """Test-time augmentation."""
+    """Inference with test-time augmentation (TTA)."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "when_late": "on_timeout",
     }
 
-    views: Annotated[list[ViewName], Field(min_length=1)]
-    """Their logits are averaged."""
+    views: Annotated[list[str], Field(min_length=1)]
+    """TTA views of each image. Their logits are averaged."""
     batch_size: PositiveInt = 64
-    """Images a step."""
+    """Images per batch."""
     time_limit_minutes: Positive | None = None
-    """Of one model and fold on all test images; null: none."""
+    """Time limit for predicting all test images with one model and fold. null: no limit."""
     on_timeout: Literal["fail", "fewer_views"] = "fail"
-    """What to do where they would take longer; the last views are left out first."""
+    """What to do if the estimated time exceeds the limit. `fewer_views` drops views from the end
+    of the list."""
 
     @model_validator(mode="after")
-    def _there_is_a_limit_to_be_late_for(self) -> Self:
+    def _timeout_has_a_limit(self) -> Self:
         if self.on_timeout != "fail" and self.time_limit_minutes is None:
-            raise ValueError("on_timeout needs time_limit_minutes")
+            raise ValueError("on_timeout requires time_limit_minutes")
         return self
 
     @field_validator("views")
     @classmethod
-    def _each_view_once(cls, views: list[ViewName]) -> list[ViewName]:
+    def _views_differ(cls, views: list[str]) -> list[str]:
         if len(set(views)) < len(views):
-            raise ValueError("a view is named twice")
+            raise ValueError("a view is listed twice. Remove the duplicate")
         return views

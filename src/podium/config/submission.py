@@ -9,7 +9,7 @@ from podium.core.section import PositiveInt, Section
 
 
 class Submission(Section):
-    """What the CSV for Kaggle holds."""
+    """The format of the submission CSV."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "form": "format",
@@ -18,18 +18,18 @@ class Submission(Section):
     format: Literal[
         "auto", "label", "number", "probability", "columns", "labels", "top_k", "value"
     ] = "auto"
-    """auto: as the sample submission. `label`: the class; `number`: its place among the classes,
-    from 0; `probability`: of the second of two classes; `columns`: one a class; `labels`: several
-    in one column; `top_k`: the likeliest `top` in one column; `value`: a number."""
+    """`auto`: inferred from the sample submission. `label`: the class. `number`: its index, from 0.
+    `probability`: of the positive class. `columns`: one column per class. `labels`: several labels
+    in one column. `top_k`: the `top` highest-scoring classes in one column. `value`: a number."""
     top: PositiveInt | None = None
-    """Of `top_k`; null: as many as the sample submission has, else the metric's k."""
+    """Labels per image with `top_k`. null: as in the sample submission, else the metric's k."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """Of several labels in one column; null: as the sample submission, else a space."""
+    """Separator between labels in one column. null: as in the sample submission, else a space."""
 
     @model_validator(mode="after")
     def _top_and_separator_are_used(self) -> Self:
         if self.top is not None and self.format not in ("auto", "top_k"):
-            raise ValueError(f"top is of format: top_k, not of {self.format}")
+            raise ValueError(f"top requires format: top_k, not {self.format}")
         if self.separator is not None and self.format not in ("auto", "top_k", "labels"):
-            raise ValueError(f"separator is of format: labels or top_k, not of {self.format}")
+            raise ValueError(f"separator requires format: labels or top_k, not {self.format}")
         return self

@@ -1,7 +1,7 @@
-"""Read params.yaml and validate the sections that a program asks for."""
+"""Read params.yaml and validate the sections that a program needs."""
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from podium.core.section import Section
 PARAMS = Path("params.yaml")
 
 Kind = Any
-"""What a key holds: a type, or a section and the name of one of its fields."""
+"""The type of a value, or a section and the name of one of its fields."""
 
 
 def load(sections: Mapping[str, Kind], *, path: Path = PARAMS, **names: str) -> tuple[Any, ...]:
-    """Load the values of `sections` (dotted keys with their types), in order.
+    """Load the values of `sections` (dotted keys and their types), in order.
 
     `names` fill placeholders: `load({"models.{model}": Model}, model="resnet")` loads that model.
     A key within a section is given as `{"folds.count": (Folds, "count")}`, so that the section's
@@ -50,7 +50,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         return parse(path.read_text(encoding="utf-8"), source=str(path))
     except FileNotFoundError:
-        raise UserError(f"{path} not found: run this from the project's root folder") from None
+        raise UserError(f"{path} not found. Run this from the project's root folder") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
 
@@ -71,22 +71,41 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
 
 
 def validate(kind: Kind, raw: Any, *, source: str = str(PARAMS), at: str = "") -> Any:
-    """Validate `raw`, found at the dotted key `at`, as `kind`. Pure: no files, no network.
+    """Validate `raw`, the value of the dotted key `at`, as `kind`. Pure: no files, no network.
 
     Raises:
-        UserError: naming for each problem the key, its value, and what is allowed.
+        UserError: listing each problem with its key, its value and what is allowed.
     """
     try:
         return TypeAdapter(kind).validate_python(raw, strict=True)
-    except ValidationError as error:
+    except ValidationError as failure:
         problems: dict[str, list[str]] = {}
-        for problem in error.errors():
+        for problem in _relevant(failure):
             key, text = _explain(kind, raw, problem)
             full = key if key.startswith("[") else ".".join(filter(None, (at, key)))
             problems.setdefault(full or "params", []).append(text)
-        lines = [f"  {key}: {' or: '.join(texts)}" for key, texts in problems.items()]
-        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-        raise UserError(f"{source} has {count}:\n" + "\n".join(lines)) from None
+        lines = [(key, _any_of(texts)) for key, texts in problems.items()]
+        raise error(lines, source=source) from None
+
+
+def error(problems: Sequence[tuple[str, str]], *, source: str) -> UserError:
+    """One error for all problems, given as dotted keys and texts."""
+    lines = [f"  {key}: {text}" for key, text in problems]
+    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+    return UserError(f"{source} has {count}:\n" + "\n".join(lines))
+
+
+def _relevant(failure: ValidationError) -> list[Any]:
+    """The errors without those of a union's names where a mapping is given, if there are others."""
+    errors: list[Any] = failure.errors()
+    names = [e for e in errors if e["type"] == "literal_error" and isinstance(e["input"], dict)]
+    return [e for e in errors if e not in names] or errors
+
+
+def _any_of(texts: list[str]) -> str:
+    """One text for the problems that the members of a union have with the same value."""
+    value = texts[-1].rpartition(", not ")[2]
+    return " or ".join([*(text.removesuffix(f", not {value}") for text in texts[:-1]), texts[-1]])
 
 
 def _load_one(raw: dict[str, Any], key: str, kind: Kind, path: Path) -> Any:
@@ -100,33 +119,41 @@ def _load_one(raw: dict[str, Any], key: str, kind: Kind, path: Path) -> Any:
 
 
 def _explain(kind: Kind, raw: Any, problem: Any) -> tuple[str, str]:
-    """The key path and the text of one pydantic error."""
+    """The dotted key and the text of one pydantic error."""
     path, value = _path_in(raw, problem["loc"])
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
-    if problem["type"] == "extra_forbidden":
-        sections = _sections_at(kind, problem["loc"][:-1])
-        for section in sections:
-            if path[-1] in section.RENAMED:
-                return key, f"renamed: use {section.RENAMED[str(path[-1])]}"
-        known = list(dict.fromkeys(name for section in sections for name in section.model_fields))
-        hint = nearest(str(path[-1]), known) or f"; known keys: {', '.join(known)}"
-        return key, f"unknown key{hint}"
-    if problem["type"] == "missing":
-        return ".".join(map(str, problem["loc"])), "is missing"
-    text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    if problem["type"] == "model_type":
-        text = "must be a mapping of keys to values"
-    if problem["type"] == "union_tag_invalid":
-        text = f"name must be one of {problem['ctx']['expected_tags']}"
-    if problem["type"] == "union_tag_not_found":
-        text = "needs a name"
-    if problem["type"] == "string_pattern_mismatch":
-        text = "may hold letters, digits, - and _ only, and starts with a letter or digit"
+    text = problem["msg"].replace("Input should be", "must be")
+    match problem["type"]:
+        case "extra_forbidden":
+            return key, _unknown_key(str(path[-1]), _sections_at(kind, problem["loc"][:-1]))
+        case "missing":
+            return f"{key}.{problem['loc'][-1]}".removeprefix("."), "missing"
+        case "value_error":  # raised by a section: it contains the value where that helps
+            return key, text.removeprefix("Value error, ")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            text = "must be a mapping"
+        case "union_tag_invalid":
+            text = f"name must be one of {problem['ctx']['expected_tags']}"
+        case "union_tag_not_found":
+            text = "name is missing"
+        case "string_pattern_mismatch":
+            text = "must start with a letter or digit and contain only letters, digits, - and _"
     return (key, text if isinstance(value, dict) else f"{text}, not {value!r}")
 
 
+def _unknown_key(name: str, sections: list[type[Section]]) -> str:
+    for section in sections:
+        if name in section.RENAMED:
+            return f"renamed: use {section.RENAMED[name]}"
+    names = list(dict.fromkeys(field for section in sections for field in section.model_fields))
+    hint = nearest(name, names) or f": choose one of {', '.join(names)}"
+    return f"unknown key{hint}"
+
+
 def _path_in(raw: Any, loc: tuple[int | str, ...]) -> tuple[list[int | str], Any]:
-    """The part of `loc` that is a path in the file: pydantic appends union members to it."""
+    """The part of `loc` that is a path in the file, and the value there. Pydantic inserts the names
+    of union members.
+    """
     path: list[int | str] = []
     for part in loc:
         try:
@@ -138,14 +165,14 @@ def _path_in(raw: Any, loc: tuple[int | str, ...]) -> tuple[list[int | str], Any
 
 
 def _sections_at(kind: Kind, loc: tuple[int | str, ...]) -> list[type[Section]]:
-    """The sections that the schema has at `loc`: more than one where they are alternatives."""
+    """The sections at `loc` in the schema: several for a union."""
     for part in loc:
         kind = _inside(kind, part)
     return _sections(kind)
 
 
 def _inside(kind: Any, part: int | str) -> Any:
-    """The type of a key, or of an item, of `kind`; of a union also the member that pydantic names
+    """The type of the key or item `part` of `kind`; for a union, the member that pydantic calls
     `part`.
     """
     sections = _sections(kind)
@@ -159,7 +186,7 @@ def _inside(kind: Any, part: int | str) -> Any:
 
 
 def _sections(kind: Any) -> list[type[Section]]:
-    """The sections that `kind` is, or has among its alternatives."""
+    """The sections in `kind`: itself, or the members of a union."""
     if isinstance(kind, type) and issubclass(kind, Section):
         return [kind]
     if typing.get_origin(kind) in (dict, list):

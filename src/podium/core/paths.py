@@ -4,6 +4,7 @@ from pathlib import Path
 
 DATA = Path("data")
 CHECKED = DATA / "params.checked"  # the stage `check` wrote it
+METRIC = DATA / "metric.json"  # the metric, and a hash of its code if it is user-defined
 RAW = DATA / "raw"
 SOLUTION = DATA / "solution"
 IMAGES = DATA / "images"

@@ -1,4 +1,4 @@
-"""Base class and number types of the sections of params.yaml."""
+"""The base class of the sections of params.yaml, and their number types."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
@@ -13,9 +13,9 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Section(BaseModel):
-    """A part of params.yaml: frozen, rejects unknown keys, converts no types."""
+    """A section of params.yaml: frozen, without type conversions; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     RENAMED: ClassVar[Mapping[str, str]] = {}
-    """Keys of earlier versions, with what replaces each."""
+    """Former keys, and what to use instead of each."""

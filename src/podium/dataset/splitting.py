@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from podium.core import seeding
 from podium.core.errors import UserError, examples, nearest
-from podium.scoring.task import BETWEEN, Task
+from podium.scoring.task import LABEL_SEPARATOR, Task
 
 BINS = 10  # of numbers, for folds with equal shares of each
 
@@ -104,7 +104,7 @@ def _splitter(
 
 def _warn_of_rare_classes(labels: pd.Series, task: Task, count: int) -> None:
     if task.name == "multilabel":
-        labels = labels[labels != ""].str.split(BETWEEN).explode()
+        labels = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
     sizes = labels.value_counts().sort_index()
     if rare := [f"{label} ({size})" for label, size in sizes.items() if size < count]:
         print(

@@ -4,13 +4,15 @@ the sample submission.
 
 import re
 from dataclasses import dataclass
+from typing import get_args
 
 import pandas as pd
 
-from podium.config.tasks import METRICS, OWN_METRIC, TaskName, family
+from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset.labels import NUMBER
 from podium.init.guesses import Chooser, Guess, Sureness, one_of
+from podium.scoring import metrics
 
 SEPARATORS = ("|", ";", ",", " ")
 ORDINAL = ("diagnosis", "grade", "level", "severity", "stage", "rating", "quality")
@@ -71,7 +73,7 @@ def choose_task(
         value, sure, why, others = _task_of_flags(labels)
     else:
         value, sure, why, others = _task_of_labels(labels.iloc[:, 0], sample, one=one)
-    known = one_of([*METRICS], what="task")
+    known = one_of([*get_args(TaskName)], what="task")
     return chooser.choose(Guess("task", value, sure, why, others, known))
 
 
@@ -158,18 +160,16 @@ def choose_metric(
     table holds several labels.
     """
     value, why = _metric(task, sample, classes, several)
-    known = METRICS[task]
 
     def read(answer: str) -> str:
-        if not OWN_METRIC.fullmatch(answer) and (answer == "map@k" or family(answer) not in known):
-            raise UserError(
-                f"{answer!r} is no metric of task: {task}: {', '.join(known)} (as map@5), or "
-                "module:function"
-            )
+        try:
+            metrics.check_name(answer, task)
+        except ValueError as error:
+            raise UserError(str(error)) from None
         return answer
 
-    named = ("map@5" if name == "map@k" else name for name in known)
-    others = tuple(name for name in named if family(name) != family(value))
+    named = (name.replace("@k", "@5") for name in metrics.names(task))
+    others = tuple(name for name in named if metrics.family(name) != metrics.family(value))
     why += ": see the competition's page"
     return str(chooser.choose(Guess("metric", value, "a guess", why, others, read)))
 

@@ -92,10 +92,10 @@ class BinaryCrossEntropy(CrossEntropy):
     """Sigmoid cross-entropy: one output for two classes, else one output per class."""
 
     def outputs(self, task: Task) -> int:
-        return 1 if task.one_class and len(task.classes) == 2 else len(task.classes)
+        return 1 if task.single_label and len(task.classes) == 2 else len(task.classes)
 
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
-        if task.one_class:
+        if task.single_label:
             return super().encode(targets, task, smoothing)
         return _smooth_labels(targets, smoothing)
 
@@ -103,7 +103,7 @@ class BinaryCrossEntropy(CrossEntropy):
         """One output z becomes [0, z]. With one output per class and one class per image, the
         class probabilities are the sigmoids divided by their sum.
         """
-        if not task.one_class:
+        if not task.single_label:
             return outputs
         if outputs.shape[1] == 1:
             return torch.cat([torch.zeros_like(outputs), outputs], dim=1)

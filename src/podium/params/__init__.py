@@ -1,4 +1,4 @@
 """The whole of params.yaml: all sections together, and the checks across them.
 
-May import submission and everything before it.
+May import submission and the packages before it.
 """

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from podium.config.predict import ViewName
-
 CROP = 0.875  # of the side; the usual ratio of 224 to 256 pixels
 
 
@@ -27,7 +25,7 @@ def _crop(top: float, left: float) -> Callable[[Tensor], Tensor]:
 
 
 # Each takes and gives images [B, 3, size, size].
-VIEWS: dict[ViewName, Callable[[Tensor], Tensor]] = {
+VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda images: images,
     "hflip": lambda images: images.flip(-1),
     "vflip": lambda images: images.flip(-2),

@@ -1,4 +1,4 @@
-"""From probabilities to labels, plainly or by cuts; and how either scores."""
+"""Turn probabilities into labels, with default or tuned thresholds, and score either."""
 
 import math
 from typing import NamedTuple
@@ -7,64 +7,74 @@ import numpy as np
 
 from podium.core.errors import UserError
 from podium.scoring.metrics import Metric
-from podium.scoring.task import BETWEEN, Task
+from podium.scoring.task import LABEL_SEPARATOR, Task
 
 
 class DecisionRule(NamedTuple):
-    """What label is given. `cuts` None: the likeliest class, those over 0.5, the nearest whole
-    number. Else: binary, of the second class's probability [1]; multilabel, of each class's [C];
-    ordinal and regression, of the number [steps], the lowest label being `lowest`. `fewest`, of
-    multilabel, is 0 or 1: an image with fewer labels is given the one nearest to its cut.
+    """How probabilities become labels.
+
+    Without thresholds: the highest-scoring class; for multilabel, the classes above 0.5; for
+    regression, the nearest whole number.
     """
 
     thresholds: list[float] | None = None
+    """Binary: of the positive class's probability, [1]. Multilabel: of each class's probability,
+    [C]. Ordinal: between levels, of the expected index, [C - 1]. Regression: between whole
+    numbers, of the value."""
     offset: int = 0
+    """Regression: the label below the first threshold."""
     min_labels: int = 0
+    """Multilabel: 0 or 1. An image with fewer labels gets the class nearest to its threshold."""
 
 
-def plain(task: Task, targets: np.ndarray) -> DecisionRule:
-    """That without cuts; of task: multilabel with a label for each image, if all of `targets`
+def default_rule(task: Task, targets: np.ndarray) -> DecisionRule:
+    """The rule without thresholds. Multilabel images get at least one label if all `targets`
     [N, C] have one.
     """
-    return DecisionRule(min_labels=fewest(targets) if task.name == "multilabel" else 0)
+    return DecisionRule(min_labels=min_labels(targets) if task.name == "multilabel" else 0)
 
 
-def fewest(targets: np.ndarray) -> int:
-    """1 if every image of `targets` [N, C], 0 and 1, has a label, else 0."""
+def min_labels(targets: np.ndarray) -> int:
+    """1 if every image has a label in the multilabel `targets` [N, C], else 0."""
     return int((targets > 0).any(axis=1).all())
 
 
-def labels(task: Task, predicted: np.ndarray, decision: DecisionRule) -> np.ndarray:
-    """Probabilities [N, C], or of task: regression numbers [N, 1], as labels in the form of
-    `Task.targets`: int [N], or 0 and 1 [N, C]; of task: regression whole numbers [N, 1].
+def labels(task: Task, predicted: np.ndarray, rule: DecisionRule) -> np.ndarray:
+    """Apply `rule` to probabilities [N, C], or for regression to values [N, 1].
+
+    Returns labels in the form of `Task.targets`; for regression whole numbers [N, 1].
     """
-    cuts = decision.thresholds
+    thresholds = rule.thresholds
     if task.name == "multilabel":
-        over = predicted - (0.5 if cuts is None else np.array(cuts))
-        found = (over > 0).astype(np.float32)
-        none = found.sum(axis=1) < decision.min_labels
-        found[none, over[none].argmax(axis=1)] = 1
-        return found
+        margin = predicted - (0.5 if thresholds is None else np.array(thresholds))
+        indicators = (margin > 0).astype(np.float32)
+        missing = indicators.sum(axis=1) < rule.min_labels
+        indicators[missing, margin[missing].argmax(axis=1)] = 1
+        return indicators
     if task.name == "regression":
-        found = np.rint(predicted) if cuts is None else np.searchsorted(cuts, predicted)
-        return found + decision.offset
-    if cuts is None:
+        if thresholds is None:
+            return np.rint(predicted) + rule.offset
+        return np.searchsorted(thresholds, predicted) + rule.offset
+    if thresholds is None:
         return predicted.argmax(axis=1)
-    value = predicted[:, 1] if task.name == "binary" else expected_place(task, predicted)
-    return np.searchsorted(cuts, value)
+    value = predicted[:, 1] if task.name == "binary" else expected_index(predicted)
+    return np.searchsorted(thresholds, value)
 
 
-def texts(task: Task, logits: np.ndarray, decision: DecisionRule) -> list[str]:
-    """What logits [N, C] say of each image, as our tables have labels; of task: regression the
-    numbers as they are.
-    """
+def label_texts(task: Task, logits: np.ndarray, rule: DecisionRule) -> list[str]:
+    """The labels of logits [N, C] as our tables have them; for regression the values."""
     predicted = task.probabilities(logits)
     if task.name == "regression":
         return [f"{value:.6g}" for value in predicted[:, 0]]
-    found, names = labels(task, predicted, decision), np.array(task.classes, dtype=object)
+    return to_texts(task, labels(task, predicted, rule))
+
+
+def to_texts(task: Task, targets: np.ndarray) -> list[str]:
+    """Classes in the form of `Task.targets` as our tables have them: the inverse of `targets`."""
+    names = np.array(task.classes, dtype=object)
     if task.name == "multilabel":
-        return [BETWEEN.join(names[row > 0]) for row in found]
-    return names[found].tolist()
+        return [LABEL_SEPARATOR.join(names[row > 0]) for row in targets]
+    return names[targets].tolist()
 
 
 def score(
@@ -73,62 +83,71 @@ def score(
     targets: np.ndarray,
     logits: np.ndarray,
     *,
-    decision: DecisionRule = DecisionRule(),  # noqa: B008  immutable
+    rule: DecisionRule = DecisionRule(),  # noqa: B008  immutable
 ) -> float:
-    """The metric of logits [N, C] against targets as `Task` has them."""
-    predicted = task.probabilities(logits)
-    if metric.takes == "labels":
-        return score_labels(task, metric, targets, labels(task, predicted, decision))
-    return score_predicted(task, metric, targets, predicted)
-
-
-def score_predicted(
-    task: Task, metric: Metric, targets: np.ndarray, predicted: np.ndarray
-) -> float:
-    """A metric of probabilities [N, C], or of numbers [N, 1].
+    """Score logits [N, C] against targets in the form of `Task.targets`.
 
     Raises:
-        UserError: if that is no number.
+        UserError: if the metric is undefined.
     """
-    if metric.takes == "values" or task.name == "regression":
-        wanted = task.grades[targets] if task.name == "ordinal" else targets[:, 0]
-        return _checked(metric, metric.score(wanted, task.values(predicted)), targets)
-    return _checked(metric, metric.score(targets, predicted), targets)
+    predicted = task.probabilities(logits)
+    if metric.inputs == "labels":
+        return score_labels(task, metric, targets, labels(task, predicted, rule))
+    return score_probabilities(task, metric, targets, predicted)
+
+
+def score_probabilities(
+    task: Task, metric: Metric, targets: np.ndarray, predicted: np.ndarray
+) -> float:
+    """Score probabilities [N, C], or for regression values [N, 1].
+
+    Raises:
+        UserError: if the metric is undefined.
+    """
+    if metric.inputs == "values" or task.name == "regression":
+        actual = task.levels[targets] if task.name == "ordinal" else targets[:, 0]
+        return _checked(metric, metric.function(actual, task.values(predicted)), targets)
+    return _checked(metric, metric.function(targets, predicted), targets)
 
 
 def score_labels(
     task: Task,
     metric: Metric,
     targets: np.ndarray,
-    found: np.ndarray,
+    predicted: np.ndarray,
     *,
     counts: np.ndarray | None = None,
 ) -> float:
-    """A metric of labels, of what `labels` gave; of grades as the numbers that they are. Of the
-    metrics in `cuts.FITTED` an image may stand for as many as its place in `counts` [N] says.
+    """Score labels that `labels` returned. Ordinal classes are scored by their levels.
+
+    `counts` [N] are the numbers of images that the rows stand for.
 
     Raises:
-        UserError: if that is no number.
+        UserError: if the metric is undefined.
     """
     if task.name == "regression":
-        targets, found = targets[:, 0], found[:, 0]
+        targets, predicted = targets[:, 0], predicted[:, 0]
     elif task.name == "ordinal":
-        targets, found = (task.grades[part].astype(int) for part in (targets, found))
-    if counts is not None:
-        return _checked(metric, metric.score(targets, found, sample_weight=counts), targets)
-    return _checked(metric, metric.score(targets, found), targets)
+        targets, predicted = (task.levels[part].astype(int) for part in (targets, predicted))
+    if counts is None:
+        value = metric.function(targets, predicted)
+    elif metric.accepts_sample_weight:
+        value = metric.function(targets, predicted, sample_weight=counts)
+    else:
+        value = metric.function(targets.repeat(counts, axis=0), predicted.repeat(counts, axis=0))
+    return _checked(metric, value, targets)
 
 
 def _checked(metric: Metric, value: float, targets: np.ndarray) -> float:
     if not math.isfinite(value):
-        few = "all of one class?" if metric.takes != "values" else "too few?"
+        reason = "too few?" if metric.inputs == "values" else "only one class present?"
         raise UserError(
-            f"metric: {metric.name} of these {len(targets)} images is no number ({few}): take "
-            "fewer folds, larger groups, or another metric"
+            f"metric: {metric.name} is undefined on these {len(targets)} images ({reason}). Use "
+            "fewer folds, larger groups or another metric"
         )
     return float(value)
 
 
-def expected_place(task: Task, probabilities: np.ndarray) -> np.ndarray:
-    """The expected place among the grades: [N], from 0 to C - 1."""
-    return probabilities @ np.arange(len(task.classes))
+def expected_index(probabilities: np.ndarray) -> np.ndarray:
+    """The expected class index of probabilities [N, C]: [N], from 0 to C - 1."""
+    return probabilities @ np.arange(probabilities.shape[1])

@@ -1,202 +1,168 @@
-"""The competition's metric by its name, computed by scikit-learn where it has it."""
+"""The registry of metrics.
 
-import hashlib
-import importlib
+To add a metric, add an entry to `METRICS`.
+"""
+
 import inspect
-import traceback
+import re
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-import numpy as np
 from sklearn import metrics as sk
 
-from podium.config.tasks import AT_K, METRICS, TaskName
-from podium.core.errors import UserError
-from podium.scoring import custom  # noqa: F401  so that DVC knows of it
-from podium.scoring.task import Task
-
-Score = Callable[..., float]
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError, nearest
+from podium.scoring import functions, user_code
 
 
 class Metric(NamedTuple):
-    """How predictions are scored."""
+    """A metric: a function of targets, as `Task.targets` returns them, and predictions."""
 
     name: str
-    score: Score  # of targets as `Task` has them, and what it `takes`
-    takes: Literal["labels", "probabilities", "values"]
+    function: Callable[..., float]
+    inputs: Literal["labels", "probabilities", "values"]
+    """What the predictions are: labels in the form of the targets, probabilities [N, C], or
+    numbers [N] (`Task.values`)."""
+    tasks: tuple[TaskName, ...]
     greater_is_better: bool = True
-    code: str | None = None  # the SHA-256 of the file of a metric of the user's own
+    tune_for: tuple[TaskName, ...] = ()
+    """Tasks for which decision thresholds are tuned to this metric."""
+    k: int | None = None
+    """The k of a metric `<name>@k`."""
+    sha256: str | None = None
+    """Of the code of a user-defined metric."""
+
+    @property
+    def accepts_sample_weight(self) -> bool:
+        """Whether the function has a parameter `sample_weight`."""
+        return "sample_weight" in inspect.signature(self.function).parameters
 
     def rank(self, value: float) -> float:
-        """`value` such that more is better."""
+        """Return `value`, negated if lower is better."""
         return value if self.greater_is_better else -value
 
 
-def get(name: str | None, task: TaskName) -> Metric:
-    """The metric called `name`; None: the task's default.
+SINGLE: tuple[TaskName, ...] = ("binary", "multiclass", "ordinal")  # one label per image
+CLASSES: tuple[TaskName, ...] = (*SINGLE, "multilabel")
+NUMBERS: tuple[TaskName, ...] = ("ordinal", "regression")
 
-    Raises:
-        UserError: for a metric of the user's own that is not there.
-    """
-    name = name or METRICS[task][0]
-    if ":" in name:
-        return _own(name, task)
-    if match := AT_K.fullmatch(name):
-        return Metric(name, partial(_map_at, int(match[1])), "probabilities")
-    return KNOWN[name]
-
-
-def _own(name: str, task: TaskName) -> Metric:
-    """A function of the user's: what goes wrong in it is told as theirs."""
-    module, _, function = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except Exception as error:  # whatever the user's module does when it is imported
-        raise UserError(f"metric: {name} cannot be had: {_said(error)}") from None
-    takes: Any = getattr(found, "takes", "probabilities")
-    if not callable(found) or takes not in ("labels", "probabilities"):
-        what = f"takes {takes!r}: neither labels nor probabilities"
-        raise UserError(f"metric: {name} {what if callable(found) else 'is no function'}")
-
-    def score(targets: np.ndarray, predicted: np.ndarray) -> float:
-        try:
-            return float(found(targets, predicted))
-        except Exception as error:  # whatever the user's function raises
-            shapes = f"targets {list(targets.shape)} and predictions {list(predicted.shape)}"
-            raise UserError(f"metric: {name} fails for {shapes}: {_said(error)}") from None
-
-    file = inspect.getsourcefile(inspect.unwrap(found))
-    code = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
-    better = bool(getattr(found, "greater_is_better", True))
-    if task == "regression":
-        takes = "values"
-    return Metric(name, score, takes, better, code)
-
-
-def _said(error: Exception) -> str:
-    """An exception with its place: "ValueError in own.py, line 3: …"."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}: {error}"
-
-
-def _f1(average: str, targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
-    empty = 1.0 if average == "samples" else 0.0  # nothing there and nothing found
-    return float(sk.f1_score(targets, labels, average=average, zero_division=empty, **weights))
-
-
-def _balanced_accuracy(targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
-    """The mean recall of the classes that occur in `targets`."""
-    present = np.unique(targets)
-    return float(sk.recall_score(targets, labels, labels=present, average="macro", **weights))
-
-
-def _log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    if targets.ndim == 1:
-        return float(sk.log_loss(targets, probabilities, labels=np.arange(probabilities.shape[1])))
-    pairs = zip(targets.T, probabilities.T, strict=True)
-    return float(np.mean([sk.log_loss(wanted, found, labels=[0, 1]) for wanted, found in pairs]))
-
-
-def _mean_of_columns(
-    score: Callable[..., float], needs: int, targets: np.ndarray, probabilities: np.ndarray
-) -> float:
-    """The mean over the classes of a score of each against the rest. A class that does not occur,
-    or where `needs` is 2 that all images are, has none; without any class there is no score: NaN.
-    """
-    scores = []
-    for number, found in enumerate(probabilities.T):
-        wanted = targets == number if targets.ndim == 1 else targets[:, number] > 0
-        if wanted.any() and (needs == 1 or not wanted.all()):
-            scores.append(score(wanted, found))
-    return float(np.mean(scores)) if scores else np.nan
-
-
-def _average_precision(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """Of two classes that of the second, of more their mean."""
-    if targets.ndim == 1 and probabilities.shape[1] == 2:
-        targets, probabilities = targets[:, None], probabilities[:, 1:]
-    return _mean_of_columns(sk.average_precision_score, 1, targets, probabilities)
-
-
-def _map_at(k: int, targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean average precision of the `k` likeliest classes: of one label 1 / its rank.
-
-    Source: the definition of Kaggle's competitions; an image without labels scores 0.
-    """
-    if targets.ndim == 1:
-        mine = np.take_along_axis(probabilities, targets[:, None], axis=1)
-        before = (probabilities == mine) & (np.arange(probabilities.shape[1]) < targets[:, None])
-        rank = 1 + ((probabilities > mine) | before).sum(axis=1)
-        return float(np.where(rank <= k, 1 / rank, 0).mean())
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    hits = np.take_along_axis(targets, best, axis=1)  # [N, k]
-    precision = hits.cumsum(1) / np.arange(1, hits.shape[1] + 1)
-    wanted = np.minimum(targets.sum(1), k).clip(min=1)
-    return float(((precision * hits).sum(1) / wanted).mean())
-
-
-def _kappa(
-    targets: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray | None = None
-) -> float:
-    """Cohen's kappa, a mistake counting by the square of its distance: of numbers, so that a grade
-    which does not occur keeps its place (scikit-learn counts the places of those that do).
-
-    1 - (mean squared distance) / (that of targets and labels drawn independently).
-    """
-    known, found = np.rint(targets), np.rint(labels)
-    known_mean, found_mean = (np.average(part, weights=sample_weight) for part in (known, found))
-    spread = [
-        np.average((part - mean) ** 2, weights=sample_weight)
-        for part, mean in ((known, known_mean), (found, found_mean))
-    ]
-    chance = sum(spread) + (known_mean - found_mean) ** 2
-    mistakes = np.average((known - found) ** 2, weights=sample_weight)
-    return float(1 - mistakes / chance) if chance else 1.0
-
-
-def _rmse(targets: np.ndarray, values: np.ndarray) -> float:
-    return float(np.sqrt(sk.mean_squared_error(targets, values)))
-
-
-def _matthews(targets: np.ndarray, labels: np.ndarray, **weights: Any) -> float:
-    return float(sk.matthews_corrcoef(targets, labels, **weights))
-
-
-def _accuracy(targets: np.ndarray, labels: np.ndarray) -> float:
-    """Of several labels, the share of images with all of them right."""
-    return float(sk.accuracy_score(targets, labels))
-
-
-KNOWN: dict[str, Metric] = {
+METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", _accuracy, "labels"),
-        Metric("balanced_accuracy", _balanced_accuracy, "labels"),
-        *(
-            Metric(f"{average}_f1", partial(_f1, average), "labels")
-            for average in ("macro", "micro", "weighted", "samples")
+        Metric("accuracy", functions.accuracy, "labels", CLASSES, tune_for=("multilabel",)),
+        Metric(
+            "balanced_accuracy", functions.balanced_accuracy, "labels", SINGLE, tune_for=("binary",)
         ),
-        Metric("mcc", _matthews, "labels"),
-        Metric("quadratic_weighted_kappa", _kappa, "labels"),
-        Metric("log_loss", _log_loss, "probabilities", greater_is_better=False),
-        Metric("roc_auc", partial(_mean_of_columns, sk.roc_auc_score, 2), "probabilities"),
-        Metric("average_precision", _average_precision, "probabilities"),
-        Metric("mae", sk.mean_absolute_error, "values", greater_is_better=False),
-        Metric("rmse", _rmse, "values", greater_is_better=False),
-        Metric("r2", sk.r2_score, "values"),
+        *(
+            Metric(
+                f"{average}_f1",
+                partial(functions.f1, average=average),
+                "labels",
+                CLASSES,
+                tune_for=("binary", "multilabel"),
+            )
+            for average in ("macro", "micro", "weighted")
+        ),
+        Metric(
+            "samples_f1",
+            partial(functions.f1, average="samples"),
+            "labels",
+            ("multilabel",),
+            tune_for=("multilabel",),
+        ),
+        Metric("mcc", functions.mcc, "labels", SINGLE, tune_for=("binary",)),
+        Metric("quadratic_weighted_kappa", functions.kappa, "labels", NUMBERS, tune_for=NUMBERS),
+        Metric("log_loss", functions.log_loss, "probabilities", CLASSES, greater_is_better=False),
+        Metric(
+            "roc_auc",
+            partial(functions.one_vs_rest, function=sk.roc_auc_score, needs_negatives=True),
+            "probabilities",
+            CLASSES,
+        ),
+        Metric("average_precision", functions.average_precision, "probabilities", CLASSES),
+        Metric(
+            "map@k", functions.map_at_k, "probabilities", ("multiclass", "multilabel", "ordinal")
+        ),
+        Metric("mae", sk.mean_absolute_error, "values", NUMBERS, greater_is_better=False),
+        Metric("rmse", functions.rmse, "values", NUMBERS, greater_is_better=False),
+        Metric("r2", sk.r2_score, "values", NUMBERS),
     )
 }
+DEFAULTS: dict[TaskName, str] = {
+    "binary": "roc_auc",
+    "multiclass": "accuracy",
+    "multilabel": "roc_auc",
+    "ordinal": "quadratic_weighted_kappa",
+    "regression": "rmse",
+}
+RENAMED = {"matthews": "mcc"}
+AT_K = re.compile(r"(\w+)@([1-9]\d*)")
 
 
-def overview(task: Task, targets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Accuracy, and macro precision, recall and F1 over the classes that occur in `targets` or
-    among the `labels`; None each of task: regression.
+def names(task: TaskName) -> list[str]:
+    """The metrics for `task`, its default first."""
+    others = (m.name for m in METRICS.values() if task in m.tasks and m.name != DEFAULTS[task])
+    return [DEFAULTS[task], *others]
+
+
+def family(name: str) -> str:
+    """The name under which `METRICS` has the metric: `map@k` for `map@5`."""
+    return AT_K.sub(r"\1@k", name)
+
+
+def check_name(name: str, task: TaskName) -> None:
+    """Check that `name` is a metric for `task`. No user code is imported.
+
+    Raises:
+        ValueError: if it is not, with what to write instead.
     """
-    names = ("accuracy", "precision", "recall", "f1")
-    if task.name == "regression":
-        return dict.fromkeys(names)
-    each = sk.precision_recall_fscore_support(targets, labels, average="macro", zero_division=0.0)
-    return dict(zip(names, (_accuracy(targets, labels), *map(float, each[:3])), strict=True))
+    if ":" in name:
+        user_code.check_name(name)
+        return
+    key = family(name)
+    if name in RENAMED:
+        raise ValueError(f"{name} was renamed: use {RENAMED[name]}")
+    if name.endswith("@k"):
+        raise ValueError(f"write a number for k, as in {name[:-1]}5")
+    if key not in METRICS:
+        choices = ", ".join(names(task))
+        raise ValueError(f"unknown metric {name}{nearest(key, METRICS) or f': use {choices}'}")
+    if task not in METRICS[key].tasks:
+        raise ValueError(
+            f"{name} is not supported for task: {task}. Choose one of {', '.join(names(task))}"
+        )
+
+
+def get(name: str | None, task: TaskName) -> Metric:
+    """The metric called `name`; None means the task's default.
+
+    Raises:
+        UserError: if it is not a metric for the task, or a user-defined one cannot be loaded.
+    """
+    name = name or DEFAULTS[task]
+    try:
+        check_name(name, task)
+    except ValueError as error:
+        raise UserError(f"metric: {error}") from None
+    if ":" in name:
+        return _user_defined(name, task)
+    metric = METRICS[family(name)]
+    if match := AT_K.fullmatch(name):
+        k = int(match[2])
+        return metric._replace(name=name, function=partial(metric.function, k=k), k=k)
+    return metric
+
+
+def _user_defined(name: str, task: TaskName) -> Metric:
+    function, options, sha256 = user_code.load(name)
+    values = task == "regression" and options.inputs == "probabilities"
+    return Metric(
+        name,
+        function,
+        "values" if values else options.inputs,
+        (task,),
+        options.greater_is_better,
+        (task,) if options.tune_thresholds and task != "multiclass" else (),
+        sha256=sha256,
+    )

@@ -26,7 +26,7 @@ def fit_weights(task: Task, logits: np.ndarray, targets: np.ndarray) -> np.ndarr
     the answer does not depend on the start; it is solved by scipy's SLSQP.
     """
     logits, wanted = logits.astype(np.float64), targets.astype(np.float64)
-    if task.one_class:
+    if task.single_label:
         wanted = np.zeros(logits.shape[1:])
         wanted[np.arange(len(targets)), targets] = 1
     if task.name == "regression":  # the solver's tolerance is absolute

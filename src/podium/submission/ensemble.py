@@ -118,7 +118,7 @@ class Scorer:
     def decision(self, logits: np.ndarray) -> DecisionRule:
         """The cuts with which logits like these [N, C] become labels of test images."""
         if not (self.fitted and thresholds.is_fitted(self.task, self.metric)):
-            return decisions.plain(self.task, self.targets)
+            return decisions.default_rule(self.task, self.targets)
         return thresholds.fit(self.task, self.metric, self.targets, logits)
 
     def scores(
@@ -136,11 +136,11 @@ class Scorer:
             def score(rows: np.ndarray) -> float:
                 return decisions.score_labels(task, metric, self.targets[rows], found[rows])
         else:
-            decision = decisions.plain(task, self.targets)
+            decision = decisions.default_rule(task, self.targets)
 
             def score(rows: np.ndarray) -> float:
                 targets = self.targets[rows]
-                return decisions.score(task, metric, targets, logits[rows], decision=decision)
+                return decisions.score(task, metric, targets, logits[rows], rule=decision)
 
         each = {int(fold): score(self.folds == fold) for fold in np.unique(self.folds)}
         values = np.array(list(each.values()))

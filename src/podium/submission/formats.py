@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from podium.config.submission import Submission
-from podium.config.tasks import AT_K
 from podium.core.errors import UserError, examples
 from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
@@ -67,7 +66,7 @@ class SubmissionFormat(NamedTuple):
         """The columns with what is predicted: probabilities [N, C], or numbers [N, 1]."""
         found = decisions.labels(task, predicted, decision)
         if self.name == "columns":
-            as_labels = task.name == "multilabel" and metric.takes == "labels"
+            as_labels = task.name == "multilabel" and metric.inputs == "labels"
             values = found.astype(int) if as_labels else predicted
             return {name: values[:, task.classes.index(name)] for name in self.columns}
         names = np.array(task.classes, dtype=object)
@@ -84,7 +83,7 @@ class SubmissionFormat(NamedTuple):
             case "top_k":
                 best = np.argsort(-predicted, axis=1, kind="stable")[:, : self.top]
                 column = [self.separator.join(names[row]) for row in best]
-            case _ if task.name == "regression" and metric.takes == "labels":
+            case _ if task.name == "regression" and metric.inputs == "labels":
                 column = found[:, 0].astype(int)
             case _:
                 column = task.values(predicted)
@@ -114,7 +113,7 @@ class SubmissionFormat(NamedTuple):
         else:
             found = given.to_numpy(dtype=np.float64)[:, None]
             if task.name == "ordinal":
-                found = _between(task.grades, found[:, 0])
+                found = _between(task.levels, found[:, 0])
         return found
 
 
@@ -144,13 +143,13 @@ def _are_several(cell: str, separator: str, known: set[str]) -> bool:
 
 def _told(sample: pd.DataFrame, task: Task, metric: Metric, separator: str) -> str:
     """The form that the sample submission shows, as far as the task and the metric leave open."""
-    if task.name == "regression" or (task.name == "ordinal" and metric.takes == "values"):
+    if task.name == "regression" or (task.name == "ordinal" and metric.inputs == "values"):
         return "value"
     if sample.shape[1] > 2:
         return "columns"
     known, values = set(task.classes), {*sample.iloc[:, 1]} - {""}
     lists = bool(values) and all(_are_several(value, separator, known) for value in values)
-    ranked = metric.name.startswith("map@")
+    ranked = metric.k is not None
     if task.name == "multilabel":
         return "top_k" if ranked else "labels"
     return "top_k" if ranked or lists else _told_of_one(known, values, metric)
@@ -161,7 +160,7 @@ def _told_of_one(known: set[str], values: set[str], metric: Metric) -> str:
     places = {str(number) for number in range(len(known))}
     # One number in all rows is a place holder, as are those of classes that are numbers.
     numbered = len(values) > 1 and places.issuperset(values) and not known & places
-    if metric.takes == "labels":
+    if metric.inputs == "labels":
         return "number" if numbered else "label"
     if len(known) == 2:
         named = bool(values) and known.issuperset(values) and not places.issuperset(values)
@@ -175,17 +174,16 @@ def _top(sample: pd.DataFrame, classes: list[str], metric: Metric, separator: st
     """How many labels `top_k` gives: as many as the sample shows, else the metric's k."""
     known, cells = set(classes), sample.iloc[:, 1].unique().tolist()
     shown = [cell.count(separator) + 1 for cell in cells if _are_several(cell, separator, known)]
-    match = AT_K.fullmatch(metric.name)
-    return max(shown, default=int(match[1]) if match else TOP)
+    return max(shown, default=metric.k or TOP)
 
 
 def _suits(name: str, task: Task) -> bool:
     """Whether predictions of the task can be given in that form."""
     return {
         "columns": task.name != "regression",
-        "label": task.one_class,
-        "number": task.one_class,
-        "probability": task.one_class and len(task.classes) == 2,
+        "label": task.single_label,
+        "number": task.single_label,
+        "probability": task.single_label and len(task.classes) == 2,
         "labels": task.name == "multilabel",
         "top_k": task.name != "regression",
         "value": task.name in ("ordinal", "regression"),

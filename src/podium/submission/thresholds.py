@@ -11,12 +11,6 @@ from podium.scoring.task import Task
 
 CANDIDATES = 100  # places at which a cut is tried
 ROUNDS = 10  # of trying all cuts, each beside the others
-FITTED = {  # the metrics that want cuts of their own
-    "binary": ("balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "mcc"),
-    "multilabel": ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "samples_f1"),
-    "ordinal": ("quadratic_weighted_kappa",),
-    "regression": ("quadratic_weighted_kappa",),
-}
 GRID = np.arange(1, 50) / 50  # where one cut of all classes is tried
 IMAGES_AT_ONCE = 4096
 OF_EACH_CLASS = ("macro_f1", "weighted_f1")  # means over the classes: each has its own best cut
@@ -24,7 +18,7 @@ OF_EACH_CLASS = ("macro_f1", "weighted_f1")  # means over the classes: each has 
 
 def is_fitted(task: Task, metric: Metric) -> bool:
     """Whether the metric wants cuts of its own."""
-    return metric.name in FITTED.get(task.name, ())
+    return task.name in metric.tune_for
 
 
 def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> DecisionRule:
@@ -41,11 +35,11 @@ def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> 
     elif task.name == "ordinal":
         cuts, values = (
             np.arange(len(task.classes) - 1) + 0.5,
-            decisions.expected_place(task, predicted),
+            decisions.expected_index(predicted),
         )
     elif task.name == "multilabel":
         each = _fit_multilabel(metric.name, targets, predicted)
-        return DecisionRule(each, min_labels=decisions.fewest(targets))
+        return DecisionRule(each, min_labels=decisions.min_labels(targets))
     else:
         cuts, values = np.array([0.5]), predicted[:, 1]
 
@@ -77,7 +71,7 @@ def out_of_fold(
     found = np.empty(targets.shape)
     for fold in np.unique(folds):
         here, logits = folds == fold, logits_for(int(fold))
-        decision = decisions.plain(task, targets)
+        decision = decisions.default_rule(task, targets)
         if not here.all():
             decision = fit(task, metric, targets[~here], logits[~here])
         found[here] = decisions.labels(task, task.probabilities(logits[here]), decision)
@@ -117,7 +111,7 @@ def _best_for_images(metric: str, targets: np.ndarray, predicted: np.ndarray) ->
     as good the nearest to a half. All places are counted in one pass: to have scikit-learn score
     each takes 60 times as long (20,000 images of 1,000 labels: 75 s a fit).
     """
-    total, fewest = np.zeros(len(GRID)), decisions.fewest(targets)
+    total, fewest = np.zeros(len(GRID)), decisions.min_labels(targets)
     for start in range(0, len(targets), IMAGES_AT_ONCE):
         part = slice(start, start + IMAGES_AT_ONCE)
         wanted, below = targets[part] > 0, np.searchsorted(GRID, predicted[part])

@@ -11,7 +11,7 @@ from podium.prediction.predictions import Predictions
 from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
-from podium.scoring.task import BETWEEN, Task
+from podium.scoring.task import LABEL_SEPARATOR, Task
 from podium.submission.formats import SubmissionFormat
 
 
@@ -90,10 +90,10 @@ def score(
             f"for each of the {len(ids)} test images; look at {examples(wrong) or 'double ids'}"
         )
     predicted = form.read(task, submission)
-    if metric.takes == "labels":
+    if metric.inputs == "labels":
         found = decisions.labels(task, predicted, DecisionRule())
         return decisions.score_labels(task, metric, targets, found)
-    return decisions.score_predicted(task, metric, targets, predicted)
+    return decisions.score_probabilities(task, metric, targets, predicted)
 
 
 def _labels(solution: pd.DataFrame, task: Task, form: SubmissionFormat) -> dict[str, str]:
@@ -102,7 +102,7 @@ def _labels(solution: pd.DataFrame, task: Task, form: SubmissionFormat) -> dict[
     if len(columns) == 1:
         text = solution[columns[0]]
         if task.name == "multilabel":
-            text = text.str.replace(form.separator, BETWEEN, regex=False)
+            text = text.str.replace(form.separator, LABEL_SEPARATOR, regex=False)
         return dict(zip(ids, text, strict=True))
     if sorted(columns) != sorted(task.classes):
         raise UserError(
@@ -111,4 +111,4 @@ def _labels(solution: pd.DataFrame, task: Task, form: SubmissionFormat) -> dict[
         )
     hot = solution[task.classes].to_numpy(dtype=np.float64) > 0.5
     names = np.array(task.classes)
-    return {image: BETWEEN.join(names[row]) for image, row in zip(ids, hot, strict=True)}
+    return {image: LABEL_SEPARATOR.join(names[row]) for image, row in zip(ids, hot, strict=True)}

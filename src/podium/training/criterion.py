@@ -27,7 +27,7 @@ class Criterion:
         Raises:
             UserError: if `config.class_weights` does not have one weight per class.
         """
-        if not (codec.loss.class_weights and codec.task.one_class):
+        if not (codec.loss.class_weights and codec.task.single_label):
             return cls(codec, None)
         return cls(codec, class_weights(config, targets, codec.task.classes).to(device))
 

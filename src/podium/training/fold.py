@@ -52,7 +52,7 @@ def train_fold(
         fold=fold,
         seed=seed,
         metric=metric.name,
-        metric_sha256=metric.code,
+        metric_sha256=metric.sha256,
         deterministic=torch.are_deterministic_algorithms_enabled(),
         pretrained_sha256=None if file is None else files.sha256(file),
         scale=[*made.codec.scale],

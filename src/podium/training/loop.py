@@ -14,7 +14,7 @@ from podium.images.loading import Loader
 from podium.models import layers
 from podium.models.inference import infer
 from podium.models.targets import TargetCodec
-from podium.scoring import decisions, metrics
+from podium.scoring import decisions, functions
 from podium.scoring.metrics import Metric
 from podium.training.build import Components
 from podium.training.checkpoints import Checkpoints
@@ -95,12 +95,12 @@ def evaluate(
     if bad := int((~logits.isfinite()).any(dim=1).sum()):
         raise UserError(f"the logits of {bad} validation images are no numbers: {ADVICE}")
     known, found = targets.numpy(), logits.numpy()
-    decision = decisions.plain(task, known)
+    decision = decisions.default_rule(task, known)
     labels = decisions.labels(task, task.probabilities(found), decision)
     return {
         "valid_loss": codec.unsmoothed_loss(logits, targets).item(),
-        "score": decisions.score(task, metric, known, found, decision=decision),
-        **metrics.overview(task, known, labels),
+        "score": decisions.score(task, metric, known, found, rule=decision),
+        **functions.overview(task, known, labels),
     }
 
 

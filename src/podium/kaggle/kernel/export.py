@@ -14,13 +14,13 @@ from podium.core import files
 from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
-from podium.kaggle.kernel import import_closure, spec, wheels
+from podium.kaggle.kernel import spec, wheels
 from podium.kaggle.kernel.spec import CONFIG, SOURCE, Exported, Fold, Member
 from podium.models import weights
 from podium.params.schema import Params
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
-from podium.scoring import metrics
+from podium.scoring import import_closure, metrics, user_code
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission.formats import SubmissionFormat
@@ -168,14 +168,8 @@ def _sources(metric: str | None) -> list[Path]:
     """The files of ours that the kernel's code imports, with the user's own metric."""
     found = {*import_closure.closure(START, SRC)} - {START}
     if metric is not None and ":" in metric:
-        module = metric.partition(":")[0]
-        own = SRC.joinpath(*module.split(".")).with_suffix(".py")
-        if not own.is_file():
-            raise UserError(
-                f"metric: {metric} stands in no file of {SRC.name}/, so it cannot be exported: put "
-                f"it into {SRC.name}/podium/scoring/custom.py"
-            )
-        found |= {*import_closure.closure(own, SRC)}
+        for file in user_code.source_files(Path(metric.rpartition(":")[0]), Path()):
+            found |= {file, *import_closure.closure(file, SRC)}
     return sorted(found)
 
 
@@ -183,7 +177,8 @@ def _pack(paths: list[Path], target: Path) -> None:
     """An archive of our code: the same bytes each time."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as output:
         for path in paths:
-            info = zipfile.ZipInfo(path.relative_to(SRC).as_posix())
+            name = path.relative_to(SRC) if path.is_relative_to(SRC) else path
+            info = zipfile.ZipInfo(name.as_posix())
             output.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 

@@ -1,0 +1,129 @@
+"""What the metrics compute, by scikit-learn where it has the metric.
+
+Targets are as `Task.targets` returns them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn import metrics as sk
+
+from podium.scoring.task import Task
+
+Weights = np.ndarray | None  # sample weights [N]
+
+
+def accuracy(targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None) -> float:
+    """With several labels per image, the fraction of images with all of them right."""
+    return float(sk.accuracy_score(targets, labels, sample_weight=sample_weight))
+
+
+def balanced_accuracy(
+    targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None
+) -> float:
+    """Mean recall over the classes present in `targets`."""
+    present = np.unique(targets)
+    return float(
+        sk.recall_score(
+            targets, labels, labels=present, average="macro", sample_weight=sample_weight
+        )
+    )
+
+
+def f1(
+    targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None, *, average: str
+) -> float:
+    empty = 1.0 if average == "samples" else 0.0  # neither targets nor labels
+    return float(
+        sk.f1_score(
+            targets, labels, average=average, zero_division=empty, sample_weight=sample_weight
+        )
+    )
+
+
+def mcc(targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None) -> float:
+    return float(sk.matthews_corrcoef(targets, labels, sample_weight=sample_weight))
+
+
+def kappa(targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None) -> float:
+    """Cohen's kappa with quadratic weights: 1 - MSE / (MSE of independent targets and labels).
+
+    It is computed on the numbers themselves: scikit-learn uses the indices of the levels that
+    occur, which closes the gap of a missing level.
+    """
+    actual, predicted = np.rint(targets), np.rint(labels)
+    actual_mean, predicted_mean = (
+        np.average(values, weights=sample_weight) for values in (actual, predicted)
+    )
+    variances = [
+        np.average((values - mean) ** 2, weights=sample_weight)
+        for values, mean in ((actual, actual_mean), (predicted, predicted_mean))
+    ]
+    expected = sum(variances) + (actual_mean - predicted_mean) ** 2
+    observed = np.average((actual - predicted) ** 2, weights=sample_weight)
+    return float(1 - observed / expected) if expected else 1.0
+
+
+def log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    if targets.ndim == 1:
+        return float(sk.log_loss(targets, probabilities, labels=np.arange(probabilities.shape[1])))
+    columns = zip(targets.T, probabilities.T, strict=True)
+    return float(np.mean([sk.log_loss(*column, labels=[0, 1]) for column in columns]))
+
+
+def one_vs_rest(
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    function: Callable[..., float],
+    needs_negatives: bool,
+) -> float:
+    """Mean one-vs-rest score over the classes for which it is defined; NaN if there are none."""
+    scores = []
+    for index, column in enumerate(probabilities.T):
+        positive = targets == index if targets.ndim == 1 else targets[:, index] > 0
+        if positive.any() and not (needs_negatives and positive.all()):
+            scores.append(function(positive, column))
+    return float(np.mean(scores)) if scores else np.nan
+
+
+def average_precision(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Average precision of the positive class, or with more than two classes their mean."""
+    if targets.ndim == 1 and probabilities.shape[1] == 2:
+        targets, probabilities = targets[:, None], probabilities[:, 1:]
+    return one_vs_rest(
+        targets, probabilities, function=sk.average_precision_score, needs_negatives=False
+    )
+
+
+def map_at_k(targets: np.ndarray, probabilities: np.ndarray, *, k: int) -> float:
+    """Mean average precision of the `k` highest-scoring classes; for a single label, 1 / rank.
+
+    Source: the definition used by Kaggle's competitions; an image without labels scores 0.
+    """
+    if targets.ndim == 1:
+        own = np.take_along_axis(probabilities, targets[:, None], axis=1)
+        tied = (probabilities == own) & (np.arange(probabilities.shape[1]) < targets[:, None])
+        rank = 1 + ((probabilities > own) | tied).sum(axis=1)
+        return float(np.where(rank <= k, 1 / rank, 0).mean())
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    hits = np.take_along_axis(targets, best, axis=1)  # [N, k]
+    precision = hits.cumsum(1) / np.arange(1, hits.shape[1] + 1)
+    relevant = np.minimum(targets.sum(1), k).clip(min=1)
+    return float(((precision * hits).sum(1) / relevant).mean())
+
+
+def rmse(targets: np.ndarray, values: np.ndarray) -> float:
+    return float(np.sqrt(sk.mean_squared_error(targets, values)))
+
+
+def overview(task: Task, targets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Accuracy, and macro precision, recall and F1 over the classes present in `targets` or
+    `labels`; None for regression.
+    """
+    keys = ("accuracy", "precision", "recall", "f1")
+    if task.name == "regression":
+        return dict.fromkeys(keys)
+    scores = sk.precision_recall_fscore_support(targets, labels, average="macro", zero_division=0.0)
+    return dict(zip(keys, (accuracy(targets, labels), *map(float, scores[:3])), strict=True))

@@ -1,0 +1,119 @@
+"""User-defined metrics: `metric: custom/my_metric.py:score` (see custom/README.md)."""
+
+import hashlib
+import importlib
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from podium.core.errors import UserError
+from podium.scoring import import_closure
+
+FOLDER = "custom"
+FORM = f"{FOLDER}/<file>.py:<function>"
+NAME = re.compile(rf"{FOLDER}/([A-Za-z_]\w*/)*[A-Za-z_]\w*\.py:[A-Za-z_]\w*")
+MODULE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # the form of earlier versions
+
+
+class Options(NamedTuple):
+    """The attributes of a user's function."""
+
+    inputs: Literal["labels", "probabilities"] = "probabilities"
+    greater_is_better: bool = True
+    tune_thresholds: bool = False
+
+
+def check_name(name: str) -> None:
+    """Check the form of a user-defined metric's name. Nothing is imported.
+
+    Raises:
+        ValueError: if it is not `custom/<file>.py:<function>`.
+    """
+    if MODULE.fullmatch(name) and not name.partition(":")[0].endswith(".py"):
+        function = name.partition(":")[2]
+        raise ValueError(
+            f"module:function is no longer supported. Move {function} to {FOLDER}/<file>.py and "
+            f"use {FOLDER}/<file>.py:{function}"
+        )
+    if not NAME.fullmatch(name):
+        raise ValueError(f"a user-defined metric must be given as {FORM}, not {name}")
+
+
+def load(name: str) -> tuple[Callable[..., float], Options, str]:
+    """Import the function `name`: the function, its attributes, and the SHA-256 of its code.
+
+    The project's folder is put on the import path, so files in custom/ can import each other, as
+    `from custom.helpers import area`.
+
+    Raises:
+        UserError: if it cannot be imported or an attribute is wrong. The function returned raises
+            one for whatever the user's code raises.
+    """
+    path, _, attribute = name.rpartition(":")
+    if (root := str(Path.cwd())) not in sys.path:
+        sys.path.append(root)
+    try:
+        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        function = getattr(module, attribute)
+    except Exception as error:  # the user's module may raise anything when it is imported
+        raise UserError(f"metric: cannot import {name}: {_describe(error)}") from None
+    if not callable(function):
+        raise UserError(f"metric: {name} is not a function")
+    file = Path(str(module.__file__))
+    files = source_files(file, file.parents[path.count("/")])
+    return _reporting(name, function), _options(name, function), _sha256(files)
+
+
+def _options(name: str, function: Callable[..., Any]) -> Options:
+    attributes = getattr(function, "__dict__", {})
+    if "takes" in attributes:
+        raise UserError(f"metric: {name}: the attribute takes was renamed: use inputs")
+    options = Options(**{key: attributes[key] for key in Options._fields if key in attributes})
+    for key in ("greater_is_better", "tune_thresholds"):
+        if not isinstance(value := getattr(options, key), bool):
+            raise UserError(f"metric: {name}.{key} must be True or False, not {value!r}")
+    if options.inputs not in ("labels", "probabilities"):
+        raise UserError(
+            f"metric: {name}.inputs must be 'labels' or 'probabilities', not {options.inputs!r}"
+        )
+    if options.tune_thresholds and options.inputs != "labels":
+        raise UserError(f"metric: {name}.tune_thresholds requires inputs = 'labels'")
+    return options
+
+
+def _reporting(name: str, function: Callable[..., Any]) -> Callable[..., float]:
+    """Wrap `function` so that its exceptions are reported as the user's."""
+
+    @wraps(function)
+    def score(targets: np.ndarray, predictions: np.ndarray, **weights: np.ndarray) -> float:
+        try:
+            return float(function(targets, predictions, **weights))
+        except Exception as error:  # the user's function may raise anything
+            shapes = f"targets {list(targets.shape)} and predictions {list(predictions.shape)}"
+            raise UserError(f"metric: {name} fails for {shapes}: {_describe(error)}") from None
+
+    return score
+
+
+def _describe(error: Exception) -> str:
+    """An exception with its place in the user's code: "ValueError in my_metric.py, line 3: …"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if FOLDER in Path(frame.filename).parts]
+    place = f" in {Path(users[-1].filename).name}, line {users[-1].lineno}" if users else ""
+    return f"{type(error).__name__}{place}: {error}"
+
+
+def source_files(path: Path, root: Path) -> list[Path]:
+    """The user's file at `path` and the files in custom/ that it imports."""
+    files = import_closure.closure(path, root)
+    return [file for file in files if file.is_relative_to(root / FOLDER)]
+
+
+def _sha256(files: list[Path]) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

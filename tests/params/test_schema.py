@@ -1,0 +1,238 @@
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PARAMS, ROOT
+
+from podium.config.folds import Folds
+from podium.config.models import Model
+from podium.core import params_file
+from podium.core.errors import UserError
+from podium.params import schema
+
+
+def problems(change: Callable[[dict[str, Any]], Any]) -> str:
+    """The error message for params after `change`."""
+    params = copy.deepcopy(PARAMS)
+    change(params)
+    with pytest.raises(UserError) as error:
+        schema.validate(params)
+    return str(error.value)
+
+
+def test_the_shipped_params_are_valid() -> None:
+    schema.validate(params_file.read(ROOT / "params.yaml"))
+
+
+def test_load_returns_the_requested_sections_in_order(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    count, model = params_file.load(
+        {"folds.count": (Folds, "count"), "models.{model}": Model},
+        path=tmp_path / "params.yaml",
+        model="efficientnet",
+    )
+    assert count == 3
+    assert (model.architecture, model.batch_size) == ("test_efficientnet", 32)  # <<: *base
+
+
+def test_an_unknown_model_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    with pytest.raises(UserError, match=r"models\.resnt: did you mean resnet\?"):
+        params_file.load({"models.{model}": Model}, path=tmp_path / "params.yaml", model="resnt")
+
+
+def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("lr: 1e-3\nswitch: off\n")
+    assert params_file.read(tmp_path / "params.yaml") == {"lr": 0.001, "switch": "off"}
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    def change(params: dict[str, Any]) -> None:
+        params["ensmble"] = {}
+        params["seed"] = "one"
+        params["models"]["a"]["phases"][0]["lrr"] = 1
+        del params["metric"]
+
+    text = problems(change)
+    assert text.startswith("params.yaml has 4 problems:")
+    assert "ensmble: unknown key: did you mean ensemble?" in text
+    assert "seed: must be a valid integer, not 'one'" in text
+    assert "models.a.phases[0].lrr: unknown key: did you mean lr?" in text
+    assert "metric: missing" in text
+
+
+def model(params: dict[str, Any], **values: Any) -> None:
+    params["models"]["a"].update(values)
+
+
+def phase(params: dict[str, Any], **values: Any) -> None:
+    params["models"]["a"]["phases"][0].update(values)
+
+
+Change = Callable[[dict[str, Any]], Any]
+WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the problem, what is named
+    (lambda p: p.update(metric="acuracy"), "metric", "did you mean accuracy?"),
+    (lambda p: p.update(metric="nonsense"), "metric", "accuracy, balanced_accuracy, "),
+    (lambda p: p.update(metric="matthews"), "metric", "use mcc"),
+    (lambda p: p.update(metric="map@k"), "metric", "map@5"),
+    (lambda p: p.update(metric="map@0"), "metric", "map@0"),
+    (lambda p: p.update(metric="rmse"), "metric", "multiclass. Choose one of accuracy, "),
+    (lambda p: p.update(metric="podium.custom:mine"), "metric", "use custom/<file>.py:mine"),
+    (lambda p: p.update(metric="mine.py:mine"), "metric", "custom/<file>.py:<function>"),
+    (lambda p: p.update(metric="custom/../x.py:mine"), "metric", "custom/<file>.py:<function>"),
+    (lambda p: p.update(task="regresion"), "task", "'binary', 'multiclass'"),
+    (lambda p: model(p, loss="mse"), "models.a.loss", "multiclass. Choose from cross_entropy, "),
+    (lambda p: model(p, loss="focl"), "models.a.loss", "did you mean focal?"),
+    (
+        lambda p: (p.update(task="multilabel", metric=None), model(p, sampling="balanced")),
+        "models.a.sampling",
+        "",
+    ),
+    (
+        lambda p: (p.update(task="multilabel", metric=None), model(p, class_weights="balanced")),
+        "models.a.class_weights",
+        "",
+    ),
+    (
+        lambda p: (p.update(task="ordinal", metric=None), model(p, class_weights="balanced")),
+        "models.a.class_weights",
+        "cumulative",
+    ),
+    (
+        lambda p: (p.update(task="regression", metric=None), model(p, label_smoothing=0.1)),
+        "models.a.label_smoothing",
+        "regression",
+    ),
+    (
+        lambda p: (
+            p.update(task="multilabel", metric=None),
+            p["folds"].update(subsample={"a": 0.1}),
+        ),
+        "folds.subsample",
+        "",
+    ),
+    (lambda p: p["submission"].update(format="labls"), "submission.format", "'auto', 'label'"),
+    (lambda p: p["prepare"].update(id_column=None), "prepare", "pixel_columns"),
+    (
+        lambda p: p["prepare"].update(train_csv=None, group_column="who"),
+        "prepare",
+        "group_column and pixel_columns require train_csv",
+    ),
+    (lambda p: p["prepare"].update(label_pattern="("), "prepare.label_pattern", "'('"),
+    (lambda p: p["prepare"].update(label_separator="|"), "prepare.label_separator", "multilabel"),
+    (lambda p: p["prepare"].update(encode="original", max_size=40), "prepare", "max_size: null"),
+    (lambda p: p["prepare"].update(max_size=31), "prepare.max_size", "models.a.image_size (32)"),
+    (lambda p: p["prepare"].update(pixel_columns="p", test_csv=None), "prepare", "test_csv"),
+    (lambda p: p["folds"].update(run=[0, 2]), "folds", "[2]"),
+    (lambda p: p["folds"].update(run=[0, 0]), "folds", "twice"),
+    (lambda p: p["folds"].update(run=[]), "folds.run", ""),
+    (lambda p: p["folds"].update(subsample={"ants": 1.5}), "folds.subsample.ants", "1.5"),
+    (lambda p: p.update(folds=5), "folds", "mapping"),
+    (lambda p: p["ensemble"].update(members=["b"]), "ensemble.members[0]", "b: choose one of a"),
+    (lambda p: p["ensemble"].update(members=["a", "a"]), "ensemble.members", "twice"),
+    (lambda p: p["ensemble"].update(thresholds="plain"), "ensemble.thresholds", "use default"),
+    (lambda p: p["ensemble"].update(thresholds="deflt"), "ensemble.thresholds", "'default'"),
+    (lambda p: p["predict"].update(views=["hflip", "hflip"]), "predict.views", "twice"),
+    (lambda p: p["predict"].update(views=["hflip", "hflp"]), "predict.views[1]", "mean hflip?"),
+    (lambda p: p["predict"].update(on_timeout="fewer_views"), "predict", "time_limit_minutes"),
+    (lambda p: model(p, batch_size=0), "models.a.batch_size", "greater than or equal to 1, not 0"),
+    (lambda p: model(p, batch_size="8"), "models.a.batch_size", "a valid integer, not '8'"),
+    (lambda p: model(p, pretrained=3), "models.a.pretrained", "not 3"),
+    (lambda p: model(p, augment=[{"A": {}, "B": {}}]), "models.a.augment", "'B'"),
+    (lambda p: model(p, augment="lite"), "models.a.augment", "'light'"),
+    (lambda p: model(p, mix={"mxup": 1.0}), "models.a.mix.mxup", "did you mean mixup_alpha?"),
+    (lambda p: model(p, mix={}), "models.a.mix", "mixup_alpha and cutmix_alpha"),
+    (
+        lambda p: model(p, mix={"mixup_alpha": 1.0, "switch_prob": 0.3}),
+        "models.a.mix",
+        "cutmix_alpha",
+    ),
+    (lambda p: model(p, mix={"mixup_alpha": 1.0}, batch_size=7), "models.a", "batch_size, not 7"),
+    (lambda p: model(p, head="batch_norm", batch_size=1), "models.a", "batch_size of at least 2"),
+    (lambda p: model(p, focal_gamma=1.0), "models.a.focal_gamma", "loss: cross_entropy"),
+    (lambda p: p["models"].update({"b c": p["models"]["a"]}), "models.b c", "digits, - and _"),
+    (lambda p: phase(p, warmup_epochs=2), "models.a.phases[0]", "epochs"),
+    (
+        lambda p: phase(p, schedule={"name": "step", "step_sze": 2}),
+        "models.a.phases[0].schedule.step_sze",
+        "did you mean step_size?",
+    ),
+    (
+        lambda p: phase(p, schedule={"name": "step", "step_size": 0}),
+        "models.a.phases[0].schedule.step_size",
+        "greater than or equal to 1, not 0",
+    ),
+    (lambda p: phase(p, schedule="cosin"), "models.a.phases[0].schedule", "'constant', 'step'"),
+    (lambda p: phase(p, schedule={"step_size": 2}), "models.a.phases[0].schedule", "name"),
+    (lambda p: phase(p, trainable={"lst": 2}), "models.a.phases[0].trainable.lst", "mean last?"),
+    (lambda p: phase(p, trainable={}), "models.a.phases[0].trainable", "last_tensors"),
+    (
+        lambda p: phase(p, trainable={"last": 1, "gradual": 1}),
+        "models.a.phases[0].trainable",
+        "last_tensors",
+    ),
+    (lambda p: phase(p, trainable="heads"), "models.a.phases[0].trainable", "'norms'"),
+    (lambda p: phase(p, trainable="head", backbone_lr=0.1), "models.a.phases[0]", "layer_decay"),
+    (
+        lambda p: phase(p, trainable={"last": 0}, layer_decay=0.5),
+        "models.a.phases[0]",
+        "layer_decay",
+    ),
+    (lambda p: phase(p, init_from="best"), "models.a", "phases[0]"),
+    (
+        lambda p: phase(p, trainable={"gradual": 1}, warmup_epochs=1.0),
+        "models.a.phases[0]",
+        "gradual",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "key", "text"), WRONG_VALUES)
+def test_a_wrong_value_is_reported_with_its_key_and_what_is_allowed(
+    change: Change, key: str, text: str
+) -> None:
+    (line,) = problems(change).splitlines()[1:]
+    assert line.startswith(f"  {key}: ")
+    assert text in line
+
+
+def test_checks_across_sections_report_all_problems_at_once() -> None:
+    def change(params: dict[str, Any]) -> None:
+        params["metric"] = "rmse"
+        params["predict"]["views"] = ["hflp"]
+        params["prepare"]["max_size"] = 16
+
+    lines = problems(change).splitlines()[1:]
+    keys = [line.strip().partition(": ")[0] for line in lines]
+    assert keys == ["metric", "predict.views[0]", "prepare.max_size"]
+
+
+def test_max_size_may_equal_the_largest_image_size() -> None:
+    params = copy.deepcopy(PARAMS)
+    params["prepare"]["max_size"] = params["models"]["a"]["image_size"]
+    schema.validate(params)
+
+
+def test_a_renamed_key_names_the_new_one() -> None:
+    def change(params: dict[str, Any]) -> None:
+        model(params, out_of_memory="fail")
+        phase(params, lr_decay=2.0)
+
+    text = problems(change)
+    assert "models.a.out_of_memory: renamed: use on_oom" in text
+    assert "models.a.phases[0].lr_decay: renamed: use layer_decay" in text
+
+
+def test_broken_yaml_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: [1\nb: 2\n")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        params_file.read(tmp_path / "params.yaml")
+
+
+def test_a_duplicate_key_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("seed: 1\nseed: 2\n")
+    with pytest.raises(UserError, match="seed"):
+        params_file.read(tmp_path / "params.yaml")
