@@ -15,7 +15,7 @@ def check(params: Params) -> None:
         UserError: naming the stages that changed, or whose outputs were edited or are missing.
     """
     runs = [f"{model}-{fold}" for model in params.ensemble.members for fold in params.folds.run]
-    stages = ["fetch", "prepare", "folds", "ensemble", "submission"]
+    stages = ["check", "fetch", "prepare", "folds", "ensemble", "submission"]
     stages += [f"{stage}@{run}" for stage in ("train", "predict") for run in runs]
     command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
     status = subprocess.run(command, capture_output=True, text=True, check=False)
