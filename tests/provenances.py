@@ -20,6 +20,7 @@ def training(**changes: Any) -> TrainingProvenance:
         "metric_sha256": None,
         "deterministic": True,
         "pretrained_sha256": None,
+        "pretrained_revision": None,
         "scale": [0.0, 1.0],
         "torch": "2",
         "device": "cpu",

@@ -1,6 +1,4 @@
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +26,7 @@ def test_any_architecture_gets_a_head_for_the_classes_and_takes_images_of_the_si
 
 
 def test_an_unknown_architecture_is_an_error_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="no architecture resnet_18: did you mean resnet"):
+    with pytest.raises(UserError, match="timm has no resnet_18: did you mean resnet"):
         factory.create(config(architecture="resnet_18"), outputs=2)
 
 
@@ -48,59 +46,6 @@ def test_a_new_head_starts_at_the_loss_of_guessing(name: str) -> None:
     net = factory.create(config(architecture=name), outputs=2).eval()
     loss = nn.functional.cross_entropy(net(torch.randn(16, 3, 32, 32)), torch.arange(16) % 2)
     assert loss.item() == pytest.approx(0.693, abs=0.05)
-
-
-def test_pretrained_weights_come_from_a_file_and_the_head_stays_new(tmp_path: Path) -> None:
-    other = timm.create_model("test_resnet", num_classes=1000)
-    path = tmp_path / "weights.safetensors"
-    save_file(other.state_dict(), path)
-    net = factory.create(config(pretrained=str(path)), outputs=3)
-    for name, tensor in net.state_dict().items():
-        if not layers.is_head(net, name):
-            assert torch.equal(tensor, other.state_dict()[name]), name
-
-
-def test_a_weights_file_of_torch_works_too(tmp_path: Path) -> None:
-    other = timm.create_model("test_resnet", num_classes=5)
-    torch.save(other.state_dict(), tmp_path / "weights.pth")
-    net = factory.create(config(pretrained=str(tmp_path / "weights.pth")), outputs=3)
-    assert torch.equal(net.conv1[0].weight, other.conv1[0].weight)  # type: ignore[index,union-attr]
-
-
-class Malicious:
-    def __reduce__(self) -> Any:
-        return exec, ("raise SystemError('code in a weights file ran')",)
-
-
-def test_a_weights_file_cannot_run_code(tmp_path: Path) -> None:
-    torch.save({"conv1.weight": Malicious()}, tmp_path / "weights.pth")
-    with pytest.raises(UserError, match="holds no weights"):
-        factory.create(config(pretrained=str(tmp_path / "weights.pth")), outputs=3)
-
-
-def test_weights_of_another_architecture_are_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    save_file(timm.create_model("test_efficientnet").state_dict(), path)
-    with pytest.raises(UserError, match=r"not of this architecture: \d+ tensors missing"):
-        factory.create(config(pretrained=str(path)), outputs=3)
-    path.write_bytes(b"nothing")
-    with pytest.raises(UserError, match="holds no weights"):
-        factory.create(config(pretrained=str(path)), outputs=3)
-    with pytest.raises(UserError, match="there is no file"):
-        factory.create(config(pretrained=str(tmp_path / "none.pth")), outputs=3)
-
-
-def test_without_network_the_hub_fails_at_once_and_says_how_to_give_a_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    start = time.monotonic()
-    with pytest.raises(UserError, match="`pretrained:` to the path of a weights file"):
-        factory.create(config(pretrained=True), outputs=3)
-    assert time.monotonic() - start < 10
 
 
 def test_trained_weights_carry_the_config_that_made_them(tmp_path: Path) -> None:
@@ -124,17 +69,8 @@ def test_trained_weights_carry_the_config_that_made_them(tmp_path: Path) -> None
 
 
 def test_a_tag_that_the_architecture_lacks_is_an_error_with_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"no pretrained weights resnet18\.a9_in1k: did you mean"):
+    with pytest.raises(UserError, match=r"timm has no weights resnet18\.a9_in1k: did you mean"):
         factory.create(config(architecture="resnet18.a9_in1k"), outputs=2)
-
-
-def test_a_transformers_weights_are_fitted_to_another_size(tmp_path: Path) -> None:
-    path = tmp_path / "vit.safetensors"
-    save_file(timm.create_model("test_vit").state_dict(), path)
-    net = factory.create(
-        config(architecture="test_vit", pretrained=str(path), image_size=96), outputs=2
-    )
-    assert net(torch.zeros(1, 3, 96, 96)).shape == (1, 2)
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet"])
@@ -157,7 +93,7 @@ def test_the_head_takes_means_maxima_or_both(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["test_vit", "test_convnext", "simple_cnn"])
 def test_an_architecture_without_that_pooling_is_an_error(name: str) -> None:
-    with pytest.raises(UserError, match=f"{name} cannot have pool: catavgmax; set pool: null"):
+    with pytest.raises(UserError, match=f"^pool: {name} does not support catavgmax"):
         factory.create(config(architecture=name, pool="catavgmax"), outputs=2)
 
 
@@ -198,7 +134,7 @@ def test_stochastic_depth_skips_blocks_in_training() -> None:
     assert len({net.forward_features(images).sum().item() for _ in range(12)}) > 1
     net.eval()
     assert len({net.forward_features(images).sum().item() for _ in range(3)}) == 1
-    with pytest.raises(UserError, match="simple_cnn has no stochastic depth"):
+    with pytest.raises(UserError, match=r"^drop_path: simple_cnn"):
         factory.create(config(architecture="simple_cnn", drop_path=0.1), outputs=2)
 
 

@@ -34,7 +34,8 @@ def write(
     ids = {"oof": here["id"].tolist(), "test": TEST}
     for part in ("oof", "test"):
         changes = (other or {}).get(part, {})
-        of_training = {k: v for k, v in changes.items() if k in ("config", "seed", "fold")}
+        keys = ("config", "seed", "fold", "pretrained_sha256", "pretrained_revision")
+        of_training = {k: v for k, v in changes.items() if k in keys}
         if "folds" in changes:
             of_training["folds_sha256"] = "other"
         if "training images" in changes:
@@ -87,6 +88,23 @@ def test_predictions_made_from_other_data_or_params_are_refused(
         UserError, match=rf"fold1/{part}.parquet was made with different .* \({key}\)"
     ):
         load(tmp_path)
+
+
+def test_folds_that_started_from_other_pretrained_weights_are_refused(tmp_path: Path) -> None:
+    def fold(number: int, sha256: str, revision: str | None) -> None:
+        changes = {"pretrained_sha256": sha256, "pretrained_revision": revision}
+        other = {"oof": changes, "test": changes}
+        write(tmp_path / "a", number, right=2, test=1, other=other)
+
+    fold(0, "1" * 64, "timm/x@old")
+    fold(1, "1" * 64, "timm/x@new")  # another commit with the same file
+    load(tmp_path / "a")
+    fold(1, "2" * 64, "timm/x@new")
+    with pytest.raises(UserError, match=r"timm/x@old.*timm/x@new.* train@a-0 train@a-1`"):
+        load(tmp_path / "a")
+    fold(1, "2" * 64, None)
+    with pytest.raises(UserError, match=r"timm/x@old \(fold 0\), 222222222222 \(fold 1\)"):
+        load(tmp_path / "a")
 
 
 def test_an_image_that_no_fold_predicted_is_an_error(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def train(images: ImageStore, **changes: Any) -> tuple[state.Best, list[state.Ep
 
 
 def test_pretrained_weights_that_are_not_there_are_an_error(images: ImageStore) -> None:
-    with pytest.raises(UserError, match="pretrained: there is no file nope"):
+    with pytest.raises(UserError, match=r"pretrained: nope\.safetensors"):
         train(images, pretrained="nope.safetensors")
 
 

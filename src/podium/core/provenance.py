@@ -41,7 +41,8 @@ class TrainingProvenance(Provenance):
     metric: str
     metric_sha256: str | None  # of the file with a user-defined metric
     deterministic: bool
-    pretrained_sha256: str | None  # of a weights file
+    pretrained_sha256: str | None  # of the weights file that it started from
+    pretrained_revision: str | None  # <repo>@<commit> of that file on the Hugging Face hub
     scale: list[float]  # mean and standard deviation of a regression target
     torch: str
     device: str

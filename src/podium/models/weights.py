@@ -43,7 +43,7 @@ def load(path: Path) -> tuple[nn.Module, TrainingProvenance, str]:
     provenance = TrainingProvenance.from_json(content, path=path)
     config = Model.model_validate(provenance.config)
     outputs = TargetCodec.of(provenance).outputs
-    model = factory.create(config, outputs=outputs, pretrained=False)
+    model = factory.create(config, outputs=outputs, load_pretrained=False)
     model.load_state_dict(state)
     return model, provenance, sha256
 

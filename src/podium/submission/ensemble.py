@@ -11,7 +11,7 @@ import pandas as pd
 from podium.config.ensemble import Ensemble
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
-from podium.core.provenance import EnsembleProvenance, PredictionProvenance
+from podium.core.provenance import EnsembleProvenance, PredictionProvenance, TrainingProvenance
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
 from podium.scoring import decisions
@@ -90,6 +90,7 @@ def load_member(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data:
                     f"{path} was made with different data or params from the rest "
                     f"({', '.join(sorted(different))}). Run `dvc repro`."
                 )
+    _check_pretrained(folder.name, [part.provenance.training for part in oof])
     source = f"{folder}/*/{{}}.parquet"
     by_fold = [
         predictions.align([part.table], test_ids, source=source.format("test")) for part in test
@@ -98,6 +99,21 @@ def load_member(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data:
         [part.table for part in oof], folds["id"].tolist(), source=source.format("oof")
     )
     return Member(aligned, mean_over_folds(by_fold), [part.provenance for part in test])
+
+
+def _check_pretrained(model: str, folds: list[TrainingProvenance]) -> None:
+    """Raises: UserError: if the folds did not all start from the same pretrained weights."""
+    starts = {fold.pretrained_sha256: fold for fold in folds}
+    if len(starts) > 1:
+        files = ", ".join(
+            f"{fold.pretrained_revision or (sha256 or 'random weights')[:12]} (fold {fold.fold})"
+            for sha256, fold in starts.items()
+        )
+        stages = " ".join(f"train@{model}-{fold.fold}" for fold in folds)
+        raise UserError(
+            f"models.{model}.pretrained: folds started from different weights: {files}. Retrain "
+            f"them from the same: `dvc repro --force --single-item {stages}`, then `dvc repro`."
+        )
 
 
 def mean_over_folds(logits: list[np.ndarray]) -> np.ndarray:

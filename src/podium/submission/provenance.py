@@ -31,7 +31,11 @@ def describe(
         "git": _git(),
         "data": raw,
         "stages": _stages(ensemble.members),
-        "pretrained": sorted({fold.training.pretrained_sha256 for fold in folds} - {None}),
+        "pretrained": {
+            fold.training.pretrained_sha256: fold.training.pretrained_revision
+            for fold in folds
+            if fold.training.pretrained_sha256 is not None
+        },
         "devices": sorted({fold.training.device for fold in folds}),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -11,7 +11,7 @@ from podium.config.models import Model
 from podium.core import console, files, machine, signals
 from podium.core.errors import UserError
 from podium.core.provenance import TrainingProvenance
-from podium.models import device, factory
+from podium.models import device, pretrained
 from podium.scoring import decisions
 from podium.scoring.metrics import Metric
 from podium.training import build, cache, loop, memory, state
@@ -43,7 +43,7 @@ def train_fold(
     data = data._replace(store=kept)
     made = build.build(config, data, fold=fold, seed=seed)
     where = device.name(made.accelerator.device)
-    file = factory.pretrained_file(config)
+    start = pretrained.locate(config)
     provenance = TrainingProvenance(
         **data.task.facts(),
         folds_sha256=data.folds_sha256,
@@ -54,7 +54,8 @@ def train_fold(
         metric=metric.name,
         metric_sha256=metric.sha256,
         deterministic=torch.are_deterministic_algorithms_enabled(),
-        pretrained_sha256=None if file is None else files.sha256(file),
+        pretrained_sha256=None if start is None else files.sha256(start.path),
+        pretrained_revision=None if start is None else start.revision,
         scale=[*made.codec.scale],
         torch=torch.__version__,
         device=where,

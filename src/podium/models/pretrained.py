@@ -1,0 +1,122 @@
+"""Pretrained weights: locate the file, which may be on the Hugging Face hub, and load it."""
+
+import pickle
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import requests
+import timm
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError
+from safetensors import SafetensorError
+from timm.models import PretrainedCfg
+from torch import nn
+
+from podium.config.models import Model
+from podium.core.errors import UserError, examples, nearest
+from podium.models.layers import is_head
+
+HUB_TIMEOUT_SECONDS = 5
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's order
+USE_A_FILE = "Set pretrained to the path of a weights file (.safetensors or .pth), or to false."
+
+
+class WeightsFile(NamedTuple):
+    """A file of pretrained weights."""
+
+    path: Path
+    revision: str | None  # <repo>@<commit> on the hub; None for the user's own file
+
+
+def timm_config(architecture: str) -> PretrainedCfg:
+    """timm's description of an architecture's pretrained weights.
+
+    Raises:
+        UserError: if timm lacks the architecture, or the weights that its name's tag asks for.
+    """
+    if not timm.is_model(architecture):
+        hint = nearest(architecture, timm.list_models()) or ". See timm.list_models()."
+        raise UserError(f"architecture: timm has no {architecture}{hint}")
+    try:
+        return timm.get_pretrained_cfg(architecture)
+    except RuntimeError:
+        names = timm.list_pretrained(architecture.partition(".")[0] + ".*")
+        hint = nearest(architecture, names) or f". Choose from {examples(names)}."
+        raise UserError(f"architecture: timm has no weights {architecture}{hint}") from None
+
+
+def locate(config: Model) -> WeightsFile | None:
+    """Find the weights that `config.pretrained` asks for; download them if they are on the hub.
+
+    A file in the hub's local cache is used as it is, even if the hub has a newer revision, so
+    that folds trained on different days start from the same weights.
+
+    Raises:
+        UserError: if the file does not exist or cannot be downloaded.
+    """
+    if isinstance(config.pretrained, str):
+        path = Path(config.pretrained).expanduser()
+        if not path.is_file():
+            raise UserError(f"pretrained: {path} not found. Correct the path.")
+        return WeightsFile(path, None)
+    if not config.pretrained:
+        return None
+    name, source = config.architecture, timm_config(config.architecture)
+    repo = source.hf_hub_id
+    if repo is None:
+        where = f" on the hub, only at {source.url}" if source.url else ""
+        raise UserError(f"pretrained: timm has no weights of {name}{where}. {USE_A_FILE}")
+    path = _cached(repo) or _download(repo)
+    return WeightsFile(path, f"{repo}@{path.parent.name}")
+
+
+def load(model: nn.Module, path: Path) -> None:
+    """Load the backbone's weights from the file at `path`: safetensors, or torch's format without
+    pickled code. The head keeps its random weights, since its classes are another data set's.
+
+    Raises:
+        UserError: if the file is not readable or does not fit the architecture.
+    """
+    try:
+        state = timm.models.load_state_dict(str(path), weights_only=True)
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+        raise UserError(f"pretrained: {path} is not a weights file: {error}") from None
+    # Some architectures convert other publishers' names, and position embeddings to the image size.
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if convert is not None:
+        state = convert(state, model)
+    state = {name: tensor for name, tensor in state.items() if not is_head(model, name)}
+    own = {k: v for k, v in model.state_dict().items() if not is_head(model, k)}
+    missing = sorted(own.keys() - state.keys())
+    unexpected = sorted(state.keys() - own.keys())
+    reshaped = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
+    if missing or unexpected or reshaped:
+        raise UserError(
+            f"pretrained: {path} does not fit the architecture: {len(missing)} tensors missing, "
+            f"{len(unexpected)} unexpected, {len(reshaped)} of another shape "
+            f"({examples([*missing, *unexpected, *reshaped], 3)})"
+        )
+    model.load_state_dict(state, strict=False)
+
+
+def _cached(repo: str) -> Path | None:
+    """The weights of `repo` in the hub's local cache: .../snapshots/<commit>/<file>."""
+    paths = (try_to_load_from_cache(repo, file) for file in HUB_FILES)
+    return next((Path(path) for path in paths if isinstance(path, str)), None)
+
+
+def _download(repo: str) -> Path:
+    """Raises: UserError: if the hub cannot be reached or does not have the file."""
+    try:
+        if not constants.HF_HUB_OFFLINE:  # else the hub's client would retry for half a minute
+            requests.head(constants.ENDPOINT, timeout=HUB_TIMEOUT_SECONDS)
+        try:
+            return Path(hf_hub_download(repo, HUB_FILES[0]))
+        except EntryNotFoundError:
+            return Path(hf_hub_download(repo, HUB_FILES[1]))
+    except (OSError, EntryNotFoundError) as error:  # requests' and the hub's are OSErrors
+        raise UserError(
+            f"pretrained: cannot download {repo} from {constants.ENDPOINT} "
+            f"({type(error).__name__}). {USE_A_FILE}"
+        ) from None
