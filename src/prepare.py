@@ -20,7 +20,7 @@ def main() -> None:
         found = tables.read(archive, layout, task)
         ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
         with files.atomic(paths.IMAGES) as folder:
-            bad = build.store_images(
+            bad, value_range = build.store_images(
                 archive, ids, folder=folder, layout=layout, processes=machine.worker_count()
             )
             found = tables.drop(found, [*bad["train"]], task)
@@ -33,8 +33,10 @@ def main() -> None:
         images_sha256={part: ImageStore(paths.IMAGES / part).sha256() for part in ids},
         task=task,
         classes=found.classes,
+        value_range=value_range,
     )
-    for note in [*found.warnings, *build.notes(bad)]:
+    range_warnings = build.range_notes(layout, value_range)
+    for note in [*found.warnings, *build.notes(bad), *range_warnings]:
         print(f"warning: {note}")
     print(tables.summary(found, task))
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import competitions
+import cv2
 import numpy as np
 import pytest
 from conftest import Project
@@ -43,7 +44,8 @@ def store_images(
     archive: Archive, folder: Path, *, processes: int = 1, **layout: int | str
 ) -> build.Bad:
     chosen = Prepare.model_validate(layout)
-    return build.store_images(archive, IDS, folder=folder, layout=chosen, processes=processes)
+    bad, _ = build.store_images(archive, IDS, folder=folder, layout=chosen, processes=processes)
+    return bad
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -188,6 +190,62 @@ def test_a_missing_test_image_is_an_error_where_training_images_are_skipped(tmp_
             tmp_path / "images",
             on_bad_image="skip",
         )
+
+
+def twelve_bits(folder: Path, *, train: int, test: int) -> Archive:
+    """A competition of 12-bit images in 16-bit files: ramps from 96 to `train` or `test`; 0 and 0
+    for 8-bit ones.
+    """
+    files = competitions.competition()
+    for name in [name for name in files if name.endswith(".png")]:
+        if high := train if name.startswith("train/") else test:
+            ramp = np.linspace(96, high, 300).astype(np.uint16).reshape(15, 20)
+            files[name] = cv2.imencode(".png", ramp)[1].tobytes()
+    return Archive(competitions.write_zip(folder / "files.zip", files))
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("encode", ["png", "original"])
+def test_more_than_8_bits_are_scaled_from_the_range_of_the_training_images(
+    tmp_path: Path, encode: str, processes: int
+) -> None:
+    archive = twelve_bits(tmp_path, train=4000, test=2048)
+    layout = Prepare(encode=encode)
+    bad, value_range = build.store_images(
+        archive, IDS, folder=tmp_path / "images", layout=layout, processes=processes
+    )
+    assert value_range == [96, 4000] and not any(bad.values())
+    train, test = (ImageStore(tmp_path / "images" / part) for part in IDS)
+    assert len(train) == len(IDS["train"]) and len(test) == len(IDS["test"])
+    assert len(np.unique(train.decode("0007"))) == 256
+    assert [test.decode("0040").min(), test.decode("0040").max()] == [0, 128]
+    (note,) = build.range_notes(layout, value_range)
+    assert "value_range: [96, 4000]" in note
+
+
+def test_a_given_range_is_used_for_all_images_and_needs_no_note(tmp_path: Path) -> None:
+    archive, layout = twelve_bits(tmp_path, train=4000, test=2048), Prepare(value_range=[0, 4080])
+    _, value_range = build.store_images(
+        archive, IDS, folder=tmp_path / "images", layout=layout, processes=1
+    )
+    assert value_range == [0, 4080]
+    assert ImageStore(tmp_path / "images/train").decode("0007").max() == 250
+    assert ImageStore(tmp_path / "images/test").decode("0040").max() == 128
+    assert not build.range_notes(layout, value_range)
+
+
+@pytest.mark.parametrize(("train", "test", "expected"), [(0, 1000, [96, 1000]), (0, 0, None)])
+def test_images_of_8_bits_have_no_range(
+    tmp_path: Path, train: int, test: int, expected: list[float] | None
+) -> None:
+    archive = twelve_bits(tmp_path, train=train, test=test)
+    _, value_range = build.store_images(
+        archive, IDS, folder=tmp_path / "images", layout=Prepare(), processes=1
+    )
+    assert value_range == expected
+    stored = ImageStore(tmp_path / "images/train").decode("0007")
+    assert np.array_equal(stored, codec.decode(archive.read("train/0007.png")))
 
 
 @pytest.mark.slow

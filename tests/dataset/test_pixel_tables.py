@@ -52,7 +52,7 @@ def prepare(
     chosen = Prepare(**{**LAYOUT, **layout})
     found = tables.read(archive, chosen, "multiclass")
     ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
-    bad = build.store_images(archive, ids, folder=folder / "images", layout=chosen, processes=1)
+    bad, _ = build.store_images(archive, ids, folder=folder / "images", layout=chosen, processes=1)
     assert bad == {"train": {}, "test": {}}
     return found, {part: ImageStore(folder / "images" / part) for part in ids}
 

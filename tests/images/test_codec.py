@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from podium.images import codec, resizing
-from podium.images.codec import ImageError
+from podium.images import codec, decoders, resizing
+from podium.images.decoders import ImageError
 
 RAMP = np.linspace(0, 255, 40)
 SCENE = np.stack(  # a smooth picture, which JPEG keeps: uint8 [30, 40, 3]
@@ -31,7 +31,7 @@ def file(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
 def rotated(kind: str) -> bytes:
     """SCENE as a camera held upright stores it: lying, with EXIF orientation 6."""
     exif = Image.Exif()
-    exif[codec.ORIENTATION] = 6
+    exif[decoders.ORIENTATION] = 6
     return file(np.ascontiguousarray(np.rot90(SCENE)), kind, exif=exif)
 
 
@@ -49,7 +49,6 @@ PLAIN = {"rgb png": PNG, "grey png": file(GREY, "PNG"), "jpeg": JPEG, "grey": fi
 OTHERS = {
     "rgba": file(np.dstack([SCENE, GREY]), "PNG"),
     "palette": file(Image.fromarray(SCENE).quantize(16), "PNG"),
-    "16 bits": file(GREY.astype(np.uint16) * 257, "PNG"),
     "transparent colour": file(SCENE, "PNG", transparency=(0, 0, 128)),
     "rotated": rotated("JPEG"),
     "rotated png": rotated("PNG"),
@@ -67,7 +66,6 @@ BROKEN = {
     "png with a wrong checksum": PNG[:-14] + bytes([PNG[-14] ^ 1]) + PNG[-13:],
     "nothing": b"",
     "text": b"<html>404</html>" * 20,
-    "float pixels": file(GREY.astype(np.float32), "TIFF"),
 }
 
 
@@ -119,18 +117,103 @@ def test_a_palette_becomes_its_colors() -> None:
     assert codec.decode(transparent)[0].tolist() == [list(WHITE), list(BLUE)]
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bits_are_scaled_to_8_and_not_clipped(kind: str) -> None:
+def encoded(pixels: np.ndarray, suffix: str) -> bytes:
+    """An image file as OpenCV writes it."""
+    if pixels.ndim == 3:
+        pixels = np.ascontiguousarray(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]])
+    return cv2.imencode(suffix, pixels)[1].tobytes()
+
+
+TWELVE_BITS = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+COLORED = np.dstack([TWELVE_BITS, TWELVE_BITS.T, TWELVE_BITS[::-1]])
+UNIT = (TWELVE_BITS / 4095).astype(np.float32)
+WIDE: dict[str, tuple[bytes, np.ndarray]] = {
+    "12 bits in a PNG": (file(TWELVE_BITS, "PNG"), TWELVE_BITS),
+    "16 bits in a PNG": (file(TWELVE_BITS * 16, "PNG"), TWELVE_BITS * 16),
+    "colored PNG": (encoded(COLORED, ".png"), COLORED),
+    "grey TIFF": (file(TWELVE_BITS, "TIFF"), TWELVE_BITS),
+    "compressed TIFF": (file(TWELVE_BITS, "TIFF", compression="tiff_lzw"), TWELVE_BITS),
+    "colored TIFF": (encoded(COLORED, ".tif"), COLORED),
+    "signed TIFF": (encoded(TWELVE_BITS.astype(np.int16) - 2000, ".tif"), TWELVE_BITS - 2000.0),
+    "32-bit TIFF": (file(TWELVE_BITS.astype(np.int32) - 9, "TIFF"), TWELVE_BITS - 9.0),
+    "float TIFF": (file(UNIT, "TIFF"), UNIT),
+    "PGM": (encoded(TWELVE_BITS, ".pgm"), TWELVE_BITS),
+    "PPM": (encoded(COLORED, ".ppm"), COLORED),
+}
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_more_than_8_bits_are_scaled_from_a_range(kind: str) -> None:
+    data, values = WIDE[kind]
+    low, high = float(values.min()), float(values.max())
+    with pytest.raises(codec.UnscaledError) as caught:
+        store(data)
+    assert caught.value.value_range == (low, high)
+    for value_range in ((low, high), (low, high / 2), (low - 1, 3 * high)):
+        pixels = codec.decode(data, value_range=value_range)
+        scaled = (values.astype(float) - value_range[0]) / (value_range[1] - value_range[0]) * 255
+        expected = np.clip(scaled, 0, 255)
+        expected = expected if values.ndim == 3 else np.dstack([expected] * 3)
+        assert pixels.dtype == np.uint8 and np.abs(pixels - expected).max() < 0.51
+        assert np.array_equal(codec.decode_stored(store(data, value_range=value_range)), pixels)
+        assert store(data, value_range=value_range, encode="original") == data
+    assert np.array_equal(codec.decode(data), codec.decode(data, value_range=(low, high)))
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_files_with_more_than_8_bits_that_are_cut_short_are_refused(kind: str) -> None:
+    data = WIDE[kind][0]
+    with pytest.raises(ImageError):
+        codec.decode(data[: len(data) * 3 // 4])
+
+
+def test_the_whole_range_of_16_bits_is_scaled_as_257_steps() -> None:
     values = np.array([[0, 128, 129, 300, 128 * 257, 65535]], np.uint16)
-    pixels = codec.decode(file(values, kind))
-    assert pixels.dtype == np.uint8
+    pixels = codec.decode(file(values, "PNG"), value_range=(0, 65535))
     assert pixels[0].tolist() == [[value] * 3 for value in (0, 0, 1, 1, 128, 255)]
 
 
-def test_16_bits_in_color_are_scaled_to_8() -> None:
-    encoded = cv2.imencode(".png", SCENE.astype(np.uint16)[..., ::-1] * 257)[1].tobytes()
-    assert np.array_equal(codec.decode(encoded), SCENE)
-    assert np.array_equal(codec.decode_stored(store(encoded)), SCENE)
+def test_16_bits_with_alpha_are_laid_on_white() -> None:
+    black = np.zeros((1, 3, 4), np.uint16)
+    black[0, :, 3] = 0, 51 * 257, 65535
+    pixels = codec.decode(encoded(black, ".png"), value_range=(0, 4095))
+    assert pixels[0].tolist() == [[255] * 3, [204] * 3, [0] * 3]
+
+
+def test_a_value_that_is_not_finite_is_black_or_white_and_no_bound() -> None:
+    values = np.array([[np.nan, -np.inf, 1, 2, np.inf]], np.float32)
+    assert codec.decode(file(values, "TIFF"))[0, :, 0].tolist() == [0, 0, 0, 255, 255]
+    with pytest.raises(ImageError, match="finite"):
+        codec.decode(file(values[:, :2], "TIFF"))
+
+
+def test_a_constant_image_is_black() -> None:
+    assert not codec.decode(file(np.full((3, 3), 700, np.uint16), "PNG")).any()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bits_are_turned_upright_as_8_are(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[decoders.ORIENTATION] = orientation
+    expected = codec.decode(file(GREY, kind, exif=exif))
+    wide = file(GREY.astype(np.uint16) * 257, kind, exif=exif)
+    assert np.array_equal(codec.decode(wide, value_range=(0, 65535)), expected)
+
+
+@pytest.mark.parametrize(("orientation", "shape"), [(9, (15, 20, 3)), (6, (20, 15, 3))])
+def test_an_orientation_that_opencv_does_not_know_keeps_the_aspect_ratio(
+    orientation: int, shape: tuple[int, ...]
+) -> None:
+    """EXIF has eight; in XMP metadata only Pillow looks for it."""
+    if orientation == 9:
+        exif = Image.Exif()
+        exif[decoders.ORIENTATION] = orientation
+        data = file(SCENE, "JPEG", exif=exif)
+    else:
+        data = file(SCENE, "JPEG", xmp=b'<x tiff:Orientation="6"/>')
+    assert codec.decode_stored(store(data, max_size=15)).shape == shape
+    assert codec.decode(data).shape[:2] == tuple(2 * side for side in shape[:2])
 
 
 def test_a_cmyk_jpeg_looks_as_pillow_shows_it() -> None:
@@ -147,7 +230,7 @@ def test_the_exif_orientation_is_applied(kind: str) -> None:
     assert difference(codec.decode(data), SCENE) <= tolerance
     stored = store(data)
     assert difference(codec.decode_stored(stored), SCENE) <= tolerance
-    assert codec.ORIENTATION not in Image.open(io.BytesIO(stored)).getexif()
+    assert decoders.ORIENTATION not in Image.open(io.BytesIO(stored)).getexif()
 
 
 @pytest.mark.parametrize("encode", ["jpeg", "png", "original"])
@@ -316,14 +399,14 @@ def test_more_pixels_than_pillow_takes_are_refused(encode: str) -> None:
 
 def test_a_side_that_no_jpeg_can_have_is_refused() -> None:
     data = file(np.zeros((1, 70_000, 3), np.uint8), "BMP")
-    with pytest.raises(ImageError, match="too large: a side of 70,000 pixels; the most is 65,500"):
+    with pytest.raises(ImageError, match="a side of 70,000 pixels, the maximum is 65,500"):
         store(data, encode="jpeg")
     assert codec.decode_stored(store(data, encode="png")).shape == (1, 70_000, 3)
 
 
 def test_damaged_descriptions_are_no_reason_to_warn() -> None:
     exif = Image.Exif()
-    exif[codec.ORIENTATION] = 1
+    exif[decoders.ORIENTATION] = 1
     data = bytearray(file(SCENE, "JPEG", exif=exif))
     at = data.index(b"Exif") + 6
     data[at + 8 : at + 10] = b"\xff\xff"  # so many entries
@@ -387,14 +470,14 @@ def test_a_large_jpeg_is_stored_at_its_size_and_looks_the_same(width: int, heigh
                                               (101, 200), (100, 100), (1, 100)])  # fmt: skip
 def test_a_jpeg_is_decoded_no_larger_than_needed(enough: int | None, size: int) -> None:
     large = cv2.resize(SCENE, (1600, 800))
-    pixels = codec.decode(file(large, "JPEG"), enough=enough)
+    pixels = decoders.decode(file(large, "JPEG"), enough).pixels
     assert pixels.shape == (size, 2 * size, 3)
 
 
 def test_a_large_jpeg_that_is_turned_is_stored_upright() -> None:
     large = cv2.resize(SCENE, (1600, 800))
     exif = Image.Exif()
-    exif[codec.ORIENTATION] = 6
+    exif[decoders.ORIENTATION] = 6
     data = file(np.rot90(large), "JPEG", exif=exif, quality=95)
     stored = codec.decode_stored(store(data, max_size=64))
     assert stored.shape == (64, 128, 3)

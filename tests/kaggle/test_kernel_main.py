@@ -14,7 +14,7 @@ from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.dataset import build, tables
 from podium.images.store import ImageStore
-from podium.kaggle.kernel import main, spec, start
+from podium.kaggle.kernel import export, main, spec, start
 
 
 def test_code_and_data_set_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
@@ -67,6 +67,25 @@ def test_a_folder_gives_the_ids_and_the_pixels_that_prepare_took_from_the_archiv
     (tmp_path / "work").mkdir()
     made = main.prepared(folder, test, layout, tmp_path / "work")
     assert made.sha256() == ImageStore(tmp_path / "i/test").sha256()
+
+
+def test_the_kernel_scales_images_from_the_range_of_the_training_images(tmp_path: Path) -> None:
+    found = kernels.files(9)
+    for name in [name for name in found if name.endswith(".png")]:
+        ramp = np.linspace(0, 4095 if name.startswith("train/") else 1000, 400).astype(np.uint16)
+        found[name] = competitions.encode(ramp.reshape(20, 20))
+    archive, layout = Archive(competitions.write_zip(tmp_path / "x.zip", found)), Prepare()
+    read = tables.read(archive, layout, "binary")
+    ids = {"train": read.train["id"].tolist(), "test": read.test["id"].tolist()}
+    _, value_range = build.store_images(
+        archive, ids, folder=tmp_path / "i", layout=layout, processes=1
+    )
+    folder = Folder(kernels.lay_out(tmp_path / "competition", found))
+    (tmp_path / "work").mkdir()
+    exported = export.with_value_range(layout, value_range)
+    made = main.prepared(folder, ids["test"], exported, tmp_path / "work")
+    assert made.sha256() == ImageStore(tmp_path / "i/test").sha256()
+    assert made.decode(ids["test"][0]).max() == 62
 
 
 def test_pixels_in_tables_are_stored_without_the_training_table(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The section `prepare` of params.yaml."""
 
+import math
 import re
 from typing import Annotated, Literal, Self
 
@@ -21,6 +22,18 @@ def check_pattern(pattern: str) -> str:
     if groups != 1:
         raise ValueError(f"{pattern!r} has {groups} groups. Put only the label in parentheses")
     return pattern
+
+
+def check_range(value_range: list[float]) -> list[float]:
+    """Check the bounds of a value range.
+
+    Raises:
+        ValueError: if they are not finite, or not in ascending order.
+    """
+    low, high = value_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"must be two finite numbers in ascending order, not {value_range}")
+    return value_range
 
 
 class Prepare(Section):
@@ -77,6 +90,13 @@ class Prepare(Section):
     resizes."""
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """JPEG quality."""
+    value_range: (
+        Literal["auto"]
+        | Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(check_range)]
+    ) = "auto"
+    """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel
+    (12- and 16-bit, integer and float TIFF). auto: the minimum and maximum over the training
+    images, which prepare prints."""
 
     @property
     def label_columns(self) -> list[str]:

@@ -1,66 +1,67 @@
 """From a competition's archive to prepared images, with several processes."""
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
-from podium.core import console, files, machine, signals
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables
 from podium.dataset.image_files import check_distinct, find_images
-from podium.images import codec, store
+from podium.dataset.shards import MISSING, Shard, Written, writer
+from podium.images import store
 
 WHAT = {"train": "training images", "test": "test images"}
-MISSING = "not in the archive"
 
 Bad = dict[str, dict[str, str]]  # part -> id -> what is wrong with the image
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One file of a store: which images of the archive it is made of."""
-
-    path: Path
-    archive: Path
-    scratch: Path | None
-    images: list[tuple[str, str | None]]  # (id, the archive's name for it, if it has it)
-    layout: Prepare
-    blanks: bool  # whether a blank image stands for one that cannot be decoded
-    in_all: int  # images of all shards
-
-
 def store_images(
     archive: Archive, ids: dict[str, list[str]], *, folder: Path, layout: Prepare, processes: int
-) -> Bad:
-    """Decode each image once and write the stores `folder`/train and `folder`/test.
+) -> tuple[Bad, Sequence[float] | None]:
+    """Decode each image once and write the stores `folder`/train and `folder`/test. Images with
+    more than 8 bits per channel are decoded twice if their range must be found first.
 
     The bytes written depend on neither the number of processes nor their timing: a shard's images
     are fixed beforehand and one process writes all of it.
 
     Returns:
         For train and test the images that are missing or cannot be decoded, and why: those of train
-        are left out, those of test are blank.
+        are left out, those of test are blank. And the range of values from which images with more
+        than 8 bits per channel were scaled, None if there are none.
 
     Raises:
         UserError: if there are such images and `on_bad_image` does not allow it.
     """
     if layout.pixel_columns is not None:
         pixel_tables.store_images(archive, ids, folder=folder, layout=layout)
-        return {part: {} for part in ids}
+        return {part: {} for part in ids}, None
     shards = _shards(archive, ids, folder, layout)
-    results = _write_all(shards, processes)
+    with writer(min(processes, len(shards))) as write_all:
+        written = write_all(shards)
+        value_range = shards[0].value_range if shards else None
+        if unscaled := [number for number, result in enumerate(written) if result.unscaled]:
+            value_range = _value_range(shards, written)
+            again = write_all([replace(shards[n], value_range=value_range) for n in unscaled])
+            for number, result in zip(unscaled, again, strict=True):
+                written[number] = result
     bad: Bad = {part: {} for part in ids}
-    for shard, found in zip(shards, results, strict=True):
-        bad[shard.path.parent.name] |= found
+    for shard, result in zip(shards, written, strict=True):
+        bad[shard.path.parent.name] |= result.bad
     _check(bad, ids, layout)
-    return bad
+    return bad, value_range
+
+
+def _value_range(shards: list[Shard], written: list[Written]) -> list[float]:
+    """The range over the training images, or over the test images if only they need one."""
+    ranges: dict[str, list[Sequence[float]]] = {}
+    for shard, result in zip(shards, written, strict=True):
+        if result.unscaled is not None:
+            ranges.setdefault(shard.path.parent.name, []).append(result.unscaled)
+    lows, highs = zip(*(ranges.get("train") or ranges["test"]), strict=True)
+    return [min(lows), max(highs)]
 
 
 def notes(bad: Bad) -> list[str]:
@@ -70,6 +71,18 @@ def notes(bad: Bad) -> list[str]:
         f"{len(found)} {WHAT[part]} cannot be used and are {said[part]}: {_named(found)}"
         for part, found in bad.items()
         if found
+    ]
+
+
+def range_notes(layout: Prepare, value_range: Sequence[float] | None) -> list[str]:
+    """The range of values that was detected, if there was one to detect."""
+    if layout.value_range != "auto" or value_range is None:
+        return []
+    low, high = (f"{bound:.7g}" for bound in value_range)
+    return [
+        f"prepare.value_range: images with more than 8 bits per channel are scaled from {low} to "
+        f"{high}, the range of the training images. Set value_range: [{low}, {high}] to fix it, or "
+        "another range to clip outliers"
     ]
 
 
@@ -90,6 +103,7 @@ def _shards(
     _check(absent, ids, layout, folders)
     shards, in_all = [], sum(map(len, ids.values()))
     scratch = archive.scratch if archive.unpacked else None
+    value_range = None if layout.value_range == "auto" else layout.value_range
     for part, part_ids in ids.items():
         (folder / part).mkdir(parents=True)
         blanks = part == "test" and layout.on_bad_image == "blank"
@@ -97,7 +111,9 @@ def _shards(
         for number in range(-(-len(part_ids) // store.SHARD_SIZE)):
             path = folder / part / f"{number:05d}.arrow"
             part_of_it = list(islice(rows, store.SHARD_SIZE))
-            shards.append(Shard(path, archive.path, scratch, part_of_it, layout, blanks, in_all))
+            shards.append(
+                Shard(path, archive.path, scratch, part_of_it, layout, blanks, in_all, value_range)
+            )
     return shards
 
 
@@ -128,67 +144,3 @@ def _check(
 
 def _named(found: dict[str, str]) -> str:
     return examples([f"{image} ({why})" for image, why in found.items()])
-
-
-def _write_all(shards: list[Shard], processes: int) -> list[dict[str, str]]:
-    processes = min(processes, len(shards))
-    if processes <= 1:
-        try:
-            return [_write(shard) for shard in console.bar(shards, "images")]
-        finally:
-            _open.cache_clear()
-    # Spawned, not forked: the libraries imported here hold threads and locks.
-    spawn = get_context("spawn")
-    try:
-        with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start) as pool:
-            return list(console.bar(pool.map(_write, shards), "images", total=len(shards)))
-    except BrokenProcessPool:
-        raise UserError(
-            f"one of the {processes} processes that decode images was lost, as when memory is "
-            f"short: set {machine.WORKERS_VARIABLE} to fewer"
-        ) from None
-
-
-def _start() -> None:
-    signals.die_with_parent()
-    machine.keep_freed_memory()
-
-
-@lru_cache(maxsize=1)
-def _open(path: Path, scratch: Path | None) -> Archive:
-    """Opened once a process: an archive's table of contents can be long."""
-    return Archive(path, scratch)
-
-
-def _write(shard: Shard) -> dict[str, str]:
-    """Write one shard; give its images that cannot be used, with the reason."""
-    archive, layout = _open(shard.archive, shard.scratch), shard.layout
-    bad, sizes = dict[str, str](), list[int]()
-
-    def rows() -> Iterator[tuple[str, bytes]]:
-        for image, name in shard.images:
-            try:
-                if name is None:
-                    raise codec.ImageError(MISSING)
-                data = codec.reencode(
-                    archive.read(name),
-                    max_size=layout.max_size,
-                    encode=layout.encode,
-                    quality=layout.quality,
-                )
-            except codec.ImageError as error:
-                bad[image] = str(error) if name is None else f"{name}: {error}"
-                if not shard.blanks:
-                    continue
-                data = codec.black_png(layout.max_size)
-            sizes.append(len(data))
-            yield image, data
-
-    try:
-        store.write_shard(shard.path, rows(), encode=layout.encode)
-    except OSError as error:
-        if error.errno not in files.DISK_FULL:
-            raise
-        needed = sum(sizes) * shard.in_all // max(1, len(sizes))
-        raise UserError(files.disk_full_message(shard.path.parent.parent, error, needed)) from None
-    return bad

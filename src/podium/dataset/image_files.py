@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 
 from podium.competition.names import nfc
 from podium.core.errors import UserError, examples
+from podium.images import decoders
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
+IMAGE_SUFFIXES = decoders.suffixes()
 
 
 class ImageIndex:

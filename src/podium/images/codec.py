@@ -1,95 +1,48 @@
-"""Decoding any image file to RGB pixels, and encoding pixels again."""
+"""Decode image files to 8-bit RGB pixels, and encode them for the store."""
 
-import io
-import struct
 import warnings
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from podium.images import resizing
+from podium.images import decoders, resizing
+from podium.images.decoders import DECODER_ERRORS, Decoded, ImageError
 
-JPEG_END = b"\xff\xd9"
-PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
-REDUCED = {
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-}
-
-# What Pillow's decoders raise for damaged files; the second line is what changing bytes of files of
-# each kind by chance has shown, and what is of its kind.
-DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, AssertionError,
-                  TypeError, LookupError, ArithmeticError, RuntimeError, zlib.error)  # fmt: skip
 BLACK_SIZE = 64  # pixels
-MAX_SIDE = {"jpeg": 65_500, "png": 1_000_000}  # pixels that OpenCV encodes and decodes
+MAX_SIDE = {"jpeg": 65_500, "png": decoders.MAX_SIDE}  # pixels that OpenCV encodes
 
 
-class ImageError(ValueError):
-    """An image that cannot be decoded; the message says why."""
+class UnscaledError(Exception):
+    """An image has more than 8 bits per channel, and the range to scale it from is not known."""
+
+    def __init__(self, value_range: tuple[float, float]) -> None:
+        super().__init__(value_range)
+        self.value_range = value_range  # of this image's pixels
 
 
-def decode(data: bytes, *, enough: int | None = None) -> np.ndarray:
-    """Decode an image file's first frame: uint8 [H, W, 3], RGB, upright. A JPEG file may come at a
-    half, a quarter or an eighth of its size, if its shorter side then still has `enough` pixels.
+def decode(data: bytes, *, value_range: Sequence[float] | None = None) -> np.ndarray:
+    """Decode an image file's first frame: uint8 [H, W, 3], RGB, upright.
 
-    Animated images give their first frame, however many follow. Images of up to twice Pillow's
-    `MAX_IMAGE_PIXELS` (179 megapixels) are decoded, of more refused.
-
-    Grey images get three equal channels, 16-bit ones are scaled to 8, transparent pixels are laid
-    on white, CMYK and palettes are converted, and the EXIF orientation is applied.
+    Grey images get three equal channels, transparent pixels are laid on white, CMYK and palettes
+    are converted, and the EXIF orientation is applied. More than 8 bits per channel are scaled from
+    `value_range` to 0..255; without one, from the range of this image, which is good enough to look
+    at it. Images of up to 179 megapixels (twice Pillow's `MAX_IMAGE_PIXELS`) are decoded.
 
     Raises:
-        ImageError: if the data is no image, an incomplete one, or too large to be one.
+        ImageError: if the data is not an image, is incomplete, or is too large.
     """
-    with _quiet():
-        return _decode(data, enough)[0]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Pillow warns of images of half the size that it refuses, and of damaged descriptions."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _decode(data: bytes, enough: int | None) -> tuple[np.ndarray, Image.Image]:
-    """The pixels, and the image as Pillow has opened it."""
+    pixels = _decode(data, None).pixels
     try:
-        image = _open(data)
-        _check_sides(image.size, MAX_SIDE["png"])
-        if image.format == "JPEG" and image.mode in ("RGB", "L") and data.endswith(JPEG_END):
-            return _decode_jpeg(data, min(image.size) // enough if enough else 1), image
-        return _to_rgb(_upright(image)), image
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"too large: {error}") from None
-    except UnidentifiedImageError:
-        raise ImageError("not an image" if data else "an empty file") from None
-    except DECODER_ERRORS as error:
-        raise ImageError(str(error) or type(error).__name__) from None
-
-
-def _decode_jpeg(data: bytes, most: int) -> np.ndarray:
-    """At the smallest size that is at least 1 / `most` of its own: skips most of the work."""
-    for factor, flag in REDUCED.items():
-        if factor <= most:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-            if pixels is None:
-                break
-            return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    return decode_stored(data)
+        return _to_rgb(pixels, value_range)
+    except UnscaledError as error:
+        return _to_rgb(pixels, error.value_range)
 
 
 def decode_stored(data: bytes | memoryview) -> np.ndarray:
-    """Decode a JPEG or PNG file of 8 bits, faster: uint8 [H, W, 3], RGB, upright.
+    """Decode an 8-bit JPEG or PNG file, faster: uint8 [H, W, 3], RGB, upright.
 
     Raises:
         ImageError: if OpenCV cannot decode it.
@@ -100,47 +53,40 @@ def decode_stored(data: bytes | memoryview) -> np.ndarray:
     return pixels
 
 
-def reencode(data: bytes, *, max_size: int | None, encode: str, quality: int) -> bytes:
-    """Check that an image can be decoded, and give the bytes to store for it.
+def reencode(
+    data: bytes,
+    *,
+    max_size: int | None,
+    encode: str,
+    quality: int,
+    value_range: Sequence[float] | None = None,
+) -> bytes:
+    """Check that an image can be decoded, and return the bytes to store for it.
 
-    `encode="original"`: the bytes as they are. Otherwise `decode_stored` reads the result: the
-    bytes as they are where it can and the shorter side has at most `max_size` pixels, else the
-    downsized image as a JPEG or PNG file.
+    With `encode="original"` these are the same bytes. Else `decode_stored` reads the result: the
+    same bytes if it can and the shorter side has at most `max_size` pixels, otherwise the image
+    scaled to 8 bits and downsized, as a JPEG or PNG file.
 
     Raises:
         ImageError: if it cannot be decoded.
+        UnscaledError: if it has more than 8 bits per channel and there is no `value_range`.
     """
-    with _quiet():
-        return _reencode(data, max_size, encode, quality)
-
-
-def _reencode(data: bytes, max_size: int | None, encode: str, quality: int) -> bytes:
-    pixels, image = _decode(data, None if encode == "original" else max_size)
+    decoded = _decode(data, None if encode == "original" else max_size)
+    pixels = _to_rgb(decoded.pixels, value_range)
     if encode == "original":
         return data
-    width, height = image.size if _orientation(image) < 5 else image.size[::-1]
+    height, width = decoded.full_size or pixels.shape[:2]
     small = resizing.downsize(pixels, max_size, of=(height, width))
-    if small.shape[:2] == (height, width) and _is_plain(data, image):
+    if decoded.is_plain and small.shape[:2] == (height, width):
         return data
-    _check_sides(small.shape[:2], MAX_SIDE[encode])
+    decoders.check_sides(small.shape[:2], MAX_SIDE[encode])
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if encode == "jpeg" else []
-    suffix = ".jpg" if encode == "jpeg" else ".png"
-    encoded, buffer = cv2.imencode(suffix, cv2.cvtColor(small, cv2.COLOR_RGB2BGR), options)
-    assert encoded
-    return buffer.tobytes()
-
-
-def _check_sides(sides: tuple[int, ...], most: int) -> None:
-    if max(sides) > most:
-        raise ImageError(f"too large: a side of {max(sides):,} pixels; the most is {most:,}")
+    return _encode(".jpg" if encode == "jpeg" else ".png", small, options)
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """A PNG file of pixels: uint8 [H, W, 3], RGB, or [H, W], grey."""
-    colored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    encoded, buffer = cv2.imencode(".png", colored)
-    assert encoded
-    return buffer.tobytes()
+    """Encode uint8 pixels as a PNG file: [H, W, 3], RGB, or [H, W], grey."""
+    return _encode(".png", pixels, [])
 
 
 def black_png(size: int | None) -> bytes:
@@ -148,45 +94,66 @@ def black_png(size: int | None) -> bytes:
     return encode_png(np.zeros((size or BLACK_SIZE, size or BLACK_SIZE), np.uint8))
 
 
-def _open(data: bytes) -> Image.Image:
-    """The image with its header read and, of a PNG file, the checksums verified: Pillow decodes
-    without them, OpenCV does not.
-    """
-    image = Image.open(io.BytesIO(data))
-    if image.format != "PNG":
-        return image
-    image.verify()  # which also closes it
-    return Image.open(io.BytesIO(data))
+def _encode(suffix: str, pixels: np.ndarray, options: list[int]) -> bytes:
+    bgr = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    encoded, buffer = cv2.imencode(suffix, bgr, options)
+    assert encoded
+    return buffer.tobytes()
 
 
-def _is_plain(data: bytes, image: Image.Image) -> bool:
-    """Whether `decode_stored` gives what `decode` gives."""
-    upright = _orientation(image) == 1
-    end = {"JPEG": JPEG_END, "PNG": PNG_END}.get(image.format or "")
-    complete = end is not None and data.endswith(end)
-    transparent = "transparency" in image.info
-    return complete and upright and not transparent and image.mode in ("RGB", "L")
-
-
-def _orientation(image: Image.Image) -> int:
+def _decode(data: bytes, min_side: int | None) -> Decoded:
     try:
-        return int(image.getexif().get(ORIENTATION, 1))
-    except DECODER_ERRORS:
-        return 1  # damaged EXIF data: the pixels are fine
+        with _quiet():
+            return decoders.decode(data, min_side)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"too large: {error}") from None
+    except UnidentifiedImageError:
+        raise ImageError("not an image" if data else "an empty file") from None
+    except DECODER_ERRORS as error:
+        raise ImageError(str(error) or type(error).__name__) from None
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow warns of images half as large as those it refuses, and of damaged metadata."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip
-        grey = np.clip(np.round(np.asarray(image) / 257), 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode == "F":
-        raise ValueError("32-bit floating-point pixels have no defined range: convert them first")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
+def _to_rgb(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.ndarray:
+    """Convert decoded pixels to uint8 [H, W, 3] without transparency."""
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise ImageError(f"pixels of shape {pixels.shape}, not grey, RGB or RGBA")
+    if channels < 4:
+        scaled = _to_uint8(pixels, value_range)
+        return (
+            np.repeat(scaled.reshape(*scaled.shape[:2], 1), 3, axis=2) if channels == 1 else scaled
+        )
+    alpha = _to_uint8(pixels[..., 3], (0, np.iinfo(pixels.dtype).max))
+    rgba = np.dstack([_to_uint8(pixels[..., :3], value_range), alpha])
+    image = Image.fromarray(rgba)
+    white = Image.new("RGBA", image.size, "white")
+    return np.asarray(Image.alpha_composite(white, image).convert("RGB"))
+
+
+def _to_uint8(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.ndarray:
+    """Scale values linearly from `value_range` to 0..255 and clip them; NaN becomes 0."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if value_range is None:
+        raise UnscaledError(_range(pixels))
+    low, high = map(float, value_range)
+    step = (high - low) / 255 or 1.0  # of a constant image
+    scaled = np.clip(np.round((pixels - low) / step), 0, 255)
+    return np.nan_to_num(scaled).astype(np.uint8)
+
+
+def _range(pixels: np.ndarray) -> tuple[float, float]:
+    finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+    if finite.size == 0:
+        raise ImageError("no pixel has a finite value")
+    return float(finite.min()), float(finite.max())

@@ -5,8 +5,9 @@ A store is a folder of files `00000.arrow`, `00001.arrow`, … with the columns 
 """
 
 import hashlib
+import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from podium.core.errors import UserError
 from podium.images import codec
+from podium.images.decoders import ImageError
 
 SHARD_SIZE = 1024  # images a file: enough files to keep every core busy, few enough for DVC
 ENCODINGS = (b"jpeg", b"png", b"original")
@@ -22,10 +24,23 @@ RERUN_HINT = "run `dvc repro --force prepare`"
 RECORD_BATCH_SIZE = 64  # images a record batch: what a writer holds in memory
 
 
-def write_shard(path: Path, rows: Iterator[tuple[str, bytes]], *, encode: str) -> None:
-    """Write images (id, encoded bytes) to one file of a store, one record batch at a time."""
+def write_shard(
+    path: Path,
+    rows: Iterator[tuple[str, bytes]],
+    *,
+    encode: str,
+    value_range: Sequence[float] | None = None,
+) -> None:
+    """Write images (id, encoded bytes) to one file of a store, one record batch at a time.
+
+    With `encode="original"`, images with more than 8 bits per channel are scaled from `value_range`
+    whenever they are decoded.
+    """
     columns = [("id", pa.string()), ("image", pa.large_binary()), ("crc32", pa.uint32())]
-    schema = pa.schema(columns, metadata={"encode": encode})
+    metadata = {"encode": encode}
+    if encode == "original" and value_range is not None:
+        metadata["value_range"] = json.dumps([float(bound) for bound in value_range])
+    schema = pa.schema(columns, metadata=metadata)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         ids: list[str] = []
         data: list[bytes] = []
@@ -91,19 +106,24 @@ class ImageStore:
         if _crc32(image, data) != crc32:
             raise UserError(f"image {image} in {self.folder} is damaged: {RERUN_HINT}")
         try:
-            return self._decoder(data)
-        except codec.ImageError as error:
+            if self._is_original:
+                return codec.decode(bytes(data), value_range=self._value_range)
+            return codec.decode_stored(data)
+        except ImageError as error:
             raise UserError(f"image {image} in {self.folder}: {error}") from None
 
     def sha256(self) -> str:
         """The SHA-256 of the images' ids and checksums, by which other images are told apart."""
         digest = hashlib.sha256()
+        if self._value_range is not None:
+            digest.update(f"{self._value_range}\n".encode())
         for image, (_, _, crc32) in self._rows.items():
             digest.update(f"{crc32} {image}\n".encode())
         return digest.hexdigest()
 
     def _open(self) -> None:
         self._rows: dict[str, tuple[Any, int, int]] = {}
+        self._value_range: list[float] | None = None
         paths = sorted(self.folder.glob("*.arrow"))
         if not paths:
             raise UserError(f"{self.folder} holds no prepared images: run `dvc repro prepare`")
@@ -113,7 +133,9 @@ class ImageStore:
                 reader = pa.ipc.open_file(pa.memory_map(str(path)))
                 encode = reader.schema.metadata[b"encode"]
                 if encode not in ENCODINGS:
-                    raise ValueError(f"it is encoded as {encode!r}")
+                    raise ValueError(f"unknown encoding {encode!r}")
+                if value_range := reader.schema.metadata.get(b"value_range"):
+                    self._value_range = json.loads(value_range)
                 for number in range(reader.num_record_batches):
                     batch = reader.get_batch(number)
                     batch.validate(full=True)  # offsets that point elsewhere would crash
@@ -124,11 +146,7 @@ class ImageStore:
                         self._rows[image] = (column, row, crc32)
             except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
                 raise UserError(f"{path} is damaged: {error}; {RERUN_HINT}") from None
-        self._decoder = (
-            (lambda data: codec.decode(bytes(data)))
-            if encode == b"original"
-            else codec.decode_stored
-        )
+        self._is_original = encode == b"original"
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder}

@@ -13,6 +13,7 @@ from podium.competition.archive import Archive
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import IMAGE_SUFFIXES
 from podium.images import codec
+from podium.images.decoders import ImageError
 
 FEWEST_PIXELS = 16  # a picture of 4 x 4
 ILLUSTRATIONS = 10  # images that lie beside tables of pixels, at most
@@ -137,7 +138,7 @@ def look(archive: Archive, names: Sequence[str], *, most: int = 8) -> Look | Non
     for name in names[:: max(1, len(names) // most)][:most]:
         try:
             decoded.append(codec.decode(archive.read(name)))
-        except (codec.ImageError, UserError):
+        except (ImageError, UserError):
             continue  # prepare will name it, if it is one of the competition's
     if not decoded:
         return None

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.core import files
 from podium.core.errors import UserError, examples
@@ -141,7 +142,8 @@ def _resolve(
     params: Params, ensemble: Predictions[EnsembleProvenance], members: list[Member]
 ) -> Exported:
     task = Task.of(ensemble.provenance)
-    sample = Manifest(DATA / "prepared.json").csv("sample_submission.csv")
+    prepared = Manifest(DATA / "prepared.json")
+    sample = prepared.csv("sample_submission.csv")
     metric = metrics.get(params.metric, task.name)
     form = SubmissionFormat.detect(sample, task, metric, params.submission)
     told: dict[str, Any] = {"format": form.name}
@@ -155,13 +157,20 @@ def _resolve(
         classes=task.classes,
         metric=params.metric,
         deterministic=params.deterministic,
-        prepare=params.prepare,
+        prepare=with_value_range(params.prepare, prepared.facts["value_range"]),
         predict=params.predict,
         submission=Submission(**told),
         members=members,
         decision=DecisionRule(**ensemble.provenance.decision),
         known=ensemble.ids,
     )
+
+
+def with_value_range(prepare: Prepare, value_range: list[float] | None) -> Prepare:
+    """`prepare` with the range that was detected here: the kernel has no training images."""
+    if value_range is None:
+        return prepare
+    return prepare.model_copy(update={"value_range": value_range})
 
 
 def _sources(metric: str | None) -> list[Path]:

@@ -82,7 +82,7 @@ def prepared(folder: Folder, ids: list[str], layout: Prepare, work: Path) -> Ima
         folder.pack(list(dict.fromkeys(name for name in found if name)), packed)
         archive = Archive(packed, title=str(folder.path))
     wanted = {"train": list[str](), "test": ids}
-    bad = build.store_images(
+    bad, _ = build.store_images(
         archive, wanted, folder=work / "images", layout=layout, processes=machine.worker_count()
     )
     files.remove(packed)
