@@ -107,7 +107,7 @@ def test_an_edit_of_params_changes_the_stages_that_use_it(
     ("name", "expected"),
     [
         ("podium/training/loop.py", TRAIN),
-        ("podium/prediction/tta.py", PREDICT),
+        ("podium/prediction/tta.py", {"check"} | PREDICT),
         ("podium/submission/blend.py", END),
         ("podium/params/schema.py", {"check"}),
         ("podium/config/submission.py", {"check", "submission", "report"}),
@@ -128,7 +128,7 @@ def test_an_edit_of_code_changes_the_stages_that_run_it(
 def test_a_new_view_changes_the_predictions_only(unchanged: Project) -> None:
     code = unchanged.folder / "src/podium/prediction/tta.py"
     code.write_text(code.read_text() + 'VIEWS["transpose"] = lambda images: images.mT\n')
-    assert status(unchanged) == PREDICT
+    assert status(unchanged) == {"check"} | PREDICT  # `check` knows the names of the views
 
 
 def test_nothing_edited_runs_nothing(project: Project) -> None:

@@ -108,6 +108,7 @@ def test_mixed_targets_are_the_blend_of_both_images() -> None:
     mixer, numbers = Mixer(made, coding, device=torch.device("cpu")), torch.arange(8.0)[:, None]
     pixels = torch.arange(8.0)[:, None, None, None].expand(8, 3, 32, 32).clone()
     seeding.set_global("mix")
-    mixed, targets = mixer(pixels, numbers)
+    inputs, targets = mixer({"image": pixels}, numbers)
+    mixed = inputs["image"]
     assert torch.allclose(coding.to_logits(targets), mixed[:, :1, 0, 0], atol=1e-5)
     assert not torch.allclose(coding.to_logits(targets), numbers)

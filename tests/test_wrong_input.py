@@ -119,7 +119,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
     [
         (
             {"architecture": "test_resent"},
-            "timm has no architecture test_resent: did you mean test_resnet?",
+            "timm has no test_resent: did you mean test_resnet?",
         ),
         (
             {"augment": [{"HorizontalFlop": {}}]},

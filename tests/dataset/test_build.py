@@ -279,7 +279,7 @@ def test_the_stage_refuses_to_leave_out_all_images_but_those_of_a_class(project:
     assert project.stage("fetch").returncode == 0
     done = project.stage("prepare", PODIUM_WORKERS="1")
     assert done.stdout.startswith(
-        "error: the training images without the 24 that cannot be used: all labels are 'circle'"
+        "error: training images without the 24 unusable ones: all labels are 'circle'"
     )
     assert {path.name for path in (project.folder / "data").iterdir()} == {"raw", "solution"}
 

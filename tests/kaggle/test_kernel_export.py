@@ -30,7 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     def change(params: dict[str, Any]) -> None:
         params["task"], params["metric"] = "binary", "macro_f1"
-        params["prepare"] = {"max_size": 28}
+        params["prepare"] = {"max_size": 36}
         params["models"]["b"] = {**params["models"]["a"], "architecture": "test_efficientnet"}
         params["models"]["a"]["phases"] = [{"epochs": 12, "lr": 0.01}]  # it weighs more
         params["ensemble"] = {"members": ["b", "a"], "method": "weighted"}
@@ -190,7 +190,7 @@ def test_a_project_that_is_not_up_to_date_is_not_exported(
     finished: Project, tmp_path: Path
 ) -> None:
     project = finished.copy(tmp_path / "project")
-    project.edit(lambda p: p["prepare"].update(max_size=24))
+    project.edit(lambda p: p["prepare"].update(max_size=34))
     done = project.stage("export", "--owner", "someone")
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert "not up to date" in done.stdout and "prepare" in done.stdout
