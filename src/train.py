@@ -1,4 +1,4 @@
-"""one model, one fold -> models/<model>/fold<k>/ and metrics/<model>/fold<k>.json."""
+"""Train one model on one fold -> models/<model>/fold<k>/ and metrics/<model>/fold<k>.json."""
 
 import argparse
 import dataclasses
@@ -10,8 +10,9 @@ from podium.config.models import Model
 from podium.core import files, params_file, paths, program, seeding
 from podium.models import weights
 from podium.scoring import metrics
-from podium.training import build, fold
+from podium.training import build
 from podium.training.checkpoints import Checkpoints
+from podium.training.fold import train_fold
 
 SECTIONS = {
     "seed": int,
@@ -19,32 +20,32 @@ SECTIONS = {
     "metric": str | None,
     "models.{model}": Model,
 }
-# Read, but not declared in dvc.yaml: it cannot change the result.
+# Read, but not declared in dvc.yaml: it does not affect the result.
 UNDECLARED = {"checkpoint.every_minutes": (Checkpoint, "every_minutes")}
 
 
 def main() -> None:
-    """Train the model and fold of the command line, or resume."""
+    """Train the model and fold given on the command line, or resume."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--fold", type=int, required=True)
     options = parser.parse_args()
-    seed, deterministic, metric, model = params_file.load(SECTIONS, model=options.model)
-    (minutes,) = params_file.load(UNDECLARED)
+    seed, deterministic, metric_name, config = params_file.load(SECTIONS, model=options.model)
+    (every_minutes,) = params_file.load(UNDECLARED)
     seeding.set_deterministic(deterministic)
     data = build.read_data(paths.DATA)
-    metric = metrics.get(metric, data.task.name)
+    metric = metrics.get(metric_name, data.task.name)
     name = paths.fold_name(options.model, options.fold)
-    with Checkpoints(paths.CHECKPOINTS / name, every_minutes=minutes) as checkpoints:
-        best, curves, provenance = fold.train_fold(
-            model,
+    with Checkpoints(paths.CHECKPOINTS / name, every_minutes=every_minutes) as checkpoints:
+        best, curves, provenance = train_fold(
+            config,
             data,
             fold=options.fold,
             seed=seed,
             metric=metric,
             checkpoints=checkpoints,
         )
-        weights.save(paths.weights(options.model, options.fold), best.state, provenance)
+        weights.save(paths.weights(options.model, options.fold), best.weights, provenance)
         table = pd.DataFrame(map(dataclasses.asdict, curves))
         files.write_csv(paths.MODELS / name / "curves.csv", table)
         scores = {

@@ -257,7 +257,7 @@ def test_the_finders_measure_and_pin(project: Project) -> None:
     assert params["models"]["a"]["batch_size"] == 16
     assert params["models"]["b"]["batch_size"] == 12
     done = project.stage("lr_range", "a", "--steps", "30")
-    assert done.returncode == 0 and "try lr: " in done.stdout, done.stdout
+    assert done.returncode == 0 and "suggested lr: " in done.stdout, done.stdout
     curve = pd.read_csv(project.folder / "reports/lr_range/a.csv")
     assert curve.columns.tolist() == ["lr", "loss", "smoothed"] and len(curve) >= 10
     assert (project.folder / "reports/lr_range/a.png").stat().st_size > 1000

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import ROOT, Project
 from ruamel.yaml import YAML
-from trainings import FOLDS, data_of
+from trainings import FOLDS, training_data
 
 from podium.config.models import Model
 from podium.config.phases import Part, Phase
@@ -122,7 +122,7 @@ def test_every_set_of_options_in_the_recipes_trains(
     folds = rows.assign(fold=np.arange(len(rows)) % 2)
     best, curves, _ = fold.train_fold(
         small(model),
-        data_of(images, folds),
+        training_data(images, folds),
         fold=0,
         seed=1,
         metric=metrics.get("macro_f1", "multiclass"),

@@ -70,7 +70,7 @@ def test_a_task_is_learned_and_its_weights_predict_what_was_scored(
     best, curves, provenance = train(task, images, tmp_path)
     metric, problem = metrics.get(None, task), Task.of(provenance)
     assert metric.rank(best.epoch.score) > BETTER_THAN[metric.name]
-    weights.save(tmp_path / "weights.safetensors", best.state, provenance)
+    weights.save(tmp_path / "weights.safetensors", best.weights, provenance)
     predictor = Predictor(tmp_path / "weights.safetensors", Predict(views=["identity"]))
     valid = data_of(task, images).folds.query("fold == 0")
     predicted = predictor.predict(images, valid["id"].tolist())

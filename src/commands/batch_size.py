@@ -1,45 +1,44 @@
-"""Find the largest batch size that fits this device, and write it into params.yaml."""
+"""Find the largest batch size that fits this device, and write it to params.yaml."""
 
 import argparse
 import math
-from pathlib import Path
 
-from podium.core import files, params_file, program, seeding
+from podium.core import files, params_file, paths, program, seeding
 from podium.init import merge
 from podium.models import device
 from podium.params import schema
 from podium.training import build, memory
 
-DATA = Path("data")
-
 
 def main() -> None:
-    """Try batch sizes for the command line's model; pin the largest."""
+    """Try growing batch sizes for one model, and set its `batch_size` to the largest that fits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     name = parser.parse_args().model
     params = schema.load()
-    model = params.model(name)
-    seeding.set_deterministic(params.deterministic)  # other algorithms take other memory
-    made = build.build(model, build.read_data(DATA), fold=params.folds.run[0], seed=params.seed)
+    config = params.model(name)
+    seeding.set_deterministic(params.deterministic)  # it affects which algorithms use how much
+    data = build.read_data(paths.DATA)
+    run = build.build(config, data, fold=params.folds.run[0], seed=params.seed)
+    trial = memory.Trial(run)
 
-    trial = memory.Trial(made)
+    def memory_share(batch_size: int) -> float:
+        share = trial.memory_share(batch_size)
+        result = f"{share:.0%} of the memory" if share < math.inf else "out of memory"
+        print(f"batch size {batch_size:5d}: {result}", flush=True)
+        return share
 
-    def share(size: int) -> float:
-        found = trial.share(size)
-        taken = f"take {found:.0%} of the memory" if found < math.inf else "do not fit"
-        print(f"{size:5d} images {taken}", flush=True)
-        return found
-
-    size = memory.largest(
-        share,
-        at_most=len(made.loaders.train.dataset),
-        may_fail=made.accelerator.device.type == "cuda",
+    largest = memory.largest_batch(
+        memory_share,
+        max_images=len(run.loaders.train.dataset),
+        may_run_out=run.accelerator.device.type == "cuda",
     )
     text = params_file.PARAMS.read_text(encoding="utf-8")
-    files.write_text(params_file.PARAMS, merge.set_model_key(text, name, "batch_size", size))
-    where = device.name(made.accelerator.device)
-    print(f"models.{name}.batch_size: {size} (was {model.batch_size}), measured on {where}")
+    files.write_text(params_file.PARAMS, merge.set_model_key(text, name, "batch_size", largest))
+    device_name = device.name(run.accelerator.device)
+    print(
+        f"models.{name}.batch_size: {largest} (was {config.batch_size}), measured on {device_name}"
+    )
 
 
 if __name__ == "__main__":

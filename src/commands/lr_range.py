@@ -1,4 +1,4 @@
-"""Measure a model's loss at growing learning rates -> reports/lr_range/<model>.csv and .png."""
+"""Learning-rate range test: the loss at growing rates -> reports/lr_range/<model>.csv and .png."""
 
 import argparse
 import itertools
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from podium.core import console, files, program, seeding
+from podium.core import console, files, paths, program, seeding
 from podium.core.errors import UserError
 from podium.images.loading import Batch
 from podium.models import inputs, layers
@@ -15,56 +15,57 @@ from podium.params import schema
 from podium.training import build, optimizers
 from podium.training.build import Components
 
-DATA, REPORTS = Path("data"), Path("reports") / "lr_range"
-SMOOTHING = 0.9  # of the loss's moving average
-FEWEST = 10  # steps
+SMOOTHING = 0.9  # decay of the loss's moving average
+MIN_STEPS = 10
 DIVERGED = 3.0  # times the lowest smoothed loss
 
 
 def main() -> None:
-    """Run the test on the first fold of the command line's model, and plot it."""
+    """Run the test for one model on its first fold, and plot it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--phase", type=int, default=1, help="of the model, from 1 (default: 1)")
-    parser.add_argument("--low", type=float, default=1e-6)
-    parser.add_argument("--high", type=float, default=1.0)
+    parser.add_argument("--low", type=float, default=1e-6, help="first rate (default: 1e-6)")
+    parser.add_argument("--high", type=float, default=1.0, help="last rate (default: 1)")
     parser.add_argument("--steps", type=int, default=100)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     params = schema.load()
-    model = params.model(chosen.model)
+    config = params.model(options.model)
     seeding.set_deterministic(params.deterministic)
-    made = build.build(model, build.read_data(DATA), fold=params.folds.run[0], seed=params.seed)
-    curve = run(made, chosen.phase, low=chosen.low, high=chosen.high, steps=chosen.steps)
-    path = REPORTS / f"{chosen.model}.png"
+    data = build.read_data(paths.DATA)
+    run = build.build(config, data, fold=params.folds.run[0], seed=params.seed)
+    curve = range_test(run, options.phase, low=options.low, high=options.high, steps=options.steps)
+    path = paths.REPORTS / "lr_range" / f"{options.model}.png"
     files.write_csv(path.with_suffix(".csv"), curve)
-    plot(curve, path, title=f"{chosen.model}, phase {chosen.phase}")
-    print(f"lowest loss at {10 * suggest(curve):.1e}; try lr: {suggest(curve):.1e}")
+    plot(curve, path, title=f"{options.model}, phase {options.phase}")
+    lr = suggest_lr(curve)
+    print(f"lowest loss at lr {10 * lr:.1e}; suggested lr: {lr:.1e}")
     print(f"plot: {path}")
 
 
-def run(run: Components, phase: int, *, low: float, high: float, steps: int) -> pd.DataFrame:
-    """Train one model for `steps` at rates from `low` to `high` in equal ratios, or until the loss
-    is three times its lowest. `phase` (from 1) says what trains, and how; its rates keep their
-    ratios. The weights are those that a training begins with.
+def range_test(run: Components, phase: int, *, low: float, high: float, steps: int) -> pd.DataFrame:
+    """Train for `steps` at rates growing geometrically from `low` to `high`, or until the smoothed
+    loss is three times its minimum. `phase` (from 1) says what is trained, and how; its layer
+    groups keep the ratios of their rates. Training starts from the initial weights.
 
     Returns:
-        A row a step: lr (the head's), loss, smoothed.
+        One row per step: lr (of the head), loss, smoothed.
 
     Raises:
-        UserError: if there is no such phase, or the loss diverged at once.
+        UserError: if there is no such phase, or the loss diverges at once.
 
     Source: https://arxiv.org/abs/1506.01186
     """
-    config, device = run.config, run.accelerator.device
+    config, accelerator = run.config, run.accelerator
     if not 1 <= phase <= len(config.phases):
-        raise UserError(f"there is no phase {phase}: the model has {len(config.phases)}")
-    if not (steps >= FEWEST and 0 < low < high):
-        raise UserError(f"give {FEWEST} steps or more, and rates from low to high")
-    chosen = config.phases[phase - 1]
-    layers.set_trainable(run.net, chosen.trainable)
-    model = run.accelerator.prepare(run.net)
-    optimizer = run.accelerator.prepare(optimizers.create(run.net, chosen, config))
-    layers.set_training(run.net, chosen.batch_norm)
+        raise UserError(f"--phase {phase}: the model has {len(config.phases)} phases")
+    if not (steps >= MIN_STEPS and 0 < low < high):
+        raise UserError(f"--steps must be at least {MIN_STEPS}, and 0 < --low < --high")
+    settings = config.phases[phase - 1]
+    layers.set_trainable(run.net, settings.trainable)
+    model = accelerator.prepare(run.net)
+    optimizer = accelerator.prepare(optimizers.create(run.net, settings, config))
+    layers.set_training(run.net, settings.batch_norm)
     rows: list[tuple[float, float, float]] = []
     average, lowest = 0.0, float("inf")
     seed = run.loaders.train.batch_sampler.seed
@@ -72,42 +73,43 @@ def run(run: Components, phase: int, *, low: float, high: float, steps: int) -> 
     for step, batch in enumerate(console.bar(batches, "range test", total=steps)):
         seeding.set_global(seed, "step", step + 1)
         lr = low * (high / low) ** (step / max(1, steps - 1))
-        optimizers.set_factor(optimizer, lr / chosen.lr)
-        ready, targets = run.mixer(run.preprocess(batch.inputs), batch.targets.to(device))
-        with run.accelerator.autocast():
-            loss = run.criterion(inputs.forward(model, ready), targets)
-        run.accelerator.backward(loss)
+        optimizers.set_factor(optimizer, lr / settings.lr)
+        targets = batch.targets.to(accelerator.device)
+        mixed, targets = run.mixer(run.preprocess(batch.inputs), targets)
+        with accelerator.autocast():
+            loss = run.criterion(inputs.forward(model, mixed), targets)
+        accelerator.backward(loss)
         if config.grad_clip_norm is not None:
-            run.accelerator.clip_grad_norm_(run.net.parameters(), config.grad_clip_norm)
+            accelerator.clip_grad_norm_(run.net.parameters(), config.grad_clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss.item()
         smoothed = average / (1 - SMOOTHING ** (step + 1))
         rows.append((lr, loss.item(), smoothed))
         lowest = min(lowest, smoothed)
-        if not smoothed <= DIVERGED * lowest:  # also where it is no number
+        if not smoothed <= DIVERGED * lowest:  # also true for NaN
             break
-    if len(rows) < FEWEST:
-        raise UserError(f"the loss diverged after {len(rows)} steps: begin below {low:g}")
+    if len(rows) < MIN_STEPS:
+        raise UserError(f"the loss diverged after {len(rows)} steps. Set --low below {low:g}.")
     return pd.DataFrame(rows, columns=["lr", "loss", "smoothed"])
 
 
-def suggest(curve: pd.DataFrame) -> float:
-    """A peak rate: a tenth of the one at which the smoothed loss is lowest."""
+def suggest_lr(curve: pd.DataFrame) -> float:
+    """A peak learning rate: a tenth of the rate with the lowest smoothed loss."""
     return float(curve["lr"].to_numpy()[curve["smoothed"].to_numpy().argmin()]) / 10
 
 
 def plot(curve: pd.DataFrame, path: Path, *, title: str) -> None:
-    """Draw the loss over the rate, with the suggestion, as a PNG."""
+    """Plot the loss over the learning rate, with the suggested rate, as a PNG."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    axes.plot(curve["lr"], curve["loss"], color="0.8", label="loss of a step")
+    axes.plot(curve["lr"], curve["loss"], color="0.8", label="loss per step")
     axes.plot(curve["lr"], curve["smoothed"], label="smoothed")
-    axes.axvline(suggest(curve), color="C1", linestyle="--", label=f"{suggest(curve):.1e}")
+    axes.axvline(suggest_lr(curve), color="C1", linestyle="--", label=f"{suggest_lr(curve):.1e}")
     axes.set(xscale="log", xlabel="learning rate of the head", ylabel="loss", title=title)
     axes.set_ylim(0, 1.5 * curve["smoothed"].median())
     axes.legend()
@@ -117,9 +119,8 @@ def plot(curve: pd.DataFrame, path: Path, *, title: str) -> None:
 
 
 def _endless(run: Components, phase: int) -> Iterator[Batch]:
-    sampler = run.loaders.train.batch_sampler
     for epoch in itertools.count(1):
-        sampler.set_epoch(epoch, phase=phase - 1)
+        run.loaders.train.batch_sampler.set_epoch(epoch, phase=phase - 1)
         yield from run.loaders.train
 
 

@@ -137,4 +137,4 @@ def test_asked_to_end_it_waits_for_the_checkpoints_and_starts_nothing_more(
     assert rest.endswith("stopped by SIGTERM: run it again, and it goes on from here\n")
     assert list((project.folder / ".checkpoints/a/fold0").glob("*.ckpt"))
     done = project.run("dvc", "repro", "train@a-0").stdout
-    assert "going on from a checkpoint after" in done
+    assert "resuming from checkpoint at step " in done

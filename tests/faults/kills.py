@@ -215,8 +215,8 @@ def trial(made: Reference, folder: Path, *, stage: str, way: str, rng: random.Ra
         problems.append("another submission")
     if left_over := [*project.folder.rglob("*.tmp"), *project.folder.rglob("*.ckpt")]:
         problems.append(f"left over: {left_over}")
-    lines = [line for line in again.stdout.splitlines() if "going on from a checkpoint" in line]
-    resumed = int(lines[0].split()[-2]) if lines else None
+    lines = [line for line in again.stdout.splitlines() if "resuming from checkpoint" in line]
+    resumed = int(lines[0].split()[-1]) if lines else None
     told = [int(line.split()[1]) for line in output.splitlines() if line.startswith("epoch ")]
     if told and max(told) < EPOCHS and (resumed or 0) < STEPS * max(told):
         problems.append(f"{max(told)} epochs were told, and it went on from step {resumed}")

@@ -107,7 +107,7 @@ def test_a_training_whose_loader_is_killed_says_so_and_goes_on(
     assert "Traceback" not in told
     assert not psutil.wait_procs(loaders, timeout=5)[1]
     done = prepared.stage(*command)
-    assert done.returncode == 0 and "going on from a checkpoint after " in done.stdout
+    assert done.returncode == 0 and "resuming from checkpoint at step " in done.stdout
     name = "models/a/fold0/weights.safetensors"
     assert prepared.read(name) == whole.read(name)
 

@@ -8,7 +8,7 @@ import torch
 from huggingface_hub import constants
 from provenances import training
 from safetensors.torch import load_file, save_file
-from trainings import FOLDS, config, data_of
+from trainings import FOLDS, config, training_data
 
 from podium.core import files
 from podium.core.errors import UserError
@@ -72,7 +72,7 @@ def test_a_training_records_the_revision_and_the_hash_of_its_pretrained_weights(
     def train(**changes: Any) -> tuple[str | None, str | None]:
         *_, provenance = fold.train_fold(
             config(batch_size=32, phases=[{"epochs": 1, "lr": 0.1}], **changes),
-            data_of(images, FOLDS),
+            training_data(images, FOLDS),
             fold=0,
             seed=1,
             metric=metrics.get(None, "multiclass"),

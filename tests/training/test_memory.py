@@ -1,13 +1,16 @@
 """A device that a batch does not fit."""
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from provenances import training
-from trainings import FOLDS, data_of
+from trainings import FOLDS, components
 from trainings import config as model_config
+from trainings import train as train_model
 
 from podium.config.predict import Predict
 from podium.core.errors import UserError
@@ -15,160 +18,185 @@ from podium.images.store import ImageStore
 from podium.models import factory, weights
 from podium.models.simple_cnn import SimpleCNN
 from podium.prediction.predictor import Predictor
-from podium.scoring import metrics
-from podium.training import fold, state
+from podium.training import memory
 from podium.training.checkpoints import Checkpoints
+from podium.training.fold import TrainedFold
+
+EVER = 10**9
 
 
-def train(
-    images: ImageStore,
-    folder: Path,
-    **changes: Any,
-) -> tuple[state.Best, list[state.Epoch], dict[str, Any]]:
-    """A model without batch norm, so that pieces of a batch add up to the batch."""
-    values = {
-        "architecture": "simple_cnn",
-        "batch_size": 16,
-        "image_size": 32,
-        "resize_mode": "squash",
-    }
-    values |= {"phases": [{"epochs": 2, "lr": 0.003}], "class_weights": "balanced"}
+def train(images: ImageStore, folder: Path, **changes: Any) -> TrainedFold:
+    """Train without batch norm, so that the gradients of micro-batches add up to the batch's."""
+    values = {"architecture": "simple_cnn", "batch_size": 16, "class_weights": "balanced"}
+    values |= {"phases": [{"epochs": 2, "lr": 0.003}]}
     with Checkpoints(folder) as checkpoints:
-        return fold.train_fold(
-            model_config(**(values | changes)),
-            data_of(images, FOLDS.iloc[:100]),  # two classes have an image more than the third
-            fold=0,
-            seed=1,
-            metric=metrics.get("accuracy", "multiclass"),
-            checkpoints=checkpoints,
-        )
+        # Two classes have an image more than the third.
+        return train_model(images, checkpoints, folds=FOLDS.iloc[:100], **(values | changes))
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device on which the model holds at most five images; torch's own error beyond."""
-    forward = SimpleCNN.forward
+def limit(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    training: int = EVER,
+    inference: int = EVER,
+    after: int = 0,
+) -> list[int]:
+    """Let the model run out of memory, with torch's own error, for more images than this, `after`
+    so many training batches. Returns the sizes of the training batches that fitted.
+    """
+    forward, sizes = SimpleCNN.forward, list[int]()
 
-    def limited(self: SimpleCNN, values: torch.Tensor) -> torch.Tensor:
-        if self.training and len(values) > 5:
+    def limited(self: SimpleCNN, images: torch.Tensor) -> torch.Tensor:
+        max_images = training if self.training else inference
+        if len(sizes) >= after and len(images) > max_images:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        return forward(self, values)
+        if self.training:
+            sizes.append(len(images))
+        return forward(self, images)
 
     monkeypatch.setattr(SimpleCNN, "forward", limited)
+    return sizes
 
 
-def test_too_large_a_batch_is_an_error_that_names_the_size_that_fits(
-    images: ImageStore,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-) -> None:
-    request.getfixturevalue("small")
-    with pytest.raises(UserError) as error:
-        train(images, tmp_path / "x", grad_accum_steps=2)
-    assert str(error.value) == (
-        "batch_size: 16 does not fit cpu; 4 does. With accumulate: 8 beside it a step of the "
-        "weights sees 32 images; or set on_oom: accumulate"
-    )
-
-
-@pytest.mark.slow
-def test_it_can_be_taken_in_pieces_that_train_like_the_whole(
-    images: ImageStore,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    whole, curves, provenance = train(images, tmp_path / "x")
-    assert provenance.micro_batches == 1
-    request.getfixturevalue("small")
-    capsys.readouterr()
-    best, found, provenance = train(images, tmp_path / "y", on_oom="accumulate")
-    assert provenance.micro_batches == 4
-    told = capsys.readouterr().out
-    assert "warning: 16 images do not fit cpu: splitting each batch into 2 micro-batches" in told
-    assert "warning: 8 images do not fit cpu: splitting each batch into 4 micro-batches" in told
-    assert [r.train_loss for r in found] == pytest.approx([r.train_loss for r in curves], rel=1e-4)
-    assert [r.score for r in found] == [r.score for r in curves]
-    for name, tensor in whole.state.items():
-        assert torch.allclose(tensor, best.state[name], rtol=1e-3, atol=1e-4), name
-
-
-def full(*_: Any) -> torch.Tensor:
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-
-
-@pytest.mark.slow
-def test_no_piece_is_a_single_image(
+def test_a_batch_that_does_not_fit_is_an_error_that_suggests_a_size_before_the_first_epoch(
     images: ImageStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Which has no batch statistics."""
-    forward, sizes = SimpleCNN.forward, set[int]()
+    limit(monkeypatch, training=5)
+    with pytest.raises(UserError, match=r"batch_size: 4 with grad_accum_steps: 8 .*32"):
+        train(images, tmp_path / "x", grad_accum_steps=2)
+    assert "epoch" not in capsys.readouterr().out
 
-    def limited(self: SimpleCNN, values: torch.Tensor) -> torch.Tensor:
-        if self.training and len(values) > 3:
-            full()
-        sizes.update([len(values)] if self.training else [])
-        return forward(self, values)
 
-    monkeypatch.setattr(SimpleCNN, "forward", limited)
-    _, curves, _ = train(images, tmp_path / "x", on_oom="accumulate", batch_size=10)
-    assert sizes == {2, 3} and {row.micro_batches for row in curves} == {4}
-    monkeypatch.setattr(SimpleCNN, "forward", full)
-    with pytest.raises(UserError, match="not even 2 images fit cpu"):
+@pytest.mark.slow
+@pytest.mark.parametrize("inference", [EVER, 5], ids=["", "neither fits"])
+def test_micro_batches_train_like_the_whole_batch(
+    images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inference: int
+) -> None:
+    """Validation batches that do not fit either are split as well."""
+    whole = train(images, tmp_path / "x")
+    assert whole.provenance.micro_batches == 1
+    limit(monkeypatch, training=5, inference=inference)
+    split = train(images, tmp_path / "y", on_oom="accumulate")
+    assert split.provenance.micro_batches == 4
+    losses, expected = ([row.train_loss for row in run.curves] for run in (split, whole))
+    assert losses == pytest.approx(expected, rel=1e-4)
+    assert [row.score for row in split.curves] == [row.score for row in whole.curves]
+    for name, tensor in whole.best.weights.items():
+        assert torch.allclose(tensor, split.best.weights[name], rtol=1e-3, atol=1e-4), name
+
+
+def test_validation_batches_that_do_not_fit_are_split_without_affecting_training(
+    images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(images, tmp_path / "x")
+    limit(monkeypatch, inference=5)
+    split = train(images, tmp_path / "y", on_oom="accumulate")
+    assert split.provenance.micro_batches == 1
+    assert [r.train_loss for r in split.curves] == [r.train_loss for r in whole.curves]
+    losses, expected = ([row.valid_loss for row in run.curves] for run in (split, whole))
+    assert losses == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_micro_batch_has_at_least_two_images(
+    images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One image has no batch statistics."""
+    with monkeypatch.context() as patch:
+        sizes = limit(patch, training=3)
+        _, curves, _ = train(images, tmp_path / "x", on_oom="accumulate", batch_size=10)
+        assert set(sizes) == {2, 3} and {row.micro_batches for row in curves} == {4}
+    limit(monkeypatch, training=0)
+    with pytest.raises(UserError, match="2 images do not fit"):
         train(images, tmp_path / "y", on_oom="accumulate")
 
 
-@pytest.mark.slow
-def test_what_was_trained_before_it_is_not_lost(
+def test_memory_that_runs_out_in_the_second_epoch_costs_no_epoch(
     images: ImageStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Memory that runs out in the second epoch, as with a device that another process fills."""
-    forward, calls = SimpleCNN.forward, 0
-
-    def filled(self: SimpleCNN, values: torch.Tensor) -> torch.Tensor:
-        nonlocal calls
-        calls += self.training
-        if calls > 6 and self.training and len(values) > 8:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        return forward(self, values)
-
-    monkeypatch.setattr(SimpleCNN, "forward", filled)
+    """As on a device that another process fills."""
+    limit(monkeypatch, training=8, after=6)
     _, curves, _ = train(images, tmp_path / "x", on_oom="accumulate")
-    told = capsys.readouterr().out
-    assert told.count("epoch   1") == 1 and "going on from a checkpoint after" in told
+    output = capsys.readouterr().out
+    assert output.count("epoch   1") == 1 and "resuming from checkpoint" in output
     assert [row.micro_batches for row in curves] == [1, 2]
 
 
-def test_other_errors_are_not_taken_for_it(
-    images: ImageStore,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_other_errors_are_raised(
+    images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> torch.Tensor:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(SimpleCNN, "forward", broken)
     with pytest.raises(RuntimeError, match="a bug"):
-        train(images, tmp_path / "x")
+        train(images, tmp_path / "x", on_oom="accumulate")
 
 
-def test_too_large_a_batch_of_inference_is_an_error_too(
-    images: ImageStore,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_prediction_batch_that_does_not_fit_is_an_error_that_suggests_a_size(
+    images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = model_config(architecture="simple_cnn", image_size=32, resize_mode="squash")
+    config = model_config(architecture="simple_cnn", resize_mode="squash")
     weights.save(
         tmp_path / "w",
-        factory.create(made, outputs=3).state_dict(),
-        training(config=made.model_dump()),
+        factory.create(config, outputs=3).state_dict(),
+        training(config=config.model_dump()),
     )
     predictor = Predictor(tmp_path / "w", Predict(views=["identity"], batch_size=8))
-    monkeypatch.setattr(SimpleCNN, "forward", full)
-    with pytest.raises(UserError, match=r"predict.batch_size: 8 does not fit cpu: try 4"):
+    limit(monkeypatch, inference=0)
+    with pytest.raises(UserError, match=r"predict\.batch_size: 8 .*4"):
         predictor.predict(images, FOLDS["id"].tolist())
+
+
+def holds(max_images: int, tried: list[int]) -> Callable[[int], float]:
+    """A device with memory for so many images."""
+
+    def memory_share(batch_size: int) -> float:
+        tried.append(batch_size)
+        return math.inf if batch_size > max_images else batch_size / max_images
+
+    return memory_share
+
+
+@pytest.mark.parametrize(
+    ("capacity", "max_images", "expected"),
+    [(100, 900, 64), (64, 900, 32), (72, 900, 64), (9999, 90, 64)],
+)
+def test_the_largest_batch_is_a_power_of_two_within_nine_tenths_of_the_memory(
+    capacity: int, max_images: int, expected: int
+) -> None:
+    size = memory.largest_batch(holds(capacity, []), max_images=max_images, may_run_out=True)
+    assert size == expected
+
+
+def test_where_memory_must_not_run_out_no_size_is_tried_that_could_be_too_large() -> None:
+    tried: list[int] = []
+    assert memory.largest_batch(holds(100, tried), max_images=900, may_run_out=False) == 64
+    assert tried == [2, 4, 8, 16, 32, 64]
+    assert memory.largest_batch(holds(100, tried), max_images=900, may_run_out=True) == 64
+    assert tried[6:] == [2, 4, 8, 16, 32, 64, 128]
+
+
+def test_a_model_that_does_not_fit_at_all_is_an_error() -> None:
+    with pytest.raises(UserError, match="2 images do not fit"):
+        memory.largest_batch(lambda _: math.inf, max_images=900, may_run_out=True)
+
+
+@pytest.mark.slow
+def test_larger_batches_need_more_memory(images: ImageStore) -> None:
+    trial = memory.Trial(components(images, mix={"mixup_alpha": 0.2}, head="batch_norm"))
+    small, large = trial.memory_share(2), trial.memory_share(512)
+    assert 0 < small < large < 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_full_gpu_is_detected_and_left_usable(images: ImageStore) -> None:
+    trial = memory.Trial(components(images))
+    assert trial.memory_share(10**8) == math.inf
+    assert trial.memory_share(4) < 0.9

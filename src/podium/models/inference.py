@@ -1,9 +1,11 @@
 """Inference: one function for validation, out-of-fold and test images."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor, nn
 
 from podium.core import console, signals
@@ -26,21 +28,41 @@ def infer(
     views: Sequence[View] = (identity,),
     to_logits: Callable[[Tensor], Tensor],
     accelerator: Accelerator,
+    split_on_oom: bool = False,
 ) -> Tensor:
     """Average the logits over the views of each image: float32 [N, C] on the CPU, in batch order.
 
-    `to_logits` maps the model's outputs to class logits.
+    `to_logits` maps the model's outputs to class logits. With `split_on_oom`, batches that do not
+    fit the device's memory are halved until they do; it does not fail before single images do.
     """
     preprocess = inputs.Preprocess(accelerator.unwrap_model(model), accelerator.device)
     model.eval()
-    logits = []
-    for batch in console.bar(batches, "inference"):
-        signals.raise_if_stopped()
-        ready = preprocess(batch.inputs)
+
+    def predict(part: inputs.Inputs) -> Tensor:
+        ready = preprocess(part)
         with accelerator.autocast():
             per_view = [
                 to_logits(inputs.forward(model, {**ready, "image": view(ready["image"])}).float())
                 for view in views
             ]
-        logits.append(torch.stack(per_view).mean(0))
+        return torch.stack(per_view).mean(0)
+
+    logits: list[Tensor] = []
+    parts = 1  # per batch; kept for the batches that follow
+    for batch in console.bar(batches, "inference"):
+        signals.raise_if_stopped()
+        size = len(batch.targets)
+        while True:
+            try:
+                logits += [predict(part) for part in inputs.split(batch.inputs, min(parts, size))]
+                break
+            except RuntimeError as error:
+                if not (split_on_oom and parts < size and should_reduce_batch_size(error)):
+                    raise
+            clear_device_cache(garbage_collection=True)  # the handler would keep tensors alive
+            parts *= 2
+            console.say(
+                f"warning: {math.ceil(2 * size / parts)} images do not fit the device's memory for "
+                f"inference; splitting each batch into {parts}"
+            )
     return torch.cat(logits).cpu()

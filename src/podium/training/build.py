@@ -78,8 +78,8 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
         raise UserError(f"fold {fold} has no training images. Keep more with folds.subsample.")
     if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
         raise UserError(
-            f"mix needs an even number of images per batch: fold {fold} has {count} training "
-            "images. Set mix: null or keep more images."
+            f"mix: pairs the images of a batch, but fold {fold} has {count} training images. "
+            "Set mix: null."
         )
     seeding.set_global(seed, "weights", fold)
     codec = TargetCodec(config, task, scale=scale(task, targets[is_train]))

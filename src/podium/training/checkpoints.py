@@ -1,10 +1,11 @@
-"""Checkpoints of a training: whole or not there, checked when read, held by one process."""
+"""Checkpoints of a training run: atomic, verified when read, locked by one process."""
 
 import hashlib
 import io
 import json
 import os
 import pickle
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,70 +19,76 @@ from filelock import FileLock, Timeout
 
 from podium.core import console, files
 from podium.core.errors import Stopped, UserError
+from podium.training import fingerprint
 
-PATIENCE = 10.0  # seconds: within them a process ends that was asked to
+LOCK_TIMEOUT_S = 10.0  # within it, a process that received a signal has ended
+MAX_FILES = 3  # two checkpoints, and one that is being written
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "albumentations", "albucore", "numpy",
             "opencv-python-headless", "pillow")  # fmt: skip
 
 
 class _UnusableError(Exception):
-    """Why a checkpoint is passed over."""
+    """Why a checkpoint is ignored."""
 
 
 class Checkpoints:
-    """The last two states of one training, in a folder that one process holds at a time."""
+    """The last two checkpoints of one training run, in a folder that one process owns."""
 
     def __init__(self, folder: Path, *, every_minutes: float = 10.0) -> None:
-        """A state is due `every_minutes` after the last."""
-        self.folder, self.every = folder, 60 * every_minutes
+        """A checkpoint is due `every_minutes` after the last."""
+        self.folder, self.every_s = folder, 60 * every_minutes
         self._lock = FileLock(folder.with_name(folder.name + ".lock"))
-        self._saved, self._number, self._fingerprint = time.monotonic(), 0, ""
+        self._saved_at, self._number, self._fingerprint = time.monotonic(), 0, ""
         self.last: Path | None = None  # the newest that was written or read
 
     def __enter__(self) -> "Checkpoints":
-        """Hold the folder. Another process that holds it gets some seconds to end.
+        """Lock the folder, giving another process that owns it a few seconds to end.
 
         Raises:
-            UserError: naming the process that holds it still, or that has done its work.
+            UserError: naming the process that still owns it, or that has completed the run.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        owner, other = self.folder / "owner", ""
+        owner_file, owner = self.folder / "owner", ""
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            other = owner.read_text() if owner.exists() else "unknown"
-            self._wait_for(other)
-        if other and not self.folder.exists():
+            owner = owner_file.read_text() if owner_file.exists() else "unknown"
+            self._wait_for(owner)
+        if owner and not self.folder.exists():
             self._lock.release()
-            raise UserError(f"process {other} has just finished {self.folder.name}")
-        files.write_text(owner, str(os.getpid()))
+            raise UserError(f"{self.folder.name} was just completed by process {owner}")
+        files.write_text(owner_file, str(os.getpid()))
         return self
 
-    def _wait_for(self, other: str) -> None:
+    def _wait_for(self, owner: str) -> None:
         try:
-            self._lock.acquire(timeout=PATIENCE)
+            self._lock.acquire(timeout=LOCK_TIMEOUT_S)
         except Timeout:
             raise UserError(
-                f"process {other} is already training {self.folder.name}: wait for it, or stop it "
-                "and run this again: it goes on from its last checkpoint"
+                f"{self.folder.name} is being trained by process {owner}. Wait for it, or stop it "
+                "and rerun to resume from its last checkpoint."
             ) from None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Let go of the folder; remove it where the block succeeded, or has kept nothing."""
+        """Release the folder; remove it after success, or if it has no checkpoints."""
         if kind is None or not any(self.folder.glob("*.ckpt")):
             files.remove(self.folder)
-            Path(self._lock.lock_file).unlink(missing_ok=True)  # while it is held
+            Path(self._lock.lock_file).unlink(missing_ok=True)  # while it is locked
         self._lock.release()
 
-    def identify(self, described: dict[str, Any]) -> None:
-        """Say all that the training's result follows from: states of another are not used."""
+    def identify(self, facts: dict[str, Any]) -> None:
+        """Fingerprint everything that determines the result: `facts`, the code and the packages.
+        Checkpoints with another fingerprint are ignored.
+        """
         versions = {name: version(name) for name in PACKAGES}
-        text = json.dumps({"code": _code(), "packages": versions, **described}, sort_keys=True)
+        text = json.dumps(
+            {"code": fingerprint.code(), "packages": versions, **facts}, sort_keys=True
+        )
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
     @contextmanager
-    def kept_if_stopped(self, state: Callable[[], dict[str, Any]]) -> Iterator[None]:
-        """Save `state` if the process is asked to end within the block."""
+    def saved_if_stopped(self, state: Callable[[], dict[str, Any]]) -> Iterator[None]:
+        """Save `state` if a signal ends the block."""
         try:
             yield
         except Stopped:
@@ -89,14 +96,31 @@ class Checkpoints:
             raise
 
     def due(self) -> bool:
-        """Whether it is time for another state."""
-        return time.monotonic() - self._saved >= self.every
+        """Whether it is time for another checkpoint."""
+        return time.monotonic() - self._saved_at >= self.every_s
+
+    def verify(self, state: dict[str, Any]) -> int:
+        """Write `state` to the folder and delete it again: its size in bytes.
+
+        Raises:
+            UserError: if the disk has no room for all checkpoints, or the write fails.
+        """
+        data = _serialise(state)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        needed, free = MAX_FILES * len(data), shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise UserError(
+                f"{self.folder}: checkpoints need {needed:,} bytes, the disk has {free:,} free. "
+                "Free up disk space."
+            )
+        path = self.folder / "verify"
+        _write(path, {}, data)
+        path.unlink()
+        return len(data)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a state over the older of the two; the newer one stays whatever happens."""
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        data = buffer.getbuffer()
+        """Replace the older of the two checkpoints; the newer one stays whatever happens."""
+        data = _serialise(state)
         self._number += 1
         header = {
             "number": self._number,
@@ -104,54 +128,57 @@ class Checkpoints:
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         path = self.folder / f"{self._number % 2}.ckpt"
-        with (
-            files.atomic(path, size=len(data)) as temporary,
-            temporary.open("wb") as file,
-        ):
-            file.write(json.dumps(header).encode() + b"\n")
-            file.write(data)
-        self._saved, self.last = time.monotonic(), path
+        _write(path, header, data)
+        self._saved_at, self.last = time.monotonic(), path
 
     def load(self) -> dict[str, Any] | None:
-        """The newest state that is whole and of this training, on the CPU; None without one."""
-        found = {path: _header(path) for path in sorted(self.folder.glob("*.ckpt"))}
-        for path in sorted(found, key=lambda path: -found[path]["number"]):
+        """Read the newest usable checkpoint of this run to the CPU; None if there is none."""
+        headers = {path: _header(path) for path in sorted(self.folder.glob("*.ckpt"))}
+        for path in sorted(headers, key=lambda path: -headers[path]["number"]):
             try:
-                state = self._read(path, found[path])
+                state = self._read(path, headers[path])
             except _UnusableError as error:
-                console.say(f"warning: {path} is not used: {error}")
+                console.say(f"warning: ignoring checkpoint {path}: {error}")
             else:
                 self.last = path
-                self._number = found[path]["number"]  # the next is written over the other
+                self._number = headers[path]["number"]  # the next one replaces the other file
                 return state
         return None
 
     def _read(self, path: Path, header: dict[str, Any]) -> dict[str, Any]:
         if header["fingerprint"] is None:
-            raise _UnusableError("it is damaged")
+            raise _UnusableError("corrupted")
         if header["fingerprint"] != self._fingerprint:
-            raise _UnusableError("it is of another training (other params, data, code or device)")
+            raise _UnusableError(
+                "it belongs to a different run (params, data, code, packages or device changed)"
+            )
         data = path.read_bytes().partition(b"\n")[2]
         if hashlib.sha256(data).hexdigest() != header["sha256"]:
-            raise _UnusableError("it is damaged")
+            raise _UnusableError("corrupted")
         try:
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (RuntimeError, pickle.UnpicklingError):
-            raise _UnusableError("it is damaged") from None
+            raise _UnusableError("corrupted") from None
+
+
+def _serialise(state: dict[str, Any]) -> memoryview:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getbuffer()
+
+
+def _write(path: Path, header: dict[str, Any], data: memoryview) -> None:
+    with files.atomic(path, size=len(data)) as temporary, temporary.open("wb") as file:
+        file.write(json.dumps(header).encode() + b"\n")
+        file.write(data)
 
 
 def _header(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself; a damaged one, nothing: it is looked at first."""
+    """Read a checkpoint's header. A corrupted one sorts as the newest, so that it is reported."""
     try:
         with path.open("rb") as file:
-            found = json.loads(file.readline())
-        return {"number": int(found["number"]), **{k: found[k] for k in ("fingerprint", "sha256")}}
+            header = json.loads(file.readline())
+        facts = {key: header[key] for key in ("fingerprint", "sha256")}
+        return {"number": int(header["number"]), **facts}
     except (ValueError, TypeError, KeyError):
         return {"number": sys.maxsize, "fingerprint": None, "sha256": None}
-
-
-def _code() -> str:
-    """The SHA-256 of our code that is in use: a state is continued by the code that began it."""
-    used = [module for name, module in sys.modules.items() if name.split(".")[0] == "podium"]
-    paths = sorted(Path(module.__file__) for module in used if module.__file__)
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()

@@ -1,9 +1,9 @@
-"""Training one model on one fold."""
+"""Train one model on one fold."""
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
@@ -12,39 +12,86 @@ from podium.core import console, files, machine, signals
 from podium.core.errors import UserError
 from podium.core.provenance import TrainingProvenance
 from podium.models import device, pretrained
-from podium.scoring import decisions
 from podium.scoring.metrics import Metric
-from podium.training import build, cache, loop, memory, state
+from podium.training import build, loop, memory, preflight
+from podium.training.build import Components, TrainingData
+from podium.training.cache import Cache
 from podium.training.checkpoints import Checkpoints
+from podium.training.memory import MIN_IMAGES
+from podium.training.state import Best, Epoch, TrainState
 
-FEWEST = 2  # images a piece: one has no batch statistics
+
+class TrainedFold(NamedTuple):
+    """The result of a training run."""
+
+    best: Best
+    curves: list[Epoch]
+    provenance: TrainingProvenance
 
 
 def train_fold(
     config: Model,
-    data: build.TrainingData,
+    data: TrainingData,
     *,
     fold: int,
     seed: int,
     metric: Metric,
     checkpoints: Checkpoints,
-) -> tuple[state.Best, list[state.Epoch], TrainingProvenance]:
-    """Train a new model on all folds but `fold`, choosing the epoch that scores best on that one.
-    A training of the same that was interrupted goes on from the last of its `checkpoints`.
-
-    Returns:
-        The best epoch, the curves, and all that they were made from.
+) -> TrainedFold:
+    """Train a new model on all folds but `fold`, and choose the epoch with the best score on it.
+    An interrupted run resumes from the last of its `checkpoints`.
 
     Raises:
-        UserError: as `build.build` and `engine.fit`.
-        Stopped: when the process was asked to end; a checkpoint has been written.
+        UserError: as `build.build`, `preflight.verify` and `loop.train`; if a batch does not fit
+            the device's memory and `config.on_oom` does not allow to split it further.
+        Stopped: on a signal, after writing a checkpoint.
     """
-    kept = cache.Cache(data.store)
-    data = data._replace(store=kept)
-    made = build.build(config, data, fold=fold, seed=seed)
-    where = device.name(made.accelerator.device)
-    start = pretrained.locate(config)
-    provenance = TrainingProvenance(
+    cache = Cache(data.store)
+    data = data._replace(store=cache)
+    run = build.build(config, data, fold=fold, seed=seed)
+    provenance = _provenance(run, config, data, fold=fold, seed=seed, metric=metric)
+    checkpoints.identify(provenance.to_json())
+    ids = [image_id for loader in run.loaders for image_id in loader.dataset.ids]
+    cache.fill(ids, budget=machine.cache_bytes())
+    micro_batches = 1
+    while True:
+        try:
+            with signals.deferred():
+                best, curves = _train(run, metric, checkpoints, micro_batches=micro_batches)
+            trained_with = replace(provenance, micro_batches=curves[-1].micro_batches)
+            return TrainedFold(best, curves, trained_with)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                if config.compile:
+                    _raise_compiler_error(error)
+                raise
+        del run  # its tensors would keep their memory
+        clear_device_cache(garbage_collection=True)
+        run = build.build(config, data, fold=fold, seed=seed)
+        micro_batches = _split_further(run, micro_batches)
+
+
+def _train(
+    run: Components, metric: Metric, checkpoints: Checkpoints, *, micro_batches: int
+) -> tuple[Best, list[Epoch]]:
+    """Train from the last checkpoint, or from the start after verifying the settings."""
+    checkpoint = checkpoints.load()
+    if checkpoint is None:
+        preflight.verify(run, metric=metric, checkpoints=checkpoints, micro_batches=micro_batches)
+    state = TrainState(run, micro_batches=micro_batches)
+    if checkpoint is not None:
+        state.load_state_dict(checkpoint)
+        console.say(f"resuming from checkpoint at step {state.progress.global_step}")
+    loop.train(run, state, metric=metric, checkpoints=checkpoints)
+    assert state.best is not None  # a phase has at least one epoch
+    return state.best, state.curves
+
+
+def _provenance(
+    run: Components, config: Model, data: TrainingData, *, fold: int, seed: int, metric: Metric
+) -> TrainingProvenance:
+    weights_file = pretrained.locate(config)
+    return TrainingProvenance(
         **data.task.facts(),
         folds_sha256=data.folds_sha256,
         images_sha256=data.images_sha256,
@@ -54,71 +101,55 @@ def train_fold(
         metric=metric.name,
         metric_sha256=metric.sha256,
         deterministic=torch.are_deterministic_algorithms_enabled(),
-        pretrained_sha256=None if start is None else files.sha256(start.path),
-        pretrained_revision=None if start is None else start.revision,
-        scale=[*made.codec.scale],
+        pretrained_sha256=None if weights_file is None else files.sha256(weights_file.path),
+        pretrained_revision=None if weights_file is None else weights_file.revision,
+        scale=[*run.codec.scale],
         torch=torch.__version__,
-        device=where,
+        device=device.name(run.accelerator.device),
         micro_batches=1,
     )
-    _try(metric, made)
-    checkpoints.identify(provenance.to_json())
-    ids = [image for loader in made.loaders for image in loader.dataset.ids]
-    kept.fill(ids, budget=machine.cache_bytes())
-    micro_batches = 1
-    while True:
-        try:
-            with signals.deferred():
-                best, curves = loop.fit(
-                    made, metric=metric, checkpoints=checkpoints, micro_batches=micro_batches
-                )
-            return best, curves, replace(provenance, micro_batches=curves[-1].micro_batches)
-        except RuntimeError as error:
-            if not should_reduce_batch_size(error):
-                if config.compile:
-                    _check_compiler(error)
-                raise
-        del made  # and what it holds of the memory
-        clear_device_cache(garbage_collection=True)
-        made = build.build(config, data, fold=fold, seed=seed)
-        batch = min(config.batch_size, len(made.loaders.train.dataset))
-        size = batch // micro_batches
-        if config.on_oom == "fail":
-            raise UserError(_too_large(config, made, where))
-        if size < 2 * FEWEST:
-            raise UserError(
-                f"not even {size} images fit {where}: take a smaller model or image_size"
-            )
-        micro_batches *= 2
-        console.say(
-            f"warning: {size} images do not fit {where}: splitting each batch into "
-            f"{micro_batches} micro-batches"
+
+
+def _split_further(run: Components, micro_batches: int) -> int:
+    """The next number of micro-batches to try after running out of memory.
+
+    Raises:
+        UserError: if `on_oom` is "fail", or micro-batches would become too small.
+    """
+    config, name = run.config, device.name(run.accelerator.device)
+    if config.on_oom == "fail":
+        raise UserError(_too_large(run, name))
+    size = min(config.batch_size, len(run.loaders.train.dataset)) // micro_batches
+    if size < 2 * MIN_IMAGES:
+        raise UserError(
+            f"{size} images do not fit the memory of {name}. Use a smaller model or image_size."
         )
+    console.say(
+        f"warning: {size} images do not fit the memory of {name}; splitting each batch into "
+        f"{2 * micro_batches} micro-batches"
+    )
+    return 2 * micro_batches
 
 
-def _try(metric: Metric, made: build.Components) -> None:
-    """Raises: UserError: if the validation images cannot be scored, before an epoch has passed."""
-    task = made.codec.task
-    targets = made.loaders.valid.dataset.targets.numpy()
-    decisions.score(task, metric, targets, np.zeros((len(targets), len(task.classes))))
+def _too_large(run: Components, name: str) -> str:
+    """Measure the batch size that fits, and suggest it."""
+    config = run.config
+    size = memory.largest_batch(
+        memory.Trial(run).memory_share,
+        max_images=max(MIN_IMAGES, config.batch_size // 2),
+        may_run_out=run.accelerator.device.type == "cuda",
+    )
+    steps = math.ceil(config.grad_accum_steps * config.batch_size / size)
+    return (
+        f"batch_size: {config.batch_size} does not fit the memory of {name}. Use batch_size: "
+        f"{size} with grad_accum_steps: {steps} (effective batch size {steps * size}), or set "
+        "on_oom: accumulate."
+    )
 
 
-def _check_compiler(error: RuntimeError) -> None:
-    """Raises: UserError: if that is what failed."""
+def _raise_compiler_error(error: RuntimeError) -> None:
+    """Raises: UserError: if torch.compile failed."""
     from torch._dynamo.exc import TorchDynamoException
 
     if isinstance(error, TorchDynamoException):
-        raise UserError(f"compile: {str(error).splitlines()[0]}; or set it to false") from None
-
-
-def _too_large(config: Model, made: build.Components, where: str) -> str:
-    """That a batch does not fit, and the size that does, measured."""
-    cuda = made.accelerator.device.type == "cuda"
-    share, at_most = memory.Trial(made).share, max(FEWEST, config.batch_size // 2)
-    size = memory.largest(share, at_most=at_most, may_fail=cuda)
-    steps = math.ceil(config.grad_accum_steps * config.batch_size / size)
-    return (
-        f"batch_size: {config.batch_size} does not fit {where}; {size} does. With accumulate: "
-        f"{steps} beside it a step of the weights sees {steps * size} images; or set "
-        "on_oom: accumulate"
-    )
+        raise UserError(f"compile: {str(error).splitlines()[0]}. Set compile: false.") from None

@@ -1,135 +1,146 @@
-"""The training loop: model, loaders, loss and mixer come in as an argument."""
+"""The training loop: forward, backward and optimizer step of every batch, in one function."""
 
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
-
-import torch
-from accelerate import Accelerator
-from torch import nn
 
 from podium.core import console, seeding, signals
 from podium.core.errors import UserError
-from podium.images.loading import Loader
-from podium.models import layers
+from podium.models import inputs, layers
 from podium.models.inference import infer
-from podium.models.targets import TargetCodec
 from podium.scoring import decisions, functions
 from podium.scoring.metrics import Metric
 from podium.training.build import Components
 from podium.training.checkpoints import Checkpoints
-from podium.training.state import Best, Epoch, TrainState
+from podium.training.state import Epoch, TrainState
 
-ADVICE = "lower lr, set grad_clip_norm, or use precision: fp32"
+NAN_HINT = "Lower lr, set grad_clip_norm or use precision: fp32, then retrain from scratch"
 
 
-def fit(
-    run: Components, *, metric: Metric, checkpoints: Checkpoints, micro_batches: int = 1
-) -> tuple[Best, list[Epoch]]:
-    """Train the net of `run` through its phases, each batch in `micro_batches`: the best epoch by
-    `metric`, and all the curves. When `config.patience` epochs have passed without a score above
-    the best of all, the next phase begins. A training that was interrupted goes on from its last
-    checkpoint.
+def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Checkpoints) -> None:
+    """Train through the remaining epochs and phases of `state`, validating after each epoch. A
+    phase ends early when `config.patience` epochs have passed without a new best score.
 
     Raises:
-        UserError: if the loss, the weights or the predictions stop being finite numbers.
-        Stopped: when the process was asked to end; a checkpoint has been written.
+        UserError: if the loss, the weights or the validation logits are not finite.
+        Stopped: on a signal, after writing a checkpoint.
     """
-    net, (train, valid), config, codec, loss, preprocess, mixer, accelerator = run
-    device = accelerator.device
-    steps, order = len(train), train.batch_sampler
-    size = min(order.batch_size, order.count)
-    training = TrainState(net, config, accelerator, micro_batches=micro_batches)
-    if (state := checkpoints.load()) is not None:
-        training.resume(state)
-        console.say(f"going on from a checkpoint after {training.progress.global_step} steps")
-    while not training.ended:
-        phase, place, epoch = training.phase, training.progress, len(training.curves) + 1
-        start = time.perf_counter() - place.seconds
-        order.set_epoch(epoch, phase=place.phase, first_batch=place.step)
-        layers.set_training(net, phase.batch_norm)
-        # Read at the epoch's end: no wait within.
-        values = torch.tensor(place.losses or [0.0] * steps, device=device)
-        for batch in console.bar(train, f"epoch {epoch}"):
-            training.set_rates(steps)
-            seeding.set_global(order.seed, "step", place.global_step + 1)
-            targets = batch.targets.to(device, non_blocking=True)
-            inputs, targets = mixer(preprocess(batch.inputs), targets)
-            first, end = _together(place.step, config.grad_accum_steps, steps)
-            values[place.step] = training.learn(inputs, targets, loss, steps=end - first)
-            place.step, place.global_step = place.step + 1, place.global_step + 1
-            if place.step == end:
-                training.update()
-                if signals.stop_requested() or checkpoints.due():
-                    training.note(values, time.perf_counter() - start)
-                    _check(training, train, checkpoints.last)
-                    checkpoints.save(training.state())
-                    signals.raise_if_stopped()
-        training.note(values, time.perf_counter() - start)
-        _check(training, train, checkpoints.last)
-        with checkpoints.kept_if_stopped(training.state):
-            scores = evaluate(
-                training.kept, valid, codec=codec, metric=metric, accelerator=accelerator
-            )
-        seconds, images_seen = time.perf_counter() - start, steps * size
-        is_best = training.end_epoch(scores, metric=metric, images=images_seen, seconds=seconds)
-        checkpoints.save(training.state())
-        console.say(_line(training.curves[-1], metric.name, is_best=is_best))
+    sampler = run.loaders.train.batch_sampler
+    images = state.steps_per_epoch * min(sampler.batch_size, sampler.count)  # per epoch
+    while not state.finished:
+        start = time.perf_counter() - state.progress.seconds
+        for _ in train_epoch(run, state):
+            if signals.stop_requested() or checkpoints.due():
+                state.progress.seconds = time.perf_counter() - start
+                check_finite(run, state, last_checkpoint=checkpoints.last)
+                checkpoints.save(state.state_dict())
+                signals.raise_if_stopped()
+        state.progress.seconds = time.perf_counter() - start
+        check_finite(run, state, last_checkpoint=checkpoints.last)
+        with checkpoints.saved_if_stopped(state.state_dict):
+            scores = evaluate(run, state, metric=metric)
+        seconds = time.perf_counter() - start
+        is_best = state.end_epoch(scores, metric=metric, images=images, seconds=seconds)
+        checkpoints.save(state.state_dict())
+        console.say(_summary(state.curves[-1], metric.name, is_best=is_best))
         signals.raise_if_stopped()
-    assert training.best is not None  # a phase has an epoch or more
-    return training.best, training.curves
 
 
-def evaluate(
-    model: nn.Module,
-    loader: Loader,
-    *,
-    codec: TargetCodec,
-    metric: Metric,
-    accelerator: Accelerator,
-) -> dict[str, float]:
-    """The scores of `model` on the images of `loader`, as `Epoch` names them."""
-    task = codec.task
-    logits = infer(model, loader, to_logits=codec.to_logits, accelerator=accelerator)
-    targets = loader.dataset.targets
+def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
+    """Train the rest of the current epoch; yield after each optimizer step."""
+    config, accelerator, progress = run.config, run.accelerator, state.progress
+    loader = run.loaders.train
+    sampler = loader.batch_sampler
+    sampler.set_epoch(state.epoch, phase=progress.phase, first_batch=progress.step)
+    layers.set_training(run.net, state.phase.batch_norm)
+    for batch in console.bar(loader, f"epoch {state.epoch}"):
+        state.set_lr()
+        # Dropout, mixing and erasing depend on the step only, so that a resumed run repeats them.
+        seeding.set_global(sampler.seed, "step", progress.global_step + 1)
+        targets = batch.targets.to(accelerator.device, non_blocking=True)
+        mixed, targets = run.mixer(run.preprocess(batch.inputs), targets)
+        batches = accumulated(progress.step, config.grad_accum_steps, steps=len(loader))
+        batch_weight = run.criterion.weight(targets)
+        for micro_batch, micro_targets in zip(
+            inputs.split(mixed, state.micro_batches),
+            targets.tensor_split(state.micro_batches),
+            strict=True,
+        ):
+            with accelerator.autocast():
+                outputs = inputs.forward(state.model, micro_batch)
+                share = run.criterion.weight(micro_targets) / batch_weight
+                loss = run.criterion(outputs, micro_targets) * share
+            accelerator.backward(loss / len(batches))
+            # Read at the epoch's end: reading it now would wait for the GPU.
+            state.step_losses[progress.step].add_(loss.detach())
+        progress.step += 1
+        progress.global_step += 1
+        if progress.step == batches.stop:
+            if config.grad_clip_norm is not None:
+                accelerator.clip_grad_norm_(run.net.parameters(), config.grad_clip_norm)
+            state.optimizer.step()
+            state.optimizer.zero_grad()
+            if state.ema is not None:
+                updates = math.ceil(progress.global_step / config.grad_accum_steps)
+                state.ema.update(run.net, step=updates)
+            yield
+
+
+def accumulated(step: int, accumulate: int, *, steps: int) -> range:
+    """The batches whose gradients are averaged into one optimizer step together with `step`."""
+    first = step // accumulate * accumulate
+    return range(first, min(first + accumulate, steps))
+
+
+def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, float]:
+    """Score the validation images, by the field names of `Epoch`.
+
+    Raises:
+        UserError: if logits are not finite.
+    """
+    codec, loader = run.codec, run.loaders.valid
+    logits = infer(
+        state.evaluated_model,
+        loader,
+        to_logits=codec.to_logits,
+        accelerator=run.accelerator,
+        split_on_oom=run.config.on_oom == "accumulate",
+    )
     if bad := int((~logits.isfinite()).any(dim=1).sum()):
-        raise UserError(f"the logits of {bad} validation images are no numbers: {ADVICE}")
-    known, found = targets.numpy(), logits.numpy()
-    decision = decisions.default_rule(task, known)
-    labels = decisions.labels(task, task.probabilities(found), decision)
+        raise UserError(f"{bad} validation images have non-finite logits. {NAN_HINT}.")
+    task, targets = codec.task, loader.dataset.targets
+    expected, predicted = targets.numpy(), logits.numpy()
+    rule = decisions.default_rule(task, expected)
+    labels = decisions.labels(task, task.probabilities(predicted), rule)
     return {
         "valid_loss": codec.unsmoothed_loss(logits, targets).item(),
-        "score": decisions.score(task, metric, known, found, rule=decision),
-        **functions.overview(task, known, labels),
+        "score": decisions.score(task, metric, expected, predicted, rule=rule),
+        **functions.overview(task, expected, labels),
     }
 
 
-def _check(training: TrainState, train: Loader, last: Path | None) -> None:
-    """Raises: UserError: naming the first step whose loss is no number, or after which the weights
-    are none, with its images and the `last` checkpoint.
+def check_finite(run: Components, state: TrainState, *, last_checkpoint: Path | None) -> None:
+    """Raise a UserError that names the epoch's first step with a non-finite loss, or whose update
+    made the weights non-finite, and the images of its batch.
     """
-    place = training.progress
-    bad = [step for step, value in enumerate(place.losses) if not math.isfinite(value)]
-    if not bad and training.is_finite():
+    losses = state.step_losses.tolist()
+    bad = [step for step, loss in enumerate(losses) if not math.isfinite(loss)]
+    if not bad and state.is_finite():
         return
-    step, what = (bad[0], "the loss is") if bad else (place.step - 1, "the weights are")
-    ids, batch = train.dataset.ids, train.batch_sampler.batch(step)
+    step = bad[0] if bad else state.progress.step - 1
+    problem = f"loss is {losses[step]}" if bad else "weights are not finite"
+    batch = run.loaders.train.batch_sampler.batch(step)
+    ids = ", ".join(run.loaders.train.dataset.ids[sample.row] for sample in batch)
     raise UserError(
-        f"epoch {len(training.curves) + 1}, step {step + 1}: {what} no number any more, of the "
-        f"images {', '.join(ids[sample.row] for sample in batch)}: {ADVICE}, which begins anew. "
-        f"The last good checkpoint: {last or 'none yet'}"
+        f"epoch {state.epoch}, step {step + 1}: {problem} (images {ids}). {NAN_HINT}. "
+        f"Last good checkpoint: {last_checkpoint or 'none'}"
     )
 
 
-def _together(step: int, accumulate: int, steps: int) -> tuple[int, int]:
-    """The first step and the end of those, in an epoch of `steps`, whose gradients are averaged."""
-    first = step // accumulate * accumulate
-    return first, min(first + accumulate, steps)
-
-
-def _line(row: Epoch, metric: str, *, is_best: bool) -> str:
+def _summary(epoch: Epoch, metric: str, *, is_best: bool) -> str:
     return (
-        f"epoch {row.epoch:3d}  train loss {row.train_loss:.4f}  valid loss {row.valid_loss:.4f}  "
-        f"{metric} {row.score:.4f}{'*' if is_best else ' '}  lr {row.lr:.1e}  "
-        f"{row.images_per_s:.0f} images/s"
+        f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}  "
+        f"valid loss {epoch.valid_loss:.4f}  {metric} {epoch.score:.4f}{'*' if is_best else ' '}  "
+        f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s"
     )

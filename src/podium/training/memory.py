@@ -5,91 +5,101 @@ from collections.abc import Callable
 
 import psutil
 import torch
-from timm.utils import ModelEmaV3
 
-from podium.config.phases import Phase
 from podium.core import machine
 from podium.core.errors import UserError
 from podium.images.sampling import SampleIndex
 from podium.models import inputs, layers
-from podium.training import optimizers
 from podium.training.build import Components
+from podium.training.state import TrainState
 
-USABLE = 0.9  # of the memory: other batches may need a little more
+MIN_IMAGES = 2  # per batch: one image has no batch statistics
+MAX_MEMORY_SHARE = 0.9  # other batches may need a little more
+
+
+def heaviest_phases(run: Components) -> list[int]:
+    """For each optimizer, the phase with the most trainable parameters."""
+
+    def trainable_count(phase: int) -> int:
+        names = layers.trained(run.net, run.config.phases[phase].trainable)
+        return sum(run.net.get_parameter(name).numel() for name in names)
+
+    phases = run.config.phases
+    by_size = sorted(range(len(phases)), key=trainable_count)
+    return list({phases[phase].optimizer: phase for phase in by_size}.values())
 
 
 class Trial:
-    """Training steps with batches of any size, of the phase in which most trains."""
+    """Training steps with any batch size, in the phase with the most trainable parameters."""
 
     def __init__(self, run: Components) -> None:
-        self.run, net = run, run.net
-        phases = run.config.phases
+        phase = run.config.phases[heaviest_phases(run)[-1]]
+        self.run, self.device = run, run.accelerator.device
+        self.state = TrainState(
+            run._replace(config=run.config.model_copy(update={"phases": [phase]}))
+        )
+        layers.set_training(run.net, phase.batch_norm)
 
-        def trained(phase: Phase) -> int:
-            return sum(net.get_parameter(n).numel() for n in layers.trained(net, phase.trainable))
-
-        phase = max(phases, key=trained)
-        layers.set_trainable(net, phase.trainable)
-        layers.set_training(net, phase.batch_norm)
-        self.model = run.accelerator.prepare(net)
-        self.optimizer = run.accelerator.prepare(optimizers.create(net, phase, run.config))
-        self.ema = None if run.config.ema_decay is None else ModelEmaV3(net)
-        self.device = run.accelerator.device
-
-    def share(self, size: int) -> float:
-        """The share of the device's memory (of a CPU, of what is free) that two training steps
-        with `size` images take; infinite if they take too much.
+    def memory_share(self, batch_size: int) -> float:
+        """The share of the device's memory (CPU: of the free memory) that two training steps use;
+        infinite if they do not fit.
         """
         try:
             if self.device.type != "cuda":
                 machine.release_freed_memory()
                 rss = psutil.Process().memory_info().rss
-                return self._train(size) / (machine.free_memory() + rss)
+                return self._train(batch_size) / (machine.free_memory() + rss)
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
-            held = torch.cuda.memory_reserved(self.device)
-            free = torch.cuda.mem_get_info(self.device)[0] + held
-            self._train(size)
-            return torch.cuda.max_memory_reserved(self.device) / free
+            reserved = torch.cuda.memory_reserved(self.device)
+            available = torch.cuda.mem_get_info(self.device)[0] + reserved
+            self._train(batch_size)
+            return torch.cuda.max_memory_reserved(self.device) / available
         except torch.OutOfMemoryError:
-            self.optimizer.zero_grad()
+            self.state.optimizer.zero_grad()
             return math.inf
 
-    def _train(self, size: int) -> int:
-        """Two steps, since the optimizer's own state comes with the first: the bytes that this
-        process held between forward and backward.
+    def _train(self, batch_size: int) -> int:
+        """Take two steps, since the optimizer allocates its state in the first. Returns this
+        process's resident bytes between forward and backward.
         """
-        one = self.run.loaders.train.dataset.__getitems__([SampleIndex(0)])
-        batch = {name: t.repeat_interleave(size, dim=0) for name, t in one.inputs.items()}
-        targets = one.targets.to(self.device).repeat_interleave(size, dim=0)
-        encoded = self.run.codec.encode(targets)
+        run = self.run
+        sample = run.loaders.train.dataset.__getitems__([SampleIndex(0)])
+        batch = {name: t.repeat_interleave(batch_size, dim=0) for name, t in sample.inputs.items()}
+        targets = sample.targets.to(self.device).repeat_interleave(batch_size, dim=0)
+        encoded = run.codec.encode(targets)
         for _ in range(2):
-            with self.run.accelerator.autocast():
-                outputs = inputs.forward(self.model, self.run.preprocess(batch))
-                loss = self.run.criterion(outputs, encoded)
-            held = psutil.Process().memory_info().rss
-            self.run.accelerator.backward(loss)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        return held
+            with run.accelerator.autocast():
+                outputs = inputs.forward(self.state.model, run.preprocess(batch))
+                loss = run.criterion(outputs, encoded)
+            rss = psutil.Process().memory_info().rss
+            run.accelerator.backward(loss)
+            self.state.optimizer.step()
+            self.state.optimizer.zero_grad()
+        return rss
 
 
-def largest(share: Callable[[int], float], *, at_most: int, may_fail: bool) -> int:
-    """The largest power of two up to `at_most` whose `share` of the memory is 0.9 or less, tried
-    upwards. Unless a trial `may_fail` (on a CPU it would be killed), none is made that could take
-    too much if twice the images took twice as much.
+def largest_batch(
+    memory_share: Callable[[int], float], *, max_images: int, may_run_out: bool
+) -> int:
+    """The largest power of two up to `max_images` whose memory share is at most 0.9, tried upwards.
+
+    On a CPU running out of memory kills the process: unless it `may_run_out`, a size is not tried
+    if twice the memory share of the size before exceeds 0.9.
 
     Raises:
-        UserError: if not even two images fit.
+        UserError: if two images do not fit.
     """
-    best, size = 0, 2  # one image has no batch statistics
-    while size <= at_most:
-        found = share(size)
-        if found > USABLE:
+    best, size = 0, MIN_IMAGES
+    while size <= max_images:
+        share = memory_share(size)
+        if share > MAX_MEMORY_SHARE:
             break
         best, size = size, size * 2
-        if not may_fail and 2 * found > USABLE:
+        if not may_run_out and 2 * share > MAX_MEMORY_SHARE:
             break
     if best == 0:
-        raise UserError("not even two images fit: take a smaller model or image_size")
+        raise UserError(
+            f"{MIN_IMAGES} images do not fit the memory. Use a smaller model or image_size."
+        )
     return best

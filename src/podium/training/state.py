@@ -1,183 +1,161 @@
-"""All that changes while a model trains: its weights, its optimizer and its place, resumable."""
+"""The state of a training run: everything that changes while a model trains, and is resumed."""
 
 import dataclasses
-import math
 import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from podium.config.models import Model
 from podium.config.phases import Phase
-from podium.models import inputs, layers
-from podium.models.inputs import Inputs
+from podium.models import layers
 from podium.scoring.metrics import Metric
 from podium.training import optimizers, schedules
-from podium.training.criterion import Criterion
+from podium.training.build import Components
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch gave: a line of the curves."""
+    """The results of one epoch: a row of the curves."""
 
-    epoch: int  # from 1, through all phases
-    phase: int  # from 1, gradual unfreezing written out
+    epoch: int  # from 1, across all phases
+    phase: int  # from 1, gradual unfreezing expanded
     train_loss: float
-    valid_loss: float  # cross-entropy of the validation fold, without smoothing or weights; of
-    # task: regression the mean squared error
+    valid_loss: float  # cross-entropy without smoothing or class weights; regression: MSE
     score: float  # the competition's metric on the validation fold
-    accuracy: float | None  # None as the next three of task: regression
-    precision: float | None  # macro, as the next two
+    accuracy: float | None  # this and the next three: None for regression
+    precision: float | None  # macro average, like recall and f1
     recall: float | None
     f1: float | None
-    lr: float  # the head's, at the epoch's last step
-    backbone_lr: float | None  # the lowest of the backbone's; None where it does not train
-    micro_batches: int  # that a batch was taken in
+    lr: float  # of the head, at the epoch's last step
+    backbone_lr: float | None  # the lowest of the backbone; None while it is frozen
+    micro_batches: int  # per batch
     images_per_s: float  # of the training part
     seconds: float
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far, and the model's state after it."""
+    """The best epoch so far, and the weights after it."""
 
     epoch: Epoch
-    rank: tuple[float, float]  # by the metric, then by validation loss; more is better
-    state: dict[str, Tensor]  # on the CPU; of the moving average, if there is one
+    rank: tuple[float, float]  # by the metric, then by validation loss; greater is better
+    weights: dict[str, Tensor]  # on the CPU; the EMA weights, if there are any
 
 
 @dataclass
 class Progress:
-    """Where a training stands, beside its weights and its optimizer. All counts begin at 0."""
+    """How far a training run has come. All counts start at 0."""
 
     phase: int = 0
-    epoch: int = 0  # of the phase
-    step: int = 0  # of the epoch
-    global_step: int = 0  # steps of all
-    epochs_since_best: int = 0  # epochs of the phase without one better than the best of all
-    history: list[tuple[float, float]] = field(default_factory=list)  # of the phase's epochs
-    losses: list[float] = field(default_factory=list)  # of the epoch's steps, 0 for those to come
-    seconds: float = 0.0  # of the epoch so far; it and the losses only as a checkpoint needs them
+    epoch: int = 0  # within the phase
+    step: int = 0  # within the epoch
+    global_step: int = 0
+    epochs_since_best: int = 0  # within the phase; best of all phases
+    history: list[tuple[float, float]] = field(default_factory=list)  # ranks of the phase's epochs
+    seconds: float = 0.0  # of the current epoch, up to its last checkpoint
 
 
 class TrainState:
-    """All that changes while a model trains: what a checkpoint holds."""
+    """The weights, their optimizer and the progress of a training run."""
 
-    def __init__(
-        self, net: nn.Module, config: Model, accelerator: Accelerator, *, micro_batches: int
-    ) -> None:
-        """Train `net`; each batch goes through it in `micro_batches`."""
-        self.net, self.config, self.accelerator = net, config, accelerator
-        self.micro_batches = micro_batches
-        self.model = accelerator.prepare(net)
-        self.learner: nn.Module = self.model
+    def __init__(self, run: Components, *, micro_batches: int = 1) -> None:
+        """Start training `run.net` from its current weights."""
+        self.net, self.config, self.accelerator = run.net, run.config, run.accelerator
+        self.micro_batches, self.steps_per_epoch = micro_batches, len(run.loaders.train)
+        self.model: nn.Module = self.accelerator.prepare(self.net)  # compiled if configured
         self.ema = None
-        if config.ema_decay is not None:
-            self.ema = ModelEmaV3(net, decay=config.ema_decay, use_warmup=True)
-        self.kept: nn.Module = self.model if self.ema is None else self.ema.module  # is scored
-        self.progress, self.curves = Progress(), list[Epoch]()
+        if self.config.ema_decay is not None:
+            self.ema = ModelEmaV3(self.net, decay=self.config.ema_decay, use_warmup=True)
+        self.progress, self.step_losses = Progress(), self._no_losses()
+        self.curves: list[Epoch] = []
         self.best: Best | None = None
-        self._begin()
+        self._begin_phase()
 
     @property
-    def ended(self) -> bool:
-        """Whether all phases are over."""
+    def finished(self) -> bool:
+        """Whether all phases have ended."""
         return self.progress.phase == len(self.config.phases)
 
     @property
     def phase(self) -> Phase:
-        """The phase that it is in."""
+        """The current phase."""
         return self.config.phases[self.progress.phase]
 
-    def set_rates(self, steps: int) -> None:
-        """Set the rates of the next step, in epochs of `steps`."""
-        place = self.progress
-        step = place.epoch * steps + place.step
-        factor = schedules.factor(self.phase, step, epoch=steps, scores=place.history)
+    @property
+    def epoch(self) -> int:
+        """The number of the current epoch, from 1 and across all phases."""
+        return len(self.curves) + 1
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The model that is scored and saved: the EMA model if there is one."""
+        return self.net if self.ema is None else self.ema.module
+
+    def set_lr(self) -> None:
+        """Set the learning rates of the next step."""
+        progress, steps = self.progress, self.steps_per_epoch
+        factor = schedules.factor(
+            self.phase,
+            progress.epoch * steps + progress.step,
+            epoch=steps,
+            scores=progress.history,
+        )
         optimizers.set_factor(self.optimizer, factor)
 
-    def learn(self, batch: Inputs, targets: Tensor, loss: Criterion, *, steps: int) -> Tensor:
-        """Add the gradients of one of `steps` batches, preprocessed inputs and soft targets [B, C]:
-        its loss.
-        """
-        whole, total = loss.weight(targets), torch.zeros((), device=targets.device)
-        for seen, wanted in zip(
-            inputs.split(batch, self.micro_batches),
-            targets.tensor_split(self.micro_batches),
-            strict=True,
-        ):
-            with self.accelerator.autocast():
-                value = loss(inputs.forward(self.learner, seen), wanted) * (
-                    loss.weight(wanted) / whole
-                )
-            self.accelerator.backward(value / steps)
-            total += value.detach()
-        return total
-
-    def note(self, values: Tensor, seconds: float) -> None:
-        """Note the losses of the epoch's steps [steps], and the seconds that it has taken."""
-        self.progress.losses, self.progress.seconds = values.tolist(), seconds
-
     def is_finite(self) -> bool:
-        """Whether all weights and statistics are numbers."""
+        """Whether all weights and buffers are finite."""
         floats = [t for t in self.net.state_dict().values() if t.is_floating_point()]
         return bool(torch.stack([tensor.isfinite().all() for tensor in floats]).all())
-
-    def update(self) -> None:
-        """Change the weights by the gradients, and their average by the weights."""
-        if self.config.grad_clip_norm is not None:
-            self.accelerator.clip_grad_norm_(self.net.parameters(), self.config.grad_clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.ema is not None:
-            step = math.ceil(self.progress.global_step / self.config.grad_accum_steps)
-            self.ema.update(self.net, step=step)
 
     def end_epoch(
         self, scores: dict[str, Any], *, metric: Metric, images: int, seconds: float
     ) -> bool:
-        """Go on to the next epoch or phase; whether the one that ended is the best so far.
+        """Record the epoch and move on to the next epoch or phase.
 
-        `scores` are those of the validation fold, `images` those trained on, `seconds` of both.
+        `scores` are those of the validation fold, `images` the number trained on, `seconds`
+        include validation. Returns whether the epoch is the best so far.
         """
-        place = self.progress
+        progress = self.progress
         epoch = Epoch(
-            len(self.curves) + 1,
-            place.phase + 1,
-            statistics.fmean(place.losses),
+            self.epoch,
+            progress.phase + 1,
+            statistics.fmean(self.step_losses.tolist()),
             **scores,
             **optimizers.rates(self.optimizer),
             micro_batches=self.micro_batches,
-            images_per_s=images / place.seconds,
+            images_per_s=images / progress.seconds,
             seconds=seconds,
         )
         self.curves.append(epoch)
+        self.step_losses = self._no_losses()
         rank = (metric.rank(epoch.score), -epoch.valid_loss)
         is_best = self.best is None or rank > self.best.rank
         if is_best:
-            self.best = Best(epoch, rank, _copy(self.accelerator.unwrap_model(self.kept)))
-        epochs_since_best = 0 if is_best else place.epochs_since_best + 1
-        if place.epoch + 1 < self.phase.epochs and epochs_since_best != self.config.patience:
-            history = [*place.history, rank]
+            self.best = Best(epoch, rank, copy_weights(self.evaluated_model))
+        epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
+        if progress.epoch + 1 < self.phase.epochs and epochs_since_best != self.config.patience:
             self.progress = Progress(
-                place.phase, place.epoch + 1, 0, place.global_step, epochs_since_best, history
+                phase=progress.phase,
+                epoch=progress.epoch + 1,
+                global_step=progress.global_step,
+                epochs_since_best=epochs_since_best,
+                history=[*progress.history, rank],
             )
             return is_best
-        self.progress = Progress(place.phase + 1, global_step=place.global_step)
-        if not self.ended:
-            self._begin()
+        self.progress = Progress(phase=progress.phase + 1, global_step=progress.global_step)
+        if not self.finished:
+            self._begin_phase()
             if self.phase.init_from == "best":
                 assert self.best is not None
-                self.net.load_state_dict(self.best.state)
-                self.kept.load_state_dict(self.best.state)
+                self.net.load_state_dict(self.best.weights)
+                self.evaluated_model.load_state_dict(self.best.weights)
         return is_best
 
-    def state(self) -> dict[str, Any]:
-        """All of it as tensors, numbers and text."""
+    def state_dict(self) -> dict[str, Any]:
+        """Everything as tensors, numbers and text."""
         best, scaler = self.best, self.accelerator.scaler
         return {
             "net": self.net.state_dict(),
@@ -185,6 +163,7 @@ class TrainState:
             "optimizer": self.optimizer.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "progress": dataclasses.asdict(self.progress),
+            "step_losses": self.step_losses,
             "micro_batches": self.micro_batches,
             "curves": [dataclasses.asdict(epoch) for epoch in self.curves],
             "best": None
@@ -192,16 +171,17 @@ class TrainState:
             else {**vars(best), "epoch": dataclasses.asdict(best.epoch)},
         }
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Be as when `state` was taken."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
         self.progress = Progress(**state["progress"])
         self.micro_batches = max(self.micro_batches, state["micro_batches"])
         self.curves = [Epoch(**epoch) for epoch in state["curves"]]
         if (best := state["best"]) is not None:
-            self.best = Best(Epoch(**best["epoch"]), best["rank"], best["state"])
-        if self.ended:  # but for what follows: the best and the curves are all that is left
+            self.best = Best(**{**best, "epoch": Epoch(**best["epoch"])})
+        if self.finished:  # nothing is left to train
             return
-        self._begin()
+        self._begin_phase()
+        self.step_losses.copy_(state["step_losses"])
         self.net.load_state_dict(state["net"])
         self.optimizer.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
@@ -209,17 +189,22 @@ class TrainState:
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
-    def _begin(self) -> None:
-        """Let train what the phase says, with a new optimizer."""
+    def _begin_phase(self) -> None:
+        """Unfreeze what the phase trains, with a new optimizer."""
         layers.set_trainable(self.net, self.phase.trainable)
-        self.accelerator.free_memory()  # the last phase's optimizer
+        if self.progress.phase:
+            self.accelerator.free_memory()  # of the last phase's optimizer
         self.optimizer = self.accelerator.prepare(
             optimizers.create(self.net, self.phase, self.config)
         )
         if self.config.compile:
-            torch.compiler.reset()  # torch keeps so many versions, and each phase needs its own
-            self.learner = torch.compile(self.model, dynamic=False)  # type: ignore[assignment]
+            torch.compiler.reset()  # each phase is compiled anew, and torch limits the number
+            self.model = torch.compile(self.net, dynamic=False)  # type: ignore[assignment]
+
+    def _no_losses(self) -> Tensor:
+        return torch.zeros(self.steps_per_epoch, device=self.accelerator.device)
 
 
-def _copy(net: nn.Module) -> dict[str, Tensor]:
+def copy_weights(net: nn.Module) -> dict[str, Tensor]:
+    """A copy of a network's parameters and buffers on the CPU."""
     return {name: tensor.detach().cpu().clone() for name, tensor in net.state_dict().items()}

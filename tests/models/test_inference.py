@@ -1,0 +1,90 @@
+import pytest
+import torch
+from torch import nn
+from trainings import FOLDS, config
+
+from podium.core import seeding
+from podium.images import loading
+from podium.images.augment import Augmentation
+from podium.images.sampling import SampleIndex
+from podium.images.store import ImageStore
+from podium.models import factory
+from podium.models.device import accelerator
+from podium.models.inference import infer
+from podium.models.inputs import Normalize
+from podium.prediction.tta import VIEWS
+
+
+@pytest.fixture
+def net() -> nn.Module:
+    seeding.set_global("x")
+    return factory.create(config(), outputs=3).eval()
+
+
+@pytest.fixture
+def dataset(images: ImageStore) -> loading.Images:
+    plain = Augmentation("none", size=32, resize_mode="squash")
+    return loading.Images(images, FOLDS["id"].tolist(), None, transforms=[plain])
+
+
+def test_logits_are_averaged_over_the_views(net: nn.Module, dataset: loading.Images) -> None:
+    views = [VIEWS[name] for name in ("identity", "hflip", "crop_center")]
+    logits = infer(
+        net,
+        loading.in_order(dataset, 10, workers=0),
+        views=views,
+        to_logits=lambda outputs: 2 * outputs,
+        accelerator=accelerator("fp32"),
+    )
+    batch = dataset.__getitems__([SampleIndex(row) for row in range(120)])
+    images = Normalize(net)(batch.inputs["image"])
+    with torch.inference_mode():
+        expected = sum(2 * net(view(images)) for view in views) / 3
+    assert torch.allclose(logits, expected, atol=1e-5)
+
+
+class SmallDevice(nn.Module):
+    """Holds `max_images`; beyond, torch's own error."""
+
+    def __init__(self, net: nn.Module, max_images: int) -> None:
+        super().__init__()
+        self.net, self.max_images, self.sizes = net, max_images, list[int]()
+        self.pretrained_cfg = net.pretrained_cfg
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(images))
+        if len(images) > self.max_images:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return self.net(images)
+
+
+def predict(net: nn.Module, dataset: loading.Images, *, split_on_oom: bool) -> torch.Tensor:
+    return infer(
+        net,
+        loading.in_order(dataset, 50, workers=0),
+        to_logits=lambda outputs: outputs,
+        accelerator=accelerator("fp32"),
+        split_on_oom=split_on_oom,
+    )
+
+
+def test_batches_are_halved_until_they_fit_and_start_whole_the_next_time(
+    net: nn.Module, dataset: loading.Images
+) -> None:
+    expected = predict(net, dataset, split_on_oom=False)
+    small = SmallDevice(net, 14)
+    for _ in range(2):
+        small.sizes.clear()
+        logits = predict(small, dataset, split_on_oom=True)
+        assert torch.allclose(logits, expected, atol=1e-5)
+        halved = [50, 25, *[13, 13, 12, 12]]  # a batch that does not fit
+        assert small.sizes == [*halved, *[13, 13, 12, 12], *[5, 5, 5, 5]]
+
+
+def test_running_out_of_memory_is_an_error_without_splitting_or_for_single_images(
+    net: nn.Module, dataset: loading.Images
+) -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        predict(SmallDevice(net, 14), dataset, split_on_oom=False)
+    with pytest.raises(torch.OutOfMemoryError):
+        predict(SmallDevice(net, 0), dataset, split_on_oom=True)
