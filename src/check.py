@@ -16,7 +16,7 @@ def main() -> None:
     params = schema.validate(params_file.read(params_file.PARAMS))
     metric = metrics.get(params.metric, params.task)
     files.write_text(paths.CHECKED, "params.yaml is valid\n")
-    files.write_json(paths.METRIC, {"metric": metric.name, "sha256": metric.sha256})
+    files.write_json(paths.METRIC, metric.facts())
 
 
 if __name__ == "__main__":

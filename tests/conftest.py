@@ -174,7 +174,9 @@ def _finish(project: Project, backbone: Path) -> None:
     def change(params: dict[str, Any]) -> None:
         params["task"], params["metric"] = "binary", "macro_f1"
         params["prepare"] = {"max_size": 28}
-        params["models"]["a"].update(dropout=0.0, phases=[{"epochs": 12, "lr": 0.01}])
+        params["models"]["a"].update(
+            dropout=0.0, image_size=28, phases=[{"epochs": 12, "lr": 0.01}]
+        )
         params["models"]["b"] = {**params["models"]["a"], "architecture": "test_efficientnet"}
         params["models"]["a"]["pretrained"] = str(backbone)
         params["ensemble"] = {"members": ["b", "a"], "method": "weighted"}

@@ -1,7 +1,10 @@
 """The export of a finished project, and what it makes of test images where nothing else is."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +33,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     def change(params: dict[str, Any]) -> None:
         params["task"], params["metric"] = "binary", "macro_f1"
-        params["prepare"] = {"max_size": 36}
+        params["prepare"] = {"max_size": 28}
+        params["models"]["a"]["image_size"] = 28
         params["models"]["b"] = {**params["models"]["a"], "architecture": "test_efficientnet"}
         params["models"]["a"]["phases"] = [{"epochs": 12, "lr": 0.01}]  # it weighs more
         params["ensemble"] = {"members": ["b", "a"], "method": "weighted"}
@@ -190,11 +194,31 @@ def test_a_project_that_is_not_up_to_date_is_not_exported(
     finished: Project, tmp_path: Path
 ) -> None:
     project = finished.copy(tmp_path / "project")
-    project.edit(lambda p: p["prepare"].update(max_size=34))
+    project.edit(lambda p: p["prepare"].update(max_size=30))
     done = project.stage("export", "--owner", "someone")
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert "not up to date" in done.stdout and "prepare" in done.stdout
     assert not (project.folder / "kernels/shapes.tmp").exists()
+
+
+def test_a_user_defined_metric_is_exported_with_what_it_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("custom").mkdir()
+    Path("custom/mine.py").write_text(
+        "from custom.helper import score\nfrom podium.images import augment\n"
+    )
+    Path("custom/helper.py").write_text("def score(targets, predictions): return 3\n")
+    exporting._pack(exporting._sources("custom/mine.py:score"), Path("source.zip"))
+    with zipfile.ZipFile("source.zip") as archive:
+        names = archive.namelist()
+        archive.extractall("source")
+    assert {"custom/mine.py", "custom/helper.py", "podium/images/augment.py"} <= {*names}
+    code = "from podium.scoring import metrics as m; m.get('custom/mine.py:score', 'binary')"
+    path = {**os.environ, "PYTHONPATH": str(tmp_path / "source")}
+    (tmp_path / "elsewhere").mkdir()
+    subprocess.run([sys.executable, "-c", code], cwd="elsewhere", env=path, check=True)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 
+from podium.core import files, paths
 from podium.core.errors import UserError, examples
 from podium.params.schema import Params
+from podium.scoring import metrics
 
 
 def check(params: Params) -> None:
@@ -15,13 +17,17 @@ def check(params: Params) -> None:
         UserError: naming the stages that changed, or whose outputs were edited or are missing.
     """
     runs = [f"{model}-{fold}" for model in params.ensemble.members for fold in params.folds.run]
-    stages = ["check", "fetch", "prepare", "folds", "ensemble", "submission"]
+    stages = ["fetch", "prepare", "folds", "ensemble", "submission"]
     stages += [f"{stage}@{run}" for stage in ("train", "predict") for run in runs]
     command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
     status = subprocess.run(command, capture_output=True, text=True, check=False)
     if status.returncode != 0:
         raise UserError(f"`dvc status` failed: {status.stderr.strip()}")
-    if changed := [stage for stage in stages if stage in json.loads(status.stdout)]:
+    changed = [stage for stage in stages if stage in json.loads(status.stdout)]
+    # `check` also has params that the submission does not depend on.
+    if files.read_json(paths.METRIC) != metrics.get(params.metric, params.task).facts():
+        changed.append("check")
+    if changed:
         raise UserError(
             f"the submission is out of date ({len(changed)} stages changed: {examples(changed)}). "
             "Run `dvc repro`, or undo the edits that `dvc status` lists."

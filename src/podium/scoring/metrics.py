@@ -38,6 +38,10 @@ class Metric(NamedTuple):
         """Whether the function has a parameter `sample_weight`."""
         return "sample_weight" in inspect.signature(self.function).parameters
 
+    def facts(self) -> dict[str, str | None]:
+        """What data/metric.json contains: it changes if the scores may."""
+        return {"metric": self.name, "sha256": self.sha256}
+
     def rank(self, value: float) -> float:
         """Return `value`, negated if lower is better."""
         return value if self.greater_is_better else -value
