@@ -1,4 +1,4 @@
-"""Decoded images, kept in memory as far as it goes: most of a loader's time is decoding."""
+"""A cache of decoded images in memory: decoding takes most of a loader's time."""
 
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -13,76 +13,76 @@ from podium.core import console, machine
 from podium.images import watchdog
 from podium.images.store import ImageSource
 
-CHUNK = 2**26  # bytes of images that lie together: a shared file each where processes are spawned
+MAX_BLOCK_BYTES = 2**26  # of images per tensor; where workers are spawned, each is a shared file
 
 
 class Cache:
-    """Some images of a store, decoded: gives what the store gives, for all of its images.
+    """An image source that keeps some of a store's images decoded and reads the others from it.
 
-    The pixels lie in few tensors, which the processes that load images share.
+    The pixels are in few tensors, which worker processes share.
     """
 
     def __init__(self, store: ImageSource) -> None:
-        """None of the images of `store` yet."""
+        """Start empty."""
         self.store, self.folder = store, store.folder
-        self._chunks: list[torch.Tensor] = []  # uint8 [bytes]
-        self._places: dict[str, tuple[int, int, tuple[int, ...]]] = {}  # chunk, first byte, shape
+        self._blocks: list[torch.Tensor] = []  # uint8 [bytes]
+        self._index: dict[str, tuple[int, int, tuple[int, ...]]] = {}  # block, first byte, shape
 
     def fill(self, ids: Sequence[str], *, budget: int) -> None:
-        """Decode the images `ids`, on all cores, until `budget` bytes are full.
+        """Decode the images `ids`, on all cores, until they would exceed `budget` bytes.
 
         Raises:
             UserError: as `store.decode`.
         """
-        part: list[np.ndarray] = []
-        total = size = 0
-        with closing(_decoded(self.store, ids if budget else [])) as decoded:
-            for image, pixels in decoded:
+        block: list[np.ndarray] = []
+        total = block_size = 0
+        with closing(_decode_ahead(self.store, ids if budget else [])) as images:
+            for image_id, pixels in images:
                 if total + pixels.size > budget:
                     break
-                if size + pixels.size > CHUNK and part:
-                    self._chunks.append(_chunk(part))
-                    part, size = [], 0
-                self._places[image] = (len(self._chunks), size, pixels.shape)
-                part.append(pixels.reshape(-1))
-                size, total = size + pixels.size, total + pixels.size
-        if part:
-            self._chunks.append(_chunk(part))
+                if block_size + pixels.size > MAX_BLOCK_BYTES and block:
+                    self._blocks.append(_concatenate(block))
+                    block, block_size = [], 0
+                self._index[image_id] = (len(self._blocks), block_size, pixels.shape)
+                block.append(pixels.reshape(-1))
+                block_size, total = block_size + pixels.size, total + pixels.size
+        if block:
+            self._blocks.append(_concatenate(block))
         if budget:
             console.say(
-                f"{len(self._places)} of {len(ids)} images are kept in memory, decoded: "
-                f"{total / 2**20:.0f} of {budget / 2**20:.0f} MiB"
+                f"cached {len(self._index)} of {len(ids)} decoded images in memory "
+                f"({total / 2**20:.0f} of {budget / 2**20:.0f} MiB)"
             )
 
-    def decode(self, image: str) -> np.ndarray:
-        """As the store's: uint8 [H, W, 3], RGB, and the caller's to change."""
-        if image not in self._places:
-            return self.store.decode(image)
-        chunk, begin, shape = self._places[image]
+    def decode(self, image_id: str) -> np.ndarray:
+        """As `store.decode`: uint8 [H, W, 3], RGB. The caller may modify it."""
+        if image_id not in self._index:
+            return self.store.decode(image_id)
+        block, begin, shape = self._index[image_id]
         height, width, channels = shape
-        pixels = self._chunks[chunk][begin : begin + height * width * channels]
+        pixels = self._blocks[block][begin : begin + height * width * channels]
         return pixels.numpy().reshape(shape).copy()
 
 
-def _decoded(
+def _decode_ahead(
     store: ImageSource, ids: Sequence[str]
 ) -> Generator[tuple[str, np.ndarray], None, None]:
-    """The images in their order, decoded by threads, a few ahead of what is taken."""
+    """Yield the images in order, decoded by threads a few images ahead."""
     threads = machine.worker_count()
-    ahead, waiting = deque[tuple[str, Future[np.ndarray]]](), iter(ids)
+    pending, remaining = deque[tuple[str, Future[np.ndarray]]](), iter(ids)
     try:
         with ThreadPoolExecutor(threads) as pool:
             while True:
-                for image in islice(waiting, threads + 1 - len(ahead)):
-                    ahead.append((image, pool.submit(store.decode, image)))
-                if not ahead:
+                for image_id in islice(remaining, threads + 1 - len(pending)):
+                    pending.append((image_id, pool.submit(store.decode, image_id)))
+                if not pending:
                     break
-                image, pixels = ahead.popleft()
-                watchdog.begin(f"image {image} in {store.folder}")
-                yield image, pixels.result()
+                image_id, future = pending.popleft()
+                watchdog.begin(f"image {image_id} in {store.folder}")
+                yield image_id, future.result()
     finally:
         watchdog.end()
 
 
-def _chunk(parts: list[np.ndarray]) -> torch.Tensor:
-    return torch.from_numpy(np.concatenate(parts))
+def _concatenate(arrays: list[np.ndarray]) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate(arrays))
