@@ -65,7 +65,7 @@ def range_test(run: Components, phase: int, *, low: float, high: float, steps: i
     layers.set_trainable(run.net, settings.trainable)
     model = accelerator.prepare(run.net)
     optimizer = accelerator.prepare(optimizers.create(run.net, settings, config))
-    layers.set_training(run.net, settings.batch_norm)
+    layers.set_train_mode(run.net, settings.batch_norm)
     rows: list[tuple[float, float, float]] = []
     average, lowest = 0.0, float("inf")
     seed = run.loaders.train.batch_sampler.seed

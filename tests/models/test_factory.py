@@ -116,7 +116,7 @@ def test_dropout_reaches_the_head() -> None:
     torch.manual_seed(0)
     net = factory.create(config(dropout=0.9), outputs=4).train()
     features = torch.ones(1, net.num_features, 1, 1)
-    layers.set_training(net, "none")
+    layers.set_train_mode(net, "none")
     nn.init.ones_(net.fc.weight)
     seen = [net.forward_head(features)[0, 0].item() for _ in range(300)]
     kept = np.mean(seen) / net.num_features  # scaled up, so that the mean stays
@@ -130,7 +130,7 @@ def test_stochastic_depth_skips_blocks_in_training() -> None:
     for norm in (module for module in net.modules() if isinstance(module, nn.BatchNorm2d)):
         nn.init.ones_(norm.weight)  # a residual branch begins at zero
     images = torch.randn(1, 3, 64, 64)
-    layers.set_training(net, "none")
+    layers.set_train_mode(net, "none")
     assert len({net.forward_features(images).sum().item() for _ in range(12)}) > 1
     net.eval()
     assert len({net.forward_features(images).sum().item() for _ in range(3)}) == 1

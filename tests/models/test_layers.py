@@ -18,7 +18,7 @@ def step(net: nn.Module, made: Phase, steps: int = 1) -> set[str]:
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     layers.set_trainable(net, made.trainable)
     optimizer = optimizers.create(net, made, config(weight_decay=0.0))
-    layers.set_training(net, made.batch_norm)
+    layers.set_train_mode(net, made.batch_norm)
     for _ in range(steps):  # residual branches begin at zero: they take a step to let gradients in
         loss = nn.functional.cross_entropy(net(torch.randn(4, 3, 32, 32)), torch.arange(4) % 2)
         optimizer.zero_grad()
@@ -42,7 +42,7 @@ def test_all_phases_change_everything() -> None:
 @pytest.mark.parametrize("last", [0, 1, 2])
 def test_the_last_groups_of_any_family_are_what_changes(architecture: str, last: int) -> None:
     net = factory.create(config(architecture=architecture), outputs=2)
-    chosen = layers.trained(net, Part(last=last))
+    chosen = layers.trainable_names(net, Part(last=last))
     depths = layers.depths(net)
     assert chosen == {name for name, depth in depths.items() if depth <= last}
     changed = step(net, phase(trainable={"last": last}), steps=3)
@@ -52,26 +52,28 @@ def test_the_last_groups_of_any_family_are_what_changes(architecture: str, last:
 
 def test_the_last_group_of_a_resnet_is_layer4() -> None:
     net = factory.create(config(architecture="resnet10t"), outputs=2)
-    backbone = {name for name in layers.trained(net, Part(last=1)) if not layers.is_head(net, name)}
+    backbone = {
+        name for name in layers.trainable_names(net, Part(last=1)) if not layers.is_head(net, name)
+    }
     assert {name.split(".")[0] for name in backbone} == {"layer4"}
-    deepest = layers.trained(net, Part(last=5)) - layers.trained(net, Part(last=4))
+    deepest = layers.trainable_names(net, Part(last=5)) - layers.trainable_names(net, Part(last=4))
     assert {name.split(".")[0] for name in deepest} == {"conv1", "bn1"}
     with pytest.raises(UserError, match="the backbone has 5 layer groups, not 6"):
-        layers.trained(net, Part(last=6))
+        layers.trainable_names(net, Part(last=6))
 
 
 def test_the_last_tensors_are_counted_without_the_head() -> None:
     net = factory.create(config(), outputs=2)
     names = [name for name, _ in net.named_parameters()]
-    assert layers.trained(net, Part(last_tensors=3)) == set(names[-5:])
+    assert layers.trainable_names(net, Part(last_tensors=3)) == set(names[-5:])
     with pytest.raises(UserError, match=r"the backbone has \d+ tensors, not 999"):
-        layers.trained(net, Part(last_tensors=999))
+        layers.trainable_names(net, Part(last_tensors=999))
 
 
 @pytest.mark.parametrize("architecture", [*FAMILIES, "resnet10t"])
 def test_norms_are_the_normalisation_layers_and_the_head(architecture: str) -> None:
     net = factory.create(config(architecture=architecture), outputs=2)
-    chosen = layers.trained(net, "norms")
+    chosen = layers.trainable_names(net, "norms")
     backbone = [name for name in chosen if not layers.is_head(net, name)]
     assert backbone and all(net.get_parameter(name).ndim == 1 for name in backbone)
     owners = {type(net.get_submodule(name.rpartition(".")[0])).__name__ for name in backbone}
@@ -83,10 +85,10 @@ def test_norms_are_the_normalisation_layers_and_the_head(architecture: str) -> N
 
 def test_patterns_choose_parameters_by_name() -> None:
     net = factory.create(config(), outputs=2)
-    chosen = layers.trained(net, Part(names=["layer4.*", "conv1.0.weight"]))
+    chosen = layers.trainable_names(net, Part(names=["layer4.*", "conv1.0.weight"]))
     assert {name.split(".")[0] for name in chosen} == {"layer4", "conv1", "fc"}
     with pytest.raises(UserError, match=r"no parameter .* is called layer9\.\*; it has conv1"):
-        layers.trained(net, Part(names=["layer4.*", "layer9.*"]))
+        layers.trainable_names(net, Part(names=["layer4.*", "layer9.*"]))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_an_architecture_without_layer_groups_trains_but_not_by_groups() -> None
     optimizers.create(net, phase(trainable="all", backbone_lr=0.01), config())
     for made in (Part(last=1), Part(last=0)):
         with pytest.raises(UserError, match="timm knows no layer groups of MetaFormer"):
-            layers.trained(net, made)
+            layers.trainable_names(net, made)
     with pytest.raises(UserError, match="timm knows no layer groups"):
         optimizers.create(net, phase(layer_decay=0.5), config())
 
@@ -138,4 +140,4 @@ def test_an_architecture_without_layer_groups_trains_but_not_by_groups() -> None
 def test_norms_of_a_model_without_any_are_an_error() -> None:
     net = factory.create(config(architecture="simple_cnn"), outputs=2)
     with pytest.raises(UserError, match="SimpleCNN has no normalisation layers"):
-        layers.trained(net, "norms")
+        layers.trainable_names(net, "norms")

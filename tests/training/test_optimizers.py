@@ -52,7 +52,7 @@ def test_each_layer_group_has_its_rate_times_the_schedules_factor(
         for parameter in group["params"]:
             seen[names[id(parameter)]] = group["lr"]
     assert seen == {name: pytest.approx(0.5 * expected[depth]) for name, depth in depths.items()}
-    assert optim.rates(optimizer) == {
+    assert optim.learning_rates(optimizer) == {
         "lr": pytest.approx(0.05),
         "backbone_lr": pytest.approx(0.5 * min(expected[1:])),
     }
@@ -61,7 +61,7 @@ def test_each_layer_group_has_its_rate_times_the_schedules_factor(
 def test_a_head_phase_has_no_backbone_rate() -> None:
     net = factory.create(config(), outputs=2)
     layers.set_trainable(net, "head")
-    assert optim.rates(optim.create(net, phase(), config()))["backbone_lr"] is None
+    assert optim.learning_rates(optim.create(net, phase(), config()))["backbone_lr"] is None
 
 
 @pytest.mark.parametrize("decay_norms", [False, True])

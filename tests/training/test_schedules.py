@@ -11,7 +11,7 @@ from podium.training.schedules import factor
 
 def factors(schedule: Any, *, epochs: int = 10, epoch: int = 4, **values: Any) -> list[float]:
     made = phase(schedule=schedule, epochs=epochs, **values)
-    return [factor(made, step, epoch=epoch, scores=[]) for step in range(epochs * epoch)]
+    return [factor(made, step, steps_per_epoch=epoch, history=[]) for step in range(epochs * epoch)]
 
 
 def test_warm_up_is_linear_and_then_the_rate_falls_along_half_a_cosine() -> None:
@@ -85,4 +85,4 @@ def test_one_cycle_rises_to_the_peak_and_falls_to_almost_nothing() -> None:
 )
 def test_plateau_drops_when_the_score_waits(scores: list[float], drops: int) -> None:
     made = phase(schedule={"name": "plateau", "patience": 2, "factor": 0.1}, epochs=9)
-    assert factor(made, 5, epoch=4, scores=scores) == pytest.approx(0.1**drops)
+    assert factor(made, 5, steps_per_epoch=4, history=scores) == pytest.approx(0.1**drops)

@@ -1,4 +1,4 @@
-"""The layers of a model by their depth below its head, and which of them train."""
+"""The layer groups of a network, and which of its parameters and statistics train."""
 
 import fnmatch
 from typing import Any
@@ -17,88 +17,100 @@ _NORMS = (
 )
 
 
-def head_names(model: nn.Module) -> tuple[str, ...]:
-    """The names of the modules that make logits of features, as timm's own config says."""
-    names: Any = model.pretrained_cfg["classifier"]  # type: ignore[index]
+def head_names(net: nn.Module) -> tuple[str, ...]:
+    """The names of the modules that map features to outputs, from timm's config of the model."""
+    names: Any = net.pretrained_cfg["classifier"]  # type: ignore[index]
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def is_head(model: nn.Module, name: str) -> bool:
-    """Whether a parameter or module, by its name, belongs to the head."""
-    return f"{name}.".startswith(tuple(f"{head}." for head in head_names(model)))
+def is_head(net: nn.Module, name: str) -> bool:
+    """Whether the parameter or module called `name` belongs to the head."""
+    return f"{name}.".startswith(tuple(f"{head}." for head in head_names(net)))
 
 
-def depths(model: nn.Module) -> dict[str, int]:
-    """The layer group of each parameter, counted from the head: 0 is the head, 1 the backbone's
-    last group (of a ResNet, layer4), the highest number its stem. timm's groups.
+def depths(net: nn.Module) -> dict[str, int]:
+    """The depth of each parameter's layer group below the head, by timm's coarse groups: 0 is the
+    head, 1 the last group of the backbone (layer4 of a ResNet), the highest its stem.
 
     Raises:
-        UserError: for an architecture that timm does not divide into groups.
+        UserError: if timm defines no layer groups for the architecture.
     """
     try:
-        groups = group_parameters(model, model.group_matcher(coarse=True), reverse=True)  # type: ignore[operator]
+        groups = group_parameters(net, net.group_matcher(coarse=True), reverse=True)  # type: ignore[operator]
     except (AttributeError, NotImplementedError, AssertionError):
-        raise UserError(f"timm knows no layer groups of {type(model).__name__}") from None
-    top = max(groups.values())  # the head, and what stands right before it in some architectures
+        raise UserError(f"timm defines no layer groups for {type(net).__name__}") from None
+    top = max(groups.values())  # the head, in some architectures with the norm before it
     return {
-        name: 0 if is_head(model, name) else max(1, top - groups[name])
-        for name, _ in model.named_parameters()
+        name: 0 if is_head(net, name) else max(1, top - groups[name])
+        for name, _ in net.named_parameters()
     }
 
 
-def trained(model: nn.Module, trainable: str | Part) -> set[str]:
-    """The names of the parameters that `trainable` means; the head's are always among them.
+def trainable_names(net: nn.Module, trainable: str | Part) -> set[str]:
+    """The names of the parameters that `trainable` selects, always including the head's.
 
     Raises:
-        UserError: if it asks for more than the model has, or for names that it lacks.
+        UserError: if it asks for more than the network has, or for names that it lacks.
     """
-    names = [name for name, _ in model.named_parameters()]
-    head = {name for name in names if is_head(model, name)}
+    names = [name for name, _ in net.named_parameters()]
+    head = {name for name in names if is_head(net, name)}
     if isinstance(trainable, Part):
-        return head | _part(model, trainable, [name for name in names if name not in head])
+        return head | _part(net, trainable, [name for name in names if name not in head])
     if trainable == "norms":
-        norms = {name for name, module in model.named_modules() if isinstance(module, _NORMS)}
-        found = {name for name in names if name.rpartition(".")[0] in norms}
-        if not found - head:
-            raise UserError(f"trainable: {type(model).__name__} has no normalisation layers")
-        return head | found
+        norms = {name for name, module in net.named_modules() if isinstance(module, _NORMS)}
+        selected = {name for name in names if name.rpartition(".")[0] in norms}
+        if not selected - head:
+            raise UserError(
+                f"trainable: {type(net).__name__} has no normalisation layers. Use all, head or "
+                "last."
+            )
+        return head | selected
     return set(names) if trainable == "all" else head
 
 
-def _part(model: nn.Module, part: Part, backbone: list[str]) -> set[str]:
+def _part(net: nn.Module, part: Part, backbone: list[str]) -> set[str]:
+    """The parameters of the backbone that `part` selects; `backbone` is in the network's order."""
     if part.names is not None:
         if unmatched := [p for p in part.names if not fnmatch.filter(backbone, p)]:
+            some = backbone[:: max(1, len(backbone) // 6)]
             raise UserError(
-                f"trainable: no parameter of the backbone is called {examples(unmatched)}; it has "
-                f"{examples(backbone[:: max(1, len(backbone) // 6)], 8)}"
+                f"trainable.names: no backbone parameter matches {examples(unmatched)}. "
+                f"Choose from {examples(some, 8)}."
             )
         return {name for p in part.names for name in fnmatch.filter(backbone, p)}
     if part.last_tensors is not None:
         if part.last_tensors > len(backbone):
             raise UserError(
-                f"trainable: the backbone has {len(backbone)} tensors, not {part.last_tensors}"
+                f"trainable.last_tensors: {part.last_tensors} is more than the backbone's "
+                f"{len(backbone)} tensors"
             )
         return set(backbone[-part.last_tensors :])
     assert part.last is not None  # gradual unfreezing has been expanded
-    depth = depths(model)
+    depth = depths(net)
     if part.last > (deepest := max(depth.values())):
-        raise UserError(f"trainable: the backbone has {deepest} layer groups, not {part.last}")
+        raise UserError(
+            f"trainable.last: {part.last} is more than the backbone's {deepest} layer groups"
+        )
     return {name for name in backbone if depth[name] <= part.last}
 
 
-def set_trainable(model: nn.Module, trainable: str | Part) -> None:
-    """Let gradients change what `trainable` means, and nothing else."""
-    chosen = trained(model, trainable)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in chosen)
+def set_trainable(net: nn.Module, trainable: str | Part) -> None:
+    """Require gradients of the parameters that `trainable` selects, and of no others.
 
-
-def set_training(model: nn.Module, batch_norm: str) -> None:
-    """Training mode, in which those batch norms update their running statistics whose parameters
-    train (`trained`), all, or none of them; a head's own always does.
+    Raises:
+        UserError: see `trainable_names`.
     """
-    model.train()
-    for name, module in model.named_modules():
-        if isinstance(module, _BatchNorm) and not is_head(model, name):
+    names = trainable_names(net, trainable)
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(name in names)
+
+
+def set_train_mode(net: nn.Module, batch_norm: str) -> None:
+    """Put the network into training mode. `batch_norm` says which batch norms update their running
+    statistics: those whose parameters train (`trained`), `all` or `none`; a head's always do.
+    """
+    net.train()
+    for name, module in net.named_modules():
+        if isinstance(module, _BatchNorm) and not is_head(net, name):
             trains = any(parameter.requires_grad for parameter in module.parameters())
             module.train(batch_norm == "all" or (batch_norm == "trained" and trains))

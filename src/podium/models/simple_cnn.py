@@ -1,4 +1,4 @@
-"""A plain convolutional network, as an architecture beside timm's: `simple_cnn`."""
+"""`simple_cnn`: a plain convolutional network, registered with timm."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 
 class SimpleCNN(nn.Module):
-    """Three convolutions with max-pooling, a layer of 256 units, and a linear head."""
+    """Three 3x3 convolutions (32, 64, 128 filters) with max-pooling, a hidden layer of 256 units,
+    and a linear head."""
 
     def __init__(
         self,
@@ -18,7 +19,7 @@ class SimpleCNN(nn.Module):
         img_size: int | tuple[int, int] = 32,
         drop_rate: float = 0.0,
     ) -> None:
-        """For images of `img_size` pixels a side; dropout with `drop_rate` before the head."""
+        """`img_size` in pixels; `drop_rate` is the dropout before the head."""
         super().__init__()
         self.num_classes, self.num_features, self.drop_rate = num_classes, 256, drop_rate
         self.conv1 = nn.Conv2d(in_chans, 32, 3, padding=1)
@@ -36,8 +37,8 @@ class SimpleCNN(nn.Module):
         return self.fc(F.dropout(x, self.drop_rate, self.training))
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """The layer groups, from the input on."""
-        del coarse  # there is one division only
+        """timm's layer groups, input first."""
+        del coarse  # every layer is a group
         return {name: f"^{name}" for name in ("conv1", "conv2", "conv3", "fc1")}
 
 
@@ -58,5 +59,5 @@ default_cfgs = generate_default_cfgs(
 
 @register_model
 def simple_cnn(pretrained: bool = False, **kwargs: Any) -> SimpleCNN:
-    """Convolutions of 32, 64 and 128 filters, 3 x 3."""
+    """Create a `SimpleCNN`; timm's entry point."""
     return build_model_with_cfg(SimpleCNN, "simple_cnn", pretrained, **kwargs)

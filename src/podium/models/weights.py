@@ -1,4 +1,4 @@
-"""Trained weights: safetensors, with the params and the data that made them."""
+"""Trained weights: safetensors files with their provenance in the header."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,17 +19,17 @@ from podium.models.targets import TargetCodec
 
 
 def save(path: Path, state: dict[str, torch.Tensor], provenance: TrainingProvenance) -> None:
-    """Write a model's state atomically, with its provenance in the file's header."""
+    """Write a network's state dict and its provenance atomically."""
     contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
     header = {checksums.KEY: checksums.sign(provenance.to_json(), _arrays(contiguous))}
     files.write_bytes(path, safetensors.torch.save(contiguous, header))
 
 
 def load(path: Path) -> tuple[nn.Module, TrainingProvenance, str]:
-    """The model with the weights of `path`, their provenance, and their SHA-256.
+    """Load the network with its weights, their provenance, and the SHA-256 of both.
 
     Raises:
-        UserError: if the file is not there, damaged, or not one of ours.
+        UserError: if the file is missing, corrupted, or was not written by `save`.
     """
     try:
         with safe_open(path, "pt") as file:

@@ -53,7 +53,7 @@ def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
     loader = run.loaders.train
     sampler = loader.batch_sampler
     sampler.set_epoch(state.epoch, phase=progress.phase, first_batch=progress.step)
-    layers.set_training(run.net, state.phase.batch_norm)
+    layers.set_train_mode(run.net, state.phase.batch_norm)
     for batch in console.bar(loader, f"epoch {state.epoch}"):
         state.set_lr()
         # Dropout, mixing and erasing depend on the step only, so that a resumed run repeats them.

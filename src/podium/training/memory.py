@@ -21,7 +21,7 @@ def heaviest_phases(run: Components) -> list[int]:
     """For each optimizer, the phase with the most trainable parameters."""
 
     def trainable_count(phase: int) -> int:
-        names = layers.trained(run.net, run.config.phases[phase].trainable)
+        names = layers.trainable_names(run.net, run.config.phases[phase].trainable)
         return sum(run.net.get_parameter(name).numel() for name in names)
 
     phases = run.config.phases
@@ -38,7 +38,7 @@ class Trial:
         self.state = TrainState(
             run._replace(config=run.config.model_copy(update={"phases": [phase]}))
         )
-        layers.set_training(run.net, phase.batch_norm)
+        layers.set_train_mode(run.net, phase.batch_norm)
 
     def memory_share(self, batch_size: int) -> float:
         """The share of the device's memory (CPU: of the free memory) that two training steps use;

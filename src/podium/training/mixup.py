@@ -1,4 +1,4 @@
-"""What happens to a batch on the device: soft targets, MixUp and CutMix, random erasing."""
+"""Augmentation of whole batches on the device: random erasing, MixUp and CutMix."""
 
 import torch
 from timm.data.mixup import Mixup
@@ -11,29 +11,31 @@ from podium.models.targets import TargetCodec
 
 
 class Mixer:
-    """Blends the images of a batch, by timm. Draws from Python's and NumPy's global generators."""
+    """Encodes a batch's targets, and erases and mixes its images with timm.
+
+    Draws from Python's and NumPy's global random generators.
+    """
 
     def __init__(self, config: Model, codec: TargetCodec, *, device: torch.device) -> None:
         self.codec = codec
-        self.erasing = None
+        self.erasing = self.mixup = None
         if config.random_erasing:
             self.erasing = RandomErasing(config.random_erasing, device=device)
-        self.mixup = None
-        if config.mix is not None:
+        if (mix := config.mix) is not None:
             self.mixup = Mixup(
-                mixup_alpha=config.mix.mixup_alpha,
-                cutmix_alpha=config.mix.cutmix_alpha,
-                prob=config.mix.prob,
-                switch_prob=0.5 if config.mix.switch_prob is None else config.mix.switch_prob,
-                label_smoothing=0.0,
+                mixup_alpha=mix.mixup_alpha,
+                cutmix_alpha=mix.cutmix_alpha,
+                prob=mix.prob,
+                switch_prob=0.5 if mix.switch_prob is None else mix.switch_prob,
+                label_smoothing=0.0,  # the codec has smoothed them
             )
 
     def __call__(self, inputs: Inputs, targets: Tensor) -> tuple[Inputs, Tensor]:
         """Erase and mix preprocessed inputs (the images [B, 3, size, size] in place), and turn
-        targets as `Task` encodes them into loss targets [B, outputs], mixed in the same way.
+        targets as `Task` encodes them into loss targets [B, C or O], mixed in the same proportion.
 
-        Source: https://arxiv.org/abs/1710.09412, https://arxiv.org/abs/1905.04899,
-        https://arxiv.org/abs/1708.04896.
+        Source: https://arxiv.org/abs/1710.09412 (MixUp), https://arxiv.org/abs/1905.04899
+        (CutMix), https://arxiv.org/abs/1708.04896 (random erasing).
         """
         images, encoded = inputs["image"], self.codec.encode(targets)
         if self.erasing is not None:

@@ -1,4 +1,4 @@
-"""Optimizers for a phase: which parameters change, and how fast."""
+"""Optimizers: which parameters a phase trains, and at which learning rates."""
 
 from collections import defaultdict
 from typing import Any
@@ -13,48 +13,34 @@ from podium.core.errors import UserError, nearest
 from podium.models import layers
 
 SECOND_ORDER = ("adahessian",)
-# Change all tensors in one pass. Not SGD: where a first step overflows in fp16, its fused form
-# leaves the momentum uninitialised.
+# One kernel for all tensors. Not SGD: if the first step overflows in fp16, its fused kernel leaves
+# the momentum uninitialised.
 FUSED = (Adam, AdamW)
 
 
-def create(model: nn.Module, phase: Phase, config: Model) -> Optimizer:
-    """The optimizer of `phase` over what now trains, by timm's factory. Each group's `peak` is its
-    learning rate before the schedule, its `depth` the layer group's. Biases and the scales of
-    normalisation layers (one-dimensional tensors) decay only with `config.decay_norms`.
+def create(net: nn.Module, phase: Phase, config: Model) -> Optimizer:
+    """Create the phase's optimizer with timm, over the parameters that require gradients.
+
+    A parameter group has the layer group's `depth` (see `layers.depths`) and its `peak`, the
+    learning rate before the schedule. Biases and the scales of normalisation layers (tensors of
+    one dimension) get weight decay only with `config.decay_norms`.
 
     Raises:
-        UserError: for an optimizer that timm does not know, or that cannot be had here.
+        UserError: if timm does not have the optimizer, or it cannot run here.
     """
-    if phase.optimizer not in list_optimizers():
-        hint = nearest(phase.optimizer, list_optimizers()) or "; see timm.optim.list_optimizers()"
-        raise UserError(f"timm has no optimizer {phase.optimizer}{hint}")
-    if phase.optimizer in SECOND_ORDER:
-        raise UserError(f"{phase.optimizer} needs second derivatives, which are not computed here")
-    if phase.layer_decay == 1:  # not every architecture has layer groups
-        depths = {n: 0 if layers.is_head(model, n) else 1 for n, _ in model.named_parameters()}
-    else:
-        depths = layers.depths(model)
-    groups: dict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            decays = config.decay_norms or parameter.ndim > 1
-            groups[depths[name], decays].append(parameter)
-    parameters: list[dict[str, Any]] = [
-        {
-            "params": tensors,
-            "depth": depth,
-            "peak": _peak(phase, depth),
-            "weight_decay": config.weight_decay if decays else 0.0,
-        }
-        for (depth, decays), tensors in sorted(groups.items(), key=lambda item: item[0])
-    ]
+    name = phase.optimizer
+    if name not in list_optimizers():
+        hint = nearest(name, list_optimizers()) or ". See timm.optim.list_optimizers()."
+        raise UserError(f"optimizer: timm has no {name}{hint}")
+    if name in SECOND_ORDER:
+        raise UserError(f"optimizer: {name} requires second derivatives, which are not supported")
     try:
-        kind = get_optimizer_class(phase.optimizer, bind_defaults=False)
+        kind = get_optimizer_class(name, bind_defaults=False)
         options: dict[str, Any] = {"fused": True} if kind in FUSED else {}
-        return create_optimizer_v2(parameters, opt=phase.optimizer, lr=phase.lr, **options)
+        groups = _parameter_groups(net, phase, config)
+        return create_optimizer_v2(groups, opt=name, lr=phase.lr, **options)
     except (AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
-        raise UserError(f"optimizer {phase.optimizer} cannot be had here: {error}") from None
+        raise UserError(f"optimizer: {name} is not available: {error}") from None
 
 
 def set_factor(optimizer: Optimizer, factor: float) -> None:
@@ -63,14 +49,38 @@ def set_factor(optimizer: Optimizer, factor: float) -> None:
         group["lr"] = group["peak"] * factor
 
 
-def rates(optimizer: Optimizer) -> dict[str, Any]:
-    """The head's learning rate now, and the lowest of the backbone's: None if none of it trains."""
+def learning_rates(optimizer: Optimizer) -> dict[str, Any]:
+    """The current learning rates: `lr` of the head, and `backbone_lr`, the backbone's lowest, which
+    is None if the backbone does not train.
+    """
     head = [group["lr"] for group in optimizer.param_groups if group["depth"] == 0]
     backbone = [group["lr"] for group in optimizer.param_groups if group["depth"] > 0]
     return {"lr": head[0], "backbone_lr": min(backbone, default=None)}
 
 
+def _parameter_groups(net: nn.Module, phase: Phase, config: Model) -> list[dict[str, Any]]:
+    if phase.layer_decay == 1:  # not every architecture has layer groups
+        depths = {name: int(not layers.is_head(net, name)) for name, _ in net.named_parameters()}
+    else:
+        depths = layers.depths(net)
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            decays = config.decay_norms or parameter.ndim > 1
+            groups[depths[name], decays].append(parameter)
+    return [
+        {
+            "params": groups[depth, decays],
+            "depth": depth,
+            "peak": _peak(phase, depth),
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for depth, decays in sorted(groups)
+    ]
+
+
 def _peak(phase: Phase, depth: int) -> float:
+    """The peak learning rate of the layer group at `depth`."""
     if depth == 0:
         return phase.lr
     if phase.backbone_lr is None:

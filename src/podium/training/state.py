@@ -100,8 +100,8 @@ class TrainState:
         factor = schedules.factor(
             self.phase,
             progress.epoch * steps + progress.step,
-            epoch=steps,
-            scores=progress.history,
+            steps_per_epoch=steps,
+            history=progress.history,
         )
         optimizers.set_factor(self.optimizer, factor)
 
@@ -124,7 +124,7 @@ class TrainState:
             progress.phase + 1,
             statistics.fmean(self.step_losses.tolist()),
             **scores,
-            **optimizers.rates(self.optimizer),
+            **optimizers.learning_rates(self.optimizer),
             micro_batches=self.micro_batches,
             images_per_s=images / progress.seconds,
             seconds=seconds,

@@ -1,4 +1,4 @@
-"""Phases of training, with the short form for gradual unfreezing written out."""
+"""Gradual unfreezing: the short form in params.yaml, expanded into phases."""
 
 from torch import nn
 
@@ -6,10 +6,10 @@ from podium.config.phases import Part, Phase
 from podium.models import layers
 
 
-def expand(phases: list[Phase], model: nn.Module) -> list[Phase]:
-    """`phases`, those with `trainable: {gradual: e}` as phases of e epochs each: the head first,
-    then one more of the backbone's layer groups at a time, until all train or the epochs are over.
-    The last of them takes the epochs that are left, if they are fewer than e too.
+def expand(phases: list[Phase], net: nn.Module) -> list[Phase]:
+    """Expand each phase with `trainable: {gradual: n}` into phases of n epochs: first the head,
+    then one more layer group of the backbone each, until everything trains or the epochs end. The
+    last of them takes the remaining epochs, also where these are fewer than n.
 
     Source: https://arxiv.org/abs/1801.06146
     """
@@ -18,11 +18,11 @@ def expand(phases: list[Phase], model: nn.Module) -> list[Phase]:
         if not isinstance(phase.trainable, Part) or phase.trainable.gradual is None:
             expanded.append(phase)
             continue
-        left, last, groups = phase.epochs, 0, max(layers.depths(model).values())
-        while left:
-            every = phase.trainable.gradual
-            epochs = left if last == groups or left < 2 * every else every
-            change = {"trainable": Part(last=last), "epochs": epochs}
-            expanded.append(phase.model_copy(update=change))
-            left, last = left - epochs, last + 1
+        step = phase.trainable.gradual
+        remaining, last, deepest = phase.epochs, 0, max(layers.depths(net).values())
+        while remaining:
+            epochs = remaining if last == deepest or remaining < 2 * step else step
+            changes = {"trainable": Part(last=last), "epochs": epochs}
+            expanded.append(phase.model_copy(update=changes))
+            remaining, last = remaining - epochs, last + 1
     return expanded
