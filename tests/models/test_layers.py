@@ -58,7 +58,7 @@ def test_the_last_group_of_a_resnet_is_layer4() -> None:
     assert {name.split(".")[0] for name in backbone} == {"layer4"}
     deepest = layers.trainable_names(net, Part(last=5)) - layers.trainable_names(net, Part(last=4))
     assert {name.split(".")[0] for name in deepest} == {"conv1", "bn1"}
-    with pytest.raises(UserError, match="the backbone has 5 layer groups, not 6"):
+    with pytest.raises(UserError, match=r"6 .* 5 layer groups"):
         layers.trainable_names(net, Part(last=6))
 
 
@@ -66,7 +66,7 @@ def test_the_last_tensors_are_counted_without_the_head() -> None:
     net = factory.create(config(), outputs=2)
     names = [name for name, _ in net.named_parameters()]
     assert layers.trainable_names(net, Part(last_tensors=3)) == set(names[-5:])
-    with pytest.raises(UserError, match=r"the backbone has \d+ tensors, not 999"):
+    with pytest.raises(UserError, match=r"^trainable.last_tensors: 999"):
         layers.trainable_names(net, Part(last_tensors=999))
 
 
@@ -87,7 +87,7 @@ def test_patterns_choose_parameters_by_name() -> None:
     net = factory.create(config(), outputs=2)
     chosen = layers.trainable_names(net, Part(names=["layer4.*", "conv1.0.weight"]))
     assert {name.split(".")[0] for name in chosen} == {"layer4", "conv1", "fc"}
-    with pytest.raises(UserError, match=r"no parameter .* is called layer9\.\*; it has conv1"):
+    with pytest.raises(UserError, match=r"^trainable.names: .* layer9\.\*\. Choose from conv1"):
         layers.trainable_names(net, Part(names=["layer4.*", "layer9.*"]))
 
 
@@ -131,9 +131,9 @@ def test_an_architecture_without_layer_groups_trains_but_not_by_groups() -> None
     assert step(net, phase(trainable="head")) == {"head.fc.weight", "head.fc.bias"}
     optimizers.create(net, phase(trainable="all", backbone_lr=0.01), config())
     for made in (Part(last=1), Part(last=0)):
-        with pytest.raises(UserError, match="timm knows no layer groups of MetaFormer"):
+        with pytest.raises(UserError, match="no layer groups for MetaFormer"):
             layers.trainable_names(net, made)
-    with pytest.raises(UserError, match="timm knows no layer groups"):
+    with pytest.raises(UserError, match="no layer groups"):
         optimizers.create(net, phase(layer_decay=0.5), config())
 
 

@@ -20,11 +20,11 @@ def test_the_optimizer_is_the_one_that_the_phase_names() -> None:
     adam = optim.create(net, phase(optimizer="adam"), config())
     assert isinstance(adam, torch.optim.Adam) and not isinstance(adam, torch.optim.AdamW)
     assert isinstance(optim.create(net, phase(), config()), torch.optim.AdamW)
-    with pytest.raises(UserError, match="adahessian needs second derivatives"):
+    with pytest.raises(UserError, match=r"^optimizer: adahessian"):
         optim.create(net, phase(optimizer="adahessian"), config())
-    with pytest.raises(UserError, match="optimizer bnbadam cannot be had here"):
+    with pytest.raises(UserError, match=r"^optimizer: bnbadam"):
         optim.create(net, phase(optimizer="bnbadam"), config())
-    with pytest.raises(UserError, match="no optimizer adamww: did you mean adamw"):
+    with pytest.raises(UserError, match=r"^optimizer: .*adamww.*did you mean adamw"):
         optim.create(net, phase(optimizer="adamww"), config())
 
 

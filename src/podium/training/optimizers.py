@@ -34,10 +34,10 @@ def create(net: nn.Module, phase: Phase, config: Model) -> Optimizer:
         raise UserError(f"optimizer: timm has no {name}{hint}")
     if name in SECOND_ORDER:
         raise UserError(f"optimizer: {name} requires second derivatives, which are not supported")
+    groups = _parameter_groups(net, phase, config)
     try:
         kind = get_optimizer_class(name, bind_defaults=False)
         options: dict[str, Any] = {"fused": True} if kind in FUSED else {}
-        groups = _parameter_groups(net, phase, config)
         return create_optimizer_v2(groups, opt=name, lr=phase.lr, **options)
     except (AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"optimizer: {name} is not available: {error}") from None
