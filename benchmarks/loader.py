@@ -136,7 +136,7 @@ def main() -> None:
 def compare(folder: Path, originals: list[bytes], title: str) -> None:
     """All loaders on the same photos."""
     stored = [
-        codec.reencode(data, max_size=STORED, encode="jpeg", quality=95) for data in originals
+        codec.reencode(data, max_size=STORED, encode="jpeg", quality=95)[0] for data in originals
     ]
     (folder / "store").mkdir()
     for shard in range(0, len(stored), store.SHARD_SIZE):

@@ -42,7 +42,7 @@ def prepared(folder: Path, size: int, count: int) -> build.TrainingData:
     """Photos as `prepare` and `folds` leave them, `VALID` of them in fold 0."""
     files = photos(50, 500, 375)
     stored = [
-        codec.reencode(f, max_size=round(1.15 * size), encode="jpeg", quality=95) for f in files
+        codec.reencode(f, max_size=round(1.15 * size), encode="jpeg", quality=95)[0] for f in files
     ]
     names = [f"{number:06d}" for number in range(VALID + count)]
     for begin in range(0, len(names), store.SHARD_SIZE):

@@ -20,7 +20,7 @@ def nothing(count: int) -> None:
         project(
             folder,
             photos(count, 64, 48),
-            folds={"count": 5, "run": list(range(5)), "subsample": {}},
+            folds={"count": 5, "run": list(range(5)), "duplicates": "ignore", "subsample": {}},
             models=dict.fromkeys(names, MODEL),
             ensemble={"members": names, "method": "mean"},
         )

@@ -25,7 +25,11 @@ def start() -> None:
     """Measure, and print the seconds of each stage."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        project(folder, photos(20, 64, 64), folds={"count": 2, "run": [0], "subsample": {}})
+        project(
+            folder,
+            photos(20, 64, 64),
+            folds={"count": 2, "run": [0], "duplicates": "ignore", "subsample": {}},
+        )
         rows = []
         for command in (("fetch",), ("prepare",), ("folds",), ("train", *FOLD), ("predict", *FOLD),
                         ("ensemble",), ("submission",), ("report",)):  # fmt: skip

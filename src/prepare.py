@@ -6,7 +6,7 @@ from podium.config.competition import Competition
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core import files, machine, manifest, params_file, paths, program
-from podium.dataset import build, tables
+from podium.dataset import build, duplicates, tables
 from podium.images.store import ImageStore
 
 SECTIONS = {"competition.slug": (Competition, "slug"), "task": TaskName, "prepare": Prepare}
@@ -17,28 +17,32 @@ def main() -> None:
     slug, task, layout = params_file.load(SECTIONS)
     path = paths.RAW / f"{slug}.zip"
     with zips.unpacking(paths.DATA / "unpacked.tmp") as scratch, Archive(path, scratch) as archive:
-        found = tables.read(archive, layout, task)
-        ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
+        read = tables.read(archive, layout, task)
+        ids = {"train": read.train["id"].tolist(), "test": read.test["id"].tolist()}
         with files.atomic(paths.IMAGES) as folder:
-            bad, value_range = build.store_images(
+            stored = build.store_images(
                 archive, ids, folder=folder, layout=layout, processes=machine.worker_count()
             )
-            found = tables.drop(found, [*bad["train"]], task)
-    files.write_csv(paths.DATA / "train.csv", found.train)
-    files.write_csv(paths.DATA / "test.csv", found.test)
-    files.write_csv(paths.DATA / "sample_submission.csv", found.sample)
+            read = tables.drop(read, [*stored.unusable["train"]], task)
+    written = {
+        "train.csv": read.train,
+        "test.csv": read.test,
+        "sample_submission.csv": read.sample,
+        "duplicates.csv": duplicates.find(stored.checksums),
+    }
+    for name, table in written.items():
+        files.write_csv(paths.DATA / name, table)
     manifest.write(
         paths.PREPARED,
-        ("train.csv", "test.csv", "sample_submission.csv"),
+        [*written],
         images_sha256={part: ImageStore(paths.IMAGES / part).sha256() for part in ids},
         task=task,
-        classes=found.classes,
-        value_range=value_range,
+        classes=read.classes,
+        value_range=stored.value_range,
     )
-    range_warnings = build.range_notes(layout, value_range)
-    for note in [*found.warnings, *build.notes(bad), *range_warnings]:
-        print(f"warning: {note}")
-    print(tables.summary(found, task))
+    for warning in [*read.warnings, *stored.warnings(layout)]:
+        print(f"warning: {warning}")
+    print(tables.summary(read, task))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ PARAMS: dict[str, Any] = {
     "metric": "accuracy",
     "competition": {"source": "shapes.zip", "slug": "shapes"},
     "prepare": {},
-    "folds": {"count": 2, "run": [0, 1], "subsample": {}},
+    "folds": {"count": 2, "run": [0, 1], "duplicates": "group", "subsample": {}},
     "checkpoint": {"every_minutes": 10.0},
     "models": {
         "a": {

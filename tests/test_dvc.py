@@ -90,11 +90,12 @@ def only_b(params: dict[str, Any]) -> None:
         (only_b, {"ensemble"}),
         (lambda p: p["folds"].update(run=[1]), {"ensemble"}),
         (lambda p: p["folds"].update(count=3), {"folds"}),
+        (lambda p: p["folds"].update(duplicates="ignore"), {"folds"}),
         (lambda p: p.update(seed=2), {"folds"} | TRAIN),
         (lambda p: p["prepare"].update(max_size=32), {"prepare"}),
     ],
     ids=["checkpoint", "views", "batch_size", "method", "format", "lr", "model", "without_a", "run",
-         "count", "seed", "max_size"],
+         "count", "duplicates", "seed", "max_size"],
 )  # fmt: skip
 def test_an_edit_of_params_changes_the_stages_that_use_it(
     unchanged: Project, change: Callable[[dict[str, Any]], Any], expected: set[str]

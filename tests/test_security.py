@@ -68,8 +68,8 @@ def test_an_archive_that_leads_outside_of_its_folder_is_refused(project: Project
         archive.writestr(str(outside), pixels)
     done = project.stage("fetch")
     assert done.returncode == 1
-    assert "shapes.zip is not safe to unpack: 2 of its 50 entries would be written" in done.stdout
-    assert f"outside of its folder: ../evil.png, {outside}; pack it anew" in done.stdout
+    assert "shapes.zip is not safe to unpack: 2 of 50 entries" in done.stdout
+    assert f": ../evil.png, {outside}." in done.stdout
     assert not outside.exists()
     assert not list(project.folder.rglob("evil.png"))
     assert not list((project.folder / "data").rglob("*.*"))
@@ -82,7 +82,7 @@ def test_an_archive_of_an_archive_that_leads_outside_is_refused(project: Project
             archive.writestr("train.zip", inner)
         done = project.stage("fetch")
         assert done.returncode == 1
-        assert "error: train.zip in shapes.zip is not safe to unpack: 1 of its 1" in done.stdout
+        assert "error: train.zip in shapes.zip is not safe to unpack: 1 of 1" in done.stdout
         assert not list((project.folder / "data").rglob("*.*"))
 
 

@@ -61,17 +61,17 @@ def test_no_kaggle_credentials(project: Project) -> None:
     [
         (
             lambda files: [files.pop(f"train/{n:04d}.png") for n in range(7)],
-            "7 of 36 training images are not in the archive's folder train: 0000, 0001, 0002, "
-            "0003, 0004 and 2 more; to leave them out: prepare.on_bad_image: skip",
+            "7 of 36 training images are missing from train/: 0000, 0001, 0002, 0003, 0004 and 2 "
+            "more. Set prepare.on_bad_image: skip",
         ),
         (
             lambda files: files.update({"train/0003.png": files["train/0003.png"][:200]}),
-            "1 of 36 training images cannot be used: 0003 (train/0003.png: ",
+            "1 of 36 training images are unusable: 0003 (train/0003.png: ",
         ),
         (
             lambda files: files.update({"test/0036.png": b"not an image"}),
-            "1 of 9 test images cannot be used: 0036 (test/0036.png: not an image); test images "
-            "are never left out; to predict black ones: prepare.on_bad_image: blank",
+            "1 of 9 test images are unusable: 0036 (test/0036.png: not an image). Set "
+            "prepare.on_bad_image: blank",
         ),
         (
             replace("train.csv", b"0001,", b"0000,"),
@@ -91,7 +91,7 @@ def test_no_kaggle_credentials(project: Project) -> None:
         ),
         (
             lambda files: files.pop("train.csv"),
-            "holds no train.csv; its CSV files: test.csv, sample_submission.csv",
+            "CSV files: test.csv, sample_submission.csv",
         ),
     ],
 )

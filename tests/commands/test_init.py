@@ -223,7 +223,7 @@ def test_a_competition_on_kaggle_is_a_source(
     ("source", "data", "message"),
     [
         ("no/such.zip", None, "error: no/such.zip: there is no such folder or zip"),
-        ("bad.zip", b"not a zip", "error: bad.zip is not a zip archive that can be read"),
+        ("bad.zip", b"not a zip", "error: bad.zip is not a readable zip archive"),
         ("empty.zip", {}, "has no training images with labels that can be told"),
         (
             "tests.zip",

@@ -26,12 +26,12 @@ def test_folders_are_not_among_the_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"<html>not found</html>", b"PK\x03\x04"])
 def test_what_is_no_zip_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "files.zip").write_bytes(data)
-    with pytest.raises(UserError, match=r"files\.zip cannot be opened as a zip"):
+    with pytest.raises(UserError, match=r"files\.zip is not a readable zip"):
         Archive(tmp_path / "files.zip")
 
 
 def test_a_missing_archive_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"files\.zip cannot be opened"):
+    with pytest.raises(UserError, match=r"files\.zip is not a readable zip"):
         Archive(tmp_path / "files.zip")
 
 
@@ -45,7 +45,7 @@ def test_a_damaged_entry_is_named_and_the_others_are_read(tmp_path: Path, compre
     data[30 + len("a.png") + 5] ^= 0xFF  # a local header has 30 bytes and the name
     path.write_bytes(data)
     damaged = Archive(path)
-    with pytest.raises(UserError, match=r"a\.png in .*files\.zip cannot be read"):
+    with pytest.raises(UserError, match=r"cannot read a\.png in .*files\.zip"):
         damaged.read("a.png")
     assert damaged.read("b.png") == b"second" * 20
 
@@ -55,7 +55,7 @@ def test_an_entry_that_is_cut_short_is_named(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[29] = 0xFF  # the local header says that more follows it than the file has
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"a\.png in .*files\.zip cannot be read"):
+    with pytest.raises(UserError, match=r"cannot read a\.png in .*files\.zip"):
         Archive(path).read("a.png")
 
 
@@ -73,15 +73,15 @@ def test_a_file_at_the_top_goes_before_those_below(tmp_path: Path) -> None:
 
 def test_a_name_that_stands_for_several_files_is_refused_with_them(tmp_path: Path) -> None:
     found = archive(tmp_path, {"a/train.csv": b"", "b/train.csv": b""})
-    with pytest.raises(UserError, match=r"is 2 times in .*: a/train\.csv, b/train\.csv"):
+    with pytest.raises(UserError, match=r"ambiguous: found 2 in .*: a/train\.csv, b/train\.csv"):
         found.find("train.csv")
 
 
 def test_a_missing_table_is_refused_with_the_tables_that_are_there(tmp_path: Path) -> None:
     found = archive(tmp_path, {"labels.csv": b"", "train/a.png": b""})
-    with pytest.raises(UserError, match=r"holds no train\.csv; its CSV files: labels\.csv$"):
+    with pytest.raises(UserError, match=r"^train\.csv not found in .*: labels\.csv\)"):
         found.find("train.csv")
-    with pytest.raises(UserError, match=r"holds no nothing\.txt"):
+    with pytest.raises(UserError, match=r"^nothing\.txt not found"):
         found.read("nothing.txt")
 
 

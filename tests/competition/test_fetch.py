@@ -182,12 +182,12 @@ def damaged(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda _: b"<html>404</html>", r"files\.zip is not a zip archive that can be read"),
-        (lambda _: b"", r"files\.zip is not a zip archive that can be read"),
-        (lambda data: data[:-30], r"files\.zip is not a zip archive that can be read"),
-        (cut_short, r"files\.zip is not a zip archive that can be read"),
-        (encrypted, r"files\.zip is not a zip archive that can be read: .*password"),
-        (damaged, r"files\.zip is damaged: its entry train/1\.png has a wrong checksum"),
+        (lambda _: b"<html>404</html>", r"files\.zip is not a readable zip archive"),
+        (lambda _: b"", r"files\.zip is not a readable zip archive"),
+        (lambda data: data[:-30], r"files\.zip is not a readable zip archive"),
+        (cut_short, r"files\.zip is not a readable zip archive"),
+        (encrypted, r"files\.zip is not a readable zip archive: .*password"),
+        (damaged, r"files\.zip is damaged: .* train/1\.png"),
     ],
 )
 def test_what_is_no_intact_zip_is_refused_and_nothing_of_it_left(
@@ -249,7 +249,7 @@ def test_the_solution_is_copied_and_goes_when_it_is_no_longer_named(fetch: Fetch
 
 @pytest.mark.usefixtures("source")
 def test_a_solution_that_is_not_there_is_refused_by_name(fetch: Fetch) -> None:
-    with pytest.raises(UserError, match=r"competition\.solution: there is no file labels\.csv"):
+    with pytest.raises(UserError, match=r"competition\.solution: file labels\.csv"):
         fetch(solution="labels.csv")
 
 
@@ -322,6 +322,6 @@ def test_a_source_folder_around_or_in_the_archives_place_is_refused(
 ) -> None:
     Path(place).mkdir(parents=True, exist_ok=True)
     (Path(place) / "train.csv").write_bytes(b"id,label")
-    with pytest.raises(UserError, match=r"competition\.source: .* overlap"):
+    with pytest.raises(UserError, match=r"competition\.source: .* overlaps"):
         fetch(place)
     assert (Path(place) / "train.csv").exists()

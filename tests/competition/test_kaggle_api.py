@@ -159,9 +159,7 @@ def test_a_damaged_download_is_not_kept(fetch: Fetch) -> None:
     data = bytearray(good)
     data[len(data) // 2] ^= 255
     fetch.kaggle.archives["shapes"] = bytes(data)
-    with pytest.raises(
-        UserError, match=r"shapes\.zip as it came from Kaggle .*: it is fetched anew"
-    ):
+    with pytest.raises(UserError, match=r"shapes\.zip from Kaggle .*\. Rerun"):
         fetch()
     assert not list(fetch.raw.iterdir())
     fetch.kaggle.archives["shapes"] = good  # by the same name, size, date and ETag
@@ -274,7 +272,7 @@ def test_a_part_that_was_damaged_is_noticed(begun: Fetch) -> None:
     data = bytearray(begun.part.read_bytes())
     data[1000] ^= 1
     begun.part.write_bytes(data)
-    with pytest.raises(UserError, match="has a wrong checksum; run it again: it is fetched anew"):
+    with pytest.raises(UserError, match=r"is damaged: checksum mismatch.*Rerun"):
         begun()
     assert begun()
     assert begun.is_intact()

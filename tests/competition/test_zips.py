@@ -84,7 +84,7 @@ def test_what_lies_there_unpacked_goes_before_what_is_in_an_archive(tmp_path: Pa
 
 
 def test_archives_are_looked_into_one_level_deep(tmp_path: Path) -> None:
-    bomb = packed({"zeros": bytes(zips.MOST_UNPACKED + 1)}, DEFLATED)
+    bomb = packed({"zeros": bytes(zips.MAX_UNCHECKED_BYTES + 1)}, DEFLATED)
     files = {"a.zip": packed({"b.zip": bomb, "1.jpg": b""})}
     opened = Archive(write(tmp_path / "files.zip", files))
     assert opened.names == ["a/b.zip", "a/1.jpg"]
@@ -94,7 +94,7 @@ def test_archives_are_looked_into_one_level_deep(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compression", [STORED, DEFLATED])
 def test_a_broken_archive_in_the_archive_is_named(tmp_path: Path, compression: int) -> None:
     path = write(tmp_path / "files.zip", {"train.zip": packed(INNER)[:-30]}, compression)
-    with pytest.raises(UserError, match=r"train\.zip in .*files\.zip cannot be opened as a zip"):
+    with pytest.raises(UserError, match=r"train\.zip in .*files\.zip is not a readable zip"):
         Archive(path)
 
 
@@ -103,7 +103,7 @@ def test_a_damaged_file_of_an_archive_in_the_archive_is_named(tmp_path: Path) ->
     data[data.index(b"second")] ^= 0xFF
     (tmp_path / "files.zip").write_bytes(data)
     opened = Archive(tmp_path / "files.zip")
-    with pytest.raises(UserError, match=r"train/b/2\.jpg in .* cannot be read: Bad CRC"):
+    with pytest.raises(UserError, match=r"cannot read train/b/2\.jpg in .*: Bad CRC"):
         opened.read("train/b/2.jpg")
     assert opened.read("train/1.jpg") == INNER["1.jpg"]
 
@@ -111,12 +111,12 @@ def test_a_damaged_file_of_an_archive_in_the_archive_is_named(tmp_path: Path) ->
 def test_going_to_a_place_of_a_part_of_a_file_reads_nothing(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(range(200)))
-    part = zips.Slice(path, 50, 100)
+    part = zips.FileSlice(path, 50, 100)
     assert part.read() == bytes(range(50, 150))
     assert part.seek(-3, io.SEEK_END) == 97 and part.read(10) == bytes([147, 148, 149])
     assert part.seek(500) == 500 and part.read(1) == b""
     assert part.seek(2) == 2 and part.seek(1, io.SEEK_CUR) == 3 and part.read(1) == bytes([53])
-    with pytest.raises(OSError, match="before the start"):
+    with pytest.raises(OSError, match="negative position"):
         part.seek(-1)
 
 
@@ -151,7 +151,7 @@ def test_an_entry_that_leads_outside_is_refused_by_name(
     path = write(tmp_path / "files.zip", {"train.zip": packed(files)} if deep else files)
     with pytest.raises(UserError) as caught:
         Archive(path)
-    assert "1 of its 2 entries would be written outside of its folder: " + name in str(caught.value)
+    assert f"1 of 2 entries have paths outside its folder: {name}" in str(caught.value)
     assert ("train.zip in " in str(caught.value)) == deep
 
 
@@ -164,7 +164,7 @@ def test_dots_within_a_name_lead_nowhere(tmp_path: Path, name: str) -> None:
 def test_a_bomb_is_refused_with_its_sizes_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: bool
 ) -> None:
-    zeros = bytes(zips.MOST_UNPACKED + 1)
+    zeros = bytes(zips.MAX_UNCHECKED_BYTES + 1)
     files = {"1.jpg": b"", "zeros.png": zeros}
     inner = {"train.zip": packed(files, DEFLATED)}
     path = write(tmp_path / "files.zip", inner if deep else files, STORED if deep else DEFLATED)
@@ -174,7 +174,7 @@ def test_a_bomb_is_refused_with_its_sizes_before_it_is_unpacked(
 
 
 def test_an_archive_that_unpacks_to_an_archive_of_zeros_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "files.zip", {"a.zip": bytes(zips.MOST_UNPACKED + 1)}, DEFLATED)
+    path = write(tmp_path / "files.zip", {"a.zip": bytes(zips.MAX_UNCHECKED_BYTES + 1)}, DEFLATED)
     with pytest.raises(UserError, match=r"a\.zip \([\d,]+ bytes, unpacked"):
         Archive(path, tmp_path / "scratch")
     assert not (tmp_path / "scratch").exists()
@@ -197,7 +197,7 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_large_file_that_shrinks_well_is_no_bomb(tmp_path: Path) -> None:
     text = b"id,label\n" + b"".join(b"%d,cat\n" % number for number in range(7_000_000))
-    assert len(text) > zips.MOST_UNPACKED
+    assert len(text) > zips.MAX_UNCHECKED_BYTES
     path = write(tmp_path / "files.zip", {"train.csv": text}, DEFLATED)
     assert Archive(path).names == ["train.csv"]
 
@@ -209,7 +209,7 @@ def test_encrypted_entries_are_refused_with_what_to_do(tmp_path: Path, deep: boo
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path = tmp_path / "files.zip"
     path.write_bytes(packed({"train.zip": bytes(data)}) if deep else data)
-    with pytest.raises(UserError, match=r"1 of its 2 entries are encrypted: 1\.jpg; unpack it"):
+    with pytest.raises(UserError, match=r"1 of 2 entries are encrypted: 1\.jpg\."):
         Archive(path)
 
 

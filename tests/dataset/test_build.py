@@ -11,6 +11,7 @@ from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.dataset import build
+from podium.dataset.build import StoredImages
 from podium.images import codec, resizing, store
 from podium.images.store import ImageStore
 
@@ -42,10 +43,9 @@ def prepare(archive: Archive, folder: Path, *, processes: int = 1, **layout: int
 
 def store_images(
     archive: Archive, folder: Path, *, processes: int = 1, **layout: int | str
-) -> build.Bad:
-    chosen = Prepare.model_validate(layout)
-    bad, _ = build.store_images(archive, IDS, folder=folder, layout=chosen, processes=processes)
-    return bad
+) -> StoredImages:
+    options = Prepare.model_validate(layout)
+    return build.store_images(archive, IDS, folder=folder, layout=options, processes=processes)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -109,8 +109,8 @@ def test_all_images_that_cannot_be_decoded_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         prepare(archive, tmp_path / "images")
     message = str(caught.value)
-    assert message.startswith("2 of 36 training images cannot be used: ")
-    assert "; 1 of 9 test images cannot be used: " in message
+    assert message.startswith("2 of 36 training images are unusable: ")
+    assert "; 1 of 9 test images are unusable: " in message
     assert "0003 (train/0003.png: an empty file)" in message
     assert "0030 (train/0030.png: not an image)" in message
     assert "0040 (test/0040.png: " in message
@@ -123,7 +123,7 @@ def test_an_entry_damaged_in_the_archive_is_named(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[data.index(files["train/0020.png"]) + 100] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"train/0020\.png in .*files\.zip cannot be read"):
+    with pytest.raises(UserError, match=r"cannot read train/0020\.png in .*files\.zip"):
         prepare(Archive(path), tmp_path / "images", processes=2)
 
 
@@ -134,7 +134,7 @@ def test_a_missing_image_is_named_before_any_is_decoded(
     del files["test/0041.png"]
     archive = Archive(competitions.write_zip(tmp_path / "files.zip", files))
     monkeypatch.setattr(codec, "reencode", pytest.fail)
-    with pytest.raises(UserError, match=r"1 of 9 test images .* folder test: 0041"):
+    with pytest.raises(UserError, match=r"1 of 9 test images .* test/: 0041"):
         prepare(archive, tmp_path / "images")
 
 
@@ -157,7 +157,8 @@ def test_bad_images_are_left_out_of_training_and_blank_for_the_test(
 ) -> None:
     archive = faulty(tmp_path, "train/0005.png", "test/0041.png")
     folder = tmp_path / "images"
-    bad = store_images(archive, folder, processes=processes, on_bad_image="blank", encode=encode)
+    stored = store_images(archive, folder, processes=processes, on_bad_image="blank", encode=encode)
+    bad = stored.unusable
     assert [*bad["train"]] == ["0003", "0005", "0030"] and [*bad["test"]] == ["0040", "0041"]
     assert bad["train"]["0003"] == "train/0003.png: an empty file"
     assert bad["train"]["0005"] == "not in the archive"
@@ -166,8 +167,10 @@ def test_bad_images_are_left_out_of_training_and_blank_for_the_test(
     assert len(test) == 9
     assert test.decode("0041").shape == (64, 64, 3) and not test.decode("0041").any()
     assert test.decode("0042").any()
-    assert build.notes(bad)[0].startswith("3 training images cannot be used and are left out")
-    assert build.notes(bad)[1].startswith("2 test images cannot be used and are blank: 0040 (")
+    warnings = stored.warnings(Prepare())
+    assert warnings[0].startswith("3 training images are unusable and dropped: 0003 (")
+    assert warnings[1].startswith("2 test images are unusable and black: 0040 (")
+    assert len(stored.checksums["train"]) == 33 and len(stored.checksums["test"]) == 7
 
 
 def test_a_blank_image_is_as_large_as_others_may_be(tmp_path: Path) -> None:
@@ -179,12 +182,12 @@ def test_a_blank_image_is_as_large_as_others_may_be(tmp_path: Path) -> None:
 def test_bad_images_may_be_left_out_of_training_only(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         store_images(faulty(tmp_path), tmp_path / "images", on_bad_image="skip")
-    assert str(caught.value).startswith("1 of 9 test images cannot be used: 0040 (test/0040.png: ")
-    assert "to predict black ones: prepare.on_bad_image: blank" in str(caught.value)
+    assert str(caught.value).startswith("1 of 9 test images are unusable: 0040 (test/0040.png: ")
+    assert "prepare.on_bad_image: blank" in str(caught.value)
 
 
 def test_a_missing_test_image_is_an_error_where_training_images_are_skipped(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^1 of 9 test images are not in .*folder test: 0041; tes"):
+    with pytest.raises(UserError, match=r"^1 of 9 test images .* test/: 0041\."):
         store_images(
             faulty(tmp_path, "test/0041.png", "train/0001.png"),
             tmp_path / "images",
@@ -212,27 +215,27 @@ def test_more_than_8_bits_are_scaled_from_the_range_of_the_training_images(
 ) -> None:
     archive = twelve_bits(tmp_path, train=4000, test=2048)
     layout = Prepare(encode=encode)
-    bad, value_range = build.store_images(
+    stored = build.store_images(
         archive, IDS, folder=tmp_path / "images", layout=layout, processes=processes
     )
-    assert value_range == [96, 4000] and not any(bad.values())
+    assert stored.value_range == [96, 4000] and not any(stored.unusable.values())
     train, test = (ImageStore(tmp_path / "images" / part) for part in IDS)
     assert len(train) == len(IDS["train"]) and len(test) == len(IDS["test"])
     assert len(np.unique(train.decode("0007"))) == 256
     assert [test.decode("0040").min(), test.decode("0040").max()] == [0, 128]
-    (note,) = build.range_notes(layout, value_range)
-    assert "value_range: [96, 4000]" in note
+    (warning,) = stored.warnings(layout)
+    assert "value_range: [96, 4000]" in warning
 
 
 def test_a_given_range_is_used_for_all_images_and_needs_no_note(tmp_path: Path) -> None:
     archive, layout = twelve_bits(tmp_path, train=4000, test=2048), Prepare(value_range=[0, 4080])
-    _, value_range = build.store_images(
+    stored = build.store_images(
         archive, IDS, folder=tmp_path / "images", layout=layout, processes=1
     )
-    assert value_range == [0, 4080]
+    assert stored.value_range == [0, 4080]
     assert ImageStore(tmp_path / "images/train").decode("0007").max() == 250
     assert ImageStore(tmp_path / "images/test").decode("0040").max() == 128
-    assert not build.range_notes(layout, value_range)
+    assert not stored.warnings(layout)
 
 
 @pytest.mark.parametrize(("train", "test", "expected"), [(0, 1000, [96, 1000]), (0, 0, None)])
@@ -240,12 +243,12 @@ def test_images_of_8_bits_have_no_range(
     tmp_path: Path, train: int, test: int, expected: list[float] | None
 ) -> None:
     archive = twelve_bits(tmp_path, train=train, test=test)
-    _, value_range = build.store_images(
+    stored = build.store_images(
         archive, IDS, folder=tmp_path / "images", layout=Prepare(), processes=1
     )
-    assert value_range == expected
-    stored = ImageStore(tmp_path / "images/train").decode("0007")
-    assert np.array_equal(stored, codec.decode(archive.read("train/0007.png")))
+    assert stored.value_range == expected
+    pixels = ImageStore(tmp_path / "images/train").decode("0007")
+    assert np.array_equal(pixels, codec.decode(archive.read("train/0007.png")))
 
 
 @pytest.mark.slow
@@ -259,9 +262,9 @@ def test_the_stage_leaves_bad_training_images_out_and_says_so(project: Project, 
     done = project.stage("prepare", PODIUM_WORKERS="1")
     assert done.returncode == 0, done.stdout
     warning, last = done.stdout.splitlines()
-    assert warning == (
-        "warning: 3 training images cannot be used and are left out: 0003 (train/0003.png: an "
-        "empty file), 0005 (not in the archive), 0030 (train/0030.png: not an image)"
+    assert warning.startswith("warning: 3 training images ") and warning.endswith(
+        ": 0003 (train/0003.png: an empty file), 0005 (not in the archive), 0030 (train/0030.png: "
+        "not an image)"
     )
     assert last == "33 training images of 3 classes, 9 test images"
     ids = [line.split(b",")[0] for line in project.read("data/train.csv").splitlines()[1:]]
@@ -331,7 +334,29 @@ def test_a_failing_stage_leaves_one_message_and_nothing_half_written(project: Pr
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith(
-        "error: 2 of 36 training images cannot be used: 0003 (train/0003.png"
-    )
+    assert lines[0].startswith("error: 2 of 36 training images are unusable: 0003 (train/0003.png")
     assert list((project.folder / "data").iterdir()) == [raw]
+
+
+@pytest.mark.parametrize(
+    ("encode", "size"), [("jpeg", None), ("jpeg", 10), ("png", 10), ("original", None)]
+)
+def test_equal_pixels_have_equal_checksums_in_whatever_file(
+    tmp_path: Path, encode: str, size: int | None
+) -> None:
+    files = competitions.competition()
+    pixels = codec.decode(files["train/0000.png"])
+    other = pixels.copy()
+    other[0, 0, 0] ^= 255
+    files |= {
+        "train/0001.png": files["train/0000.png"],
+        "train/0002.png": competitions.encode(pixels, "BMP"),
+        "train/0003.png": competitions.encode(other),
+        "train/0004.png": competitions.encode(np.rot90(pixels)),
+    }
+    assert files["train/0002.png"] != files["train/0000.png"]
+    archive = Archive(competitions.write_zip(tmp_path / "files.zip", files))
+    stored = store_images(archive, tmp_path / "images", encode=encode, max_size=size)
+    first, *others = (stored.checksums["train"][f"000{number}"] for number in range(5))
+    assert [checksum == first for checksum in others] == [True, True, False, False]
+    assert len(set(stored.checksums["test"].values())) == 9

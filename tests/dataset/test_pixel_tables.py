@@ -52,8 +52,9 @@ def prepare(
     chosen = Prepare(**{**LAYOUT, **layout})
     found = tables.read(archive, chosen, "multiclass")
     ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
-    bad, _ = build.store_images(archive, ids, folder=folder / "images", layout=chosen, processes=1)
-    assert bad == {"train": {}, "test": {}}
+    stored = build.store_images(archive, ids, folder=folder / "images", layout=chosen, processes=1)
+    assert stored.unusable == {"train": {}, "test": {}}
+    assert {part: [*checksums] for part, checksums in stored.checksums.items()} == ids
     return found, {part: ImageStore(folder / "images" / part) for part in ids}
 
 
@@ -144,7 +145,7 @@ def in_cells(train: np.ndarray, test: np.ndarray) -> dict[str, bytes]:
 def test_all_pixels_of_an_image_may_stand_in_one_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pixel_tables, "VALUES", 48 * 4)  # 4 rows
+    monkeypatch.setattr(pixel_tables, "MAX_VALUES", 48 * 4)  # 4 rows
     train, test = values(9, 48), values(5, 48)
     found, stores = prepare(tmp_path, in_cells(train, test), pixel_columns="pixels")
     assert found.train["label"].tolist() == ["0", "1", "2"] * 3
@@ -158,11 +159,11 @@ def test_all_pixels_of_an_image_may_stand_in_one_cell(
     [
         (
             "1 2 x " + "0 " * 13,
-            r"train\.csv, row 6: number 3 of pixels is 'x': pixels are whole num",
+            r"train\.csv, row 6: number 3 of pixels is 'x'",
         ),
         ("1 2 256 " + "0 " * 13, "row 6: number 3 of pixels is '256'"),
         ("1 2 0.5 " + "0 " * 13, "row 6: number 3 of pixels is '0.5'"),
-        ("1 2", "row 6: pixels has 2 pixels, in row 2 it has 16"),
+        ("1 2", "row 6: pixels has 2 .* 16"),
     ],
 )
 def test_a_damaged_cell_of_pixels_is_named(tmp_path: Path, cell: str, problem: str) -> None:
@@ -180,7 +181,7 @@ def test_cells_of_pixels_are_squares_of_one_size(tmp_path: Path) -> None:
     ):
         prepare(tmp_path, in_cells(values(6, 16), values(2, 25)), pixel_columns="pixels")
     (tmp_path / "b").mkdir()
-    with pytest.raises(UserError, match=r"train\.csv has 17 pixels in a row: a square image has"):
+    with pytest.raises(UserError, match=r"train\.csv has 17 pixels"):
         prepare(tmp_path / "b", in_cells(values(6, 17), values(2, 17)), pixel_columns="pixels")
 
 
@@ -195,7 +196,7 @@ def test_the_images_of_several_files_and_chunks_are_all_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "SHARD_SIZE", 8)
-    monkeypatch.setattr(pixel_tables, "VALUES", 17 * 5)  # 5 rows
+    monkeypatch.setattr(pixel_tables, "MAX_VALUES", 17 * 5)  # 5 rows
     train = values(30, 16)
     _, stores = prepare(tmp_path, competition(train, values(8, 16)))
     assert len([*(tmp_path / "images/train").iterdir()]) == 4
@@ -208,7 +209,7 @@ def test_the_images_of_several_files_and_chunks_are_all_there(
 def test_what_is_no_pixel_is_refused_with_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    monkeypatch.setattr(pixel_tables, "VALUES", 17 * 5)
+    monkeypatch.setattr(pixel_tables, "MAX_VALUES", 17 * 5)
     files = competition(values(30, 16), values(2, 16))
     lines = files["train.csv"].split(b"\n")
     lines[19] = b",".join([*lines[19].split(b",")[:-1], value.encode()])  # line 20 of the file
@@ -218,7 +219,7 @@ def test_what_is_no_pixel_is_refused_with_its_row(
     if value == "1,2":
         assert "row 20 has 18 fields, the header has 17" in str(caught.value)
     else:
-        assert str(caught.value).startswith(f"train.csv, row 20: pixel15 is {value!r}: pixels are")
+        assert str(caught.value).startswith(f"train.csv, row 20: pixel15 is {value!r}, but pixels")
 
 
 def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
@@ -228,9 +229,9 @@ def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
 
 
 def test_columns_that_make_no_square_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"train\.csv has 17 pixels in a row: a square image has"):
+    with pytest.raises(UserError, match=r"train\.csv has 17 pixels"):
         prepare(tmp_path, competition(values(3, 17), values(1, 17)))
-    with pytest.raises(UserError, match=r"train\.csv has no columns of pixels, px0, px1, …; it ha"):
+    with pytest.raises(UserError, match=r"train\.csv has no pixel columns px0"):
         prepare(tmp_path, competition(values(3, 16), values(1, 16)), pixel_columns="px")
 
 
@@ -273,7 +274,7 @@ def peak(folder: Path, rows: int) -> int:
 def test_memory_does_not_grow_with_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pixel_tables, "VALUES", 200_000)
+    monkeypatch.setattr(pixel_tables, "MAX_VALUES", 200_000)
     few, many = peak(tmp_path / "few", 2_000), peak(tmp_path / "many", 20_000)
     growth = (many - few) / 18_000  # bytes a row; its pixels are some 900 as text, 2,048 as numbers
     assert growth < 300, (few, many)

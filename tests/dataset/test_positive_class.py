@@ -42,7 +42,7 @@ def score(found: Tables, metric: str) -> float:
     columns = [["benign", "malignant"].index(name) for name in task.classes]
     probabilities = np.stack([1 - PROBABILITY_OF_MALIGNANT, PROBABILITY_OF_MALIGNANT], axis=1)
     targets = task.targets(found.train["label"].tolist())
-    return metrics.get(metric, "binary").score(targets, probabilities[:, columns])
+    return metrics.get(metric, "binary").function(targets, probabilities[:, columns])
 
 
 def submitted(found: Tables, metric: str, **options: Any) -> Any:
@@ -119,7 +119,7 @@ def test_it_requires_a_binary_task() -> None:
     for task in ("multiclass", "multilabel", "ordinal"):
         params = {**PARAMS, "task": task, "metric": None}
         params["prepare"] = {**params["prepare"], "positive_class": "a"}
-        with pytest.raises(UserError, match="positive_class requires task: binary"):
+        with pytest.raises(UserError, match="positive_class: requires task: binary"):
             schema.validate(params)
 
 

@@ -36,7 +36,8 @@ def rotated(kind: str) -> bytes:
 
 
 def store(data: bytes, **options: Any) -> bytes:
-    return codec.reencode(data, **{"max_size": None, "encode": "png", "quality": 95, **options})
+    options = {"max_size": None, "encode": "png", "quality": 95, **options}
+    return codec.reencode(data, **options)[0]
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> int:

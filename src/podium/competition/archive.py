@@ -1,4 +1,4 @@
-"""A competition's archive: a zip that is read in place, never unpacked; archives in it likewise."""
+"""Read files from the competition's zip archive, and from zip archives inside it, in place."""
 
 import shutil
 import tempfile
@@ -17,20 +17,20 @@ from podium.core.errors import UserError, examples
 
 
 class Archive:
-    """Reads files out of a zip archive; every read is checked against the zip's CRC.
+    """Random access to the files of a zip archive; every read verifies the CRC.
 
-    Zip archives in it are seen through, one level deep: `train.zip` with `1.jpg` in it is
-    `train/1.jpg`. Those that are stored are read in place; a compressed one is unpacked once.
+    A zip archive inside it is a folder, one level deep: `1.jpg` in `train.zip` is `train/1.jpg`.
+    Inner archives that are stored are read in place; a compressed one is unpacked once.
     """
 
     def __init__(self, path: Path, scratch: Path | None = None, *, title: str = "") -> None:
-        """Open the archive at `path`, which messages call `title`. A compressed archive in it is
-        unpacked to the folder `scratch`, or found there; None: to a temporary one that goes with
-        this object.
+        """Open the archive at `path`, called `title` in messages. A compressed inner archive is
+        unpacked to the folder `scratch`, unless it is there already (None: to a temporary folder,
+        deleted with this object).
 
         Raises:
-            UserError: if it, or an archive in it, is no zip archive, a broken one, holds encrypted
-                entries, a decompression bomb, or entries that would be written outside its folder.
+            UserError: if it or an inner archive is not a zip archive, or is damaged, or contains
+                encrypted entries, a decompression bomb, or paths outside its folder.
         """
         self.path = path
         self._title = title or str(path)
@@ -44,23 +44,23 @@ class Archive:
             else:
                 self._entries[name] = outer, entry
         for name, entry in inner.items():
-            self._look_into(name, entry, outer)
+            self._add_inner(name, entry, outer)
         self.names = list(self._entries)
         self.unpacked = any(i.compress_type != zipfile.ZIP_STORED for i in inner.values())
 
-    def _look_into(self, name: str, entry: zipfile.ZipInfo, outer: zipfile.ZipFile) -> None:
-        """Add the files of an archive in the archive; one that lies there unpacked goes before."""
+    def _add_inner(self, name: str, entry: zipfile.ZipInfo, outer: zipfile.ZipFile) -> None:
+        """Add the files of an inner archive, unless the outer one has a file of that name."""
         title = f"{name} in {self._title}"
         if entry.compress_type == zipfile.ZIP_STORED:
             opened = zips.open_stored(self.path, entry, title)
         else:
             opened = zips.open_compressed(entry, outer, self.scratch, title)
-        for inside, found in zips.entries(opened, title).items():
-            self._entries.setdefault(f"{name[: -len('.zip')]}/{inside}", (opened, found))
+        for inner_name, inner_entry in zips.entries(opened, title).items():
+            self._entries.setdefault(f"{name[: -len('.zip')]}/{inner_name}", (opened, inner_entry))
 
     @property
     def scratch(self) -> Path:
-        """The folder for archives in this archive that have to be unpacked."""
+        """The folder for unpacked inner archives."""
         if self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="podium-"))
             weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
@@ -70,15 +70,15 @@ class Archive:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close all files: some systems remove none that is open."""
+        """Close all files: Windows cannot delete an open one."""
         for opened in {id(opened): opened for opened, _ in self._entries.values()}.values():
             opened.close()
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file of the archive.
+        """Read one file.
 
         Raises:
-            UserError: if the archive lacks it or holds it damaged.
+            UserError: if it is missing or damaged.
         """
         opened, entry = self._entry(name)
         try:
@@ -87,11 +87,11 @@ class Archive:
             raise self._unreadable(name, error) from None
 
     def open(self, name: str) -> IO[bytes]:
-        """One file of the archive, to be read bit by bit.
+        """Open one file for reading in parts.
 
         Raises:
-            UserError: if the archive lacks it or it cannot be opened. Reading on raises one of
-                `nested.READ_ERRORS` where it is damaged.
+            UserError: if it is missing or cannot be opened. Reading it raises one of
+                `zips.READ_ERRORS` where it is damaged.
         """
         opened, entry = self._entry(name)
         try:
@@ -100,59 +100,60 @@ class Archive:
             raise self._unreadable(name, error) from None
 
     def find(self, name: str) -> str:
-        """The full name of the file called `name`, wherever in the archive it lies.
+        """Find the full name of the file `name`, in any folder.
 
         Raises:
             UserError: if there is no such file, or several and none at the top.
         """
-        wanted = nfc(name)
-        plain = {nfc(entry): entry for entry in self.names}
-        found = [entry for entry in plain if entry == wanted or entry.endswith("/" + wanted)]
-        if wanted in found:
-            return plain[wanted]
-        if len(found) == 1:
-            return plain[found[0]]
+        full_names = {nfc(entry): entry for entry in self.names}
+        name = nfc(name)
+        if name in full_names:
+            return full_names[name]
+        matches = [entry for entry in full_names if entry.endswith("/" + name)]
+        if len(matches) == 1:
+            return full_names[matches[0]]
+        if matches:
+            raise UserError(
+                f"{name} is ambiguous: found {len(matches)} in {self.path}: {examples(matches)}"
+            )
         tables = [entry for entry in self.names if entry.lower().endswith(".csv")]
         raise UserError(
-            f"{name} is {len(found)} times in {self.path}: {examples(found)}"
-            if found
-            else f"{self.path} holds no {name}; its CSV files: {examples(tables) or 'none'}"
+            f"{name} not found in {self.path} (CSV files: {examples(tables) or 'none'})"
         )
 
     def read_csv(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """A CSV file of the archive, every value as the text it is: [rows, columns]; of `columns`
-        only, where given.
+        """Read a CSV file as text: [rows, columns]; only `columns`, if given.
 
         Raises:
             UserError: if it is missing or cannot be parsed.
         """
         name = self.find(name)
         try:
-            return csvs.table(lambda: self.open(name), self._called(name), columns)
+            return csvs.table(lambda: self.open(name), self._full_title(name), columns)
         except zips.READ_ERRORS as error:
             raise self._unreadable(name, error) from None
 
     def header(self, name: str) -> list[str]:
-        """The columns of a CSV file, without reading all of it.
+        """Read the column names of a CSV file, and nothing else of it.
 
         Raises:
             UserError: if it is missing or cannot be parsed.
         """
         name = self.find(name)
         try:
-            return csvs.header(lambda: self.open(name), self._called(name))
+            return csvs.header(lambda: self.open(name), self._full_title(name))
         except zips.READ_ERRORS as error:
             raise self._unreadable(name, error) from None
 
     def csv_chunks(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
-        """A CSV file, `rows` at a time: numbers as numbers, all else as text.
+        """Read a CSV file, `rows` at a time: numbers as numbers, everything else as text.
 
         Raises:
             UserError: if it is missing or cannot be parsed.
         """
         name = self.find(name)
         try:
-            yield from csvs.chunks(lambda: self.open(name), self._called(name), rows)
+            yield from csvs.chunks(lambda: self.open(name), self._full_title(name), rows)
         except zips.READ_ERRORS as error:
             raise self._unreadable(name, error) from None
 
@@ -160,10 +161,10 @@ class Archive:
         try:
             return self._entries[name]
         except KeyError:
-            raise UserError(f"{self.path} holds no {name}") from None
+            raise UserError(f"{name} not found in {self.path}") from None
 
-    def _called(self, name: str) -> str:
+    def _full_title(self, name: str) -> str:
         return f"{name} in {self._title}"
 
     def _unreadable(self, name: str, error: Exception) -> UserError:
-        return UserError(f"{self._called(name)} cannot be read: {error}")
+        return UserError(f"cannot read {self._full_title(name)}: {error}")

@@ -1,4 +1,4 @@
-"""The embedded competition: scikit-learn's handwritten digits, laid out as Kaggle would."""
+"""The built-in competition: scikit-learn's handwritten digits in Kaggle's format."""
 
 import io
 import zipfile
@@ -12,12 +12,12 @@ from sklearn.model_selection import train_test_split
 
 from podium.core import files, seeding
 
-TEST_SHARE = 0.25
+TEST_FRACTION = 0.25
 
 
 def write_archive(path: Path) -> None:
-    """Write the competition's archive: train.csv, test.csv, sample_submission.csv and 1,797 grey
-    PNG images of 8 x 8 pixels in train/ and test/. Source: `sklearn.datasets.load_digits`.
+    """Write the archive: train.csv, test.csv, sample_submission.csv, and 1,797 grayscale PNG images
+    of 8 x 8 pixels in train/ and test/ (`sklearn.datasets.load_digits`).
     """
     images = np.round(load_digits().images * (255 / 16)).astype(np.uint8)  # [N, 8, 8], from 0..16
     train, test = _split()
@@ -33,23 +33,25 @@ def write_archive(path: Path) -> None:
 
 
 def write_solution(path: Path) -> None:
-    """Write the held-back labels of the test images: a CSV with id and label."""
+    """Write the labels of the test images: a CSV file with id and label."""
     files.write_bytes(path, _csv(_split()[1]))
 
 
 def _split() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and test part: id and label, in the order of their ids, indexed by scan."""
+    """Training and test set: id and label, sorted by id, indexed by scan."""
     labels = load_digits().target
     ids = [seeding.digest("digits", scan).hex()[:12] for scan in range(len(labels))]
     table = pd.DataFrame({"id": ids, "label": labels}).sort_values("id")
     train, test = train_test_split(
-        table, test_size=TEST_SHARE, stratify=table["label"], random_state=0
+        table, test_size=TEST_FRACTION, stratify=table["label"], random_state=0
     )
     return train.sort_values("id"), test.sort_values("id")
 
 
 def _add(output: zipfile.ZipFile, name: str, data: bytes) -> None:
-    output.writestr(zipfile.ZipInfo(name), data)  # ZipInfo's fixed date: the same bytes each time
+    output.writestr(
+        zipfile.ZipInfo(name), data
+    )  # ZipInfo has a fixed date: the same bytes every time
 
 
 def _csv(table: pd.DataFrame) -> bytes:

@@ -1,4 +1,4 @@
-"""A competition's files where they lie unpacked, as on Kaggle's machines."""
+"""Read a competition's unpacked files, as on Kaggle's machines."""
 
 import os
 import zipfile
@@ -13,35 +13,35 @@ from podium.core.errors import UserError
 
 
 class Folder(Archive):
-    """Reads files out of a folder as out of an archive, and sees through zip archives in it."""
+    """Reads files from a folder, and from zip archives in it, as `Archive` does from a zip."""
 
     def __init__(self, path: Path) -> None:
-        """Look through the folder at `path`.
+        """List the folder at `path`.
 
         Raises:
-            UserError: if there is none, or an archive in it is refused (see `Archive`).
+            UserError: if it does not exist, or an archive in it is refused (see `Archive`).
         """
-        # Not super().__init__(), which opens a zip: finding and reading tables is what is shared.
+        # Not super().__init__(), which opens a zip: what is shared is how tables are read.
         if not path.is_dir():
-            raise UserError(f"there is no folder {path}")
+            raise UserError(f"folder {path} not found")
         self.path, self._title = path, str(path)
         self._files: dict[str, Path] = {}
-        self._inside: dict[str, tuple[Archive, str]] = {}
+        self._inner: dict[str, tuple[Archive, str]] = {}
         for base, folders, names in os.walk(path):
             folders.sort()
             for name in sorted(names):
                 file = Path(base, name)
-                place = file.relative_to(path).as_posix()
-                if not zips.RESOURCE_FORK.match(place):
-                    self._files[place] = file
-        for place in [place for place in self._files if place.lower().endswith(".zip")]:
-            archive = Archive(self._files.pop(place))
+                relative = file.relative_to(path).as_posix()
+                if not zips.RESOURCE_FORK.match(relative):
+                    self._files[relative] = file
+        for relative in [name for name in self._files if name.lower().endswith(".zip")]:
+            archive = Archive(self._files.pop(relative))
             for name in archive.names:
-                self._inside[f"{place[: -len('.zip')]}/{name}"] = archive, name
-        self.names = [*self._files, *(self._inside.keys() - self._files.keys())]
+                self._inner[f"{relative[: -len('.zip')]}/{name}"] = archive, name
+        self.names = [*self._files, *(self._inner.keys() - self._files.keys())]
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises: UserError: if it is not there or cannot be read."""
+        """Read one file. Raises: UserError: if it is missing or cannot be read."""
         try:
             with self.open(name) as file:
                 return file.read()
@@ -49,19 +49,19 @@ class Folder(Archive):
             raise self._unreadable(name, error) from None
 
     def open(self, name: str) -> IO[bytes]:
-        """One file, to be read bit by bit. Raises: UserError: if it cannot be opened."""
+        """Open one file for reading in parts. Raises: UserError: if it cannot be opened."""
         try:
             if name in self._files:
                 return self._files[name].open("rb")
-            archive, inside = self._inside[name]
+            archive, inner_name = self._inner[name]
         except KeyError:
-            raise UserError(f"{self.path} holds no {name}") from None
+            raise UserError(f"{name} not found in {self.path}") from None
         except OSError as error:
             raise self._unreadable(name, error) from None
-        return archive.open(inside)
+        return archive.open(inner_name)
 
     def pack(self, names: Sequence[str], target: Path) -> None:
-        """Write the files `names` into an archive at `target`, as they are.
+        """Write the files `names` into an uncompressed zip archive at `target`.
 
         Raises:
             UserError: if one cannot be read, or the disk is full.

@@ -1,4 +1,4 @@
-"""Zip archives: what is refused of them before anything is read, and archives within archives."""
+"""Open zip archives safely, and zip archives inside zip archives."""
 
 import io
 import lzma
@@ -14,25 +14,25 @@ from typing import Any
 from podium.core import files
 from podium.core.errors import UserError, examples
 
-MOST_UNPACKED = 64 * 2**20  # bytes; what unpacks to more is held against `MOST_TIMES`
-MOST_TIMES = 500  # its size; the pixels and tables of competitions shrink by far less
-LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, and how long name and extra fields are
-UTF8_NAME, ENCRYPTED = 0x800, 0x1  # of an entry's flags
+MAX_UNCHECKED_BYTES = 64 * 2**20  # what unpacks to more must not exceed MAX_RATIO
+MAX_RATIO = 500  # unpacked to packed size; the images and tables of competitions stay far below
+LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field
+UTF8_NAME, ENCRYPTED = 0x800, 0x1  # flags of an entry
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)")
-RESOURCE_FORK = re.compile(r"(.*/)?(__MACOSX/|\._)")  # what macOS packs beside each file
-CHUNK = 2**20  # bytes
-READ_ERRORS = (  # of what is damaged (its names too), encrypted, or packed in another way
+RESOURCE_FORK = re.compile(r"(.*/)?(__MACOSX/|\._)")  # macOS packs one with each file
+CHUNK_BYTES = 2**20
+READ_ERRORS = (  # raised for damaged (also in their names), encrypted or unsupported entries
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
     EOFError, OSError, RuntimeError, UnicodeDecodeError,
 )  # fmt: skip
 
 
-class Slice(io.RawIOBase):
-    """A part of a file, as a file that can be read: going to any place of it takes no reading."""
+class FileSlice(io.RawIOBase):
+    """A part of a file as a file. zipfile's own reader of a stored entry seeks by reading."""
 
     def __init__(self, path: Path, start: int, size: int) -> None:
         """The `size` bytes of `path` from `start`."""
-        self._file, self._start, self._size, self._at = path.open("rb"), start, size, 0
+        self._file, self._start, self._size, self._position = path.open("rb"), start, size, 0
 
     def readable(self) -> bool:
         return True
@@ -41,19 +41,19 @@ class Slice(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, counted from the start, from here, or from the end of the part."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        """Set the position, relative to the start, the current position or the end of the part."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise OSError("a place before the start")
-        self._at = base + offset
-        return self._at
+            raise OSError("seek to a negative position")
+        self._position = base + offset
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as the part goes; gives the number of bytes."""
-        view = memoryview(buffer)[: max(0, self._size - self._at)]
-        self._file.seek(self._start + self._at)
+        """Fill `buffer` up to the end of the part; returns the number of bytes."""
+        view = memoryview(buffer)[: max(0, self._size - self._position)]
+        self._file.seek(self._start + self._position)
         count = self._file.readinto(view)
-        self._at += count
+        self._position += count
         return count
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class Slice(io.RawIOBase):
 
 @contextmanager
 def unpacking(folder: Path) -> Iterator[Path]:
-    """A folder for what has to be unpacked in passing; it goes away with all that it holds."""
+    """A folder for temporarily unpacked files; it is removed before and after."""
     files.remove(folder)
     try:
         yield folder
@@ -71,36 +71,35 @@ def unpacking(folder: Path) -> Iterator[Path]:
         files.remove(folder)
 
 
-def open_zip(file: Path | Slice, title: str) -> zipfile.ZipFile:
-    """Open a zip archive that messages call `title`.
+def open_zip(file: Path | FileSlice, title: str) -> zipfile.ZipFile:
+    """Open a zip archive, called `title` in messages.
 
     Raises:
-        UserError: if it is none, or a broken one.
+        UserError: if it is not a zip archive, or damaged.
     """
     try:
         return zipfile.ZipFile(file)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error) as error:
-        raise UserError(f"{title} cannot be opened as a zip archive: {error}") from None
+        raise UserError(f"{title} is not a readable zip archive: {error}") from None
 
 
 def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
-    """The files of an archive by their names, with `/` between folders.
+    """List the files of an archive by name, with `/` between folders.
 
     Raises:
-        UserError: naming the entries that would be written outside of the folder that the archive
-            is unpacked in, that are encrypted, or that are decompression bombs.
+        UserError: if entries have paths outside the archive's folder, are encrypted, or are
+            decompression bombs.
     """
     named = [(_name(entry), entry) for entry in opened.infolist()]
     if outside := [entry.filename for name, entry in named if OUTSIDE.match(name)]:
         raise UserError(
-            f"{title} is not safe to unpack: {len(outside)} of its {len(named)} entries would be "
-            f"written outside of its folder: {examples(outside)}; pack it anew without them"
+            f"{title} is not safe to unpack: {len(outside)} of {len(named)} entries have paths "
+            f"outside its folder: {examples(outside)}. Repack it without them"
         )
     if locked := [name for name, entry in named if entry.flag_bits & ENCRYPTED]:
         raise UserError(
-            f"{title} is not a zip archive that can be read: {len(locked)} of its {len(named)} "
-            f"entries are encrypted: {examples(locked)}; unpack it with its password, and pack it "
-            "anew without one"
+            f"{title} is not a readable zip archive: {len(locked)} of {len(named)} entries are "
+            f"encrypted: {examples(locked)}. Repack it without a password"
         )
     _refuse_bombs(named, title, opened.start_dir)
     return {
@@ -111,31 +110,31 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    r"""As on Linux: archives made on Windows may have `\` in their names, and archives made on
-    macOS names in UTF-8 that they do not call so.
+    r"""An entry's name as on Linux. Archives from Windows may have `\` in their names, archives
+    from macOS UTF-8 that is not flagged as such.
     """
     name = entry.filename
     if not (entry.flag_bits & UTF8_NAME or name.isascii()):
-        with suppress(UnicodeError):  # then it is what it says
+        with suppress(UnicodeError):  # then the flag is right
             name = name.encode("cp437").decode()
     return name.replace("\\", "/")
 
 
 def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: int) -> None:
-    """`size`: the bytes of all entries, which may overlap so that one is unpacked many times."""
+    """`size`: the bytes of all entries. They may overlap, so that one is unpacked many times."""
     bombs = [
         f"{name} ({entry.compress_size:,} bytes, unpacked {entry.file_size:,})"
         for name, entry in named
-        if entry.file_size > max(MOST_UNPACKED, MOST_TIMES * entry.compress_size)
+        if entry.file_size > max(MAX_UNCHECKED_BYTES, MAX_RATIO * entry.compress_size)
     ]
     total = sum(entry.file_size for _, entry in named)
-    if not bombs and total > max(MOST_UNPACKED, MOST_TIMES * size):
+    if not bombs and total > max(MAX_UNCHECKED_BYTES, MAX_RATIO * size):
         bombs = [f"all of them ({size:,} bytes, unpacked {total:,})"]
     if bombs:
         raise UserError(
-            f"{title} is not safe to unpack: entries would unpack to more than {MOST_TIMES} "
-            f"times their size: {examples(bombs)}; if they are what they "
-            "should be, unpack it yourself and name the folder in competition.source"
+            f"{title} is not safe to unpack: entries are compressed more than {MAX_RATIO}-fold, "
+            f"like a decompression bomb: {examples(bombs)}. If you trust it, unpack it yourself "
+            "and set competition.source to the folder"
         )
 
 
@@ -143,9 +142,9 @@ def open_stored(outer: Path, entry: zipfile.ZipInfo, title: str) -> zipfile.ZipF
     """Open the archive that is an uncompressed entry of the archive at `outer`, in place.
 
     Raises:
-        UserError: if it is no zip archive, or a broken one.
+        UserError: if it is not a zip archive, or damaged.
     """
-    return open_zip(Slice(outer, _start(outer, entry, title), entry.file_size), title)
+    return open_zip(FileSlice(outer, _start(outer, entry, title), entry.file_size), title)
 
 
 def open_compressed(
@@ -155,30 +154,30 @@ def open_compressed(
     `scratch`, unless it is there already.
 
     Raises:
-        UserError: if it is no zip archive, or damaged, or the disk is full.
+        UserError: if it is not a zip archive, or damaged, or the disk is full.
     """
     path = scratch / f"{entry.header_offset}-{entry.CRC:08x}-{entry.file_size}.zip"
     if not path.exists():
         with files.atomic(path, size=entry.file_size) as temporary, temporary.open("wb") as target:
-            target.writelines(_blocks(outer, entry, title))
+            target.writelines(_chunks(outer, entry, title))
     return open_zip(path, title)
 
 
-def _blocks(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, title: str) -> Iterator[bytes]:
+def _chunks(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, title: str) -> Iterator[bytes]:
     try:
         with opened.open(entry) as source:
-            while block := source.read(CHUNK):
-                yield block
+            while chunk := source.read(CHUNK_BYTES):
+                yield chunk
     except READ_ERRORS as error:
-        raise UserError(f"{title} cannot be read: {error}") from None
+        raise UserError(f"cannot read {title}: {error}") from None
 
 
 def _start(outer: Path, entry: zipfile.ZipInfo, title: str) -> int:
-    """The place in the archive at `outer` where the bytes of a stored entry begin."""
+    """The offset of a stored entry's bytes in the archive at `outer`."""
     with outer.open("rb") as file:
         file.seek(entry.header_offset)
         header = file.read(LOCAL_HEADER.size)
     if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
-        raise UserError(f"{title} cannot be read: its header is damaged")
+        raise UserError(f"cannot read {title}: its header is damaged")
     _, name, extra = LOCAL_HEADER.unpack(header)
     return entry.header_offset + LOCAL_HEADER.size + int(name) + int(extra)

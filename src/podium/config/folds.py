@@ -1,7 +1,7 @@
 """The section `folds` of params.yaml."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,9 @@ class Folds(Section):
     """Number of folds."""
     run: Annotated[list[int], Field(min_length=1)]
     """Folds to train and ensemble, numbered from 0. List one fold for a quick experiment."""
+    duplicates: Literal["group", "ignore"]
+    """Training images with the same pixels: `group` keeps them in one fold, `ignore` splits them
+    like others."""
     subsample: dict[str, Fraction]
     """Simulated class imbalance: the fraction of a class's images to train on, by class. `{}` keeps
     all. Validation always keeps all."""
@@ -28,8 +31,8 @@ class Folds(Section):
         if unknown := [fold for fold in self.run if not 0 <= fold < self.count]:
             raise ValueError(
                 f"run lists folds that do not exist: {unknown}. With count: {self.count}, use 0 to "
-                f"{self.count - 1}."
+                f"{self.count - 1}"
             )
         if len(set(self.run)) < len(self.run):
-            raise ValueError("run lists a fold twice. Remove the duplicate.")
+            raise ValueError("run lists a fold twice. Remove the duplicate")
         return self

@@ -1,5 +1,5 @@
-"""Images that stand in a table, one a row: its pixels in columns, as in Digit Recognizer, or all in
-one, as in FER-2013.
+"""Images stored as pixels in tables: one pixel per column, as in Digit Recognizer, or all pixels in
+one column, as in FER-2013.
 """
 
 import math
@@ -17,97 +17,106 @@ from podium.core import console
 from podium.core.errors import UserError, examples
 from podium.images import codec, resizing, store
 
-VALUES = 2_000_000  # that are in memory at once
+MAX_VALUES = 2_000_000  # in memory at once
 
 
 def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
-    """The columns of the table `name` that are pixels, in the order of their numbers; or the one
-    that holds them all.
+    """The pixel columns of the table `name`, sorted by number; or the one with all pixels.
 
     Raises:
-        UserError: if there are none, or not as many as a square image has, grey or RGB.
+        UserError: if there are none, or not as many as a square greyscale or RGB image has.
     """
     prefix = layout.pixel_columns or ""
     pattern = re.compile(re.escape(prefix) + (r"\d+" if prefix else r"\d+(x\d+)?"))
     others = {layout.id_column, layout.group_column, *layout.label_columns}
-    found = [column for column in header if column not in others and pattern.fullmatch(column)]
-    if not found and prefix in header and prefix not in others:
+    pixels = [column for column in header if column not in others and pattern.fullmatch(column)]
+    if not pixels and prefix in header and prefix not in others:
         return [prefix]
-    if not found:
+    if not pixels:
         raise UserError(
-            f"{name} has no columns of pixels, {prefix}0, {prefix}1, …; it has {examples(header)}: "
-            "name what they begin with in prepare.pixel_columns"
+            f"{name} has no pixel columns {prefix}0, {prefix}1, … (columns: {examples(header)}). "
+            "Set prepare.pixel_columns to their prefix"
         )
-    shape(len(found), name)
-    return sorted(found, key=lambda column: [int(n) for n in column[len(prefix) :].split("x")])
+    shape(len(pixels), name)
+    return sorted(pixels, key=lambda column: [int(n) for n in column[len(prefix) :].split("x")])
 
 
 def shape(count: int, name: str) -> tuple[int, int]:
-    """The side and the channels of a square image of so many values.
+    """The side and the channels of a square image of `count` values.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is no such image.
     """
     for channels in (1, 3):
         side = math.isqrt(count // channels)
         if side * side * channels == count:
             return side, channels
     raise UserError(
-        f"{name} has {count} pixels in a row: a square image has side x side (grey) or "
-        "3 x side x side (RGB); does prepare.pixel_columns name all of them, and no others?"
+        f"{name} has {count} pixels per row, but a square image has side x side (greyscale) or "
+        "3 x side x side (RGB). Check that prepare.pixel_columns matches all pixel columns and no "
+        "others"
     )
 
 
 def store_images(
     archive: Archive, ids: dict[str, list[str]], *, folder: Path, layout: Prepare
-) -> None:
+) -> dict[str, dict[str, str]]:
     """Write the images of the tables to the stores `folder`/train and `folder`/test, as PNG files
-    of at most `max_size`. `ids` are in the order of the tables' rows. Memory holds `VALUES` of the
-    tables' values at a time.
+    of at most `max_size`. `ids` are in the order of the tables' rows. At most `MAX_VALUES` values
+    are in memory at a time.
+
+    Returns:
+        The checksum of each image's pixels, by "train" or "test", and id.
 
     Raises:
-        UserError: for pixels that are no whole numbers from 0 to 255, with the table and the row.
+        UserError: for pixels that are not whole numbers from 0 to 255.
     """
-    _check_the_same(archive, layout)
+    _check_same_columns(archive, layout)
+    checksums: dict[str, dict[str, str]] = {part: {} for part in ids}
+
+    def encoded(part: str, name: str) -> Iterator[tuple[str, bytes]]:
+        for image, pixels in _with_ids(ids[part], _read(archive, name, layout), name):
+            small = resizing.downsize(pixels, layout.max_size)
+            checksums[part][image] = codec.checksum(small)
+            yield image, codec.encode_png(small)
+
     for part, name in (("train", layout.train_csv), ("test", layout.test_csv)):
         assert name is not None  # Prepare has checked it
         (folder / part).mkdir(parents=True)
-        rows = _named(ids[part], _read(archive, name, layout), name)
-        encoded = (
-            (image, codec.encode_png(resizing.downsize(p, layout.max_size))) for image, p in rows
-        )
+        images = encoded(part, name)
         shards = range(-(-len(ids[part]) // store.SHARD_SIZE))
         for number in console.bar(shards, f"{part} images"):
             path = folder / part / f"{number:05d}.arrow"
-            store.write_shard(path, islice(encoded, store.SHARD_SIZE), encode="png")
+            store.write_shard(path, islice(images, store.SHARD_SIZE), encode="png")
+    return checksums
 
 
-def _check_the_same(archive: Archive, layout: Prepare) -> None:
-    """Raises: UserError: if the tables have not the same columns of pixels, or images of another
-    size in them.
+def _check_same_columns(archive: Archive, layout: Prepare) -> None:
+    """Check that both tables have the same pixel columns, and images of the same size.
+
+    Raises:
+        UserError: if not.
     """
     names = str(layout.train_csv), str(layout.test_csv)
     train, test = (columns(archive.header(name), layout, name) for name in names)
-    counts = [
-        _count(archive, name, found) for name, found in zip(names, (train, test), strict=True)
-    ]
-    if train == test and counts[0] != counts[1]:
+    if train != test:
+        different = sorted(set(train) ^ set(test))
+        raise UserError(
+            f"{names[0]} has {len(train)} pixel columns and {names[1]} {len(test)}: only one of "
+            f"them has {examples(different)}"
+        )
+    counts = [_count(archive, name, train) for name in names]
+    if counts[0] != counts[1]:
         raise UserError(
             f"the images of {names[0]} have {counts[0]} pixels, those of {names[1]} {counts[1]}"
         )
-    if train != test:
-        other = sorted(set(train) ^ set(test))
-        raise UserError(
-            f"{layout.train_csv} has {len(train)} columns of pixels and {layout.test_csv} "
-            f"{len(test)}; {examples(other)} stand in one of them only"
-        )
 
 
-def _named(
-    ids: list[str], found: Iterator[np.ndarray], name: str
+def _with_ids(
+    ids: list[str], images: Iterator[np.ndarray], name: str
 ) -> Iterator[tuple[str, np.ndarray]]:
     for count, image in enumerate(ids):
-        pixels = next(found, None)
+        pixels = next(images, None)
         if pixels is None:
             raise UserError(f"{name} ends after {count} of {len(ids)} rows")
         yield image, pixels
@@ -116,12 +125,12 @@ def _named(
 def _read(archive: Archive, name: str, layout: Prepare) -> Iterator[np.ndarray]:
     """The images of a table, in the order of its rows: uint8 [side, side] or [side, side, 3]."""
     header = archive.header(name)
-    found = columns(header, layout, name)
-    count = _count(archive, name, found)
+    pixel_columns = columns(header, layout, name)
+    count = _count(archive, name, pixel_columns)
     side, channels = shape(count, name)
     start = 0
-    for chunk in archive.csv_chunks(name, max(1, VALUES // max(count, len(header)))):
-        values = _values(chunk[found], count, name, start)
+    for chunk in archive.csv_chunks(name, max(1, MAX_VALUES // max(count, len(header)))):
+        values = _values(chunk[pixel_columns], count, name, start)
         start += len(chunk)
         if channels == 1:
             yield from values.reshape(-1, side, side)
@@ -131,55 +140,57 @@ def _read(archive: Archive, name: str, layout: Prepare) -> Iterator[np.ndarray]:
             yield from values.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
 
 
-def _count(archive: Archive, name: str, found: list[str]) -> int:
-    """How many pixels a row of a table has."""
-    if len(found) > 1:
-        return len(found)
+def _count(archive: Archive, name: str, pixel_columns: list[str]) -> int:
+    """The number of pixel values per row of a table."""
+    if len(pixel_columns) > 1:
+        return len(pixel_columns)
     return next(
-        (len(str(rows[found[0]].iloc[0]).split()) for rows in archive.csv_chunks(name, 1)), 0
+        (len(str(rows[pixel_columns[0]].iloc[0]).split()) for rows in archive.csv_chunks(name, 1)),
+        0,
     )
 
 
 def _values(chunk: pd.DataFrame, count: int, name: str, start: int) -> np.ndarray:
-    """The pixels of some rows, the first of which is number `start`: uint8 [rows, `count`]."""
-    one = chunk.columns[0] if len(chunk.columns) < count else None
-    values = _numbers(chunk) if one is None else _parted(chunk[one], count, name, start)
+    """The pixels of some rows, the first of which has number `start`: uint8 [rows, `count`]."""
+    is_joined = len(chunk.columns) < count
+    values = _split(chunk.iloc[:, 0], count, name, start) if is_joined else _numbers(chunk)
     with np.errstate(invalid="ignore"):
-        good = (values >= 0) & (values <= 255) & (values % 1 == 0)  # False for what is no number
-    if not good.all():
-        row, place = (int(index) for index in np.argwhere(~good)[0])
-        if one is None:
-            what, value = chunk.columns[place], str(chunk.iloc[row, place])
+        valid = (values >= 0) & (values <= 255) & (values % 1 == 0)  # False for NaN
+    if not valid.all():
+        row, number = (int(index) for index in np.argwhere(~valid)[0])
+        if is_joined:
+            where = f"number {number + 1} of {chunk.columns[0]}"
+            value = str(chunk.iloc[row, 0]).split()[number]
         else:
-            what, value = f"number {place + 1} of {one}", str(chunk.iloc[row, 0]).split()[place]
+            where, value = chunk.columns[number], str(chunk.iloc[row, number])
         raise UserError(
-            f"{name}, row {start + row + 2}: {what} is {value!r}: "
-            f"pixels are whole numbers from 0 to 255; {int((~good).sum())} are not, of the rows "
-            f"{start + 2} to {start + len(chunk) + 1}"
+            f"{name}, row {start + row + 2}: {where} is {value!r}, but pixels must be whole "
+            f"numbers from 0 to 255. In rows {start + 2} to {start + len(chunk) + 1}, "
+            f"{int((~valid).sum())} are not"
         )
     return values.astype(np.uint8)
 
 
 def _numbers(table: pd.DataFrame) -> np.ndarray:
-    """A number a column; NaN for what is none."""
+    """The numbers of a table; NaN for other values."""
     for column in [name for name in map(str, table) if table[name].dtype.kind not in "iuf"]:
         table = table.assign(**{column: pd.to_numeric(table[column].astype(str), errors="coerce")})
     return table.to_numpy()
 
 
-def _parted(cells: pd.Series, count: int, name: str, start: int) -> np.ndarray:
-    """The numbers that stand in each cell, with spaces between them: [rows, `count`].
+def _split(cells: pd.Series, count: int, name: str, start: int) -> np.ndarray:
+    """The numbers in each cell, separated by spaces: [rows, `count`].
 
     Raises:
-        UserError: if there are more or fewer in one.
+        UserError: if a cell has more or fewer.
     """
     values = np.empty((len(cells), count))
     for row, cell in enumerate(cells.astype(str)):
         parts = cell.split()
         if len(parts) != count:
             raise UserError(
-                f"{name}, row {start + row + 2}: {cells.name} has {len(parts)} pixels, in row 2 "
-                f"it has {count}"
+                f"{name}, row {start + row + 2}: {cells.name} has {len(parts)} pixels, but row 2 "
+                f"has {count}"
             )
         try:
             values[row] = parts

@@ -1,4 +1,4 @@
-"""One file of an image store: decode its images and write it, in one process or in several."""
+"""Write one file of an image store: decode its images, in this process or in several."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,25 +22,31 @@ MISSING = "not in the archive"
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a store: which images of the archive it is made of."""
+    """A file of a store, and the images that it will contain."""
 
     path: Path
     archive: Path
     scratch: Path | None
-    images: list[tuple[str, str | None]]  # (id, the archive's name for it, if it has it)
+    images: list[tuple[str, str | None]]  # id, name in the archive or None
     layout: Prepare
-    blanks: bool  # whether a blank image stands for one that cannot be decoded
-    in_all: int  # images of all shards
-    value_range: Sequence[float] | None = None  # from which more than 8 bits are scaled, if known
+    use_black: bool  # in place of images that cannot be decoded
+    total_images: int  # of all shards
+    value_range: Sequence[float] | None = None  # to scale more than 8 bits from, if known
+
+    @property
+    def part(self) -> str:
+        """`train` or `test`."""
+        return self.path.parent.name
 
 
 class Written(NamedTuple):
-    """A shard's images that cannot be used, and why. If it was not written, as it has images with
-    more than 8 bits per channel and no `value_range`, also the range of their values.
-    """
+    """The result of writing a shard."""
 
-    bad: dict[str, str]
+    unusable: dict[str, str]  # id -> why the image is missing or cannot be decoded
+    checksums: dict[str, str]  # id -> checksum of the image's pixels
     unscaled: Sequence[float] | None = None
+    """The range of values, if the shard was not written since it has images with more than 8 bits
+    per channel and no `value_range`."""
 
 
 @contextmanager
@@ -61,8 +67,8 @@ def writer(processes: int) -> Iterator[Callable[[list[Shard]], list[Written]]]:
             )
     except BrokenProcessPool:
         raise UserError(
-            f"one of the {processes} processes that decode images was lost, as when memory is "
-            f"short: set {machine.WORKERS_VARIABLE} to fewer"
+            f"one of {processes} image decoding processes died (out of memory?). Set "
+            f"{machine.WORKERS_VARIABLE} to a lower number"
         ) from None
 
 
@@ -73,33 +79,34 @@ def _start() -> None:
 
 @lru_cache(maxsize=1)
 def _open(path: Path, scratch: Path | None) -> Archive:
-    """Opened once a process: an archive's table of contents can be long."""
+    """Open the archive once per process: its table of contents can be long."""
     return Archive(path, scratch)
 
 
 def _write(shard: Shard) -> Written:
-    """Write one shard."""
     archive, layout = _open(shard.archive, shard.scratch), shard.layout
-    bad, sizes, ranges = dict[str, str](), list[int](), list[Sequence[float]]()
+    written = Written({}, {})
+    sizes, ranges = list[int](), list[Sequence[float]]()
 
     def rows() -> Iterator[tuple[str, bytes]]:
         for image, name in shard.images:
             try:
                 if name is None:
                     raise ImageError(MISSING)
-                data = codec.reencode(
+                data, pixels = codec.reencode(
                     archive.read(name),
                     max_size=layout.max_size,
                     encode=layout.encode,
                     quality=layout.quality,
                     value_range=shard.value_range,
                 )
+                written.checksums[image] = codec.checksum(pixels)
             except codec.UnscaledError as error:
                 ranges.append(error.value_range)
                 continue
             except ImageError as error:
-                bad[image] = str(error) if name is None else f"{name}: {error}"
-                if not shard.blanks:
+                written.unusable[image] = str(error) if name is None else f"{name}: {error}"
+                if not shard.use_black:
                     continue
                 data = codec.black_png(layout.max_size)
             sizes.append(len(data))
@@ -110,10 +117,10 @@ def _write(shard: Shard) -> Written:
     except OSError as error:
         if error.errno not in files.DISK_FULL:
             raise
-        needed = sum(sizes) * shard.in_all // max(1, len(sizes))
+        needed = sum(sizes) * shard.total_images // max(1, len(sizes))
         raise UserError(files.disk_full_message(shard.path.parent.parent, error, needed)) from None
     if not ranges:
-        return Written(bad)
+        return written
     shard.path.unlink()
     lows, highs = zip(*ranges, strict=True)
-    return Written(bad, (min(lows), max(highs)))
+    return written._replace(unscaled=(min(lows), max(highs)))

@@ -1,4 +1,4 @@
-"""Stratified folds, on scikit-learn."""
+"""Split the training images into stratified folds, by scikit-learn."""
 
 import warnings
 from collections.abc import Mapping
@@ -8,11 +8,13 @@ import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
+from podium.competition.names import nfc
 from podium.core import seeding
 from podium.core.errors import UserError, examples, nearest
+from podium.dataset.duplicates import first_of_set, merge_groups
 from podium.scoring.task import LABEL_SEPARATOR, Task
 
-BINS = 10  # of numbers, for folds with equal shares of each
+MAX_BINS = 10  # of the range of numbers that folds are stratified by
 
 
 def make_folds(
@@ -21,52 +23,77 @@ def make_folds(
     *,
     count: int,
     seed: int,
+    duplicates: pd.DataFrame | None = None,
     subsample: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Put each training image into one of `count` folds: id, label, fold, in the order of ids.
-    With `subsample`, also train: "yes", but "no" for the images of a class beyond its share.
+    """Assign each training image to one of `count` folds: id, label, fold, sorted by id.
+    With `subsample`, also train: "yes", or "no" for the images of a class beyond its share.
 
-    Folds hold the classes in equal shares as far as that goes, of numbers their tenths, of several
-    labels an image each of them (iterative stratification, by the package of that name); the images
-    of one `group` (where the table has that column) stay in one fold. The order of rows plays no
-    part.
+    Folds are stratified by class; by bins of the range (regression); by each label (multilabel:
+    iterative stratification). The images of one `group` (if the table has that column) stay in one
+    fold, and so do `duplicates` (see `duplicates.find`). The order of rows has no effect.
 
     Raises:
-        UserError: if there are fewer images, or groups, than folds, or for a class in `subsample`
-            that
-            is not there.
+        UserError: if there are fewer images, or groups, than folds, or for an unknown class in
+            `subsample`.
     """
     train = train.sort_values("id", ignore_index=True)
-    strata = _strata(train["label"], task, grouped="group" in train, count=count)
-    if task.name != "regression":
-        _warn_of_rare_classes(train["label"], task, count)
+    first = train["id"]
+    if duplicates is not None:
+        first = first_of_set(train["id"], duplicates)
+    units = train[train["id"] == first].reset_index(drop=True)  # one image per set
+    if "group" in train:
+        units = train.assign(group=merge_groups(train, first))
+    fold_of = dict(zip(units["id"], _split(units, task, count=count, seed=seed), strict=True))
+    folds = train[["id", "label"]].assign(fold=first.map(fold_of).astype(int))
+    return _subsample(folds, subsample, seed) if subsample else folds
+
+
+def rare_classes(train: pd.DataFrame, task: Task, count: int) -> list[str]:
+    """A warning about classes with fewer images than there are folds."""
+    if task.name == "regression":
+        return []
+    labels = train["label"]
+    if task.name == "multilabel":
+        labels = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
+    sizes = labels.value_counts().sort_index()
+    rare = [f"{label} ({size})" for label, size in sizes.items() if size < count]
+    warning = f"{len(rare)} classes have fewer images than the {count} folds, so some folds are "
+    return [f"{warning}validated without them: {examples(rare)}"] if rare else []
+
+
+def _split(train: pd.DataFrame, task: Task, *, count: int, seed: int) -> list[int]:
+    """The fold of each row of `train`."""
     groups = train.get("group")
+    strata = _strata(train["label"], task, grouped=groups is not None, count=count)
     units = len(train) if groups is None else groups.nunique()
     if units < count:
-        what = "images" if groups is None else "groups"
+        what = "different images" if groups is None else "groups"
         raise UserError(f"folds.count is {count}, but there are only {units} {what}")
     splitter = _splitter(strata, grouped=groups is not None, count=count, seed=seed)
+    folds = np.full(len(train), -1)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")  # said above
+        warnings.filterwarnings("ignore", message="The least populated class")  # see rare_classes
         for fold, (_, valid) in enumerate(splitter.split(train, strata, groups)):
-            train.loc[valid, "fold"] = fold
-    if empty := set(range(count)) - set(train["fold"].astype(int)):
-        raise UserError(f"the groups do not fill {count} folds: fold {min(empty)} stays empty")
-    folds = train[["id", "label", "fold"]].astype({"fold": int})
-    return _thin_out(folds, subsample, seed) if subsample else folds
+            folds[valid] = fold
+    if empty := set(range(count)) - set(folds.tolist()):
+        raise UserError(
+            f"folds.count: the groups fill only {count - len(empty)} of {count} folds. Set fewer"
+        )
+    return folds.tolist()
 
 
-def _thin_out(folds: pd.DataFrame, subsample: Mapping[str, float], seed: int) -> pd.DataFrame:
-    """Take training images from classes, in each fold its share, so that any training set lacks
-    as many. Of a class with a share, at least one image a fold stays.
+def _subsample(folds: pd.DataFrame, shares: Mapping[str, float], seed: int) -> pd.DataFrame:
+    """Keep a share of a class's images for training, the same in each fold. Of a class with a share
+    above 0, at least one image per fold stays.
     """
-    labels = set(folds["label"])
-    for name in subsample:
-        if name not in labels:
-            hint = nearest(name, labels) or f"; they are {examples(sorted(labels))}"
-            raise UserError(f"folds.subsample: no class is called {name}{hint}")
     kept = pd.Series("yes", folds.index)
-    for label, share in subsample.items():
+    by_nfc = {nfc(label): label for label in sorted(set(folds["label"]))}
+    for name, share in shares.items():
+        label = by_nfc.get(nfc(name))
+        if label is None:
+            hint = nearest(name, by_nfc) or f"; the classes are {examples([*by_nfc])}"
+            raise UserError(f"folds.subsample: there is no class {name}{hint}")
         for fold in folds["fold"].unique():
             rows = folds.index[(folds["label"] == label) & (folds["fold"] == fold)]
             order = seeding.generator(seed, "keep", label, fold).permutation(rows)
@@ -76,15 +103,13 @@ def _thin_out(folds: pd.DataFrame, subsample: Mapping[str, float], seed: int) ->
 
 
 def _strata(labels: pd.Series, task: Task, *, grouped: bool, count: int) -> np.ndarray:
-    """What folds are to have equal shares of: labels [N], bins of numbers [N], or the labels of an
-    image as 0 and 1 [N, C].
-    """
+    """What to stratify by: labels [N], bins of numbers [N], or labels as 0 and 1 [N, C]."""
     if task.name == "multilabel" and not grouped:
         return task.targets(labels.tolist())
-    if task.name != "regression":  # of several labels in groups: each combination
+    if task.name != "regression":  # multilabel in groups: each combination is a stratum
         return labels.to_numpy()
-    ranks = labels.astype(float).rank(method="dense").to_numpy()  # the same number, the same bin
-    bins = max(1, min(BINS, len(labels) // count))
+    ranks = labels.astype(float).rank(method="dense").to_numpy()  # equal numbers share a bin
+    bins = max(1, min(MAX_BINS, len(labels) // count))
     return np.ceil(ranks / ranks.max() * bins).astype(int)
 
 
@@ -93,21 +118,10 @@ def _splitter(
 ) -> KFold | GroupKFold | StratifiedKFold | StratifiedGroupKFold | MultilabelStratifiedKFold:
     if strata.ndim > 1:
         return MultilabelStratifiedKFold(count, shuffle=True, random_state=seed)
-    # scikit-learn cannot stratify where all are rare.
+    # scikit-learn refuses to stratify if every stratum is rarer than the folds.
     all_rare = np.unique(strata, return_counts=True)[1].max() < count
     if grouped:
         kind = GroupKFold if all_rare else StratifiedGroupKFold
     else:
         kind = KFold if all_rare else StratifiedKFold
     return kind(count, shuffle=True, random_state=seed)
-
-
-def _warn_of_rare_classes(labels: pd.Series, task: Task, count: int) -> None:
-    if task.name == "multilabel":
-        labels = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
-    sizes = labels.value_counts().sort_index()
-    if rare := [f"{label} ({size})" for label, size in sizes.items() if size < count]:
-        print(
-            f"warning: {len(rare)} classes have fewer images than the {count} folds, so some folds "
-            f"are validated without them: {examples(rare)}"
-        )

@@ -1,5 +1,6 @@
 """Decode image files to 8-bit RGB pixels, and encode them for the store."""
 
+import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,12 +61,12 @@ def reencode(
     encode: str,
     quality: int,
     value_range: Sequence[float] | None = None,
-) -> bytes:
-    """Check that an image can be decoded, and return the bytes to store for it.
+) -> tuple[bytes, np.ndarray]:
+    """Decode an image, and return the bytes to store for it and its pixels: uint8 [H, W, 3], RGB.
 
     With `encode="original"` these are the same bytes. Else `decode_stored` reads the result: the
     same bytes if it can and the shorter side has at most `max_size` pixels, otherwise the image
-    scaled to 8 bits and downsized, as a JPEG or PNG file.
+    scaled to 8 bits and downsized, as a JPEG or PNG file. The pixels are those that are encoded.
 
     Raises:
         ImageError: if it cannot be decoded.
@@ -74,14 +75,21 @@ def reencode(
     decoded = _decode(data, None if encode == "original" else max_size)
     pixels = _to_rgb(decoded.pixels, value_range)
     if encode == "original":
-        return data
+        return data, pixels
     height, width = decoded.full_size or pixels.shape[:2]
     small = resizing.downsize(pixels, max_size, of=(height, width))
     if decoded.is_plain and small.shape[:2] == (height, width):
-        return data
+        return data, small
     decoders.check_sides(small.shape[:2], MAX_SIDE[encode])
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if encode == "jpeg" else []
-    return _encode(".jpg" if encode == "jpeg" else ".png", small, options)
+    return _encode(".jpg" if encode == "jpeg" else ".png", small, options), small
+
+
+def checksum(pixels: np.ndarray) -> str:
+    """A checksum of uint8 pixels and their shape, by which equal images are found."""
+    digest = hashlib.sha256(str(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()[:32]
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

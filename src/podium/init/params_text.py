@@ -144,6 +144,7 @@ def _folds(data: Data, on: str) -> list[str]:
             2,
             ("count", count, ""),
             ("run", [*range(count)], "the folds to train; `- 0` alone for a quick look"),
+            ("duplicates", "group", "images with the same pixels stay in one fold; or ignore"),
             ("subsample", {}, "simulated imbalance: the share of a class's images to train on"),
         ),
     ]

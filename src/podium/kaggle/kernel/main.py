@@ -82,12 +82,12 @@ def prepared(folder: Folder, ids: list[str], layout: Prepare, work: Path) -> Ima
         folder.pack(list(dict.fromkeys(name for name in found if name)), packed)
         archive = Archive(packed, title=str(folder.path))
     wanted = {"train": list[str](), "test": ids}
-    bad, _ = build.store_images(
+    stored = build.store_images(
         archive, wanted, folder=work / "images", layout=layout, processes=machine.worker_count()
     )
     files.remove(packed)
-    for note in build.notes(bad):
-        console.say(f"warning: {note}")
+    for warning in stored.warnings(layout):
+        console.say(f"warning: {warning}")
     return ImageStore(work / "images" / "test")
 
 
