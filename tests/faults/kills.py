@@ -1,9 +1,9 @@
-"""Kill the pipeline at random moments and run it again: the submission must come out the same.
+"""Kill the pipeline at random moments and rerun it: the submission must be the same.
 
     python tests/faults/kills.py 60
 
-Each time a stage is chosen in turn, a way to kill in turn, and a moment of that stage at random.
-The stages before it have run; `dvc repro` starts, is killed, and is started again.
+Trials cycle through the stages and the ways to kill; the moment within the stage is random. The
+stages before it have run; `dvc repro` starts, is killed, and is started again.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 from ruamel.yaml import YAML
@@ -26,37 +26,38 @@ from ruamel.yaml import YAML
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from conftest import Project
 
-STAGES = ("fetch", "prepare", "folds", "train@a-0", "predict@a-0", "ensemble", "submission",
-          "report")  # fmt: skip
-EPOCHS, STEPS = 50, 2  # of the training, and of an epoch
-SAME = ("submissions/shapes.csv", "data/predictions/a/fold0/test.parquet",
-        "models/a/fold0/weights.safetensors")  # fmt: skip
-WORKERS = ("0", "2")  # loader processes, in turn
-LIMIT = 120.0  # seconds
+STAGES = ("check", "fetch", "prepare", "folds", "train@a-0", "predict@a-0", "ensemble",
+          "submission", "report")  # fmt: skip
+EPOCHS, STEPS_PER_EPOCH = 50, 2
+RESULTS = ("submissions/shapes.csv", "data/predictions/a/fold0/test.parquet",
+           "models/a/fold0/weights.safetensors")  # fmt: skip
+WORKERS = ("0", "2")  # loader processes, at random
+TIMEOUT_S = 120.0
+EXIT_TIMEOUT_S = 10.0  # within it, all processes of a killed pipeline have ended
 
 
 class Reference(NamedTuple):
-    """The project after a run that nothing disturbed."""
+    """The project after an undisturbed run."""
 
     project: Project
     sha256: str
-    seconds: dict[str, float]  # that each stage took
+    seconds: dict[str, float]  # per stage
 
 
 class Outcome(NamedTuple):
-    """What became of one kill."""
+    """The outcome of one kill."""
 
     stage: str
     way: str
     seconds: float  # after the stage began
-    landed: bool  # whether the pipeline was still running
-    resumed: int | None  # the step that the training went on from
-    repaired: str  # the file of DVC's own that had to be removed first
-    task: str  # "" where all was well
+    interrupted: bool  # whether the pipeline was still running
+    resumed_step: int | None  # from which the training resumed
+    repaired: str  # DVC's own file that had to be removed before the rerun
+    problem: str  # "" if there was none
 
 
 def to_group(number: signal.Signals) -> Callable[[int], bool]:
-    """Send a signal to dvc and all that it started."""
+    """Send a signal to dvc and all processes that it started."""
 
     def kill(dvc: int) -> bool:
         os.killpg(dvc, number)
@@ -66,13 +67,13 @@ def to_group(number: signal.Signals) -> Callable[[int], bool]:
 
 
 def to_dvc(dvc: int) -> bool:
-    """SIGKILL to dvc alone."""
+    """Send SIGKILL to dvc alone."""
     os.kill(dvc, signal.SIGKILL)
     return True
 
 
 def to_stage(dvc: int) -> bool:
-    """SIGKILL to the stage's process alone; False between stages."""
+    """Send SIGKILL to the stage's process alone; False if no stage is running."""
     for process in psutil.Process(dvc).children(recursive=True):
         if any(word.startswith("src/") for word in process.cmdline()):
             process.kill()
@@ -81,20 +82,20 @@ def to_stage(dvc: int) -> bool:
 
 
 WAYS: dict[str, Callable[[int], bool]] = {
-    "SIGKILL to the stage alone": to_stage,
-    "SIGKILL to dvc alone": to_dvc,
+    "SIGKILL to the stage": to_stage,
+    "SIGKILL to dvc": to_dvc,
     "SIGTERM to the group": to_group(signal.SIGTERM),
     "SIGKILL to the group": to_group(signal.SIGKILL),
     "SIGINT to the group": to_group(signal.SIGINT),
 }
 
 
-def reference(folder: Path) -> Reference:
+def make_reference(folder: Path) -> Reference:
     """Run a small competition from its archive to its submission."""
     folder.mkdir()
     project = Project(folder)
 
-    def longer(params: dict[str, dict]) -> None:  # type: ignore[type-arg]
+    def longer(params: dict[str, Any]) -> None:
         params["folds"]["run"] = [0]
         params["models"]["a"]["phases"] = [{"epochs": EPOCHS, "lr": 0.005}]
         params["models"]["a"]["ema_decay"] = 0.9
@@ -102,22 +103,22 @@ def reference(folder: Path) -> Reference:
 
     project.edit(longer)
     project.run("git", "init", "--quiet")
-    begun, end, _ = run(project, None)
-    ends = [*begun.values(), end][1:]
-    seconds = {stage: end - begun[stage] for stage, end in zip(begun, ends, strict=True)}
+    starts, end, _ = repro(project, None)
+    ends = [*starts.values(), end][1:]
+    seconds = {stage: end - starts[stage] for stage, end in zip(starts, ends, strict=True)}
     assert set(seconds) == set(STAGES), seconds
     return Reference(project, sha256(project), seconds)
 
 
 def sha256(project: Project) -> str:
-    """Of the submission, and of the logits and weights behind it: its few labels could agree."""
-    return hashlib.sha256(b"".join(project.read(name) for name in SAME)).hexdigest()
+    """Hash the submission with its logits and weights: its few labels could agree by chance."""
+    return hashlib.sha256(b"".join(project.read(name) for name in RESULTS)).hexdigest()
 
 
-def before(made: Reference, folder: Path, stage: str) -> Project:
-    """A copy of the project as it was when `stage` was about to begin."""
-    project = made.project.copy(folder)
-    shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)  # DVC would not run it again
+def before(reference: Reference, folder: Path, stage: str) -> Project:
+    """Copy the project as it was before `stage` ran."""
+    project = reference.project.copy(folder)
+    shutil.rmtree(folder / ".dvc/cache/runs", ignore_errors=True)  # or DVC would not run it again
     lock = folder / "dvc.lock"
     content = YAML(typ="safe").load(lock)
     for name in STAGES[STAGES.index(stage) :]:
@@ -131,13 +132,14 @@ def before(made: Reference, folder: Path, stage: str) -> Project:
     return project
 
 
-def run(
+def repro(
     project: Project,
     kill: tuple[str, float, Callable[[int], bool]] | None,
     **environment: str,
 ) -> tuple[dict[str, float], float, str]:
-    """`dvc repro`, killed some seconds after a stage began: when each stage began, when it was
-    killed or ended, and the output.
+    """Run `dvc repro`; `kill` it so many seconds after a stage began, in some way.
+
+    Returns when each stage began, when the run ended or was killed, and the output.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     log = project.folder.with_suffix(".log")
@@ -150,127 +152,132 @@ def run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    begun: dict[str, float] = {}
+    starts: dict[str, float] = {}
     start = time.monotonic()
     while process.poll() is None:
         now = time.monotonic()
         for line in log.read_text().splitlines():
             if line.startswith("Running stage '"):
-                begun.setdefault(line.split("'")[1], now)
-        if kill is not None and kill[0] in begun and now - begun[kill[0]] >= kill[1]:
+                starts.setdefault(line.split("'")[1], now)
+        if kill is not None and kill[0] in starts and now - starts[kill[0]] >= kill[1]:
             try:
                 if kill[2](process.pid):
                     break
             except (ProcessLookupError, psutil.NoSuchProcess):
                 break
-        if now - start > LIMIT:
+        if now - start > TIMEOUT_S:
             os.killpg(process.pid, signal.SIGKILL)
-            raise AssertionError(f"it hangs:\n{log.read_text()}")
+            raise AssertionError(f"timed out:\n{log.read_text()}")
         time.sleep(0.005)
     end = time.monotonic()
-    process.wait(timeout=LIMIT)
-    return begun, end, log.read_text()
+    process.wait(timeout=TIMEOUT_S)
+    return starts, end, log.read_text()
 
 
-def left_running(project: Project) -> list[str]:
-    """The processes whose folder is the project's."""
-    found, folder = [], str(project.folder.resolve())
+def running(project: Project) -> list[str]:
+    """The commands of the processes in the project's folder."""
+    commands, folder = [], str(project.folder.resolve())
     for process in psutil.process_iter(["cwd", "cmdline", "status"]):
         info = process.info
         if info["cwd"] == folder and info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(" ".join(info["cmdline"] or []))
-    return found
+            commands.append(" ".join(info["cmdline"] or []))
+    return commands
 
 
 def repair(project: Project, output: str) -> str:
-    """Remove what DVC cannot read any more, where it was killed while it wrote it."""
-    for name, sign in (
+    """Remove the file of DVC's own that a kill left half-written, and return its name."""
+    for name, error in (
         ("dvc.lock", "dvc.lock' "),
         (".dvc/tmp/rwlock", "Unable to read RWLock-file"),
     ):
-        if sign in output:
+        if error in output:
             (project.folder / name).unlink()
             return name
     return ""
 
 
-def trial(made: Reference, folder: Path, *, stage: str, way: str, rng: random.Random) -> Outcome:
-    """One kill, and the run after it."""
-    project, seconds = before(made, folder, stage), rng.uniform(0, made.seconds[stage])
+def trial(
+    reference: Reference, folder: Path, *, stage: str, way: str, rng: random.Random
+) -> Outcome:
+    """Kill the pipeline once, and rerun it."""
+    project, seconds = before(reference, folder, stage), rng.uniform(0, reference.seconds[stage])
     workers = {"PODIUM_WORKERS": rng.choice(WORKERS)}
-    _, _, output = run(project, (stage, seconds, WAYS[way]), **workers)
-    landed = not (project.folder / "reports/report.md").exists() or "ERROR" in output
+    _, _, output = repro(project, (stage, seconds, WAYS[way]), **workers)
+    interrupted = not (project.folder / "reports/report.md").exists() or "ERROR" in output
     problems, repaired = [], ""
-    deadline = time.monotonic() + 10
-    while (left := left_running(project)) and time.monotonic() < deadline:
+    deadline = time.monotonic() + EXIT_TIMEOUT_S
+    while (commands := running(project)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    if left:
-        problems.append(f"still running: {left}")
-    again = project.run("dvc", "repro", check=False, **workers)
-    if again.returncode != 0 and (repaired := repair(project, again.stdout)):
-        again = project.run("dvc", "repro", check=False, **workers)
-    if again.returncode != 0:
-        problems.append(f"the second run failed: {again.stdout[-2000:]}")
-    elif sha256(project) != made.sha256:
-        problems.append("another submission")
-    if left_over := [*project.folder.rglob("*.tmp"), *project.folder.rglob("*.ckpt")]:
-        problems.append(f"left over: {left_over}")
-    lines = [line for line in again.stdout.splitlines() if "resuming from checkpoint" in line]
-    resumed = int(lines[0].split()[-1]) if lines else None
-    told = [int(line.split()[1]) for line in output.splitlines() if line.startswith("epoch ")]
-    if told and max(told) < EPOCHS and (resumed or 0) < STEPS * max(told):
-        problems.append(f"{max(told)} epochs were told, and it went on from step {resumed}")
-    return Outcome(stage, way, seconds, landed, resumed, repaired, "; ".join(problems))
+    if commands:
+        problems.append(f"still running: {commands}")
+    rerun = project.run("dvc", "repro", check=False, **workers)
+    if rerun.returncode != 0 and (repaired := repair(project, rerun.stdout)):
+        rerun = project.run("dvc", "repro", check=False, **workers)
+    if rerun.returncode != 0:
+        problems.append(f"the rerun failed: {rerun.stdout[-2000:]}")
+    elif sha256(project) != reference.sha256:
+        problems.append("the result differs")
+    if temporary := [*project.folder.rglob("*.tmp"), *project.folder.rglob("*.ckpt")]:
+        problems.append(f"not removed: {temporary}")
+    lines = [line for line in rerun.stdout.splitlines() if "resuming from checkpoint" in line]
+    resumed_step = int(lines[0].split()[-1]) if lines else None
+    epochs = [int(line.split()[1]) for line in output.splitlines() if line.startswith("epoch ")]
+    done = max(epochs, default=0)  # a finished training (all epochs) need not resume
+    if 0 < done < EPOCHS and (resumed_step or 0) < STEPS_PER_EPOCH * done:
+        problems.append(f"{done} epochs were printed, but it resumed from step {resumed_step}")
+    return Outcome(stage, way, seconds, interrupted, resumed_step, repaired, "; ".join(problems))
 
 
 def trials(count: int, *, seed: int, folder: Path) -> list[Outcome]:
-    """`count` kills, in turn over stages and ways; each is printed."""
-    made, rng, outcomes = reference(folder / "reference"), random.Random(seed), list[Outcome]()
-    print(f"undisturbed: {sum(made.seconds.values()):.0f} seconds, {made.sha256[:12]}", flush=True)
+    """Run `count` trials, and print the outcome of each."""
+    reference, rng = make_reference(folder / "reference"), random.Random(seed)
+    total = sum(reference.seconds.values())
+    print(f"undisturbed run: {total:.0f} s, SHA-256 {reference.sha256[:12]}", flush=True)
+    outcomes = []
     for number in range(count):
         stage, way = STAGES[number % len(STAGES)], list(WAYS)[number % len(WAYS)]
-        place = folder / f"{number:03d}"
-        found = trial(made, place, stage=stage, way=way, rng=rng)
-        outcomes.append(found)
-        notes = [found.task or "same submission"]
-        notes += [f"went on from step {found.resumed}"] * (found.resumed is not None)
-        notes += [f"{found.repaired} was cut"] * bool(found.repaired)
-        notes += ["it was done by then"] * (not found.landed)
-        when = f"{stage:12} {way:27} {found.seconds:5.2f} s"
+        copy = folder / f"{number:03d}"
+        outcome = trial(reference, copy, stage=stage, way=way, rng=rng)
+        outcomes.append(outcome)
+        notes = [outcome.problem or "same result"]
+        notes += [f"resumed from step {outcome.resumed_step}"] * (outcome.resumed_step is not None)
+        notes += [f"removed a damaged {outcome.repaired}"] * bool(outcome.repaired)
+        notes += ["had already finished"] * (not outcome.interrupted)
+        when = f"{stage:12} {way:21} {outcome.seconds:5.2f} s"
         print(f"{number + 1:3d}  {when}  {', '.join(notes)}", flush=True)
-        if not found.task:
-            shutil.rmtree(place)
+        if not outcome.problem:
+            shutil.rmtree(copy)
     return outcomes
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """What came of them, by the way to kill, in Markdown."""
+    """Count the outcomes per way to kill, in Markdown."""
     columns: dict[str, Callable[[Outcome], bool]] = {
         "kills": lambda _: True,
-        "while it ran": lambda o: o.landed,
-        "went on within the training": lambda o: o.resumed is not None,
-        "DVC's own file cut": lambda o: bool(o.repaired),
-        "same submission": lambda o: not o.task,
+        "while running": lambda outcome: outcome.interrupted,
+        "training resumed": lambda outcome: outcome.resumed_step is not None,
+        "DVC's file damaged": lambda outcome: bool(outcome.repaired),
+        "same result": lambda outcome: not outcome.problem,
     }
     lines = [f"| way | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for way in (*WAYS, "all"):
-        found = [outcome for outcome in outcomes if way in (outcome.way, "all")]
-        counts = [str(sum(map(test, found))) for test in columns.values()]
+        selected = [outcome for outcome in outcomes if way in (outcome.way, "all")]
+        counts = [str(sum(map(test, selected))) for test in columns.values()]
         lines.append(f"| {way} | {' | '.join(counts)} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Kill as often as the command line says, and sum up."""
+    """Run as many trials as the command line says, and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("count", type=int, nargs="?", default=60)
     parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = trials(chosen.count, seed=chosen.seed, folder=Path(folder))
+        outcomes = trials(options.count, seed=options.seed, folder=Path(folder))
     print(f"\n{table(outcomes)}")
-    if any(outcome.task for outcome in outcomes):
-        sys.exit("some kills changed the result, or were not recovered from")
+    if failed := sum(bool(outcome.problem) for outcome in outcomes):
+        sys.exit(f"{failed} of {len(outcomes)} kills changed the result or were not recovered from")
 
 
 if __name__ == "__main__":

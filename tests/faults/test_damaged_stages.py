@@ -1,4 +1,4 @@
-"""A byte that changed unseen (same time, same size) in what a stage reads: the real stages."""
+"""A stage whose input has one changed byte, with the same size and modification time."""
 
 import os
 import random
@@ -33,12 +33,12 @@ READ_BY = {
     "data/ensemble/test.parquet": "submission",
     "data/sample_submission.csv": "submission",
 }
-CHANGES = int(os.environ.get("CHANGES", "1"))  # in each file; each takes some seconds
+CHANGES = int(os.environ.get("CHANGES", "1"))  # per file; each takes a few seconds
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose stages have run, one fold of them."""
+    """A project that ran to its report, with one fold."""
     project = Project(tmp_path_factory.mktemp("project"))
     project.edit(lambda params: params["folds"].update(run=[0]))
     for command in COMMANDS:
@@ -47,7 +47,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.mark.parametrize("name", READ_BY)
-def test_a_stage_stops_or_gives_the_same(done: Project, tmp_path: Path, name: str) -> None:
+def test_a_stage_fails_or_gives_the_same_bytes(done: Project, tmp_path: Path, name: str) -> None:
     stage = READ_BY[name]
     (command,) = (command for command in COMMANDS if command[0] == stage)
     rng = random.Random(name)
@@ -55,13 +55,13 @@ def test_a_stage_stops_or_gives_the_same(done: Project, tmp_path: Path, name: st
         project = done.copy(tmp_path / str(number))
         path, expected = project.folder / name, project.read(OUTPUTS[stage])
         damaged, before = bytearray(path.read_bytes()), path.stat()
-        place = rng.randrange(len(damaged))
-        damaged[place] ^= rng.randint(1, 255)
+        position = rng.randrange(len(damaged))
+        damaged[position] ^= rng.randint(1, 255)
         path.write_bytes(damaged)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         ran = project.stage(*command)
         if ran.returncode == 0:
-            assert project.read(OUTPUTS[stage]) == expected, f"byte {place}"
+            assert project.read(OUTPUTS[stage]) == expected, f"byte {position}"
         else:
             assert ran.returncode == 1 and "Traceback" not in ran.stdout, ran.stdout
             assert sum(line.startswith("error: ") for line in ran.stdout.splitlines()) == 1
