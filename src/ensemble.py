@@ -6,34 +6,38 @@ from podium.core import files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.prediction import predictions
 from podium.scoring import metrics
-from podium.submission import ensemble
+from podium.submission import members
+from podium.submission.ensemble import combine, summary
 
 SECTIONS = {"metric": str | None, "folds.run": (Folds, "run"), "ensemble": Ensemble}
 
 
 def main() -> None:
-    """Blend the members that params.yaml names, and score them."""
-    metric, run, options = params_file.load(SECTIONS)
+    """Blend the members that params.yaml lists, and score the blend and each member alone."""
+    metric_name, run, options = params_file.load(SECTIONS)
     prepared, folds_manifest = Manifest(paths.PREPARED), Manifest(paths.FOLDS)
     folds = folds_manifest.csv("folds.csv").astype({"fold": int})
     folds = folds[folds["fold"].isin(run)].reset_index(drop=True)
     test_ids = prepared.csv("test.csv")["id"].tolist()
-    data = ensemble.Data.read(prepared, folds_manifest)
-    metric = metrics.get(metric, data.task.name)
-    members = {
-        name: ensemble.load_member(paths.PREDICTIONS / name, folds, test_ids=test_ids, data=data)
+    data = members.DataVersion.read(prepared, folds_manifest)
+    metric = metrics.get(metric_name, data.task.name)
+    loaded = {
+        name: members.load(paths.PREDICTIONS / name, folds, test_ids=test_ids, data=data)
         for name in options.members
     }
-    oof, test, per_member, scores = ensemble.combine(
-        members, folds, test_ids=test_ids, options=options, metric=metric
-    )
+    ensemble = combine(loaded, folds, test_ids=test_ids, options=options, metric=metric)
+    alone = options.model_copy(update={"method": "mean"})
+    per_member = {
+        name: combine({name: member}, folds, test_ids=test_ids, options=alone, metric=metric)
+        for name, member in loaded.items()
+    }
     with files.atomic(paths.ENSEMBLE) as folder:
-        predictions.write(folder / "oof.parquet", oof)
-        predictions.write(folder / "test.parquet", test)
+        predictions.write(folder / "oof.parquet", ensemble.oof)
+        predictions.write(folder / "test.parquet", ensemble.test)
         for name, member in per_member.items():
-            predictions.write(folder / "members" / f"{name}.parquet", member)
-    files.write_json(paths.METRICS / "ensemble.json", scores)
-    print(f"{len(members)} members, out-of-fold {metric.name} {scores['ensemble']['oof']:.4f}")
+            predictions.write(folder / "members" / f"{name}.parquet", member.test)
+    files.write_json(paths.METRICS / "ensemble.json", summary(ensemble, per_member, metric))
+    print(f"{len(loaded)} members, out-of-fold {metric.name} {ensemble.scores['oof']:.4f}")
 
 
 if __name__ == "__main__":

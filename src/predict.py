@@ -1,4 +1,4 @@
-"""one model, one fold, all views -> data/predictions/<model>/fold<k>/{oof,test}.parquet."""
+"""one model and fold, all views -> data/predictions/<model>/fold<k>/{oof,test}.parquet."""
 
 import argparse
 
@@ -27,7 +27,7 @@ def main() -> None:
         "oof": folds.loc[folds["fold"] == str(options.fold), "id"].tolist(),
         "test": Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(),
     }
-    predictor.keep_to_the_limit(ImageStore(paths.IMAGES / "test"), ids["test"])
+    predictor.enforce_time_limit(ImageStore(paths.IMAGES / "test"), ids["test"])
     for part, store in (("oof", "train"), ("test", "test")):
         predicted = predictor.predict(ImageStore(paths.IMAGES / store), ids[part])
         predictions.write(paths.PREDICTIONS / name / f"{part}.parquet", predicted)

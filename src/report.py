@@ -1,5 +1,7 @@
 """scores, submission and out-of-fold predictions -> reports/report.md, reports/oof.csv."""
 
+from typing import Any
+
 import pandas as pd
 
 from podium.config.competition import Competition
@@ -8,8 +10,7 @@ from podium.core import csvs, files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
-from podium.scoring import decisions, metrics
-from podium.scoring.decisions import DecisionRule
+from podium.scoring import metrics
 from podium.scoring.task import Task
 from podium.submission import report, write
 from podium.submission.formats import SubmissionFormat
@@ -22,52 +23,49 @@ SECTIONS = {
 
 
 def main() -> None:
-    """Write the report; score models and submission where the test labels are known."""
-    name, slug, options = params_file.load(SECTIONS)
+    """Write the report; score the submission and each model where the test labels are known."""
+    metric_name, slug, options = params_file.load(SECTIONS)
     path = paths.SUBMISSIONS / f"{slug}.csv"
     prepared = Manifest(paths.PREPARED)
     task = Task.read(prepared)
-    metric = metrics.get(name, task.name)
     scores = files.read_json(paths.METRICS / "ensemble.json")
-    seconds = {
-        name: sum(
-            files.read_json(paths.METRICS / f"{paths.fold_name(name, k)}.json")["seconds"]
-            for k in member["folds"]
-        )
-        for name, member in scores["members"].items()
-    }
+    submission = csvs.read(path)
     test_scores = None
     if (solution := paths.SOLUTION / "solution.csv").exists():
-        labels = csvs.read(solution)
-        sample = prepared.csv("sample_submission.csv")
-        submissions = {"ensemble": csvs.read(path)}
-        for name in seconds:
-            member = predictions.read(
-                paths.ENSEMBLE / "members" / f"{name}.parquet", EnsembleProvenance
-            )
-            submissions[name] = write.make_submission(
-                sample, member, metric=metric, options=options
-            )
-        form = SubmissionFormat.detect(sample, task, metric, options)
+        metric, sample = metrics.get(metric_name, task.name), prepared.csv("sample_submission.csv")
+        submissions = {"ensemble": submission}
+        for name in scores["members"]:
+            member = paths.ENSEMBLE / "members" / f"{name}.parquet"
+            predicted = predictions.read(member, EnsembleProvenance)
+            submissions[name] = write.fill_from(sample, predicted, metric=metric, options=options)
+        detected = SubmissionFormat.detect(sample, task, metric, options)
+        test_labels = csvs.read(solution)
         test_scores = {
-            name: write.score(table, labels, task, form=form, metric=metric)
+            name: write.score(table, test_labels, task, submission_format=detected, metric=metric)
             for name, table in submissions.items()
         }
-    oof = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
-    actual = Manifest(paths.FOLDS).csv("folds.csv").set_index("id")["label"].loc[oof.ids]
-    predicted = decisions.label_texts(task, oof.logits, DecisionRule(**oof.provenance.decision))
-    table = pd.DataFrame({"id": oof.ids, "actual": actual.tolist(), "predicted": predicted})
-    files.write_csv(paths.REPORTS / "oof.csv", report.confusable(table, task))
+    predicted = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
+    labels = Manifest(paths.FOLDS).csv("folds.csv").set_index("id")["label"].loc[predicted.ids]
+    oof = pd.DataFrame(
+        {"id": predicted.ids, "actual": labels.to_list(), "predicted": predicted.labels}
+    )
+    files.write_csv(paths.REPORTS / "oof.csv", report.confusion_rows(oof, task))
     text = report.render(
         scores,
         submission=path,
-        rows=len(csvs.read(path)),
-        seconds=seconds,
-        held_back=test_scores,
-        oof=table,
+        rows=len(submission),
+        seconds={name: _seconds(name, member) for name, member in scores["members"].items()},
+        test_scores=test_scores,
+        oof=oof,
         task=task,
     )
     files.write_text(paths.REPORTS / "report.md", text)
+
+
+def _seconds(model: str, scores: dict[str, Any]) -> float:
+    """How long a model's folds trained, in total."""
+    records = [paths.METRICS / f"{paths.fold_name(model, k)}.json" for k in scores["folds"]]
+    return float(sum(files.read_json(record)["seconds"] for record in records))
 
 
 if __name__ == "__main__":

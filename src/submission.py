@@ -1,4 +1,4 @@
-"""ensembled logits -> submissions/<slug>.csv, and its provenance next to it as JSON."""
+"""blended logits -> submissions/<slug>.csv, submissions/<slug>.json (provenance)."""
 
 from podium.config.competition import Competition
 from podium.config.submission import Submission
@@ -18,13 +18,13 @@ SECTIONS = {
 
 
 def main() -> None:
-    """Write the submission."""
-    metric, slug, options = params_file.load(SECTIONS)
+    """Write the submission and its provenance."""
+    metric_name, slug, options = params_file.load(SECTIONS)
     predicted = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
-    metric = metrics.get(metric, Task.of(predicted.provenance).name)
+    metric = metrics.get(metric_name, Task.of(predicted.provenance).name)
     sample = Manifest(paths.PREPARED).csv("sample_submission.csv")
     path = paths.SUBMISSIONS / f"{slug}.csv"
-    files.write_csv(path, write.make_submission(sample, predicted, metric=metric, options=options))
+    files.write_csv(path, write.fill_from(sample, predicted, metric=metric, options=options))
     raw = files.read_json(paths.RAW / "source.json")
     files.write_json(
         path.with_suffix(".json"),

@@ -35,6 +35,7 @@ def prediction(training_: TrainingProvenance | None = None, **changes: Any) -> P
         "weights_sha256": "w",
         "predict": {},
         "images_sha256": "i",
+        "averaging": "logits",
     }
     return PredictionProvenance(**(values | changes))
 

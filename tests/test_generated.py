@@ -64,12 +64,12 @@ def submit() -> None:
     task = Task.read(prepared)
     ids = prepared.csv("test.csv")["id"].tolist()
     logits = logits_of(ids, len(task.classes))
-    table = write.make(
+    table = write.fill(
         prepared.csv("sample_submission.csv"),
         ids,
         logits,
         task=task,
-        decision=DecisionRule(),
+        rule=DecisionRule(),
         metric=metrics.get(params.metric, task.name),
         options=params.submission,
     )

@@ -26,18 +26,10 @@ MAX_LINES = 250
 
 # Code that a stage declares, as part of a package, without importing it: an edit there reruns the
 # stage for nothing. Each of these stages takes a second or two; train and predict have none.
-SUBMISSION = {
-    "blend",
-    "ensemble",
-    "formats",
-    "provenance",
-    "report",
-    "text_tables",
-    "thresholds",
-    "write",
-}
+BLENDING = {"blend", "ensemble", "members", "thresholds"}
+SUBMISSION = BLENDING | {"formats", "provenance", "report", "text_tables", "write"}
 EXTRA = {
-    "check": {"core/console.py", "core/seeding.py", "scoring/decisions.py"},
+    "check": {"core/seeding.py", "scoring/decisions.py"},
     # An archive that is intact is kept.
     "fetch": {f"core/{name}.py" for name in ("checksums", "manifest", "provenance")}
     | {"competition/folder.py", "core/console.py"},
@@ -46,8 +38,7 @@ EXTRA = {
     "folds": {"core/console.py"},
     "train": set[str](),
     "predict": set[str](),
-    "ensemble": {f"submission/{n}.py" for n in SUBMISSION - {"blend", "ensemble", "thresholds"}}
-    | {"core/seeding.py"},
+    "ensemble": {f"submission/{n}.py" for n in SUBMISSION - BLENDING} | {"core/seeding.py"},
     "submission": {f"submission/{n}.py" for n in SUBMISSION - {"formats", "provenance", "write"}}
     | {"core/console.py", "core/seeding.py"},
     "report": {

@@ -137,6 +137,7 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
     (lambda p: p["ensemble"].update(thresholds="deflt"), "ensemble.thresholds", "'default'"),
     (lambda p: p["predict"].update(views=["hflip", "hflip"]), "predict.views", "twice"),
     (lambda p: p["predict"].update(views=["hflip", "hflp"]), "predict.views[1]", "mean hflip?"),
+    (lambda p: p["ensemble"].update(method="weigted"), "ensemble.method", "mean weighted?"),
     (lambda p: p["predict"].update(on_timeout="fewer_views"), "predict", "time_limit_minutes"),
     (lambda p: model(p, batch_size=0), "models.a.batch_size", "greater than or equal to 1, not 0"),
     (lambda p: model(p, batch_size="8"), "models.a.batch_size", "a valid integer, not '8'"),

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from provenances import training
 from trainings import FOLDS, config
@@ -11,94 +12,112 @@ from podium.core import seeding
 from podium.core.errors import UserError
 from podium.images.store import ImageStore
 from podium.models import factory, weights
-from podium.prediction import predictor as predicting
+from podium.prediction import predictor as module
 from podium.prediction.predictor import Predictor
+from podium.scoring.task import Task
 
 IDS = FOLDS["id"].tolist()
 
 
 @pytest.fixture
-def trained(tmp_path: Path) -> Path:
-    made = config(resize_mode="squash")
+def path(tmp_path: Path) -> Path:
+    return save(tmp_path / "w.safetensors", outputs=3)
+
+
+def save(path: Path, *, outputs: int, loss: str | None = None, **provenance: Any) -> Path:
+    """Weights of an untrained model."""
+    model = config(resize_mode="squash", loss=loss)
     seeding.set_global("x")
-    state = factory.create(made, outputs=3).state_dict()
-    weights.save(tmp_path / "w.safetensors", state, training(config=made.model_dump()))
-    return tmp_path / "w.safetensors"
+    state = factory.create(model, outputs=outputs).state_dict()
+    weights.save(path, state, training(config=model.model_dump(), **provenance))
+    return path
 
 
-def predictor(path: Path, **options: Any) -> Predictor:
+def create(path: Path, **options: Any) -> Predictor:
     views = ["identity", "hflip", "vflip"]
     return Predictor(path, Predict.model_validate({"views": views, "batch_size": 8} | options))
 
 
-def test_without_a_limit_nothing_is_measured(trained: Path, images: ImageStore) -> None:
-    made = predictor(trained)
-    made.net.forward = None  # type: ignore[assignment]
-    made.keep_to_the_limit(images, IDS)
-    assert made.views == ["identity", "hflip", "vflip"]
-
-
-def test_within_the_limit_the_time_is_told(
-    trained: Path,
-    images: ImageStore,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("task", [Task("multiclass", list("abc")), Task("ordinal", list("012"))])
+def test_logits_or_for_cumulative_losses_probabilities_are_averaged_over_views(
+    task: Task, images: ImageStore, tmp_path: Path
 ) -> None:
-    made = predictor(trained, time_limit_minutes=10)
-    made.keep_to_the_limit(images, IDS)
-    assert made.views == ["identity", "hflip", "vflip"]
-    assert "120 images with 3 views will take about" in capsys.readouterr().out
+    is_cumulative = task.name == "ordinal"
+    outputs = 2 if is_cumulative else 3
+    path = save(tmp_path / "w", outputs=outputs, task=task.name, classes=task.classes)
+    both = create(path, views=["identity", "vflip"]).predict(images, IDS[:8])
+    alone = [create(path, views=[view]).predict(images, IDS[:8]) for view in ("identity", "vflip")]
+    logits = np.stack([predicted.logits for predicted in alone])
+    assert not np.allclose(logits[0], logits[1])
+    if is_cumulative:
+        expected = np.mean([task.probabilities(view) for view in logits], axis=0)
+        assert task.probabilities(both.logits) == pytest.approx(expected, abs=1e-6)
+    else:
+        assert both.logits == pytest.approx(logits.mean(axis=0), abs=1e-6)
+    assert both.provenance.averaging == ("probabilities" if is_cumulative else "logits")
 
 
-def test_beyond_the_limit_it_fails_before_it_predicts(
-    trained: Path,
-    images: ImageStore,
+def test_without_a_time_limit_nothing_is_measured(path: Path, images: ImageStore) -> None:
+    predictor = create(path)
+    predictor.net.forward = None  # type: ignore[assignment]
+    predictor.enforce_time_limit(images, IDS)
+    assert predictor.views == ["identity", "hflip", "vflip"]
+
+
+def test_within_the_time_limit_the_estimate_is_printed(
+    path: Path, images: ImageStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = predictor(trained, time_limit_minutes=1e-7)
-    with pytest.raises(UserError, match=r"120 images with 3 views .* is 1e-07: take fewer views"):
-        made.keep_to_the_limit(images, IDS)
+    predictor = create(path, time_limit_minutes=10)
+    predictor.enforce_time_limit(images, IDS)
+    assert predictor.views == ["identity", "hflip", "vflip"]
+    assert "120 images with 3 views" in capsys.readouterr().out
 
 
-def test_beyond_the_limit_it_may_leave_views_out_the_last_first(
-    trained: Path,
-    images: ImageStore,
-    monkeypatch: pytest.MonkeyPatch,
+def test_beyond_the_time_limit_it_fails_before_it_predicts(path: Path, images: ImageStore) -> None:
+    predictor = create(path, time_limit_minutes=1e-7)
+    with pytest.raises(UserError, match=r"predict.time_limit_minutes: 120 images .* 1e-07"):
+        predictor.enforce_time_limit(images, IDS)
+
+
+def test_beyond_the_time_limit_views_can_be_dropped_from_the_end(
+    path: Path, images: ImageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = predictor(trained, time_limit_minutes=1.0, on_timeout="fewer_views")
-    monkeypatch.setattr(Predictor, "_minutes", lambda self, *_: 0.6 * len(self.views))
-    made.keep_to_the_limit(images, IDS)
-    assert made.views == ["identity"]
-    predicted = made.predict(images, IDS[:5])
+    predictor = create(path, time_limit_minutes=1.0, on_timeout="fewer_views")
+    monkeypatch.setattr(Predictor, "_estimate_minutes", lambda self, *_: 0.6 * len(self.views))
+    predictor.enforce_time_limit(images, IDS)
+    assert predictor.views == ["identity"]
+    predicted = predictor.predict(images, IDS[:5])
     assert predicted.provenance.predict["views"] == ["identity"]
-    monkeypatch.setattr(Predictor, "_minutes", lambda *_: 2.0)
-    with pytest.raises(UserError, match="with 1 views will take 2 min"):
-        made.keep_to_the_limit(images, IDS)
+    monkeypatch.setattr(Predictor, "_estimate_minutes", lambda *_: 2.0)
+    with pytest.raises(UserError, match="1 views take 2 min"):
+        predictor.enforce_time_limit(images, IDS)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize(
-    ("workers", "images_told", "seconds"),
+    ("workers", "images_count", "seconds"),
     [("0", 480, 60), ("4", 480, 15), ("4", 96, 3), ("0", 16, 2), ("4", 16, 10 + 1)],
 )
-def test_the_time_told_is_the_loaders_without_its_start(
-    trained: Path,
+def test_the_estimate_leaves_out_the_start_of_the_loader(
+    path: Path,
     images: ImageStore,
     monkeypatch: pytest.MonkeyPatch,
     workers: str,
-    images_told: int,
+    images_count: int,
     seconds: float,
 ) -> None:
-    """On a simulated clock: each worker starts in 10 seconds and gives a batch of 8 a second."""
+    """On a simulated clock: a worker takes 10 seconds to start, then 1 second per batch of 8."""
     monkeypatch.setenv("PODIUM_WORKERS", workers)
     clock = 0.0
-    in_order = Predictor._loader
+    loader = Predictor._loader
 
-    def clocked(self: Predictor, store: ImageStore, ids: list[str]) -> Iterator[Any]:
+    def timed(self: Predictor, store: ImageStore, ids: list[str]) -> Iterator[Any]:
         nonlocal clock
-        for number, batch in enumerate(in_order(self, store, ids)):
+        for number, batch in enumerate(loader(self, store, ids)):
             clock = 10 + 1 + number // max(1, int(workers))
             yield batch
 
-    monkeypatch.setattr(Predictor, "_loader", clocked)
-    monkeypatch.setattr(predicting.time, "perf_counter", lambda: clock)
-    ids = (IDS * 4)[:images_told]
-    assert 60 * predictor(trained)._minutes(images, ids) == pytest.approx(seconds)
+    monkeypatch.setattr(Predictor, "_loader", timed)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock)
+    ids = (IDS * 4)[:images_count]
+    assert 60 * create(path)._estimate_minutes(images, ids) == pytest.approx(seconds)

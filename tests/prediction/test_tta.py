@@ -7,13 +7,13 @@ IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_view_keeps_shape_and_changes_all_but_the_identity(view: str) -> None:
-    seen = VIEWS[view](IMAGES)  # type: ignore[index]
-    assert seen.shape == IMAGES.shape
-    assert torch.equal(seen, IMAGES) == (view == "identity")
+def test_every_view_but_the_identity_changes_the_images_and_keeps_their_shape(view: str) -> None:
+    viewed = VIEWS[view](IMAGES)  # type: ignore[index]
+    assert viewed.shape == IMAGES.shape
+    assert torch.equal(viewed, IMAGES) == (view == "identity")
 
 
-def test_flips_and_turns_are_what_they_are_called() -> None:
+def test_flips_and_rotations_do_what_their_names_say() -> None:
     assert torch.equal(VIEWS["hflip"](IMAGES)[..., 0], IMAGES[..., -1])
     assert torch.equal(VIEWS["vflip"](IMAGES)[..., 0, :], IMAGES[..., -1, :])
     assert torch.equal(VIEWS["rot180"](IMAGES), VIEWS["hflip"](VIEWS["vflip"](IMAGES)))

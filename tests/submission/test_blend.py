@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from podium.core.provenance import Averaging
 from podium.scoring.task import Task
 from podium.submission import blend
 
-PROBLEM = Task("multiclass", ["a", "b", "c"])
+TASK = Task("multiclass", ["a", "b", "c"])
+LEVELS = Task("ordinal", ["0", "1", "2"])
 RNG = np.random.default_rng(0)
 TARGETS = RNG.integers(0, 3, 300)
 TRUTH = 2.0 * np.eye(3)[TARGETS]
@@ -14,56 +16,83 @@ BAD = TRUTH + RNG.normal(0, 6, (300, 3))
 NOISE = RNG.normal(0, 3, (300, 3))
 
 
-def log_loss(logits: np.ndarray) -> float:
+def log_loss(weights: np.ndarray, members: np.ndarray, averaging: Averaging) -> float:
+    logits = blend.average(members, weights, averaging).astype(np.float64)
     return float(-log_softmax(logits, axis=1)[np.arange(300), TARGETS].mean())
 
 
-def test_the_mean_is_the_mean_of_logits() -> None:
-    both = np.stack([GOOD, BAD])
-    assert blend.blend(both, blend.equal_weights(2)) == pytest.approx(both.mean(0), abs=1e-5)
+def test_logits_are_averaged_by_their_weights() -> None:
+    pair = np.stack([GOOD, BAD])
+    assert blend.average(pair, np.array([0.5, 0.5]), "logits") == pytest.approx(pair.mean(0))
+    quarter = blend.average(pair, np.array([0.25, 0.75]), "logits")
+    assert quarter == pytest.approx(0.25 * GOOD + 0.75 * BAD)
 
 
-def test_fitted_weights_find_the_better_member_and_drop_noise() -> None:
-    weights = blend.fit_weights(PROBLEM, np.stack([NOISE, GOOD, BAD]), TARGETS)
+def test_probabilities_are_averaged_by_their_weights() -> None:
+    pair, weights = np.stack([GOOD, BAD]), np.array([0.25, 0.75])
+    expected = 0.25 * LEVELS.probabilities(GOOD) + 0.75 * LEVELS.probabilities(BAD)
+    logits = blend.average(pair, weights, "probabilities")
+    assert LEVELS.probabilities(logits) == pytest.approx(expected, abs=1e-6)
+    assert blend.average(pair, np.array([1.0, 0.0]), "probabilities") == pytest.approx(
+        log_softmax(GOOD, axis=1), abs=1e-5
+    )
+
+
+def test_one_member_cannot_veto_a_level() -> None:
+    """Cumulative outputs whose order is violated give a level the probability 1e-6."""
+    sure = np.log(np.array([[0.05, 0.9, 0.05]]))
+    veto = np.log(np.array([[0.6, 1e-6, 0.4 - 1e-6]]))
+    blended = blend.average(np.stack([sure, sure, veto]), np.full(3, 1 / 3), "probabilities")
+    assert LEVELS.probabilities(blended)[0] == pytest.approx([0.7 / 3, 0.6, 0.5 / 3], abs=1e-5)
+    over_folds = blend.mean_over_folds([sure, sure, veto], "probabilities")
+    assert over_folds == pytest.approx(blended)
+    logits = blend.mean_over_folds([sure, sure, veto], "logits")
+    assert logits.argmax() != 1  # the mean of log-probabilities
+
+
+def test_members_are_averaged_by_probabilities_if_one_requires_it() -> None:
+    assert blend.common(["logits", "probabilities"]) == "probabilities"
+    assert blend.common(["logits", "logits"]) == "logits"
+
+
+@pytest.mark.parametrize(("task", "averaging"), [(TASK, "logits"), (LEVELS, "probabilities")])
+def test_fitted_weights_find_the_better_member_and_drop_noise(
+    task: Task, averaging: Averaging
+) -> None:
+    members = np.stack([NOISE, GOOD, BAD])
+    weights = blend.METHODS["weighted"](task, members, TARGETS, averaging)
     assert weights.sum() == pytest.approx(1) and (weights >= 0).all()
-    assert weights[1] > 0.8 and weights[0] < 0.05
+    assert weights[1] > 0.75 and weights[0] < 0.05
 
 
-def test_fitted_weights_are_no_worse_than_any_on_a_grid() -> None:
-    both = np.stack([GOOD, BAD]).astype(np.float64)
-    weights = blend.fit_weights(PROBLEM, both, TARGETS)
-    fitted = log_loss(np.einsum("m,mnc->nc", weights, both))
-    grid = [log_loss(w * both[0] + (1 - w) * both[1]) for w in np.linspace(0, 1, 101)]
-    assert fitted <= min(grid) + 1e-6
-
-
-def test_a_fold_is_blended_with_weights_that_its_labels_had_no_part_in() -> None:
-    both, folds = np.stack([GOOD, BAD]), np.arange(300) % 3
-
-    def blended(targets: np.ndarray) -> np.ndarray:
-        weights = blend.weights_by_fold(PROBLEM, both, targets, folds)
-        return blend.blend_by_fold(both, weights, folds)
-
-    found, again = blended(TARGETS), blended(np.where(folds == 0, (TARGETS + 1) % 3, TARGETS))
-    assert np.array_equal(again[folds == 0], found[folds == 0])
-    assert not np.array_equal(again[folds == 1], found[folds == 1])
+@pytest.mark.parametrize(("task", "averaging"), [(TASK, "logits"), (LEVELS, "probabilities")])
+def test_fitted_weights_are_no_worse_than_any_on_a_grid(task: Task, averaging: Averaging) -> None:
+    pair = np.stack([GOOD, BAD])
+    weights = blend.METHODS["weighted"](task, pair, TARGETS, averaging)
+    grid = [np.array([weight, 1 - weight]) for weight in np.linspace(0, 1, 101)]
+    best = min(log_loss(weights, pair, averaging) for weights in grid)
+    assert log_loss(weights, pair, averaging) <= best + 1e-6
 
 
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e6])
-def test_weights_of_numbers_do_not_depend_on_their_unit(unit: float) -> None:
+def test_weights_of_a_regression_do_not_depend_on_its_unit(unit: float) -> None:
     numbers = RNG.normal(50, 10, (300, 1))
     members = np.stack([numbers + RNG.normal(0, noise, (300, 1)) for noise in (1, 3)])
-    found = blend.fit_weights(Task("regression", ["x"]), unit * members, unit * numbers)
-    assert found == pytest.approx([0.9, 0.1], abs=0.04)
+    task = Task("regression", ["x"])
+    weights = blend.METHODS["weighted"](task, unit * members, unit * numbers, "logits")
+    assert weights == pytest.approx([0.9, 0.1], abs=0.04)
 
 
-def test_weights_of_several_labels_and_of_numbers_find_the_better_member() -> None:
-    hot = (RNG.random((300, 3)) < 0.4).astype(np.float32)
-    good, bad = (4 * hot - 2 + RNG.normal(0, noise, (300, 3)) for noise in (1, 6))
-    many = Task("multilabel", ["a", "b", "c"])
-    assert blend.fit_weights(many, np.stack([bad, good]), hot)[1] > 0.8
+def test_weights_of_a_regression_are_the_inverse_variances() -> None:
     numbers = RNG.normal(50, 10, (300, 1)).astype(np.float32)
     members = np.stack([numbers + RNG.normal(0, noise, (300, 1)) for noise in (1, 2, 8)])
-    weights = blend.fit_weights(Task("regression", ["x"]), members, numbers)
-    expected = np.array([1, 1 / 4, 1 / 64]) / (1 + 1 / 4 + 1 / 64)  # by the inverse variances
+    weights = blend.METHODS["weighted"](Task("regression", ["x"]), members, numbers, "logits")
+    expected = np.array([1, 1 / 4, 1 / 64]) / (1 + 1 / 4 + 1 / 64)
     assert weights == pytest.approx(expected, abs=0.05)
+
+
+def test_weights_of_multilabel_members_find_the_better_one() -> None:
+    labels = (RNG.random((300, 3)) < 0.4).astype(np.float32)
+    good, bad = (4 * labels - 2 + RNG.normal(0, noise, (300, 3)) for noise in (1, 6))
+    task = Task("multilabel", ["a", "b", "c"])
+    assert blend.METHODS["weighted"](task, np.stack([bad, good]), labels, "logits")[1] > 0.8

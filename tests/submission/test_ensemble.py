@@ -1,150 +1,161 @@
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import provenances
 import pytest
+from sklearn.metrics import f1_score
 
 from podium.config.ensemble import Ensemble
-from podium.core.errors import UserError
-from podium.prediction import predictions
-from podium.prediction.predictions import Predictions
+from podium.core.provenance import Averaging
 from podium.scoring import metrics
+from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
-from podium.submission import ensemble
+from podium.submission import blend, ensemble, thresholds
+from podium.submission.ensemble import Combined
+from podium.submission.members import Member
 
-CLASSES = ["x", "y"]
+RNG = np.random.default_rng(0)
+TEST_IDS = ["t1", "t2"]
 FOLDS = pd.DataFrame({"id": list("abcdef"), "label": ["x", "y"] * 3, "fold": [0, 0, 0, 1, 1, 1]})
-TEST = ["t1", "t2"]
 
 
-DATA = ensemble.Data(Task("multiclass", CLASSES), "f", "i", "t")
+def member(
+    oof: np.ndarray,
+    task: Task = Task("multiclass", ["x", "y"]),  # noqa: B008  immutable
+    averaging: Averaging = "logits",
+) -> Member:
+    training = provenances.training(task=task.name, classes=task.classes)
+    test = np.zeros((len(TEST_IDS), oof.shape[1]), np.float32)
+    provenance = provenances.prediction(training, averaging=averaging)
+    return Member(oof.astype(np.float32), test, [provenance])
 
 
-def write(
-    folder: Path, fold: int, *, right: float, test: float, other: dict[str, Any] | None = None
-) -> None:
-    """Predictions of one fold: `right` is the logit of the true class, the other is 0. `other` is
-    what `oof` or `test` say otherwise of what they were made from.
-    """
-    here = FOLDS[FOLDS["fold"] == fold]
-    truth = (here["label"].to_numpy()[:, None] == np.array(CLASSES)).astype(np.float32)
-    logits = {"oof": right * truth, "test": np.array([[test, 0], [0, test]], np.float32)}
-    ids = {"oof": here["id"].tolist(), "test": TEST}
-    for part in ("oof", "test"):
-        changes = (other or {}).get(part, {})
-        keys = ("config", "seed", "fold", "pretrained_sha256", "pretrained_revision")
-        of_training = {k: v for k, v in changes.items() if k in keys}
-        if "folds" in changes:
-            of_training["folds_sha256"] = "other"
-        if "training images" in changes:
-            of_training["images_sha256"] = "other"
-        trained = provenances.training(**{"classes": CLASSES, "fold": fold} | of_training)
-        provenance = provenances.prediction(
-            trained,
-            weights_sha256=changes.get("weights_sha256", f"w{fold}"),
-            images_sha256=changes.get("predicted images", "i" if part == "oof" else "t"),
-        )
-        made = Predictions(ids[part], logits[part], provenance)
-        predictions.write(folder / f"fold{fold}" / f"{part}.parquet", made)
-
-
-def load(folder: Path, folds: pd.DataFrame = FOLDS) -> ensemble.Member:
-    return ensemble.load_member(folder, folds, test_ids=TEST, data=DATA)
-
-
-def test_out_of_fold_logits_come_from_each_fold_and_test_logits_are_their_mean(
-    tmp_path: Path,
-) -> None:
-    write(tmp_path, 0, right=2, test=1)
-    write(tmp_path, 1, right=4, test=3)
-    member = load(tmp_path)
-    assert member.oof.max(axis=1).tolist() == [2, 2, 2, 4, 4, 4]
-    assert member.test.tolist() == [[2, 0], [0, 2]]
-
-
-@pytest.mark.parametrize(
-    ("part", "key"),
-    [
-        ("oof", "folds"),
-        ("oof", "training images"),
-        ("test", "folds"),
-        ("test", "predicted images"),  # the test images are others by now
-        ("oof", "config"),  # trained before the last edit, unlike fold 0
-        ("oof", "seed"),
-        ("oof", "fold"),
-        ("test", "weights_sha256"),  # of the run before, where a kill came between
-    ],
-)
-def test_predictions_made_from_other_data_or_params_are_refused(
-    tmp_path: Path, part: str, key: str
-) -> None:
-    write(tmp_path, 0, right=2, test=1)
-    write(tmp_path, 1, right=2, test=1)
-    load(tmp_path)
-    write(tmp_path, 1, right=2, test=1, other={part: {key: "other"}})
-    with pytest.raises(
-        UserError, match=rf"fold1/{part}.parquet was made with different .* \({key}\)"
-    ):
-        load(tmp_path)
-
-
-def test_folds_that_started_from_other_pretrained_weights_are_refused(tmp_path: Path) -> None:
-    def fold(number: int, sha256: str, revision: str | None) -> None:
-        changes = {"pretrained_sha256": sha256, "pretrained_revision": revision}
-        other = {"oof": changes, "test": changes}
-        write(tmp_path / "a", number, right=2, test=1, other=other)
-
-    fold(0, "1" * 64, "timm/x@old")
-    fold(1, "1" * 64, "timm/x@new")  # another commit with the same file
-    load(tmp_path / "a")
-    fold(1, "2" * 64, "timm/x@new")
-    with pytest.raises(UserError, match=r"timm/x@old.*timm/x@new.* train@a-0 train@a-1`"):
-        load(tmp_path / "a")
-    fold(1, "2" * 64, None)
-    with pytest.raises(UserError, match=r"timm/x@old \(fold 0\), 222222222222 \(fold 1\)"):
-        load(tmp_path / "a")
-
-
-def test_an_image_that_no_fold_predicted_is_an_error(tmp_path: Path) -> None:
-    write(tmp_path, 0, right=2, test=1)
-    write(tmp_path, 1, right=2, test=1)
-    more = pd.concat([FOLDS, pd.DataFrame({"id": ["z"], "label": ["x"], "fold": [1]})])
-    with pytest.raises(UserError, match="1 images have no prediction: z"):
-        load(tmp_path, more)
-
-
-def test_scores_are_given_by_fold_and_together(tmp_path: Path) -> None:
-    write(tmp_path / "good", 0, right=5, test=1)
-    write(tmp_path / "good", 1, right=5, test=1)
-    write(tmp_path / "bad", 0, right=1, test=-1)
-    write(tmp_path / "bad", 1, right=-1, test=-1)
-    members = {name: load(tmp_path / name) for name in ("good", "bad")}
-    oof, test, _, scores = ensemble.combine(
+def combine(
+    members: dict[str, Member], folds: pd.DataFrame, metric: str, **options: Any
+) -> Combined:
+    task = Task.of(members["a"].provenance[0])
+    return ensemble.combine(
         members,
-        FOLDS,
-        test_ids=TEST,
-        options=Ensemble(members=["good", "bad"]),
-        metric=metrics.get("accuracy", "multiclass"),
+        folds,
+        test_ids=TEST_IDS,
+        options=Ensemble(members=[*members], **options),
+        metric=metrics.get(metric, task.name),
     )
-    bad = scores["members"]["bad"]
-    assert (bad["oof"], bad["mean"], bad["folds"]) == (0.5, 0.5, {0: 1.0, 1: 0.0})
-    assert bad["std"] == pytest.approx(np.std([0, 1], ddof=1))
-    assert bad["weight"] == 0.5
-    assert scores["ensemble"]["oof"] == 1.0
-    assert oof.ids == FOLDS["id"].tolist() and test.ids == TEST
-    assert test.logits == pytest.approx(np.zeros((2, 2)))
 
 
-def test_weighting_leans_on_the_better_member(tmp_path: Path) -> None:
-    for fold in (0, 1):
-        write(tmp_path / "good", fold, right=5, test=1)
-        write(tmp_path / "bad", fold, right=-5, test=1)
-    members = {name: load(tmp_path / name) for name in ("good", "bad")}
-    options = Ensemble(members=["good", "bad"], method="weighted")
-    _, test, _, scores = ensemble.combine(
-        members, FOLDS, test_ids=TEST, options=options, metric=metrics.get("log_loss", "multiclass")
-    )
-    assert scores["members"]["good"]["weight"] == pytest.approx(1, abs=1e-3)
-    assert test.provenance.weights["bad"] == pytest.approx(0, abs=1e-3)
+def multilabel() -> tuple[Task, np.ndarray, pd.DataFrame]:
+    """Rare labels, at least one per image, and random logits that say nothing about them."""
+    task, rng = Task("multilabel", [f"c{n:02d}" for n in range(20)]), np.random.default_rng(0)
+    targets = rng.random((60, 20)) < 0.1
+    targets[~targets.any(axis=1), 0] = True
+    labels = ["|".join(np.array(task.classes)[row]) for row in targets]
+    ids = [f"i{index:03d}" for index in range(60)]
+    folds = pd.DataFrame({"id": ids, "label": labels, "fold": np.arange(60) % 5})
+    return task, rng.normal(-2, 1, (60, 20)), folds
+
+
+def test_scores_are_given_by_fold_and_together() -> None:
+    truth = np.eye(2)[[0, 1] * 3]
+    right = np.array([1, 1, 1, -1, -1, -1])[:, None]
+    members = {"a": member(5 * truth), "b": member(right * truth)}
+    b = combine({"a": members["b"]}, FOLDS, "accuracy")
+    assert (b.scores["oof"], b.scores["mean"], b.scores["folds"]) == (0.5, 0.5, {0: 1.0, 1: 0.0})
+    assert b.scores["std"] == pytest.approx(np.std([0, 1], ddof=1))
+    both = combine(members, FOLDS, "accuracy")
+    assert both.scores["oof"] == 1.0
+    assert (both.oof.ids, both.oof.labels) == (FOLDS["id"].tolist(), FOLDS["label"].tolist())
+    assert both.test.ids == TEST_IDS and both.test.provenance.weights == {"a": 0.5, "b": 0.5}
+
+
+def test_the_summary_has_the_scores_and_weights_of_all() -> None:
+    truth = np.eye(2)[[0, 1] * 3]
+    members = {"a": member(truth), "b": member(-truth)}
+    alone = {name: combine({"a": one}, FOLDS, "log_loss") for name, one in members.items()}
+    both = combine(members, FOLDS, "log_loss", method="weighted")
+    summary = ensemble.summary(both, alone, metrics.get("log_loss", "multiclass"))
+    assert summary["metric"] == "log_loss"
+    assert summary["ensemble"]["oof"] == both.scores["oof"]
+    assert summary["members"]["b"]["oof"] == alone["b"].scores["oof"]
+    assert summary["members"]["a"]["weight"] == pytest.approx(1, abs=1e-3)
+    assert summary["members"]["b"]["weight"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("method", blend.METHODS)
+@pytest.mark.parametrize("name", ["macro_f1", "roc_auc"])
+def test_a_folds_labels_change_nothing_that_is_predicted_for_it(name: str, method: str) -> None:
+    task, logits, folds = multilabel()
+    members = {"a": member(logits, task), "b": member(np.roll(logits, 7), task)}
+    before = combine(members, folds, name, method=method).oof
+    held_out = (folds["fold"] == 0).to_numpy()
+    changed = folds["label"].where(~held_out, "")
+    changed[0] = "|".join(task.classes)
+    after = combine(members, folds.assign(label=changed), name, method=method).oof
+    assert before.labels is not None and after.labels is not None
+    assert np.array_equal(after.logits[held_out], before.logits[held_out])
+    pairs = zip(after.labels, before.labels, held_out, strict=True)
+    assert all(new == old for new, old, is_held_out in pairs if is_held_out)
+
+
+def test_out_of_fold_labels_are_nested_and_score_what_is_reported() -> None:
+    """Thresholds fitted to the images that they then label flatter even random predictions."""
+    task, logits, folds = multilabel()
+    combined = combine({"a": member(logits, task)}, folds, "macro_f1")
+    targets = task.targets(folds["label"].tolist())
+    assert combined.oof.labels is not None
+    nested = f1_score(targets, task.targets(combined.oof.labels), average="macro")
+    assert combined.scores["oof"] == pytest.approx(nested)
+    rule = DecisionRule(**combined.test.provenance.decision)
+    fitted = task.probabilities(logits) > np.array(rule.thresholds)
+    assert f1_score(targets, fitted, average="macro") > nested + 0.05
+
+
+def test_final_thresholds_are_fitted_to_the_blend_that_they_are_applied_to() -> None:
+    """Members of unlike scales: the folds' weights differ, and with them the scale of the blend."""
+    task = Task("binary", ["no", "yes"])
+    targets = (RNG.random(60) < 0.3).astype(int)
+    second = {
+        "a": 4 * (targets - 0.5) + RNG.normal(0, 6, 60) - 3,
+        "b": 0.4 * (targets - 0.5) + RNG.normal(0, 0.6, 60),
+    }
+    members = {
+        name: member(np.stack([0 * logit, logit], axis=1), task) for name, logit in second.items()
+    }
+    labels = np.array(task.classes)[targets]
+    folds = pd.DataFrame({"id": [f"i{n}" for n in range(60)], "label": labels})
+    folds["fold"] = np.arange(60) % 5
+    combined = combine(members, folds, "macro_f1", method="weighted")
+    stacked = np.stack([one.oof for one in members.values()])
+    weights = np.array([*combined.test.provenance.weights.values()])
+    blended = blend.average(stacked, weights, "logits")
+    assert not np.allclose(blended, combined.oof.logits)
+    metric = metrics.get("macro_f1", "binary")
+    expected = thresholds.fit(task, metric, targets, blended)
+    assert combined.test.provenance.decision == expected._asdict()
+    by_fold = thresholds.fit(task, metric, targets, combined.oof.logits)
+    assert by_fold != expected
+
+
+def test_cumulative_and_other_members_are_averaged_by_probabilities() -> None:
+    task = Task("ordinal", ["0", "1", "2"])
+    folds = FOLDS.assign(label=["1"] * 6)
+    sure = np.log(np.tile([0.05, 0.9, 0.05], (6, 1)))
+    veto = np.log(np.tile([0.6, 1e-6, 0.4], (6, 1)))
+    members = {
+        "a": member(sure, task),
+        "b": member(sure + 3, task),
+        "c": member(veto, task, averaging="probabilities"),
+    }
+    assert combine(members, folds, "accuracy").scores["oof"] == 1.0
+    members["c"] = member(veto, task)
+    assert combine(members, folds, "accuracy").scores["oof"] == 0.0
+
+
+def test_with_a_single_fold_nothing_is_fitted_for_its_score() -> None:
+    task, logits, folds = multilabel()
+    folds = folds.assign(fold=0)
+    members = {"a": member(logits, task), "b": member(np.roll(logits, 7), task)}
+    combined = combine(members, folds, "macro_f1", method="weighted")
+    assert combined.oof.logits == pytest.approx((logits + np.roll(logits, 7)) / 2, abs=1e-5)
+    assert combined.scores["std"] is None
+    assert combined.test.provenance.decision["thresholds"] is not None

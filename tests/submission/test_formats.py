@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import provenances
@@ -24,28 +26,31 @@ BY_TASK: dict[str, tuple[list[str], list[list[float]]]] = {
 }
 
 
-def predictions_of(task: str, cuts: list[float] | None = None) -> Predictions[EnsembleProvenance]:
-    classes, shares = BY_TASK[task]
-    values = np.array(shares)
+def predictions_of(
+    task: str, thresholds: list[float] | None = None
+) -> Predictions[EnsembleProvenance]:
+    classes, probabilities = BY_TASK[task]
+    values = np.array(probabilities)
     if task == "multilabel":
         values = np.log(values / (1 - values))
     elif task != "regression":
         values = np.log(values)
-    provenance = provenances.ensemble(task, classes, DecisionRule(cuts))
+    provenance = provenances.ensemble(task, classes, DecisionRule(thresholds))
     return Predictions(["2", "3", "1"], values.astype(np.float32), provenance)
 
 
-def made(
+def fill(
     task: TaskName,
     metric: str,
     sample: dict[str, list[str]],
-    cuts: list[float] | None = None,
-    **options,
+    thresholds: list[float] | None = None,
+    **options: Any,
 ) -> str:
+    """The rounded CSV of a submission like `sample`."""
     table = pd.DataFrame({"id": IDS, **sample})
-    filled = write.make_submission(
+    filled = write.fill_from(
         table,
-        predictions_of(task, cuts),
+        predictions_of(task, thresholds),
         metric=metrics.get(metric, task),
         options=Submission(**options),
     )
@@ -89,25 +94,21 @@ def made(
         ("regression", "quadratic_weighted_kappa", {"age": ["0"] * 3}, "age;31;4;7"),
     ],
 )  # fmt: skip
-def test_the_form_is_told_from_the_sample_the_task_and_the_metric(
+def test_the_format_is_inferred_from_the_sample_the_task_and_the_metric(
     task: TaskName, metric: str, sample: dict[str, list[str]], expected: str
 ) -> None:
     header, *rows = expected.split(";")
     lines = [f"id,{header}", *(f"{i},{row}" for i, row in zip(IDS, rows, strict=True))]
-    found = made(task, metric, sample).replace('""', "")
-    assert found.splitlines() == lines
+    assert fill(task, metric, sample).replace('""', "").splitlines() == lines
 
 
-def test_fitted_cuts_decide() -> None:
-    assert made("binary", "macro_f1", {"y": ["no"] * 3}, [0.7]).splitlines()[1:] == [
-        "2,no",
-        "3,yes",
-        "1,no",
-    ]
-    found = made("ordinal", "quadratic_weighted_kappa", {"y": ["0"] * 3}, [0.3, 1.7])
-    assert found.splitlines()[1:] == ["2,1", "3,1", "1,1"]
-    found = made("multilabel", "macro_f1", {"y": ["ant"] * 3}, [0.95, 0.1, 0.25])
-    assert found.splitlines()[1:] == ["2,bee fly", "3,bee fly", "1,bee"]
+def test_tuned_thresholds_are_applied() -> None:
+    binary = fill("binary", "macro_f1", {"y": ["no"] * 3}, [0.7])
+    assert binary.splitlines()[1:] == ["2,no", "3,yes", "1,no"]
+    ordinal = fill("ordinal", "quadratic_weighted_kappa", {"y": ["0"] * 3}, [0.3, 1.7])
+    assert ordinal.splitlines()[1:] == ["2,1", "3,1", "1,1"]
+    multilabel = fill("multilabel", "macro_f1", {"y": ["ant"] * 3}, [0.95, 0.1, 0.25])
+    assert multilabel.splitlines()[1:] == ["2,bee fly", "3,bee fly", "1,bee"]
 
 
 @pytest.mark.parametrize(
@@ -121,15 +122,15 @@ def test_fitted_cuts_decide() -> None:
         ("multilabel", "map@3", {"format": "labels", "separator": "|"}, ["ant|fly", "", "bee"]),
     ],
 )  # fmt: skip
-def test_params_name_another_form(
+def test_params_can_set_another_format(
     task: TaskName, metric: str, options: dict[str, object], expected: list[str]
 ) -> None:
-    found = made(task, metric, {"y": ["x"] * 3}, **options).replace('""', "")
-    assert [line.split(",")[1] for line in found.splitlines()[1:]] == expected
+    text = fill(task, metric, {"y": ["x"] * 3}, **options).replace('""', "")
+    assert [line.split(",")[1] for line in text.splitlines()[1:]] == expected
 
 
 @pytest.mark.parametrize(
-    ("task", "form"),
+    ("task", "name"),
     [
         ("regression", "label"),
         ("regression", "columns"),
@@ -139,17 +140,19 @@ def test_params_name_another_form(
         ("binary", "value"),
     ],
 )
-def test_a_form_that_does_not_suit_the_task_is_an_error(task: TaskName, form: str) -> None:
+def test_a_format_that_does_not_suit_the_task_is_an_error(task: TaskName, name: str) -> None:
     metric = metrics.get(None, task).name
-    with pytest.raises(UserError, match=f"format: {form} .*task: {task}"):
-        made(task, metric, {"y": ["x"] * 3}, format=form)
+    with pytest.raises(UserError, match=f"submission.format: {name} .*task: {task}"):
+        fill(task, metric, {"y": ["x"] * 3}, format=name)
 
 
-def test_a_placeholder_where_names_are_written_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    made("multiclass", "accuracy", {"label": ["0"] * 3})
-    assert "warning: the sample submission holds 0, the submission" in capsys.readouterr().out
-    made("multiclass", "accuracy", {"label": ["ant"] * 3})
-    made("multiclass", "accuracy", {"label": ["0"] * 3}, format="label")
+def test_a_sample_with_other_labels_than_class_names_is_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill("multiclass", "accuracy", {"label": ["0"] * 3})
+    assert "submission.format: number" in capsys.readouterr().out
+    fill("multiclass", "accuracy", {"label": ["ant"] * 3})
+    fill("multiclass", "accuracy", {"label": ["0"] * 3}, format="label")
     assert capsys.readouterr().out == ""
 
 
@@ -169,48 +172,42 @@ def test_a_placeholder_where_names_are_written_is_said(capsys: pytest.CaptureFix
         ("regression", "mae", {"age": ["0"] * 3}, ["30.25", "4.5", "8"], 2 / 3),
     ],
 )  # fmt: skip
-def test_every_form_is_scored_as_the_leaderboard_would(
+def test_every_format_is_scored_as_the_leaderboard_would(
     task: TaskName, metric: str, sample: dict[str, list[str]], truth: list[str], expected: float
 ) -> None:
     table = pd.DataFrame({"id": IDS, **sample})
-    problem, chosen = Task(task, BY_TASK[task][0]), metrics.get(metric, task)
-    filled = write.make_submission(
-        table, predictions_of(task), metric=chosen, options=Submission()
-    ).astype(str)
-    form = SubmissionFormat.detect(table, problem, chosen, Submission())
     solution = pd.DataFrame({"id": IDS, "label": truth})
-    found = write.score(filled, solution, problem, form=form, metric=chosen)
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert score(task, metric, table, solution) == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_solution_may_have_one_column_a_class() -> None:
-    problem, metric = (
-        Task("multilabel", BY_TASK["multilabel"][0]),
-        metrics.get("accuracy", "multilabel"),
+def score(task: TaskName, metric_name: str, sample: pd.DataFrame, solution: pd.DataFrame) -> float:
+    """The score of a submission like `sample`, read back as text."""
+    spec, metric = Task(task, BY_TASK[task][0]), metrics.get(metric_name, task)
+    filled = write.fill_from(sample, predictions_of(task), metric=metric, options=Submission())
+    detected = SubmissionFormat.detect(sample, spec, metric, Submission())
+    return write.score(
+        filled.astype(str), solution, spec, submission_format=detected, metric=metric
     )
-    table = pd.DataFrame({"id": IDS, "ant": "0", "bee": "0", "fly": "0"})
-    filled = write.make_submission(
-        table, predictions_of("multilabel"), metric=metric, options=Submission()
-    ).astype(str)
+
+
+def test_a_solution_can_have_one_column_per_class() -> None:
+    sample = pd.DataFrame({"id": IDS, "ant": "0", "bee": "0", "fly": "0"})
     solution = pd.DataFrame({"id": IDS, "fly": list("101"), "bee": list("001"), "ant": list("100")})
-    form = SubmissionFormat.detect(table, problem, metric, Submission())
-    found = write.score(filled, solution, problem, form=form, metric=metric)
-    assert found == pytest.approx(2 / 3)  # ant fly and none are right, bee is not
+    found = score("multilabel", "accuracy", sample, solution)
+    assert found == pytest.approx(2 / 3)  # "ant fly" and none are correct, "bee" is not
 
 
-def test_the_number_between_grades_with_gaps_is_read_as_it_is() -> None:
-    problem = Task("ordinal", ["0", "1", "2", "4"])
+def test_a_number_between_levels_with_gaps_is_read_exactly() -> None:
+    task = Task("ordinal", ["0", "1", "2", "4"])
     table = pd.DataFrame({"id": IDS, "y": ["3.2", "0.25", "9"]})
-    form = SubmissionFormat.detect(table, problem, metrics.get("mae", "ordinal"), Submission())
-    assert problem.values(form.read(problem, table)).tolist() == pytest.approx([3.2, 0.25, 4])
+    detected = SubmissionFormat.detect(table, task, metrics.get("mae", "ordinal"), Submission())
+    assert task.values(detected.read(task, table)).tolist() == pytest.approx([3.2, 0.25, 4])
 
 
-def test_what_separates_labels_may_not_stand_in_their_names() -> None:
-    problem = Task("multilabel", ["red fox", "toad"])
+def test_class_names_must_not_contain_the_separator() -> None:
+    task = Task("multilabel", ["red fox", "toad"])
     table = pd.DataFrame({"id": IDS, "y": ["red fox|toad"] * 3})
     metric = metrics.get("samples_f1", "multilabel")
-    assert SubmissionFormat.detect(table, problem, metric, Submission()).separator == "|"
-    with pytest.raises(
-        UserError, match=r"separator: ' ' stands in the names of 1 classes: red fox"
-    ):
-        SubmissionFormat.detect(table.assign(y="red fox"), problem, metric, Submission())
+    assert SubmissionFormat.detect(table, task, metric, Submission()).separator == "|"
+    with pytest.raises(UserError, match=r"submission.separator: 1 .*' ' \(red fox\)"):
+        SubmissionFormat.detect(table.assign(y="red fox"), task, metric, Submission())

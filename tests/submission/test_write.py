@@ -24,33 +24,35 @@ def sample(*columns: str) -> pd.DataFrame:
     return pd.DataFrame({"Image ID": ["2", "3", "1"], **dict.fromkeys(columns, "0")})
 
 
-def make(like: pd.DataFrame, metric: str) -> pd.DataFrame:
-    chosen = metrics.get(metric, "multiclass")
-    return write.make_submission(like, PREDICTED, metric=chosen, options=Submission())
+def fill(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return write.fill_from(
+        table, PREDICTED, metric=metrics.get(metric, "multiclass"), options=Submission()
+    )
 
 
-def score(made: pd.DataFrame, solution: pd.DataFrame, metric: str) -> float:
-    task, chosen = Task("multiclass", CLASSES), metrics.get(metric, "multiclass")
-    like = sample(*made.columns[1:])
-    form = SubmissionFormat.detect(like, task, chosen, Submission())
-    return write.score(made, solution, task, form=form, metric=chosen)
+def score(submission: pd.DataFrame, solution: pd.DataFrame, metric_name: str) -> float:
+    task, metric = Task("multiclass", CLASSES), metrics.get(metric_name, "multiclass")
+    detected = SubmissionFormat.detect(sample(*submission.columns[1:]), task, metric, Submission())
+    return write.score(submission, solution, task, submission_format=detected, metric=metric)
 
 
-def test_header_ids_and_order_are_those_of_the_sample() -> None:
-    made = make(sample("Label"), "accuracy")
-    assert made.to_csv(index=False) == "Image ID,Label\n2,bee\n3,bee\n1,ant\n"
+def test_header_ids_and_order_are_the_samples() -> None:
+    assert (
+        fill(sample("Label"), "accuracy").to_csv(index=False)
+        == "Image ID,Label\n2,bee\n3,bee\n1,ant\n"
+    )
 
 
-def test_one_column_a_class_holds_probabilities_in_the_samples_order_of_classes() -> None:
-    made = make(sample("bee", "ant"), "log_loss")
-    assert list(made.columns) == ["Image ID", "bee", "ant"]
-    assert made["bee"].tolist() == pytest.approx([0.8, 0.6, 0.1])
-    assert (made["bee"] + made["ant"]).tolist() == pytest.approx([1, 1, 1])
+def test_columns_per_class_are_filled_in_the_samples_order() -> None:
+    submission = fill(sample("bee", "ant"), "log_loss")
+    assert list(submission.columns) == ["Image ID", "bee", "ant"]
+    assert submission["bee"].tolist() == pytest.approx([0.8, 0.6, 0.1])
+    assert (submission["bee"] + submission["ant"]).tolist() == pytest.approx([1, 1, 1])
 
 
-def test_a_single_column_holds_a_probability_where_the_metric_wants_one() -> None:
-    made = make(sample("target"), "log_loss")
-    assert made["target"].tolist() == pytest.approx([0.8, 0.6, 0.1])
+def test_a_single_column_is_filled_with_a_probability_if_the_metric_takes_one() -> None:
+    submission = fill(sample("target"), "log_loss")
+    assert submission["target"].tolist() == pytest.approx([0.8, 0.6, 0.1])
 
 
 @pytest.mark.parametrize(
@@ -65,34 +67,29 @@ def test_a_single_column_holds_a_probability_where_the_metric_wants_one() -> Non
 def test_a_submission_scores_what_the_leaderboard_would_show(
     columns: tuple[str, ...], metric: str, expected: float
 ) -> None:
-    made = make(sample(*columns), metric).astype(str)
-    assert score(made, SOLUTION, metric) == pytest.approx(expected)
+    submission = fill(sample(*columns), metric).astype(str)
+    assert score(submission, SOLUTION, metric) == pytest.approx(expected)
 
 
 def test_ids_that_were_not_predicted_are_an_error() -> None:
     longer = pd.concat([sample("label"), pd.DataFrame({"Image ID": ["9"], "label": ["0"]})])
-    with pytest.raises(UserError, match="1 images have no prediction: 9"):
-        make(longer, "accuracy")
+    with pytest.raises(UserError, match=r"1 images .*\(9\)"):
+        fill(longer, "accuracy")
 
 
-def test_a_form_that_cannot_be_told_is_an_error() -> None:
-    with pytest.raises(
-        UserError,
-        match=r"columns Image ID, x, y: that does not go with .*format: columns",
-    ):
-        make(sample("x", "y"), "accuracy")
+def test_a_sample_whose_columns_are_not_the_classes_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"submission.format: columns .*Image ID, x, y"):
+        fill(sample("x", "y"), "accuracy")
 
 
 def test_a_solution_of_other_images_is_an_error() -> None:
-    made = make(sample("label"), "accuracy")
+    submission = fill(sample("label"), "accuracy")
     for wrong in (
         SOLUTION[:2],
         pd.concat([SOLUTION, SOLUTION[:1]]),
         SOLUTION.replace("bee", "wasp"),
     ):
-        with pytest.raises(UserError, match="the solution does not fit"):
-            score(made, wrong, "accuracy")
-    with pytest.raises(
-        UserError, match=r"must have two columns, id and label, or one a class .*, not id"
-    ):
-        score(made, SOLUTION[["id"]], "accuracy")
+        with pytest.raises(UserError, match="solution"):
+            score(submission, wrong, "accuracy")
+    with pytest.raises(UserError, match="columns id and label"):
+        score(submission, SOLUTION[["id"]], "accuracy")

@@ -12,9 +12,9 @@ class Ensemble(Section):
 
     members: Annotated[list[str], Field(min_length=1)]
     """Names of models in `models`."""
-    method: Literal["mean", "weighted"] = "mean"
-    """How the models' predictions are blended. `weighted`: with the weights that minimise the
-    out-of-fold loss."""
+    method: str = "mean"
+    """How the models' predictions are blended: `mean`, or `weighted` with the weights that minimise
+    the out-of-fold loss."""
     thresholds: Literal["fitted", "default"] = "fitted"
     """Decision thresholds. `fitted`: tuned to the metric on the out-of-fold predictions, for the
     tasks in the table of metrics above. `default`: 0.5, the highest-scoring class, the nearest

@@ -2,17 +2,19 @@
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from podium.core.errors import UserError
+
+Averaging = Literal["logits", "probabilities"]  # what views, folds and members are averaged by
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """The base of all three kinds, which travel in the headers of the files that they describe."""
+    """Base of the classes below; each is stored in the header of the file it describes."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, as JSON has them."""
+        """Return plain values, as JSON has them."""
         return asdict(self)
 
     @classmethod
@@ -29,7 +31,7 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProvenance(Provenance):
-    """Everything that the weights of one model and fold follow from."""
+    """Everything that determines the weights of one model and fold."""
 
     task: str
     classes: list[str]
@@ -57,6 +59,7 @@ class PredictionProvenance(Provenance):
     weights_sha256: str
     predict: dict[str, Any]  # the section of params.yaml, with the views that were used
     images_sha256: str  # of the images that were predicted
+    averaging: Averaging  # see `losses.Loss.averaging`
 
     @property
     def task(self) -> str:
@@ -77,7 +80,7 @@ class PredictionProvenance(Provenance):
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleProvenance(Provenance):
-    """What the blended logits were made from, and how they become labels."""
+    """What the blended logits were made from, and the rule that turns them into labels."""
 
     task: str
     classes: list[str]

@@ -20,6 +20,11 @@ def identity(images: Tensor) -> Tensor:
     return images
 
 
+def mean(logits: Tensor) -> Tensor:
+    """The mean of the views' logits: [V, B, C] -> [B, C]."""
+    return logits.mean(0)
+
+
 @torch.inference_mode()
 def infer(
     model: nn.Module,
@@ -27,13 +32,15 @@ def infer(
     *,
     views: Sequence[View] = (identity,),
     to_logits: Callable[[Tensor], Tensor],
+    average: Callable[[Tensor], Tensor] = mean,
     accelerator: Accelerator,
     split_on_oom: bool = False,
 ) -> Tensor:
     """Average the logits over the views of each image: float32 [N, C] on the CPU, in batch order.
 
-    `to_logits` maps the model's outputs to class logits. With `split_on_oom`, batches that do not
-    fit the device's memory are halved until they do; it does not fail before single images do.
+    `to_logits` maps the model's outputs to class logits; `average` maps those of all views
+    [V, B, C] to their mean [B, C]. With `split_on_oom`, batches that do not fit the device's memory
+    are halved until they do; it does not fail before single images do.
     """
     preprocess = inputs.Preprocess(accelerator.unwrap_model(model), accelerator.device)
     model.eval()
@@ -45,7 +52,7 @@ def infer(
                 to_logits(inputs.forward(model, {**ready, "image": view(ready["image"])}).float())
                 for view in views
             ]
-        return torch.stack(per_view).mean(0)
+        return average(torch.stack(per_view))
 
     logits: list[Tensor] = []
     parts = 1  # per batch; kept for the batches that follow

@@ -12,6 +12,7 @@ from torch import Tensor
 from podium.config.models import Model
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, nearest
+from podium.core.provenance import Averaging
 from podium.scoring.task import Task
 
 MIN_LEVEL_PROBABILITY = 1e-6
@@ -28,6 +29,10 @@ class Loss:
 
     class_weights: ClassVar[bool] = False
     """Whether targets are shares of classes [B, C], which class weights can multiply."""
+    averaging: ClassVar[Averaging] = "logits"
+    """What is averaged over views, folds and models. Averaging logits suits most losses. It does
+    not where a class can get the probability 0, since the mean of log-probabilities lets a single
+    prediction rule the class out; "probabilities" requires one class per image."""
     arguments: ClassVar[tuple[str, ...]] = ()
     """Keys of a model's section that only this loss reads; see `configure`."""
 
@@ -122,6 +127,8 @@ class BinaryCrossEntropy(CrossEntropy):
 
 class Cumulative(Loss):
     """Ordinal regression: output k is the logit that the level is above the k-th, O = C - 1."""
+
+    averaging = "probabilities"  # of a level is 0 where two outputs are in the wrong order
 
     def outputs(self, task: Task) -> int:
         return len(task.classes) - 1

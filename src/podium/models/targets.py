@@ -1,5 +1,7 @@
 """Encode labels as loss targets; map a model's outputs to class logits."""
 
+import math
+
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,6 +52,14 @@ class TargetCodec:
             mean, std = self.scale
             outputs = outputs * std + mean
         return self.loss.to_logits(outputs, self.task)
+
+    def average(self, logits: Tensor) -> Tensor:
+        """The mean of the logits, or of the probabilities, of an image's views: [V, B, C] ->
+        [B, C].
+        """
+        if self.loss.averaging == "probabilities" and len(logits) > 1:
+            return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(logits))
+        return logits.mean(0)
 
     def unsmoothed_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The mean cross-entropy (for regression, squared error) of logits [N, C] against targets

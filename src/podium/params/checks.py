@@ -43,6 +43,13 @@ def _views(params: "Params") -> Iterator[Problem]:
             yield f"predict.views[{index}]", _unknown("view", view, VIEWS)
 
 
+def _blending(params: "Params") -> Iterator[Problem]:
+    from podium.submission.blend import METHODS
+
+    if params.ensemble.method not in METHODS:
+        yield "ensemble.method", _unknown("blending method", params.ensemble.method, METHODS)
+
+
 def _losses(params: "Params") -> Iterator[Problem]:
     from podium.models import losses
 
@@ -92,4 +99,4 @@ def _task(params: "Params") -> Iterator[Problem]:
             yield f"{key}.label_smoothing", "not supported with task: regression"
 
 
-CHECKS = (_metric, _views, _losses, _members, _sizes, _task)
+CHECKS = (_metric, _views, _losses, _blending, _members, _sizes, _task)

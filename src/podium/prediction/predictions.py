@@ -1,4 +1,4 @@
-"""Tables of logits in Parquet, keyed by image id: what models and ensembles pass on."""
+"""Predictions as Parquet tables keyed by image id: what models and ensembles hand on."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -15,84 +15,91 @@ from podium.core.errors import UserError, examples
 from podium.core.provenance import EnsembleProvenance, PredictionProvenance
 
 P = TypeVar("P", PredictionProvenance, EnsembleProvenance)
+LOGIT = "logit_"  # prefix of the logits' columns
 
 
 @dataclass(frozen=True)
 class Predictions(Generic[P]):
-    """Logits with the ids that they belong to."""
+    """Logits with the ids of their images."""
 
     ids: list[str]
     logits: np.ndarray  # float32 [N, C]
     provenance: P
+    labels: list[str] | None = None  # the predicted labels, where the stage decides on them
 
     @property
     def table(self) -> tuple[list[str], np.ndarray]:
-        """What `align` takes."""
+        """Ids and logits, as `align` takes them."""
         return self.ids, self.logits
 
 
 def write(path: Path, predictions: Predictions[P]) -> None:
-    """Write a table with the columns `id` and `logit_<class>` atomically."""
-    classes = predictions.provenance.classes
-    columns = {f"logit_{name}": predictions.logits[:, i] for i, name in enumerate(classes)}
-    header = {
-        checksums.KEY: checksums.sign(
-            predictions.provenance.to_json(), _arrays(predictions.ids, predictions.logits)
-        )
-    }
-    table = pa.table({"id": predictions.ids, **columns}).replace_schema_metadata(header)
+    """Write the columns `id`, `logit_<class>` and, if there are any, `label` atomically."""
+    columns: dict[str, list[str] | np.ndarray] = {"id": predictions.ids}
+    for index, name in enumerate(predictions.provenance.classes):
+        columns[LOGIT + name] = predictions.logits[:, index]
+    if predictions.labels is not None:
+        columns["label"] = predictions.labels
+    arrays = _arrays(predictions.ids, predictions.logits, predictions.labels)
+    header = {checksums.KEY: checksums.sign(predictions.provenance.to_json(), arrays)}
     buffer = io.BytesIO()
-    pq.write_table(table, buffer)
+    pq.write_table(pa.table(columns).replace_schema_metadata(header), buffer)
     files.write_bytes(path, buffer.getvalue())
 
 
 def read(path: Path, kind: type[P]) -> Predictions[P]:
-    """Read a table that `write` wrote to `path`, with its provenance of that `kind`.
+    """Read a table that `write` wrote to `path`, whose provenance is of class `kind`.
 
     Raises:
-        UserError: if it is not there, damaged, or not one of ours.
+        UserError: if it is missing, damaged, or was not written by `write`.
     """
     try:
         table = pq.read_table(path)
         header = (table.schema.metadata or {}).get(checksums.KEY.encode())
         if header is None:
-            raise UserError(f"{path} was not written by this pipeline")
+            raise UserError(f"{path} was not written by this pipeline. Run `dvc repro`.")
         ids = table["id"].to_pylist()
-        names = [name for name in table.column_names if name != "id"]
+        names = [name for name in table.column_names if name.startswith(LOGIT)]
         logits = np.stack([table[name].to_numpy() for name in names], axis=1)
+        labels = table["label"].to_pylist() if "label" in table.column_names else None
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
-    content, _ = checksums.verify(header, _arrays(ids, logits), path=path)
-    return Predictions(ids, logits, kind.from_json(content, path=path))
+    content, _ = checksums.verify(header, _arrays(ids, logits, labels), path=path)
+    return Predictions(ids, logits, kind.from_json(content, path=path), labels)
 
 
-def _arrays(ids: list[str], logits: np.ndarray) -> Iterable[tuple[str, np.ndarray]]:
+def _arrays(
+    ids: list[str], logits: np.ndarray, labels: list[str] | None
+) -> Iterable[tuple[str, np.ndarray]]:
     yield "ids", np.frombuffer("\n".join(ids).encode(), dtype=np.uint8)
     yield "logits", logits
+    if labels is not None:
+        yield "labels", np.frombuffer("\n".join(labels).encode(), dtype=np.uint8)
 
 
 def align(
     parts: Sequence[tuple[list[str], np.ndarray]], ids: Sequence[str], *, source: str
 ) -> np.ndarray:
-    """The logits of `ids` in their order, of parts that cover each of them once: [len(ids), C].
+    """Bring the logits of `parts`, which together cover each id once, into the order of `ids`.
+
+    Returns [len(ids), C].
 
     Raises:
-        UserError: naming `source`, if an id is not covered, covered twice, or unknown, or if a
-            value is not a number.
+        UserError: naming `source`, if an id is missing, predicted twice or unknown, or if a logit
+            is not finite.
     """
-    found = [image for names, _ in parts for image in names]
-    rows = {image: row for row, image in enumerate(found)}
-    missing = [image for image in ids if image not in rows]
+    predicted = [image for names, _ in parts for image in names]
+    rows = {image: row for row, image in enumerate(predicted)}
     problems = []
-    if missing:
-        problems.append(f"{len(missing)} images have no prediction: {examples(missing)}")
-    if twice := len(found) - len(rows):
-        problems.append(f"{twice} images are predicted more than once")
+    if missing := [image for image in ids if image not in rows]:
+        problems.append(f"{len(missing)} images have no prediction ({examples(missing)})")
+    if repeated := len(predicted) - len(rows):
+        problems.append(f"{repeated} images are predicted more than once")
     if unknown := sorted(rows.keys() - set(ids)):
-        problems.append(f"{len(unknown)} predictions are of unknown images: {examples(unknown)}")
+        problems.append(f"{len(unknown)} predictions are of unknown images ({examples(unknown)})")
     if problems:
-        raise UserError(f"{source}: {'; '.join(problems)}")
+        raise UserError(f"{source}: {'; '.join(problems)}. Run `dvc repro`.")
     logits = np.concatenate([logits for _, logits in parts])[[rows[image] for image in ids]]
     if bad := int((~np.isfinite(logits)).any(axis=1).sum()):
-        raise UserError(f"{source}: the logits of {bad} images are not finite numbers")
+        raise UserError(f"{source}: {bad} images have non-finite logits (NaN/inf). Retrain.")
     return logits

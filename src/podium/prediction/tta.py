@@ -1,4 +1,7 @@
-"""Test-time augmentation: a fixed list of views of a batch, so inference is deterministic."""
+"""Test-time augmentation (TTA): deterministic views of a batch.
+
+To add a view, add a function to `VIEWS`.
+"""
 
 from collections.abc import Callable
 
@@ -6,25 +9,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CROP = 0.875  # of the side; the usual ratio of 224 to 256 pixels
+CROP_RATIO = 0.875  # of the side, as 224 of 256 pixels
 
 
 def _crop(top: float, left: float) -> Callable[[Tensor], Tensor]:
-    """The view of a crop whose free space lies above it by `top` and left of it by `left`."""
+    """An enlarged crop; `top` and `left` are the shares of the margin on these sides."""
 
     def view(images: Tensor) -> Tensor:
         size = images.shape[-1]
-        side = round(size * CROP)
+        side = round(size * CROP_RATIO)
         y, x = round((size - side) * top), round((size - side) * left)
-        # Channel by channel: a CPU takes twice as long where they alternate.
-        part = images[:, :, y : y + side, x : x + side].contiguous()
-        whole = F.interpolate(part, size=(size, size), mode="bilinear", align_corners=False)
-        return whole.contiguous(memory_format=torch.channels_last)
+        # On a CPU, interpolating channels-last memory takes twice as long.
+        crop = images[:, :, y : y + side, x : x + side].contiguous()
+        resized = F.interpolate(crop, size=(size, size), mode="bilinear", align_corners=False)
+        return resized.contiguous(memory_format=torch.channels_last)
 
     return view
 
 
-# Each takes and gives images [B, 3, size, size].
+# Each maps images [B, 3, size, size] to the same shape.
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda images: images,
     "hflip": lambda images: images.flip(-1),

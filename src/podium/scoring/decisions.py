@@ -61,16 +61,10 @@ def labels(task: Task, predicted: np.ndarray, rule: DecisionRule) -> np.ndarray:
     return np.searchsorted(thresholds, value)
 
 
-def label_texts(task: Task, logits: np.ndarray, rule: DecisionRule) -> list[str]:
-    """The labels of logits [N, C] as our tables have them; for regression the values."""
-    predicted = task.probabilities(logits)
-    if task.name == "regression":
-        return [f"{value:.6g}" for value in predicted[:, 0]]
-    return to_texts(task, labels(task, predicted, rule))
-
-
 def to_texts(task: Task, targets: np.ndarray) -> list[str]:
-    """Classes in the form of `Task.targets` as our tables have them: the inverse of `targets`."""
+    """Labels, in the form of `Task.targets`, as our tables have them: the inverse of `targets`."""
+    if task.name == "regression":
+        return [f"{value:.6g}" for value in targets[:, 0]]
     names = np.array(task.classes, dtype=object)
     if task.name == "multilabel":
         return [LABEL_SEPARATOR.join(names[row > 0]) for row in targets]

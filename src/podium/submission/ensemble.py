@@ -1,171 +1,102 @@
-"""The members' predictions, checked and aligned, and their ensemble with its scores."""
+"""The ensemble: blending weights and decision rule, with out-of-fold scores."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from podium.config.ensemble import Ensemble
-from podium.core.errors import UserError
-from podium.core.manifest import Manifest
-from podium.core.provenance import EnsembleProvenance, PredictionProvenance, TrainingProvenance
-from podium.prediction import predictions
+from podium.core.provenance import Averaging, EnsembleProvenance
 from podium.prediction.predictions import Predictions
 from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
 from podium.submission import blend, thresholds
+from podium.submission.members import Member
 
-Blended = Predictions[EnsembleProvenance]
+
+class Fitted(NamedTuple):
+    """What is fitted to labels after training."""
+
+    weights: np.ndarray  # of the members, [M]
+    rule: DecisionRule
 
 
-@dataclass(frozen=True)
-class Data:
-    """The data that all members must have been trained on, and predict."""
+class OutOfFold(NamedTuple):
+    """Predictions for which no label of an image's own fold was used to fit weights or rule."""
 
-    task: Task
-    folds_sha256: str
-    train_sha256: str  # of the training images
-    test_sha256: str
-
-    @classmethod
-    def read(cls, prepared: Manifest, folds: Manifest) -> "Data":
-        """What prepared.json and folds.json record."""
-        images = prepared.facts["images_sha256"]
-        sha256 = folds.sha256["folds.csv"]
-        return cls(Task.read(folds), sha256, images["train"], images["test"])
-
-    def differences(self, provenance: PredictionProvenance, images_sha256: str) -> set[str]:
-        """What of `provenance` is of other data."""
-        training = provenance.training
-        pairs = {
-            "task": (Task.of(training), self.task),
-            "folds": (training.folds_sha256, self.folds_sha256),
-            "training images": (training.images_sha256, self.train_sha256),
-            "predicted images": (provenance.images_sha256, images_sha256),
-        }
-        return {name for name, (one, other) in pairs.items() if one != other}
+    logits: np.ndarray  # [N, C]
+    labels: np.ndarray  # in the form of `Task.targets`
 
 
 @dataclass(frozen=True)
-class Member:
-    """One model's predictions over all its folds."""
-
-    oof: np.ndarray  # [N, C], each image by the fold that did not see it
-    test: np.ndarray  # [T, C], the mean of the folds
-    provenance: list[PredictionProvenance]  # one per fold
-
-
-def load_member(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data: Data) -> Member:
-    """Read a model's predictions for the folds in `folds` (id, label, fold).
-
-    Raises:
-        UserError: if they do not cover every image exactly once, were made from other `data`, or
-            do not belong together.
-    """
-    oof, test = list[Predictions[PredictionProvenance]](), list[Predictions[PredictionProvenance]]()
-    for fold in sorted(folds["fold"].unique()):
-        for name, parts in (("oof", oof), ("test", test)):
-            path = folder / f"fold{fold}" / f"{name}.parquet"
-            parts.append(predictions.read(path, PredictionProvenance))
-            provenance, first = parts[-1].provenance, oof[0].provenance
-            images = data.train_sha256 if name == "oof" else data.test_sha256
-            different = data.differences(provenance, images)
-            for key in ("config", "seed", "metric"):
-                if getattr(provenance.training, key) != getattr(first.training, key):
-                    different.add(key)
-            if provenance.training.fold != fold:
-                different.add("fold")
-            if name == "test":
-                held_out = oof[-1].provenance
-                for key in ("weights_sha256", "predict"):
-                    if getattr(provenance, key) != getattr(held_out, key):
-                        different.add(key)
-            if different:
-                raise UserError(
-                    f"{path} was made with different data or params from the rest "
-                    f"({', '.join(sorted(different))}). Run `dvc repro`."
-                )
-    _check_pretrained(folder.name, [part.provenance.training for part in oof])
-    source = f"{folder}/*/{{}}.parquet"
-    by_fold = [
-        predictions.align([part.table], test_ids, source=source.format("test")) for part in test
-    ]
-    aligned = predictions.align(
-        [part.table for part in oof], folds["id"].tolist(), source=source.format("oof")
-    )
-    return Member(aligned, mean_over_folds(by_fold), [part.provenance for part in test])
-
-
-def _check_pretrained(model: str, folds: list[TrainingProvenance]) -> None:
-    """Raises: UserError: if the folds did not all start from the same pretrained weights."""
-    starts = {fold.pretrained_sha256: fold for fold in folds}
-    if len(starts) > 1:
-        files = ", ".join(
-            f"{fold.pretrained_revision or (sha256 or 'random weights')[:12]} (fold {fold.fold})"
-            for sha256, fold in starts.items()
-        )
-        stages = " ".join(f"train@{model}-{fold.fold}" for fold in folds)
-        raise UserError(
-            f"models.{model}.pretrained: folds started from different weights: {files}. Retrain "
-            f"them from the same: `dvc repro --force --single-item {stages}`, then `dvc repro`."
-        )
-
-
-def mean_over_folds(logits: list[np.ndarray]) -> np.ndarray:
-    """A model's test logits, from those of its folds, [T, C] each."""
-    return np.stack(logits).mean(axis=0)
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """What out-of-fold logits are held against."""
+class Fitter:
+    """Fits weights and rule to out-of-fold logits, and estimates how well they do."""
 
     task: Task
     metric: Metric
-    targets: np.ndarray  # as `Task` has them
+    targets: np.ndarray  # in the form of `Task.targets`
     folds: np.ndarray  # [N]
-    fitted: bool  # whether labels are given by fitted cuts, where the metric wants them
+    method: str
+    averaging: Averaging
+    tune: bool  # thresholds, if the metric asks for it
 
-    def decision(self, logits: np.ndarray) -> DecisionRule:
-        """The cuts with which logits like these [N, C] become labels of test images."""
-        if not (self.fitted and thresholds.is_fitted(self.task, self.metric)):
-            return decisions.default_rule(self.task, self.targets)
-        return thresholds.fit(self.task, self.metric, self.targets, logits)
+    def fit(self, logits: np.ndarray, rows: np.ndarray) -> Fitted:
+        """Fit to the images `rows` (boolean, [N]) of the members' out-of-fold logits [M, N, C]."""
+        logits, targets = logits[:, rows], self.targets[rows]
+        weights = blend.METHODS[self.method](self.task, logits, targets, self.averaging)
+        if self.tune and self.task.name in self.metric.tune_for:
+            blended = blend.average(logits, weights, self.averaging)
+            return Fitted(weights, thresholds.fit(self.task, self.metric, targets, blended))
+        return Fitted(weights, decisions.default_rule(self.task, targets))
 
-    def scores(
-        self, logits: np.ndarray, logits_for: Callable[[int], np.ndarray] | None = None
-    ) -> dict[str, Any]:
-        """The score of all out-of-fold logits together, and of each fold, with mean ± std. Cuts are
-        fitted on the other folds, of what `logits_for` gives where given (see `cuts`).
+    def out_of_fold(self, logits: np.ndarray) -> OutOfFold:
+        """Blend and label each fold by what is fitted to the other folds (nested cross-validation).
+
+        With a single fold there is nothing to fit to: the weights are equal, the rule the default.
         """
-        task, metric = self.task, self.metric
-        if self.fitted and thresholds.is_fitted(task, metric):
-            found = thresholds.out_of_fold(
-                task, metric, self.targets, logits_for or (lambda _: logits), self.folds
-            )
+        _, count, classes = logits.shape
+        blended = np.empty((count, classes), np.float32)
+        labels = np.empty(self.targets.shape, self.targets.dtype)
+        for fold in np.unique(self.folds):
+            held_out = self.folds == fold
+            if held_out.all():
+                weights, rule = np.full(len(logits), 1 / len(logits)), DecisionRule()
+            else:
+                weights, rule = self.fit(logits, ~held_out)
+            blended[held_out] = blend.average(logits[:, held_out], weights, self.averaging)
+            probabilities = self.task.probabilities(blended[held_out])
+            labels[held_out] = decisions.labels(self.task, probabilities, rule)
+        return OutOfFold(blended, labels)
 
-            def score(rows: np.ndarray) -> float:
-                return decisions.score_labels(task, metric, self.targets[rows], found[rows])
-        else:
-            decision = decisions.default_rule(task, self.targets)
-
-            def score(rows: np.ndarray) -> float:
-                targets = self.targets[rows]
-                return decisions.score(task, metric, targets, logits[rows], rule=decision)
-
-        each = {int(fold): score(self.folds == fold) for fold in np.unique(self.folds)}
-        values = np.array(list(each.values()))
+    def scores(self, oof: OutOfFold) -> dict[str, Any]:
+        """The score of all images, of each fold, and the folds' mean and standard deviation."""
+        folds = np.unique(self.folds)
+        per_fold = {int(fold): self._score(oof, self.folds == fold) for fold in folds}
+        values = np.array(list(per_fold.values()))
         return {
-            "oof": score(np.full(len(logits), True)),
+            "oof": self._score(oof, np.full(len(self.folds), True)),
             "mean": float(values.mean()),
             "std": float(values.std(ddof=1)) if len(values) > 1 else None,
-            "folds": each,
+            "folds": per_fold,
         }
+
+    def _score(self, oof: OutOfFold, rows: np.ndarray) -> float:
+        task, metric, targets = self.task, self.metric, self.targets[rows]
+        if metric.inputs == "labels":
+            return decisions.score_labels(task, metric, targets, oof.labels[rows])
+        probabilities = task.probabilities(oof.logits[rows])
+        return decisions.score_probabilities(task, metric, targets, probabilities)
+
+
+class Combined(NamedTuple):
+    """Members combined into one submission."""
+
+    oof: Predictions[EnsembleProvenance]  # with labels
+    test: Predictions[EnsembleProvenance]
+    scores: dict[str, Any]  # see `Fitter.scores`
 
 
 def combine(
@@ -175,58 +106,52 @@ def combine(
     test_ids: list[str],
     options: Ensemble,
     metric: Metric,
-) -> tuple[Blended, Blended, dict[str, Blended], dict[str, Any]]:
-    """The ensemble's out-of-fold and test logits, what each member alone would submit, and the
-    scores of ensemble and members.
+) -> Combined:
+    """Blend the members' predictions for the images in `folds` (columns id, label, fold) and for
+    the test images, and score the blend out of fold.
+
+    Weights and rule for the test images are fitted to all folds.
     """
     task = Task.of(next(iter(members.values())).provenance[0])
-    targets = task.targets(folds["label"].tolist())
-    scorer = Scorer(task, metric, targets, folds["fold"].to_numpy(), options.thresholds == "fitted")
-    oof, test = (
-        np.stack([getattr(member, part) for member in members.values()]) for part in ("oof", "test")
-    )  # [M, N, C], [M, T, C]
-    weights = blend.equal_weights(len(members))
-    by_fold = {int(fold): weights for fold in np.unique(scorer.folds)}
-    if options.method == "weighted":
-        weights = blend.fit_weights(task, oof, targets)
-        by_fold = blend.weights_by_fold(task, oof, targets, scorer.folds)
-    blended = blend.blend_by_fold(oof, by_fold, scorer.folds)
-    named = dict(zip(members, weights.tolist(), strict=True))
-    decision = scorer.decision(blended)
-    ensemble = scorer.scores(blended, lambda fold: blend.blend(oof, by_fold[fold]))
-    scores: dict[str, Any] = {
-        "metric": metric.name,
-        "ensemble": {"thresholds": decision.thresholds, **ensemble},
-        "members": {
-            name: {"weight": named[name], **scorer.scores(member.oof)}
-            for name, member in members.items()
-        },
-    }
+    fitter = Fitter(
+        task,
+        metric,
+        targets=task.targets(folds["label"].tolist()),
+        folds=folds["fold"].to_numpy(),
+        method=options.method,
+        averaging=blend.common(member.averaging for member in members.values()),
+        tune=options.thresholds == "fitted",
+    )
+    logits = np.stack([member.oof for member in members.values()])  # [M, N, C]
+    oof = fitter.out_of_fold(logits)
+    scores = fitter.scores(oof)
+    weights, rule = fitter.fit(logits, np.full(len(folds), True))
     provenance = EnsembleProvenance(
         **task.facts(),
         method=options.method,
-        weights=named,
-        decision=decision._asdict(),
-        oof={metric.name: scores["ensemble"]["oof"]},
+        weights=dict(zip(members, weights.tolist(), strict=True)),
+        decision=rule._asdict(),
+        oof={metric.name: scores["oof"]},
         members={name: member.provenance for name, member in members.items()},
     )
-    return (
-        Predictions(folds["id"].tolist(), blended, provenance),
-        Predictions(test_ids, blend.blend(test, weights), provenance),
-        {
-            name: Predictions(
-                test_ids,
-                member.test,
-                replace(
-                    provenance,
-                    method="mean",
-                    weights={name: 1.0},
-                    decision=scorer.decision(member.oof)._asdict(),
-                    oof={metric.name: scores["members"][name]["oof"]},
-                    members={name: member.provenance},
-                ),
-            )
-            for name, member in members.items()
-        },
+    labels = oof.logits if task.name == "regression" else oof.labels
+    test = np.stack([member.test for member in members.values()])  # [M, T, C]
+    return Combined(
+        Predictions(folds["id"].tolist(), oof.logits, provenance, decisions.to_texts(task, labels)),
+        Predictions(test_ids, blend.average(test, weights, fitter.averaging), provenance),
         scores,
     )
+
+
+def summary(ensemble: Combined, members: dict[str, Combined], metric: Metric) -> dict[str, Any]:
+    """The content of metrics/ensemble.json: the scores of the ensemble and of each member alone."""
+    provenance = ensemble.test.provenance
+    thresholds_ = provenance.decision["thresholds"]
+    return {
+        "metric": metric.name,
+        "ensemble": {"thresholds": thresholds_, **ensemble.scores},
+        "members": {
+            name: {"weight": provenance.weights[name], **member.scores}
+            for name, member in members.items()
+        },
+    }

@@ -1,4 +1,4 @@
-"""The forms of a submission: told from the sample, filled with predictions, and read back."""
+"""The format of a submission: detected from the sample, filled with predictions, read back."""
 
 from typing import Any, NamedTuple
 
@@ -12,173 +12,180 @@ from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
 
-SEPARATORS = (" ", "|", ",", ";")
-TOP = 5  # of `top_k`, where nobody says
+SEPARATORS = (" ", "|", ",", ";")  # that samples put between an image's labels
+DEFAULT_TOP = 5  # labels per image of `top_k`
 
 
 class SubmissionFormat(NamedTuple):
-    """What a submission's columns hold."""
+    """What a submission's columns contain."""
 
-    name: str  # one of `Submission.form`, not auto
+    name: str  # a value of `submission.format` in params.yaml, except for auto
     columns: list[str]  # after the id
-    top: int  # of `top_k`
-    separator: str  # of `labels` and `top_k`
-    place: int  # of the class that `probability` is of
+    top: int  # labels per image of `top_k`
+    separator: str  # between the labels of `labels` and `top_k`
+    class_index: int  # of the class whose probability `probability` contains
 
     @classmethod
     def detect(
         cls, sample: pd.DataFrame, task: Task, metric: Metric, options: Submission
     ) -> "SubmissionFormat":
-        """That of the sample submission, where `options` name no other.
+        """Take the format from `options`, or infer it from the sample submission.
 
         Raises:
-            UserError: if it has another one, or classes hold what should stand between them.
+            UserError: if it does not suit the sample or the task, or if class names contain the
+                separator.
         """
         columns, classes = sample.columns[1:].tolist(), task.classes
         separator = options.separator or _separator(sample, classes)
-        name = (
-            options.format if options.format != "auto" else _told(sample, task, metric, separator)
-        )
+        name: str = options.format
+        if name == "auto":
+            name = _infer(sample, task, metric, separator)
         if name == "columns" and len(columns) == 1:
             columns = classes
-        fits = len(columns) == 1
-        if name == "columns":
-            fits = sorted(columns) == sorted(classes)
+        fits = sorted(columns) == sorted(classes) if name == "columns" else len(columns) == 1
         if not fits or not _suits(name, task):
+            how = "inferred" if options.format == "auto" else "from params.yaml"
             raise UserError(
-                f"the sample submission has the columns {', '.join(sample.columns)}: that does not "
-                f"go with submission.format: {name} (told from it, or set), task: {task.name} and "
-                f"the classes {examples(classes)}"
+                f"submission.format: {name} ({how}) does not match the sample submission's columns "
+                f"{', '.join(sample.columns)}, task: {task.name} and the classes "
+                f"{examples(classes)}. Set submission.format or task."
             )
-        odd = [label for label in classes if separator in label]
-        if odd and name in ("labels", "top_k"):
+        ambiguous = [label for label in classes if separator in label]
+        if ambiguous and name in ("labels", "top_k"):
             raise UserError(
-                f"submission.separator: {separator!r} stands in the names of {len(odd)} classes: "
-                f"{examples(odd)}: name another one"
+                f"submission.separator: {len(ambiguous)} class names contain {separator!r} "
+                f"({examples(ambiguous)}). Set another separator."
             )
-        place = classes.index(columns[0]) if columns[0] in classes else 1
+        index = classes.index(columns[0]) if columns[0] in classes else 1
         top = options.top or _top(sample, classes, metric, separator)
-        return cls(name, columns, top, separator, place)
+        return cls(name, columns, top, separator, index)
 
     def fill(
-        self, task: Task, metric: Metric, predicted: np.ndarray, decision: DecisionRule
+        self, task: Task, metric: Metric, predicted: np.ndarray, rule: DecisionRule
     ) -> dict[str, Any]:
-        """The columns with what is predicted: probabilities [N, C], or numbers [N, 1]."""
-        found = decisions.labels(task, predicted, decision)
+        """Fill the columns from probabilities [N, C] or, for regression, values [N, 1]."""
+        labels = decisions.labels(task, predicted, rule)
         if self.name == "columns":
             as_labels = task.name == "multilabel" and metric.inputs == "labels"
-            values = found.astype(int) if as_labels else predicted
+            values = labels.astype(int) if as_labels else predicted
             return {name: values[:, task.classes.index(name)] for name in self.columns}
         names = np.array(task.classes, dtype=object)
         column: Any
         match self.name:
             case "label":
-                column = names[found]
+                column = names[labels]
             case "number":
-                column = found
+                column = labels
             case "probability":
-                column = predicted[:, self.place]
+                column = predicted[:, self.class_index]
             case "labels":
-                column = [self.separator.join(names[row > 0]) for row in found]
+                column = [self.separator.join(names[row > 0]) for row in labels]
             case "top_k":
                 best = np.argsort(-predicted, axis=1, kind="stable")[:, : self.top]
                 column = [self.separator.join(names[row]) for row in best]
             case _ if task.name == "regression" and metric.inputs == "labels":
-                column = found[:, 0].astype(int)
+                column = labels[:, 0].astype(int)
             case _:
                 column = task.values(predicted)
         return {self.columns[0]: column}
 
     def read(self, task: Task, submission: pd.DataFrame) -> np.ndarray:
-        """What `fill` has filled in, as probabilities [N, C] or numbers [N, 1]: of labels 1 for
-        those given, of the likeliest 1, 1/2, 1/3, ….
+        """Read back what `fill` wrote: probabilities [N, C] or, for regression, values [N, 1].
+
+        A label has probability 1; the labels of `top_k` have 1, 1/2, 1/3, ….
         """
         if self.name == "columns":
             return submission[task.classes].to_numpy(dtype=np.float64)
-        given, count = submission[self.columns[0]], len(task.classes)
-        if self.name in ("labels", "top_k"):
-            found = np.zeros((len(given), count))
-            number = {name: index for index, name in enumerate(task.classes)}
-            for row, text in enumerate(given):
-                for place, name in enumerate(text.split(self.separator) if text else []):
-                    rank = place + 1 if self.name == "top_k" else 1
-                    found[row, number[name]] = 1 / rank
-        elif self.name == "label":
-            found = np.eye(count)[task.targets(given.tolist())]
-        elif self.name == "number":
-            found = np.eye(count)[given.astype(int)]
-        elif self.name == "probability":
-            share = given.to_numpy(dtype=np.float64)
-            found = np.stack([1 - share, share][:: 1 if self.place else -1], axis=1)
-        else:
-            found = given.to_numpy(dtype=np.float64)[:, None]
-            if task.name == "ordinal":
-                found = _between(task.levels, found[:, 0])
-        return found
+        cells, count = submission[self.columns[0]], len(task.classes)
+        match self.name:
+            case "labels" | "top_k":
+                probabilities = np.zeros((len(cells), count))
+                index = {name: i for i, name in enumerate(task.classes)}
+                for row, cell in enumerate(cells):
+                    for rank, name in enumerate(cell.split(self.separator) if cell else [], 1):
+                        value = 1 / rank if self.name == "top_k" else 1
+                        probabilities[row, index[name]] = value
+                return probabilities
+            case "label":
+                return np.eye(count)[task.targets(cells.tolist())]
+            case "number":
+                return np.eye(count)[cells.astype(int)]
+        values = cells.to_numpy(dtype=np.float64)
+        if self.name == "probability":
+            return np.stack([1 - values, values][:: 1 if self.class_index else -1], axis=1)
+        return _between_levels(task.levels, values) if task.name == "ordinal" else values[:, None]
 
 
-def _between(grades: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Shares of the two grades around each value [N] whose mean is the value: [N, C]."""
-    values = values.clip(grades[0], grades[-1])
-    above = np.searchsorted(grades, values).clip(1, len(grades) - 1)
-    share = (values - grades[above - 1]) / (grades[above] - grades[above - 1])
-    found, rows = np.zeros((len(values), len(grades))), np.arange(len(values))
-    found[rows, above], found[rows, above - 1] = share, 1 - share
-    return found
+def _between_levels(levels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Probabilities [N, C] of the two levels around each value [N] whose mean is the value."""
+    values = values.clip(levels[0], levels[-1])
+    above = np.searchsorted(levels, values).clip(1, len(levels) - 1)
+    share = (values - levels[above - 1]) / (levels[above] - levels[above - 1])
+    probabilities, rows = np.zeros((len(values), len(levels))), np.arange(len(values))
+    probabilities[rows, above], probabilities[rows, above - 1] = share, 1 - share
+    return probabilities
 
 
-def _separator(sample: pd.DataFrame, classes: list[str]) -> str:
-    """What stands between several classes in the sample submission."""
-    known, cells = set(classes), sample.iloc[:, 1].unique().tolist() if sample.shape[1] > 1 else []
-    for separator in SEPARATORS:
-        if any(_are_several(cell, separator, known) for cell in cells):
-            return separator
-    return SEPARATORS[0]
-
-
-def _are_several(cell: str, separator: str, known: set[str]) -> bool:
-    names = cell.split(separator)
-    return cell not in known and len(names) > 1 and known.issuperset(names)
-
-
-def _told(sample: pd.DataFrame, task: Task, metric: Metric, separator: str) -> str:
-    """The form that the sample submission shows, as far as the task and the metric leave open."""
+def _infer(sample: pd.DataFrame, task: Task, metric: Metric, separator: str) -> str:
+    """Infer the format from the sample, as far as task and metric leave it open."""
     if task.name == "regression" or (task.name == "ordinal" and metric.inputs == "values"):
         return "value"
     if sample.shape[1] > 2:
         return "columns"
-    known, values = set(task.classes), {*sample.iloc[:, 1]} - {""}
-    lists = bool(values) and all(_are_several(value, separator, known) for value in values)
-    ranked = metric.k is not None
+    cells, classes = _cells(sample), set(task.classes)
+    if metric.k is not None:
+        return "top_k"
     if task.name == "multilabel":
-        return "top_k" if ranked else "labels"
-    return "top_k" if ranked or lists else _told_of_one(known, values, metric)
+        return "labels"
+    if cells and all(_is_list(cell, separator, classes) for cell in cells):
+        return "top_k"
+    return _infer_single_label(classes, cells, metric)
 
 
-def _told_of_one(known: set[str], values: set[str], metric: Metric) -> str:
-    """The form of one column, of one of the classes `known`, where the sample shows `values`."""
-    places = {str(number) for number in range(len(known))}
-    # One number in all rows is a place holder, as are those of classes that are numbers.
-    numbered = len(values) > 1 and places.issuperset(values) and not known & places
+def _infer_single_label(classes: set[str], cells: set[str], metric: Metric) -> str:
+    """Infer the format of a single column with one class per image."""
+    numbers = {str(number) for number in range(len(classes))}
+    # The same number in all rows is a placeholder; where classes are numbers, numbers are labels.
+    numbered = len(cells) > 1 and numbers.issuperset(cells) and not classes & numbers
     if metric.inputs == "labels":
         return "number" if numbered else "label"
-    if len(known) == 2:
-        named = bool(values) and known.issuperset(values) and not places.issuperset(values)
+    if len(classes) == 2:
+        named = bool(cells) and classes.issuperset(cells) and not numbers.issuperset(cells)
         return "label" if named else "probability"
-    if not values:
+    if not cells:
         return "columns"
     return "number" if numbered else "label"
 
 
+def _cells(sample: pd.DataFrame) -> set[str]:
+    """The distinct values of the first column after the id; empty cells are left out."""
+    return set(sample.iloc[:, 1]) - {""} if sample.shape[1] > 1 else set()
+
+
+def _is_list(cell: str, separator: str, classes: set[str]) -> bool:
+    """Whether a cell contains several classes."""
+    names = cell.split(separator)
+    return cell not in classes and len(names) > 1 and classes.issuperset(names)
+
+
+def _separator(sample: pd.DataFrame, classes: list[str]) -> str:
+    """What separates an image's labels in the sample submission; by default a space."""
+    cells, known = _cells(sample), set(classes)
+    for separator in SEPARATORS:
+        if any(_is_list(cell, separator, known) for cell in cells):
+            return separator
+    return SEPARATORS[0]
+
+
 def _top(sample: pd.DataFrame, classes: list[str], metric: Metric, separator: str) -> int:
-    """How many labels `top_k` gives: as many as the sample shows, else the metric's k."""
-    known, cells = set(classes), sample.iloc[:, 1].unique().tolist()
-    shown = [cell.count(separator) + 1 for cell in cells if _are_several(cell, separator, known)]
-    return max(shown, default=metric.k or TOP)
+    """How many labels `top_k` writes: as many as the sample has, else the metric's k."""
+    lists = (cell for cell in _cells(sample) if _is_list(cell, separator, set(classes)))
+    counts = [cell.count(separator) + 1 for cell in lists]
+    return max(counts, default=metric.k or DEFAULT_TOP)
 
 
 def _suits(name: str, task: Task) -> bool:
-    """Whether predictions of the task can be given in that form."""
+    """Whether predictions for the task can be written in that format."""
     return {
         "columns": task.name != "regression",
         "label": task.single_label,

@@ -1,4 +1,4 @@
-"""What a submission was made of, written beside it."""
+"""The provenance of a submission, which is written next to it as JSON."""
 
 import platform
 import subprocess
@@ -17,9 +17,10 @@ LOCK = Path("dvc.lock")
 def describe(
     submission: Path, *, raw: dict[str, Any], ensemble: EnsembleProvenance
 ) -> dict[str, Any]:
-    """The submission's hash, and the commit, params, data, device and packages behind it.
+    """Describe a submission: its hash, and the commit, params, data, devices and packages behind
+    it.
 
-    `raw` is the record of the competition's archive, `ensemble` that of the blended logits.
+    `raw` is the content of data/raw/source.json.
     """
     folds = [fold for member in ensemble.members.values() for fold in member]
     return {
@@ -44,7 +45,7 @@ def describe(
 
 
 def _git() -> dict[str, Any] | None:
-    """The commit, and whether tracked files were changed since; None without git."""
+    """The commit and the tracked files that have changed since; None without git."""
     try:
         commit = _run("git", "rev-parse", "HEAD")
         changed = _run("git", "status", "--porcelain", "--untracked-files=no")
@@ -58,8 +59,8 @@ def _run(*command: str) -> str:
 
 
 def _stages(members: dict[str, list[PredictionProvenance]]) -> dict[str, Any]:
-    """The params and the hashes of inputs and outputs with which each stage ran, as DVC locked
-    them; of the stages that this submission came from.
+    """The params, and the hashes of inputs and outputs, of the stages that led to this submission,
+    as dvc.lock has them.
     """
     if not LOCK.exists():
         return {}

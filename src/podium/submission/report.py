@@ -1,4 +1,4 @@
-"""The report in Markdown: what scored how, what is mistaken for what, where the submission is."""
+"""The report in Markdown: scores, classes and mistakes."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,11 +10,16 @@ from sklearn import metrics as sk
 
 from podium.scoring.task import Task
 from podium.submission import text_tables
+from podium.submission.text_tables import Rows
 
-WIDEST_MATRIX = 12  # classes; beyond, the commonest mistakes are listed
-MOST_MISTAKES = 10
-PARTS = 5  # of the range of numbers
+MAX_MATRIX_CLASSES = 12  # with more, the most frequent mistakes are listed instead
+MAX_MISTAKES = 10
+RANGES = 5  # into which the numbers of a regression are split
 NO_LABEL = "(none)"
+NOTE = """\
+Out of fold: each image is predicted by models that were not trained on its fold, and blended and
+labelled by weights and thresholds that are fitted to the other folds. Each model keeps the epoch
+that scores best on the held-out fold, which makes these scores slightly optimistic."""
 
 
 def render(
@@ -23,149 +28,158 @@ def render(
     submission: Path,
     rows: int,
     seconds: dict[str, float],
-    held_back: dict[str, float] | None,
+    test_scores: dict[str, float] | None,
     oof: pd.DataFrame,
     task: Task,
 ) -> str:
-    """A table of the models' and the ensemble's scores, the submission, and the mistakes.
+    """Return the report.
 
-    `scores` is metrics/ensemble.json; `seconds` each model's training time over all folds;
-    `held_back` the scores of models and ensemble on the test labels, where known; `oof` has the
-    columns id, actual and predicted, as our tables have labels.
+    `scores` is metrics/ensemble.json, `seconds` each model's training time, `test_scores` the
+    scores of the models and the ensemble on known test labels. `oof` has the columns id, actual
+    and predicted.
     """
-    metric = scores["metric"]
-    folds = list(scores["ensemble"]["folds"])
-    header = ["model", "weight", *(f"fold {fold}" for fold in folds), "mean ± std", "out of fold"]
-    table = [header + ["test"] * (held_back is not None) + ["seconds"]]
-    for name, member in scores["members"].items():
-        table.append([name, f"{member['weight']:.3f}", *_cells(member)])
-        table[-1] += [*_test(held_back, name), f"{seconds[name]:.0f}"]
-    total = f"{sum(seconds.values()):.0f}"
-    table.append(["**ensemble**", "", *_cells(scores["ensemble"])])
-    table[-1] += [*_test(held_back, "ensemble"), total]
-    lines = [f"# {submission.stem}", "", f"Metric: {metric}.", "", text_tables.markdown(table), ""]
-    lines.append(f"- Submission: `{submission}`, {rows} rows")
-    if held_back is not None:
-        lines.append(f"- Score on the held-back test labels: **{held_back['ensemble']:.4f}**")
-    for title, rows_of in _parts(oof, task):
-        lines += ["", f"## {title}, out of fold", "", text_tables.markdown(rows_of)]
-    return "\n".join(lines) + "\n"
+    positive = f", positive class: {task.classes[1]}" if task.name == "binary" else ""
+    blocks = [
+        f"# {submission.stem}",
+        f"Metric: {scores['metric']}, task: {task.name}{positive}.",
+        text_tables.markdown(_scores(scores, seconds, test_scores)),
+        NOTE,
+        f"- Submission: `{submission}`, {rows} rows",
+    ]
+    if test_scores is not None:
+        blocks[-1] += f"\n- Score on the held-out test labels: **{test_scores['ensemble']:.4f}**"
+    for title, table in _details(oof, task):
+        blocks += [f"## {title} (out of fold)", text_tables.markdown(table)]
+    return "\n\n".join(blocks) + "\n"
 
 
-def confusable(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """The table of actual and predicted labels, for a confusion matrix: of several labels a row
-    for each, against itself or none; of numbers the range that they lie in, of `PARTS` with as many
-    actual ones each.
+def confusion_rows(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """The rows of a confusion matrix: id, actual and predicted class.
+
+    An image with several labels has a row per label, which is confused with none. Numbers are
+    replaced by one of `RANGES` ranges with equally many actual values.
     """
     if task.name == "multilabel":
-        return _one_by_one(oof, task)
+        actual, predicted = (task.targets(oof[c].tolist()) > 0 for c in ("actual", "predicted"))
+        images, labels = np.nonzero(actual | predicted)
+        names = np.array(task.classes)[labels]
+        return pd.DataFrame(
+            {
+                "id": oof["id"].to_numpy()[images],
+                "actual": np.where(actual[images, labels], names, NO_LABEL),
+                "predicted": np.where(predicted[images, labels], names, NO_LABEL),
+            }
+        )
     if task.name != "regression":
         return oof
-    known, found = (oof[part].astype(float) for part in ("actual", "predicted"))
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1)[1:-1]))
-    names = [f"{place}: from {edge:g}" for place, edge in enumerate(edges, start=1)]
-    names.insert(0, f"0: below {edges[0]:g}")
-    places = (np.searchsorted(edges, part, side="right") for part in (known, found))
-    actual, predicted = ([names[place] for place in part] for part in places)
-    return oof.assign(actual=actual, predicted=predicted)
-
-
-def _one_by_one(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """A row for each label that an image has or is said to have."""
-    known, found = (task.targets(oof[part].tolist()) > 0 for part in ("actual", "predicted"))
-    images, labels = np.nonzero(known | found)
-    names = np.array(task.classes)[labels]
-    return pd.DataFrame(
-        {
-            "id": oof["id"].to_numpy()[images],
-            "actual": np.where(known[images, labels], names, NO_LABEL),
-            "predicted": np.where(found[images, labels], names, NO_LABEL),
-        }
+    values = {column: oof[column].astype(float) for column in ("actual", "predicted")}
+    shares = np.linspace(0, 1, RANGES + 1)[1:-1]
+    edges = np.unique(np.quantile(values["actual"], shares))
+    names = np.array(
+        [f"0: below {edges[0]:g}", *(f"{i}: from {edge:g}" for i, edge in enumerate(edges, 1))]
     )
+    ranges = {c: names[np.searchsorted(edges, v, side="right")] for c, v in values.items()}
+    return oof.assign(**ranges)
 
 
-def _parts(oof: pd.DataFrame, task: Task) -> list[tuple[str, list[list[str]]]]:
-    """What is told of the out-of-fold predictions: titles and tables."""
-    if task.name == "regression":
-        return [("Errors", _errors(oof)), ("Largest errors", _largest_errors(oof))]
-    if task.name == "multilabel":
-        known, found = (task.targets(oof[part].tolist()) for part in ("actual", "predicted"))
-        return [("Classes", _classes(known, found, task.classes))]
-    classes = task.classes
-    known, found = (pd.Categorical(oof[part], classes).codes for part in ("actual", "predicted"))
-    return [("Classes", _classes(known, found, classes)), ("Mistakes", _mistakes(oof, classes))]
+def _scores(
+    scores: dict[str, Any], seconds: dict[str, float], test_scores: dict[str, float] | None
+) -> Rows:
+    """The scores of the models and the ensemble."""
+    folds = [f"fold {fold}" for fold in scores["ensemble"]["folds"]]
+    has_test = test_scores is not None
+    header = ["model", "weight", *folds, "mean ± std", "out of fold", *["test"] * has_test]
 
+    def row(key: str, name: str, weight: str, values: dict[str, Any], time: float) -> list[str]:
+        std = "" if values["std"] is None else f" ± {values['std']:.4f}"
+        per_fold = [f"{value:.4f}" for value in values["folds"].values()]
+        test = [] if test_scores is None else [f"{test_scores[key]:.4f}"]
+        mean, oof = f"{values['mean']:.4f}{std}", f"{values['oof']:.4f}"
+        return [name, weight, *per_fold, mean, oof, *test, f"{time:.0f}"]
 
-def _cells(scores: dict[str, Any]) -> list[str]:
-    spread = "" if scores["std"] is None else f" ± {scores['std']:.4f}"
-    each = [f"{value:.4f}" for value in scores["folds"].values()]
-    return [*each, f"{scores['mean']:.4f}{spread}", f"{scores['oof']:.4f}"]
-
-
-def _test(held_back: dict[str, float] | None, name: str) -> list[str]:
-    return [] if held_back is None else [f"{held_back[name]:.4f}"]
-
-
-def _classes(known: np.ndarray, found: np.ndarray, classes: list[str]) -> list[list[str]]:
-    """scikit-learn's classification report as the rows of a table, of targets as `Task` has
-    them.
-    """
-    each = sk.precision_recall_fscore_support(
-        known, found, labels=range(len(classes)), zero_division=0.0
-    )
-    macro = sk.precision_recall_fscore_support(  # of the classes that occur or are predicted
-        known, found, zero_division=0.0, average="macro"
-    )
-    rows = [
-        [name, str(support), f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}"]
-        for name, precision, recall, f1, support in zip(classes, *each, strict=True)
-    ]
-    mean = ["**mean**", str(len(known)), *(f"{value:.4f}" for value in macro[:3])]
-    return [["class", "images", "precision", "recall", "F1"], *rows, mean]
-
-
-def _errors(oof: pd.DataFrame) -> list[list[str]]:
-    """The errors of numbers, over the range of the actual ones."""
-    known, found = (oof[part].astype(float) for part in ("actual", "predicted"))
-    parts = pd.qcut(known.rank(method="first"), min(PARTS, len(oof)), labels=False)
-    rows = [("all", known, found)]
-    for _, part in known.groupby(parts):
-        rows.append((f"{part.min():g} to {part.max():g}", part, found[part.index]))
+    total = sum(seconds.values())
     return [
-        ["actual", "images", "mean", "mean predicted", "MAE", "RMSE"],
+        [*header, "seconds"],
         *(
-            [
-                name,
-                str(len(part)),
-                f"{part.mean():.4g}",
-                f"{made.mean():.4g}",
-                f"{sk.mean_absolute_error(part, made):.4g}",
-                f"{sk.root_mean_squared_error(part, made):.4g}",
-            ]
-            for name, part, made in rows
+            row(name, name, f"{member['weight']:.3f}", member, seconds[name])
+            for name, member in scores["members"].items()
+        ),
+        row("ensemble", "**ensemble**", "", scores["ensemble"], total),
+    ]
+
+
+def _details(oof: pd.DataFrame, task: Task) -> list[tuple[str, Rows]]:
+    """The tables about the out-of-fold predictions, with their titles."""
+    if task.name == "regression":
+        values = oof.astype({"actual": float, "predicted": float})
+        return [("Errors", _errors(values)), ("Largest errors", _largest_errors(values))]
+    actual, predicted = (task.targets(oof[c].tolist()) for c in ("actual", "predicted"))
+    classes = ("Classes", _classes(actual, predicted, task.classes))
+    if task.name == "multilabel":
+        return [classes]
+    if len(task.classes) <= MAX_MATRIX_CLASSES:
+        return [classes, ("Confusion matrix", _confusion_matrix(oof, task.classes))]
+    return [classes, ("Most frequent mistakes", _mistakes(oof))]
+
+
+def _classes(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> Rows:
+    """Precision, recall and F1 per class, of targets as `Task.targets` returns them."""
+    per_class = sk.precision_recall_fscore_support(
+        actual, predicted, labels=range(len(classes)), zero_division=0.0
+    )
+    means = sk.precision_recall_fscore_support(  # over the classes that occur or are predicted
+        actual, predicted, zero_division=0.0, average="macro"
+    )
+    return [
+        ["class", "images", "precision", "recall", "F1"],
+        *(
+            [name, str(support), *(f"{score:.4f}" for score in scores)]
+            for name, *scores, support in zip(classes, *per_class, strict=True)
+        ),
+        ["**mean**", str(len(actual)), *(f"{score:.4f}" for score in means[:3])],
+    ]
+
+
+def _errors(oof: pd.DataFrame) -> Rows:
+    """The errors of a regression, in all and by range of the actual values."""
+    ranges = pd.qcut(oof["actual"].rank(method="first"), min(RANGES, len(oof)), labels=False)
+    parts = [("all", oof)]
+    for _, part in oof.groupby(ranges):
+        parts.append((f"{part['actual'].min():g} to {part['actual'].max():g}", part))
+    rows = [["actual", "images", "mean", "mean predicted", "MAE", "RMSE"]]
+    for name, part in parts:
+        pair = part["actual"], part["predicted"]
+        values = [*(column.mean() for column in pair), sk.mean_absolute_error(*pair)]
+        values.append(sk.root_mean_squared_error(*pair))
+        rows.append([name, str(len(part)), *(f"{value:.4g}" for value in values)])
+    return rows
+
+
+def _largest_errors(oof: pd.DataFrame) -> Rows:
+    errors = (oof["actual"] - oof["predicted"]).abs()
+    largest = oof.loc[errors.sort_values(ascending=False, kind="stable").index[:MAX_MISTAKES]]
+    return [
+        ["id", "actual", "predicted"],
+        *(
+            [row["id"], f"{row['actual']:g}", f"{row['predicted']:.4g}"]
+            for _, row in largest.iterrows()
         ),
     ]
 
 
-def _largest_errors(oof: pd.DataFrame) -> list[list[str]]:
-    wrong = (oof["actual"].astype(float) - oof["predicted"].astype(float)).abs()
-    rows = oof.loc[wrong.sort_values(ascending=False, kind="stable").index[:MOST_MISTAKES]]
-    known, found = rows["actual"].astype(float), rows["predicted"].astype(float)
-    body = [
-        [image, f"{number:g}", f"{made:.4g}"]
-        for image, number, made in zip(rows["id"], known, found, strict=True)
+def _confusion_matrix(oof: pd.DataFrame, classes: list[str]) -> Rows:
+    matrix = sk.confusion_matrix(oof["actual"], oof["predicted"], labels=classes)
+    return [
+        ["actual \\ predicted", *classes],
+        *([name, *map(str, counts)] for name, counts in zip(classes, matrix, strict=True)),
     ]
-    return [["id", "actual", "predicted"], *body]
 
 
-def _mistakes(oof: pd.DataFrame, classes: list[str]) -> list[list[str]]:
-    """The confusion matrix, or for many classes the commonest mistakes."""
-    if len(classes) <= WIDEST_MATRIX:
-        matrix = sk.confusion_matrix(oof["actual"], oof["predicted"], labels=classes)
-        body = [[name, *map(str, row)] for name, row in zip(classes, matrix, strict=True)]
-        return [["actual \\ predicted", *classes], *body]
+def _mistakes(oof: pd.DataFrame) -> Rows:
     wrong = oof[oof["actual"] != oof["predicted"]]
     pairs = Counter(zip(wrong["actual"], wrong["predicted"], strict=True))
-    commonest = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_MISTAKES]
-    body = [[*pair, str(count)] for pair, count in commonest]
-    return [["actual", "predicted", "images"], *body]
+    frequent = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MAX_MISTAKES]
+    return [
+        ["actual", "predicted", "images"],
+        *([actual, predicted, str(count)] for (actual, predicted), count in frequent),
+    ]

@@ -1,4 +1,8 @@
-"""Cuts that are fitted to the metric: where probabilities, or numbers, become labels."""
+"""Threshold tuning: which probabilities, or which numbers, become which label.
+
+Thresholds are tuned by the metric itself. Multilabel metrics of scikit-learn have faster ways of
+their own.
+"""
 
 from collections.abc import Callable
 
@@ -9,131 +13,169 @@ from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
 
-CANDIDATES = 100  # places at which a cut is tried
-ROUNDS = 10  # of trying all cuts, each beside the others
-GRID = np.arange(1, 50) / 50  # where one cut of all classes is tried
-IMAGES_AT_ONCE = 4096
-OF_EACH_CLASS = ("macro_f1", "weighted_f1")  # means over the classes: each has its own best cut
-
-
-def is_fitted(task: Task, metric: Metric) -> bool:
-    """Whether the metric wants cuts of its own."""
-    return task.name in metric.tune_for
+MAX_CANDIDATES = 100  # per threshold
+MAX_ROUNDS = 10  # of coordinate ascent
+MAX_LABELS = 20  # multilabel: with more classes one threshold serves all
+GRID = np.arange(1, 50) / 50  # candidates for the probability of a label
+IMAGES_PER_BLOCK = 4096
 
 
 def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> DecisionRule:
-    """The cuts at which logits [N, C] score best against the targets; among those that score the
-    same the nearest to the plain ones.
+    """Find the thresholds with the best score of logits [N, C]; among equals, the nearest to the
+    default.
     """
-    predicted = task.probabilities(logits)
-    lowest = 0
+    probabilities = task.probabilities(logits)
+    if task.name == "multilabel":
+        tune = MULTILABEL.get(metric.name, _any_multilabel)
+        thresholds = tune(metric, targets, probabilities)
+        return DecisionRule(thresholds.tolist(), min_labels=decisions.min_labels(targets))
+    offset = 0
     if task.name == "regression":
-        whole = np.rint(targets)
-        lowest = int(whole.min())
-        cuts = np.arange(lowest, int(whole.max())) + 0.5
-        values = predicted[:, 0]
+        values = probabilities[:, 0]
+        rounded = np.rint(targets)
+        offset = int(rounded.min())
+        default = np.arange(offset, int(rounded.max())) + 0.5
     elif task.name == "ordinal":
-        cuts, values = (
-            np.arange(len(task.classes) - 1) + 0.5,
-            decisions.expected_index(predicted),
-        )
-    elif task.name == "multilabel":
-        each = _fit_multilabel(metric.name, targets, predicted)
-        return DecisionRule(each, min_labels=decisions.min_labels(targets))
+        values = decisions.expected_index(probabilities)
+        default = np.arange(len(task.classes) - 1) + 0.5
     else:
-        cuts, values = np.array([0.5]), predicted[:, 1]
+        values, default = probabilities[:, 1], np.array([0.5])
 
-    # Images of one class between two places always get the same label: one stands for all.
-    places = _places(values)
-    between = np.searchsorted(np.sort(np.concatenate([places, cuts])), values)
-    kinds = np.stack([between, targets.reshape(len(targets))], axis=1)
+    # Images with the same target between the same two candidates always get the same label: one
+    # of them represents them all.
+    candidates = _candidates(values)
+    interval = np.searchsorted(np.sort(np.concatenate([candidates, default])), values)
+    kinds = np.stack([interval, targets.reshape(len(targets))], axis=1)
     _, rows, counts = np.unique(kinds, axis=0, return_index=True, return_counts=True)
-    targets, predicted = targets[rows], predicted[rows]
+    targets, probabilities = targets[rows], probabilities[rows]
 
-    def scored(tried: np.ndarray) -> float:
-        found = decisions.labels(task, predicted, DecisionRule(tried.tolist(), lowest))
-        return metric.rank(decisions.score_labels(task, metric, targets, found, counts=counts))
+    def score(thresholds: np.ndarray) -> float:
+        labels = decisions.labels(task, probabilities, DecisionRule(thresholds.tolist(), offset))
+        return metric.rank(decisions.score_labels(task, metric, targets, labels, counts=counts))
 
-    return DecisionRule(_climb(cuts, places, scored).tolist(), lowest)
+    return DecisionRule(coordinate_ascent(default, candidates, score).tolist(), offset)
 
 
-def out_of_fold(
-    task: Task,
-    metric: Metric,
-    targets: np.ndarray,
-    logits_for: Callable[[int], np.ndarray],
-    folds: np.ndarray,
+def coordinate_ascent(
+    thresholds: np.ndarray,
+    candidates: np.ndarray,
+    score: Callable[[np.ndarray], float],
+    *,
+    ordered: bool = True,
 ) -> np.ndarray:
-    """Labels of each fold's images by cuts that were fitted on the other folds, so that their score
-    is an honest estimate; by the plain ones where there is only one fold. `logits_for` gives, for a
-    fold, logits of all images [N, C] in which that fold's labels have no part.
+    """Move one threshold after the other to the candidate with the best score, until none moves;
+    `ordered` ones stay between their neighbours.
     """
-    found = np.empty(targets.shape)
-    for fold in np.unique(folds):
-        here, logits = folds == fold, logits_for(int(fold))
-        decision = decisions.default_rule(task, targets)
-        if not here.all():
-            decision = fit(task, metric, targets[~here], logits[~here])
-        found[here] = decisions.labels(task, task.probabilities(logits[here]), decision)
-    return found.astype(targets.dtype)
+    default, best = thresholds, score(thresholds)
+    for _ in range(MAX_ROUNDS):
+        before = best
+        for index in range(len(thresholds)):
+            low = thresholds[index - 1] if ordered and index else -np.inf
+            high = thresholds[index + 1] if ordered and index + 1 < len(thresholds) else np.inf
+            allowed = candidates[(candidates > low) & (candidates < high)]
+            for value in allowed[np.argsort(abs(allowed - default[index]), kind="stable")]:
+                changed = thresholds.copy()
+                changed[index] = value
+                if (result := score(changed)) > best:
+                    thresholds, best = changed, result
+        if best == before:
+            break
+    return thresholds
 
 
-def _fit_multilabel(metric: str, targets: np.ndarray, predicted: np.ndarray) -> list[float]:
-    if metric in OF_EACH_CLASS:
-        pairs = zip(targets.T, predicted.T, strict=True)
-        return [_best_for_f1(wanted, found) for wanted, found in pairs]
-    if metric == "micro_f1":
-        cut = _best_for_f1(targets.ravel(), predicted.ravel())
-    else:
-        cut = _best_for_images(metric, targets, predicted)
-    return [cut] * targets.shape[1]
+def _candidates(values: np.ndarray) -> np.ndarray:
+    """Thresholds of `values` [N] to try: midway between neighbours, or between quantiles."""
+    distinct = np.unique(values)
+    if len(distinct) > MAX_CANDIDATES:
+        shares = np.linspace(0, 1, MAX_CANDIDATES)
+        distinct = np.unique(np.quantile(distinct, shares, method="nearest"))
+    return (distinct[1:] + distinct[:-1]) / 2
 
 
-def _best_for_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
-    """The cut of probabilities [N] with the best F1 of 0 and 1 [N], of all there are; of those as
-    good the nearest to a half.
+def _any_multilabel(metric: Metric, targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The best threshold for all classes together, then, unless there are many, for each class."""
+    _, classes = targets.shape
+    task = Task("multilabel", [str(index) for index in range(classes)])
+    min_labels = decisions.min_labels(targets)
+
+    def score(thresholds: np.ndarray) -> float:
+        rule = DecisionRule(thresholds.tolist(), min_labels=min_labels)
+        labels = decisions.labels(task, probabilities, rule)
+        return metric.rank(decisions.score_labels(task, metric, targets, labels))
+
+    def score_common(threshold: np.ndarray) -> float:
+        return score(threshold.repeat(classes))
+
+    common = coordinate_ascent(np.array([0.5]), GRID, score_common).repeat(classes)
+    if classes > MAX_LABELS:
+        return common
+    return coordinate_ascent(common, GRID, score, ordered=False)
+
+
+def _f1_per_class(metric: Metric, targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Thresholds for a mean of the classes' F1: each class has its own best one."""
+    del metric
+    pairs = zip(targets.T, probabilities.T, strict=True)
+    return np.array([_best_f1_threshold(column, predicted) for column, predicted in pairs])
+
+
+def _f1_of_all(metric: Metric, targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """One threshold for the F1 of all classes' labels together."""
+    del metric
+    threshold = _best_f1_threshold(targets.ravel(), probabilities.ravel())
+    return np.full(targets.shape[1], threshold)
+
+
+def _best_f1_threshold(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """The threshold with the best F1 of all possible ones; among equals, the nearest to 0.5.
+
+    `targets` [N] are 0 or 1.
     """
-    order = np.argsort(-predicted, kind="stable")
-    values, wanted = predicted[order], targets[order]
-    ends = np.flatnonzero(np.append(values[1:] < values[:-1], True))  # of images alike
-    chosen, positives = ends + 1, wanted.sum()
-    f1 = 2 * wanted.cumsum()[ends] / (chosen + positives)
-    plain = np.count_nonzero(values > 0.5)
-    if 2 * wanted[:plain].sum() / max(1, plain + positives) >= f1.max():
+    order = np.argsort(-probabilities, kind="stable")
+    values, hits = probabilities[order], targets[order]
+    last = np.flatnonzero(np.append(values[1:] < values[:-1], True))  # of equal values
+    selected, positives = last + 1, hits.sum()
+    f1 = 2 * hits.cumsum()[last] / (selected + positives)
+    default = np.count_nonzero(values > 0.5)
+    if 2 * hits[:default].sum() / max(1, default + positives) >= f1.max():
         return 0.5
-    cuts = (values[ends] + np.append(values[ends[:-1] + 1], 0)) / 2  # midway to the next
-    best = cuts[f1 == f1.max()]
+    thresholds = (values[last] + np.append(values[last[:-1] + 1], 0)) / 2  # midway to the next
+    best = thresholds[f1 == f1.max()]
     return float(best[abs(best - 0.5).argmin()])
 
 
-def _best_for_images(metric: str, targets: np.ndarray, predicted: np.ndarray) -> float:
-    """The place of `GRID` with the best mean over the images of accuracy, or else of F1; of those
-    as good the nearest to a half. All places are counted in one pass: to have scikit-learn score
-    each takes 60 times as long (20,000 images of 1,000 labels: 75 s a fit).
+def _per_image(metric: Metric, targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """One threshold for the mean over the images of accuracy or F1: the best of `GRID`; among
+    equals, the nearest to 0.5.
+
+    All of `GRID` is counted in one pass. Scoring each threshold with scikit-learn takes 60 times as
+    long: 75 s for 20,000 images with 1,000 classes.
     """
-    total, fewest = np.zeros(len(GRID)), decisions.min_labels(targets)
-    for start in range(0, len(targets), IMAGES_AT_ONCE):
-        part = slice(start, start + IMAGES_AT_ONCE)
-        wanted, below = targets[part] > 0, np.searchsorted(GRID, predicted[part])
-        positives = wanted.sum(axis=1, keepdims=True)
-        chosen, right = _over_grid(below), _over_grid(np.where(wanted, below, 0))
-        if fewest:  # where none is chosen, the likeliest is
-            likeliest = np.take_along_axis(wanted, predicted[part].argmax(axis=1)[:, None], axis=1)
-            right = np.where(chosen == 0, likeliest, right)
-            chosen = chosen.clip(1)
-        if metric == "accuracy":
-            each = (chosen == right) & (right == positives)
+    total, min_labels = np.zeros(len(GRID)), decisions.min_labels(targets)
+    for start in range(0, len(targets), IMAGES_PER_BLOCK):
+        block = slice(start, start + IMAGES_PER_BLOCK)
+        actual, predicted = targets[block] > 0, probabilities[block]
+        below = np.searchsorted(GRID, predicted)  # how many thresholds are below each, [n, C]
+        positives = actual.sum(axis=1, keepdims=True)
+        selected, correct = _count_above(below), _count_above(np.where(actual, below, 0))
+        if min_labels:  # without a label, an image gets the one with the highest probability
+            top = predicted.argmax(axis=1)[:, None]
+            correct = np.where(selected == 0, np.take_along_axis(actual, top, axis=1), correct)
+            selected = selected.clip(1)
+        if metric.name == "accuracy":
+            scores = (selected == correct) & (correct == positives)
         else:
-            both = chosen + positives
-            each = np.divide(2 * right, both, out=np.ones(both.shape), where=both > 0)
-        total += each.sum(axis=0)
+            both = selected + positives
+            scores = np.divide(2 * correct, both, out=np.ones(both.shape), where=both > 0)
+        total += scores.sum(axis=0)
     best = GRID[total == total.max()]
-    return float(best[abs(best - 0.5).argmin()])
+    return np.full(targets.shape[1], best[abs(best - 0.5).argmin()])
 
 
-def _over_grid(below: np.ndarray) -> np.ndarray:
-    """How many of an image's numbers are over each place of `GRID`, [N, 49], from how many places
-    are below each number [N, C].
+def _count_above(below: np.ndarray) -> np.ndarray:
+    """How many of an image's probabilities are above each threshold of `GRID`, [N, 49].
+
+    `below` [N, C] counts the thresholds below each probability.
     """
     images, width = len(below), len(GRID) + 1
     cells = np.arange(images)[:, None] * width + below
@@ -141,32 +183,10 @@ def _over_grid(below: np.ndarray) -> np.ndarray:
     return counts[:, :0:-1].cumsum(axis=1)[:, ::-1]
 
 
-def _places(values: np.ndarray) -> np.ndarray:
-    """Where a cut of `values` [N] is tried: midway between neighbours, or between quantiles."""
-    found = np.unique(values)
-    if len(found) > CANDIDATES:
-        found = np.unique(np.quantile(found, np.linspace(0, 1, CANDIDATES), method="nearest"))
-    return (found[1:] + found[:-1]) / 2
-
-
-def _climb(
-    cuts: np.ndarray, places: np.ndarray, scored: Callable[[np.ndarray], float]
-) -> np.ndarray:
-    """Move one cut after the other, between its neighbours, to the place that scores best, until
-    none moves.
-    """
-    plain, best = cuts.copy(), scored(cuts)
-    for _ in range(ROUNDS):
-        before = best
-        for index in range(len(cuts)):
-            low = cuts[index - 1] if index else -np.inf
-            high = cuts[index + 1] if index + 1 < len(cuts) else np.inf
-            near = places[(places > low) & (places < high)]
-            for place in near[np.argsort(abs(near - plain[index]), kind="stable")]:
-                tried = cuts.copy()
-                tried[index] = place
-                if (value := scored(tried)) > best:
-                    cuts, best = tried, value
-        if best == before:
-            break
-    return cuts
+MULTILABEL: dict[str, Callable[[Metric, np.ndarray, np.ndarray], np.ndarray]] = {
+    "macro_f1": _f1_per_class,
+    "weighted_f1": _f1_per_class,
+    "micro_f1": _f1_of_all,
+    "samples_f1": _per_image,
+    "accuracy": _per_image,
+}

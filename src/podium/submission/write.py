@@ -1,4 +1,4 @@
-"""From the ensemble's logits to a CSV in the sample submission's form."""
+"""Fill the sample submission with predictions, and score a submission against known labels."""
 
 import numpy as np
 import pandas as pd
@@ -15,50 +15,52 @@ from podium.scoring.task import LABEL_SEPARATOR, Task
 from podium.submission.formats import SubmissionFormat
 
 
-def make_submission(
+def fill_from(
     sample: pd.DataFrame,
     predicted: Predictions[EnsembleProvenance],
     *,
     metric: Metric,
     options: Submission,
 ) -> pd.DataFrame:
-    """`make` from predictions that carry their task and decision rule."""
-    return make(
+    """`fill` with predictions that carry their task and decision rule."""
+    return fill(
         sample,
         *predicted.table,
         task=Task.of(predicted.provenance),
-        decision=DecisionRule(**predicted.provenance.decision),
+        rule=DecisionRule(**predicted.provenance.decision),
         metric=metric,
         options=options,
     )
 
 
-def make(
+def fill(
     sample: pd.DataFrame,
     ids: list[str],
     logits: np.ndarray,
     *,
     task: Task,
-    decision: DecisionRule,
+    rule: DecisionRule,
     metric: Metric,
     options: Submission,
 ) -> pd.DataFrame:
-    """The submission: header, ids and order of `sample`, filled with predictions in its form.
+    """Return the submission: header, ids and order of `sample`, values from the logits [N, C].
 
     Raises:
-        UserError: if the predictions do not cover the sample's ids, or the form is another one.
+        UserError: if the logits do not cover the sample's ids, or the format cannot be detected.
     """
-    form = SubmissionFormat.detect(sample, task, metric, options)
-    if form.name == "probability":
-        print(f"{form.columns[0]}: the probability of {task.classes[form.place]}")
-    shown = sorted(set(sample.iloc[:, 1]) - {"", *task.classes})
-    if options.format == "auto" and form.name == "label" and shown:
+    submission_format = SubmissionFormat.detect(sample, task, metric, options)
+    if submission_format.name == "probability":
+        label = task.classes[submission_format.class_index]
+        print(f"column {submission_format.columns[0]}: the probability of class {label}")
+    unknown = sorted(set(sample.iloc[:, 1]) - {"", *task.classes})
+    if options.format == "auto" and submission_format.name == "label" and unknown:
         print(
-            f"warning: the sample submission holds {examples(shown)}, the submission the classes' "
-            f"names, as {task.classes[0]}: submission.format: number writes their places from 0"
+            f"warning: the sample submission contains {examples(unknown)}, but class names such as "
+            f"{task.classes[0]} are written. For their indices, counted from 0, set "
+            "submission.format: number."
         )
     logits = predictions.align([(ids, logits)], sample.iloc[:, 0].tolist(), source="the ensemble")
-    columns = form.fill(task, metric, task.probabilities(logits), decision)
+    columns = submission_format.fill(task, metric, task.probabilities(logits), rule)
     return pd.concat([sample.iloc[:, :1], pd.DataFrame(columns, index=sample.index)], axis=1)
 
 
@@ -67,48 +69,55 @@ def score(
     solution: pd.DataFrame,
     task: Task,
     *,
-    form: SubmissionFormat,
+    submission_format: SubmissionFormat,
     metric: Metric,
 ) -> float:
-    """The metric of a submission against the test images' labels, by id: a table of id and label
-    (several between the form's separators), or of id and one column a class, of 0 and 1.
+    """Score a submission against the test images' labels, matched by id.
+
+    `solution` has the columns id and label (several labels with the format's separator), or id and
+    one 0/1 column per class.
 
     Raises:
-        UserError: if the solution's ids are not the submission's, or a label is unknown.
+        UserError: if the ids differ from the submission's, or a label is unknown.
     """
-    labels = _labels(solution, task, form)
+    labels = _labels(solution, task, submission_format)
     ids = submission.iloc[:, 0].tolist()
-    wrong = sorted(labels.keys() ^ set(ids))
+    problems = sorted(labels.keys() ^ set(ids))
     targets = np.empty(0)
     try:
         targets = task.targets([labels[image] for image in ids if image in labels])
     except (KeyError, ValueError) as error:
-        wrong.append(str(error))
-    if wrong or len(labels) < len(solution):
+        problems.append(str(error))
+    if problems or len(labels) < len(solution):
         raise UserError(
-            "the solution does not fit: it must hold one row with a label of one of the classes "
-            f"for each of the {len(ids)} test images; look at {examples(wrong) or 'double ids'}"
+            "the solution does not match the submission: it must have one row, with a known class, "
+            f"for each of the {len(ids)} test images. Check {examples(problems) or 'its ids'}."
         )
-    predicted = form.read(task, submission)
+    predicted = submission_format.read(task, submission)
     if metric.inputs == "labels":
-        found = decisions.labels(task, predicted, DecisionRule())
-        return decisions.score_labels(task, metric, targets, found)
+        predicted_labels = decisions.labels(task, predicted, DecisionRule())
+        return decisions.score_labels(task, metric, targets, predicted_labels)
     return decisions.score_probabilities(task, metric, targets, predicted)
 
 
-def _labels(solution: pd.DataFrame, task: Task, form: SubmissionFormat) -> dict[str, str]:
-    """The labels of the solution as our tables have them, by id."""
+def _labels(
+    solution: pd.DataFrame, task: Task, submission_format: SubmissionFormat
+) -> dict[str, str]:
+    """The solution's labels by id, in the form that `Task.targets` takes."""
     ids, columns = solution.iloc[:, 0], solution.columns[1:].tolist()
     if len(columns) == 1:
-        text = solution[columns[0]]
+        labels = solution[columns[0]]
         if task.name == "multilabel":
-            text = text.str.replace(form.separator, LABEL_SEPARATOR, regex=False)
-        return dict(zip(ids, text, strict=True))
+            separator = submission_format.separator
+            labels = labels.str.replace(separator, LABEL_SEPARATOR, regex=False)
+        return dict(zip(ids, labels, strict=True))
     if sorted(columns) != sorted(task.classes):
         raise UserError(
-            "the solution must have two columns, id and label, or one a class beside the id, not "
-            f"{', '.join(solution.columns)}"
+            "the solution must have the columns id and label, or id and one column per class, but "
+            f"has {', '.join(solution.columns)}."
         )
-    hot = solution[task.classes].to_numpy(dtype=np.float64) > 0.5
+    indicators = solution[task.classes].to_numpy(dtype=np.float64) > 0.5
     names = np.array(task.classes)
-    return {image: LABEL_SEPARATOR.join(names[row]) for image, row in zip(ids, hot, strict=True)}
+    return {
+        image: LABEL_SEPARATOR.join(names[row]) for image, row in zip(ids, indicators, strict=True)
+    }

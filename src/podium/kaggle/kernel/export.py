@@ -133,8 +133,8 @@ def _members(
                 raise UserError(f"{path} did not make the ensemble's predictions: `dvc repro`")
             shutil.copyfile(path, copy)
             folds.append(Fold(file=copy.name, sha256=files.sha256(copy)))
-        weight = ensemble.provenance.weights[name]
-        found.append(Member(name=name, weight=weight, folds=folds))
+        weight, averaging = ensemble.provenance.weights[name], by_fold[fold].averaging
+        found.append(Member(name=name, weight=weight, averaging=averaging, folds=folds))
     return found
 
 

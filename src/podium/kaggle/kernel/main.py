@@ -24,7 +24,7 @@ from podium.prediction import predictions
 from podium.prediction.predictor import Predictor
 from podium.scoring import metrics
 from podium.scoring.task import Task
-from podium.submission import blend, ensemble, write
+from podium.submission import blend, write
 
 
 def main(dataset: Path, competition: Path, target: Path) -> None:
@@ -43,13 +43,14 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
         store = prepared(folder, ids, exported.prepare, Path(work))
         logits = [_member(m, dataset, store, ids, exported) for m in exported.members]
     weights = np.array([member.weight for member in exported.members])
+    averaging = blend.common(member.averaging for member in exported.members)
     metric = metrics.get(exported.metric, exported.task)
-    made = write.make(
+    made = write.fill(
         sample,
         ids,
-        blend.blend(np.stack(logits), weights),
+        blend.average(np.stack(logits), weights, averaging),
         task=Task(exported.task, exported.classes),
-        decision=exported.decision,
+        rule=exported.decision,
         metric=metric,
         options=exported.submission,
     )
@@ -99,7 +100,7 @@ def _member(
     for fold in member.folds:
         console.say(f"{member.name}: {fold.file}")
         folds.append(_predict(dataset / fold.file, store, ids, exported.known, exported.predict))
-    return ensemble.mean_over_folds(folds)
+    return blend.mean_over_folds(folds, member.averaging)
 
 
 def _predict(
@@ -112,7 +113,7 @@ def _predict(
     the batches that they had there.
     """
     predictor = Predictor(path, options)
-    predictor.keep_to_the_limit(store, ids)
+    predictor.enforce_time_limit(store, ids)
     present, before = set(ids), set(known)
     groups = [i for i in known if i in present], [i for i in ids if i not in before]
     parts = [predictor.predict(store, group).table for group in groups if group]

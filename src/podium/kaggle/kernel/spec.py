@@ -8,6 +8,7 @@ from podium.config.submission import Submission
 from podium.config.tasks import TaskName
 from podium.core import checksums, files
 from podium.core.errors import UserError
+from podium.core.provenance import Averaging
 from podium.core.section import Section
 from podium.scoring.decisions import DecisionRule
 
@@ -29,6 +30,7 @@ class Member(Section):
 
     name: str
     weight: float
+    averaging: Averaging
     folds: list[Fold]
 
 

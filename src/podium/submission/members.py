@@ -1,0 +1,121 @@
+"""The members' predictions: loaded, checked against each other, and aligned."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from podium.core.errors import UserError
+from podium.core.manifest import Manifest
+from podium.core.provenance import Averaging, PredictionProvenance, TrainingProvenance
+from podium.prediction import predictions
+from podium.prediction.predictions import Predictions
+from podium.scoring.task import Task
+from podium.submission import blend
+
+
+@dataclass(frozen=True)
+class DataVersion:
+    """The data that all members must have been trained on, and must predict."""
+
+    task: Task
+    folds_sha256: str
+    train_sha256: str  # of the training images
+    test_sha256: str
+
+    @classmethod
+    def read(cls, prepared: Manifest, folds: Manifest) -> "DataVersion":
+        """The data that prepared.json and folds.json describe."""
+        images = prepared.facts["images_sha256"]
+        folds_sha256 = folds.sha256["folds.csv"]
+        return cls(Task.read(folds), folds_sha256, images["train"], images["test"])
+
+    def differences(self, provenance: PredictionProvenance, images_sha256: str) -> set[str]:
+        """The names of the inputs in which `provenance` differs."""
+        training = provenance.training
+        pairs = {
+            "task": (Task.of(training), self.task),
+            "folds": (training.folds_sha256, self.folds_sha256),
+            "training images": (training.images_sha256, self.train_sha256),
+            "predicted images": (provenance.images_sha256, images_sha256),
+        }
+        return {name for name, (actual, expected) in pairs.items() if actual != expected}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model's predictions over all its folds."""
+
+    oof: np.ndarray  # [N, C], each image predicted by the fold that did not train on it
+    test: np.ndarray  # [T, C], averaged over the folds
+    provenance: list[PredictionProvenance]  # one per fold
+
+    @property
+    def averaging(self) -> Averaging:
+        """How this model's predictions are averaged."""
+        return self.provenance[0].averaging
+
+
+def load(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data: DataVersion) -> Member:
+    """Load a model's predictions for the folds in `folds` (columns id, label, fold).
+
+    Raises:
+        UserError: if they do not cover every image exactly once, were made from other `data`, or
+            do not belong together.
+    """
+    oof, test = list[Predictions[PredictionProvenance]](), list[Predictions[PredictionProvenance]]()
+    for fold in sorted(folds["fold"].unique()):
+        for name, parts in (("oof", oof), ("test", test)):
+            path = folder / f"fold{fold}" / f"{name}.parquet"
+            parts.append(predictions.read(path, PredictionProvenance))
+            images_sha256 = data.train_sha256 if name == "oof" else data.test_sha256
+            provenance = parts[-1].provenance
+            different = data.differences(provenance, images_sha256)
+            different |= _inconsistent(provenance, fold, first=oof[0].provenance)
+            for key in ("weights_sha256", "predict"):
+                if getattr(provenance, key) != getattr(oof[-1].provenance, key):
+                    different.add(key)
+            if different:
+                raise UserError(
+                    f"{path} was made with different data or params from the rest "
+                    f"({', '.join(sorted(different))}). Run `dvc repro`."
+                )
+    _check_pretrained(folder.name, [part.provenance.training for part in oof])
+    source = f"{folder}/*/{{}}.parquet"
+    return Member(
+        predictions.align(
+            [part.table for part in oof], folds["id"].tolist(), source=source.format("oof")
+        ),
+        blend.mean_over_folds(
+            [predictions.align([t.table], test_ids, source=source.format("test")) for t in test],
+            test[0].provenance.averaging,
+        ),
+        [part.provenance for part in test],
+    )
+
+
+def _check_pretrained(model: str, folds: list[TrainingProvenance]) -> None:
+    """Raises: UserError: if the folds did not all start from the same pretrained weights."""
+    starts = {fold.pretrained_sha256: fold for fold in folds}
+    if len(starts) > 1:
+        files = ", ".join(
+            f"{fold.pretrained_revision or (sha256 or 'random weights')[:12]} (fold {fold.fold})"
+            for sha256, fold in starts.items()
+        )
+        stages = " ".join(f"train@{model}-{fold.fold}" for fold in folds)
+        raise UserError(
+            f"models.{model}.pretrained: folds started from different weights: {files}. Retrain "
+            f"them from the same: `dvc repro --force --single-item {stages}`, then `dvc repro`."
+        )
+
+
+def _inconsistent(
+    provenance: PredictionProvenance, fold: int, *, first: PredictionProvenance
+) -> set[str]:
+    """What tells that predictions are not of this `fold` of the model that `first` is of."""
+    keys = ("config", "seed", "metric")
+    different = {
+        key for key in keys if getattr(provenance.training, key) != getattr(first.training, key)
+    }
+    return different | ({"fold"} if provenance.training.fold != fold else set())
