@@ -51,8 +51,8 @@ class Model(Section):
     architecture: str
     """Any name in `timm.list_models()`, or `simple_cnn`."""
     pretrained: bool | str = True
-    """true: timm's pretrained weights from the Hugging Face Hub. false: random weights. A path:
-    weights from that file."""
+    """true: timm's pretrained weights from the Hugging Face Hub, in the revision that its local
+    cache has. false: random weights. A path: weights from that file."""
     image_size: Annotated[int, Field(ge=16)]
     """Input height and width in pixels."""
     resize_mode: Literal["crop", "squash", "pad"] = "crop"
