@@ -51,9 +51,11 @@ def _blending(params: "Params") -> Iterator[Problem]:
 
 
 def _losses(params: "Params") -> Iterator[Problem]:
-    from podium.models import losses
-
     for name, model in params.models.items():
+        if model.loss is None and model.class_weights is None and model.focal_gamma is None:
+            continue  # a default needs no check, whose imports take seconds
+        from podium.models import losses
+
         try:
             losses.of(model, params.task)
         except UserError as error:
