@@ -31,5 +31,5 @@ class Ensemble(Section):
     @classmethod
     def _members_differ(cls, members: list[str]) -> list[str]:
         if len(set(members)) < len(members):
-            raise ValueError("a model is listed twice. Remove the duplicate")
+            raise ValueError("a model is listed twice. Remove the duplicate.")
         return members

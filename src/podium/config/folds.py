@@ -31,8 +31,8 @@ class Folds(Section):
         if unknown := [fold for fold in self.run if not 0 <= fold < self.count]:
             raise ValueError(
                 f"run lists folds that do not exist: {unknown}. With count: {self.count}, use 0 to "
-                f"{self.count - 1}"
+                f"{self.count - 1}."
             )
         if len(set(self.run)) < len(self.run):
-            raise ValueError("run lists a fold twice. Remove the duplicate")
+            raise ValueError("run lists a fold twice. Remove the duplicate.")
         return self

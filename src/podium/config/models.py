@@ -31,7 +31,7 @@ class Mix(Section):
     @model_validator(mode="after")
     def _something_is_enabled(self) -> Self:
         if not (self.mixup_alpha or self.cutmix_alpha):
-            raise ValueError("mixup_alpha and cutmix_alpha are both 0. Set one, or set mix: null")
+            raise ValueError("mixup_alpha and cutmix_alpha are both 0. Set one, or set mix: null.")
         if self.switch_prob is not None and not (self.mixup_alpha and self.cutmix_alpha):
             raise ValueError("switch_prob requires both mixup_alpha and cutmix_alpha")
         return self

@@ -35,5 +35,5 @@ class Predict(Section):
     @classmethod
     def _views_differ(cls, views: list[str]) -> list[str]:
         if len(set(views)) < len(views):
-            raise ValueError("a view is listed twice. Remove the duplicate")
+            raise ValueError("a view is listed twice. Remove the duplicate.")
         return views

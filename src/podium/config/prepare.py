@@ -20,7 +20,7 @@ def check_pattern(pattern: str) -> str:
     except re.error as error:
         raise ValueError(f"invalid regular expression {pattern!r}: {error}") from None
     if groups != 1:
-        raise ValueError(f"{pattern!r} has {groups} groups. Put only the label in parentheses")
+        raise ValueError(f"{pattern!r} has {groups} groups. Put only the label in parentheses.")
     return pattern
 
 
@@ -132,5 +132,5 @@ class Prepare(Section):
     @model_validator(mode="after")
     def _original_is_not_resized(self) -> Self:
         if self.encode == "original" and self.max_size is not None:
-            raise ValueError("encode: original never resizes. Set max_size: null")
+            raise ValueError("encode: original never resizes. Set max_size: null.")
         return self

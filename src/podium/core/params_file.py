@@ -50,7 +50,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         return parse(path.read_text(encoding="utf-8"), source=str(path))
     except FileNotFoundError:
-        raise UserError(f"{path} not found. Run this from the project's root folder") from None
+        raise UserError(f"{path} not found. Run this from the project's root folder.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
 
@@ -146,7 +146,7 @@ def _unknown_key(name: str, sections: list[type[Section]]) -> str:
         if name in section.RENAMED:
             return f"renamed: use {section.RENAMED[name]}"
     names = list(dict.fromkeys(field for section in sections for field in section.model_fields))
-    hint = nearest(name, names) or f": choose one of {', '.join(names)}"
+    hint = nearest(name, names) or f". Choose from {', '.join(names)}."
     return f"unknown key{hint}"
 
 

@@ -23,7 +23,7 @@ def problems(params: "Params") -> list[Problem]:
 
 def _unknown(kind: str, name: str, registry: Iterable[str]) -> str:
     names = list(registry)
-    hint = nearest(name, names) or f": choose one of {', '.join(names)}"
+    hint = nearest(name, names) or f". Choose from {', '.join(names)}."
     return f"unknown {kind} {name}{hint}"
 
 
@@ -75,7 +75,7 @@ def _sizes(params: "Params") -> Iterator[Problem]:
         yield (
             "prepare.max_size",
             f"{params.prepare.max_size} is less than models.{name}.image_size ({size}), so images "
-            f"would be upscaled. Set it to {size} or more, or to null",
+            f"would be upscaled. Set it to {size} or more, or to null.",
         )
 
 
@@ -88,7 +88,7 @@ def _task(params: "Params") -> Iterator[Problem]:
     if params.prepare.positive_class is not None and task != "binary":
         yield "prepare.positive_class", "requires task: binary"
     if params.prepare.label_variants != "error" and task in ("ordinal", "regression"):
-        yield "prepare.label_variants", f"has no effect with task: {task}. Remove it"
+        yield "prepare.label_variants", f"has no effect with task: {task}. Remove it."
     if params.folds.subsample and not single_label:
         yield "folds.subsample", "requires a single-label task"
     for name, model in params.models.items():

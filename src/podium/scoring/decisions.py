@@ -137,7 +137,7 @@ def _checked(metric: Metric, value: float, targets: np.ndarray) -> float:
         reason = "too few?" if metric.inputs == "values" else "only one class present?"
         raise UserError(
             f"metric: {metric.name} is undefined on these {len(targets)} images ({reason}). Use "
-            "fewer folds, larger groups or another metric"
+            "fewer folds, larger groups or another metric."
         )
     return float(value)
 

@@ -130,11 +130,11 @@ def check_name(name: str, task: TaskName) -> None:
     if name.endswith("@k"):
         raise ValueError(f"write a number for k, as in {name[:-1]}5")
     if key not in METRICS:
-        choices = ", ".join(names(task))
-        raise ValueError(f"unknown metric {name}{nearest(key, METRICS) or f': use {choices}'}")
+        choices = f"Choose from {', '.join(names(task))}."
+        raise ValueError(f"unknown metric {name}{nearest(key, METRICS) or f'. {choices}'}")
     if task not in METRICS[key].tasks:
         raise ValueError(
-            f"{name} is not supported for task: {task}. Choose one of {', '.join(names(task))}"
+            f"{name} is not supported for task: {task}. Choose from {', '.join(names(task))}."
         )
 
 

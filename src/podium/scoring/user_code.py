@@ -39,7 +39,7 @@ def check_name(name: str) -> None:
         function = name.partition(":")[2]
         raise ValueError(
             f"module:function is no longer supported. Move {function} to {FOLDER}/<file>.py and "
-            f"use {FOLDER}/<file>.py:{function}"
+            f"use {FOLDER}/<file>.py:{function}."
         )
     if not NAME.fullmatch(name):
         raise ValueError(f"a user-defined metric must be given as {FORM}, not {name}")
