@@ -1,4 +1,4 @@
-"""Every kind of task from its labels to scored logits, with a model that learns."""
+"""Each task from its labels to scored logits, with a model that learns."""
 
 import dataclasses
 from pathlib import Path
@@ -47,14 +47,14 @@ def data_of(task: TaskName, images: ImageStore) -> TrainingData:
 
 
 def train(task: TaskName, images: ImageStore, folder: Path, **changes: Any) -> Any:
-    made = config(
+    model = config(
         batch_size=8,
         resize_mode="squash",
         phases=[{"epochs": 8, "lr": 0.01, "warmup_epochs": 1}],
         **changes,
     )
     return fold.train_fold(
-        made,
+        model,
         data_of(task, images),
         fold=0,
         seed=1,
@@ -64,11 +64,11 @@ def train(task: TaskName, images: ImageStore, folder: Path, **changes: Any) -> A
 
 
 @pytest.mark.parametrize("task", LABELS)
-def test_a_task_is_learned_and_its_weights_predict_what_was_scored(
+def test_a_model_learns_each_task_and_its_saved_weights_predict_what_was_scored(
     task: TaskName, images: ImageStore, tmp_path: Path
 ) -> None:
     best, curves, provenance = train(task, images, tmp_path)
-    metric, problem = metrics.get(None, task), Task.of(provenance)
+    metric, task_ = metrics.get(None, task), Task.of(provenance)
     assert metric.rank(best.epoch.score) > BETTER_THAN[metric.name]
     weights.save(tmp_path / "weights.safetensors", best.weights, provenance)
     predictor = Predictor(tmp_path / "weights.safetensors", Predict(views=["identity"]))
@@ -76,9 +76,9 @@ def test_a_task_is_learned_and_its_weights_predict_what_was_scored(
     predicted = predictor.predict(images, valid["id"].tolist())
     predictions.write(tmp_path / "oof.parquet", predicted)
     read = predictions.read(tmp_path / "oof.parquet", PredictionProvenance)
-    targets = problem.targets(valid["label"].tolist())
-    found = decisions.score(problem, metric, targets, read.logits)
-    assert found == pytest.approx(best.epoch.score, abs=1e-4)
+    targets = task_.targets(valid["label"].tolist())
+    score = decisions.score(task_, metric, targets, read.logits)
+    assert score == pytest.approx(best.epoch.score, abs=1e-4)
     table = pd.DataFrame(map(dataclasses.asdict, curves))
     assert table["f1"].isna().all() == (task == "regression")
 
@@ -92,7 +92,7 @@ def test_a_task_is_learned_and_its_weights_predict_what_was_scored(
         ("ordinal", {"loss": "focal", "class_weights": "balanced", "sampling": "balanced"}),
     ],
 )
-def test_what_a_training_can_do_it_can_for_every_task(
+def test_training_options_work_for_every_task(
     task: TaskName, changes: dict[str, Any], images: ImageStore, tmp_path: Path
 ) -> None:
     best, _, _ = train(task, images, tmp_path, **changes)
@@ -102,13 +102,13 @@ def test_what_a_training_can_do_it_can_for_every_task(
     assert metric.rank(best.epoch.score) > chance
 
 
-def test_mixed_targets_are_the_blend_of_both_images() -> None:
-    made = config(batch_size=8, mix={"mixup_alpha": 1.0})
-    coding = TargetCodec(made, Task("regression", ["x"]), scale=(10.0, 2.0))
-    mixer, numbers = Mixer(made, coding, device=torch.device("cpu")), torch.arange(8.0)[:, None]
+def test_mixed_regression_targets_are_the_blend_of_both_images() -> None:
+    model = config(batch_size=8, mix={"mixup_alpha": 1.0})
+    codec = TargetCodec(model, Task("regression", ["x"]), scale=(10.0, 2.0))
+    mixer, numbers = Mixer(model, codec, device=torch.device("cpu")), torch.arange(8.0)[:, None]
     pixels = torch.arange(8.0)[:, None, None, None].expand(8, 3, 32, 32).clone()
     seeding.set_global("mix")
     inputs, targets = mixer({"image": pixels}, numbers)
     mixed = inputs["image"]
-    assert torch.allclose(coding.to_logits(targets), mixed[:, :1, 0, 0], atol=1e-5)
-    assert not torch.allclose(coding.to_logits(targets), numbers)
+    assert torch.allclose(codec.to_logits(targets), mixed[:, :1, 0, 0], atol=1e-5)
+    assert not torch.allclose(codec.to_logits(targets), numbers)

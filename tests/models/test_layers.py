@@ -13,12 +13,12 @@ from podium.training import optimizers, unfreezing
 FAMILIES = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"]
 
 
-def step(net: nn.Module, made: Phase, steps: int = 1) -> set[str]:
-    """Train `net` for some steps of a phase: the names of the tensors that changed."""
+def step(net: nn.Module, phase_: Phase, steps: int = 1) -> set[str]:
+    """Train `net` for some steps of a phase; return the names of the tensors that changed."""
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    layers.set_trainable(net, made.trainable)
-    optimizer = optimizers.create(net, made, config(weight_decay=0.0))
-    layers.set_train_mode(net, made.batch_norm)
+    layers.set_trainable(net, phase_.trainable)
+    optimizer = optimizers.create(net, phase_, config(weight_decay=0.0))
+    layers.set_train_mode(net, phase_.batch_norm)
     for _ in range(steps):  # residual branches begin at zero: they take a step to let gradients in
         loss = nn.functional.cross_entropy(net(torch.randn(4, 3, 32, 32)), torch.arange(4) % 2)
         optimizer.zero_grad()
@@ -27,7 +27,7 @@ def step(net: nn.Module, made: Phase, steps: int = 1) -> set[str]:
     return {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
 
 
-def test_head_phases_change_the_head_alone_and_leave_frozen_statistics() -> None:
+def test_head_phases_change_only_the_head_and_keep_frozen_statistics() -> None:
     net = factory.create(config(), outputs=2)
     assert step(net, phase(trainable="head")) == {"fc.weight", "fc.bias"}
 
@@ -40,13 +40,13 @@ def test_all_phases_change_everything() -> None:
 
 @pytest.mark.parametrize("architecture", FAMILIES)
 @pytest.mark.parametrize("last", [0, 1, 2])
-def test_the_last_groups_of_any_family_are_what_changes(architecture: str, last: int) -> None:
+def test_training_the_last_groups_changes_only_these(architecture: str, last: int) -> None:
     net = factory.create(config(architecture=architecture), outputs=2)
-    chosen = layers.trainable_names(net, Part(last=last))
+    names = layers.trainable_names(net, Part(last=last))
     depths = layers.depths(net)
-    assert chosen == {name for name, depth in depths.items() if depth <= last}
+    assert names == {name for name, depth in depths.items() if depth <= last}
     changed = step(net, phase(trainable={"last": last}), steps=3)
-    assert changed & set(depths) <= chosen
+    assert changed & set(depths) <= names
     assert {depths[name] for name in changed if name in depths} == set(range(last + 1))
 
 
@@ -73,20 +73,20 @@ def test_the_last_tensors_are_counted_without_the_head() -> None:
 @pytest.mark.parametrize("architecture", [*FAMILIES, "resnet10t"])
 def test_norms_are_the_normalisation_layers_and_the_head(architecture: str) -> None:
     net = factory.create(config(architecture=architecture), outputs=2)
-    chosen = layers.trainable_names(net, "norms")
-    backbone = [name for name in chosen if not layers.is_head(net, name)]
+    names = layers.trainable_names(net, "norms")
+    backbone = [name for name in names if not layers.is_head(net, name)]
     assert backbone and all(net.get_parameter(name).ndim == 1 for name in backbone)
     owners = {type(net.get_submodule(name.rpartition(".")[0])).__name__ for name in backbone}
     assert all("Norm" in owner for owner in owners), owners
     for name, module in net.named_modules():
         if type(module).__name__ in ("BatchNorm2d", "BatchNormAct2d", "LayerNorm", "LayerNorm2d"):
-            assert f"{name}.weight" in chosen
+            assert f"{name}.weight" in names
 
 
-def test_patterns_choose_parameters_by_name() -> None:
+def test_patterns_select_parameters_by_name() -> None:
     net = factory.create(config(), outputs=2)
-    chosen = layers.trainable_names(net, Part(names=["layer4.*", "conv1.0.weight"]))
-    assert {name.split(".")[0] for name in chosen} == {"layer4", "conv1", "fc"}
+    names = layers.trainable_names(net, Part(names=["layer4.*", "conv1.0.weight"]))
+    assert {name.split(".")[0] for name in names} == {"layer4", "conv1", "fc"}
     with pytest.raises(UserError, match=r"^trainable.names: .* layer9\.\*\. Choose from conv1"):
         layers.trainable_names(net, Part(names=["layer4.*", "layer9.*"]))
 
@@ -111,15 +111,15 @@ def test_which_batch_norms_update_their_statistics(
     assert {name.split(".")[0] for name in statistics} == moved | {"fc"}  # the head's own, always
 
 
-def test_gradual_unfreezing_is_one_more_group_every_few_epochs() -> None:
+def test_gradual_unfreezing_adds_a_group_every_few_epochs() -> None:
     net = factory.create(config(architecture="resnet10t"), outputs=2)
-    made = phase(epochs=11, trainable={"gradual": 2}, lr=0.3)
-    found = unfreezing.expand([phase(trainable="head"), made], net)
-    assert found[0] == phase(trainable="head")
-    assert [(p.trainable.last, p.epochs) for p in found[1:]] == [  # type: ignore[union-attr]
+    gradual = phase(epochs=11, trainable={"gradual": 2}, lr=0.3)
+    phases = unfreezing.expand([phase(trainable="head"), gradual], net)
+    assert phases[0] == phase(trainable="head")
+    assert [(p.trainable.last, p.epochs) for p in phases[1:]] == [  # type: ignore[union-attr]
         *((0, 2), (1, 2), (2, 2), (3, 2), (4, 3))
     ]
-    assert all(p.lr == 0.3 for p in found[1:])
+    assert all(p.lr == 0.3 for p in phases[1:])
     longer = unfreezing.expand([phase(epochs=20, trainable={"gradual": 2})], net)
     assert [p.epochs for p in longer] == [2, 2, 2, 2, 2, 10]
     (whole,) = unfreezing.expand([phase(epochs=3, trainable={"gradual": 2})], net)
@@ -130,14 +130,14 @@ def test_an_architecture_without_layer_groups_trains_but_not_by_groups() -> None
     net = factory.create(config(architecture="poolformer_s12"), outputs=2)
     assert step(net, phase(trainable="head")) == {"head.fc.weight", "head.fc.bias"}
     optimizers.create(net, phase(trainable="all", backbone_lr=0.01), config())
-    for made in (Part(last=1), Part(last=0)):
+    for part in (Part(last=1), Part(last=0)):
         with pytest.raises(UserError, match="no layer groups for MetaFormer"):
-            layers.trainable_names(net, made)
+            layers.trainable_names(net, part)
     with pytest.raises(UserError, match="no layer groups"):
         optimizers.create(net, phase(layer_decay=0.5), config())
 
 
-def test_norms_of_a_model_without_any_are_an_error() -> None:
+def test_norms_of_a_network_without_any_are_an_error() -> None:
     net = factory.create(config(architecture="simple_cnn"), outputs=2)
     with pytest.raises(UserError, match="SimpleCNN has no normalisation layers"):
         layers.trainable_names(net, "norms")

@@ -20,7 +20,7 @@ ONES, WEIGHTS = torch.ones(3), torch.tensor([2.0, 1.0, 0.5])
 TASKS: tuple[TaskName, ...] = typing.get_args(TaskName)
 
 
-def codec(*, classes: int = 3, **changes: Any) -> TargetCodec:
+def codec_for(*, classes: int = 3, **changes: Any) -> TargetCodec:
     return TargetCodec(config(**changes), Task("multiclass", ["a", "b", "c", "d"][:classes]))
 
 
@@ -58,30 +58,30 @@ def test_every_loss_trains_and_is_lowest_where_logits_agree_with_the_targets(
     name: str, task: TaskName
 ) -> None:
     classes = ["age"] if task == "regression" else ["0", "1"] if task == "binary" else list("0123")
-    made = TargetCodec(config(loss=name), Task(task, classes))
+    codec = TargetCodec(config(loss=name), Task(task, classes))
     if task == "regression":
         labels = torch.tensor([[0.0], [1.0], [-2.0]])
     elif task == "multilabel":
         labels = torch.tensor([[1.0, 0, 1, 0], [0.0, 0, 0, 1], [1.0, 1, 1, 1]])
     else:
         labels = torch.tensor([0, 1, len(classes) - 1])
-    targets = made.encode(labels)
+    targets = codec.encode(labels)
     weights = (
-        torch.ones(len(classes)) if made.loss.class_weights and made.task.single_label else None
+        torch.ones(len(classes)) if codec.loss.class_weights and codec.task.single_label else None
     )
-    outputs = torch.zeros(3, made.outputs, requires_grad=True)
+    outputs = torch.zeros(3, codec.outputs, requires_grad=True)
     optimizer = torch.optim.Adam([outputs], lr=0.3)
     values = []
     for _ in range(100):
-        value = made.loss.loss(outputs, targets, weights)
+        value = codec.loss.loss(outputs, targets, weights)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         values.append(value.item())
     assert values[-1] < 0.1 * values[0]
-    logits = made.to_logits(outputs.detach())
+    logits = codec.to_logits(outputs.detach())
     assert logits.shape == (3, len(classes))
-    predicted = logits.argmax(1) if made.task.single_label else logits
+    predicted = logits.argmax(1) if codec.task.single_label else logits
     if task == "multilabel":
         predicted = (logits > 0).float()
     assert torch.allclose(predicted, labels, atol=0.1)
@@ -91,7 +91,7 @@ def test_cross_entropy_is_torchs() -> None:
     assert torch.allclose(loss().loss(OUTPUTS, ONE_HOT, ONES), F.cross_entropy(OUTPUTS, TARGETS))
     expected = F.cross_entropy(OUTPUTS, TARGETS, weight=WEIGHTS)
     assert torch.allclose(loss().loss(OUTPUTS, ONE_HOT, WEIGHTS), expected)
-    smoothed = codec(label_smoothing=0.3).encode(TARGETS)
+    smoothed = codec_for(label_smoothing=0.3).encode(TARGETS)
     expected = F.cross_entropy(OUTPUTS, TARGETS, label_smoothing=0.3)
     assert torch.allclose(loss().loss(OUTPUTS, smoothed, ONES), expected)
 
@@ -122,7 +122,7 @@ def test_focal_loss_has_finite_gradients_at_probability_one(gamma: float) -> Non
 def test_weights_of_soft_targets_mean_the_same_for_one_logit_as_for_two() -> None:
     targets = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
     outputs, weights = torch.tensor([[0.4], [-1.3]]), torch.tensor([1.0, 9.0])
-    binary = codec(loss="binary_cross_entropy", classes=2)
+    binary = codec_for(loss="binary_cross_entropy", classes=2)
     two = binary.to_logits(outputs)
     value = binary.loss.loss(outputs, targets, weights)
     assert torch.allclose(value, loss().loss(two, targets, weights))
@@ -134,9 +134,9 @@ def test_binary_cross_entropy_with_one_logit_per_class_is_torchs() -> None:
 
 
 def test_binary_cross_entropy_of_two_classes_has_one_output() -> None:
-    binary = codec(loss="binary_cross_entropy", classes=2)
-    assert binary.outputs == 1 and codec(classes=2).outputs == 2
-    assert codec(loss="binary_cross_entropy").outputs == 3
+    binary = codec_for(loss="binary_cross_entropy", classes=2)
+    assert binary.outputs == 1 and codec_for(classes=2).outputs == 2
+    assert codec_for(loss="binary_cross_entropy").outputs == 3
     outputs, targets = OUTPUTS[:, :1], torch.tensor([0, 1, 0, 1, 1, 0])
     expected = F.binary_cross_entropy_with_logits(outputs[:, 0], targets.float())
     value = binary.loss.loss(outputs, F.one_hot(targets, 2).float(), torch.ones(2))
@@ -147,7 +147,7 @@ def test_binary_cross_entropy_of_two_classes_has_one_output() -> None:
 
 
 def test_one_sigmoid_per_class_gives_probabilities_in_proportion() -> None:
-    probabilities = codec(loss="binary_cross_entropy").to_logits(OUTPUTS).softmax(1)
+    probabilities = codec_for(loss="binary_cross_entropy").to_logits(OUTPUTS).softmax(1)
     expected = OUTPUTS.sigmoid() / OUTPUTS.sigmoid().sum(1, keepdim=True)
     assert torch.allclose(probabilities, expected)
-    assert codec().to_logits(OUTPUTS) is OUTPUTS
+    assert codec_for().to_logits(OUTPUTS) is OUTPUTS

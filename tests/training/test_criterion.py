@@ -18,8 +18,8 @@ CLASSES = ["a", "b", "c"]
 
 
 def criterion(task: Task, targets: np.ndarray, **changes: Any) -> Criterion:
-    made = config(**changes)
-    return Criterion.create(made, TargetCodec(made, task), targets, device=CPU)
+    model = config(**changes)
+    return Criterion.create(model, TargetCodec(model, task), targets, device=CPU)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_losses_without_class_weights_are_torchs_mean(
     task: Task, loss: str | None, expected: Any
 ) -> None:
     targets = torch.rand(6, 3, generator=torch.Generator().manual_seed(1))
-    made = criterion(task, np.empty(0), loss=loss)
-    assert torch.equal(made(OUTPUTS, targets), expected(OUTPUTS, targets))
+    mean_loss = criterion(task, np.empty(0), loss=loss)
+    assert torch.equal(mean_loss(OUTPUTS, targets), expected(OUTPUTS, targets))
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_losses_without_class_weights_are_torchs_mean(
 )
 def test_micro_batches_add_up_to_the_batch(task: Task, changes: dict[str, Any]) -> None:
     targets = F.one_hot(torch.tensor([0, 1, 2, 2, 2, 1]), 3).float()
-    made = criterion(task, np.arange(3), **changes)
+    mean_loss = criterion(task, np.arange(3), **changes)
     parts = [
-        made(OUTPUTS[rows], targets[rows]) * made.weight(targets[rows])
+        mean_loss(OUTPUTS[rows], targets[rows]) * mean_loss.weight(targets[rows])
         for rows in (slice(0, 2), slice(2, 6))
     ]
-    assert torch.allclose(sum(parts) / made.weight(targets), made(OUTPUTS, targets))
+    assert torch.allclose(sum(parts) / mean_loss.weight(targets), mean_loss(OUTPUTS, targets))
 
 
 def test_class_weights_are_scikit_learns_or_those_given() -> None:

@@ -40,42 +40,44 @@ def test_the_optimizer_is_the_one_that_the_phase_names() -> None:
         ),
     ],
 )
-def test_each_layer_group_has_its_rate_times_the_schedules_factor(
+def test_learning_rates_per_layer_group_are_the_peak_times_the_factor(
     rates: dict[str, Any], expected: list[float]
 ) -> None:
     net = factory.create(config(architecture="resnet10t"), outputs=2)
     optimizer = optim.create(net, phase(**rates), config())
     optim.set_factor(optimizer, 0.5)
     depths, names = layers.depths(net), {id(p): name for name, p in net.named_parameters()}
-    seen = {}
+    rates_by_name = {}
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            seen[names[id(parameter)]] = group["lr"]
-    assert seen == {name: pytest.approx(0.5 * expected[depth]) for name, depth in depths.items()}
+            rates_by_name[names[id(parameter)]] = group["lr"]
+    assert rates_by_name == {
+        name: pytest.approx(0.5 * expected[depth]) for name, depth in depths.items()
+    }
     assert optim.learning_rates(optimizer) == {
         "lr": pytest.approx(0.05),
         "backbone_lr": pytest.approx(0.5 * min(expected[1:])),
     }
 
 
-def test_a_head_phase_has_no_backbone_rate() -> None:
+def test_a_head_phase_has_no_backbone_lr() -> None:
     net = factory.create(config(), outputs=2)
     layers.set_trainable(net, "head")
     assert optim.learning_rates(optim.create(net, phase(), config()))["backbone_lr"] is None
 
 
 @pytest.mark.parametrize("decay_norms", [False, True])
-def test_biases_and_norms_decay_only_if_told(decay_norms: bool) -> None:
+def test_biases_and_norms_decay_only_with_decay_norms(decay_norms: bool) -> None:
     net = factory.create(config(), outputs=2)
-    made = config(weight_decay=0.05, decay_norms=decay_norms)
-    for group in optim.create(net, phase(), made).param_groups:
+    model = config(weight_decay=0.05, decay_norms=decay_norms)
+    for group in optim.create(net, phase(), model).param_groups:
         for parameter in group["params"]:
             decays = decay_norms or parameter.ndim > 1
             assert group["weight_decay"] == (0.05 if decays else 0)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_all_tensors_change_in_one_pass_as_one_after_the_other(name: str) -> None:
+def test_fused_optimizers_compute_what_unfused_ones_do(name: str) -> None:
     nets = [factory.create(config(), outputs=2) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())
     optimizers = [optim.create(net, phase(optimizer=name), config()) for net in nets]
@@ -92,8 +94,8 @@ def test_all_tensors_change_in_one_pass_as_one_after_the_other(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "adamw"])
-def test_a_first_step_that_overflowed_leaves_nothing_behind(name: str) -> None:
-    """As fp16's scaler tells a fused optimizer, and skips the step of another."""
+def test_an_overflow_in_the_first_step_leaves_finite_weights(name: str) -> None:
+    """fp16's scaler passes an overflow to fused optimizers, and skips the step of others."""
     net = factory.create(config(), outputs=2)
     optimizer = optim.create(net, phase(optimizer=name), config())
     for overflowed in (1.0, 0.0):
