@@ -121,7 +121,7 @@ def test_a_label_with_a_space_is_one_label(tmp_path: Path) -> None:
 def test_a_sample_in_another_form_than_a_submission_can_have_is_an_error(tmp_path: Path) -> None:
     found = find(tmp_path, built.several_labels(" ").files, task="multiclass")
     found.layout.format = "probability"
-    with pytest.raises(UserError, match=r"does not go with submission\.format: probability"):
+    with pytest.raises(UserError, match=r"submission\.format: probability"):
         _ = found.tables
 
 

@@ -48,12 +48,12 @@ def score(found: Tables, metric: str) -> float:
 def submitted(found: Tables, metric: str, **options: Any) -> Any:
     probabilities = np.array([[0.25, 0.75]])
     sample = found.sample
-    filled = write.make(
+    filled = write.fill(
         sample,
         sample["id"].tolist(),
         np.log(probabilities).astype(np.float32),
         task=Task("binary", found.classes),
-        decision=DecisionRule(),
+        rule=DecisionRule(),
         metric=metrics.get(metric, "binary"),
         options=Submission(**options),
     )
