@@ -153,7 +153,7 @@ def test_accumulated_batches_are_one_larger_batch(images: ImageStore) -> None:
 
 
 def test_the_last_optimizer_step_of_an_epoch_may_accumulate_fewer_batches() -> None:
-    ranges = [loop.accumulated(step, 3, steps=8) for step in range(8)]
+    ranges = [loop.accumulation_window(step, 3, steps=8) for step in range(8)]
     assert ranges == [range(0, 3)] * 3 + [range(3, 6)] * 3 + [range(6, 8)] * 2
 
 

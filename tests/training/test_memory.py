@@ -153,6 +153,12 @@ def test_a_prediction_batch_that_does_not_fit_is_an_error_that_suggests_a_size(
         predictor.predict(images, FOLDS["id"].tolist())
 
 
+def test_the_heaviest_phase_of_each_optimizer_is_tried(images: ImageStore) -> None:
+    head, part = ({"epochs": 1, "lr": 0.1, "trainable": t} for t in ("head", {"last": 1}))
+    phases = [head, {**part, "optimizer": "sgd"}, {"epochs": 1, "lr": 0.1}, part]
+    assert memory.heaviest_phases(components(images, phases=phases)) == [1, 2]
+
+
 def holds(max_images: int, tried: list[int]) -> Callable[[int], float]:
     """A device with memory for so many images."""
 

@@ -60,7 +60,7 @@ def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
         seeding.set_global(sampler.seed, "step", progress.global_step + 1)
         targets = batch.targets.to(accelerator.device, non_blocking=True)
         mixed, targets = run.mixer(run.preprocess(batch.inputs), targets)
-        batches = accumulated(progress.step, config.grad_accum_steps, steps=len(loader))
+        window = accumulation_window(progress.step, config.grad_accum_steps, steps=len(loader))
         batch_weight = run.criterion.weight(targets)
         for micro_batch, micro_targets in zip(
             inputs.split(mixed, state.micro_batches),
@@ -71,12 +71,12 @@ def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
                 outputs = inputs.forward(state.model, micro_batch)
                 share = run.criterion.weight(micro_targets) / batch_weight
                 loss = run.criterion(outputs, micro_targets) * share
-            accelerator.backward(loss / len(batches))
+            accelerator.backward(loss / len(window))
             # Read at the epoch's end: reading it now would wait for the GPU.
             state.step_losses[progress.step].add_(loss.detach())
         progress.step += 1
         progress.global_step += 1
-        if progress.step == batches.stop:
+        if progress.step == window.stop:
             if config.grad_clip_norm is not None:
                 accelerator.clip_grad_norm_(run.net.parameters(), config.grad_clip_norm)
             state.optimizer.step()
@@ -87,7 +87,7 @@ def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
             yield
 
 
-def accumulated(step: int, accumulate: int, *, steps: int) -> range:
+def accumulation_window(step: int, accumulate: int, *, steps: int) -> range:
     """The batches whose gradients are averaged into one optimizer step together with `step`."""
     first = step // accumulate * accumulate
     return range(first, min(first + accumulate, steps))

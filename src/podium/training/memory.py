@@ -18,15 +18,16 @@ MAX_MEMORY_SHARE = 0.9  # other batches may need a little more
 
 
 def heaviest_phases(run: Components) -> list[int]:
-    """For each optimizer, the phase with the most trainable parameters."""
+    """For each optimizer, the phase with the most trainable parameters; the largest last."""
 
     def trainable_count(phase: int) -> int:
         names = layers.trainable_names(run.net, run.config.phases[phase].trainable)
         return sum(run.net.get_parameter(name).numel() for name in names)
 
     phases = run.config.phases
-    by_size = sorted(range(len(phases)), key=trainable_count)
-    return list({phases[phase].optimizer: phase for phase in by_size}.values())
+    ascending = sorted(range(len(phases)), key=trainable_count)
+    heaviest = {phases[phase].optimizer: phase for phase in ascending}
+    return sorted(heaviest.values(), key=ascending.index)
 
 
 class Trial:

@@ -30,31 +30,22 @@ def verify(
     """
     start = time.perf_counter()
     _check_metric(run, metric)
-    train, valid = (loader.dataset for loader in run.loaders)
-    for phase in range(len(run.config.phases)):
-        train.__getitems__([SampleIndex(0, phase=phase)])  # each has its own augmentation
+    for phase in range(len(run.config.phases)):  # each has its own augmentation
+        run.loaders.train.dataset.__getitems__([SampleIndex(0, phase=phase)])
     weights, scaler = copy_weights(run.net), run.accelerator.scaler
     scaler_state = None if scaler is None else scaler.state_dict()
-    for phase in memory.heaviest_phases(run):
-        first = _first_batches(run, phase)
-        state = TrainState(first, micro_batches=micro_batches)
-        for _ in loop.train_epoch(first, state):
-            pass
-        loop.check_finite(first, state, last_checkpoint=None)
+    *lighter, heaviest = memory.heaviest_phases(run)
+    for phase in lighter:
+        _take_steps(run, phase, micro_batches=micro_batches)
         run.net.load_state_dict(weights)
-        run.accelerator.free_memory()  # of the optimizer
-    rows = range(min(run.config.batch_size, len(valid)))
-    infer(
-        state.evaluated_model,
-        [valid.__getitems__([SampleIndex(row) for row in rows])],
-        to_logits=run.codec.to_logits,
-        accelerator=run.accelerator,
-        split_on_oom=run.config.on_oom == "accumulate",
+        run.accelerator.free_memory()  # of its optimizer
+    size = _validate_and_save(
+        run, _take_steps(run, heaviest, micro_batches=micro_batches), checkpoints
     )
-    best = {"weights": copy_weights(state.evaluated_model)}  # checkpoints have them from epoch 1 on
-    size = checkpoints.verify({**state.state_dict(), "best": best})
+    run.net.load_state_dict(weights)
     if scaler is not None:
         scaler.load_state_dict(scaler_state)
+    run.accelerator.free_memory()
     console.say(
         "settings verified: training step, validation batch, checkpoint "
         f"({size / 1e6:.1f} MB), {time.perf_counter() - start:.1f} s"
@@ -65,6 +56,30 @@ def _check_metric(run: Components, metric: Metric) -> None:
     """Raises: UserError: if `metric` is undefined on the validation fold."""
     task, targets = run.codec.task, run.loaders.valid.dataset.targets.numpy()
     decisions.score(task, metric, targets, np.zeros((len(targets), len(task.classes))))
+
+
+def _take_steps(run: Components, phase: int, *, micro_batches: int) -> TrainState:
+    first = _first_batches(run, phase)
+    state = TrainState(first, micro_batches=micro_batches)
+    for _ in loop.train_epoch(first, state):
+        pass
+    loop.check_finite(first, state, last_checkpoint=None)
+    return state
+
+
+def _validate_and_save(run: Components, state: TrainState, checkpoints: Checkpoints) -> int:
+    """Predict a validation batch and write a checkpoint of its full size: the bytes."""
+    dataset = run.loaders.valid.dataset
+    rows = range(min(run.config.batch_size, len(dataset)))
+    infer(
+        state.evaluated_model,
+        [dataset.__getitems__([SampleIndex(row) for row in rows])],
+        to_logits=run.codec.to_logits,
+        accelerator=run.accelerator,
+        split_on_oom=run.config.on_oom == "accumulate",
+    )
+    best = {"weights": copy_weights(state.evaluated_model)}  # in checkpoints from epoch 1 on
+    return checkpoints.verify({**state.state_dict(), "best": best})
 
 
 def _first_batches(run: Components, phase: int) -> Components:
