@@ -65,8 +65,7 @@ def test_a_full_disk_is_named_with_the_bytes_needed_and_once_there_is_room_it_go
     assert failed.returncode == 1
     (line,) = failed.stderr.splitlines()
     found = re.fullmatch(
-        r"error: (\S+) cannot be written: File too large; it takes ([\d,]+) bytes; "
-        r"[\d,]+ bytes are free there",
+        r"error: cannot write (\S+): File too large \(([\d,]+) bytes needed, [\d,]+ bytes free\)",
         line,
     )
     assert found is not None, line

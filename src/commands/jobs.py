@@ -1,4 +1,4 @@
-"""Train all models and folds, several at once: a DVC process each, one a GPU where there are."""
+"""Train all models and folds, several at a time: one DVC process each, one per GPU by default."""
 
 import argparse
 import asyncio
@@ -16,34 +16,33 @@ from podium.core.errors import Stopped, UserError, examples
 from podium.params import schema
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-LONGEST = 2**20  # bytes of a line that is printed
+MAX_LINE_BYTES = 2**20
+# Lines of DVC that do not matter here.
 ADVICE = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config", "Use `dvc push`")
 
 
 def main() -> None:
-    """Bring every training up to date; `dvc repro` does the rest afterwards."""
+    """Bring every training run up to date; `dvc repro` does the rest afterwards."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("jobs", type=int, nargs="?", help="at once (default: one a GPU)")
+    parser.add_argument("jobs", type=int, nargs="?", help="at a time (default: one per GPU)")
     jobs = parser.parse_args().jobs
     params = schema.load()
-    models, run = params.models, params.folds.run
     gpus = _gpus()
     jobs = max(1, len(gpus)) if jobs is None else jobs
     if jobs < 1:
-        raise UserError(f"JOBS is the number of trainings at once, not {jobs}")
+        raise UserError(f"JOBS must be at least 1, not {jobs}")
     if subprocess.run(["dvc", "--wait-for-lock", "repro", "folds"], check=False).returncode != 0:
-        raise UserError("the data are not ready: see above")
-    names = [f"train@{model}-{fold}" for model in models for fold in run]
-    places = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
-    at_once = min(jobs, len(names))
-    os.environ.setdefault(machine.CACHE_VARIABLE, str(machine.cache_bytes() // at_once // 2**20))
-    statuses = asyncio.run(Trainings(names, places).run())
+        raise UserError("the training data could not be prepared, see above")
+    names = [f"train@{model}-{fold}" for model in params.models for fold in params.folds.run]
+    slots = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
+    _share_machine(min(jobs, len(names)))
+    statuses = asyncio.run(Trainings(names, slots).run())
     if failed := [name for name, status in zip(names, statuses, strict=True) if status != 0]:
-        raise UserError(f"{len(failed)} of {len(names)} trainings failed: {examples(failed)}")
+        raise UserError(f"{len(failed)} of {len(names)} training runs failed: {examples(failed)}")
 
 
 def _gpus() -> list[str | None]:
-    """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them; without importing torch."""
+    """The GPUs to use, as CUDA_VISIBLE_DEVICES names them; without importing torch."""
     if VISIBLE in os.environ:
         return [gpu.strip() for gpu in os.environ[VISIBLE].split(",") if gpu.strip()]
     if shutil.which("nvidia-smi") is None:
@@ -53,66 +52,78 @@ def _gpus() -> list[str | None]:
     return [*done.stdout.split()] if done.returncode == 0 else []
 
 
-class Trainings:
-    """DVC stages that are reproduced several at once."""
+def _share_machine(jobs: int) -> None:
+    """Divide cores and memory between `jobs` training runs, in the environment that they inherit.
+    PODIUM_WORKERS, PODIUM_CACHE_MIB and OMP_NUM_THREADS of the user apply to each run as they are.
+    """
+    if jobs == 1:
+        return
+    cores = max(1, machine.cores() // jobs)
+    os.environ.setdefault(machine.CACHE_VARIABLE, str(machine.cache_bytes() // jobs // 2**20))
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores))  # torch's threads on a CPU
+    os.environ[machine.CORES_VARIABLE] = str(cores)
 
-    def __init__(self, names: list[str], places: list[str | None]) -> None:
-        """The stages `names`, as many at once as there are `places`: a GPU each, or None."""
-        self.names, self.free = names, asyncio.Queue[str | None]()
-        for gpu in places:
-            self.free.put_nowait(gpu)
-        self.asked: str | None = None  # by which signal they were asked to end
+
+class Trainings:
+    """DVC stages that are reproduced several at a time."""
+
+    def __init__(self, names: list[str], slots: list[str | None]) -> None:
+        """Reproduce the stages `names`, one in each of `slots` at a time: a GPU, or None."""
+        self.names, self.free_slots = names, asyncio.Queue[str | None]()
+        for gpu in slots:
+            self.free_slots.put_nowait(gpu)
+        self.stopped_by: str | None = None  # the name of a signal
 
     async def run(self) -> list[int]:
-        """Their exit statuses.
+        """Run all stages and return their exit statuses.
 
         Raises:
-            Stopped: when asked to end, once those that were running have.
+            Stopped: on SIGINT or SIGTERM, after the running stages have ended.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, setattr, self, "asked", number.name)
+            loop.add_signal_handler(number, setattr, self, "stopped_by", number.name)
         trainings = asyncio.gather(*map(self._train, self.names))
-        told: set[int] = set()
+        terminated: set[int] = set()
         while not trainings.done():
             await asyncio.wait([trainings], timeout=0.5)
-            if self.asked is not None:
-                _ask_to_end(told)
-        if self.asked is not None:
-            raise Stopped(self.asked)
+            if self.stopped_by is not None:
+                _terminate_stages(terminated)
+        if self.stopped_by is not None:
+            raise Stopped(self.stopped_by)
         return trainings.result()
 
     async def _train(self, name: str) -> int:
-        gpu = await self.free.get()
+        gpu = await self.free_slots.get()
         try:
             environment = {} if gpu is None else {VISIBLE: gpu}
-            return 1 if self.asked else await _repro(name, environment)
+            return 1 if self.stopped_by else await _repro(name, environment)
         finally:
-            self.free.put_nowait(gpu)
+            self.free_slots.put_nowait(gpu)
 
 
-def _ask_to_end(told: set[int]) -> None:
-    """Send SIGTERM, once, to what the DVC processes have started: a dvc that is killed itself may
-    leave half of a dvc.lock.
+def _terminate_stages(terminated: set[int]) -> None:
+    """Send SIGTERM, once, to the processes that the DVC processes have started: a killed dvc can
+    leave half a dvc.lock.
     """
-    us = psutil.Process()
-    ours = {process.pid for process in us.children()}
-    for process in reversed(us.children(recursive=True)):  # a training before its shell
-        if process.pid not in told | ours:
-            told.add(process.pid)
+    this = psutil.Process()
+    dvc = {process.pid for process in this.children()}
+    for process in reversed(this.children(recursive=True)):  # a training run before its shell
+        if process.pid not in terminated | dvc:
+            terminated.add(process.pid)
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
 
 
 async def _repro(name: str, environment: dict[str, str]) -> int:
-    """Reproduce one stage, with its name before each line that it prints: the exit status."""
+    """Reproduce one stage, print its output line by line with its name, return its exit status."""
     process = await asyncio.create_subprocess_exec(
         *("dvc", "--wait-for-lock", "repro", "--single-item", name),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **environment},
         preexec_fn=signals.die_with_parent,
-        limit=LONGEST,
+        limit=MAX_LINE_BYTES,
     )
     assert process.stdout is not None
     async for line in process.stdout:

@@ -1,6 +1,7 @@
 """Trainings at once: which GPU each gets, and how they end."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
+from podium.core import machine
+
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
 DVC = """#!/bin/sh
-echo "$@ with $PODIUM_CACHE_MIB MiB on ${CUDA_VISIBLE_DEVICES-none}"
+echo "$@ cores $PODIUM_CORES threads $OMP_NUM_THREADS with $PODIUM_CACHE_MIB MiB on \
+${CUDA_VISIBLE_DEVICES-none}"
 case "$*" in *train@a-1*) sleep 0.2; exit 1;; *) sleep 0.2;; esac
 """
 
@@ -55,26 +59,55 @@ def test_each_training_gets_a_gpu_of_those_that_may_be_used(
     four_folds(recorded)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
     told = run(recorded).stdout
-    assert "--wait-for-lock repro folds with  MiB on 3, 5" in told
+    assert told.startswith("--wait-for-lock repro folds ") and " on 3, 5\n" in told
     lines = [line for line in told.splitlines() if line.startswith("train@")]
     assert [line.partition(" | ")[0] for line in lines] == ["train@a-0", "train@a-2", "train@a-3"]
     assert [line.rpartition(" on ")[2] for line in lines] in (["3", "5", "3"], ["3", "5", "5"])
-    assert "--wait-for-lock repro --single-item train@a-0 with" in lines[0]
+    assert "--wait-for-lock repro --single-item train@a-0 cores" in lines[0]
 
 
-def test_trainings_share_the_memory_for_decoded_images(
+def test_trainings_share_cores_and_memory(
     recorded: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(*jobs: str) -> list[int]:
-        lines = run(recorded, *jobs).stdout.splitlines()[1:]
-        return [int(line.split(" with ")[1].split()[0]) for line in lines]
+    names = "PODIUM_CORES", "OMP_NUM_THREADS", "PODIUM_CACHE_MIB"
 
-    monkeypatch.delenv("PODIUM_CACHE_MIB", raising=False)
-    alone, shared = told("1"), told("8")  # of two trainings
-    assert len(alone) == len(shared) == 2
-    assert shared[0] == pytest.approx(alone[0] / 2, rel=0.2)
-    monkeypatch.setenv("PODIUM_CACHE_MIB", "100")
-    assert told("2") == [100, 100]
+    def shares(*jobs: str) -> list[list[str]]:
+        """Of each training run."""
+        lines = run(recorded, *jobs).stdout.splitlines()[1:]
+        return [re.findall(r"(?:cores|threads|with) (\d*) ", line) for line in lines]
+
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    assert shares("1") == [["", "", ""]] * 2  # one at a time has all of them
+    cores = str(max(1, machine.cores() // 2))
+    for shared in shares("8"):  # as there are two runs
+        assert shared[:2] == [cores, cores]
+        assert int(shared[2]) == pytest.approx(machine.cache_bytes() / 2**21, rel=0.2)
+    for name, value in zip(names, ("9", "3", "100"), strict=True):
+        monkeypatch.setenv(name, value)
+    assert shares("2") == [["4", "3", "100"]] * 2
+
+
+def test_the_share_of_the_cores_is_that_of_the_loaders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PODIUM_WORKERS", raising=False)
+    monkeypatch.setenv("PODIUM_CORES", "3")
+    assert (machine.loader_workers("cuda"), machine.loader_workers("cpu")) == (3, 0)
+    assert machine.worker_count() == 3
+    monkeypatch.setenv("PODIUM_WORKERS", "5")
+    assert machine.loader_workers("cuda") == machine.worker_count() == 5
+
+
+def test_it_outlives_the_shell_that_started_it(recorded: Project) -> None:
+    command = (
+        f"nohup {sys.executable} -m commands.jobs 1 >log 2>&1 & until grep -q a-0 log; do :; done"
+    )
+    subprocess.run(["sh", "-c", command], cwd=recorded.folder, check=True)
+    log = recorded.folder / "log"
+    for _ in range(100):
+        if "1 of 2 training runs failed" in log.read_text():
+            return
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
 
 
 def test_without_the_variable_the_gpus_are_those_of_nvidia_smi(
@@ -95,13 +128,13 @@ def test_a_training_that_fails_is_named_and_the_others_run(recorded: Project) ->
     done = run(recorded, "1")
     assert done.returncode == 1
     assert done.stdout.count("repro --single-item train@") == 2
-    assert done.stderr == "error: 1 of 2 trainings failed: train@a-1\n"
+    assert done.stderr == "error: 1 of 2 training runs failed: train@a-1\n"
 
 
 def test_a_number_of_jobs_that_is_none_is_an_error(recorded: Project) -> None:
     done = run(recorded, "0")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: JOBS is the number of trainings at once, not 0\n"
+    assert done.stderr == "error: JOBS must be at least 1, not 0\n"
 
 
 @pytest.mark.slow
@@ -133,8 +166,8 @@ def test_asked_to_end_it_waits_for_the_checkpoints_and_starts_nothing_more(
         rest, _ = process.communicate(timeout=60)
     assert time.monotonic() - asked < 10
     assert process.returncode == 75, rest
-    assert "train@a-0 | stopped by SIGTERM" in rest and "train@a-1" not in rest
-    assert rest.endswith("stopped by SIGTERM: run it again, and it goes on from here\n")
+    assert "train@a-0 | interrupted by SIGTERM" in rest and "train@a-1" not in rest
+    assert rest.endswith("interrupted by SIGTERM; rerun to resume\n")
     assert list((project.folder / ".checkpoints/a/fold0").glob("*.ckpt"))
     done = project.run("dvc", "repro", "train@a-0").stdout
     assert "resuming from checkpoint at step " in done

@@ -1,4 +1,6 @@
+import fcntl
 import hashlib
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +17,21 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
         temporary.write_text("whole")
     assert target.read_text() == "whole"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_file_is_flushed_to_disk_by_a_descriptor_that_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses any other."""
+    modes, fsync = [], os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (modes.append(fcntl.fcntl(fd, fcntl.F_GETFL)), fsync(fd))
+    )
+    files.write_bytes(tmp_path / "file", b"x")
+    assert [mode & os.O_ACCMODE for mode in modes] == [os.O_RDWR]
+    with files.atomic(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+    assert len(modes) == 1  # a folder cannot be flushed there
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

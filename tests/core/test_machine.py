@@ -53,5 +53,5 @@ def test_the_budget_is_a_share_of_what_the_machine_and_its_container_leave_free(
     monkeypatch.setenv("PODIUM_CACHE_MIB", "3")
     assert machine.cache_bytes() == 3 * 2**20
     monkeypatch.setenv("PODIUM_CACHE_MIB", "all")
-    with pytest.raises(UserError, match="PODIUM_CACHE_MIB is a whole number, not 'all'"):
+    with pytest.raises(UserError, match=r"PODIUM_CACHE_MIB .* not 'all'"):
         machine.cache_bytes()

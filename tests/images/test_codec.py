@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin, TiffTags
 
 from podium.images import codec, decoders, resizing
 from podium.images.decoders import ImageError
@@ -159,6 +159,13 @@ def test_more_than_8_bits_are_scaled_from_a_range(kind: str) -> None:
         assert np.array_equal(codec.decode_stored(store(data, value_range=value_range)), pixels)
         assert store(data, value_range=value_range, encode="original") == data
     assert np.array_equal(codec.decode(data), codec.decode(data, value_range=(low, high)))
+
+
+def test_tiff_tags_that_opencv_does_not_know_are_no_warning(capfd: pytest.CaptureFixture) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550], tags.tagtype[33550] = (1.0, 1.0, 0.0), TiffTags.DOUBLE  # of a GeoTIFF
+    codec.decode(file(TWELVE_BITS, "TIFF", tiffinfo=tags))
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("kind", WIDE)

@@ -54,7 +54,7 @@ def test_an_image_that_cannot_be_read_in_time_is_named(
     assert done.returncode == 1, done.stderr
     named, *rest = done.stderr.splitlines()
     assert named.startswith("error: timed out after 1 s ") and "image 0013 in" in named
-    assert len(rest) == (workers > 0) and all("a process that loads images" in r for r in rest)
+    assert len(rest) == (workers > 0) and all("a DataLoader worker died" in r for r in rest)
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_a_training_whose_loader_is_killed_says_so_and_goes_on(
     loaders[0].kill()
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "error: a process that loads images was lost: DataLoader worker (pid" in told
+    assert "error: a DataLoader worker died: DataLoader worker (pid" in told
     assert "Traceback" not in told
     assert not psutil.wait_procs(loaders, timeout=5)[1]
     done = prepared.stage(*command)
@@ -158,7 +158,7 @@ def test_a_stage_ends_with_one_line_and_a_status() -> None:
     done = run("def main(): raise errors.UserError('no luck')\nprogram.run(main)")
     assert (done.returncode, done.stderr) == (1, "error: no luck\n")
     done = run("def main(): raise KeyboardInterrupt\nprogram.run(main)")
-    told = "stopped by SIGINT: run it again\n"
+    told = "interrupted by SIGINT; rerun\n"
     assert (done.returncode, done.stderr) == (75, told)
     done = run("def main(): raise RuntimeError('a bug')\nprogram.run(main)")
     assert done.returncode == 1 and "Traceback" in done.stderr
@@ -218,5 +218,5 @@ program.run(main)
 def test_a_loader_that_dies_while_the_stage_ends_does_not_keep_it(when: str) -> None:
     done = ended(ENDS, when)
     assert done.returncode == 1
-    lost = "error: a process that loads images was lost" in done.stderr
+    lost = "error: a DataLoader worker died" in done.stderr
     assert lost == (when == "while it is told"), done.stderr

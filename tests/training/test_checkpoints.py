@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import random
 import signal
 import subprocess
@@ -323,7 +324,11 @@ def test_a_training_dies_with_its_parent(prepared: Project) -> None:
         "p = subprocess.Popen(command); print(p.pid, flush=True); p.wait()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=prepared.folder, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=prepared.folder,
+        env={**os.environ, "DVC_STAGE": "train@a-0"},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
@@ -367,6 +372,10 @@ def test_a_signal_to_the_group_is_reported_rather_than_the_parents_death() -> No
         "signal.pthread_sigmask(signal.SIG_UNBLOCK, both); program.run(signals.raise_if_stopped)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", asked], env=WITH_SRC, capture_output=True, text=True, check=False
+        [sys.executable, "-c", asked],
+        env={**WITH_SRC, "DVC_STAGE": "train@a-0"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (done.returncode, done.stderr[:18]) == (75, "stopped by SIGTERM")
+    assert (done.returncode, done.stderr[:22]) == (75, "interrupted by SIGTERM")

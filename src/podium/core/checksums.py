@@ -1,4 +1,4 @@
-"""Files that carry what made them and a checksum in their header: a damaged one is not used."""
+"""File headers with metadata and a SHA-256 over metadata and arrays."""
 
 import hashlib
 import json
@@ -10,11 +10,11 @@ import numpy as np
 
 from podium.core.errors import UserError
 
-KEY = "podium"  # of the header's one entry: the order of several would change a file's bytes
+KEY = "podium"  # the only entry of a header: the order of several could change a file's bytes
 
 
 def sign(content: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]) -> str:
-    """The header's text: `content` as JSON, with the SHA-256 of it and of the named `arrays`."""
+    """A header as JSON text: `content` and the SHA-256 of it and of the named `arrays`."""
     signed = {"content": content, "sha256": _sha256(content, arrays)}
     return json.dumps(signed, sort_keys=True)
 
@@ -22,18 +22,18 @@ def sign(content: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]) -> s
 def verify(
     header: str | bytes, arrays: Iterable[tuple[str, np.ndarray]], *, path: Path
 ) -> tuple[dict[str, Any], str]:
-    """`content` of the header of the file at `path`, and the SHA-256.
+    """Check a header against the arrays of the file at `path`: its content and SHA-256.
 
     Raises:
-        UserError: if it or the arrays are not as they were signed.
+        UserError: if the header or the arrays were changed after `sign`.
     """
     try:
-        found = json.loads(header)
-        content, sha256 = found["content"], found["sha256"]
+        signed = json.loads(header)
+        content, sha256 = signed["content"], signed["sha256"]
     except (ValueError, TypeError, KeyError):
         sha256 = None
     if sha256 is None or sha256 != _sha256(content, arrays):
-        raise UserError(f"{path} is damaged: remove it and run `dvc repro`")
+        raise UserError(f"{path} is damaged. Remove it and run `dvc repro`")
     return content, sha256
 
 

@@ -1,4 +1,4 @@
-"""What a stage prints as it goes: bars on a terminal, a line an epoch elsewhere."""
+"""Progress output: bars on a terminal, and lines that appear at once."""
 
 import sys
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def bar(items: Iterable[T], title: str, *, total: int | None = None) -> Iterable[T]:
-    """`items`, with a bar that disappears at the end; silent where stderr is no terminal."""
+    """Iterate with a progress bar that disappears at the end; none if stderr is not a terminal."""
     return tqdm(items, desc=title, total=total, leave=False, disable=not sys.stderr.isatty())
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line without buffering, so that it appears at once in a pipe too."""
     print(line, flush=True)

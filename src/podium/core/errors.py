@@ -1,25 +1,25 @@
-"""Errors that are no bugs."""
+"""Errors that are reported to the user."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
-    """Something that the user can put right: the message says what, where, how many, and how."""
+    """An error that the user can fix: the message says what is wrong, where, and how to fix it."""
 
 
 class Stopped(SystemExit):
-    """The process was asked to end, and has kept what it had done."""
+    """The process received a signal to stop and has saved its progress."""
 
 
 def examples(items: Sequence[object], most: int = 5) -> str:
-    """The first few of `items` as text: "a, b, c and 7 more"."""
+    """The first `most` items as text: "a, b, c and 7 more"."""
     shown = ", ".join(str(item) for item in items[:most])
     rest = len(items) - most
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the known name that `name` may have been meant to be, or ""."""
+    """A hint at the most similar known name, or "" if there is none."""
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f": did you mean {match[0]}?" if match else ""

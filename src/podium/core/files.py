@@ -1,4 +1,4 @@
-"""Writing files and folders so that a reader sees all of one or nothing, and hashing them."""
+"""Atomic writes, reading JSON, and hashes of files."""
 
 import errno
 import hashlib
@@ -22,13 +22,13 @@ NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 @contextmanager
 def atomic(path: Path, *, size: int | None = None) -> Iterator[Path]:
-    """A temporary path to write a file or folder to; it becomes `path` if the block succeeds.
+    """Yield a temporary path for a file or folder, and rename it to `path` if the block succeeds.
 
-    If the block fails nothing is left, and a file that was at `path` before stays as it was.
+    If the block fails, the temporary path is removed and an existing `path` is left unchanged.
+    `size` is the number of bytes that will be written, if known.
 
     Raises:
-        UserError: if the disk is full, naming `size`, the bytes that `path` takes, where known; or
-            if the folder must not be written to.
+        UserError: if the disk is full or the folder is not writable.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -39,30 +39,30 @@ def atomic(path: Path, *, size: int | None = None) -> Iterator[Path]:
             if temporary.is_dir():
                 remove(path)
             else:
-                _sync(temporary)
+                sync(temporary)
             temporary.replace(path)
         finally:
             remove(temporary)
     except OSError as error:
         if error.errno in DISK_FULL:
             raise UserError(disk_full_message(path, error, size)) from None
-        ours = error.filename is None or str(path.parent) in str(error.filename)
-        if ours and error.errno in NOT_WRITABLE:
-            raise UserError(f"{path} cannot be written: {error.strerror}") from None
+        is_target = error.filename is None or str(path.parent) in str(error.filename)
+        if is_target and error.errno in NOT_WRITABLE:
+            raise UserError(f"cannot write {path}: {error.strerror}") from None
         raise
 
 
 def disk_full_message(path: Path, error: OSError, size: int | None) -> str:
-    """That `path` could not be written, the bytes that it takes, and those that are free."""
-    needs = "" if size is None else f"it takes {size:,} bytes; "
+    """Say which file could not be written, how many bytes it needs, and how many are free."""
+    needs = "" if size is None else f"{size:,} bytes needed, "
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     free = shutil.disk_usage(folder).free
     reason = os.strerror(error.errno or 0)
-    return f"{path} cannot be written: {reason}; {needs}{free:,} bytes are free there"
+    return f"cannot write {path}: {reason} ({needs}{free:,} bytes free)"
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all that it holds, if it is there."""
+    """Remove a file, or a folder with its contents, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -76,12 +76,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` atomically, as UTF-8 with the line ends that it has."""
+    """Write `text` to `path` atomically, as UTF-8 with its line endings unchanged."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` to `path` atomically, as JSON that a person and `git diff` can read."""
+    """Write `value` to `path` atomically, as indented JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -91,44 +91,45 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file.
+    """Read a JSON file.
 
     Raises:
-        UserError: if it is not there or no JSON.
+        UserError: if it is missing or not valid JSON.
     """
     return parse_json(read(path), path)
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a file.
+    """Read the bytes of a file.
 
     Raises:
-        UserError: if it is not there or must not be read.
+        UserError: if it is missing or not readable.
     """
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def parse_json(data: bytes, path: Path) -> Any:
-    """The value of a JSON text that was read from `path`.
+    """Parse JSON that was read from `path`.
 
     Raises:
-        UserError: if it is no JSON.
+        UserError: if it is not valid JSON.
     """
     try:
         return json.loads(data)
     except ValueError as error:
-        raise UserError(f"{path} is no JSON: {error}") from None
+        raise UserError(f"{path} is not valid JSON: {error}") from None
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """The SHA-256 of a file as hexadecimal text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
+def sync(path: Path) -> None:
+    """Write a file's buffers to disk. Windows needs a writable descriptor for that."""
+    with path.open("r+b") as file:
         os.fsync(file.fileno())

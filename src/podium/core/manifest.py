@@ -1,4 +1,4 @@
-"""Tables that are read only as they were written: a stage writes a record of them beside them."""
+"""Checksummed manifests: tables are read only if they are unchanged since they were written."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,34 +12,34 @@ from podium.core.errors import UserError
 
 
 def write(path: Path, names: Sequence[str], **facts: Any) -> None:
-    """Write the record at `path`: the SHA-256 of the files `names` in its folder, and `facts`."""
+    """Write a manifest to `path`: the SHA-256 of the files `names` next to it, and `facts`."""
     sha256 = {name: files.sha256(path.with_name(name)) for name in names}
     files.write_text(path, checksums.sign({"files": sha256, **facts}, []) + "\n")
 
 
 class Manifest:
-    """The files of one folder that one stage wrote together, and what it says of them."""
+    """The files that one stage wrote to a folder, with facts about them."""
 
     def __init__(self, path: Path) -> None:
-        """Read the record at `path`.
+        """Read the manifest at `path`.
 
         Raises:
-            UserError: if it is not there or damaged.
+            UserError: if it is missing or damaged.
         """
         self.path = path
         self.facts, _ = checksums.verify(files.read(path), [], path=path)
         self.sha256: dict[str, str] = self.facts["files"]
 
     def csv(self, name: str) -> pd.DataFrame:
-        """A CSV of the record's folder as text: [rows, columns].
+        """Read a CSV file of the manifest as text: [rows, columns].
 
         Raises:
-            UserError: if it is not there, or is not what was recorded.
+            UserError: if it is missing or its checksum differs.
         """
         return csvs.parse(self._read(name))
 
     def json(self, name: str) -> Any:
-        """Likewise the value of a JSON file."""
+        """Read a JSON file of the manifest; raises as `csv` does."""
         return files.parse_json(self._read(name), self.path.with_name(name))
 
     def _read(self, name: str) -> bytes:
@@ -47,7 +47,7 @@ class Manifest:
         data = files.read(path)
         if hashlib.sha256(data).hexdigest() != self.sha256.get(name):
             raise UserError(
-                f"{path} is not what {self.path.name} says was written: it is damaged, or was "
-                "edited; remove it and run `dvc repro`"
+                f"checksum mismatch for {path} (recorded in {self.path.name}): it is damaged or "
+                "was edited. Remove it and run `dvc repro`"
             )
         return data

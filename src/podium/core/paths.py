@@ -1,9 +1,9 @@
-"""Where the pipeline keeps its files, relative to the project's root folder."""
+"""Paths of the pipeline's files, relative to the project's root folder."""
 
 from pathlib import Path
 
 DATA = Path("data")
-CHECKED = DATA / "params.checked"  # the stage `check` wrote it
+CHECKED = DATA / "params.checked"  # written by the stage `check`
 METRIC = DATA / "metric.json"  # the metric, and a hash of its code if it is user-defined
 RAW = DATA / "raw"
 SOLUTION = DATA / "solution"

@@ -132,6 +132,7 @@ def _decode_opened(image: ImageFile, data: bytes) -> Decoded:
     is_wide = _is_wide(image)  # before the orientation: a PNG file is decoded to find it
     orientation = 1 if image.format == "TIFF" else _orientation(image)  # TIFF files are turned
     if is_wide:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # not each GeoTIFF tag
         pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
         if pixels.ndim == 3:  # BGR or BGRA
             pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]

@@ -1,0 +1,65 @@
+"""What becomes of a stage when the process that started it ends."""
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from trainings import WITH_SRC
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+
+STAGE = """
+import sys, time
+from pathlib import Path
+from podium.core import program, signals
+
+def main():
+    Path("started").touch()
+    for _ in range(40):
+        time.sleep(0.02)
+        signals.raise_if_stopped()
+    Path("finished").touch()
+
+def resumable():
+    with signals.deferred():
+        main()
+
+program.run(main if sys.argv[1] == "plain" else resumable)
+"""
+# The shell ends as soon as the stage runs.
+SHELL = 'nohup {python} -c "$STAGE" {kind} 2>errors & while [ ! -e started ]; do sleep 0.01; done'
+
+
+def run_from_a_shell_that_exits(folder: Path, kind: str, **environment: str) -> list[str]:
+    """The files in `folder` once the stage has ended, and its exit messages as a file `errors`."""
+    command = SHELL.format(python=shlex.quote(sys.executable), kind=kind)
+    subprocess.run(
+        ["setsid", "sh", "-c", command],
+        cwd=folder,
+        env={**WITH_SRC, "STAGE": STAGE, **environment},
+        stdout=subprocess.DEVNULL,
+        check=True,
+        timeout=60,
+    )
+    start = time.monotonic()
+    while time.monotonic() - start < 1.5 and not (folder / "finished").exists():
+        time.sleep(0.05)
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize("kind", ["plain", "resumable"])
+def test_a_stage_run_by_hand_outlives_its_shell(tmp_path: Path, kind: str) -> None:
+    assert "finished" in run_from_a_shell_that_exits(tmp_path, kind)
+
+
+def test_a_stage_run_by_dvc_dies_with_it(tmp_path: Path) -> None:
+    assert "finished" not in run_from_a_shell_that_exits(tmp_path, "plain", DVC_STAGE="train")
+    assert (tmp_path / "errors").read_text() == ""
+
+
+def test_a_training_run_by_dvc_stops_when_dvc_dies(tmp_path: Path) -> None:
+    assert "finished" not in run_from_a_shell_that_exits(tmp_path, "resumable", DVC_STAGE="train")
+    assert "interrupted by the end of DVC; rerun to resume" in (tmp_path / "errors").read_text()
