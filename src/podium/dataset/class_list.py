@@ -7,14 +7,13 @@ import pandas as pd
 from podium.competition.names import nfc
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples, nearest
-
-JOINT = "|"  # between the labels of an image, in Podium's own tables
+from podium.scoring.task import LABEL_SEPARATOR
 
 
 def union(texts: Iterable[str], classes: list[str]) -> str:
     """The label of an image from several rows: all their classes, in the order of `classes`."""
-    present = {label for text in texts for label in text.split(JOINT) if label}
-    return JOINT.join(label for label in classes if label in present)
+    present = {label for text in texts for label in text.split(LABEL_SEPARATOR) if label}
+    return LABEL_SEPARATOR.join(label for label in classes if label in present)
 
 
 def in_order(labels: Iterable[str], columns: list[str]) -> list[str]:
@@ -66,6 +65,6 @@ def without_images(train: pd.DataFrame, classes: list[str], task: TaskName) -> l
         return []
     labelled = set(train["label"])
     if task == "multilabel":
-        labelled = set(JOINT.join(labelled).split(JOINT))
+        labelled = set(LABEL_SEPARATOR.join(labelled).split(LABEL_SEPARATOR))
     missing = [name for name in classes if name not in labelled]
     return [f"{len(missing)} classes have no training image: {examples(missing)}"] * bool(missing)

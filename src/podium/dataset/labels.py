@@ -1,6 +1,6 @@
 """Read each image's label from the training table: one text per image, depending on the task.
 
-binary, multiclass: the class. multilabel: the classes in order, joined by `JOINT`, "" for none.
+binary, multiclass: the class. multilabel: the classes in order, separated by "|"; "" for none.
 ordinal: a whole number. regression: a finite number.
 """
 
@@ -16,9 +16,10 @@ from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset import spelling
-from podium.dataset.class_list import JOINT, in_order, union
+from podium.dataset.class_list import in_order, union
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
+from podium.scoring.task import LABEL_SEPARATOR
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 ONES, ZEROS = {"1", "1.0"}, {"0", "0.0"}
@@ -79,7 +80,10 @@ def _read_columns(
     if task == "multilabel":
         _check_joint(names, location)
         hot = ones[classes].to_numpy()
-        texts = [JOINT.join(n for n, one in zip(classes, row, strict=True) if one) for row in hot]
+        texts = [
+            LABEL_SEPARATOR.join(n for n, one in zip(classes, row, strict=True) if one)
+            for row in hot
+        ]
         return Labels(texts, classes)
     _check_one_class(ones, location)
     if sample.columns and classes != sample.columns:
@@ -135,10 +139,10 @@ def _split(cell: str, separator: str) -> list[str]:
 
 
 def _check_joint(names: list[str], location: Location) -> None:
-    if wrong := [name for name in names if JOINT in name]:
+    if wrong := [name for name in names if LABEL_SEPARATOR in name]:
         raise UserError(
-            f"{location.name}: {len(wrong)} labels contain {JOINT!r}, which separates labels in "
-            f"Podium's own tables: {examples(wrong)}. Rename them, or set prepare.label_separator"
+            f"{location.name}: {len(wrong)} labels contain {LABEL_SEPARATOR!r}, which separates "
+            f"labels in Podium's own tables: {examples(wrong)}. Rename them, or set prepare.label_separator"
         )
 
 

@@ -15,6 +15,7 @@ from podium.dataset.image_files import images_below, label_in, shown
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
 from podium.dataset.table_columns import read_columns
+from podium.scoring.task import Task
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
     if train.empty:
         raise UserError(f"{name}: none are left")
     classes = tables.classes
-    if task in ("binary", "multiclass", "ordinal") and set(tables.sample.columns[1:]) != {*classes}:
+    is_submitted = set(tables.sample.columns[1:]) == set(classes)
+    if Task(task, classes).single_label and not is_submitted:
         present = set(train["label"])
         classes = [label for label in classes if label in present]
     check(train["label"], classes, task, name)
