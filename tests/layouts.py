@@ -1,15 +1,24 @@
-"""Small competitions in each layout that `make init` understands, and what it must find there."""
+"""Small competitions in each layout that `make init` understands, and what it should infer."""
 
 import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from competitions import CLASSES, competition, csv, encode, picture, tables
+from competitions import CLASSES, competition, csv, encode, picture, tables, write_zip
 from PIL import Image
+
+from podium.competition.archive import Archive
+from podium.config.prepare import Prepare
+from podium.dataset.tables import Tables
+from podium.init.dry_run import dry_run
+from podium.init.guesses import Guess
+from podium.init.survey import survey
+from podium.init.understand import understand
 
 TRAIN, TEST = 36, 9
 
@@ -24,6 +33,46 @@ class Built:
     format: str = "auto"
     prepare: dict[str, Any] = field(default_factory=dict)  # of the section, as far as it matters
     classes: list[str] = field(default_factory=lambda: [*CLASSES])
+
+
+class Inspection:
+    """What init infers from an archive, without asking."""
+
+    def __init__(self, path: Path, **answers: str) -> None:
+        """`answers`: by the last part of their keys, such as `id_column`."""
+        self.archive = Archive(path)
+        self.survey = survey(self.archive)
+        self.layout = understand(self.survey, {_key(k): v for k, v in answers.items()})
+
+    @property
+    def prepare(self) -> dict[str, Any]:
+        """The section of params.yaml, with its defaults."""
+        return Prepare(**self.layout.prepare).model_dump()
+
+    @property
+    def tables(self) -> Tables:
+        """What the stage prepare reads with it."""
+        return dry_run(self.archive, self.layout)
+
+    def guess(self, name: str) -> Guess:
+        """The guess for a key, by its last part."""
+        return self.layout.guess(_key(name))
+
+
+def inspect(folder: Path, files: dict[str, bytes], **answers: str) -> Inspection:
+    """The inspection of a competition with these files.
+
+    Raises:
+        UserError: if they cannot be used.
+    """
+    inspection = Inspection(write_zip(folder / "shapes.zip", files), **answers)
+    if inspection.layout.error is not None:
+        raise inspection.layout.error
+    return inspection
+
+
+def _key(name: str) -> str:
+    return name if name in ("task", "metric") else f"prepare.{name}"
 
 
 def photos(

@@ -228,11 +228,11 @@ def test_recipe_refuses_to_overwrite_edits(clone: Project) -> None:
     (clone.folder / "params.yaml").write_text(edited)
     done = clone.stage("recipe", "pets-binary")
     assert done.returncode == 1
-    assert "error: params.yaml has edits that are not committed" in done.stdout
+    assert "error: params.yaml: has uncommitted edits" in done.stdout
     assert clone.read("params.yaml").decode() == edited
     shutil.rmtree(clone.folder / ".git")
     done = clone.stage("recipe", "pets-binary")
-    assert done.returncode == 1 and "error: git does not know params.yaml" in done.stdout
+    assert done.returncode == 1 and "error: params.yaml: not in a git repository" in done.stdout
     assert clone.read("params.yaml").decode() == edited
 
 
@@ -241,5 +241,5 @@ def test_recipes_are_listed_and_a_wrong_name_is_an_error(clone: Project) -> None
     assert all(f"{path.stem} " in listed for path in RECIPES)
     done = clone.stage("recipe", "pets-binry")
     assert done.returncode == 1
-    assert "error: there is no recipe pets-binry: did you mean pets-binary?" in done.stdout
+    assert "error: recipe pets-binry not found: did you mean pets-binary?" in done.stdout
     assert clone.read("params.yaml").decode() == BASE

@@ -1,87 +1,142 @@
-"""Look at a competition's files and write params.yaml; then `dvc repro`."""
+"""Detect the layout of a competition's files and write params.yaml for it."""
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from podium.competition import fetch
 from podium.competition.archive import Archive
 from podium.config.competition import Competition
 from podium.core import files, params_file, program
-from podium.init import defaults, dry_run, guard, guesses, params_text, printout
-from podium.init import layout as layouts
-from podium.init import source as origin
-from podium.init.guesses import Chooser
-from podium.init.survey import survey
+from podium.core.errors import UserError, examples
+from podium.init import defaults, guard, guesses, printout, template
+from podium.init import source as sources
+from podium.init.dry_run import dry_run
+from podium.init.guesses import Guess
+from podium.init.layout import Layout
+from podium.init.survey import Survey, survey
+from podium.init.understand import understand
 from podium.params import schema
 
 RAW, SOLUTION = Path("data/raw"), Path("data/solution")
+ANSWERS = {
+    "task": "binary | multiclass | multilabel | ordinal | regression",
+    "metric": "as the competition's evaluation page names it, e.g. macro_f1",
+    "prepare.id_column": "the column that identifies the images",
+    "prepare.label_column": "or several, separated by commas: one per class",
+    "prepare.label_pattern": "a regular expression whose group matches the label in a file name",
+    "prepare.group_column": "its groups stay within one fold; none: no groups",
+}
 
 
 def main() -> None:
-    """Fetch the files, tell how they are laid out, try that, and write params.yaml."""
+    """Fetch the files, infer their layout, ask about what is uncertain, and write params.yaml."""
     options = _options()
     if params_file.PARAMS.exists():
-        guard.refuse_to_lose(params_file.PARAMS, what="make init")
-    source, slug = origin.source_and_slug(options.source, options.slug)
+        guard.check_committed(params_file.PARAMS, command="make init")
+    source, slug = sources.source_and_slug(options.source, options.slug)
     defaults.check_weights(options.pretrained)
-    with origin.beside(RAW, slug) as raw:
+    with sources.staging(RAW, slug) as raw:
         fetch.fetch(Competition(source=source, slug=slug), raw=raw, solution=SOLUTION)
         with Archive(raw / f"{slug}.zip") as archive:
-            found = survey(archive)
-            print(printout.of_files(found, slug))
-            asks = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
-            chooser = Chooser(_given(options), ask=guesses.on_terminal if asks else None)
-            layout = layouts.understand(found, chooser)
-            print(printout.of_guesses(chooser.chosen, layout.notes), flush=True)
-            tables = dry_run.try_out(archive, layout)
+            content = survey(archive)
+            print(printout.of_files(content, slug), flush=True)
+            is_interactive = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
+            layout = resolve(content, _answers(options), ask if is_interactive else None)
+            print(printout.of_settings(layout), flush=True)
+            try:
+                if layout.error is not None:
+                    raise layout.error
+                tables = dry_run(archive, layout)
+            except UserError as error:
+                raise UserError(f"{error}\n{printout.of_correction(source)}") from None
         architecture = options.pretrained and defaults.architecture_of(options.pretrained)
-        text = params_text.write(
+        text = template.render(
             layout,
             tables,
             source=source,
             slug=slug,
-            on=defaults.device(),
+            device=defaults.detect_device(),
             pretrained=options.pretrained,
             architecture=architecture,
         )
         schema.validate(params_file.parse(text, source="make init"), source="make init")
     files.write_text(params_file.PARAMS, text)
     if options.pretrained and architecture is None:
-        print(
-            f"  {options.pretrained} is named after no architecture of timm: check `architecture`"
-        )
-    print(printout.of_next_steps(chooser.chosen))
+        print(f"  {options.pretrained}: not named after a timm architecture; check `architecture`")
+    print(printout.of_next_steps(layout.guesses))
+
+
+def resolve(
+    content: Survey, answers: Mapping[str, str], ask: Callable[[Guess], str | None] | None
+) -> Layout:
+    """The layout after asking about the first uncertain guess, with that answer about the next one,
+    and so on. `ask` returns an answer, or None to accept the guess; without it, nothing is asked.
+
+    Raises:
+        UserError: if one of `answers` is about something that these files leave no choice about.
+    """
+    answers, accepted = dict(answers), set[str]()
+    layout = understand(content, answers)
+    while ask is not None and (question := _question(layout, accepted)) is not None:
+        answer = ask(question)
+        if answer is None:
+            accepted.add(question.key)
+        else:
+            answers[question.key] = answer
+            layout = understand(content, answers)
+    if layout.error is None:
+        unused = answers.keys() - {guess.key for guess in layout.guesses}
+        if unused:
+            names = ", ".join(sorted(map(guesses.option, unused)))
+            raise UserError(f"{names}: not applicable to these files. Remove it")
+    return layout
+
+
+def _question(layout: Layout, accepted: set[str]) -> Guess | None:
+    open_guesses = (guess for guess in layout.guesses if guess.is_open)
+    return next((guess for guess in open_guesses if guess.key not in accepted), None)
+
+
+def ask(guess: Guess) -> str | None:
+    """Ask on the terminal until the answer is possible; None (Enter, or the end of the input)
+    accepts the guess.
+    """
+    print(f"\n{guess.key} ({guess.confidence}: {guess.reason})")
+    if guess.alternatives:
+        alternatives = [guesses.to_text(value) for value in guess.alternatives]
+        print(f"  alternatives: {examples(alternatives, most=12)}")
+    while True:
+        try:
+            answer = input(f"{guess.name} [{guesses.to_text(guess.value)}]: ").strip()
+            if not answer:
+                return None
+            guess.parsed(answer)
+        except EOFError:
+            print()
+            return None
+        except UserError as error:
+            print(f"  {error}")
+        else:
+            return answer
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", help="a folder, a zip, or a competition's name on Kaggle")
-    parser.add_argument("--slug", help="its name in the URL on Kaggle")
-    parser.add_argument("--yes", action="store_true", help="ask nothing: take the best guesses")
-    parser.add_argument("--task")
-    parser.add_argument("--metric")
-    parser.add_argument("--id-column")
-    parser.add_argument("--label-column", help="or several with commas between, one a class")
-    parser.add_argument("--label-pattern", help="a regular expression: the label in a file's name")
-    parser.add_argument("--group-column", help="or none")
-    parser.add_argument("--pretrained", help="a file of weights, instead of timm's from the hub")
+    parser = argparse.ArgumentParser(prog="make init", description=__doc__)
+    parser.add_argument("source", help="a folder, a zip, or the name of a Kaggle competition")
+    parser.add_argument("--slug", help="the competition's name in its URL on Kaggle")
+    parser.add_argument("--yes", action="store_true", help="do not ask, accept all guesses")
+    for key, description in ANSWERS.items():
+        parser.add_argument(guesses.option(key), dest=key, metavar="VALUE", help=description)
+    parser.add_argument("--pretrained", metavar="FILE", help="weights to use instead of timm's")
     return parser.parse_args()
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says, by key of params.yaml."""
-    keys = (
-        "task",
-        "metric",
-        "prepare.id_column",
-        "prepare.label_column",
-        "prepare.label_pattern",
-        "prepare.group_column",
-    )
-    said = {key: getattr(options, key.rpartition(".")[2]) for key in keys}
-    return {key: value for key, value in said.items() if value is not None}
+def _answers(options: argparse.Namespace) -> dict[str, str]:
+    """The answers on the command line, by key of params.yaml."""
+    values = {key: getattr(options, key) for key in ANSWERS}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 if __name__ == "__main__":

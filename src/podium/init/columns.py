@@ -1,220 +1,185 @@
-"""Which columns of a table hold the ids, the labels and the groups."""
+"""Which columns of a table contain the ids, the labels and the groups."""
 
 import re
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
 from podium.core.errors import UserError, examples
+from podium.dataset import spelling
+from podium.dataset.image_files import ImageIndex
 from podium.dataset.labels import NUMBER
-from podium.init.guesses import Chooser, Guess, Sureness, one_of, some_of
-from podium.init.matching import Names
+from podium.init.guesses import Confidence, Guess, one_of, some_of
+from podium.init.matching import IdColumn
+from podium.init.sample import Sample
 from podium.init.survey import Table
-from podium.init.targets import Sample
 
-FEWEST_GROUPS = 5  # as many as there are folds
-LEAST = 0.5  # of a column's values name images, if it is the ids
+MIN_GROUPS = 5  # the default number of folds
 LABEL_NAMES = (
     "label", "labels", "class", "target", "category", "diagnosis", "species", "breed", "y",
     "class_id", "label_id", "category_id", "class_name", "individual_id", "individual", "tags",
     "attribute_ids", "level", "grade", "score", "rating", "severity", "stage", "quality", "age",
     "count", "price", "value",
 )  # fmt: skip
-GROUP = re.compile(  # "PatientID" and "the_patient", not "age_group"
+GROUP_NAME = re.compile(  # "PatientID" and "the_patient", not "age_group"
     r"(?i)(.*[_ ])?(patient|subject|individual|scene)([_ ]?(id|number|name|code))?"
     r"|(group|session)([_ ]?(id|number|name|code))?"
 )
+ID_NAME = re.compile(r"(?i)(.*[ _])?(id|name|file|filename|image)|.*I[dD]")
+FOREIGN_ID_NAME = re.compile(r".*([_ ][iI][dD]|[a-z]I[dD])")
 
 
-def find_ids(table: Table, names: Names) -> tuple[str, float] | None:
-    """The column whose values name images, and the share of them that does; the one with the
-    fewest repetitions where there are several. None if there is none.
-    """
-    best: tuple[float, float, str] | None = None
-    for column in table.columns:
-        values = table.rows[column]
-        share = names.share(values.tolist())
-        if share >= LEAST:
-            rank = share * values.nunique() / len(values)
-            if best is None or rank > best[0] + 1e-9:
-                best = rank, share, column
-    return None if best is None else (best[2], best[1])
-
-
-def choose_ids(table: Table, names: Names, chooser: Chooser) -> str:
-    """The id column of the training table.
+def guess_ids(table: Table, ids: IdColumn | None, images: ImageIndex) -> Guess:
+    """The id column of the training table; None if no column (`ids`) identifies images.
 
     Raises:
-        UserError: if no column names images, or one is called like an image: the header is missing.
+        UserError: if the column is named like an image: the table has no header.
     """
-    found = find_ids(table, names)
-    if found is not None and _is_id(found[0], table, names):
+    parse = one_of(table.columns, what=f"column of {table.name}")
+    if ids is None:
+        values = "; ".join(f"{c}: {examples(table.rows[c].tolist(), 2)}" for c in table.columns[:5])
+        reason = (
+            f"no column of {table.name} identifies image files ({values}); "
+            f"the images are {examples(images.names, 3)}"
+        )
+        return Guess("prepare.id_column", None, "guess", reason, tuple(table.columns), parse)
+    if _is_image(ids.name, table, images):
         raise UserError(
-            f"{table.name} seems to have no header: {found[0]!r} in its first line names an image. "
-            "Write one above it, as id,label"
+            f"{table.name}: there seems to be no header, since {ids.name!r} in its first line "
+            "identifies an image. Add one, such as id,label"
         )
-    others = tuple(c for c in table.columns if found is None or c != found[0])
-    read = one_of(table.columns, what=f"column of {table.name}")
-    if found is None:
-        if "prepare.id_column" in chooser.given:
-            why, first = "", table.columns[0]
-            return str(chooser.choose(Guess("prepare.id_column", first, "a guess", why, read=read)))
-        shown = "; ".join(
-            f"{column}: {examples(table.rows[column].tolist(), 2)}" for column in table.columns[:5]
-        )
-        raise UserError(
-            f"no column of {table.name} names image files ({shown}); the images are "
-            f"{examples(names.images, 3)}. --id-column names the column that should"
-        )
-    column, share = found
-    how = "its values name" if share == 1 else f"{share:.0%} of its values name"
-    sure: Sureness = "certain" if share == 1 else "likely"
-    guess = Guess("prepare.id_column", column, sure, f"{how} images of the archive", others, read)
-    return str(chooser.choose(guess))
+    others = tuple(column for column in table.columns if column != ids.name)
+    if ids.match_rate == 1:
+        return Guess("prepare.id_column", ids.name, "certain", "identifies images", others, parse)
+    reason = f"{ids.match_rate:.0%} of its values identify images"
+    return Guess("prepare.id_column", ids.name, "likely", reason, others, parse)
 
 
-def _is_id(column: str, table: Table, names: Names) -> bool:
-    """Whether the name of a column of ids is one of them itself."""
-    like = re.search(r"\d|\.", column)  # "image" may be a picture of the competition's page
-    return bool(like and names.find(column)) and column not in set(table.rows[column])
-
-
-def choose_unique(table: Table, chooser: Chooser) -> str | None:
-    """The id column of a table of pixels: unique and named so, or None."""
-    like = [
+def guess_row_ids(table: Table) -> Guess:
+    """The id column of a table of pixels: unique and named like one; else None."""
+    candidates = [
         column
         for column in table.columns
-        if re.fullmatch(r"(?i)(.*[ _])?(id|name|file|filename|image)|.*I[dD]", column)
-        and table.rows[column].is_unique
+        if ID_NAME.fullmatch(column) and table.rows[column].is_unique
     ]
-    why = "unique, and named so" if like else "no unique column is called so: the rows are counted"
-    value = like[0] if like else None
-    others = tuple(like[1:])
-    read = one_of(table.columns, what=f"column of {table.name}", nullable=True)
-    guess = Guess("prepare.id_column", value, "certain", why, others, read)
-    return chooser.choose(guess)
+    value = candidates[0] if candidates else None
+    reason = "by its name, and unique" if candidates else "no unique id: rows are numbered from 1"
+    parse = one_of(table.columns, what=f"column of {table.name}", nullable=True)
+    return Guess("prepare.id_column", value, "certain", reason, tuple(candidates[1:]), parse)
 
 
-def choose_labels(
-    table: Table, ids: str | None, sample: Sample | None, chooser: Chooser
-) -> str | list[str]:
-    """The label column of the training table, or its columns, one a class.
+def guess_labels(table: Table, id_column: str | None, sample: Sample | None) -> Guess:
+    """The label column of the training table, or a list with one column per class.
 
     Raises:
-        UserError: if no column can hold labels.
+        UserError: if no column can contain labels.
     """
-    rest = table.rows[[column for column in table.columns if column != ids]]
+    rest = table.rows[[column for column in table.columns if column != id_column]]
     varied = rest[[column for column in rest.columns if rest[column].nunique() > 1]]
-    told = _told_by_sample(sample, rest, varied) if sample is not None else None
-    if told is None and varied.empty:
-        columns = examples([str(column) for column in rest.columns])
-        raise UserError(
-            f"{table.name} has no column that could hold labels: "
-            + (f"{columns} have one value each" if columns else f"{ids} is all that it has")
-        )
-    value, sure, why = told or _told_by_table(varied)
-    one = isinstance(value, str)
-    others = tuple(str(column) for column in varied.columns if one and column != value)
-    read = some_of([str(column) for column in rest.columns], what=f"column of {table.name}")
-    guess = Guess("prepare.label_column", value, sure, why, others, read)
-    return chooser.choose(guess)
+    inferred = _from_sample(sample, rest, varied) if sample is not None else None
+    if inferred is None and varied.empty:
+        names = examples([str(column) for column in rest.columns])
+        why = f"{names}: one value only" if names else f"{id_column} is its only column"
+        raise UserError(f"{table.name}: no column can contain labels ({why})")
+    value, confidence, reason = inferred or _from_table(varied)
+    others = [str(c) for c in varied.columns if isinstance(value, str) and c != value]
+    parse = some_of([str(column) for column in rest.columns], what=f"column of {table.name}")
+    return Guess("prepare.label_column", value, confidence, reason, tuple(others), parse)
 
 
-Told = tuple[str | list[str], Sureness, str]
+Inferred = tuple[str | list[str], Confidence, str]
 
 
-def _told_by_sample(sample: Sample, rest: pd.DataFrame, varied: pd.DataFrame) -> Told | None:
+def _from_sample(sample: Sample, rest: pd.DataFrame, varied: pd.DataFrame) -> Inferred | None:
     targets = sample.targets
     if targets and set(targets) <= set(rest.columns):
         value = targets if len(targets) > 1 else targets[0]
         return value, "certain", "as in the sample submission"
     for column in varied.columns if len(targets) > 1 else []:
         if set(rest[column].str.strip()) == set(targets):
-            return column, "certain", "its values are the sample submission's columns"
-    if same := _with_values_of(sample, varied):
-        return same, "likely", "it has labels that the sample submission has"
+            return column, "certain", "its values are the columns of the sample submission"
+    if column := _column_with_values_of(sample, varied):
+        return column, "likely", "has labels of the sample submission"
     return None
 
 
-def _told_by_table(varied: pd.DataFrame) -> Told:
+def _from_table(varied: pd.DataFrame) -> Inferred:
     columns = [str(column) for column in varied.columns]
     if named := _named(columns):
         return named, "likely" if len(columns) > 1 else "certain", "by its name"
     if len(columns) == 1:
-        return columns[0], "certain", "the only column that could hold labels"
+        return columns[0], "certain", "the only column that can contain labels"
     flags = [column for column in columns if varied[column].isin(["0", "1"]).all()]
     if len(flags) > 1:
-        sure: Sureness = "likely" if flags == columns else "a guess"
-        return flags, sure, "each holds 0 and 1: one column a class"
-    least = min(columns, key=lambda column: varied[column].nunique())
-    return least, "a guess", f"has the fewest different values, {varied[least].nunique()}"
+        confidence: Confidence = "likely" if flags == columns else "guess"
+        return flags, confidence, "only 0 and 1: one column per class"
+    fewest = min(columns, key=lambda column: varied[column].nunique())
+    return fewest, "guess", f"has the fewest distinct values ({varied[fewest].nunique()})"
 
 
-def choose_groups(table: Table, taken: list[str | None], chooser: Chooser) -> str | None:
-    """The column of the groups that the folds must not part, or None."""
-    rest = [column for column in table.columns if column not in taken]
+def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
+    """The column whose groups must not be split across folds, apart from those `used`; or None."""
+    rest = [column for column in table.columns if column not in used]
     repeated = [
         column
         for column in rest
         if 1 < table.rows[column].nunique() < len(table.rows) and not _has_gaps(table.rows[column])
     ]
-    called = [c for c in repeated if GROUP.fullmatch(c)]
-    named = [c for c in called if table.rows[c].nunique() >= FEWEST_GROUPS]
-    ids = [
-        c for c in repeated if c not in named and re.search(r"(?i)(_| )id$|[a-z]ID$|[a-z]Id$", c)
+    groups = [
+        column
+        for column in repeated
+        if GROUP_NAME.fullmatch(column) and table.rows[column].nunique() >= MIN_GROUPS
     ]
-    read = one_of(rest, what=f"column of {table.name}", nullable=True)
-    if not named and not ids and "prepare.group_column" not in chooser.given:
-        return None
-    value: str | None
-    if named:
-        value = named[0]
-        counts = table.rows[value].nunique(), len(table.rows)
-        why = f"{counts[0]} groups of {counts[1]} rows: each stays within one fold"
+    ids = [c for c in repeated if c not in groups and FOREIGN_ID_NAME.fullmatch(c)]
+    confidence: Confidence = "likely"
+    value: str | None = None
+    if groups:
+        value = groups[0]
+        reason = f"{table.rows[value].nunique()} groups, each kept within one fold"
+    elif ids:
+        reason = f"{examples(ids)} repeats; choose it if images with the same value look alike"
     else:
-        value = None
-        why = f"{examples(ids)} repeats: take it if its images resemble each other" if ids else ""
-    others = tuple(c for c in (*named, *ids, None) if c != value)
-    guess = Guess("prepare.group_column", value, "likely", why, others, read)
-    return chooser.choose(guess)
+        confidence, reason = "certain", "no column looks like groups of related images"
+    others = tuple(choice for choice in (*groups, *ids, None) if choice != value)
+    parse = one_of(rest, what=f"column of {table.name}", nullable=True)
+    return Guess("prepare.group_column", value, confidence, reason, others, parse)
 
 
-def choose_variants(labels: list[str], targets: list[str], chooser: Chooser) -> str | None:
-    """What to do with labels that differ in case or stray spaces only: they are one, if the sample
-    submission's columns do not part them. None if there are none.
+def guess_variants(labels: Sequence[str], targets: Sequence[str]) -> Guess | None:
+    """What to do with labels that differ in case or whitespace only; None if there are none.
+
+    They are merged, unless the sample submission (`targets`) distinguishes them.
     """
-    spellings: dict[str, set[str]] = {}
-    for label in labels:
-        spellings.setdefault(" ".join(label.casefold().split()), set()).add(label)
-    odd = [
-        sorted(group)
-        for group in spellings.values()
-        if len(group) > 1 or any(label != label.strip() for label in group)
-    ]
-    if not odd:
+    groups = spelling.variants(labels)
+    if not groups:
         return None
-    value = "keep" if all(set(group) <= set(targets) for group in odd) else "merge"
+    value = "keep" if all(set(group) <= set(targets) for group in groups) else "merge"
     others = tuple(choice for choice in ("merge", "keep", "error") if choice != value)
-    why = f"stray spaces or another case: {examples([*map(repr, odd[0])])}"
-    return str(chooser.choose(Guess("prepare.label_variants", value, "a guess", why, others)))
+    reason = f"labels differ in case or whitespace: {examples([*map(repr, groups[0])])}"
+    return Guess("prepare.label_variants", value, "guess", reason, others)
 
 
-def _with_values_of(sample: Sample, rows: pd.DataFrame) -> str:
-    """The only column with the names that the sample submission's cells hold, one or several; "" if
-    there is none.
-    """
+def _is_image(column: str, table: Table, images: ImageIndex) -> bool:
+    """Whether the name of an id column is itself the id of an image."""
+    is_specific = re.search(r"\d|\.", column)  # "image" may be a picture next to the data
+    return bool(is_specific and images.find(column)) and column not in set(table.rows[column])
+
+
+def _column_with_values_of(sample: Sample, rows: pd.DataFrame) -> str:
+    """The only column that contains the labels in the sample submission's cells; "" if none."""
     if sample.value is None or NUMBER.fullmatch(sample.value):
         return ""
-    wanted = {sample.value}, set(sample.value.split())
-    found = []
+    labels = {sample.value}, set(sample.value.split())
+    columns = []
     for column in rows.columns:
-        known = set(rows[column].str.strip())
-        if any(2 * len(names & known) >= len(names) for names in wanted):
-            found.append(str(column))
-    return found[0] if len(found) == 1 else ""
+        values = set(rows[column].str.strip())
+        if any(2 * len(names & values) >= len(names) for names in labels):
+            columns.append(str(column))
+    return columns[0] if len(columns) == 1 else ""
 
 
-def _named(columns: list[str]) -> str | None:
-    """The column called as labels are, else the one whose name has such a word in it."""
+def _named(columns: Sequence[str]) -> str | None:
+    """The column named as labels usually are, else the one with such a word in its name."""
     lower = {column.lower(): column for column in reversed(columns)}
     for name in LABEL_NAMES:
         if name in lower:

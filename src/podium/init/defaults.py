@@ -1,23 +1,56 @@
-"""Sensible models and settings for a competition's data and a device."""
+"""Default models and settings for a competition's data and a device."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from podium.core.errors import UserError
 from podium.dataset.tables import Tables
 from podium.init.layout import Layout
 
-TINY = 64  # pixels of the shorter side, at most
-FEW_IMAGES = 500
-VERY_FEW_IMAGES = 50
-UNEVEN = 10  # the largest class over the smallest
-MARGIN = 1.15  # stored images over the models' size
+Device = Literal["cuda", "cpu"]
+
+MAX_TINY_SIDE_PIXELS = 64
+MIN_IMAGES_FOR_3_FOLDS = 500
+MIN_IMAGES_FOR_FULL_BATCHES = 50
+MAX_CLASS_RATIO = 10  # largest class to smallest, before the loss is weighted
+STORED_SIZE_FACTOR = 1.15  # stored images to image_size: room for crops
+
+# Training and validation must see the same aspect ratio. RandomResizedCrop as the first transform
+# cuts a piece out of the original image, which goes with resize_mode: crop. To change to squash,
+# list HorizontalFlip first, so that the image is squashed before it is cropped.
+RESIZE_MODE = "crop"
+AUGMENT_CPU = """
+- RandomResizedCrop: {scale: [0.5, 1.0]}
+- HorizontalFlip: {}
+"""
+AUGMENT_CUDA = "medium"
+AUGMENT_TINY = """
+- RandomResizedCrop: {scale: [0.7, 1.0]}
+- HorizontalFlip: {}
+"""
+
+# Digits and letters must be neither mirrored nor cut off.
+RESIZE_MODE_CHARACTERS = "squash"
+AUGMENT_CHARACTERS = """
+- Affine: {rotate: [-10, 10], scale: [0.9, 1.1], translate_percent: [-0.08, 0.08], p: 0.9}
+"""
+
+PHASES = {
+    "cuda": """
+- {epochs: 2, trainable: head, lr: 3e-3}
+- {epochs: 10, trainable: all, lr: 5e-4, backbone_lr: 1e-4, warmup_epochs: 1}
+""",
+    "cpu": """
+- {epochs: 4, trainable: head, lr: 3e-3}
+- {epochs: 4, trainable: all, lr: 5e-4, backbone_lr: 1e-4, warmup_epochs: 1}
+""",
+}
 
 
 @dataclass(frozen=True)
 class Model:
-    """What is set apart for each model."""
+    """What distinguishes the models of the ensemble."""
 
     name: str
     architecture: str
@@ -25,103 +58,144 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Data:
-    """What the settings follow from."""
+class Facts:
+    """The properties of a competition's data that the settings depend on."""
 
-    train: int
-    test: int
-    counts: dict[str, int]  # images of each class; none of a task without one class an image
-    groups: int | None  # different ones, if there are groups
-    tiny: bool
-    grey: bool
+    train_images: int
+    test_images: int
+    counts: dict[str, int]  # images per class; empty for tasks without one class per image
+    groups: int | None  # number of groups, if there are any
+    side: int | None  # pixels, the shorter side of the training images; None if unknown
+    is_grayscale: bool
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether the images are as small as those of MNIST or CIFAR."""
+        return self.side is not None and self.side <= MAX_TINY_SIDE_PIXELS
+
+    @property
+    def is_characters(self) -> bool:
+        """Whether the images look like those of digits or letters."""
+        return self.is_tiny and self.is_grayscale
 
 
-def device() -> Literal["cuda", "cpu"]:
-    """Where the models will train."""
+def detect_device() -> Device:
+    """The device that the models will be trained on."""
     import torch  # takes seconds
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def data_of(layout: Layout, found: Tables) -> Data:
-    """What the settings follow from, as prepare will see it."""
-    single = layout.task in ("binary", "multiclass", "ordinal")
-    counts = found.train["label"].value_counts()
-    look = layout.look
-    return Data(
-        train=len(found.train),
-        test=len(found.test),
-        counts={name: int(counts.get(name, 0)) for name in found.classes} if single else {},
-        groups=found.train["group"].nunique() if "group" in found.train else None,
-        tiny=look is not None and min(look.height, look.width) <= TINY,
-        grey=look is not None and look.grey,
+def facts_of(layout: Layout, tables: Tables) -> Facts:
+    """The facts about a competition's data, as the stage prepare will read them."""
+    is_single = layout.task in ("binary", "multiclass", "ordinal")
+    counts = tables.train["label"].value_counts()
+    stats = layout.image_stats
+    return Facts(
+        train_images=len(tables.train),
+        test_images=len(tables.test),
+        counts={name: int(counts.get(name, 0)) for name in tables.classes} if is_single else {},
+        groups=tables.train["group"].nunique() if "group" in tables.train else None,
+        side=min(stats.height, stats.width) if stats else None,
+        is_grayscale=stats is not None and stats.grayscale,
     )
 
 
-def models_for(layout: Layout, data: Data, on: str, architecture: str | None) -> list[Model]:
-    """The models for this data on this device; `architecture`: of the weights at hand, the only."""
-    side = min(layout.look.height, layout.look.width) if layout.look else TINY + 1
-    if data.tiny:
-        size = 32 if side <= 32 else 64
-        names = [("resnet", "resnet18" if on == "cuda" else "resnet10t", size)]
-    elif on == "cuda":
-        names = [
-            ("convnext", "convnext_tiny.fb_in22k_ft_in1k", 224),
-            ("efficientnet", "tf_efficientnetv2_s.in21k_ft_in1k", 300),
+def models_for(facts: Facts, device: Device, architecture: str | None = None) -> list[Model]:
+    """The models to train; one of `architecture`, if given."""
+    if facts.is_tiny:
+        size = 32 if facts.side is not None and facts.side <= 32 else 64
+        models = [Model("resnet", "resnet18" if device == "cuda" else "resnet10t", size)]
+    elif device == "cuda":
+        models = [
+            Model("convnext", "convnext_tiny.fb_in22k_ft_in1k", 224),
+            Model("efficientnet", "tf_efficientnetv2_s.in21k_ft_in1k", 300),
         ]
     else:
-        names = [("mobilenet", "mobilenetv2_100", 160)]
+        models = [Model("mobilenet", "mobilenetv2_100", 160)]
     if architecture is not None:
-        names = [(architecture.replace(".", "-"), architecture, names[0][2])]
-    return [Model(*name) for name in names]
+        name = architecture.replace(".", "-")
+        models = [Model(name, architecture, models[0].image_size)]
+    return models
 
 
-def check_weights(path: str | None) -> None:
-    """Raises: UserError: if there is no such file of weights."""
-    if path is not None and not Path(path).expanduser().is_file():
-        raise UserError(f"--pretrained: there is no file {path}")
+def model_settings(layout: Layout, facts: Facts, device: Device) -> dict[str, Any]:
+    """The settings that all models share, as values or as YAML."""
+    augment = AUGMENT_CUDA if device == "cuda" else AUGMENT_CPU
+    if facts.is_tiny:
+        augment = AUGMENT_CHARACTERS if facts.is_grayscale else AUGMENT_TINY
+    settings: dict[str, Any] = {
+        "resize_mode": RESIZE_MODE_CHARACTERS if facts.is_characters else RESIZE_MODE,
+        "augment": augment,
+        "phases": PHASES[device],
+        "batch_size": batch_size(facts, device),
+        "weight_decay": 0.05,
+    }
+    if layout.task == "multiclass":
+        settings["label_smoothing"] = 0.1
+    settings["dropout"] = 0.2
+    if needs_class_weights(layout, facts):
+        settings["class_weights"] = "balanced"
+    return {**settings, "patience": None, "precision": "auto"}
 
 
-def architecture_of(weights: str) -> str | None:
-    """The architecture that a file of weights is named after; None if it is after none."""
-    import timm  # takes seconds
-
-    stem = Path(weights).name
-    known = [name for name in timm.list_models() if stem.startswith(name)]
-    return max(known, key=len, default=None)
+def views(facts: Facts) -> list[str]:
+    """The views for test-time augmentation."""
+    return ["identity"] if facts.is_characters else ["identity", "hflip"]
 
 
-def fold_count(data: Data, on: str) -> int:
-    """How many folds: no more than the rarest class has images, or than there are groups."""
-    count = 5 if on == "cuda" or data.train < FEW_IMAGES else 3
-    rarest = min((images for images in data.counts.values() if images), default=count)
-    for most in (rarest, data.groups or count):
+def fold_count(facts: Facts, device: Device) -> int:
+    """The number of folds, at most that of the rarest class's images, or of the groups."""
+    count = 5 if device == "cuda" or facts.train_images < MIN_IMAGES_FOR_3_FOLDS else 3
+    rarest = min((images for images in facts.counts.values() if images), default=count)
+    for most in (rarest, facts.groups or count):
         if 2 <= most < count:
             count = most
     return count
 
 
-def batch_size(data: Data, on: str) -> int:
-    """Images a step."""
-    return 8 if data.train < VERY_FEW_IMAGES else 32 if on == "cuda" else 16
+def batch_size(facts: Facts, device: Device) -> int:
+    """Images per step."""
+    if facts.train_images < MIN_IMAGES_FOR_FULL_BATCHES:
+        return 8
+    return 32 if device == "cuda" else 16
 
 
-def max_size(layout: Layout, models: list[Model]) -> int | None:
-    """To which shorter side images are downsized; None where they are no larger."""
-    wanted = round(MARGIN * max(model.image_size for model in models))
-    side = min(layout.look.height, layout.look.width) if layout.look else None
-    return wanted if side is None or side > wanted else None
+def max_size(facts: Facts, models: list[Model]) -> int | None:
+    """The shorter side that images are downsized to; None if they are not larger."""
+    size = round(STORED_SIZE_FACTOR * max(model.image_size for model in models))
+    return size if facts.side is None or facts.side > size else None
 
 
-def is_uneven(layout: Layout, data: Data) -> bool:
-    """Whether rare classes count as much as others, and the task's loss can be told so."""
-    if layout.metric not in ("balanced_accuracy", "macro_f1") or not data.counts:
+def needs_class_weights(layout: Layout, facts: Facts) -> bool:
+    """Whether the metric counts all classes equally, their sizes differ much, and the task's loss
+    supports weights.
+    """
+    if layout.metric not in ("balanced_accuracy", "macro_f1") or not facts.counts:
         return False
-    counts = data.counts.values()
-    if not all(counts):  # what has no images has no weight
+    counts = facts.counts.values()
+    if not all(counts):  # the weight of an empty class is undefined
         return False
     from podium.models import losses  # takes seconds
 
-    return losses.LOSSES[losses.names(layout.task)[0]].class_weights and max(counts) > UNEVEN * min(
-        counts
-    )
+    loss = losses.LOSSES[losses.names(layout.task)[0]]
+    return loss.class_weights and max(counts) > MAX_CLASS_RATIO * min(counts)
+
+
+def check_weights(path: str | None) -> None:
+    """Check that a file of pretrained weights exists.
+
+    Raises:
+        UserError: if not.
+    """
+    if path is not None and not Path(path).expanduser().is_file():
+        raise UserError(f"--pretrained: file {path} not found")
+
+
+def architecture_of(weights: str) -> str | None:
+    """The timm architecture that a file of weights is named after, if any."""
+    import timm  # takes seconds
+
+    name = Path(weights).name
+    architectures = [a for a in timm.list_models() if name.startswith(a)]
+    return max(architectures, key=len, default=None)

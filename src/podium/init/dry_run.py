@@ -1,4 +1,4 @@
-"""Whether prepare takes what is guessed, and a submission can be made in the sample's form."""
+"""Try a layout with the code of the stages prepare and submission, without writing anything."""
 
 from pydantic import ValidationError
 
@@ -15,29 +15,26 @@ from podium.scoring.task import Task
 from podium.submission.formats import SubmissionFormat
 
 
-def try_out(archive: Archive, layout: Layout) -> Tables:
-    """The competition's tables as prepare will read them, each image found.
+def dry_run(archive: Archive, layout: Layout) -> Tables:
+    """Read the tables as the stage prepare does, match the images, and check the submission format.
 
     Raises:
-        UserError: with what prepare or submission would say, and what may help.
+        UserError: if prepare or submission would fail.
     """
     try:
-        made = Prepare(**layout.prepare)
-        found = tables.read(archive, made, layout.task)
-        if made.pixel_columns is None:
-            for part, folder in (("train", made.train_images), ("test", made.test_images)):
-                ids = getattr(found, part)["id"].tolist()
-                strict = made.on_bad_image == "error" or part == "test"
-                check = match_images if strict else find_images
-                check_distinct(ids, check(archive.names, ids, folder=folder))
-        metric, options = metrics.get(layout.metric, layout.task), Submission(**layout.submission)
-        SubmissionFormat.detect(found.sample, Task(layout.task, found.classes), metric, options)
-    except (UserError, ValidationError) as error:
-        text = str(error)
-        if isinstance(error, ValidationError):
-            text = "; ".join(problem["msg"] for problem in error.errors())
-        raise UserError(
-            f"{text}\n  This comes of the guesses above, and nothing is written. If one of them "
-            "is wrong, say so: --id-column, --label-column, --group-column, --task"
-        ) from None
-    return found
+        config, options = Prepare(**layout.prepare), Submission(**layout.submission)
+    except ValidationError as error:
+        raise UserError("; ".join(problem["msg"] for problem in error.errors())) from None
+    content = tables.read(archive, config, layout.task)
+    if config.pixel_columns is None:
+        _match(archive, content.train["id"].tolist(), config.train_images,
+               is_strict=config.on_bad_image == "error")  # fmt: skip
+        _match(archive, content.test["id"].tolist(), config.test_images, is_strict=True)
+    metric = metrics.get(layout.metric, layout.task)
+    SubmissionFormat.detect(content.sample, Task(layout.task, content.classes), metric, options)
+    return content
+
+
+def _match(archive: Archive, ids: list[str], folder: str, *, is_strict: bool) -> None:
+    match = match_images if is_strict else find_images
+    check_distinct(ids, match(archive.names, ids, folder=folder))

@@ -1,69 +1,74 @@
-"""Which folder of the archive holds the training images, and which the test images."""
+"""Which folders of the archive contain the training images and the test images."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from podium.core.errors import UserError, examples
-from podium.init.guesses import Chooser, Guess, Sureness
-from podium.init.matching import Cover, Names
-from podium.init.survey import Survey, look, says
+from podium.init.guesses import Confidence, Guess
+from podium.init.matching import FolderMatch, matching_folders
+from podium.init.survey import Survey, has_word
 
-ASIDE = ("mask", "annot", "segment", "thumb", "depth")
-OTHER = {"train": "test", "test": "train"}
+Part = Literal["train", "test"]
+OTHER_PART: dict[Part, Part] = {"train": "test", "test": "train"}
+AUXILIARY_WORDS = ("mask", "annot", "segment", "thumb", "depth")
 
 
-def choose_folder(
-    part: str, ids: list[str], names: Names, survey: Survey, chooser: Chooser
-) -> tuple[str, list[str]]:
-    """The folder with the images of `part` ("train" or "test"), and some of its images."""
-    covers = _leaves(names.covers(ids))
-    key, several = f"prepare.{part}_images", len(covers) > 1
-    if not covers:
-        folders = [folder for folder in survey.folders if says(folder.rpartition("/")[2], part)]
-        folder = folders[0] if folders else ""
-        return str(chooser.choose(Guess(key, folder, "a guess", "no id names an image"))), []
-    for wanted in (lambda f: says(f, part), lambda f: not says(f, OTHER[part], *ASIDE)):
-        covers = [cover for cover in covers if wanted(cover.folder)] or covers
-    best, why = _largest(covers, survey)
+def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
+    """The folder with the images that `ids` identify."""
+    matches = _innermost(matching_folders(ids, survey.index))
+    key = f"prepare.{part}_images"
+    if not matches:
+        named = [folder for folder in survey.folders if _is_named(folder, part)]
+        reason = "no id identifies an image"
+        return Guess(key, named[0] if named else "", "guess", reason, tuple(named[1:]))
+    is_only = len(matches) == 1
+    for is_better in (
+        lambda folder: has_word(folder, part),
+        lambda folder: not has_word(folder, OTHER_PART[part], *AUXILIARY_WORDS),
+    ):
+        matches = [match for match in matches if is_better(match.folder)] or matches
+    best = max(matches, key=lambda match: _area(match.folder, survey))
     count = len(set(ids))
-    holds = "all ids" if best.ids == count else f"{best.ids} of {count} ids"
-    sure: Sureness = "certain" if best.ids == count and not several else "likely"
-    if len(covers) > 1:
-        sure = "a guess"
-    others = tuple(cover.folder for cover in covers if cover is not best)
-    guess = Guess(key, best.folder, sure, f"it has images of {holds}{why}", others)
-    folder = str(chooser.choose(guess))
-    return folder, next(cover.examples for cover in covers if cover.folder == folder)
+    images = "all ids" if best.ids == count else f"{best.ids} of {count} ids"
+    reason = f"contains images for {images}{_comparison(matches, survey)}"
+    confidence: Confidence = "certain" if best.ids == count and is_only else "likely"
+    if len(matches) > 1:
+        confidence = "guess"
+    others = tuple(match.folder for match in matches if match is not best)
+    return Guess(key, best.folder, confidence, reason, others)
 
 
-def choose_unlisted(survey: Survey, train: str, chooser: Chooser) -> str:
-    """The folder whose files are the test images, where no table names them.
+def guess_unlisted(survey: Survey, train: str) -> Guess:
+    """The folder of the test images if no table lists them; `train` is that of the training images.
 
     Raises:
         UserError: if there is none.
     """
-    folders = [f for f in _tops(survey.folders) if f != train and not is_in(f, train)]
-    named = [folder for folder in folders if says(folder.rpartition("/")[2], "test")]
-    aside = [f for f in folders if not says(f, "train", "val", *ASIDE) and not is_in(train, f)]
-    found = named or aside
-    if not found:
+    folders = [f for f in _top_folders(survey.folders) if f != train and not is_in(f, train)]
+    named = [folder for folder in folders if _is_named(folder, "test")]
+    candidates = named or [
+        folder
+        for folder in folders
+        if not has_word(folder, "train", "val", *AUXILIARY_WORDS) and not is_in(train, folder)
+    ]
+    if not candidates:
         raise UserError(
-            f"no test images: there is no test table, no sample submission, and beside "
-            f"{train or 'the training images'} no folder of images; the folders are "
-            f"{examples([folder or '(top)' for folder in survey.folders])}"
+            "no test images: there is no test table, no sample submission, and no image folder "
+            f"besides {train or 'the training images'} (image folders: "
+            f"{examples([folder or '(top)' for folder in survey.folders])})"
         )
-    sure: Sureness = "likely" if named and len(named) == 1 else "a guess"
-    why = "by its name" if named else "the images that are not for training"
-    guess = Guess("prepare.test_images", found[0], sure, why, tuple(found[1:]))
-    return str(chooser.choose(guess))
+    confidence: Confidence = "likely" if len(named) == 1 else "guess"
+    reason = "by its name" if named else "contains images that are not training images"
+    return Guess("prepare.test_images", candidates[0], confidence, reason, tuple(candidates[1:]))
 
 
 def is_test(folder: str) -> bool:
-    """Whether a folder is called so."""
-    return says(folder, "test") and not says(folder.rpartition("/")[2], "train")
+    """Whether a folder is, by its name, one of test images."""
+    return has_word(folder, "test") and not has_word(folder.rpartition("/")[2], "train")
 
 
 def outside(survey: Survey, folders: Sequence[str]) -> list[str]:
-    """The folders of images that lie in none of `folders`."""
+    """The image folders that are neither `folders` nor inside them."""
     return [
         name
         for name in survey.folders
@@ -71,41 +76,50 @@ def outside(survey: Survey, folders: Sequence[str]) -> list[str]:
     ]
 
 
-def _leaves(covers: list[Cover]) -> list[Cover]:
-    """Those that no other one lies in."""
-    folders = [cover.folder for cover in covers]
-    above = {end for folder in folders for end in parents(folder)}
-    return [cover for cover in covers if cover.folder not in above]
-
-
 def parents(folder: str) -> set[str]:
-    """The folders above one."""
+    """The folders above one, including "", the top of the archive."""
     parts = folder.split("/") if folder else []
     return {"/".join(parts[:end]) for end in range(len(parts))}
 
 
-def _largest(covers: list[Cover], survey: Survey) -> tuple[Cover, str]:
-    """The one with the largest pictures, and how the others differ."""
-    if len(covers) == 1:
-        return covers[0], ""
-    looks = {cover.folder: look(survey.archive, cover.examples) for cover in covers}
-    sizes = {f: (found.height, found.width) if found else (0, 0) for f, found in looks.items()}
-    best = max(covers, key=lambda cover: sizes[cover.folder][0] * sizes[cover.folder][1])
-    shown = [f"{folder or '(top)'} {width} x {height}" for folder, (height, width) in sizes.items()]
-    same = len(set(sizes.values())) == 1
-    return best, f", as have others{'' if same else '; the largest'}: {examples(shown)}"
+def is_in(folder: str, outer: str) -> bool:
+    """Whether a folder is inside `outer`, which is not the top of the archive."""
+    return outer != "" and folder.startswith(f"{outer}/")
 
 
-def _tops(folders: dict[str, int]) -> list[str]:
-    """Folders that hold images, and above them those that are called test."""
-    known = dict.fromkeys(folders)
+def _is_named(folder: str, part: Part) -> bool:
+    return has_word(folder.rpartition("/")[2], part)
+
+
+def _innermost(matches: Sequence[FolderMatch]) -> list[FolderMatch]:
+    """Those that contain no other one."""
+    above = {parent for match in matches for parent in parents(match.folder)}
+    return [match for match in matches if match.folder not in above]
+
+
+def _area(folder: str, survey: Survey) -> int:
+    stats = survey.stats(folder)
+    return stats.height * stats.width if stats else 0
+
+
+def _comparison(matches: Sequence[FolderMatch], survey: Survey) -> str:
+    """How the images of several folders differ in size."""
+    if len(matches) == 1:
+        return ""
+    stats = {match.folder: survey.stats(match.folder) for match in matches}
+    sizes = {f: f"{s.width} x {s.height}" if s else "unknown" for f, s in stats.items()}
+    shown = examples([f"{folder or '(top)'} {size}" for folder, size in sizes.items()])
+    largest = "; it has the largest" if len(set(sizes.values())) > 1 else ""
+    return f", as do others{largest}: {shown}"
+
+
+def _top_folders(folders: Sequence[str] | dict[str, int]) -> list[str]:
+    """The outermost folders that contain images, or are named after the test."""
+    candidates = dict.fromkeys(folders)
     for folder in folders:
         for parent in sorted(parents(folder)):
-            if says(parent.rpartition("/")[2], "test"):
-                known[parent] = None
-    return [f for f in known if not any(p in known for p in parents(f) if p)]
-
-
-def is_in(folder: str, outer: str) -> bool:
-    """Whether a folder lies in `outer`, which is not the whole archive."""
-    return outer != "" and folder.startswith(f"{outer}/")
+            if _is_named(parent, "test"):
+                candidates[parent] = None
+    return [
+        f for f in candidates if not any(parent in candidates for parent in parents(f) if parent)
+    ]

@@ -1,4 +1,4 @@
-"""Not overwriting what a person has written and git has not."""
+"""Refuse to overwrite uncommitted changes."""
 
 import subprocess
 from pathlib import Path
@@ -6,28 +6,27 @@ from pathlib import Path
 from podium.core.errors import UserError
 
 
-def refuse_to_lose(path: Path, *, what: str) -> None:
-    """Check that git could bring back the file at `path` as it now is; `what` would overwrite it.
+def check_committed(path: Path, *, command: str) -> None:
+    """Check that git can restore the file at `path`, which `command` is about to overwrite.
 
     Raises:
-        UserError: if there is no git, if it does not know the file, or if there are edits that are
-            not committed.
+        UserError: if there is no git repository, or the file is untracked or has uncommitted edits.
     """
-    command = ["git", "status", "--porcelain", "--ignored", "--", str(path)]
+    status = ["git", "status", "--porcelain", "--ignored", "--", str(path)]
     try:
-        state = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        state = subprocess.run(status, check=True, capture_output=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError):
         raise UserError(
-            f"git does not know {path}, so {what} would overwrite it for good: "
-            f"`git init && git add {path} && git commit -m params` first"
+            f"{path}: not in a git repository, so {command} would overwrite it for good. "
+            f"Commit it first: git init && git add {path} && git commit -m params"
         ) from None
     if state.startswith(("??", "!!")):
         raise UserError(
-            f"git does not know {path}, so {what} would overwrite it for good: "
-            f"`git add --force {path} && git commit -m params` first"
+            f"{path}: not tracked by git, so {command} would overwrite it for good. "
+            f"Commit it first: git add --force {path} && git commit -m params"
         )
     if state:
         raise UserError(
-            f"{path} has edits that are not committed, and {what} would lose them: "
-            f"`git commit {path}` keeps them, `git checkout {path}` drops them"
+            f"{path}: has uncommitted edits, which {command} would overwrite. Commit them "
+            f"(git commit -m params {path}) or drop them (git checkout {path})"
         )

@@ -1,4 +1,4 @@
-"""Labels in the paths of the images: their folders, or their names."""
+"""Labels in the paths of the images: folder names, or file names."""
 
 import re
 from collections import Counter
@@ -9,73 +9,96 @@ from podium.config.prepare import check_pattern
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import label_in
 from podium.init.folders import is_test, parents
-from podium.init.guesses import Chooser, Guess, Sureness
-from podium.init.survey import Survey, says
+from podium.init.guesses import Confidence, Guess
+from podium.init.survey import Survey, has_word
 
-SPLITS = ("train", "test", "val", "image", "img")
-TEST = re.compile(r"(?i)test(s|ing|[_-].*)?")
-NUMBERED = (  # of a class's images
+SPLIT_WORDS = ("train", "test", "val", "image", "img")
+TEST_FOLDER = re.compile(r"(?i)test(s|ing|[_-].*)?")
+NUMBERED_NAMES = (
     r"^(.+?)[ ._-]+\(?\d+\)?\.\w+$",  # "cat.0.jpg", "bulldog_12.jpg", "cat (3).jpg"
     r"^(\D+)\d+\.\w+$",  # "cloudy12.jpg"
 )
 
 
 @dataclass(frozen=True)
-class Classes:
+class LabeledFolder:
     """A folder of training images with their labels in their paths."""
 
     folder: str
-    counts: dict[str, int]  # of each class's images
-    pattern: str | None = None  # finds the label in a file's name; None: it is a folder's name
+    counts: dict[str, int]  # images per class
+    pattern: str | None = None  # matches the label in a file name; None: the label is a folder name
 
     @property
-    def why(self) -> str:
-        """What tells so."""
-        shown = examples([*self.counts], 3)
+    def reason(self) -> str:
+        """Why these are labels."""
+        names = examples([*self.counts], 3)
         if self.pattern is not None:
-            return f"its files are named after {len(self.counts)} classes: {shown}"
-        return f"its {len(self.counts)} folders are the classes: {shown}"
+            return f"file names start with {len(self.counts)} labels: {names}"
+        return f"its {len(self.counts)} folders are classes: {names}"
 
 
-def choose_classes(found: list[Classes], survey: Survey, chooser: Chooser) -> Classes:
-    """The folder to train on, of those `found`, and where in its files' names the labels stand."""
-    first, *rest = found
-    others = tuple(other.folder for other in rest)
-    sure: Sureness = "likely" if others or first.pattern is not None else "certain"
-    why = first.why
+def guess_folder(candidates: Sequence[LabeledFolder]) -> Guess:
+    """The folder of the training images, the first of `candidates`."""
+    first, *rest = candidates
+    others = tuple(candidate.folder for candidate in rest)
+    confidence: Confidence = "likely" if others or first.pattern is not None else "certain"
+    reason = first.reason
     if sum(first.counts.values()) < 2 * len(first.counts):
-        sure, why = "a guess", f"{why}; but few have more than one image"
-    folder = chooser.choose(Guess("prepare.train_images", first.folder, sure, why, others))
-    chosen = next(one for one in found if one.folder == folder)
-    return chosen if chosen.pattern is None else _choose_pattern(chosen, survey, chooser)
+        confidence, reason = "guess", f"{reason}, but most have one image only"
+    return Guess("prepare.train_images", first.folder, confidence, reason, others)
 
 
-def class_folders(survey: Survey) -> list[Classes]:
-    """The folders with one folder of images a class; those for training first."""
-    found: dict[str, dict[str, int]] = {}
+def guess_pattern(labeled: LabeledFolder, survey: Survey) -> Guess:
+    """The pattern that matches the labels in the file names of a folder."""
+
+    def parse(answer: str) -> str:
+        with_pattern(labeled.folder, answer, survey)
+        return answer
+
+    key, reason = "prepare.label_pattern", labeled.reason
+    return Guess(key, labeled.pattern, "likely", reason, parse=parse)
+
+
+def with_pattern(folder: str, pattern: str, survey: Survey) -> LabeledFolder:
+    """A folder with the labels that `pattern` matches in its file names.
+
+    Raises:
+        UserError: if it matches none.
+    """
+    for labeled in named_files(survey, pattern):
+        if labeled.folder == folder:
+            return labeled
+    raise UserError(f"{pattern!r} matches no file name in {folder or 'the top folder'}")
+
+
+def class_folders(survey: Survey) -> list[LabeledFolder]:
+    """The folders with one folder of images per class; those for training first."""
+    by_parent: dict[str, dict[str, int]] = {}
     for folder, count in survey.folders.items():
         parts = folder.split("/") if folder else []
         for depth, name in enumerate(parts):
-            # Below a class there may be folders too, if what is above says that it is one.
+            # A class may have subfolders, if the folder above is named after the training.
             if depth == len(parts) - 1 or _is_train(parts[:depth]):
-                counts = found.setdefault("/".join(parts[:depth]), {})
+                counts = by_parent.setdefault("/".join(parts[:depth]), {})
                 counts[name] = counts.get(name, 0) + count
-    for parent, counts in found.items():
-        found[parent] = {name: n for name, n in counts.items() if not TEST.fullmatch(name)}
-    return _for_training_first(
-        [Classes(parent, counts) for parent, counts in found.items() if _are_classes([*counts])]
-    )
+    labeled = []
+    for parent, counts in by_parent.items():
+        classes = {name: n for name, n in counts.items() if not TEST_FOLDER.fullmatch(name)}
+        if _are_classes([*classes]):
+            labeled.append(LabeledFolder(parent, classes))
+    return _training_first(labeled)
 
 
-def class_names(survey: Survey, pattern: str | None = None) -> list[Classes]:
-    """The folders whose files are named after classes, as `pattern` has it (None: and numbered);
-    those for training first.
+def named_files(survey: Survey, pattern: str | None = None) -> list[LabeledFolder]:
+    """The folders whose files are named after their class; those for training first.
+
+    `pattern` matches the label; by default it is what precedes a number.
 
     Raises:
-        UserError: if `pattern` finds no label in any name, or is none.
+        UserError: if `pattern` is invalid or matches no file name.
     """
     try:
-        patterns = NUMBERED if pattern is None else (check_pattern(pattern),)
+        patterns = NUMBERED_NAMES if pattern is None else (check_pattern(pattern),)
     except ValueError as error:
         raise UserError(str(error)) from None
     files: dict[str, list[str]] = {}
@@ -83,55 +106,39 @@ def class_names(survey: Survey, pattern: str | None = None) -> list[Classes]:
         folder, _, name = path.rpartition("/")
         files.setdefault(folder, []).append(name)
     above = {parent for folder in files if not is_test(folder) for parent in parents(folder)}
-    found = []
+    labeled = []
     for folder, names in files.items():
         if is_test(folder) or folder in above:
             continue
-        for tried in patterns:
-            labels = [label for name in names if (label := label_in(name, tried)) is not None]
+        for candidate in patterns:
+            labels = [label for name in names if (label := label_in(name, candidate)) is not None]
             counts = Counter(labels)
-            whole = len(labels) == len(names) >= 2 * len(counts) and _are_classes([*counts])
-            if whole or (labels and pattern is not None):
-                found.append(Classes(folder, dict(sorted(counts.items())), tried))
+            is_clear = len(labels) == len(names) >= 2 * len(counts) and _are_classes([*counts])
+            if is_clear or (labels and pattern is not None):
+                labeled.append(LabeledFolder(folder, dict(sorted(counts.items())), candidate))
                 break
-    if pattern is not None and not found:
-        raise UserError(f"{pattern!r} finds no label in the names of images for training")
-    return _for_training_first(found)
+    if pattern is not None and not labeled:
+        raise UserError(f"{pattern!r} matches no file name of a training image")
+    return _training_first(labeled)
 
 
-def _for_training_first(found: Sequence[Classes]) -> list[Classes]:
-    def rank(classes: Classes) -> tuple[bool, bool, bool, int]:
-        folder = classes.folder
+def _training_first(labeled: Sequence[LabeledFolder]) -> list[LabeledFolder]:
+    def rank(candidate: LabeledFolder) -> tuple[bool, bool, bool, int]:
+        folder = candidate.folder
         return (
             not _is_train(folder.split("/")),
-            not says(folder, "train"),
-            says(folder, "test", "val"),
-            -sum(classes.counts.values()),
+            not has_word(folder, "train"),
+            has_word(folder, "test", "val"),
+            -sum(candidate.counts.values()),
         )
 
-    return sorted(found, key=rank)
+    return sorted(labeled, key=rank)
 
 
-def _is_train(parts: list[str]) -> bool:
-    return bool(parts) and says(parts[-1], "train")
+def _is_train(parts: Sequence[str]) -> bool:
+    return bool(parts) and has_word(parts[-1], "train")
 
 
-def _are_classes(names: list[str]) -> bool:
-    """Whether folders can be classes: "bus", "car" and "train" can, "train" and "extra" cannot."""
-    return len(names) > 1 and 2 * sum(says(name, *SPLITS) for name in names) < len(names)
-
-
-def _choose_pattern(guessed: Classes, survey: Survey, chooser: Chooser) -> Classes:
-    """Where in its files' names the labels of a folder stand."""
-
-    def found(pattern: str) -> Classes:
-        of_folder = (one for one in class_names(survey, pattern) if one.folder == guessed.folder)
-        if (one := next(of_folder, None)) is None:
-            raise UserError(f"{pattern!r} finds no label in the names of {guessed.folder}")
-        return one
-
-    def read(answer: str) -> str:
-        return str(found(answer).pattern)
-
-    guess = Guess("prepare.label_pattern", guessed.pattern, "likely", guessed.why, read=read)
-    return found(chooser.choose(guess))
+def _are_classes(names: Sequence[str]) -> bool:
+    """Whether names can be classes: "bus", "car" and "train" can, "train" and "val" cannot."""
+    return len(names) > 1 and 2 * sum(has_word(n, *SPLIT_WORDS) for n in names) < len(names)

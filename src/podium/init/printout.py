@@ -1,68 +1,87 @@
-"""What `make init` tells: what lies in the archive, what is guessed of it, and what to do next."""
+"""What `make init` prints: the competition's files, the settings inferred, and the next steps."""
 
+import shlex
 from collections.abc import Sequence
 
 from podium.core.errors import examples
-from podium.init.guesses import Guess, text
+from podium.init.guesses import Guess, to_text
+from podium.init.layout import Layout
 from podium.init.survey import Survey, Table
+from podium.submission import text_tables
 
-MOST = 12  # tables, and folders
+MAX_ROWS = 12  # tables, and image folders
+MAX_COLUMN_WIDTH = 44
 
 
-def of_files(found: Survey, slug: str) -> str:
-    """The tables and the folders of images of an archive, and what of it cannot be used."""
-    tables = [(table.name, _size(table), _columns(table)) for table in found.tables]
-    folders = [
-        (f"{folder or '(top)'}/", f"{count:,} image{'s' * (count != 1)}", "")
-        for folder, count in found.folders.items()
+def of_files(survey: Survey, slug: str) -> str:
+    """List the tables and image folders of an archive, and what cannot be used."""
+    tables = [
+        (table.name, _count(len(table.rows), "row"), _columns(table)) for table in survey.tables
     ]
-    lines = [f"{slug} holds", *_aligned([*tables[:MOST], *folders[:MOST]])]
-    for rows, what in ((tables, "tables"), (folders, "folders of images")):
-        if len(rows) > MOST:
-            lines.append(f"  … and {len(rows) - MOST} more {what}")
-    if found.others:
-        kinds = [f"{count:,} {suffix}" for suffix, count in found.others.items()]
-        lines.append(f"  and files that are not read: {examples(kinds)}")
-    return "\n".join([*lines, *(f"  not used: {problem}" for problem in found.problems.values())])
+    folders = [
+        (f"{name or '(top)'}/", _count(count, "image"), _size(survey, name))
+        for name, count in survey.folders.items()
+    ]
+    lines = [f"Files of {slug}:"]
+    if rows := [*tables[:MAX_ROWS], *folders[:MAX_ROWS]]:
+        lines.append(text_tables.plain(rows, indent="  ", max_width=MAX_COLUMN_WIDTH))
+    for entries, kind in ((tables, "tables"), (folders, "image folders")):
+        if len(entries) > MAX_ROWS:
+            lines.append(f"  … and {len(entries) - MAX_ROWS} more {kind}")
+    if survey.ignored:
+        counts = [f"{count:,} {suffix}" for suffix, count in survey.ignored.items()]
+        lines.append(f"  ignored: {examples(counts)}")
+    return "\n".join([*lines, *(f"  not usable: {text}" for text in survey.problems.values())])
 
 
-def of_guesses(guesses: Sequence[Guess], notes: Sequence[str]) -> str:
-    """Each guess, how sure it is, and why."""
-    rows = [(guess.key, text(guess.value) or '""', guess.sureness, guess.why) for guess in guesses]
-    return "\n".join(["", *_aligned(rows), *(f"  {note}" for note in notes)])
+def of_settings(layout: Layout) -> str:
+    """List the guesses, how certain each is, and why."""
+    rows = [
+        ("setting", "value", "", "reason"),
+        *((g.key, to_text(g.value), g.confidence, g.reason) for g in layout.guesses),
+    ]
+    table = text_tables.plain(rows, indent="  ", max_width=MAX_COLUMN_WIDTH)
+    return "\n".join(["", "Settings:", table, *(f"  note: {note}" for note in layout.notes)])
 
 
 def of_next_steps(guesses: Sequence[Guess]) -> str:
-    """What to do with the params.yaml that is written."""
-    unsure = ", ".join(guess.key for guess in guesses if guess.sureness != "certain")
-    check = f"not certain: {unsure}" if unsure else "all of it is certain, or your word"
-    metric = next(guess for guess in guesses if guess.key == "metric")
-    page = "; the competition's page names the metric" if metric.sureness != "certain" else ""
-    return f"\nparams.yaml is written ({check}).\nEdit what is not right{page}. Then `dvc repro`."
+    """Tell what to do with the params.yaml that was written."""
+    unsure = [guess.key for guess in guesses if guess.is_open]
+    review = "Review params.yaml."
+    if unsure:
+        review = f"Review params.yaml, above all what is not certain: {', '.join(unsure)}."
+    if "metric" in unsure:
+        review += "\n     The competition's evaluation page names the metric."
+    return f"\nWrote params.yaml. Next:\n  1. {review}\n  2. dvc repro"
 
 
-def _size(table: Table) -> str:
-    count = len(table.rows)
-    return f"{count:,} row{'s' * (count != 1)}"
+def of_correction(source: str) -> str:
+    """Tell how to correct a guess after an error."""
+    return (
+        "params.yaml was not written. If one of the settings above is wrong, correct it and run "
+        f'again:\n  make init SOURCE={shlex.quote(source)} ARGS="--id-column NAME"\n'
+        "or --label-column, --group-column, --task, --label-pattern"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _columns(table: Table) -> str:
-    names = [str(name) for name in table.columns]
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    names = table.columns
+    shown = examples(names, 8)
     if table.pixels is None:
         return shown
-    pixels = table.pixels
-    whole = f"{len(pixels.columns)} of pixels: {pixels.columns[0]} to {pixels.columns[-1]}"
-    if len(pixels.columns) == 1:
-        whole = f"{pixels.prefix} (a picture in each cell)"
-    return f"{shown}, {whole}" if shown else whole
+    columns = table.pixels.columns
+    pixels = f"{len(columns)} of pixels ({columns[0]} to {columns[-1]})"
+    if len(columns) == 1:
+        pixels = f"{columns[0]} (all pixels of an image)"
+    return f"{shown}, {pixels}" if shown else pixels
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows of a table, its columns as wide as they need to be up to 44 characters."""
-    widths = [min(44, max(map(len, column))) for column in zip(*rows, strict=True)]
-    return [
-        "  "
-        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+def _size(survey: Survey, folder: str) -> str:
+    stats = survey.stats(folder)
+    if stats is None:
+        return "none can be decoded"
+    return f"{stats.width} x {stats.height}{' grayscale' if stats.grayscale else ''}"

@@ -1,134 +1,163 @@
-"""Which of an archive's tables is the training table, the test table, the sample submission."""
+"""Which tables of an archive are the training table, the test table and the sample submission."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from podium.core.errors import UserError
-from podium.init.columns import find_ids
-from podium.init.guesses import Chooser, Guess, Sureness
-from podium.init.matching import Names
-from podium.init.survey import Survey, Table, says, suffix
+from podium.init.guesses import Confidence, Guess
+from podium.init.matching import IdColumn
+from podium.init.sample import Sample, read_sample
+from podium.init.survey import Survey, Table, has_word, suffix
 
-ROLES = ("train", "label", "test", "sample", "submission")
+ROLE_WORDS = ("train", "label", "test", "sample", "submission")
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The tables of a competition; None for those that it lacks."""
+    """The tables of a competition; None for those it lacks."""
 
     train: Table | None
     test: Table | None
     sample: Table | None
 
+    @property
+    def sample_ids(self) -> pd.Series | None:
+        """The ids of the sample submission, if there is one."""
+        return None if self.sample is None else self.sample.rows.iloc[:, 0]
 
-def find_roles(survey: Survey, names: Names, chooser: Chooser) -> Roles:
-    """Tell the tables apart by their names, what their ids name, and what they have in common.
+    @property
+    def targets(self) -> Sample | None:
+        """What the sample submission shows besides its ids."""
+        return None if self.sample is None else read_sample(self.sample.rows)
+
+
+def check_readable(survey: Survey) -> None:
+    """Check that every CSV file whose name suggests a role could be read.
 
     Raises:
-        UserError: if one that by its name should have a role cannot be read.
+        UserError: if one could not: guesses without it would be about another competition.
     """
-    named = [
+    problems = [
         problem
         for name, problem in survey.problems.items()
-        if suffix(name) == ".csv" and says(name.rpartition("/")[2], *ROLES)
+        if suffix(name) == ".csv" and has_word(name.rpartition("/")[2], *ROLE_WORDS)
     ]
-    if named:
-        raise UserError("; ".join(named))
-    by_name = {table.name: table for table in survey.tables}
-    matched = {table.name: find_ids(table, names) for table in survey.tables}
-    sample = _take("sample_submission", _samples(survey.tables), chooser)
-    rest = [table for table in survey.tables if table.name != sample]
-    targets = by_name[sample].columns[1:] if sample else []
+    if problems:
+        raise UserError("; ".join(problems))
+
+
+def guess_sample(tables: Sequence[Table]) -> Guess:
+    """The sample submission: by its name, else a table with one value in each target column."""
+    candidates = [t for t in tables if t.has_word("sample", "submission") and t.pixels is None]
+    candidates.sort(key=lambda t: (not t.has_word("sample"), len(t.name), t.name))
+    if not candidates and len(tables) > 1:
+        candidates = [table for table in tables if _is_constant(table)]
+    return _guess(
+        "sample_submission", candidates, ("sample", "submission"), "its targets are equal"
+    )
+
+
+def guess_train(
+    tables: Sequence[Table], sample: Table | None, id_columns: Mapping[str, IdColumn | None]
+) -> Guess:
+    """The training table, among `tables` without the sample submission."""
+    targets = [] if sample is None else sample.columns[1:]
 
     def is_usable(table: Table) -> bool:
-        return table.pixels is not None or matched[table.name] is not None
+        return table.pixels is not None or id_columns[table.name] is not None
 
-    def rank(table: Table) -> tuple[bool, ...] | tuple[int, ...]:
+    def rank(table: Table) -> tuple[bool | int, ...]:
         values = [set(table.rows[column]) for column in table.columns] if len(targets) > 1 else []
-        fits = bool(targets) and (set(targets) <= set(table.columns) or set(targets) in values)
-        return is_usable(table), fits, table.says("train"), table.says("label"), len(table.rows)
+        has_targets = set(targets) <= set(table.columns) or set(targets) in values
+        return (
+            is_usable(table),
+            bool(targets) and has_targets,
+            table.has_word("train"),
+            table.has_word("label"),
+            len(table.rows),
+        )
 
-    labelled = [t for t in rest if (len(t.columns) > 1 or t.pixels) and _may_train(t)]
-    labelled.sort(key=rank, reverse=True)
-    usable = [table for table in labelled if is_usable(table)]
-    train = _take("train_csv", usable or [t for t in labelled if t.says("train")], chooser)
-    rest = [table for table in rest if table.name != train]
-    test = None
-    if train is not None:
-        tests = _tests(rest, by_name[train], matched)
-        test = _take("test_csv", tests, chooser)
-    elif tests := [t for t in rest if t.says("test") and matched[t.name] is not None]:
-        test = _take("test_csv", tests, chooser)
+    labeled = [t for t in tables if (len(t.columns) > 1 or t.pixels) and _may_be_train(t)]
+    labeled.sort(key=rank, reverse=True)
+    usable = [table for table in labeled if is_usable(table)]
+    candidates = usable or [table for table in labeled if table.has_word("train")]
+    return _guess(
+        "train_csv", candidates, ("train", "label"), "has ids of images, and other columns"
+    )
+
+
+def guess_test(
+    tables: Sequence[Table], train: Table | None, id_columns: Mapping[str, IdColumn | None]
+) -> Guess:
+    """The table of test images, among `tables` without the other two."""
+    if train is None:
+        candidates = [t for t in tables if t.has_word("test") and id_columns[t.name] is not None]
+    elif train.pixels is not None:
+        columns = train.pixels.columns
+        candidates = [t for t in tables if t.pixels and t.pixels.columns == columns]
+        candidates.sort(key=lambda table: not table.has_word("test"))
     else:
-        chooser.choose(Guess("prepare.test_csv", None, "certain", "there is none"))
-    return Roles(*(by_name.get(name) if name else None for name in (train, test, sample)))
+        candidates = [t for t in tables if t.has_word("test") and t.columns]
+        candidates.sort(key=lambda t: (id_columns[t.name] is None, len(t.name)))
+        if not candidates:
+            candidates = [t for t in tables if _has_other_ids(t, train, id_columns)]
+    return _guess(
+        "test_csv", candidates, ("test",), "has ids of other images than the training table"
+    )
 
 
-def _may_train(table: Table) -> bool:
-    return table.says("train") or not table.says("test", "valid")
+def check_pixel_row_order(test: Table, sample: Table, columns: Sequence[str]) -> None:
+    """Check that the rows of a test table of pixels are in the order of the sample submission,
+    which is the only one that names them.
+
+    Raises:
+        UserError: if one of `columns` of the test table has the same ids in another order.
+    """
+    expected = sample.rows.iloc[:, 0].tolist()
+    for column in columns:
+        ids = test.rows[column].tolist()
+        if ids != expected and set(ids) == set(expected):
+            raise UserError(
+                f"{test.name}: its ids ({column}) are in another order than those of "
+                f"{sample.name}. Sort {sample.name} like it, or give the training table a column "
+                f"{column}, too"
+            )
 
 
-def _samples(tables: list[Table]) -> list[Table]:
-    """Those that can be sample submissions, the likeliest first."""
-    named = [t for t in tables if t.says("sample", "submission") and t.pixels is None]
-    if named:
-        return sorted(named, key=lambda t: (not t.says("sample"), len(t.name), t.name))
-    return [table for table in tables if len(tables) > 1 and _is_constant(table)]
+def _may_be_train(table: Table) -> bool:
+    return table.has_word("train") or not table.has_word("test", "valid")
 
 
 def _is_constant(table: Table) -> bool:
-    """Whether it has unique ids and the same targets in all rows, as sample submissions have."""
+    """Whether it has unique ids and the same targets in all rows, as sample submissions do."""
     rows = table.rows
-    if table.says("train", "test", "label") or table.pixels or rows.shape[1] < 2 or len(rows) < 2:
+    if table.has_word("train", "test", "label") or table.pixels or min(rows.shape) < 2:
         return False
-    first, others = rows.iloc[:, 0], rows.iloc[:, 1:]
-    return bool(first.is_unique and (others.nunique() == 1).all())
+    ids, targets = rows.iloc[:, 0], rows.iloc[:, 1:]
+    return bool(ids.is_unique and (targets.nunique() == 1).all())
 
 
-def _tests(
-    tables: list[Table], train: Table, matched: dict[str, tuple[str, float] | None]
-) -> list[Table]:
-    """Those that can name the test images, the likeliest first."""
-    if train.pixels is not None:
-        same = [t for t in tables if t.pixels and t.pixels.columns == train.pixels.columns]
-        return sorted(same, key=lambda table: not table.says("test"))
-    named = [t for t in tables if t.says("test") and len(t.columns)]
-    if named:
-        return sorted(named, key=lambda table: (matched[table.name] is None, len(table.name)))
-    known = matched[train.name]
-    mine = set(train.rows[known[0]]) if known else set()
-    others = []
-    for table in tables:
-        found = matched[table.name]
-        if found is not None and mine.isdisjoint(table.rows[found[0]]):
-            others.append(table)
-    return others
+def _has_other_ids(table: Table, train: Table, id_columns: Mapping[str, IdColumn | None]) -> bool:
+    """Whether it identifies images, none of which the training table has."""
+    mine, other = id_columns[train.name], id_columns[table.name]
+    if other is None:
+        return False
+    return mine is None or set(train.rows[mine.name]).isdisjoint(table.rows[other.name])
 
 
-def _take(name: str, tables: list[Table], chooser: Chooser) -> str | None:
-    """Choose the first of `tables` as prepare's `name`, and say how it was told."""
+def _guess(name: str, candidates: Sequence[Table], words: Sequence[str], content: str) -> Guess:
+    """The first of `candidates`; `words` in its name, or its `content`, are the reason."""
     key = f"prepare.{name}"
-    words = {"sample_submission": ("sample", "submission"), "test_csv": ("test",)}
-    if not tables:
-        chooser.choose(Guess(key, None, "certain", "there is none"))
-        return None
-    first, *others = tables
-    by_name = first.says(*words.get(name, ("train", "label")))
-    why = "by its name" if by_name else "by what it holds"
-    alternatives = tuple(table.name for table in others)
-    sure: Sureness = (
-        "certain" if by_name and not others else "likely" if by_name or not others else "a guess"
-    )
-    guess = Guess(key, first.name, sure, why, alternatives)
-    return str(chooser.choose(guess))
-
-
-def sample_ids(roles: Roles) -> pd.Series | None:
-    """The ids of the sample submission, if there is one."""
-    return None if roles.sample is None else roles.sample.rows.iloc[:, 0]
-
-
-def name_of(table: Table | None) -> str | None:
-    """A table's name, None without one."""
-    return None if table is None else table.name
+    if not candidates:
+        return Guess(key, None, "certain", "there is none")
+    first, *others = candidates
+    by_name = first.has_word(*words)
+    confidence: Confidence = "likely"
+    if by_name and not others:
+        confidence = "certain"
+    elif others and not by_name:
+        confidence = "guess"
+    reason = "by its name" if by_name else content
+    return Guess(key, first.name, confidence, reason, tuple(table.name for table in others))

@@ -1,4 +1,4 @@
-"""Where a competition's files come from, by what a user names as their source."""
+"""Where a competition's files come from: a folder, a zip, or Kaggle."""
 
 import re
 from collections.abc import Iterator
@@ -9,35 +9,37 @@ from podium.core import files
 from podium.core.errors import UserError
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-KAGGLE = re.compile(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:competitions|c)/([\w-]+).*")
+KAGGLE_URL = re.compile(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:competitions|c)/([\w-]+).*")
 
 
 def source_and_slug(source: str, slug: str | None) -> tuple[str, str]:
-    """competition.source and competition.slug for what the user names as source.
+    """competition.source and competition.slug for what a user gives as the source.
 
     Raises:
-        UserError: if it is neither a folder or file nor can be a competition's name on Kaggle.
+        UserError: if it is neither a folder, nor a file, nor can be a competition on Kaggle.
     """
     if slug is not None and not SLUG.fullmatch(slug):
-        raise UserError(f"--slug {slug}: letters, digits, - and _ only, a letter or digit first")
+        raise UserError(
+            f"--slug {slug}: only letters, digits, - and _ are allowed, a letter or digit first"
+        )
     path = Path(source).expanduser()
     if path.exists():
         return source, slug or _slug_of(path)
     if source == "builtin":
         return source, slug or "digits"
-    name = KAGGLE.sub(r"\1", source)
+    name = KAGGLE_URL.sub(r"\1", source)
     if not SLUG.fullmatch(name):
-        raise UserError(
-            f"{source}: there is no such folder or zip, and no competition on Kaggle is called so"
-        )
+        raise UserError(f"{source}: not a folder or zip, nor a Kaggle competition slug")
     return "kaggle", slug or name
 
 
 @contextmanager
-def beside(folder: Path, slug: str) -> Iterator[Path]:
-    """Where to put a competition's files: `folder` where that has those of `slug`, else beside it,
-    to become `folder` if the block succeeds. So another competition's stay until this one fits; and
-    those beside it stay too, to go on from.
+def staging(folder: Path, slug: str) -> Iterator[Path]:
+    """Where to put a competition's files: `folder` if it contains those of `slug`, else a folder
+    next to it that replaces `folder` if the block succeeds.
+
+    So the files of the previous competition are kept until this one's layout is understood, and
+    an unfinished download is kept for the next try.
     """
     if not folder.exists() or (folder / f"{slug}.zip").exists():
         yield folder
@@ -49,7 +51,7 @@ def beside(folder: Path, slug: str) -> Iterator[Path]:
 
 
 def _slug_of(path: Path) -> str:
-    """A folder's or file's name as a slug: "My data (1).zip" -> "My-data-1"."""
+    """A slug from a file or folder name: "My-data-1" for "My data (1).zip"."""
     full = path.resolve()
     stem = full.stem if full.is_file() else full.name
     return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_") or "competition"

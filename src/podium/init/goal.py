@@ -1,0 +1,142 @@
+"""What is predicted, inferred from the labels: the task and the positive class."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+import pandas as pd
+
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError, examples
+from podium.dataset import spelling
+from podium.init.guesses import Confidence, Guess, one_of
+from podium.init.sample import LABEL_SEPARATORS, Sample, are_numbers
+
+ORDINAL_NAMES = ("diagnosis", "grade", "level", "severity", "stage", "rating", "quality")
+NUMERIC_NAMES = ("age", "count", "score", "price", "pawpularity", "value")
+MAX_ORDINAL_LEVELS = 20
+MIN_REGRESSION_VALUES = 20  # distinct integers
+NEGATIVE_NAMES = {
+    "-1", "0", "0.0", "absent", "benign", "f", "false", "healthy", "n", "neg", "negative", "no",
+    "none", "normal",
+}  # fmt: skip
+POSITIVE_NAMES = {
+    "1", "1.0", "abnormal", "diseased", "malignant", "p", "pos", "positive", "present", "sick", "t",
+    "true", "y", "yes",
+}  # fmt: skip
+
+
+def guess_task(labels: pd.DataFrame, sample: Sample | None, *, from_paths: bool) -> Guess:
+    """The kind of task, from one label column or one column per class.
+
+    `from_paths`: labels are folder or file names, which are never lists or numbers.
+
+    Raises:
+        UserError: if several label columns have other values than 0 and 1.
+    """
+    if labels.shape[1] > 1:
+        value, confidence, reason, others = _from_flags(labels)
+    else:
+        value, confidence, reason, others = _from_labels(labels.iloc[:, 0], sample, from_paths)
+    return Guess("task", value, confidence, reason, others, one_of(get_args(TaskName), what="task"))
+
+
+Inferred = tuple[TaskName, Confidence, str, tuple[TaskName, ...]]
+
+
+def _from_flags(labels: pd.DataFrame) -> Inferred:
+    numbers = labels.apply(pd.to_numeric, errors="coerce")
+    if not numbers.isin([0, 1]).all(axis=None):
+        raise UserError(
+            f"columns {examples(list(labels.columns))}: values other than 0 and 1; predicting "
+            "several numbers per image is not supported. Choose one with --label-column"
+        )
+    if not (numbers.sum(axis=1) == 1).all():
+        return "multilabel", "certain", "rows with several or no 1 in the label columns", ()
+    if labels.shape[1] == 2:
+        return "binary", "certain", "exactly one of two label columns is 1", ("multiclass",)
+    return "multiclass", "certain", "exactly one of the label columns is 1", ("multilabel",)
+
+
+def _from_labels(column: pd.Series, sample: Sample | None, from_paths: bool) -> Inferred:
+    values = [value for value in column.str.strip().unique() if value]
+    are_classes = from_paths or (sample is not None and {*values} == {*sample.targets})
+    if not are_numbers(values) or from_paths:
+        return _from_names(values, are_classes=are_classes)
+    if not all(float(value).is_integer() for value in values):
+        return "regression", "certain", "the labels are numbers, some of them not integers", ()
+    if len(values) == 2:
+        return "binary", "certain", f"two labels: {examples(values)}", ("multiclass",)
+    return _from_integers(str(column.name), len(values), sample)
+
+
+def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
+    reason = f"{count} distinct integers in column {name}"
+    if count <= MAX_ORDINAL_LEVELS and any(word in name.lower() for word in ORDINAL_NAMES):
+        return "ordinal", "likely", f"{reason}, which sounds like grades", (
+            "multiclass", "regression")  # fmt: skip
+    is_numeric = any(word in name.lower() for word in (*NUMERIC_NAMES, *ORDINAL_NAMES))
+    if count > MIN_REGRESSION_VALUES and is_numeric:
+        return "regression", "likely", reason, ("multiclass", "ordinal")
+    if sample is not None and sample.has_fractions:
+        reason = f"{count} distinct integers, but fractions in the sample submission"
+        return "regression", "likely", reason, ("multiclass", "ordinal")
+    return "multiclass", "likely", reason, ("ordinal", "regression")
+
+
+def _from_names(values: Sequence[str], *, are_classes: bool) -> Inferred:
+    if not are_classes and (separator := find_separator(values)):
+        lists = [split(value, separator) for value in values]
+        labels = {label for names in lists for label in names}
+        confidence: Confidence = "likely" if len({len(part) for part in lists}) > 1 else "guess"
+        mark = "spaces" if separator == " " else repr(separator)
+        reason = f"{len(values)} distinct cells list {len(labels)} labels, separated by {mark}"
+        return "multilabel", confidence, reason, ("multiclass",)
+    if len(values) == 2:
+        return "binary", "certain", f"two labels: {examples(values)}", ("multiclass",)
+    return "multiclass", "certain", f"{len(values)} labels: {examples(values, 3)}", ()
+
+
+def guess_positive_class(classes: Sequence[str], sample: Sample | None) -> Guess:
+    """Which of two classes is the positive one, whose probability a binary model predicts."""
+    key, (first, second) = "prepare.positive_class", sorted(classes)
+    names = {spelling.normalize(name): name for name in classes}
+    targets = [spelling.normalize(target) for target in sample.targets] if sample else []
+    if len(targets) == 1 and targets[0] in names:
+        value, other = _with_other(names[targets[0]], classes)
+        return Guess(key, value, "certain", "the column of the sample submission", (other,))
+    if set(targets) == set(names):
+        reason = "null: the sample submission has a column for each class"
+        return Guess(key, None, "certain", reason, (first, second))
+    positive = [name for bare, name in names.items() if bare in POSITIVE_NAMES]
+    negative = [name for bare, name in names.items() if bare in NEGATIVE_NAMES]
+    if len(positive) == 1 and len(negative) == 1:
+        return Guess(key, positive[0], "certain", f"not {negative[0]}", (negative[0],))
+    if len(positive) + len(negative) == 1:
+        value = positive[0] if positive else _with_other(negative[0], classes)[1]
+        value, other = _with_other(value, classes)
+        return Guess(key, value, "likely", f"the opposite of {other}", (other,))
+    return Guess(key, second, "guess", "the last in alphabetical order", (first,))
+
+
+def _with_other(name: str, classes: Sequence[str]) -> tuple[str, str]:
+    """A class, and the other one."""
+    return name, next(other for other in classes if other != name)
+
+
+def find_separator(values: Sequence[str]) -> str | None:
+    """The separator of several labels in a cell: split at it, the cells have fewer distinct labels
+    than there are distinct cells. None if each cell is one label.
+    """
+    best: tuple[int, str] | None = None
+    for separator in LABEL_SEPARATORS:
+        if not any(separator in value for value in values):
+            continue
+        labels = {label for value in values for label in split(value, separator)}
+        if len(labels) < len(values) and (best is None or len(labels) < best[0]):
+            best = len(labels), separator
+    return None if best is None else best[1]
+
+
+def split(value: str, separator: str) -> list[str]:
+    """The labels in a cell."""
+    return [label.strip() for label in value.split(separator) if label.strip()]

@@ -1,0 +1,133 @@
+"""What the sample submission shows: the targets, the metric and the format."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError
+from podium.dataset.labels import NUMBER
+from podium.init.guesses import Guess
+from podium.scoring import metrics
+
+INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+LABEL_SEPARATORS = ("|", ";", ",", " ")
+USUAL_METRICS: dict[TaskName, tuple[str, str]] = {
+    "regression": ("rmse", "the usual metric for numbers"),
+    "ordinal": ("quadratic_weighted_kappa", "the usual metric for grades"),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The sample submission after its id column."""
+
+    targets: list[str]  # columns
+    values: list[str]  # distinct values of the only target, the most frequent first
+
+    @property
+    def value(self) -> str | None:
+        """An example value of the only target."""
+        return self.values[0] if self.values else None
+
+    @property
+    def has_fractions(self) -> bool:
+        """Whether all values are numbers, at least one with a decimal point."""
+        return are_numbers(self.values) and any("." in value for value in self.values)
+
+    @property
+    def has_integers(self) -> bool:
+        """Whether all values are integers."""
+        return bool(self.values) and all(INTEGER.fullmatch(value) for value in self.values)
+
+
+def read_sample(rows: pd.DataFrame) -> Sample | None:
+    """The targets in the rows of a sample submission, whose first column is the id."""
+    if rows.shape[1] < 2:
+        return None
+    targets = [str(column) for column in rows.columns[1:]]
+    values = rows.iloc[:, 1].str.strip().value_counts().index.tolist() if len(targets) == 1 else []
+    return Sample(targets, [value for value in values if value])
+
+
+def are_numbers(values: Sequence[str]) -> bool:
+    """Whether there are values, and all of them are finite numbers."""
+    return bool(values) and all(NUMBER.fullmatch(value) for value in values)
+
+
+def separator_in(sample: Sample | None, default: str) -> str:
+    """The separator of several labels in the sample submission; `default` if it shows none."""
+    values = sample.values if sample is not None else []
+    used = [mark for mark in (default, *LABEL_SEPARATORS) if any(mark in v for v in values)]
+    return used[0] if used else default
+
+
+def guess_metric(
+    task: TaskName, sample: Sample | None, classes: Sequence[str], *, has_lists: bool
+) -> Guess:
+    """The metric that such submissions are usually scored with.
+
+    `has_lists`: cells of the training table contain several labels.
+    """
+    value, reason = _metric(task, sample, classes, has_lists)
+
+    def parse(answer: str) -> str:
+        try:
+            metrics.check_name(answer, task)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        return answer
+
+    names = (name.replace("@k", "@5") for name in metrics.names(task))
+    others = tuple(name for name in names if metrics.family(name) != metrics.family(value))
+    reason += "; the competition's evaluation page has the answer"
+    return Guess("metric", value, "guess", reason, others, parse)
+
+
+def _metric(
+    task: TaskName, sample: Sample | None, classes: Sequence[str], has_lists: bool
+) -> tuple[str, str]:
+    if task in USUAL_METRICS:
+        return USUAL_METRICS[task]
+    has_columns = sample is not None and len(sample.targets) > 1
+    if has_columns or (task == "multilabel" and not has_lists):
+        metric = "roc_auc" if task == "multilabel" else "log_loss"
+        return metric, "the submission has one column per class"
+    if task == "multilabel":
+        return "samples_f1", "the submission lists labels in one column"
+    if sample is not None and task == "binary" and sample.has_fractions:
+        return "roc_auc", f"the sample submission contains {sample.value}, a probability"
+    if sample is not None and task == "multiclass" and (top := labels_per_row(sample, classes)) > 1:
+        return f"map@{top}", f"the sample submission lists {top} labels per image"
+    return "accuracy", "the submission contains one label per image"
+
+
+def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:
+    """How many labels, separated by spaces, each row lists; 1 if class names contain spaces."""
+    if any(" " in name for name in classes):
+        return 1
+    counts = {len(value.split()) for value in sample.values}
+    return counts.pop() if len(counts) == 1 else 1
+
+
+def guess_format(task: TaskName, sample: Sample | None, classes: Sequence[str]) -> Guess:
+    """The submission's format: "number" if the sample has integers and the classes are names, else
+    "auto".
+    """
+    is_single = task in ("binary", "multiclass")
+    if sample is not None and is_single and sample.has_integers and not are_numbers(classes):
+        reason = f"the sample submission contains {sample.value}, the index of a class"
+        return Guess("submission.format", "number", "likely", reason, ("label",))
+    return Guess("submission.format", "auto", "certain", _describe(sample))
+
+
+def _describe(sample: Sample | None) -> str:
+    if sample is None:
+        return "no sample submission: ids, and what the metric needs"
+    if len(sample.targets) > 1:
+        return f"like the sample submission: {len(sample.targets)} columns after the id"
+    if sample.value is None:
+        return f"like the sample submission, whose column {sample.targets[0]} is empty"
+    return f"like the sample submission, where {sample.targets[0]} is {sample.value}"

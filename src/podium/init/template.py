@@ -1,0 +1,135 @@
+"""Write params.yaml for a competition: the shipped file with other values."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml.comments import CommentedMap
+
+from podium.config.prepare import Prepare
+from podium.dataset.tables import Tables
+from podium.init import defaults, yaml_edit
+from podium.init.defaults import Device, Facts, Model
+from podium.init.layout import Layout
+
+# The shipped params.yaml; a copy, since that file is the user's to edit.
+TEMPLATE = Path(__file__).with_name("template.yaml")
+MAX_HEADER_WIDTH = 96
+COMMENTS = {  # of keys that the shipped file does not have
+    "label_pattern": "regular expression; its group matches the label in a file name",
+    "label_separator": "between the labels in a cell",
+    "label_variants": "labels that differ in case or whitespace only: error | merge | keep",
+    "pixel_columns": "images are in the tables, in columns of this name and a number",
+    "pixel_order": "interleaved (RGB, RGB, …) | planar (all R, all G, all B)",
+    "on_bad_image": "missing or broken images: error | skip | blank",
+    "class_weights": "in the loss; null: all classes weigh the same",
+    "separator": "between the labels in a cell",
+}
+
+
+def render(
+    layout: Layout,
+    tables: Tables,
+    *,
+    source: str,
+    slug: str,
+    device: Device,
+    pretrained: str | None = None,
+    architecture: str | None = None,
+) -> str:
+    """The text of params.yaml for a competition.
+
+    Args:
+        layout: what `make init` knows about it.
+        tables: its tables, read with that layout.
+        source: competition.source
+        slug: competition.slug
+        device: that the models will be trained on.
+        pretrained: path of a file with pretrained weights; None: timm's.
+        architecture: that the file is for, if known.
+    """
+    facts = defaults.facts_of(layout, tables)
+    models = defaults.models_for(facts, device, architecture)
+    if pretrained is not None:
+        models = models[:1]  # the file is for one of them
+    params = yaml_edit.load(TEMPLATE.read_text(encoding="utf-8"))
+    params.yaml_set_start_comment("\n".join(_header(layout, facts, tables.classes, slug)) + "\n\n")
+    params["task"], params["metric"] = layout.task, layout.metric
+    for name, values in {
+        "competition": {"source": source, "slug": slug, "solution": None},
+        "prepare": _prepare(layout, defaults.max_size(facts, models)),
+        "folds": _folds(defaults.fold_count(facts, device), params["folds"]["subsample"]),
+        "predict": {"views": defaults.views(facts), "batch_size": 64},
+        "ensemble": {"members": [model.name for model in models], "method": "mean"},
+        "submission": layout.submission,
+    }.items():
+        yaml_edit.fill(params[name], values, COMMENTS)
+    settings = defaults.model_settings(layout, facts, device)
+    _fill_models(params["models"], models, {"pretrained": pretrained or True}, settings)
+    return yaml_edit.align(yaml_edit.dump(params))
+
+
+def _header(layout: Layout, facts: Facts, classes: list[str], slug: str) -> Iterator[str]:
+    kinds = f"{len(classes)} classes"
+    if layout.task == "regression":
+        kinds = f"target: {_printable(classes[0])}"
+    images = f"{facts.train_images:,} training images, {facts.test_images:,} test images"
+    yield f"{slug}: {images}, {kinds}"
+    if layout.task != "regression":
+        yield _counts(facts, classes)
+    yield "Written by `make init`. Edit it, then run `dvc repro`: only affected stages run again."
+    yield "docs/params.md explains every key."
+
+
+def _counts(facts: Facts, classes: list[str]) -> str:
+    """The classes with their numbers of images, as far as they fit in a line."""
+    line = ""
+    for position, name in enumerate(classes):
+        item = f"{_printable(name)} {facts.counts[name]:,}" if facts.counts else _printable(name)
+        if len(line) + len(item) > MAX_HEADER_WIDTH:
+            return f"{line}… ({len(classes)} in total)"
+        line += item + ", " * (position < len(classes) - 1)
+    return line
+
+
+def _printable(text: str) -> str:
+    """A label that fits in a comment."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _prepare(layout: Layout, max_size: int | None) -> dict[str, Any]:
+    values = {
+        "id_column": "id",
+        "label_column": "label",
+        "group_column": None,
+        **layout.prepare,
+        "max_size": max_size,
+        "encode": "jpeg",
+        "quality": 95,
+    }
+    return {key: values[key] for key in Prepare.model_fields if key in values}
+
+
+def _folds(count: int, subsample: CommentedMap) -> dict[str, Any]:
+    return {"count": count, "run": [*range(count)], "subsample": subsample}
+
+
+def _fill_models(
+    section: CommentedMap, models: list[Model], start: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    """The first model with all settings; the others as their differences from it."""
+    base = deepcopy(section["resnet"])  # without the model that merges it
+    first, *others = models
+    section.clear()
+    section[first.name] = base
+    values = {
+        "architecture": first.architecture,
+        **start,
+        "image_size": first.image_size,
+        **{key: yaml_edit.parse(v) if isinstance(v, str) else v for key, v in settings.items()},
+    }
+    yaml_edit.fill(base, values, COMMENTS)
+    for model in others:
+        section[model.name] = yaml_edit.merging(base)
+        section[model.name].update(architecture=model.architecture, image_size=model.image_size)

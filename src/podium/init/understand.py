@@ -1,0 +1,249 @@
+"""From a survey of a competition's files, and answers to questions about them, to its layout."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from podium.core.errors import UserError, examples
+from podium.init import columns, folders, goal, path_labels, pixels, roles
+from podium.init import sample as samples
+from podium.init.guesses import Guess
+from podium.init.layout import Layout
+from podium.init.matching import missing_images
+from podium.init.path_labels import LabeledFolder
+from podium.init.roles import Roles
+from podium.init.sample import Sample
+from podium.init.survey import ImageStats, Survey, Table
+
+
+def understand(survey: Survey, answers: Mapping[str, str]) -> Layout:
+    """Infer the layout of a competition: a pure function, which neither reads files nor asks.
+
+    Args:
+        survey: what the competition's archive contains.
+        answers: by key of params.yaml, what a person says; it replaces the guess for that key.
+
+    Returns:
+        The layout with all its guesses. If the files cannot be used as guessed, or an answer is
+        not possible, `error` says why, and the guesses are those made up to there.
+    """
+    reader = _Reader(survey, answers)
+    try:
+        reader.read()
+    except UserError as error:
+        reader.layout.error = error
+    return reader.layout
+
+
+class _Reader:
+    """Fills in a layout, guess by guess."""
+
+    def __init__(self, survey: Survey, answers: Mapping[str, str]) -> None:
+        self.survey, self.answers = survey, answers
+        self.layout = Layout()
+
+    def read(self) -> None:
+        """Find the tables, then the labels: in a table of pixels, in paths, or in a table of ids.
+
+        Raises:
+            UserError: if there is nothing to train on or to predict.
+        """
+        survey = self.survey
+        roles.check_readable(survey)
+        tables = self._roles()
+        train = tables.train
+        pattern = self.answers.get("prepare.label_pattern")
+        labeled = self._labeled_folders(pattern, has_table=train is not None)
+        has_ids = train is not None and survey.id_columns[train.name] is not None
+        if train is not None and train.pixels is not None:
+            self._read_pixels(tables, train, train.pixels)
+        elif labeled and (not has_ids or pattern is not None):
+            self._read_paths(tables, labeled)
+        elif train is not None and survey.images:
+            self._read_table(tables, train)
+        else:
+            raise UserError(
+                f"{survey.path}: no labeled training images. {survey.describe()}. Expected one of: "
+                "images, and a CSV with a column that identifies them and a column of labels; one "
+                "folder of images per class, all in one folder (train/cats, train/dogs); images "
+                "named after their class (train/cat.1.jpg; --label-pattern for other names); CSV "
+                "files of pixels for training and test"
+            )
+        self._note_unused(has_pixels=train is not None and train.pixels is not None)
+
+    def _take(self, guess: Guess) -> Any:
+        """Record a guess, or the answer to it, and return its value."""
+        if guess.key in self.answers:
+            guess = guess.answered(self.answers[guess.key])
+        self.layout.guesses.append(guess)
+        if guess.key.startswith("prepare."):
+            self.layout.prepare[guess.name] = guess.value
+        return guess.value
+
+    def _drop(self, key: str, reason: str) -> None:
+        """Set an earlier guess of a table to None."""
+        guesses = self.layout.guesses
+        for position, guess in enumerate(guesses):
+            if guess.key == key and guess.value is not None:
+                guesses[position] = replace(
+                    guess, value=None, confidence="certain", reason=f"{guess.value}: {reason}"
+                )
+        self.layout.prepare[key.rpartition(".")[2]] = None
+
+    def _roles(self) -> Roles:
+        tables = self.survey.tables
+        by_name = {table.name: table for table in tables}
+        sample = by_name.get(self._take(roles.guess_sample(tables)))
+        rest = [table for table in tables if table is not sample]
+        guess = roles.guess_train(rest, sample, self.survey.id_columns)
+        train = by_name.get(self._take(guess))
+        rest = [table for table in rest if table is not train]
+        test = by_name.get(self._take(roles.guess_test(rest, train, self.survey.id_columns)))
+        return Roles(train, test, sample)
+
+    def _labeled_folders(self, pattern: str | None, *, has_table: bool) -> list[LabeledFolder]:
+        if pattern is not None:
+            return path_labels.named_files(self.survey, pattern)
+        labeled = path_labels.class_folders(self.survey)
+        if not has_table and all(folders.is_test(candidate.folder) for candidate in labeled):
+            return path_labels.named_files(self.survey) or labeled
+        return labeled
+
+    def _read_table(self, tables: Roles, train: Table) -> None:
+        """A table of ids and labels, and image files."""
+        survey = self.survey
+        ids = self._take(columns.guess_ids(train, survey.id_columns[train.name], survey.index))
+        if ids is None:
+            reason = self.layout.guess("prepare.id_column").reason
+            raise UserError(f"{reason}. Name the column that should with --id-column")
+        self._read_columns(tables, train, ids)
+        values = train.rows[ids].tolist()
+        folder = self._take(folders.guess_folder("train", values, survey))
+        self._read_test(self._test_ids(tables, ids))
+        if missing := missing_images(values, folder, survey.index):
+            reason = f"{len(missing)} training images are missing: {examples(missing, 3)}"
+            self._take(Guess("prepare.on_bad_image", "skip", "guess", reason, ("error", "blank")))
+        self.layout.image_stats = survey.stats(folder)
+
+    def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
+        """Labels in the paths of the images, and no table of them."""
+        survey, prepare = self.survey, self.layout.prepare
+        self._drop("prepare.train_csv", "the labels are in the paths of the images")
+        folder = self._take(path_labels.guess_folder(candidates))
+        labeled = next(candidate for candidate in candidates if candidate.folder == folder)
+        if labeled.pattern is not None:
+            pattern = self._take(path_labels.guess_pattern(labeled, survey))
+            labeled = path_labels.with_pattern(folder, pattern, survey)
+        sample, test_ids = tables.targets, tables.sample_ids
+        if tables.sample is not None:
+            prepare["id_column"] = tables.sample.columns[0]
+        if sample is not None and len(sample.targets) == 1:
+            prepare["label_column"] = sample.targets[0]
+        if tables.test is not None and (ids := survey.id_columns[tables.test.name]) is not None:
+            prepare["id_column"] = ids.name
+            test_ids = tables.test.rows[ids.name]
+        repeated = np.repeat([*labeled.counts], [*labeled.counts.values()])
+        labels = pd.DataFrame({"label": repeated}, dtype=str)
+        self._read_goal(labels, sample, from_paths=True)
+        self._read_test(test_ids)
+        self.layout.image_stats = survey.stats(folder)
+
+    def _read_pixels(self, tables: Roles, train: Table, content: pixels.Pixels) -> None:
+        """Tables that contain the images."""
+        test = tables.test
+        if test is None or test.pixels is None:
+            raise UserError(
+                f"{train.name} contains the pixels of the training images, but no other table has "
+                f"the same columns ({examples(content.columns, 2)}) for the test images"
+            )
+        ids = self._take(columns.guess_row_ids(train))
+        if ids is not None and ids not in test.columns:
+            raise UserError(
+                f"{test.name} has no column {ids}, the id column of {train.name}. Rename its id "
+                "column, or number the rows of both with --id-column none"
+            )
+        if ids is None and tables.sample is not None:
+            own = [column for column in test.columns if column not in train.columns]
+            roles.check_pixel_row_order(test, tables.sample, own)
+        self.layout.prepare["pixel_columns"] = content.prefix
+        self._read_columns(tables, train, ids)
+        side, is_color = content.side, content.channels == 3
+        order = self._take(pixels.guess_pixel_order(content)) if is_color else "interleaved"
+        grayscale = pixels.is_grayscale(content, order)
+        self.layout.image_stats = ImageStats(side, side, grayscale)
+        kind = "RGB" if is_color else "grayscale"
+        self.layout.notes.append(f"{train.name}: one {kind} image of {side} x {side} per row")
+
+    def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
+        """The columns of the training table, and what follows from its labels."""
+        labels = self._take(columns.guess_labels(train, ids, tables.targets))
+        label_columns = labels if isinstance(labels, list) else [labels]
+        self._read_goal(train.rows[label_columns], tables.targets, from_paths=False)
+        group = self._take(columns.guess_groups(train, [ids, *label_columns]))
+        unused = [c for c in train.columns if c not in (ids, group, *label_columns)]
+        if unused:
+            self.layout.notes.append(f"{train.name}: columns not used: {examples(unused)}")
+
+    def _read_goal(self, labels: pd.DataFrame, sample: Sample | None, *, from_paths: bool) -> None:
+        """Task, metric and format."""
+        layout, is_one_column = self.layout, labels.shape[1] == 1
+        task = layout.task = self._take(goal.guess_task(labels, sample, from_paths=from_paths))
+        has_lists = task == "multilabel" and is_one_column
+        values = [value for value in labels.iloc[:, 0].unique() if value.strip()]
+        if has_lists:
+            values = self._split_lists(values, sample)
+        if is_one_column and task in ("binary", "multiclass", "multilabel"):
+            variants = columns.guess_variants(values, sample.targets if sample else [])
+            if variants is not None:
+                self._take(variants)
+        classes = values if is_one_column else [*labels.columns]
+        metric = samples.guess_metric(task, sample, classes, has_lists=has_lists)
+        layout.metric = self._take(metric)
+        layout.format = self._take(samples.guess_format(task, sample, classes))
+
+    def _split_lists(self, values: list[str], sample: Sample | None) -> list[str]:
+        """The labels that cells of several labels list."""
+        separator = goal.find_separator([value.strip() for value in values]) or " "
+        self.layout.prepare["label_separator"] = separator
+        self.layout.separator = samples.separator_in(sample, separator)
+        labels = dict.fromkeys(label for value in values for label in value.split(separator))
+        if separator != " ":
+            return [label.strip() for label in labels if label.strip()]
+        return [label for label in labels if label]
+
+    def _test_ids(self, tables: Roles, ids: str) -> pd.Series | None:
+        """The ids of the test table, if it has the training table's id column; else of the sample.
+
+        Raises:
+            UserError: if it has no such column and there is no sample submission.
+        """
+        test, sample = tables.test, tables.sample
+        if test is None or ids in test.columns:
+            return tables.sample_ids if test is None else test.rows[ids]
+        problem = f"no column {ids} (columns: {examples(test.columns)})"
+        if sample is None:
+            raise UserError(f"{test.name}: {problem}. Rename its id column, or set --id-column")
+        self._drop("prepare.test_csv", f"{problem}; the ids of {sample.name} are used")
+        return tables.sample_ids
+
+    def _read_test(self, ids: pd.Series | None) -> None:
+        """The folder of the test images, which `ids` identify; all its files if that is None."""
+        train = self.layout.prepare["train_images"]
+        if ids is None:
+            self._take(folders.guess_unlisted(self.survey, train))
+        else:
+            self._take(folders.guess_folder("test", ids.tolist(), self.survey))
+
+    def _note_unused(self, *, has_pixels: bool) -> None:
+        """Note the tables and image folders that are not used."""
+        prepare = self.layout.prepare
+        used = {prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
+        unused = [table.name for table in self.survey.tables if table.name not in used]
+        if not has_pixels:
+            parts = prepare["train_images"], prepare["test_images"]
+            unused += [f"{name or '(top)'}/" for name in folders.outside(self.survey, parts)]
+        if unused:
+            self.layout.notes.append(f"not used: {examples(unused)}")

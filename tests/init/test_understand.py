@@ -1,0 +1,485 @@
+"""What `make init` infers from the files of a competition, and what it refuses."""
+
+import re
+from pathlib import Path
+
+import layouts
+import numpy as np
+import pandas as pd
+import pytest
+from competitions import CLASSES, competition, csv, encode, picture, write_zip
+from layouts import Inspection, inspect
+
+from podium.core.errors import UserError
+from podium.dataset.image_files import ImageIndex
+from podium.init.guesses import Guess, to_text
+from podium.init.matching import FolderMatch, match_rate, matching_folders
+from podium.init.printout import of_files
+from podium.init.understand import understand
+
+
+def test_of_several_folders_with_the_same_images_the_largest_is_guessed(tmp_path: Path) -> None:
+    guess = inspect(tmp_path, layouts.several_folders().files).guess("train_images")
+    assert (guess.confidence, guess.alternatives) == ("guess", ("images_small",))
+    assert "32 x 40" in guess.reason and "16 x 20" in guess.reason
+
+
+def test_folders_with_the_same_file_names_are_distinguished_by_their_own_names(
+    tmp_path: Path,
+) -> None:
+    files = {name: data for name, data in competition(36, 9).items() if not name.startswith("test")}
+    rng = np.random.default_rng(0)
+    hidden = pd.DataFrame({"id": [f"{n:04d}" for n in range(36)]})
+    files["test.csv"] = csv(hidden)
+    files["sample_submission.csv"] = csv(hidden.assign(label="square"))
+    for image in hidden["id"]:
+        files[f"test/{image}.png"] = encode(picture("square", rng, (80, 80)))
+        files[f"masks/{image}.png"] = encode(picture("square", rng, (90, 90)))
+        files[f"extra/{image}.png"] = encode(picture("square", rng, (90, 90)))
+    found = inspect(tmp_path, files)
+    assert (found.prepare["train_images"], found.prepare["test_images"]) == ("train", "test")
+    assert len(found.tables.test) == 36
+
+
+def test_the_table_with_the_samples_columns_is_the_training_table(tmp_path: Path) -> None:
+    files = competition()
+    files["labels.csv"] = files.pop("train.csv")
+    known, _ = layouts.known_and_hidden()
+    files["train_cameras.csv"] = csv(known[["id"]].assign(camera=["a", "b"] * 18))
+    found = inspect(tmp_path, files)
+    assert found.prepare["train_csv"] == "labels.csv"
+    assert found.guess("train_csv").alternatives == ("train_cameras.csv",)
+    assert found.layout.notes == ["not used: train_cameras.csv"]
+
+
+def test_a_label_with_a_space_is_one_label(tmp_path: Path) -> None:
+    files = {
+        name.replace("square", "red square"): d for name, d in layouts.class_folders().files.items()
+    }
+    hidden = layouts.known_and_hidden()[1]
+    names = {name.rpartition("/")[2] for name in files if "test" in name}
+    assert len(names) == len(hidden)
+    files["sample_submission.csv"] = csv(
+        pd.DataFrame({"file": sorted(names), "species": "red square"})
+    )
+    found = inspect(tmp_path, files)
+    assert (found.layout.metric, found.tables.classes[1]) == ("accuracy", "red square")
+    files["sample_submission.csv"] = csv(
+        pd.DataFrame({"file": sorted(names), "species": "red fox"})
+    )
+    assert inspect(tmp_path, files).layout.metric == "accuracy"
+
+
+def test_a_sample_that_contradicts_the_format_is_an_error(tmp_path: Path) -> None:
+    found = inspect(tmp_path, layouts.several_labels(" ").files, task="multiclass")
+    found.layout.format = "probability"
+    with pytest.raises(UserError, match=r"submission\.format"):
+        _ = found.tables
+
+
+def test_labels_in_file_names_are_likely_and_a_pattern_may_be_given(tmp_path: Path) -> None:
+    files = layouts.named_after_classes("{number}_{label}_x").files
+    with pytest.raises(UserError, match="no labeled training images"):
+        inspect(tmp_path, files)
+    found = inspect(tmp_path, files, label_pattern=r"_(.+)_")
+    assert found.tables.classes == [*CLASSES]
+    assert found.prepare["label_pattern"] == r"_(.+)_"
+    for pattern, problem in {"(": "regular expression", "x": "0 groups", "(zz)": "no file"}.items():
+        with pytest.raises(UserError, match=problem):
+            inspect(tmp_path, files, label_pattern=pattern)
+    guess = inspect(tmp_path, layouts.named_after_classes().files).guess("label_pattern")
+    assert guess.confidence == "likely" and "3 labels: circle, square, stripes" in guess.reason
+    assert guess.parsed(r"^(\w+)") == r"^(\w+)"
+    assert guess.parsed(r"(\w)\w+") == r"(\w)\w+"
+    with pytest.raises(UserError, match="no file"):
+        guess.parsed(r"^(\d+)")
+
+
+def test_test_folders_are_not_classes_if_file_names_contain_labels(tmp_path: Path) -> None:
+    files = layouts.named_after_classes().files
+    del files["sample_submission.csv"]
+    tests = sorted(name for name in files if name.startswith("test/"))
+    for place, name in enumerate(tests):
+        files[name.replace("test/", f"test/site{place % 2}/")] = files.pop(name)
+    found = inspect(tmp_path, files)
+    assert (found.prepare["train_images"], found.prepare["test_images"]) == ("train", "test")
+    assert found.tables.test["id"][0].startswith("site0/")
+
+
+def test_camera_file_names_contain_no_labels(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no labeled training images"):
+        inspect(tmp_path, layouts.named_after_classes("IMG_{number}").files)
+    with pytest.raises(UserError, match="no labeled training images"):
+        inspect(
+            tmp_path, layouts.named_after_classes("{number}_1").files
+        )  # as many classes as images
+
+
+def test_a_table_without_a_header_is_an_error(tmp_path: Path) -> None:
+    known, _ = layouts.known_and_hidden()
+    for name in ("{}.png", "{}"):
+        rows = known.assign(id=[name.format(image) for image in known["id"]])
+        files = {
+            **layouts.all_photos(),
+            "train.csv": rows.to_csv(index=False, header=False).encode(),
+        }
+        with pytest.raises(UserError, match=r"train\.csv.*no header.*'0000"):
+            inspect(tmp_path, files)
+
+
+def test_unused_image_folders_are_noted(tmp_path: Path) -> None:
+    files = layouts.class_folders().files
+    files |= {n.replace("train", "val"): data for n, data in files.items() if "train" in n}
+    folders = sorted({n.rpartition("/")[0] for n in files if "val" in n})
+    assert inspect(tmp_path, files).layout.notes == [
+        f"not used: {', '.join(f'{f}/' for f in folders)}"
+    ]
+    assert inspect(tmp_path, layouts.paths_as_ids().files).layout.notes == []
+
+
+def test_captions_with_as_many_words_as_an_image_has_pixels_are_not_pixels(tmp_path: Path) -> None:
+    files = dict(layouts.pixels_in_a_cell().files)
+    caption = " ".join(["word"] * 16)
+    for name in ("train.csv", "test.csv"):
+        header, *lines = files[name].decode().splitlines()
+        rows = [f"caption,{header}", *(f"{caption},{line}" for line in lines)]
+        files[name] = "\n".join(rows).encode()
+    assert inspect(tmp_path, files, label_column="label").prepare["pixel_columns"] == "pixels"
+
+
+def test_ignored_files_are_listed_and_other_archives_are_a_problem(tmp_path: Path) -> None:
+    files = competition() | {"a.tfrec": b"", "b.tfrec": b"", "map.json": b"{}", "notes": b""}
+    found = inspect(tmp_path, files)
+    assert "ignored: 2 .tfrec, 1 .json, 1 (no suffix)" in of_files(found.survey, "x")
+    packed = {"train.7z": b"", "test.tar.gz": b"", "sample_submission.csv": b"id,label\n1,a\n"}
+    with pytest.raises(UserError, match=r"train\.7z, test\.tar\.gz: only zip"):
+        inspect(tmp_path, packed)
+
+
+def test_groups_are_likely_and_unused_columns_are_noted(tmp_path: Path) -> None:
+    found = inspect(tmp_path, layouts.extra_columns().files)
+    assert found.layout.notes == ["train.csv: columns not used: age, sex"]
+    guess = found.guess("group_column")
+    assert (guess.confidence, guess.alternatives) == ("likely", (None,))
+    assert "12 groups" in guess.reason
+    assert found.tables.train["group"].nunique() == 12
+
+
+def test_another_repeated_id_is_only_an_alternative_group(tmp_path: Path) -> None:
+    files = layouts.extra_columns().files
+    files["train.csv"] = files["train.csv"].replace(b"patient_id", b"camera_id", 1)
+    found = inspect(tmp_path, files)
+    guess = found.guess("group_column")
+    assert guess.value is None and guess.alternatives == ("camera_id",)
+    assert inspect(tmp_path, files, group_column="camera_id").prepare["group_column"] == "camera_id"
+
+
+def test_flags_named_like_a_group_are_not_groups(tmp_path: Path) -> None:
+    files = layouts.extra_columns().files
+    files["train.csv"] = files["train.csv"].replace(b"sex,patient_id", b"Subject Focus,x", 1)
+    assert inspect(tmp_path, files).prepare["group_column"] is None
+
+
+def test_the_label_column_contains_the_labels_of_the_sample_submission(tmp_path: Path) -> None:
+    known, hidden = layouts.known_and_hidden()
+    train = known.rename(columns={"label": "individual_id"}).assign(species=["a", "b"] * 18)
+    sample = pd.DataFrame({"id": hidden["id"], "predictions": "square circle new"})
+    found = inspect(tmp_path, layouts.labelled(train, sample))
+    assert found.prepare["label_column"] == "individual_id"
+    assert found.layout.metric == "map@3"
+    assert found.guess("label_column").alternatives == ("species",)
+
+
+def test_answers_replace_guesses(tmp_path: Path) -> None:
+    files = layouts.extra_columns().files
+    found = inspect(tmp_path, files, label_column="sex", metric="mcc", group_column="none")
+    assert found.prepare["label_column"] == "sex" and found.prepare["group_column"] is None
+    assert (found.layout.task, found.layout.metric) == ("binary", "mcc")
+    assert found.guess("metric").confidence == "given"
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({"metric": "rmse"}, "--metric: rmse"),
+        ({"task": "cats"}, "--task: there is no task 'cats' (there are: binary, multiclass"),
+        ({"id_column": "name"}, "--id-column: there is no column of train.csv 'name'"),
+        ({"label_column": "id"}, "--label-column: there is no column of train.csv 'id'"),
+        ({"group_column": "x"}, "--group-column: there is no column of train.csv 'x'"),
+    ],
+)
+def test_impossible_answers_are_errors(
+    answers: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as error:
+        inspect(tmp_path, competition(), **answers)
+    assert message in str(error.value)
+
+
+def test_an_id_column_that_cannot_be_guessed_can_be_given(tmp_path: Path) -> None:
+    files = competition()
+    rows = files["train.csv"].split()[1:]
+    files["train.csv"] = b"\n".join([b"code,label", *(b"x" + row for row in rows), b""])
+    with pytest.raises(UserError, match=r"code: x0000, x0001.*--id-column"):
+        inspect(tmp_path, files)
+    layout = Inspection(tmp_path / "shapes.zip").layout
+    assert layout.guesses[-1].key == "prepare.id_column" and layout.guesses[-1].is_open
+    found = inspect(tmp_path, files, id_column="code")
+    assert found.guess("id_column").value == "code" and found.guess("test_csv").value is None
+
+
+def test_an_error_comes_with_the_guesses_before_it(tmp_path: Path) -> None:
+    files = layouts.several_columns().files
+    files["train.csv"] = files["train.csv"].replace(b",1,", b",0.3,")
+    layout = Inspection(write_zip(tmp_path / "shapes.zip", files)).layout
+    assert "--label-column" in str(layout.error)
+    assert layout.guesses[-1].key == "prepare.label_column"
+
+
+def test_the_same_survey_and_answers_give_the_same_layout(tmp_path: Path) -> None:
+    content = inspect(tmp_path, layouts.extra_columns().files).survey
+    (tmp_path / "shapes.zip").unlink()  # nothing is read again
+    answers = {"metric": "log_loss"}
+    first, second = understand(content, answers), understand(content, answers)
+    assert (first.prepare, first.metric) == (second.prepare, second.metric)
+    assert understand(content, {}).metric == "accuracy" and answers == {"metric": "log_loss"}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "sample", "task", "metric"),
+    [
+        ("breed", ["American Shorthair", "British Shorthair", "Siamese"], None, "multiclass", None),
+        ("label", ["yes", "no"], "no", "binary", "accuracy"),
+        ("label", ["0", "1"], "0.5", "binary", "roc_auc"),
+        ("label", ["0", "1"], "0", "binary", "accuracy"),
+        ("level", ["0", "1", "2"], "0", "ordinal", "quadratic_weighted_kappa"),
+        ("isup_grade", ["0", "1", "2", "5"], "0", "ordinal", None),
+        ("label", ["3", "4", "5"], "3", "multiclass", "accuracy"),
+        ("label", ["3", "4", "5"], "3.5", "regression", "rmse"),
+        ("age", [str(n) for n in range(18, 54)], "30", "regression", None),
+        ("whale", [str(n) for n in range(36)], "30", "multiclass", None),
+        ("label", ["1.5", "2", "3"], "1", "regression", "rmse"),
+        ("label", ["1e-3", "2", "-3"], "1", "regression", "rmse"),
+        ("label", ["nan", "inf", "1"], "1", "multiclass", None),
+        ("label", ["True", "False"], "False", "binary", "accuracy"),
+        ("label", ["a b", "b", "a", "c a", "c"], "a b", "multilabel", "samples_f1"),
+        ("label", ["a", "b", "c"], "a b c", "multiclass", "map@3"),
+    ],
+)
+def test_task_and_metric_follow_from_labels_and_sample(
+    column: str,
+    values: list[str],
+    sample: str | None,
+    task: str,
+    metric: str | None,
+    tmp_path: Path,
+) -> None:
+    files = competition()
+    labels = [values[place % len(values)] for place in range(36)]
+    files["train.csv"] = csv(
+        pd.DataFrame({"id": layouts.known_and_hidden()[0]["id"], column: labels})
+    )
+    _, hidden = layouts.known_and_hidden()
+    if sample is None:
+        del files["sample_submission.csv"]
+    else:
+        files["sample_submission.csv"] = csv(pd.DataFrame({"id": hidden["id"], column: sample}))
+    found = inspect(tmp_path, files).layout
+    assert found.task == task and (metric is None or found.metric == metric)
+
+
+def test_several_numbers_per_image_are_an_error(tmp_path: Path) -> None:
+    files = layouts.several_columns().files
+    files["train.csv"] = files["train.csv"].replace(b",1,", b",0.3,")
+    with pytest.raises(UserError, match=r"other than 0 and 1.*--label-column"):
+        inspect(tmp_path, files)
+
+
+def test_labels_that_differ_in_case_or_whitespace_are_merged(tmp_path: Path) -> None:
+    files = competition()
+    files["train.csv"] = files["train.csv"].replace(b"0000,circle", b"0000,Circle ")
+    found = inspect(tmp_path, files)
+    assert found.prepare["label_variants"] == "merge"
+    assert found.tables.classes == [*CLASSES]
+    assert "'Circle ', 'circle'" in found.guess("label_variants").reason
+
+
+def test_missing_training_images_are_skipped_missing_test_images_are_an_error(
+    tmp_path: Path,
+) -> None:
+    files = competition()
+    del files["train/0003.png"]
+    guess = inspect(tmp_path, files).guess("on_bad_image")
+    assert (guess.value, guess.confidence) == ("skip", "guess")
+    assert guess.reason == "1 training images are missing: 0003"
+    del files["test/0040.png"]
+    with pytest.raises(UserError, match=r"1 of 9 .*: 0040"):
+        _ = inspect(tmp_path, files).tables
+
+
+def test_test_ids_in_a_column_with_another_name_are_taken_from_the_sample(tmp_path: Path) -> None:
+    files = competition()
+    files["test.csv"] = files["test.csv"].replace(b"id", b"image", 1)
+    found = inspect(tmp_path, files)
+    assert found.prepare["test_csv"] is None and len(found.tables.test) == 9
+    assert found.guess("test_csv").value is None
+    assert "test.csv: no column id (columns: image)" in found.guess("test_csv").reason
+    del files["sample_submission.csv"]
+    with pytest.raises(UserError, match=r"test\.csv: no column id"):
+        inspect(tmp_path, files)
+
+
+def test_rows_of_pixels_in_another_order_than_the_sample_are_an_error(
+    tmp_path: Path,
+) -> None:
+    files = layouts.pixels_with_ids().files
+    rows = files["train.csv"].split(b"\n")
+    files["train.csv"] = b"\n".join(row.partition(b",")[2] for row in rows)
+    head, *rows = files["sample_submission.csv"].split()
+    files["sample_submission.csv"] = b"\n".join([head, *rows[::-1], b""])
+    with pytest.raises(UserError, match="another order"):
+        inspect(tmp_path, files)
+
+
+def test_a_damaged_table_is_listed_and_the_others_are_used(tmp_path: Path) -> None:
+    files = competition() | {"notes.csv": b"a,b\n\xe9,1\n", "extra.csv": b"a,b\n1,2,3\n"}
+    found = inspect(tmp_path, files)
+    assert sorted(found.survey.problems) == [
+        "extra.csv",
+        "notes.csv",
+    ]
+    assert found.prepare["train_csv"] == "train.csv"
+
+
+@pytest.mark.parametrize(
+    "name", ["train.csv", "test_ids.csv", "sampleSubmission.csv", "labels.csv"]
+)
+def test_a_damaged_table_with_a_role_is_an_error(tmp_path: Path, name: str) -> None:
+    """Guesses without it would be about another competition."""
+    with pytest.raises(UserError, match=name):
+        inspect(tmp_path, competition() | {name: b"id,label\n\xe9,1\n"})
+
+
+@pytest.mark.parametrize(
+    ("column", "taken"),
+    [("patient_id", True), ("PatientID", True), ("group", True), ("age_group", False)],
+)
+def test_a_column_is_a_group_by_its_whole_name(tmp_path: Path, column: str, taken: bool) -> None:
+    files = layouts.extra_columns().files
+    files["train.csv"] = files["train.csv"].replace(b"patient_id", column.encode())
+    found = inspect(tmp_path, files).prepare["group_column"]
+    assert found == (column if taken else None)
+
+
+def test_folder_names_are_never_lists_of_labels(tmp_path: Path) -> None:
+    names = [f"{colour} {kind}" for colour in ("red", "blue") for kind in ("car", "bus", "truck")]
+    pictures = [data for name, data in competition().items() if name.startswith("train/")]
+    files = {f"train/{names[n % 6]}/{n}.png": data for n, data in enumerate(pictures)}
+    found = inspect(tmp_path, files | {"test/1.png": pictures[0]})
+    assert (found.layout.task, found.tables.classes) == ("multiclass", sorted(names))
+
+
+def test_columns_of_the_sample_submission_are_never_lists_of_labels(tmp_path: Path) -> None:
+    names = [f"{colour} {kind}" for colour in ("red", "blue") for kind in ("car", "bus", "truck")]
+    known, hidden = layouts.known_and_hidden()
+    train = known.assign(label=[names[n % 6] for n in range(len(known))])
+    sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(names, 1 / 6)})
+    found = inspect(tmp_path, layouts.labelled(train, sample))
+    assert (found.layout.task, found.tables.classes) == ("multiclass", names)
+
+
+def test_an_image_with_two_ids_is_an_error(tmp_path: Path) -> None:
+    files = competition()
+    files["train.csv"] += b"0000.png,square\n"
+    with pytest.raises(UserError, match=r"train/0000.png: 0000, 0000.png"):
+        inspect(tmp_path, files).tables  # noqa: B018
+
+
+def test_flags_next_to_another_column_are_one_column_per_class(tmp_path: Path) -> None:
+    files = layouts.one_hot().files
+    rows = files["train.csv"].split()
+    files["train.csv"] = b"\n".join([rows[0] + b",width", *(row + b",3" for row in rows[1:-1]),
+                                     rows[-1] + b",4", b""])  # fmt: skip
+    del files["sample_submission.csv"]
+    found = inspect(tmp_path, files)
+    assert (
+        isinstance(found.prepare["label_column"], list) and len(found.prepare["label_column"]) == 3
+    )
+    assert found.layout.task == "multiclass"
+
+
+def test_subfolders_of_classes_are_not_classes(tmp_path: Path) -> None:
+    pictures = [data for name, data in competition().items() if name.startswith("train/")]
+    places = [f"train/{label}/{day}/" for label in ("cat", "dog") for day in ("mon", "tue", "sun")]
+    files = {f"{places[n % 6]}{n}.png": data for n, data in enumerate(pictures)}
+    files |= {f"test/{n}.png": pictures[0] for n in range(4)}
+    found = inspect(tmp_path, files)
+    assert (found.prepare["train_csv"], found.prepare["train_images"]) == (None, "train")
+    assert found.tables.classes == ["cat", "dog"]
+
+
+def test_numbered_flags_are_not_pixels(tmp_path: Path) -> None:
+    """By their names, sixteen columns could be the pixels of a square."""
+    files = layouts.one_hot().files
+    known, hidden = layouts.known_and_hidden()
+    names = [f"c{n}" for n in range(16)]
+    flags = np.eye(16, dtype=int)[np.arange(36) % 16]
+    train = pd.concat([known[["id"]], pd.DataFrame(flags, columns=names)], axis=1)
+    files["train.csv"] = csv(train)
+    sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(names, 0.1)})
+    files["sample_submission.csv"] = csv(sample)
+    found = inspect(tmp_path, files)
+    assert found.prepare["label_column"] == names and found.tables.classes == names
+
+
+def test_a_damaged_pixel_is_left_to_prepare(tmp_path: Path) -> None:
+    files = layouts.pixels_grey().files
+    head, first, *rest = files["train.csv"].split(b"\n")
+    files["train.csv"] = b"\n".join([head, first[: first.rindex(b",")] + b",x", *rest])
+    assert inspect(tmp_path, files).prepare["pixel_columns"] == "pixel"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"readme.txt": b"hello"},
+        {"train.csv": b"id,label\n"},
+        {"train.csv": b"id,label\n1,a\n2,b\n"},
+        {"test/1.jpg": b"x", "test/2.jpg": b"x"},
+        {"1.jpg": b"x"},
+        {"train/1.jpg": b"x", "test/2.jpg": b"x"},
+        {"train.csv": b"", "train/1.jpg": b"x"},
+        {"train.csv": b"id\n1\n", "train/1.jpg": b"x"},
+        {"train.csv": b"a,b\nq,r\ns,t\n", "train/1.jpg": b"x"},
+    ],
+)
+def test_nothing_to_train_on_is_an_error(files: dict[str, bytes], tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        inspect(tmp_path, files)
+    expected = "no labeled training images|identifies image files|no rows|empty"
+    assert re.search(expected, str(error.value))
+
+
+def test_hidden_files_are_ignored(tmp_path: Path) -> None:
+    extra = {"__MACOSX/train/._0000.png": b"x", "train/._0001.png": b"x", "._train.csv": b"\0"}
+    found = inspect(tmp_path, competition() | extra)
+    assert len(found.survey.images) == 45 and not found.survey.problems
+
+
+def test_matching_takes_time_linear_in_the_number_of_images() -> None:
+    """Ids that share a file name ("7/0.png") must not be compared with each other."""
+    ids = [f"{number}/0" for number in range(60_000)]
+    index = ImageIndex(f"train/{image}.png" for image in ids)
+    assert match_rate(ids, index) == 1
+    assert matching_folders(ids, index)[0] == FolderMatch("train", 60_000)
+
+
+def test_a_guess_keeps_its_alternatives_when_it_is_answered() -> None:
+    guess = Guess("prepare.test_images", "a", "guess", "reason", (None, ""))
+    assert guess.answered("none") == Guess(
+        "prepare.test_images", None, "given", "given by you", (None, "")
+    )
+    assert guess.parsed('""') == "" and to_text(["a", None]) == "a,none"
+    with pytest.raises(UserError, match="--test-images: 'x' is not one of a, none"):
+        guess.answered("x")
