@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ ROOT = Path(__file__).parent.parent
 os.environ["OMP_NUM_THREADS"] = "1"
 # As the Makefile has it for `python -m commands.<name>`.
 os.environ["PYTHONPATH"] = "src"
+# For the property tests of `make test-long`: a new seed in each run, the same in all processes.
+PROPERTY_SEED = int(os.environ.setdefault("PODIUM_TEST_SEED", str(secrets.randbelow(2**32))))
 COMMANDS = {path.stem for path in (ROOT / "src" / "commands").glob("*.py")}
 
 PARAMS: dict[str, Any] = {
@@ -60,6 +63,11 @@ def program(name: str) -> tuple[str, ...]:
     if name in COMMANDS:
         return "python", "-m", f"commands.{name}"
     return "python", f"src/{name}.py"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if terminalreporter.config.option.markexpr == "long":
+        terminalreporter.write_line(f"property tests: PODIUM_TEST_SEED={PROPERTY_SEED}")
 
 
 class Project:

@@ -598,3 +598,105 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "extra_columns": extra_columns,
     "paths_as_ids": paths_as_ids,
 }  # fmt: skip
+
+# For each row of docs/layouts.md about what is recognised: the builders that test it, and the
+# competition of test_any_competition.py that tests it in the whole pipeline.
+DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
+    "Ids without extension": (("plain",), "a number, labels.csv"),
+    "Ids with extension (jpg, png, tif, webp, bmp, …)": (
+        (
+            "named_jpeg",
+            "named_png",
+            "named_tiff",
+            "named_webp",
+            "named_bmp",
+            "kinds_of_files",
+        ),
+        "kinds of files, top lists",
+    ),
+    "Ids that are paths, such as `site1/0001.png`": (
+        ("paths_as_ids",),
+        "paths, other columns, class indices",
+    ),
+    "Several folders with the same images": (("several_folders",), "several folders, one-hot"),
+    "Training and test images in one folder": (
+        ("one_folder",),
+        "one folder, two classes, patients",
+    ),
+    "One folder per class, test images in a folder of their own, no tables": (
+        ("class_folders", "class_folders_at_top"),
+        "class folders alone",
+    ),
+    "Labels in file names (`cat.0.jpg`, `beagle_12.jpg`, `cat (3).jpg`), no training table": (
+        (
+            "named_after_classes",
+            "named_after_classes_spaces",
+            "named_after_classes_together",
+        ),
+        "labels in file names",
+    ),
+    "Pixels in the tables, greyscale (MNIST as CSV)": (
+        ("pixels_grey", "pixels_by_row_and_column", "pixels_with_ids"),
+        "grey pixels",
+    ),
+    "Pixels in the tables, RGB": (("pixels_planar", "pixels_interleaved"), "RGB pixels"),
+    "All pixels of an image in one cell (FER-2013)": (("pixels_in_a_cell",), "pixels in a cell"),
+    "Zip archives inside the zip": (
+        ("nested_compressed", "nested_stored"),
+        "several labels, nested",
+    ),
+    "One column of names or integers": (
+        ("plain", "integers", "two_classes"),
+        "one folder, two classes, patients",
+    ),
+    "One column per class, exactly one of them 1": (("one_hot",), "several folders, one-hot"),
+    "One column per class, any number of them 1": (
+        ("several_columns",),
+        "several columns, no sample, Training_set.csv",
+    ),
+    "Several labels in one column": (
+        (
+            "several_labels_space",
+            "several_labels_bar",
+            "several_labels_comma",
+            "several_labels_semicolon",
+        ),
+        "several labels, nested",
+    ),
+    "Numbers": (("numbers", "whole_numbers"), "a number, labels.csv"),
+    "A few integers in a column such as `diagnosis` or `grade`": (
+        ("grades",),
+        "grades, train_labels.csv",
+    ),
+    "Other names for `train.csv` (`train_labels.csv`, `labels.csv`, `Training_set.csv`)": (
+        ("train_labels", "labels", "training_set"),
+        "grades, train_labels.csv",
+    ),
+    "No test table": (("labels", "train_labels"), "a number, labels.csv"),
+    "No sample submission": (("no_sample",), "several columns, no sample, Training_set.csv"),
+    "Neither": (("no_test_table_and_no_sample",), "class folders alone"),
+    "Other columns": (("extra_columns",), "paths, other columns, class indices"),
+    "A patient, scene or group column": (
+        ("extra_columns", "two_classes"),
+        "one folder, two classes, patients",
+    ),
+    "One column of labels": (("plain", "grades"), "grades, train_labels.csv"),
+    "One column of integers, although the classes are names": (
+        ("numbers_of_names",),
+        "paths, other columns, class indices",
+    ),
+    "One column of fractions, with two classes": (
+        ("two_classes",),
+        "one folder, two classes, patients",
+    ),
+    "One column per class": (("one_hot", "classes_as_columns"), "several folders, one-hot"),
+    "One column with several labels, for several labels per image": (
+        ("several_labels_space",),
+        "several labels, nested",
+    ),
+    "One column with k labels, for one label per image": (
+        ("top_lists",),
+        "kinds of files, top lists",
+    ),
+    "One column of numbers": (("numbers",), "a number, labels.csv"),
+}

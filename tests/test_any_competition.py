@@ -1,4 +1,4 @@
-"""Competitions of every layout under the real DVC: `make init`'s program, then `dvc repro`."""
+"""Competitions of every layout: `make init`, then the real `dvc repro`."""
 
 import io
 import json
@@ -24,7 +24,7 @@ TINY = {
     "phases": [{"epochs": 1, "lr": 0.005}],
     "batch_size": 8,
 }
-# Each layout of docs/layouts.md at least once; several in one, to spare time.
+# Together they have every layout of docs/layouts.md (see layouts.DOCUMENTED).
 COMPETITIONS: dict[str, Callable[[], Built]] = {
     "kinds of files, top lists": lambda: top_lists(layouts.kinds_of_files()),
     "several folders, one-hot": lambda: layouts.in_two_sizes(layouts.one_hot()),
@@ -40,11 +40,11 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
     ),
     "a number, labels.csv": lambda: renamed(layouts.numbers(), "labels"),
     "grades, train_labels.csv": lambda: renamed(layouts.grades(), "train_labels"),
-    "paths, other columns, classes by place": lambda: by_place(layouts.paths_as_ids()),
+    "paths, other columns, class indices": lambda: class_indices(layouts.paths_as_ids()),
 }
 
 
-OFTEN = {"several labels, nested"}  # the others by `make test-long`
+ALWAYS_TESTED = {"several labels, nested"}  # the others by `make test-long`
 
 
 def without_sample(built: Built) -> Built:
@@ -55,14 +55,14 @@ def without_sample(built: Built) -> Built:
 
 
 def top_lists(built: Built) -> Built:
-    """The same with the two likeliest labels to give."""
+    """The same with two labels per image in the sample submission."""
     name = "sample_submission.csv"
     sample = built.files[name].replace(b",circle", b",square circle")
     return replace(built, files={**built.files, name: sample}, metric="map@2")
 
 
-def by_place(built: Built) -> Built:
-    """The same with columns that are left aside, and a sample that numbers the classes."""
+def class_indices(built: Built) -> Built:
+    """The same with unused columns, and a sample submission of class indices."""
     train, sample = (read(built.files[name]) for name in ("train.csv", "sample_submission.csv"))
     files = {
         "train.csv": csv(train.assign(width=80, site=["a", "b"] * (len(train) // 2))),
@@ -76,13 +76,13 @@ def read(data: bytes) -> pd.DataFrame:
 
 
 def renamed(built: Built, name: str) -> Built:
-    """The same with another name of the training table."""
+    """The same with another name for the training table."""
     files = {(f"{name}.csv" if n == "train.csv" else n): data for n, data in built.files.items()}
     return replace(built, files=files)
 
 
 def tiny(params: dict[str, Any]) -> None:
-    """A model that trains in a second, on one fold, where init takes one that is worth it."""
+    """Replace the models by one that trains in a second, on one fold."""
     name = next(iter(params["models"]))
     kept = {key: params["models"][name].get(key) for key in ("class_weights",)}
     params["models"] = {name: {**TINY, **kept}}
@@ -94,7 +94,7 @@ def tiny(params: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "layout",
     [
-        name if name in OFTEN else pytest.param(name, marks=pytest.mark.long)
+        name if name in ALWAYS_TESTED else pytest.param(name, marks=pytest.mark.long)
         for name in COMPETITIONS
     ],
 )
@@ -106,7 +106,7 @@ def test_a_competition_goes_from_its_files_to_a_valid_submission(
     project.write_archive(built.files)
     (project.folder / "params.yaml").unlink()
     printed = project.run("python", "-m", "commands.init", "shapes.zip", "--yes").stdout
-    assert "params.yaml is written" in printed
+    assert "Wrote params.yaml" in printed
     project.edit(tiny)
     ran = project.repro()
     assert {"fetch", "prepare", "submission", "report"} <= ran
@@ -126,7 +126,7 @@ def test_a_competition_goes_from_its_files_to_a_valid_submission(
 
 
 def check(values: pd.DataFrame, built: Built) -> None:
-    """What stands beside the ids is of the task."""
+    """The values suit the task and the metric."""
     if built.metric in ("log_loss", "roc_auc", "rmse"):
         numbers = values.astype(float)
         assert numbers.notna().all(axis=None)

@@ -6,6 +6,7 @@ from pathlib import Path
 import layouts
 import pytest
 import test_any_competition
+import test_faulty_input
 from conftest import PARAMS, ROOT
 from ruamel.yaml import YAML
 
@@ -14,20 +15,24 @@ from podium.params import schema
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_the_layouts_of_the_document_are_tested() -> None:
+def documented(*headings: str) -> list[str]:
+    """The first cells of the tables below these headings of docs/layouts.md."""
     text = (ROOT / "docs/layouts.md").read_text()
-    named = {a or b for a, b in re.findall(r"`\[(\w+)\]`|::…\[(\w+)\]", text)}
-    assert named <= set(layouts.BUILDERS), named - set(layouts.BUILDERS)
-    for file in set(re.findall(r"\btest_\w+\.py", text)):
-        assert [*(ROOT / "tests").rglob(file)], file
-    for file, test in re.findall(r"`(test_\w+\.py)::(test_\w+)`", text):
-        (path,) = (ROOT / "tests").rglob(file)
-        assert f"def {test}(" in path.read_text(), test
-    for name in test_any_competition.COMPETITIONS:
-        assert f"| {name} |" in text, name
-    layouts_told = text.partition("## What is refused")[0]
-    ends = {*re.findall(r"\| ([^|]*?) ?\|$", layouts_told, re.MULTILINE)} - {"to a submission"}
-    assert ends == {*test_any_competition.COMPETITIONS, "three of them"}
+    parts = {part.partition("\n")[0]: part for part in text.split("\n## ")}
+    rows = [re.findall(r"^\| (.+?) \|", parts[heading], re.MULTILINE)[1:] for heading in headings]
+    return [cell.replace("\\|", "|") for cells in rows for cell in cells]
+
+
+def test_every_documented_layout_is_tested() -> None:
+    rows = documented("Images", "Labels and ids", "Sample submissions")
+    assert rows == [*layouts.DOCUMENTED]
+    builders = {name for names, _ in layouts.DOCUMENTED.values() for name in names}
+    assert builders == set(layouts.BUILDERS)
+    assert {name for _, name in layouts.DOCUMENTED.values()} == {*test_any_competition.COMPETITIONS}
+
+
+def test_every_documented_fault_is_tested() -> None:
+    assert documented("What is refused") == [*test_faulty_input.CASES]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -3,12 +3,11 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from podium.competition import fetch
 from podium.competition.archive import Archive
 from podium.config.competition import Competition
-from podium.core import files, params_file, program
+from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError, examples
 from podium.init import defaults, guard, guesses, printout, template
 from podium.init import source as sources
@@ -19,13 +18,13 @@ from podium.init.survey import Survey, survey
 from podium.init.understand import understand
 from podium.params import schema
 
-RAW, SOLUTION = Path("data/raw"), Path("data/solution")
 ANSWERS = {
     "task": "binary | multiclass | multilabel | ordinal | regression",
     "metric": "as the competition's evaluation page names it, e.g. macro_f1",
     "prepare.id_column": "the column that identifies the images",
     "prepare.label_column": "or several, separated by commas: one per class",
     "prepare.label_pattern": "a regular expression whose group matches the label in a file name",
+    "prepare.positive_class": "which of two classes; none: the last in order",
     "prepare.group_column": "its groups stay within one fold; none: no groups",
 }
 
@@ -37,8 +36,8 @@ def main() -> None:
         guard.check_committed(params_file.PARAMS, command="make init")
     source, slug = sources.source_and_slug(options.source, options.slug)
     defaults.check_weights(options.pretrained)
-    with sources.staging(RAW, slug) as raw:
-        fetch.fetch(Competition(source=source, slug=slug), raw=raw, solution=SOLUTION)
+    with sources.staging(paths.RAW, slug) as raw:
+        fetch.fetch(Competition(source=source, slug=slug), raw=raw, solution=paths.SOLUTION)
         with Archive(raw / f"{slug}.zip") as archive:
             content = survey(archive)
             print(printout.of_files(content, slug), flush=True)

@@ -234,11 +234,11 @@ def test_a_competition_on_kaggle_is_a_source(
     [
         ("no/such.zip", None, "error: no/such.zip: not a folder or zip"),
         ("bad.zip", b"not a zip", "error: bad.zip"),
-        ("empty.zip", {}, "no labeled training images"),
+        ("empty.zip", {}, "no labelled training images"),
         (
             "tests.zip",
             {"test/1.png": b"x", "test.csv": b"id\n1\n"},
-            "no labeled training images",
+            "no labelled training images",
         ),
         (
             "badcsv.zip",

@@ -79,7 +79,7 @@ def test_a_sample_that_contradicts_the_format_is_an_error(tmp_path: Path) -> Non
 
 def test_labels_in_file_names_are_likely_and_a_pattern_may_be_given(tmp_path: Path) -> None:
     files = layouts.named_after_classes("{number}_{label}_x").files
-    with pytest.raises(UserError, match="no labeled training images"):
+    with pytest.raises(UserError, match="no labelled training images"):
         inspect(tmp_path, files)
     found = inspect(tmp_path, files, label_pattern=r"_(.+)_")
     assert found.tables.classes == [*CLASSES]
@@ -107,9 +107,9 @@ def test_test_folders_are_not_classes_if_file_names_contain_labels(tmp_path: Pat
 
 
 def test_camera_file_names_contain_no_labels(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no labeled training images"):
+    with pytest.raises(UserError, match="no labelled training images"):
         inspect(tmp_path, layouts.named_after_classes("IMG_{number}").files)
-    with pytest.raises(UserError, match="no labeled training images"):
+    with pytest.raises(UserError, match="no labelled training images"):
         inspect(
             tmp_path, layouts.named_after_classes("{number}_1").files
         )  # as many classes as images
@@ -457,7 +457,7 @@ def test_a_damaged_pixel_is_left_to_prepare(tmp_path: Path) -> None:
 def test_nothing_to_train_on_is_an_error(files: dict[str, bytes], tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         inspect(tmp_path, files)
-    expected = "no labeled training images|identifies image files|no rows|empty"
+    expected = "no labelled training images|identifies image files|no rows|empty"
     assert re.search(expected, str(error.value))
 
 
@@ -483,3 +483,46 @@ def test_a_guess_keeps_its_alternatives_when_it_is_answered() -> None:
     assert guess.parsed('""') == "" and to_text(["a", None]) == "a,none"
     with pytest.raises(UserError, match="--test-images: 'x' is not one of a, none"):
         guess.answered("x")
+
+
+@pytest.mark.parametrize(
+    ("labels", "target", "positive", "confidence"),
+    [
+        (["0", "1"], "label", "1", "certain"),
+        (["no", "yes"], "label", "yes", "certain"),
+        (["True", "False"], "label", "True", "certain"),
+        (["pos", "neg"], "label", "pos", "certain"),
+        (["malignant", "benign"], "label", "malignant", "certain"),
+        (["normal", "covid"], "label", "covid", "likely"),
+        (["Positive", "a"], "label", "Positive", "likely"),
+        (["cat", "dog"], "label", "dog", "guess"),
+        (["2", "10"], "label", "10", "guess"),
+        (["cat", "dog"], "Cat", "cat", "certain"),
+        (["cat", "dog"], "dog", "dog", "certain"),
+    ],
+)
+def test_the_positive_class_follows_from_the_sample_or_the_labels(
+    labels: list[str], target: str, positive: str, confidence: str, tmp_path: Path
+) -> None:
+    known, hidden = layouts.known_and_hidden()
+    train = known.assign(label=labels * (len(known) // 2))
+    sample = pd.DataFrame({"id": hidden["id"], target: 0.5})
+    found = inspect(tmp_path, layouts.labelled(train, sample))
+    guess = found.guess("positive_class")
+    assert (guess.value, guess.confidence) == (positive, confidence)
+    assert found.tables.classes[1] == positive
+    (other,) = {*labels} - {positive}
+    answered = inspect(tmp_path, layouts.labelled(train, sample), positive_class=other)
+    assert answered.tables.classes[1] == other
+    with pytest.raises(UserError, match="--positive-class"):
+        inspect(tmp_path, layouts.labelled(train, sample), positive_class="bird")
+
+
+def test_one_column_per_class_needs_no_positive_class(tmp_path: Path) -> None:
+    known, hidden = layouts.known_and_hidden()
+    train = known.assign(label=["cat", "dog"] * (len(known) // 2))
+    sample = pd.DataFrame({"id": hidden["id"], "dog": 0.5, "cat": 0.5})
+    found = inspect(tmp_path, layouts.labelled(train, sample))
+    guess = found.guess("positive_class")
+    assert (guess.value, guess.confidence) == (None, "certain")
+    assert found.tables.classes == ["dog", "cat"]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from podium.core.errors import UserError, examples
 from podium.init.guesses import Confidence, Guess
-from podium.init.matching import FolderMatch, matching_folders
+from podium.init.matching import FolderMatch, matching_folders, missing_images
 from podium.init.survey import Survey, has_word
 
 Part = Literal["train", "test"]
@@ -60,6 +60,15 @@ def guess_unlisted(survey: Survey, train: str) -> Guess:
     confidence: Confidence = "likely" if len(named) == 1 else "guess"
     reason = "by its name" if named else "contains images that are not training images"
     return Guess("prepare.test_images", candidates[0], confidence, reason, tuple(candidates[1:]))
+
+
+def guess_missing(ids: Sequence[str], folder: str, survey: Survey) -> Guess | None:
+    """What to do about training images that are not in their folder; None if all are."""
+    missing = missing_images(ids, folder, survey.index)
+    if not missing:
+        return None
+    reason = f"{len(missing)} training images are missing: {examples(missing, 3)}"
+    return Guess("prepare.on_bad_image", "skip", "guess", reason, ("error", "blank"))
 
 
 def is_test(folder: str) -> bool:

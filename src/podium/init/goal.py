@@ -8,6 +8,7 @@ import pandas as pd
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset import spelling
+from podium.dataset.class_list import in_order
 from podium.init.guesses import Confidence, Guess, one_of
 from podium.init.sample import LABEL_SEPARATORS, Sample, are_numbers
 
@@ -97,30 +98,29 @@ def _from_names(values: Sequence[str], *, are_classes: bool) -> Inferred:
 
 
 def guess_positive_class(classes: Sequence[str], sample: Sample | None) -> Guess:
-    """Which of two classes is the positive one, whose probability a binary model predicts."""
-    key, (first, second) = "prepare.positive_class", sorted(classes)
-    names = {spelling.normalize(name): name for name in classes}
+    """Which of two classes is the positive one, whose probability is submitted."""
+    first, second = in_order(classes, [])
+    other = {first: second, second: first}
+    by_name = {spelling.normalize(name): name for name in classes}
     targets = [spelling.normalize(target) for target in sample.targets] if sample else []
-    if len(targets) == 1 and targets[0] in names:
-        value, other = _with_other(names[targets[0]], classes)
-        return Guess(key, value, "certain", "the column of the sample submission", (other,))
-    if set(targets) == set(names):
-        reason = "null: the sample submission has a column for each class"
-        return Guess(key, None, "certain", reason, (first, second))
-    positive = [name for bare, name in names.items() if bare in POSITIVE_NAMES]
-    negative = [name for bare, name in names.items() if bare in NEGATIVE_NAMES]
-    if len(positive) == 1 and len(negative) == 1:
-        return Guess(key, positive[0], "certain", f"not {negative[0]}", (negative[0],))
-    if len(positive) + len(negative) == 1:
-        value = positive[0] if positive else _with_other(negative[0], classes)[1]
-        value, other = _with_other(value, classes)
-        return Guess(key, value, "likely", f"the opposite of {other}", (other,))
-    return Guess(key, second, "guess", "the last in alphabetical order", (first,))
-
-
-def _with_other(name: str, classes: Sequence[str]) -> tuple[str, str]:
-    """A class, and the other one."""
-    return name, next(other for other in classes if other != name)
+    positive = [name for text, name in by_name.items() if text in POSITIVE_NAMES]
+    positive += [other[name] for text, name in by_name.items() if text in NEGATIVE_NAMES]
+    value: str | None = second
+    confidence: Confidence = "guess"
+    reason = "the last in order; its probability is submitted"
+    if len(targets) == 1 and targets[0] in by_name:
+        value, confidence = by_name[targets[0]], "certain"
+        reason = "the column of the sample submission"
+    elif set(targets) == set(by_name):
+        value, confidence = None, "certain"
+        reason = "irrelevant: the sample submission has one column per class"
+    elif positive and len(set(positive)) == 1:
+        value = positive[0]
+        confidence = "certain" if len(positive) == 2 else "likely"
+        reason = f"by its name; the opposite of {other[value]}"
+    others = tuple(name for name in other if name != value)
+    parse = one_of(classes, what="class", nullable=True)
+    return Guess("prepare.positive_class", value, confidence, reason, others, parse)
 
 
 def find_separator(values: Sequence[str]) -> str | None:

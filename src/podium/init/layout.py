@@ -22,7 +22,7 @@ class Layout:
     separator: str = " "
     """submission.separator"""
     image_stats: ImageStats | None = None
-    """Size and colors of the training images."""
+    """Size and colours of the training images."""
     guesses: list[Guess] = field(default_factory=list)
     """In the order in which they were made; each depends only on those before it."""
     notes: list[str] = field(default_factory=list)

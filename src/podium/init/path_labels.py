@@ -21,7 +21,7 @@ NUMBERED_NAMES = (
 
 
 @dataclass(frozen=True)
-class LabeledFolder:
+class LabelledFolder:
     """A folder of training images with their labels in their paths."""
 
     folder: str
@@ -37,7 +37,7 @@ class LabeledFolder:
         return f"its {len(self.counts)} folders are classes: {names}"
 
 
-def guess_folder(candidates: Sequence[LabeledFolder]) -> Guess:
+def guess_folder(candidates: Sequence[LabelledFolder]) -> Guess:
     """The folder of the training images, the first of `candidates`."""
     first, *rest = candidates
     others = tuple(candidate.folder for candidate in rest)
@@ -48,30 +48,43 @@ def guess_folder(candidates: Sequence[LabeledFolder]) -> Guess:
     return Guess("prepare.train_images", first.folder, confidence, reason, others)
 
 
-def guess_pattern(labeled: LabeledFolder, survey: Survey) -> Guess:
+def guess_pattern(labelled: LabelledFolder, survey: Survey) -> Guess:
     """The pattern that matches the labels in the file names of a folder."""
 
     def parse(answer: str) -> str:
-        with_pattern(labeled.folder, answer, survey)
+        with_pattern(labelled.folder, answer, survey)
         return answer
 
-    key, reason = "prepare.label_pattern", labeled.reason
-    return Guess(key, labeled.pattern, "likely", reason, parse=parse)
+    key, reason = "prepare.label_pattern", labelled.reason
+    return Guess(key, labelled.pattern, "likely", reason, parse=parse)
 
 
-def with_pattern(folder: str, pattern: str, survey: Survey) -> LabeledFolder:
+def with_pattern(folder: str, pattern: str, survey: Survey) -> LabelledFolder:
     """A folder with the labels that `pattern` matches in its file names.
 
     Raises:
         UserError: if it matches none.
     """
-    for labeled in named_files(survey, pattern):
-        if labeled.folder == folder:
-            return labeled
+    for labelled in named_files(survey, pattern):
+        if labelled.folder == folder:
+            return labelled
     raise UserError(f"{pattern!r} matches no file name in {folder or 'the top folder'}")
 
 
-def class_folders(survey: Survey) -> list[LabeledFolder]:
+def find_folders(survey: Survey, pattern: str | None, *, has_table: bool) -> list[LabelledFolder]:
+    """The folders whose paths contain labels; those for training first.
+
+    Without a table (`has_table`), file names are considered, too; with a `pattern`, only these.
+    """
+    if pattern is not None:
+        return named_files(survey, pattern)
+    labelled = class_folders(survey)
+    if not has_table and all(is_test(candidate.folder) for candidate in labelled):
+        return named_files(survey) or labelled
+    return labelled
+
+
+def class_folders(survey: Survey) -> list[LabelledFolder]:
     """The folders with one folder of images per class; those for training first."""
     by_parent: dict[str, dict[str, int]] = {}
     for folder, count in survey.folders.items():
@@ -81,15 +94,15 @@ def class_folders(survey: Survey) -> list[LabeledFolder]:
             if depth == len(parts) - 1 or _is_train(parts[:depth]):
                 counts = by_parent.setdefault("/".join(parts[:depth]), {})
                 counts[name] = counts.get(name, 0) + count
-    labeled = []
+    labelled = []
     for parent, counts in by_parent.items():
         classes = {name: n for name, n in counts.items() if not TEST_FOLDER.fullmatch(name)}
         if _are_classes([*classes]):
-            labeled.append(LabeledFolder(parent, classes))
-    return _training_first(labeled)
+            labelled.append(LabelledFolder(parent, classes))
+    return _training_first(labelled)
 
 
-def named_files(survey: Survey, pattern: str | None = None) -> list[LabeledFolder]:
+def named_files(survey: Survey, pattern: str | None = None) -> list[LabelledFolder]:
     """The folders whose files are named after their class; those for training first.
 
     `pattern` matches the label; by default it is what precedes a number.
@@ -106,7 +119,7 @@ def named_files(survey: Survey, pattern: str | None = None) -> list[LabeledFolde
         folder, _, name = path.rpartition("/")
         files.setdefault(folder, []).append(name)
     above = {parent for folder in files if not is_test(folder) for parent in parents(folder)}
-    labeled = []
+    labelled = []
     for folder, names in files.items():
         if is_test(folder) or folder in above:
             continue
@@ -115,15 +128,15 @@ def named_files(survey: Survey, pattern: str | None = None) -> list[LabeledFolde
             counts = Counter(labels)
             is_clear = len(labels) == len(names) >= 2 * len(counts) and _are_classes([*counts])
             if is_clear or (labels and pattern is not None):
-                labeled.append(LabeledFolder(folder, dict(sorted(counts.items())), candidate))
+                labelled.append(LabelledFolder(folder, dict(sorted(counts.items())), candidate))
                 break
-    if pattern is not None and not labeled:
+    if pattern is not None and not labelled:
         raise UserError(f"{pattern!r} matches no file name of a training image")
-    return _training_first(labeled)
+    return _training_first(labelled)
 
 
-def _training_first(labeled: Sequence[LabeledFolder]) -> list[LabeledFolder]:
-    def rank(candidate: LabeledFolder) -> tuple[bool, bool, bool, int]:
+def _training_first(labelled: Sequence[LabelledFolder]) -> list[LabelledFolder]:
+    def rank(candidate: LabelledFolder) -> tuple[bool, bool, bool, int]:
         folder = candidate.folder
         return (
             not _is_train(folder.split("/")),
@@ -132,7 +145,7 @@ def _training_first(labeled: Sequence[LabeledFolder]) -> list[LabeledFolder]:
             -sum(candidate.counts.values()),
         )
 
-    return sorted(labeled, key=rank)
+    return sorted(labelled, key=rank)
 
 
 def _is_train(parts: Sequence[str]) -> bool:

@@ -84,4 +84,4 @@ def _size(survey: Survey, folder: str) -> str:
     stats = survey.stats(folder)
     if stats is None:
         return "none can be decoded"
-    return f"{stats.width} x {stats.height}{' grayscale' if stats.grayscale else ''}"
+    return f"{stats.width} x {stats.height}{' greyscale' if stats.greyscale else ''}"

@@ -20,6 +20,7 @@ COMMENTS = {  # of keys that the shipped file does not have
     "label_pattern": "regular expression; its group matches the label in a file name",
     "label_separator": "between the labels in a cell",
     "label_variants": "labels that differ in case or whitespace only: error | merge | keep",
+    "positive_class": "its probability is submitted; null: the last in order",
     "pixel_columns": "images are in the tables, in columns of this name and a number",
     "pixel_order": "interleaved (RGB, RGB, …) | planar (all R, all G, all B)",
     "on_bad_image": "missing or broken images: error | skip | blank",

@@ -12,8 +12,7 @@ from podium.init import columns, folders, goal, path_labels, pixels, roles
 from podium.init import sample as samples
 from podium.init.guesses import Guess
 from podium.init.layout import Layout
-from podium.init.matching import missing_images
-from podium.init.path_labels import LabeledFolder
+from podium.init.path_labels import LabelledFolder
 from podium.init.roles import Roles
 from podium.init.sample import Sample
 from podium.init.survey import ImageStats, Survey, Table
@@ -56,17 +55,17 @@ class _Reader:
         tables = self._roles()
         train = tables.train
         pattern = self.answers.get("prepare.label_pattern")
-        labeled = self._labeled_folders(pattern, has_table=train is not None)
+        labelled = path_labels.find_folders(survey, pattern, has_table=train is not None)
         has_ids = train is not None and survey.id_columns[train.name] is not None
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
-        elif labeled and (not has_ids or pattern is not None):
-            self._read_paths(tables, labeled)
+        elif labelled and (not has_ids or pattern is not None):
+            self._read_paths(tables, labelled)
         elif train is not None and survey.images:
             self._read_table(tables, train)
         else:
             raise UserError(
-                f"{survey.path}: no labeled training images. {survey.describe()}. Expected one of: "
+                f"{survey.path}: no labelled training images. {survey.describe()}. Expected "
                 "images, and a CSV with a column that identifies them and a column of labels; one "
                 "folder of images per class, all in one folder (train/cats, train/dogs); images "
                 "named after their class (train/cat.1.jpg; --label-pattern for other names); CSV "
@@ -104,14 +103,6 @@ class _Reader:
         test = by_name.get(self._take(roles.guess_test(rest, train, self.survey.id_columns)))
         return Roles(train, test, sample)
 
-    def _labeled_folders(self, pattern: str | None, *, has_table: bool) -> list[LabeledFolder]:
-        if pattern is not None:
-            return path_labels.named_files(self.survey, pattern)
-        labeled = path_labels.class_folders(self.survey)
-        if not has_table and all(folders.is_test(candidate.folder) for candidate in labeled):
-            return path_labels.named_files(self.survey) or labeled
-        return labeled
-
     def _read_table(self, tables: Roles, train: Table) -> None:
         """A table of ids and labels, and image files."""
         survey = self.survey
@@ -123,20 +114,20 @@ class _Reader:
         values = train.rows[ids].tolist()
         folder = self._take(folders.guess_folder("train", values, survey))
         self._read_test(self._test_ids(tables, ids))
-        if missing := missing_images(values, folder, survey.index):
-            reason = f"{len(missing)} training images are missing: {examples(missing, 3)}"
-            self._take(Guess("prepare.on_bad_image", "skip", "guess", reason, ("error", "blank")))
+        missing = folders.guess_missing(values, folder, survey)
+        if missing is not None:
+            self._take(missing)
         self.layout.image_stats = survey.stats(folder)
 
-    def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
+    def _read_paths(self, tables: Roles, candidates: list[LabelledFolder]) -> None:
         """Labels in the paths of the images, and no table of them."""
         survey, prepare = self.survey, self.layout.prepare
         self._drop("prepare.train_csv", "the labels are in the paths of the images")
         folder = self._take(path_labels.guess_folder(candidates))
-        labeled = next(candidate for candidate in candidates if candidate.folder == folder)
-        if labeled.pattern is not None:
-            pattern = self._take(path_labels.guess_pattern(labeled, survey))
-            labeled = path_labels.with_pattern(folder, pattern, survey)
+        labelled = next(candidate for candidate in candidates if candidate.folder == folder)
+        if labelled.pattern is not None:
+            pattern = self._take(path_labels.guess_pattern(labelled, survey))
+            labelled = path_labels.with_pattern(folder, pattern, survey)
         sample, test_ids = tables.targets, tables.sample_ids
         if tables.sample is not None:
             prepare["id_column"] = tables.sample.columns[0]
@@ -145,7 +136,7 @@ class _Reader:
         if tables.test is not None and (ids := survey.id_columns[tables.test.name]) is not None:
             prepare["id_column"] = ids.name
             test_ids = tables.test.rows[ids.name]
-        repeated = np.repeat([*labeled.counts], [*labeled.counts.values()])
+        repeated = np.repeat([*labelled.counts], [*labelled.counts.values()])
         labels = pd.DataFrame({"label": repeated}, dtype=str)
         self._read_goal(labels, sample, from_paths=True)
         self._read_test(test_ids)
@@ -172,9 +163,9 @@ class _Reader:
         self._read_columns(tables, train, ids)
         side, is_color = content.side, content.channels == 3
         order = self._take(pixels.guess_pixel_order(content)) if is_color else "interleaved"
-        grayscale = pixels.is_grayscale(content, order)
-        self.layout.image_stats = ImageStats(side, side, grayscale)
-        kind = "RGB" if is_color else "grayscale"
+        greyscale = pixels.is_greyscale(content, order)
+        self.layout.image_stats = ImageStats(side, side, greyscale)
+        kind = "RGB" if is_color else "greyscale"
         self.layout.notes.append(f"{train.name}: one {kind} image of {side} x {side} per row")
 
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
@@ -200,9 +191,17 @@ class _Reader:
             if variants is not None:
                 self._take(variants)
         classes = values if is_one_column else [*labels.columns]
+        if task == "binary":
+            self._read_positive_class(classes, sample)
         metric = samples.guess_metric(task, sample, classes, has_lists=has_lists)
         layout.metric = self._take(metric)
         layout.format = self._take(samples.guess_format(task, sample, classes))
+
+    def _read_positive_class(self, labels: list[str], sample: Sample | None) -> None:
+        keep = self.layout.prepare.get("label_variants") == "keep"
+        classes = [*dict.fromkeys(label if keep else label.strip() for label in labels)]
+        if len(classes) == 2:  # else the stage prepare reports it
+            self._take(goal.guess_positive_class(classes, sample))
 
     def _split_lists(self, values: list[str], sample: Sample | None) -> list[str]:
         """The labels that cells of several labels list."""

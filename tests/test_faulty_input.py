@@ -1,0 +1,235 @@
+"""What happens to faulty or unusual files, for each row of docs/layouts.md about it."""
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import in_process
+import layouts
+import numpy as np
+import pytest
+from competitions import competition
+from generated import pack
+from PIL import Image
+from ruamel.yaml import YAML
+
+from podium.core import csvs
+from podium.core.errors import UserError
+from podium.images.store import ImageStore
+
+Files = dict[str, bytes]
+TRAIN = "train.csv"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change of the plain competition, and what follows from it."""
+
+    change: Callable[[Files], Files | bytes | None]
+    """Edits the files, or returns others, or an archive."""
+    error: str = ""
+    """Part of the error; "": there is none."""
+    printed: str = ""
+    """Part of what is printed."""
+    train: int = 36
+    """Number of training images, if there is no error."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Changes of the section `prepare`."""
+
+
+def replace(old: bytes, new: bytes, name: str = TRAIN) -> Callable[[Files], None]:
+    def change(files: Files) -> None:
+        assert old in files[name]
+        files[name] = files[name].replace(old, new, 1)
+
+    return change
+
+
+def put(**new: bytes) -> Callable[[Files], None]:
+    return lambda files: files.update(new)
+
+
+def drop(name: str) -> Callable[[Files], None]:
+    return lambda files: files.pop(name) and None
+
+
+def encrypted(files: Files) -> bytes:
+    data = bytearray(pack(files))
+    data[6] |= 1  # flags of the first local header, and of the first entry of the directory
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+def bomb(_: Files) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train/0000.png", bytes(2**27))
+    return buffer.getvalue()
+
+
+def reencode(separator: str, encoding: str) -> Callable[[Files], None]:
+    def change(files: Files) -> None:
+        for name in (TRAIN, "test.csv", "sample_submission.csv"):
+            files[name] = files[name].decode().replace(",", separator).encode(encoding)
+
+    return change
+
+
+def rename(pattern: str) -> Callable[[Files], Files]:
+    """Give the images ids of another form."""
+
+    def change(files: Files) -> Files:
+        renamed = {}
+        for name, data in files.items():
+            folder, _, file = name.rpartition("/")
+            if folder:
+                renamed[f"{folder}/{pattern.format(file)}"] = data
+            else:
+                head, *rows = data.decode().splitlines()
+                lines = [head, *(pattern.format(row) for row in rows)]
+                renamed[name] = "\n".join(lines).encode()
+        return renamed
+
+    return change
+
+
+def values(column: Sequence[object]) -> Callable[[Files], None]:
+    """Other labels in the training table, and a fraction in the sample submission."""
+
+    def change(files: Files) -> None:
+        rows = [f"{n:04d},{value}" for n, value in enumerate(column)]
+        files[TRAIN] = "\n".join(["id,label", *rows]).encode()
+        files["sample_submission.csv"] = files["sample_submission.csv"].replace(b"circle", b"0.5")
+
+    return change
+
+
+def animated() -> bytes:
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def with_gif(files: Files) -> None:
+    del files["train/0000.png"]
+    files["train/0000.gif"] = animated()
+
+
+WHOLE = competition()["train/0003.png"]
+CASES: dict[str, list[Case]] = {
+    "A damaged or encrypted zip, a zip bomb, a file outside of the archive's folder": [
+        Case(lambda files: pack(files)[:5000], "made.zip"),
+        Case(lambda _: b"<html>404</html>", "made.zip"),
+        Case(encrypted, "encrypted"),
+        Case(bomb, "train/0000.png (130,460 bytes"),
+        Case(put(**{"../evil.png": b"x"}), "../evil.png"),
+    ],
+    "Other archives (`.7z`, `.tar.gz`)": [
+        Case(put(**{"extra.7z": b"x"}), printed="not usable: extra.7z"),
+        Case(put(**{"extra.tar.gz": b"x"}), printed="not usable: extra.tar.gz"),
+    ],
+    "Other files (`.dcm`, `.tfrec`, `.json`)": [
+        Case(put(**{"a.dcm": b"x", "b.tfrec": b"x"}), printed="ignored: 1 .dcm, 1 .tfrec"),
+    ],
+    "CSV with `;`, tabs or `|`; UTF-8 with byte order mark, UTF-16": [
+        *(Case(reencode(separator, "utf-8-sig")) for separator in ",;\t|"),
+        Case(reencode(";", "utf-16")),
+    ],
+    "CSV in another encoding, or with a row of too many fields": [
+        Case(replace(b"circle", b"circl\xe9"), "train.csv"),
+        Case(replace(b"0001,square", b"0001,square,x"), "row 3"),
+    ],
+    "An empty table, or one without a header": [
+        Case(put(**{TRAIN: b"id,label\n"}), "train.csv"),
+        Case(put(**{TRAIN: b""}), "train.csv"),
+        Case(replace(b"id,label\n", b""), "no header"),
+    ],
+    "Ids with spaces, non-ASCII letters, leading zeros or slashes": [
+        Case(rename("an id {}")),
+        Case(rename("Bild-ü{}")),
+        Case(rename("00{}")),
+        Case(rename("a/b/{}")),
+    ],
+    "The same row twice": [
+        Case(replace(b"0001,square", b"0001,square\n0001,square"), printed="warning: train.csv"),
+    ],
+    "An id with different labels": [
+        Case(replace(b"0001,square", b"0001,square\n0001,circle"), "0001"),
+        Case(
+            lambda _: {
+                **(files := dict(layouts.several_labels("|").files)),
+                TRAIN: files[TRAIN].replace(b"0001,", b"0000,stripes\n0001,"),
+            }
+        ),
+    ],
+    "A missing label, or a label that is not a number for `task: regression`": [
+        Case(replace(b"0001,square", b"0001,"), "0001"),
+        Case(values([*np.arange(35) / 8, "nan"]), "0035", params={"task": "regression"}),
+    ],
+    "All labels the same": [Case(values(["a"] * 36), "label")],
+    "Labels that differ in case or whitespace only": [
+        Case(replace(b"0001,square", b"0001, Square"), printed="prepare.label_variants"),
+    ],
+    "A class with fewer images than folds": [
+        Case(replace(b"0001,square", b"0001,cat"), printed="cat (1)"),
+    ],
+    "A missing training image": [
+        Case(drop("train/0003.png"), printed="prepare.on_bad_image", train=35),
+    ],
+    "A missing test image": [Case(drop("test/0040.png"), "0040")],
+    "A truncated or empty image, or a file that is not an image": [
+        *(Case(put(**{"train/0003.png": data}), "0003") for data in (WHOLE[:200], b"", b"text")),
+        Case(put(**{"train/0003.png": b""}), train=35, params={"on_bad_image": "skip"}),
+        Case(put(**{"test/0040.png": b""}), "0040", params={"on_bad_image": "skip"}),
+        Case(put(**{"test/0040.png": b""}), params={"on_bad_image": "blank"}),
+    ],
+    "An animated image": [Case(with_gif)],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("faulty"))
+        patch.setenv("PODIUM_WORKERS", "1")
+        yield
+
+
+def run(case: Case) -> str:
+    """What is printed from the files to the folds."""
+    files = competition()
+    changed = case.change(files) or files
+    printed = in_process.init_project(changed if isinstance(changed, bytes) else pack(changed))
+    params = YAML(typ="safe").load(Path("params.yaml"))
+    for key, value in case.params.items():
+        (params if key in params else params["prepare"])[key] = value
+    with Path("params.yaml").open("w") as file:
+        YAML(typ="safe").dump(params, file)
+    return printed + in_process.prepare_project()
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=f"{row} {n}") for row, cases in CASES.items()
+             for n, case in enumerate(cases)]
+)  # fmt: skip
+def test_faulty_input_is_one_error_or_handled(case: Case) -> None:
+    if case.error:
+        with pytest.raises(UserError) as error:
+            run(case)
+        assert case.error in str(error.value)
+        assert not Path("data/images").exists()
+        return
+    assert case.printed in run(case)
+    train, test = (csvs.read(Path(f"data/{part}.csv"))["id"].tolist() for part in ("train", "test"))
+    assert len(train) == case.train and len(test) == 9
+    assert len(ImageStore(Path("data/images/train"))) == case.train
+
+
+def test_an_animated_image_is_its_first_frame() -> None:
+    run(Case(with_gif))
+    red, _, blue = ImageStore(Path("data/images/train")).decode("0000")[8, 8]
+    assert red > 200 and blue < 50
