@@ -57,15 +57,19 @@ def render(
     params = yaml_edit.load(TEMPLATE.read_text(encoding="utf-8"))
     params.yaml_set_start_comment("\n".join(_header(layout, facts, tables.classes, slug)) + "\n\n")
     params["task"], params["metric"] = layout.task, layout.metric
-    for name, values in {
-        "competition": {"source": source, "slug": slug, "solution": None},
-        "prepare": _prepare(layout, defaults.max_size(facts, models)),
-        "folds": _folds(defaults.fold_count(facts, device), params["folds"]["subsample"]),
+    count = defaults.fold_count(facts, device)
+    changes: dict[str, dict[str, Any]] = {
+        "competition": {"source": source, "slug": slug},
+        "folds": {"count": count, "run": [*range(count)]},
         "predict": {"views": defaults.views(facts), "batch_size": 64},
-        "ensemble": {"members": [model.name for model in models], "method": "mean"},
-        "submission": layout.submission,
-    }.items():
-        yaml_edit.fill(params[name], values, COMMENTS)
+        "ensemble": {"members": [model.name for model in models]},
+    }
+    for name, values in changes.items():
+        for key, value in values.items():
+            yaml_edit.put(params[name], key, value)
+    prepare = _prepare(layout, defaults.max_size(facts, models))
+    yaml_edit.fill(params["prepare"], prepare, COMMENTS)
+    yaml_edit.fill(params["submission"], layout.submission, COMMENTS)
     settings = defaults.model_settings(layout, facts, device)
     _fill_models(params["models"], models, {"pretrained": pretrained or True}, settings)
     return yaml_edit.align(yaml_edit.dump(params))
@@ -110,10 +114,6 @@ def _prepare(layout: Layout, max_size: int | None) -> dict[str, Any]:
         "quality": 95,
     }
     return {key: values[key] for key in Prepare.model_fields if key in values}
-
-
-def _folds(count: int, subsample: CommentedMap) -> dict[str, Any]:
-    return {"count": count, "run": [*range(count)], "subsample": subsample}
 
 
 def _fill_models(

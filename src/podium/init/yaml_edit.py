@@ -48,8 +48,8 @@ def dump(params: CommentedMap) -> str:
 
 
 def put(section: CommentedMap, key: str, value: Any) -> None:
-    """Set a value. The comment next to its key is kept."""
-    section[key] = value
+    """Set a value, quoted if necessary. The comment next to its key is kept."""
+    section[key] = quoted(value)
     comment = section.ca.items.get(key)
     if comment is not None and comment[3] == []:  # of a list that started at its key's column;
         comment[3] = None  # it would swallow the next line break
@@ -63,7 +63,7 @@ def fill(section: CommentedMap, values: Mapping[str, Any], comments: Mapping[str
     for key in had:
         del section[key]
     for key, value in values.items():
-        put(section, key, quoted(value))
+        put(section, key, value)
         if key not in had and key in comments:
             section.yaml_add_eol_comment(comments[key], key, column=MIN_COMMENT_COLUMN)
 
