@@ -142,7 +142,8 @@ def _check_joint(names: list[str], location: Location) -> None:
     if wrong := [name for name in names if LABEL_SEPARATOR in name]:
         raise UserError(
             f"{location.name}: {len(wrong)} labels contain {LABEL_SEPARATOR!r}, which separates "
-            f"labels in Podium's own tables: {examples(wrong)}. Rename them, or set prepare.label_separator"
+            f"labels in Podium's own tables: {examples(wrong)}. Rename them, or set "
+            "prepare.label_separator"
         )
 
 
