@@ -58,6 +58,19 @@ PARAMS: dict[str, Any] = {
 }
 
 
+METRIC = """
+from custom.helpers import f1_score
+
+
+def score(targets, labels):
+    return f1_score(targets, labels, average="macro")
+
+
+score.inputs = "labels"
+score.tune_thresholds = True
+"""
+
+
 def program(name: str) -> tuple[str, ...]:
     """The command line of a stage, or of a command beside the stages."""
     if name in COMMANDS:
@@ -97,6 +110,13 @@ class Project:
         """The same project in another folder, as it is now."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project.at(folder)
+
+    def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make this the current folder of the test, with its own custom/."""
+        monkeypatch.chdir(self.folder)
+        monkeypatch.setattr(sys, "path", [p for p in sys.path if not Path(p, "custom").is_dir()])
+        for name in [name for name in sys.modules if name.partition(".")[0] == "custom"]:
+            monkeypatch.delitem(sys.modules, name)
 
     def write_archive(self, files: dict[str, bytes]) -> None:
         competitions.write_zip(self.folder / "shapes.zip", files)
@@ -154,8 +174,8 @@ def project(tmp_path: Path) -> Project:
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A finished project, built once for all tests and their processes: work in a `copy` of it.
 
-    Binary, two weighted models of two folds each, a tuned threshold, resized images, pretrained
-    weights from a file outside, in git.
+    Binary, two weighted models of two folds each, thresholds tuned for a user-defined metric,
+    resized images, pretrained weights from a file outside, in git.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -180,16 +200,17 @@ def _finish(project: Project, backbone: Path) -> None:
     project.write_archive(kernels.files(9))
 
     def change(params: dict[str, Any]) -> None:
-        params["task"], params["metric"] = "binary", "macro_f1"
-        params["prepare"] = {"max_size": 28}
-        params["models"]["a"].update(
-            dropout=0.0, image_size=28, phases=[{"epochs": 12, "lr": 0.01}]
-        )
+        params["task"], params["metric"] = "binary", "custom/my_metric.py:score"
+        params["prepare"] = {"max_size": 32}
         params["models"]["b"] = {**params["models"]["a"], "architecture": "test_efficientnet"}
-        params["models"]["a"]["pretrained"] = str(backbone)
+        params["models"]["a"].update(
+            pretrained=str(backbone), dropout=0.0, phases=[{"epochs": 20, "lr": 0.005}]
+        )
         params["ensemble"] = {"members": ["b", "a"], "method": "weighted"}
         params["submission"] = {"format": "probability"}
 
+    (project.folder / "custom/my_metric.py").write_text(METRIC)
+    (project.folder / "custom/helpers.py").write_text("from sklearn.metrics import f1_score\n")
     project.edit(change)
     author = ("-c", "user.name=someone", "-c", "user.email=someone@example.com")
     project.run("git", "init", "--quiet")

@@ -128,5 +128,7 @@ def test_a_signed_address_stays_out_of_the_log(
     """Kaggle sends the client to storage, with a signature that lets in whoever has it."""
     kaggle.storage = 403
     done = project.stage("fetch", **kaggle.environment(tmp_path / "home"))
-    assert done.returncode == 1 and "Kaggle did not send shapes" in done.stdout, done.stdout
+    assert done.returncode == 1 and "failed to download shapes from Kaggle" in done.stdout, (
+        done.stdout
+    )
     assert "Signature" not in done.stdout and "0123456789abcdef" not in done.stdout

@@ -1,30 +1,27 @@
 """Print submissions/history.csv; plot out-of-fold against public scores -> reports/history.png."""
 
-from pathlib import Path
-
-from podium.core import program
+from podium.core import paths, program
 from podium.core.errors import UserError
 from podium.kaggle import history, submit
 
-PATH, PLOT = Path("submissions/history.csv"), Path("reports/history.png")
-
 
 def main() -> None:
-    """Ask Kaggle for scores that are open, then print and plot what there is."""
+    """Ask Kaggle for missing scores, then print and plot the history."""
+    path, plot = paths.SUBMISSIONS / "history.csv", paths.REPORTS / "history.png"
     try:
-        submit.update(PATH)
+        submit.refresh(path)
     except UserError as error:
-        print(f"scores that are open stay so: {error}\n")
-    table = history.read(PATH)
+        print(f"warning: could not refresh pending scores: {error}\n")
+    table = history.read(path)
     if table.empty:
-        raise UserError(f"{PATH} has no submissions yet: `make submit` writes it")
-    found = history.agreements(table)
-    print(history.render(table, found))
-    if found:
-        history.plot(found, PLOT)
-        print(f"plot: {PLOT}")
+        raise UserError(f"{path} contains no submissions. Run `make submit` first.")
+    comparisons = history.compare(table)
+    print(history.render(table, comparisons))
+    if comparisons:
+        history.plot(comparisons, plot)
+        print(f"plot: {plot}")
     else:
-        print("no submission is scored: no correlation, no plot")
+        print("no submission is scored yet: no correlation, no plot")
 
 
 if __name__ == "__main__":

@@ -291,7 +291,7 @@ def test_without_a_network_one_message_says_so(from_kaggle: Project) -> None:
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("error: Kaggle did not take the credentials: ")
+    assert lines[0].startswith("error: failed to log in to Kaggle: ")
 
 
 def test_a_fetch_that_fails_keeps_the_archive_that_was_there(fetch: Fetch, source: Path) -> None:

@@ -103,7 +103,7 @@ def begun(fetch: Fetch) -> Fetch:
         Fault("GET", skip=1, after=2_000_000),
         Fault("GET", status=404, times=2),  # the address, and the next one
     ]
-    with pytest.raises(UserError, match="Kaggle did not send shapes: 404"):
+    with pytest.raises(UserError, match="failed to download shapes from Kaggle: 404"):
         fetch()
     assert not fetch.archive.exists()
     assert 2_000_000 - BLOCK <= fetch.part.stat().st_size <= 2_000_000
@@ -150,7 +150,9 @@ def test_a_refusal_is_one_message_and_a_failure(fetch: Fetch) -> None:
     fetch.kaggle.status = 403
     done = fetch.stage()
     assert done.returncode == 1
-    assert done.stdout.startswith("error: Kaggle did not send shapes: 403 Client Error: ")
+    assert done.stdout.startswith(
+        "error: failed to download shapes from Kaggle: 403 Client Error: "
+    )
     assert len(done.stdout.splitlines()) == 2
 
 
@@ -211,7 +213,9 @@ def test_it_gives_up_in_the_end(fetch: Fetch, kind: str) -> None:
     first = int(kind == "GET")  # the client's own look at the archive
     fetch.kaggle.faults = [Fault(kind, status=500, headers=BUSY, skip=first, times=99)]
     tries = len(PAUSES) + 1
-    with pytest.raises(UserError, match=rf"not send shapes: 500 Server Error.* \({tries} tries\)"):
+    with pytest.raises(
+        UserError, match=rf"download shapes from Kaggle: 500 Server Error.* \({tries} tries\)"
+    ):
         fetch()
     assert len(fetch.kaggle.of(kind)) == tries + first
 
@@ -338,7 +342,7 @@ def test_a_token_that_cannot_be_sent_is_not_shown(
 ) -> None:
     """requests quotes a header that it refuses: one with a line end, as a file may give it."""
     monkeypatch.setenv("KAGGLE_API_TOKEN", "KGAT_2f9c\nx")
-    with pytest.raises(UserError, match="Kaggle did not take the credentials") as error:
+    with pytest.raises(UserError, match="failed to log in to Kaggle") as error:
         fetch()
     assert "KGAT_2f9c" not in str(error.value)
 

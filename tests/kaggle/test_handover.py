@@ -79,6 +79,7 @@ def test_the_archive_contains_what_kaggle_requires_and_no_data_or_secrets(
     weights = next(name for name in contents if name.startswith("pretrained/"))
     runs = [f"{model}/fold{fold}" for model, fold in RUNS]
     assert {name for name in contents if not name.startswith("src/")} == {
+        *("custom/README.md", "custom/my_metric.py", "custom/helpers.py"),
         *("README.md", "PODIUM.md", "SETTINGS.json", "directory_structure.txt", "entry_points.md"),
         *("requirements.txt", "params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore", ".gitignore"),
         *("data/folds.csv", "data/folds.json", "data/raw/source.json", "metrics/ensemble.json"),
@@ -127,7 +128,7 @@ def test_the_readme_has_scores_times_and_versions(project: Project, archive: Pat
 def test_the_same_project_gives_the_same_bytes(
     project: Project, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(project.folder)
+    project.enter(monkeypatch)
     zip_writer.write(tmp_path / "b.zip", pack.contents(Solution.of(schema.load())))
     assert (tmp_path / "b.zip").read_bytes() == archive.read_bytes()
 
@@ -176,7 +177,7 @@ def test_measuring_reproduces_the_submission_and_documents_the_times(
 def test_a_command_that_fails_while_measured_is_an_error_and_leaves_nothing(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(project.folder)
+    project.enter(monkeypatch)
     monkeypatch.setenv("PODIUM_WORKERS", "many")
     with pytest.raises(UserError, match=r"src/prepare\.py(.|\n)*PODIUM_WORKERS"):
         pack.measure(Solution.of(schema.load()), tmp_path / "measured.zip")
@@ -200,7 +201,7 @@ def test_an_outdated_submission_is_refused_and_the_archive_stays(
 def test_pretrained_weights_that_have_changed_are_refused(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(project.folder)
+    project.enter(monkeypatch)
     params = schema.load()
     (tmp_path / "other.safetensors").write_bytes(b"other")
     for name in ("missing.safetensors", "other.safetensors"):

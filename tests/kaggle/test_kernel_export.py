@@ -1,53 +1,50 @@
-"""The export of a finished project, and what it makes of test images where nothing else is."""
+"""The export of a finished project, and its predictions for test images outside the project."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import kaggle_server
 import kernels
+import numpy as np
 import pytest
 from conftest import ROOT, Project
 from test_pipeline_is_honest import closure
 
+from podium.config.submission import Submission
 from podium.core.errors import UserError
+from podium.core.provenance import EnsembleProvenance
 from podium.kaggle import history
-from podium.kaggle.kernel import export as exporting
-from podium.kaggle.kernel import main, spec
+from podium.kaggle.kernel import export, main, spec
+from podium.kaggle.kernel.export import ExportName
+from podium.params import schema
+from podium.prediction import predictions
 from podium.scoring.decisions import DecisionRule
+from podium.scoring.task import Task
+from podium.submission import blend
+
+NAME = ExportName.create("shapes", owner="someone", title="My Shapes")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two models of two folds each, weighted, with a fitted cut and images that are resized."""
-    (folder := tmp_path_factory.mktemp("finished") / "project").mkdir()
-    project = Project(folder)
-    project.write_archive(kernels.files(9))
+def project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return finished_project.copy(tmp_path_factory.mktemp("export") / "project")
 
-    def change(params: dict[str, Any]) -> None:
-        params["task"], params["metric"] = "binary", "macro_f1"
-        params["prepare"] = {"max_size": 28}
-        params["models"]["a"]["image_size"] = 28
-        params["models"]["b"] = {**params["models"]["a"], "architecture": "test_efficientnet"}
-        params["models"]["a"]["phases"] = [{"epochs": 12, "lr": 0.01}]  # it weighs more
-        params["ensemble"] = {"members": ["b", "a"], "method": "weighted"}
-        params["submission"] = {"format": "probability"}
 
-    project.edit(change)
-    project.repro("submission")
-    return project
+@pytest.fixture(scope="module")
+def exported(project: Project) -> Path:
+    """An export; copy it before changing it."""
+    command = project.stage("export", "--owner", NAME.owner, "--title", NAME.title)
+    assert command.returncode == 0, command.stdout
+    return project.folder / "kernels/shapes"
 
 
 @contextmanager
-def away(project: Project) -> Iterator[None]:
-    """The project's folder is not where it was."""
+def moved_away(project: Project) -> Iterator[None]:
+    """Make sure that nothing can read the project's folder."""
     hidden = project.folder.with_name("elsewhere")
     project.folder.rename(hidden)
     try:
@@ -56,149 +53,152 @@ def away(project: Project) -> Iterator[None]:
         hidden.rename(project.folder)
 
 
-def exported(project: Project, folder: Path, *options: str) -> Path:
-    """A copy of the project's export."""
-    done = project.stage("export", "--owner", "someone", *options)
-    assert done.returncode == 0, done.stdout
-    return Path(shutil.copytree(project.folder / "kernels/shapes", folder))
-
-
 @pytest.mark.slow
-@pytest.mark.long
-def test_what_was_pushed_gives_the_same_bytes_for_the_same_ids_of_a_longer_test(
-    finished: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+def test_the_pushed_kernel_predicts_the_same_bytes_for_the_public_ids_of_a_longer_test(
+    finished_project: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    project = finished_project.copy(tmp_path / "project")
     with kaggle_server.serve({"shapes": b""}) as kaggle:
         environment = kaggle.environment(tmp_path_factory.mktemp("home"))
-        done = finished.stage("export", "--push", "--message", "first", **environment)
-    assert done.returncode == 0, done.stdout
+        command = project.stage("export", "--push", "--message", "first", **environment)
+    assert command.returncode == 0, command.stdout
     ref = "someone/podium-shapes"
-    (sent,), (pushed,) = kaggle.service.datasets[ref], kaggle.service.kernels[ref]
-    submission = str(kaggle.service.submissions[0]["ref"])
-    assert f"submitted to shapes: {ref} version 1, ref {submission}" in done.stdout
-    (row,) = history.read(finished.folder / "submissions/history.csv").to_dict("records")
-    made = json.loads(finished.read("submissions/shapes.json"))
-    assert (row["file"], row["ref"], row["message"]) == (f"{ref} version 1", submission, "first")
-    assert (row["sha256"], row["status"]) == (made["sha256"], "COMPLETE")
-    assert row["oof"] == repr(made["oof"]["macro_f1"]) and row["public"] in done.stdout
+    (dataset,), (kernel,) = kaggle.service.datasets[ref], kaggle.service.kernels[ref]
+    (row,) = history.read(project.folder / "submissions/history.csv").to_dict("records")
+    record = json.loads(project.read("submissions/shapes.json"))
+    assert row["ref"] == str(kaggle.service.submissions[0]["ref"])
+    assert (row["file"], row["message"]) == (f"{ref} version 1", "first")
+    assert (row["sha256"], row["status"]) == (record["sha256"], "COMPLETE")
+    assert row["oof"] == repr(record["oof"][row["metric"]]) and row["public"] in command.stdout
 
-    # Laid out as Kaggle does: an archive becomes a folder.
-    (dataset := tmp_path / "dataset").mkdir()
-    for name, data in sent.items():
-        (dataset / name).write_bytes(data)
-    with zipfile.ZipFile(dataset / "source.zip") as archive:
-        archive.extractall(dataset / "source")
-    (dataset / "source.zip").unlink()
-    (tmp_path / "script.py").write_text(pushed["text"])
+    # As on Kaggle, an archive becomes a folder.
+    folder = tmp_path / "dataset"
+    for name, data in dataset.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+    shutil.unpack_archive(folder / "source.zip", folder / "source")
+    (folder / "source.zip").unlink()
+    (tmp_path / "script.py").write_text(kernel["text"])
     competition = kernels.lay_out(tmp_path / "competition", kernels.files(kernels.HIDDEN, order=-1))
-    wanted = finished.read("submissions/shapes.csv").splitlines()
-    with away(finished):
-        ran = kernels.run(
-            tmp_path / "script.py", tmp_path / "run", **kernels.paths(tmp_path, competition)
-        )
-    assert ran.returncode == 0, ran.stdout
+    public = project.read("submissions/shapes.csv").splitlines()
+    with moved_away(project):
+        folders = kernels.folders(tmp_path, competition)
+        process = kernels.run(tmp_path / "script.py", tmp_path / "run", **folders)
+    assert process.returncode == 0, process.stdout
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["submission.csv"]
-    made = (tmp_path / "run/submission.csv").read_bytes().splitlines()
-    assert len(made) == 1 + kernels.HIDDEN and len(wanted) == 1 + 9
-    assert [made[0], *made[:-10:-1]] == wanted
+    lines = (tmp_path / "run/submission.csv").read_bytes().splitlines()
+    assert len(lines) == 1 + kernels.HIDDEN and len(public) == 1 + 9
+    assert [lines[0], *lines[:-10:-1]] == public
 
-    inside = [path for path in finished.folder.rglob("*") if path.is_file()]
-    assert not [path for path in inside if kaggle_server.KEY.encode() in path.read_bytes()]
-    assert kaggle_server.KEY not in done.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_labels_are_given_by_the_fitted_cut(finished: Project, tmp_path: Path) -> None:
-    project = finished.copy(tmp_path / "project")
-    project.edit(lambda p: p.update(submission={"format": "auto"}))
-    assert project.repro("submission") == {"submission"}
-    export = exported(project, tmp_path / "export")
-    config = json.loads((export / "dataset/podium.json").read_bytes())["content"]
-    cuts = json.loads(project.read("metrics/ensemble.json"))["ensemble"]["thresholds"]
-    assert config["decision"] == [cuts, 0, 0]
-    assert cuts is not None and config["submission"]["format"] == "label"
-    weights = {member["name"]: member["weight"] for member in config["members"]}
-    assert [*weights] == ["b", "a"] and weights["a"] != weights["b"]
-    competition = kernels.lay_out(tmp_path / "competition", kernels.files(9))
-    wanted = project.read("submissions/shapes.csv")
-    shutil.rmtree(project.folder)
-    ran = kernels.run(
-        export / "kernel/main.py", tmp_path / "run", **kernels.paths(export, competition)
-    )
-    assert ran.returncode == 0, ran.stdout
-    assert (tmp_path / "run/submission.csv").read_bytes() == wanted
-
-    # Another cut gives other labels.
-    found = spec.read(export / "dataset")
-    other = found.model_copy(update={"decision": DecisionRule([0.0]), "deterministic": False})
-    spec.write(export / "dataset" / spec.CONFIG, other)
-    main.main(export / "dataset", competition, tmp_path / "other.csv")
-    rows = (tmp_path / "other.csv").read_text().splitlines()[1:]
-    assert [row.partition(",")[2] for row in rows] == [kernels.CLASSES[1]] * 9
+    files = [path for path in project.folder.rglob("*") if path.is_file()]
+    assert not [path for path in files if kaggle_server.KEY.encode() in path.read_bytes()]
+    assert kaggle_server.KEY not in command.stdout
 
 
 @pytest.mark.slow
-@pytest.mark.long
-def test_the_export_holds_the_weights_exactly_the_code_and_a_kernel_without_internet(
-    finished: Project, tmp_path: Path
+def test_weights_and_thresholds_are_applied(
+    project: Project, exported: Path, tmp_path: Path
 ) -> None:
-    export = exported(finished, tmp_path / "export", "--title", "My Shapes")
-    weights = {f"{name}-fold{fold}.safetensors" for name in "ab" for fold in (0, 1)}
-    assert {path.name for path in (export / "dataset").iterdir()} == {
-        *weights,
-        "podium.json",
-        "source.zip",
-        "dataset-metadata.json",
-    }
-    assert (export / "dataset/a-fold1.safetensors").read_bytes() == finished.read(
-        "models/a/fold1/weights.safetensors"
-    )
-    start = ROOT / "src/podium/kaggle/kernel/start.py"
-    wanted = {name.removeprefix("src/") for name in closure(start)} - {
-        "podium/kaggle/kernel/start.py"
-    }
-    with zipfile.ZipFile(export / "dataset/source.zip") as archive:
-        assert set(archive.namelist()) == wanted
-        assert (
-            not {
-                "podium/training/fold.py",
-                "podium/training/loop.py",
-                "podium/competition/fetch.py",
-            }
-            & wanted
+    dataset = Path(shutil.copytree(exported / "dataset", tmp_path / "dataset"))
+    competition = kernels.lay_out(tmp_path / "competition", kernels.files(9))
+    scores = json.loads(project.read("metrics/ensemble.json"))
+    original = spec.read(dataset)
+    assert original.decision.thresholds == scores["ensemble"]["thresholds"] is not None
+    assert [model.name for model in original.models] == ["b", "a"]
+    for model in original.models:
+        assert model.weight == scores["members"][model.name]["weight"]
+
+    members = [
+        predictions.read(
+            project.folder / f"data/ensemble/members/{name}.parquet", EnsembleProvenance
         )
-        for name in wanted:
-            assert archive.read(name) == finished.read(f"src/{name}")
-    dataset = json.loads((export / "dataset/dataset-metadata.json").read_bytes())
-    kernel = json.loads((export / "kernel/kernel-metadata.json").read_bytes())
+        for name in "ba"
+    ]
+    weights = np.array([0.25, 0.75])
+    logits = np.stack([member.logits for member in members])
+    blended = blend.average(logits, weights, "logits")
+    task = Task(original.task, original.classes)
+    positive = task.probabilities(blended)[:, 1]
+    threshold = float(np.median(positive))
+    changes = {
+        "models": [
+            model.model_copy(update={"weight": weight})
+            for model, weight in zip(original.models, weights, strict=True)
+        ],
+        "decision": DecisionRule([threshold]),
+        "submission": Submission(format="label"),
+        "metric": "macro_f1",
+        "deterministic": False,  # a setting of the whole process
+    }
+    spec.write(dataset / spec.SPEC, original.model_copy(update=changes))
+    main.main(dataset, competition, tmp_path / "labels.csv")
+    rows = [line.split(",") for line in (tmp_path / "labels.csv").read_text().split()[1:]]
+    labels = [task.classes[int(value > threshold)] for value in positive]
+    assert rows == [[*pair] for pair in zip(members[0].ids, labels, strict=True)]
+    assert {*labels} == {*kernels.CLASSES}
+
+
+@pytest.mark.slow
+def test_the_export_contains_weights_inference_code_and_a_kernel_without_internet(
+    project: Project, exported: Path
+) -> None:
+    weights = {f"{name}-fold{fold}.safetensors" for name in "ab" for fold in (0, 1)}
+    files = {path.name: path.read_bytes() for path in (exported / "dataset").iterdir()}
+    assert set(files) == {*weights, "podium.json", "source.zip", "dataset-metadata.json"}
+    trained = project.read("models/a/fold1/weights.safetensors")
+    assert files["a-fold1.safetensors"] == trained
+    start = "podium/kaggle/kernel/start.py"
+    modules = {name.removeprefix("src/") for name in closure(ROOT / "src" / start)} - {start}
+    with zipfile.ZipFile(exported / "dataset/source.zip") as archive:
+        assert set(archive.namelist()) == modules | {"custom/my_metric.py", "custom/helpers.py"}
+        for name in archive.namelist():
+            path = name if name.startswith("custom/") else f"src/{name}"
+            assert archive.read(name) == project.read(path)
+    packages = {name.split("/")[1] for name in modules}
+    assert "prediction" in packages and not {"training", "init", "params"} & packages
+    dataset = json.loads(files["dataset-metadata.json"])
+    kernel = json.loads((exported / "kernel/kernel-metadata.json").read_bytes())
     assert dataset["id"] == kernel["id"] == "someone/my-shapes"
     assert dataset["title"] == kernel["title"] == "My Shapes"
     assert kernel["enable_internet"] is False and kernel["enable_gpu"] is True
     assert kernel["dataset_sources"] == ["someone/my-shapes"]
     assert kernel["competition_sources"] == ["shapes"]
 
-    damaged = bytearray((export / "dataset/a-fold1.safetensors").read_bytes())
+
+@pytest.mark.slow
+def test_damaged_and_missing_weights_are_refused(exported: Path, tmp_path: Path) -> None:
+    dataset = Path(shutil.copytree(exported / "dataset", tmp_path / "dataset"))
+    weights = dataset / "a-fold1.safetensors"
+    damaged = bytearray(weights.read_bytes())
     damaged[-1] ^= 1
-    (export / "dataset/a-fold1.safetensors").write_bytes(damaged)
-    found = kernels.paths(export, kernels.lay_out(tmp_path / "competition", kernels.files(9)))
-    ran = kernels.run(export / "kernel/main.py", tmp_path / "run", **found)
-    assert ran.returncode == 1 and "Traceback" not in ran.stdout
-    assert "1 of 4 files of weights" in ran.stdout and "a-fold1.safetensors" in ran.stdout
-    assert not [*(tmp_path / "run").iterdir()]
+    weights.write_bytes(damaged)
+    with pytest.raises(UserError, match=r"1 of 4 .*a-fold1\.safetensors"):
+        spec.read(dataset)
+    weights.unlink()
+    with pytest.raises(UserError, match=r"1 of 4 .*missing .*a-fold1\.safetensors"):
+        spec.read(dataset)
 
 
 @pytest.mark.slow
-@pytest.mark.long
-def test_a_project_that_is_not_up_to_date_is_not_exported(
-    finished: Project, tmp_path: Path
+def test_the_same_project_gives_the_same_bytes(
+    project: Project, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = finished.copy(tmp_path / "project")
-    project.edit(lambda p: p["prepare"].update(max_size=30))
-    done = project.stage("export", "--owner", "someone")
-    assert done.returncode == 1 and "Traceback" not in done.stdout
-    assert "not up to date" in done.stdout and "prepare" in done.stdout
-    assert not (project.folder / "kernels/shapes.tmp").exists()
+    project.enter(monkeypatch)
+    export.export(schema.load(), tmp_path / "again", name=NAME)
+    for path in exported.glob("*/*"):
+        assert (tmp_path / "again" / path.relative_to(exported)).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.slow
+def test_an_outdated_project_is_not_exported(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = project.copy(tmp_path / "project")
+    copy.edit(lambda params: params["prepare"].update(max_size=36))
+    copy.enter(monkeypatch)
+    with pytest.raises(UserError, match="prepare"):
+        export.export(schema.load(), tmp_path / "export", name=NAME)
+    assert not [*tmp_path.glob("export*")]
 
 
 def test_a_user_defined_metric_is_exported_with_what_it_imports(
@@ -210,15 +210,9 @@ def test_a_user_defined_metric_is_exported_with_what_it_imports(
         "from custom.helper import score\nfrom podium.images import augment\n"
     )
     Path("custom/helper.py").write_text("def score(targets, predictions): return 3\n")
-    exporting._pack(exporting._sources("custom/mine.py:score"), Path("source.zip"))
-    with zipfile.ZipFile("source.zip") as archive:
-        names = archive.namelist()
-        archive.extractall("source")
+    names = export.source_files("custom/mine.py:score")
     assert {"custom/mine.py", "custom/helper.py", "podium/images/augment.py"} <= {*names}
-    code = "from podium.scoring import metrics as m; m.get('custom/mine.py:score', 'binary')"
-    path = {**os.environ, "PYTHONPATH": str(tmp_path / "source")}
-    (tmp_path / "elsewhere").mkdir()
-    subprocess.run([sys.executable, "-c", code], cwd="elsewhere", env=path, check=True)
+    assert "custom/mine.py" not in export.source_files("macro_f1")
 
 
 @pytest.mark.parametrize(
@@ -230,15 +224,15 @@ def test_a_user_defined_metric_is_exported_with_what_it_imports(
         ("digits", "Leaf - 2nd_try", "leaf-2nd-try"),
     ],
 )
-def test_names_are_of_a_length_that_kaggle_takes(
+def test_names_have_a_length_that_kaggle_allows(
     competition: str, title: str | None, slug: str
 ) -> None:
-    called = exporting.names(competition, owner="me", title=title)
-    assert (called.slug, called.ref) == (slug, f"me/{slug}")
-    assert 6 <= len(called.title) <= 50
+    name = ExportName.create(competition, owner="me", title=title)
+    assert (name.slug, name.ref) == (slug, f"me/{slug}")
+    assert 6 <= len(name.title) <= 50
 
 
 @pytest.mark.parametrize("title", ["short", "x" * 51, "äöüäöüäöü", "a  b  c", "Leaf: it's"])
-def test_a_title_that_kaggle_does_not_take_is_refused(title: str) -> None:
+def test_a_title_that_kaggle_does_not_allow_is_refused(title: str) -> None:
     with pytest.raises(UserError, match="6 to 50"):
-        exporting.names("digits", owner="me", title=title)
+        ExportName.create("digits", owner="me", title=title)

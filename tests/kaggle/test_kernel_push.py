@@ -1,4 +1,4 @@
-"""An export goes to Kaggle: the real client against the server on loopback."""
+"""Pushing an export: the real client against the server on loopback."""
 
 import json
 import tempfile
@@ -10,13 +10,14 @@ import pytest
 from kaggle_server import Fault, Kaggle
 
 from podium.core.errors import UserError
-from podium.kaggle.kernel import export as exporting
+from podium.kaggle.kernel import export as kernel_export
 from podium.kaggle.kernel import push as kernel_push
+from podium.kaggle.kernel.export import ExportName
 
-pytestmark = pytest.mark.slow  # runs stages, or trains again and again
+pytestmark = pytest.mark.slow  # waits for data set and kernel
 
-CALLED = exporting.names("shapes", owner="someone", title=None)
-REF = CALLED.ref
+NAME = ExportName.create("shapes", owner="someone", title=None)
+REF = NAME.ref
 WEIGHTS = bytes(range(256)) * 40
 
 
@@ -24,21 +25,21 @@ WEIGHTS = bytes(range(256)) * 40
 def kaggle(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Kaggle]:
-    """The server, where this process's client finds it."""
+    """The server, to which the client in this process is redirected."""
     home = tmp_path_factory.mktemp("home")
     with kaggle_server.serve({"shapes": b""}) as server:
         for name, value in server.environment(home).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(tempfile, "tempdir", str(home))  # it was read before
+        monkeypatch.setattr(tempfile, "tempdir", str(home))  # tempfile caches it
         yield server
 
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
-    """An export with something in place of weights and code."""
+    """An export with placeholders for weights and code."""
     for folder in ("dataset", "kernel"):
         (tmp_path / folder).mkdir()
-    exporting.write_metadata(tmp_path, CALLED, "shapes")
+    kernel_export.write_metadata(tmp_path, NAME, "shapes")
     (tmp_path / "dataset/a-fold0.safetensors").write_bytes(WEIGHTS)
     (tmp_path / "dataset/podium.json").write_bytes(b"{}")
     (tmp_path / "kernel/main.py").write_text("print()")
@@ -46,11 +47,13 @@ def export(tmp_path: Path) -> Path:
 
 
 def push(export: Path, *, minutes: float = 1) -> tuple[int, int]:
-    client = kernel_push.Kaggle()
-    return client.push(export, CALLED, competition="shapes", minutes=minutes, message="the first")
+    client = kernel_push.KernelClient()
+    return client.push(
+        export, NAME, competition="shapes", wait_minutes=minutes, message="the first"
+    )
 
 
-def test_data_set_kernel_and_submission_arrive_as_they_are(
+def test_data_set_kernel_and_submission_arrive_unchanged(
     kaggle: Kaggle, export: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ref, version = push(export)
@@ -64,21 +67,21 @@ def test_data_set_kernel_and_submission_arrive_as_they_are(
     assert kernel["isPrivate"] is True
     assert kernel["datasetDataSources"] == [REF]
     assert kernel["competitionDataSources"] == ["shapes"]
-    (submitted,) = kaggle.service.submissions
-    assert submitted["ref"] == ref and submitted["description"] == "the first"
+    (submission,) = kaggle.service.submissions
+    assert submission["ref"] == ref and submission["description"] == "the first"
     (request,) = kaggle.of("CreateCodeSubmission")
     assert request.body["kernelVersion"] == 1 and request.body["fileName"] == "submission.csv"
-    # Nothing begins before what it needs is there.
+    # Each step waits for the one before.
     kinds = [request.kind for request in kaggle.log]
-    ready = max(place for place, kind in enumerate(kinds) if kind == "GetDatasetStatus")
-    done = max(place for place, kind in enumerate(kinds) if kind == "GetKernelSessionStatus")
-    assert ready < kinds.index("SaveKernel") < done < kinds.index("CreateCodeSubmission")
-    said = capsys.readouterr()
-    assert f"kernel {REF}: running" in said.out
-    assert kaggle_server.KEY not in said.out + said.err
+    ready = max(index for index, kind in enumerate(kinds) if kind == "GetDatasetStatus")
+    complete = max(index for index, kind in enumerate(kinds) if kind == "GetKernelSessionStatus")
+    assert ready < kinds.index("SaveKernel") < complete < kinds.index("CreateCodeSubmission")
+    printed = capsys.readouterr()
+    assert f"kernel {REF}: running" in printed.out
+    assert kaggle_server.KEY not in printed.out + printed.err
 
 
-def test_what_is_there_gets_a_version_and_that_version_is_submitted(
+def test_an_existing_data_set_and_kernel_get_a_version_which_is_submitted(
     kaggle: Kaggle, export: Path
 ) -> None:
     push(export)
@@ -90,16 +93,16 @@ def test_what_is_there_gets_a_version_and_that_version_is_submitted(
     assert [r.body["kernelVersion"] for r in kaggle.of("CreateCodeSubmission")] == [1, 2]
 
 
-def test_a_file_that_did_not_arrive_stops_the_push(kaggle: Kaggle, export: Path) -> None:
+def test_a_failed_upload_stops_the_push(kaggle: Kaggle, export: Path) -> None:
     kaggle.faults.append(Fault("PUT", status=400))
-    with pytest.raises(UserError, match=r"1 of 2 files of the data set .* did not arrive"):
+    with pytest.raises(UserError, match=f"1 of 2 files .*{REF}"):
         push(export)
     assert not kaggle.service.kernels and not kaggle.service.submissions
 
 
 def test_a_data_set_that_fails_stops_the_push(kaggle: Kaggle, export: Path) -> None:
     kaggle.service.dataset_states = ["BLOBS_RECEIVED", "FAILED"]
-    with pytest.raises(UserError, match=r"could not take in the data set .*: it is failed"):
+    with pytest.raises(UserError, match=f"{REF} .*failed"):
         push(export)
     assert not kaggle.service.kernels
 
@@ -107,29 +110,30 @@ def test_a_data_set_that_fails_stops_the_push(kaggle: Kaggle, export: Path) -> N
 def test_a_kernel_that_fails_is_not_submitted(kaggle: Kaggle, export: Path) -> None:
     kaggle.service.kernel_states = ["RUNNING", "ERROR"]
     kaggle.service.kernel_failure = "out of memory"
-    with pytest.raises(UserError, match="it is error: out of memory; its log: https://"):
+    with pytest.raises(
+        UserError, match=f"error: out of memory.* https://www.kaggle.com/code/{REF}"
+    ):
         push(export)
     assert not kaggle.service.submissions
 
 
-def test_the_wait_has_an_end_which_says_how_to_submit_later(kaggle: Kaggle, export: Path) -> None:
+def test_a_timeout_says_how_to_submit_later(kaggle: Kaggle, export: Path) -> None:
     kaggle.service.kernel_states = ["RUNNING"]
-    with pytest.raises(UserError) as error:
+    with pytest.raises(UserError, match="running") as error:
         push(export, minutes=0.05)
-    assert "is running, not complete, at the end of the wait" in str(error.value)
-    later = f"kaggle competitions submit shapes -k {REF} -v 1 -f submission.csv -m MESSAGE"
-    assert later in str(error.value)
+    command = f"kaggle competitions submit shapes -k {REF} -v 1 -f submission.csv -m MESSAGE"
+    assert command in str(error.value)
     assert not kaggle.service.submissions
 
 
 @pytest.mark.parametrize(
     ("call", "status", "message"),
     [
-        ("GetDatasetStatus", 401, "the token is not valid"),
-        ("CreateDataset", 400, "did not take the data set someone/podium-shapes"),
-        ("SaveKernel", 403, "accept the rules first: https://www.kaggle.com/competitions/shapes"),
-        ("GetKernelSessionStatus", 404, "did not tell the state of the kernel"),
-        ("CreateCodeSubmission", 400, "did not take the submission"),
+        ("GetDatasetStatus", 401, "https://www.kaggle.com/settings/api"),
+        ("CreateDataset", 400, f"upload the data set {REF}"),
+        ("SaveKernel", 403, "https://www.kaggle.com/competitions/shapes/rules"),
+        ("GetKernelSessionStatus", 404, f"the status of the kernel {REF}"),
+        ("CreateCodeSubmission", 400, f"submit version 1 of {REF}"),
     ],
 )
 def test_a_refusal_is_one_message(
@@ -146,26 +150,26 @@ def test_a_kernel_without_its_data_is_not_submitted(kaggle: Kaggle, export: Path
     path = export / "kernel/kernel-metadata.json"
     path.write_text(path.read_text().replace(f'"{REF}"\n', '"someone/nothing"\n'))
     assert json.loads(path.read_text())["dataset_sources"] == ["someone/nothing"]
-    with pytest.raises(UserError, match="took the kernel without someone/nothing"):
+    with pytest.raises(UserError, match="someone/nothing"):
         push(export)
     assert not kaggle.service.submissions
 
 
-def test_a_busy_kaggle_is_asked_again(kaggle: Kaggle, export: Path) -> None:
+def test_requests_are_retried_while_kaggle_is_busy(kaggle: Kaggle, export: Path) -> None:
     busy = {"status": 429, "headers": {"Retry-After": "0"}}
     kaggle.faults.extend(Fault(call, **busy) for call in ("SaveKernel", "CreateCodeSubmission"))
     push(export)
     assert len(kaggle.service.kernels[REF]) == len(kaggle.service.submissions) == 1
 
 
-def test_a_submission_whose_answer_is_lost_is_looked_up_and_not_sent_twice(
+def test_a_submission_whose_response_is_lost_is_looked_up_and_not_sent_twice(
     kaggle: Kaggle, export: Path
 ) -> None:
     kaggle.faults.append(Fault("CreateCodeSubmission", lost=True))
     ref, _ = push(export)
-    (made,) = kaggle.service.submissions
-    assert made["ref"] == ref and len(kaggle.of("CreateCodeSubmission")) == 1
+    (submission,) = kaggle.service.submissions
+    assert submission["ref"] == ref and len(kaggle.of("CreateCodeSubmission")) == 1
     kaggle.faults.append(Fault("CreateCodeSubmission", status=500))
-    with pytest.raises(UserError, match="did not take the submission of someone/podium-shapes"):
+    with pytest.raises(UserError, match=f"submit version 2 of {REF}"):
         push(export)
     assert len(kaggle.service.submissions) == 1

@@ -16,12 +16,13 @@ def test_edited_and_missing_files_are_named_by_stage(
     finished_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = finished_project.copy(tmp_path / "project")
-    monkeypatch.chdir(project.folder)
+    project.enter(monkeypatch)
     up_to_date.check(schema.load())
     for name, stage in {
         "models/a/fold1/weights.safetensors": "train@a-1",
         "submissions/shapes.csv": "submission",
         "data/raw/shapes.zip": "fetch",
+        "custom/helpers.py": "check",
     }.items():
         before = project.read(name)
         (project.folder / name).write_bytes(before + b" ")
@@ -37,6 +38,6 @@ def test_models_and_folds_outside_the_ensemble_may_change(
     finished_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = finished_project.copy(tmp_path / "project")
-    monkeypatch.chdir(project.folder)
+    project.enter(monkeypatch)
     project.edit(lambda params: params["models"].update(c=params["models"]["a"]))
     up_to_date.check(schema.load())

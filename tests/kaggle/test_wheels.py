@@ -1,4 +1,4 @@
-"""Wheels for a machine without network."""
+"""Wheels for a kernel without internet access."""
 
 import ast
 import hashlib
@@ -12,8 +12,6 @@ from test_pipeline_is_honest import closure
 
 from podium.core.errors import UserError
 from podium.kaggle.kernel import start, wheels
-
-pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
 
 def wheel(folder: Path, name: str, version: str = "1.0") -> str:
@@ -34,46 +32,48 @@ def wheel(folder: Path, name: str, version: str = "1.0") -> str:
     return f"{name}=={version} ; sys_platform == 'linux' \\\n    --hash=sha256:{sha256}\n"
 
 
-def test_wheels_are_those_that_the_lock_pins_and_nothing_else(
+@pytest.mark.slow
+def test_wheels_are_exactly_those_that_the_lock_pins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in ("index", "dataset"):
         (tmp_path / folder).mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
-    lines = [wheel(tmp_path / "index", name) for name in (*wheels.NAMES, "torch")]
+    lines = [wheel(tmp_path / "index", name) for name in (*wheels.PACKAGES, "torch")]
     lock = tmp_path / "requirements.txt"
     lock.write_text("".join(lines))
-    monkeypatch.setattr(wheels, "PYTHONS", ("3.12",))
-    made = wheels.download(lock, tmp_path / "dataset")
-    assert len(made) == len(wheels.NAMES) and not [name for name in made if "torch" in name]
+    monkeypatch.setattr(wheels, "PYTHON_VERSIONS", ("3.12",))
+    names = wheels.download(lock, tmp_path / "dataset")
+    assert len(names) == len(wheels.PACKAGES)
+    assert not [name for name in names if "torch" in name]
 
     monkeypatch.setattr(sys, "path", [*sys.path])
-    start.install(tmp_path / "dataset", tmp_path / "wheels")
+    start.install_wheels(tmp_path / "dataset", tmp_path / "wheels")
     assert (tmp_path / "wheels/timm.py").exists() and sys.path[0] == str(tmp_path / "wheels")
 
     lock.write_text("".join(lines).replace("sha256:", "sha256:0", 1))
-    with pytest.raises(UserError, match=r"the wheels for Python 3.12 cannot be had"):
+    with pytest.raises(UserError, match=r"Python 3\.12"):
         wheels.download(lock, tmp_path / "dataset")
     lock.write_text("".join(lines[1:]))
-    with pytest.raises(UserError, match="does not pin accelerate"):
+    with pytest.raises(UserError, match="accelerate"):
         wheels.download(lock, tmp_path / "dataset")
 
 
-# What Kaggle's image has of what inference could import: pip-freeze.gpu.txt of
-# https://github.com/googlecolab/backend-info, June 2026, on which it builds.
+# Packages in Kaggle's image: pip-freeze.gpu.txt of its base image,
+# https://github.com/googlecolab/backend-info, June 2026.
 IMAGE = {"PIL", "accelerate", "albumentations", "cv2", "huggingface_hub", "numpy", "pandas",
          "psutil", "pyarrow", "pydantic", "requests", "safetensors", "scipy", "sklearn", "timm",
          "torch", "tqdm"}  # fmt: skip
 
 
-def test_inference_imports_nothing_but_what_kaggle_has_or_the_wheels_bring() -> None:
-    found = set[str]()
+def test_inference_imports_only_packages_of_kaggles_image_or_of_the_wheels() -> None:
+    imported = set[str]()
     for name in closure(ROOT / "src/podium/kaggle/kernel/start.py"):
         for node in ast.walk(ast.parse((ROOT / name).read_text())):
             if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
+                imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                found.add(str(node.module).split(".")[0])
-    others = found - set(sys.stdlib_module_names) - IMAGE - {"podium"}
-    assert others <= {name.split("-")[0] for name in wheels.NAMES}
+                imported.add(str(node.module).split(".")[0])
+    others = imported - set(sys.stdlib_module_names) - IMAGE - {"podium"}
+    assert others <= {name.split("-")[0] for name in wheels.PACKAGES}

@@ -76,10 +76,10 @@ def download(slug: str, folder: Path) -> Path:
     """
     api = kaggle_api.login()
     part = Part(folder / f"{slug}.zip.part")
-    retries = kaggle_api.Retries(f"send {slug}", kaggle_api.advice(slug))
+    retries = kaggle_api.Retries(f"download {slug} from Kaggle", kaggle_api.advice(slug))
     while True:
         url = kaggle_api.call(
-            lambda: _ask(api, slug, part), doing=retries.doing, advice=retries.advice
+            lambda: _ask(api, slug, part), action=retries.action, advice=retries.advice
         )
         if _fetch(url, part, retries):
             with part.path.open("rb") as file:

@@ -47,7 +47,7 @@ def login() -> Any:
         return api
 
     try:
-        return call(enter, doing="take the credentials", advice=advice(), cuts=False)
+        return call(enter, action="log in to Kaggle", advice=advice(), cuts=False)
     except SystemExit:
         raise UserError(
             f"no Kaggle credentials: create a token at {TOKENS}, then set KAGGLE_API_TOKEN, or put "
@@ -66,14 +66,14 @@ def advice(slug: str | None = None) -> dict[int, str]:
     return found
 
 
-def call(work: Callable[[], T], *, doing: str, advice: Mapping[int, str], cuts: bool = True) -> T:
+def call(work: Callable[[], T], *, action: str, advice: Mapping[int, str], cuts: bool = True) -> T:
     """What `work` gives, which asks Kaggle by the client: tried again where Kaggle is busy or out
     of order, and, if `cuts`, where the connection is cut. What the client prints is dropped.
 
     Raises:
-        UserError: "Kaggle did not `doing`: …", with what `advice` has for the status.
+        UserError: "failed to `action`: …", with what `advice` has for the status.
     """
-    retries = Retries(doing, advice, cuts=cuts)
+    retries = Retries(action, advice, cuts=cuts)
     while True:
         try:
             # It prints help, warnings, and addresses that let in whoever has them.
@@ -82,15 +82,15 @@ def call(work: Callable[[], T], *, doing: str, advice: Mapping[int, str], cuts: 
         except requests.RequestException as error:
             retries.wait(error)
         except ValueError as error:
-            raise UserError(f"Kaggle did not {doing}: {unsigned(error)}") from None
+            raise UserError(f"failed to {action}: {unsigned(error)}") from None
 
 
 class Retries:
     """Failures in a row, and how long to wait after each."""
 
-    def __init__(self, doing: str, advice: Mapping[int, str], *, cuts: bool = True) -> None:
-        """`doing` and `advice` are of the error's message, as in `call`."""
-        self.doing, self.advice, self.cuts = doing, advice, cuts
+    def __init__(self, action: str, advice: Mapping[int, str], *, cuts: bool = True) -> None:
+        """`action` and `advice` are for the error message, as in `call`."""
+        self.action, self.advice, self.cuts = action, advice, cuts
         self.failed = 0
 
     def reset(self) -> None:
@@ -127,7 +127,7 @@ class Retries:
         if error.response is not None and error.response.request.method == "POST":
             hint = self.advice.get(error.response.status_code, "")
         raise UserError(
-            f"Kaggle did not {self.doing}: {unsigned(error)}{more}" + (hint and f"\n  {hint}")
+            f"failed to {self.action}: {unsigned(error)}{more}" + (hint and f"\n  {hint}")
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Whether a submission may go to Kaggle: its form, where it comes from, and what went before."""
+"""Check a submission before it goes to Kaggle: its format, its provenance, earlier submissions."""
 
 import codecs
 import csv
@@ -9,129 +9,133 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from podium.config.submission import Submission
-from podium.core import csvs, files
+from podium.core import csvs, files, paths
 from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
+from podium.params.schema import Params
 from podium.scoring import metrics
 from podium.scoring.task import Task
 from podium.submission.formats import SubmissionFormat
 
-LOCK = "dvc.lock"  # which the run itself has changed
 
-
-class Checked(NamedTuple):
-    """A submission that may go to Kaggle."""
+class CheckedSubmission(NamedTuple):
+    """A CSV that may be submitted, and what its provenance says."""
 
     path: Path
     rows: int
     sha256: str
     metric: str
     oof: float
-    commit: str
-    params: str
+    commit: str  # "" without git
+    params_sha256: str
 
     @property
     def message(self) -> str:
-        """What it is called if nobody says."""
+        """The default description on Kaggle."""
         commit = f", commit {self.commit[:8]}" if self.commit else ""
         return f"{self.metric} {self.oof:.5f} out of fold{commit}"
 
 
-def check_made(
-    path: Path,
-    prepared: Manifest,
-    metric: str | None,
-    options: Submission,
-    *,
-    slug: str,
-    past: pd.DataFrame,
-) -> Checked:
-    """`check` a CSV of the project's, in the form that the sample submission and `options` want."""
-    task = Task.read(prepared)
-    sample = prepared.csv("sample_submission.csv")
-    form = SubmissionFormat.detect(sample, task, metrics.get(metric, task.name), options)
-    return check(path, sample, slug=slug, past=past, may_be_empty=form.name == "labels")
-
-
-def check(
-    path: Path, sample: pd.DataFrame, *, slug: str, past: pd.DataFrame, may_be_empty: bool
-) -> Checked:
-    """Hold a CSV against the sample submission, the JSON beside it and what was submitted before.
-
-    `may_be_empty`: whether a row may name no class.
+def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> CheckedSubmission:
+    """Check a CSV against the sample submission in data/, and against the history `past`.
 
     Raises:
-        UserError: if it does not fit, is not what the JSON describes, or was submitted already.
+        UserError: as in `check_csv`.
+    """
+    prepared = Manifest(paths.PREPARED)
+    task = Task.read(prepared)
+    sample = prepared.csv("sample_submission.csv")
+    metric = metrics.get(params.metric, task.name)
+    form = SubmissionFormat.detect(sample, task, metric, params.submission)
+    return check_csv(
+        path,
+        columns=[sample.columns[0], *form.columns],
+        ids=sample.iloc[:, 0],
+        past=None if past is None else past[past["competition"] == params.competition.slug],
+        allow_empty=form.name == "labels",
+    )
+
+
+def check_csv(
+    path: Path, *, columns: list[str], ids: pd.Series, past: pd.DataFrame | None, allow_empty: bool
+) -> CheckedSubmission:
+    """Check a CSV's columns and ids, the JSON next to it, and that it was not submitted before.
+
+    `allow_empty` permits rows without a label.
+
+    Raises:
+        UserError: naming what is wrong, with the ids of the rows.
     """
     data = files.read(path)
-    _check_header(data, sample, path)
+    _check_header(data, columns, path)
     table = csvs.parse(data, name=str(path)).fillna("")
-    _check_rows(table, sample, path, may_be_empty=may_be_empty)
+    _check_rows(table, ids, path, allow_empty=allow_empty)
     sha256 = hashlib.sha256(data).hexdigest()
-    described = path.with_suffix(".json")
-    made = files.read_json(described)
-    try:
-        if made["sha256"] != sha256:
-            raise UserError(
-                f"{path} is not what {described} describes (its SHA-256 is another): one of both "
-                "was edited, or is of another run; `dvc repro` writes both"
-            )
-        ((metric, oof),) = made["oof"].items()
-        params = {name: stage["params"] for name, stage in made["stages"].items()}
-        commit = _commit(made["git"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{described} does not describe a submission: run `dvc repro`") from None
-    before = past[(past["sha256"] == sha256) & (past["competition"] == slug)]
-    if len(before):
-        row = before.iloc[0]
-        raise UserError(
-            f"{path} was submitted already: {row['time'] or 'earlier'}, ref {row['ref']}, "
-            f"{row['status']} {row['public']}".rstrip()
-        )
-    of_params = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
-    return Checked(path, len(table), sha256, metric, float(oof), commit, of_params)
+    submission = _read_provenance(path, rows=len(table), sha256=sha256)
+    if past is not None and sha256 in (rows := past.set_index("sha256")).index:
+        row = rows.loc[[sha256]].iloc[0]
+        facts = (f"ref {row['ref']}", row["time"], row["status"], row["public"])
+        raise UserError(f"{path} was already submitted: {', '.join(filter(None, facts))}")
+    return submission
 
 
-def _check_header(data: bytes, sample: pd.DataFrame, path: Path) -> None:
-    """Kaggle reads commas, where `csvs` reads other separators too."""
+def _check_header(data: bytes, columns: list[str], path: Path) -> None:
+    """Kaggle requires commas, whereas `csvs` accepts other separators."""
     line = data.removeprefix(codecs.BOM_UTF8).split(b"\n", 1)[0].decode(errors="replace")
-    columns = next(csv.reader([line.rstrip("\r")]), [])
-    if columns != (wanted := sample.columns.tolist()):
+    header = next(csv.reader([line.rstrip("\r")]), [])
+    if header != columns:
         raise UserError(
-            f"{path} has the columns {examples(columns)}, the sample submission "
-            f"{examples(wanted)}: `dvc repro` writes it in that form"
+            f"{path} has the columns {examples(header)}; the sample submission requires "
+            f"{examples(columns)}. Run `dvc repro`."
         )
 
 
-def _check_rows(
-    table: pd.DataFrame, sample: pd.DataFrame, path: Path, *, may_be_empty: bool
-) -> None:
-    ids, known = table.iloc[:, 0], sample.iloc[:, 0]
+def _check_rows(table: pd.DataFrame, ids: pd.Series, path: Path, *, allow_empty: bool) -> None:
+    submitted = table.iloc[:, 0]
     problems = {
-        "are missing": known[~known.isin(ids)].tolist(),
-        "are unknown": ids[~ids.isin(known)].tolist(),
-        "occur more than once": ids[ids.duplicated()].unique().tolist(),
+        "missing ids": ids[~ids.isin(submitted)],
+        "unknown ids": submitted[~submitted.isin(ids)],
+        "duplicate ids": submitted[submitted.duplicated()].drop_duplicates(),
     }
-    if not any(problems.values()) and ids.tolist() != known.tolist():
-        problems["are at other places"] = ids[ids.to_numpy() != known.to_numpy()].tolist()
-    if not may_be_empty:
-        problems["have an empty value"] = ids[(table.iloc[:, 1:] == "").any(axis=1)].tolist()
+    if not any(map(len, problems.values())):
+        problems["ids in a different order"] = submitted[submitted.to_numpy() != ids.to_numpy()]
+    if not allow_empty:
+        problems["empty values"] = submitted[(table.iloc[:, 1:] == "").any(axis=1)]
     lines = [
-        f"  {len(images)} ids {task}: {examples(images)}"
-        for task, images in problems.items()
-        if images
+        f"  {len(rows)} {problem}: {examples(rows.tolist())}"
+        for problem, rows in problems.items()
+        if len(rows)
     ]
     if lines:
         raise UserError(
-            f"{path} does not fit the sample submission:\n"
-            + "\n".join(lines)
-            + "\n`dvc repro` writes one that does"
+            "\n".join([f"{path} does not match the sample submission:", *lines, "Run `dvc repro`."])
         )
+
+
+def _read_provenance(path: Path, *, rows: int, sha256: str) -> CheckedSubmission:
+    """Read the JSON that `dvc repro` writes next to the CSV."""
+    record = path.with_suffix(".json")
+    values = files.read_json(record)
+    try:
+        recorded_sha256 = values["sha256"]
+        ((metric, oof),) = values["oof"].items()
+        params = {name: stage["params"] for name, stage in values["stages"].items()}
+        commit = _commit(values["git"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UserError(
+            f"{record} is not the provenance of a submission. Run `dvc repro`."
+        ) from None
+    if recorded_sha256 != sha256:
+        raise UserError(
+            f"{path} does not match {record} (SHA-256 mismatch): one of the two was edited or "
+            "comes from a different run. Run `dvc repro`."
+        )
+    params_sha256 = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
+    return CheckedSubmission(path, rows, sha256, metric, float(oof), commit, params_sha256)
 
 
 def _commit(git: dict[str, Any] | None) -> str:
     if git is None:
         return ""
-    changed = [line for line in git["changed"] if line[3:] != LOCK]
-    return str(git["commit"]) + "-dirty" * bool(changed)
+    edited = [line for line in git["changed"] if line[3:] != "dvc.lock"]  # the run changes the lock
+    return f"{git['commit']}{'-dirty' if edited else ''}"

@@ -1,4 +1,4 @@
-"""submissions/history.csv: what was submitted, how it scored, and how far both scores agree."""
+"""submissions/history.csv: all submissions with their out-of-fold (CV) and public (LB) scores."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,56 +10,64 @@ import pandas as pd
 from podium.core import csvs, files
 from podium.core.errors import UserError
 from podium.scoring import metrics
+from podium.scoring.metrics import Metric
+from podium.submission import text_tables
 
 COLUMNS = (
-    "time",  # of Kaggle, UTC
+    "time",  # when Kaggle received it, UTC
     "competition",
     "file",
     "sha256",
-    "commit",  # with -dirty if tracked files were changed since
+    "commit",  # ends with -dirty if tracked files were edited
     "params",  # SHA-256 of the params that its stages ran with
     "metric",
     "oof",
     "public",
     "message",
-    "ref",  # Kaggle's number of it
+    "ref",  # Kaggle's number of the submission
     "status",  # PENDING, COMPLETE or ERROR
 )
-FEWEST = 3  # scores of which a correlation says anything
-GROUP = ["competition", "metric"]
+MIN_SCORES = 3  # for a correlation
 
 
-class Agreement(NamedTuple):
-    """Scored submissions of one competition and metric, in the order of the history."""
+class Comparison(NamedTuple):
+    """The scored submissions of one competition and metric, in the order of the history."""
 
     competition: str
-    metric: metrics.Metric
+    metric: Metric
     numbers: list[int]  # of the rows, from 1
     oof: np.ndarray  # [N]
     public: np.ndarray  # [N]
 
     def correlations(self) -> tuple[float, float] | None:
-        """Pearson's and Spearman's, of scores such that more is better; None if there are too few,
-        or one of both is the same everywhere.
-        """
+        """Pearson and Spearman correlation of the scores; None if undefined."""
         from scipy import stats
 
-        oof, public = self._ranked(self.oof), self._ranked(self.public)
-        if len(oof) < FEWEST or np.ptp(oof) == 0 or np.ptp(public) == 0:
+        if len(self.oof) < MIN_SCORES or np.ptp(self.oof) == 0 or np.ptp(self.public) == 0:
             return None
-        return float(stats.pearsonr(oof, public)[0]), float(stats.spearmanr(oof, public)[0])
+        pearson, spearman = (f(self.oof, self.public)[0] for f in (stats.pearsonr, stats.spearmanr))
+        return float(pearson), float(spearman)
 
     @property
     def best(self) -> int:
         """The number of the row with the best public score."""
-        return self.numbers[int(self._ranked(self.public).argmax())]
+        return self.numbers[int(np.argmax([self.metric.rank(score) for score in self.public]))]
 
-    def _ranked(self, scores: np.ndarray) -> np.ndarray:
-        return np.array([self.metric.rank(score) for score in scores])
+    def describe(self) -> str:
+        """Summarize the correlation in one line."""
+        count, text = len(self.numbers), f"{self.competition}, {self.metric.name}: "
+        if count < MIN_SCORES:
+            return text + f"{count} scored; a correlation requires {MIN_SCORES}"
+        if (values := self.correlations()) is None:
+            return (
+                text + f"{count} scored; no correlation, since all OOF or public scores are equal"
+            )
+        text += f"Pearson {values[0]:.3f}, Spearman {values[1]:.3f} ({count} submissions)"
+        return text + (" (CV and LB are negatively correlated)" if values[1] < 0 else "")
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The history as text: [submissions, COLUMNS]; without rows if there is none.
+    """Read the history as text: [submissions, COLUMNS]; empty if there is no file.
 
     Raises:
         UserError: if it cannot be read, or has other columns.
@@ -69,132 +77,124 @@ def read(path: Path) -> pd.DataFrame:
     table = csvs.read(path)
     if tuple(table.columns) != COLUMNS:
         raise UserError(
-            f"{path} must have the columns {', '.join(COLUMNS)}, not {', '.join(table.columns)}: "
-            "put its header right, or move it away"
+            f"{path} must have the columns {', '.join(COLUMNS)}, not {', '.join(table.columns)}. "
+            "Fix its header, or move the file away."
         )
     return table.fillna("")
 
 
 def append(path: Path, row: Mapping[str, str]) -> None:
-    """Add a submission; `row` has all of `COLUMNS`.
+    """Add a submission with a value for each of `COLUMNS`.
 
     Raises:
-        UserError: as of `read`.
+        UserError: as in `read`.
     """
     assert set(row) == set(COLUMNS)
     files.write_csv(path, pd.concat([read(path), pd.DataFrame([row])[list(COLUMNS)]]))
 
 
-def change(path: Path, ref: str, values: Mapping[str, str] | None) -> None:
-    """Write `values` into the row of Kaggle's number `ref`; None: take the row out.
+def update(path: Path, ref: str, values: Mapping[str, str]) -> None:
+    """Change values of the submission `ref`.
 
     Raises:
-        UserError: as of `read`.
+        UserError: as in `read`.
     """
     table = read(path)
-    here = table["ref"] == ref
-    if values is None:
-        table = table[~here]
-    else:
-        for name, value in values.items():
-            table.loc[here, name] = value
+    table.loc[table["ref"] == ref, list(values)] = list(values.values())
     files.write_csv(path, table)
 
 
-def open_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of which Kaggle has more to say."""
+def remove(path: Path, ref: str) -> None:
+    """Remove the submission `ref`.
+
+    Raises:
+        UserError: as in `read`.
+    """
+    table = read(path)
+    files.write_csv(path, table[table["ref"] != ref])
+
+
+def pending(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose score or time is still missing."""
     return table[(table["status"] == "PENDING") | (table["time"] == "")]
 
 
-def agreements(table: pd.DataFrame) -> list[Agreement]:
-    """The scored rows, by competition and metric.
+def compare(table: pd.DataFrame) -> list[Comparison]:
+    """Group the scored submissions by competition and metric.
 
     Raises:
-        UserError: for a metric of the user's own that is not there.
+        UserError: if a user-defined metric cannot be loaded.
     """
     scores = table.assign(number=range(1, len(table) + 1))
     for name in ("oof", "public"):
         scores[name] = pd.to_numeric(scores[name], errors="coerce")
     scores = scores[np.isfinite(scores["oof"]) & np.isfinite(scores["public"])]
     return [
-        Agreement(
+        Comparison(
             competition,
-            metrics.get(name, "multiclass"),
+            _metric(metric),
             rows["number"].tolist(),
             rows["oof"].to_numpy(dtype=np.float64),
             rows["public"].to_numpy(dtype=np.float64),
         )
-        for (competition, name), rows in scores.groupby(GROUP, sort=False)
+        for (competition, metric), rows in scores.groupby(["competition", "metric"], sort=False)
     ]
 
 
-def render(table: pd.DataFrame, found: list[Agreement]) -> str:
-    """The history as text, the best public score marked with *, and how far the scores agree."""
-    best = {agreement.best for agreement in found}
+def _metric(name: str) -> Metric:
+    metric = metrics.METRICS.get(metrics.family(name))  # None if it is user-defined
+    return metrics.get(name, metric.tasks[0] if metric else "multiclass")
+
+
+def render(table: pd.DataFrame, comparisons: list[Comparison]) -> str:
+    """Format the history and its correlations; the best public scores are marked with *."""
+    best = {comparison.best for comparison in comparisons}
     rows = [("", "time", "file", "metric", "OOF", "public", "commit", "message")]
     for number, row in enumerate(table.to_dict("records"), start=1):
-        public = row["public"] or row["status"].lower()
+        oof = pd.to_numeric(row["oof"], errors="coerce")
         rows.append(
             (
                 str(number),
                 row["time"][:16].replace("T", " "),
                 Path(row["file"]).name,
                 row["metric"],
-                f"{float(row['oof']):.5f}" if _is_number(row["oof"]) else row["oof"],
-                public + "*" * (number in best),
+                f"{oof:.5f}" if np.isfinite(oof) else row["oof"],
+                (row["public"] or row["status"].lower()) + "*" * (number in best),
                 row["commit"][:8] + "-dirty" * row["commit"].endswith("-dirty"),
                 " ".join(row["message"].split()),
             )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, "", *(_say(agreement) for agreement in found)])
+    lines = [comparison.describe() for comparison in comparisons]
+    return "\n".join([text_tables.plain(rows), "", *lines])
 
 
-def _say(found: Agreement) -> str:
-    count = len(found.numbers)
-    of = f"{found.competition}, {found.metric.name}"
-    if count < FEWEST:
-        return f"{of}: {count} scored: a correlation takes {FEWEST} or more"
-    if (both := found.correlations()) is None:
-        return f"{of}: {count} scored, one score the same everywhere: no correlation"
-    text = f"{of}: Pearson {both[0]:.3f}, Spearman {both[1]:.3f} over {count} submissions"
-    if not found.metric.greater_is_better:
-        text += " (less is better)"
-    return text + (": what was better here was worse on Kaggle" if both[1] < 0 else "")
+def plot(comparisons: list[Comparison], path: Path) -> None:
+    """Plot out-of-fold against public scores, one panel per competition and metric.
 
-
-def plot(found: list[Agreement], path: Path) -> None:
-    """Draw out-of-fold scores against public ones, a panel a competition and metric; better is up
-    and to the right. The numbers are those of `render`.
+    Better is up and to the right; points have the numbers of `render`.
     """
     import matplotlib as mpl
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
 
-    size = (6 * len(found), 5)
-    figure, panels = plt.subplots(1, len(found), figsize=size, layout="constrained", squeeze=False)
-    for axes, agreement in zip(panels[0], found, strict=True):
-        axes.scatter(agreement.oof, agreement.public, zorder=2)
-        for number, x, y in zip(agreement.numbers, agreement.oof, agreement.public, strict=True):
+    count = len(comparisons)
+    figure, panels = plt.subplots(
+        1, count, figsize=(6 * count, 5), layout="constrained", squeeze=False
+    )
+    for axes, comparison in zip(panels[0], comparisons, strict=True):
+        axes.scatter(comparison.oof, comparison.public, zorder=2)
+        for number, x, y in zip(comparison.numbers, comparison.oof, comparison.public, strict=True):
             axes.annotate(str(number), (x, y), xytext=(5, 5), textcoords="offset points")
         axes.margins(0.15)
-        # As the points have them: the line of equal scores may lie far away.
+        # Freeze the limits: the line of equal scores may be far from the points.
         axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
-        axes.axline((agreement.oof[0], agreement.oof[0]), slope=1, color="0.8", zorder=1)
-        if not agreement.metric.greater_is_better:
+        axes.axline((comparison.oof[0], comparison.oof[0]), slope=1, color="0.8", zorder=1)
+        if not comparison.metric.greater_is_better:
             axes.invert_xaxis()
             axes.invert_yaxis()
-        axes.set(xlabel=f"{agreement.metric.name}, out of fold", ylabel="public score")
-        axes.set_title(_say(agreement), fontsize="small", wrap=True)
+        axes.set(xlabel=f"{comparison.metric.name}, out of fold", ylabel="public score")
+        axes.set_title(comparison.describe(), fontsize="small", wrap=True)
     with files.atomic(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
     plt.close(figure)
-
-
-def _is_number(text: str) -> bool:
-    return bool(np.isfinite(pd.to_numeric(text, errors="coerce")))

@@ -1,4 +1,4 @@
-"""Handing a submission in: sent once, and remembered with its score."""
+"""Submit to Kaggle without ever submitting twice, and record the score."""
 
 import time
 from collections.abc import Callable
@@ -13,188 +13,199 @@ from podium.competition import kaggle_api
 from podium.config.competition import Competition
 from podium.core.errors import UserError
 from podium.kaggle import history
-from podium.kaggle.check import Checked
+from podium.kaggle.check import CheckedSubmission
 
-POLLS = (1, 2, 4, 8, 15)  # seconds between looks at the score; the last one stays
+POLL_SECONDS = (1, 2, 4, 8, 15)  # between requests for the score; the last one repeats
 
 
-class _UnclearError(Exception):
-    """The connection ended before it was said whether the submission is taken."""
+class _UnknownOutcomeError(Exception):
+    """The connection ended before Kaggle said whether it accepted the submission."""
 
 
 def submit(
-    checked: Checked, competition: Competition, *, message: str, minutes: float, past: Path
+    submission: CheckedSubmission,
+    competition: Competition,
+    *,
+    message: str,
+    wait_minutes: float,
+    past: Path,
 ) -> dict[str, str]:
-    """Send a submission, and do as `settle`.
+    """Submit a CSV, and record it as in `record`.
 
     Raises:
-        UserError: if Kaggle does not take it, or cannot score it.
+        UserError: if Kaggle rejects it, or cannot score it.
     """
     if competition.source == "builtin":
-        raise UserError("competition.source: builtin is no competition on Kaggle")
+        raise UserError("competition.source: builtin is not a competition on Kaggle.")
     api, slug = kaggle_api.login(), competition.slug
-    ref = send(
+    ref = submit_once(
         api,
         slug,
         message,
-        doing=f"take {checked.path}",
-        work=lambda: api.competition_submit(str(checked.path), message, slug, quiet=True),
+        action=f"submit {submission.path}",
+        request=lambda: api.competition_submit(str(submission.path), message, slug, quiet=True),
     )
-    row = row_of(checked, ref, slug=slug, message=message)
-    return settle(api, row, minutes=minutes, past=past)
+    row = history_row(submission, ref, slug=slug, message=message)
+    return record(api, row, wait_minutes=wait_minutes, past=past)
 
 
-def row_of(
-    checked: Checked, ref: int, *, slug: str, message: str, file: str = ""
+def history_row(
+    submission: CheckedSubmission, ref: int, *, slug: str, message: str, file: str = ""
 ) -> dict[str, str]:
-    """What the history has of a submission that Kaggle has taken as number `ref`. `file`: what was
-    submitted, where it is not the CSV itself.
+    """Create the history's row for a submission that Kaggle has accepted as number `ref`.
+
+    `file` is what was submitted, if that is not the CSV itself.
     """
     return dict.fromkeys(history.COLUMNS, "") | {
         "competition": slug,
-        "file": file or checked.path.as_posix(),
-        "sha256": checked.sha256,
-        "commit": checked.commit,
-        "params": checked.params,
-        "metric": checked.metric,
-        "oof": repr(checked.oof),
+        "file": file or submission.path.as_posix(),
+        "sha256": submission.sha256,
+        "commit": submission.commit,
+        "params": submission.params_sha256,
+        "metric": submission.metric,
+        "oof": repr(submission.oof),
         "message": message,
         "ref": str(ref),
         "status": "PENDING",
     }
 
 
-def settle(api: Any, row: dict[str, str], *, minutes: float, past: Path) -> dict[str, str]:
-    """Put a submission, which Kaggle has taken, into the history at `past`, and wait for its score
-    as long as `minutes`. Gives its row, PENDING if the score is not there yet.
+def record(api: Any, row: dict[str, str], *, wait_minutes: float, past: Path) -> dict[str, str]:
+    """Add an accepted submission to the history at `past` and wait for its score.
+
+    Returns its row, which is still PENDING if there is no score in time.
 
     Raises:
-        UserError: if Kaggle cannot score it: then it is not in the history.
+        UserError: if Kaggle cannot score it; it is then removed from the history.
     """
-    history.append(past, row)  # before the wait, which may be interrupted
-    made = wait(api, row["competition"], int(row["ref"]), minutes=minutes)
-    if made is None:
+    history.append(past, row)  # before waiting, which may be interrupted
+    listed = wait_for_score(api, row["competition"], int(row["ref"]), minutes=wait_minutes)
+    if listed is None:
         return row
-    row = row | _values(made)
-    failed = row["status"] == "ERROR"
-    history.change(past, row["ref"], None if failed else row)
-    if failed:
-        why = made.error_description or "it does not say why"
-        raise UserError(f"Kaggle could not score {row['file']} (ref {row['ref']}): {why}")
+    row = row | _values(listed)
+    if row["status"] == "ERROR":
+        history.remove(past, row["ref"])
+        reason = listed.error_description or "no reason given"
+        raise UserError(f"Kaggle could not score {row['file']} (ref {row['ref']}): {reason}")
+    history.update(past, row["ref"], row)
     return row
 
 
-def outcome(row: dict[str, str]) -> str:
-    """What became of a submission, in a line."""
-    score = row["public"] or "no score yet: `make history` asks again"
+def summary(row: dict[str, str]) -> str:
+    """Summarize a submission's result in one line."""
+    score = row["public"] or "no score yet (`make history` asks again)"
     return f"{row['status']}, ref {row['ref']}: {score}; out of fold {float(row['oof']):.5f}"
 
 
-def send(api: Any, slug: str, message: str, *, doing: str, work: Callable[[], Any]) -> int:
-    """Do `work`, a call of the client that submits something with `message`; Kaggle's number of it.
-    `doing` says in messages what Kaggle is asked to do. Where an answer is lost, Kaggle's list of
-    submissions says whether it was taken: nothing is sent twice.
+def submit_once(
+    api: Any, slug: str, message: str, *, action: str, request: Callable[[], Any]
+) -> int:
+    """Make a `request` that submits something with `message`; return Kaggle's number of it.
+
+    If the response is lost, the list of submissions tells whether Kaggle accepted it; the request
+    is not repeated. `action` describes it in error messages ("failed to …").
 
     Raises:
-        UserError: if Kaggle does not take it.
+        UserError: if Kaggle rejects it.
     """
-    advice = kaggle_api.advice(slug)
-    known = listed(api, slug)
+    before = list_submissions(api, slug)
 
-    def once() -> Any:
+    def request_once() -> Any:
         try:
-            return work()
+            return request()
         except requests.RequestException as error:
-            if _is_unclear(error):
-                raise _UnclearError(kaggle_api.unsigned(error)) from None
+            if _may_have_succeeded(error):
+                raise _UnknownOutcomeError(kaggle_api.unsigned(error)) from None
             raise
 
     try:
-        answer = kaggle_api.call(once, doing=doing, advice=advice)
-    except _UnclearError as error:  # to send it again could use up two of the day's submissions
-        now = listed(api, slug)
-        new = [ref for ref in now.keys() - known if now[ref].description == message]
-        if not new:
-            raise UserError(f"Kaggle did not {doing}: {error}; it does not list it") from None
-        return max(new)
-    if not answer.ref:  # the client gives no error where the upload fails
-        text = kaggle_api.unsigned(ValueError(answer.message))
-        raise UserError(f"Kaggle did not {doing}: {text}; run it again")
-    return int(answer.ref)
+        response = kaggle_api.call(request_once, action=action, advice=kaggle_api.advice(slug))
+    except _UnknownOutcomeError as error:  # a retry could use up two of the day's submissions
+        after = list_submissions(api, slug)
+        refs = [ref for ref in after.keys() - before if after[ref].description == message]
+        if not refs:
+            raise UserError(
+                f"failed to {action}: {error} (not in Kaggle's list of submissions)"
+            ) from None
+        return max(refs)
+    if not response.ref:  # the client does not raise if an upload fails
+        reason = kaggle_api.unsigned(ValueError(response.message))
+        raise UserError(f"failed to {action}: {reason}. Run it again.")
+    return int(response.ref)
 
 
-def _is_unclear(error: requests.RequestException) -> bool:
-    """Whether the submission may have been taken all the same."""
+def _may_have_succeeded(error: requests.RequestException) -> bool:
     url = "" if error.request is None else str(error.request.url)
-    refused = error.response is not None and error.response.status_code < 500
-    return url.endswith(("/CreateSubmission", "/CreateCodeSubmission")) and not refused
+    rejected = error.response is not None and error.response.status_code < 500
+    return url.endswith(("/CreateSubmission", "/CreateCodeSubmission")) and not rejected
 
 
-def listed(api: Any, slug: str, wanted: set[int] | None = None) -> dict[int, Any]:
-    """What Kaggle lists of the latest submissions, by its numbers of them: a page, or as many as it
-    takes to find the `wanted` ones.
+def list_submissions(api: Any, slug: str, refs: set[int] | None = None) -> dict[int, Any]:
+    """List the latest submissions by Kaggle's numbers: one page, or until it contains `refs`.
 
     Raises:
-        UserError: if it does not.
+        UserError: if the request fails.
     """
-    found: dict[int, Any] = {}
+    submissions: dict[int, Any] = {}
     for page in count(1):
-        more = kaggle_api.call(
+        listed = kaggle_api.call(
             partial(api.competition_submissions, slug, page_number=page),
-            doing=f"list the submissions to {slug}",
+            action=f"list the submissions to {slug}",
             advice=kaggle_api.advice(slug),
         )
-        new = {made.ref: made for made in more or [] if made.ref not in found}
-        found |= new
-        if not new or (wanted or set()) <= found.keys():
+        new = {item.ref: item for item in listed or [] if item.ref not in submissions}
+        submissions |= new
+        if not new or (refs or set()) <= submissions.keys():
             break
-    return found
+    return submissions
 
 
-def wait(api: Any, slug: str, ref: int, *, minutes: float) -> Any | None:
-    """What Kaggle lists of a submission, as soon as it is scored or `minutes` are over; None if it
-    does not list it by then, or cannot be reached.
+def wait_for_score(api: Any, slug: str, ref: int, *, minutes: float) -> Any | None:
+    """Poll the list of submissions until `ref` is scored or `minutes` have passed.
+
+    Returns its last known entry; None if it is not listed, or Kaggle cannot be reached.
     """
     end = time.monotonic() + 60 * minutes
-    for pause in chain(POLLS, repeat(POLLS[-1])):
+    for pause in chain(POLL_SECONDS, repeat(POLL_SECONDS[-1])):
         try:
-            made = listed(api, slug, {ref}).get(ref)
+            listed = list_submissions(api, slug, {ref}).get(ref)
         except UserError as error:
             print(f"warning: {error}")
             return None
         left = end - time.monotonic()
-        if (made is not None and made.status.name != "PENDING") or left <= 0:
-            return made
+        if (listed is not None and listed.status.name != "PENDING") or left <= 0:
+            return listed
         time.sleep(min(pause, left))
     raise AssertionError
 
 
-def update(path: Path) -> int:
-    """Ask Kaggle for what is open in the history at `path`; gives how many rows have changed.
+def refresh(path: Path) -> int:
+    """Ask Kaggle for the missing scores in the history; return how many rows changed.
 
     Raises:
-        UserError: if there are no credentials, or Kaggle does not answer.
+        UserError: if there are no credentials, or the request fails.
     """
-    rows = history.open_rows(history.read(path))
+    rows = history.pending(history.read(path))
     if rows.empty:
         return 0
-    api, changed = kaggle_api.login(), 0
+    api, changes = kaggle_api.login(), 0
     for slug, group in rows.groupby("competition"):
-        refs = {int(ref) for ref in group["ref"]}
-        found = listed(api, str(slug), refs)
+        submissions = list_submissions(api, str(slug), {int(ref) for ref in group["ref"]})
         for row in group.to_dict("records"):
-            made = found.get(int(row["ref"]))
-            if made is not None and (values := _values(made)).items() - row.items():
-                history.change(path, row["ref"], values)
-                changed += 1
-    return changed
+            listed = submissions.get(int(row["ref"]))
+            if listed is not None and (values := _values(listed)).items() - row.items():
+                history.update(path, row["ref"], values)
+                changes += 1
+    return changes
 
 
-def _values(made: Any) -> dict[str, str]:
-    """What Kaggle's list says of a submission, as the history has it."""
-    values = {"status": made.status.name}
-    if made.date is not None:
-        values["time"] = made.date.isoformat(timespec="seconds") + "Z"  # the client drops the zone
-    if made.public_score:
-        values["public"] = made.public_score
+def _values(listed: Any) -> dict[str, str]:
+    """An entry of Kaggle's list as values of the history."""
+    values = {"status": listed.status.name}
+    if listed.date is not None:
+        values["time"] = (
+            listed.date.isoformat(timespec="seconds") + "Z"
+        )  # the client drops the zone
+    if listed.public_score:
+        values["public"] = listed.public_score
     return values

@@ -1,22 +1,19 @@
-"""From a finished project to the two folders that a code competition takes: weights and code."""
+"""Export a finished project for a code competition: a data set and a kernel."""
 
-import ast
-import json
 import re
 import shutil
-import subprocess
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from podium.config.prepare import Prepare
 from podium.config.submission import Submission
-from podium.core import files
-from podium.core.errors import UserError, examples
+from podium.core import files, paths
+from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
+from podium.kaggle import up_to_date, zip_writer
 from podium.kaggle.kernel import spec, wheels
-from podium.kaggle.kernel.spec import CONFIG, SOURCE, Exported, Fold, Member
+from podium.kaggle.kernel.spec import ExportedFold, ExportedModel, KernelSpec
 from podium.models import weights
 from podium.params.schema import Params
 from podium.prediction import predictions
@@ -26,132 +23,110 @@ from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission.formats import SubmissionFormat
 
-DATA, MODELS = Path("data"), Path("models")
 SRC = Path(__file__).parents[3]
 START = Path(__file__).with_name("start.py")
+SOURCE = "source.zip"
 CODE_FILE = "main.py"
-SHORTEST, LONGEST = 6, 50  # characters of a data set's slug and title on Kaggle
+MIN_TITLE_LENGTH, MAX_TITLE_LENGTH = 6, 50  # characters, on Kaggle
 OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-TITLE = re.compile(r"[A-Za-z0-9 _-]+")  # of which it is sure what slug Kaggle makes
+TITLE = re.compile(r"[A-Za-z0-9 _-]+")  # Kaggle derives the slug from it
 
 
-class Names(NamedTuple):
-    """What the data set and the kernel are called on Kaggle."""
+class ExportName(NamedTuple):
+    """The name of the data set and of the kernel on Kaggle."""
 
     owner: str
     title: str
     slug: str
 
+    @classmethod
+    def create(cls, competition: str, *, owner: str, title: str | None) -> "ExportName":
+        """Derive the slug from the title; the default title is podium-<competition>, truncated.
+
+        Raises:
+            UserError: if Kaggle does not allow the title or the owner.
+        """
+        if not OWNER.fullmatch(owner):
+            raise UserError(
+                f"{owner!r} is not a valid Kaggle user name. Give the one in kaggle.com/<name>."
+            )
+        if title is None:
+            title = f"podium-{competition}"[:MAX_TITLE_LENGTH].rstrip("-_")
+        slug = re.sub("[ _-]+", "-", title.lower()).strip("-")
+        is_long_enough = MIN_TITLE_LENGTH <= len(slug) <= len(title) <= MAX_TITLE_LENGTH
+        if not TITLE.fullmatch(title) or not is_long_enough:
+            raise UserError(
+                f"{title!r} is not a valid title (slug {slug!r}). Give one whose title and slug "
+                f"have {MIN_TITLE_LENGTH} to {MAX_TITLE_LENGTH} characters: letters, digits, "
+                "spaces, - and _."
+            )
+        return cls(owner, title, slug)
+
     @property
     def ref(self) -> str:
-        """As Kaggle's client names both."""
+        """The name as Kaggle's client writes it."""
         return f"{self.owner}/{self.slug}"
 
 
-def names(competition: str, *, owner: str, title: str | None) -> Names:
-    """The names of the export of a competition; `title` None: podium-<competition>, cut to length.
+def export(params: Params, target: Path, *, name: ExportName, with_wheels: bool = False) -> None:
+    """Write `target`/dataset and `target`/kernel for the project's submission.
 
     Raises:
-        UserError: if Kaggle does not take the title, or there can be no such owner.
+        UserError: if the submission is missing or out of date, or one of its inputs is damaged.
     """
-    if not OWNER.fullmatch(owner):
-        raise UserError(f"the owner is a name on Kaggle, as in kaggle.com/<name>, not {owner!r}")
-    if title is None:
-        title = f"podium-{competition}"[:LONGEST].rstrip("-_")
-    slug = re.sub("[ _-]+", "-", title.lower()).strip("-")
-    if not TITLE.fullmatch(title) or not SHORTEST <= len(slug) <= len(title) <= LONGEST:
-        raise UserError(
-            f"Kaggle takes titles of {SHORTEST} to {LONGEST} characters, and with them the slug "
-            f"that it makes of it: {title!r} has {len(title)} and {slug!r} {len(slug)}; give one "
-            "of plain letters, digits, spaces, - and _"
-        )
-    return Names(owner, title, slug)
-
-
-def export(params: Params, target: Path, *, called: Names, with_wheels: bool = False) -> Exported:
-    """Write `target`/dataset and `target`/kernel, of the project's submission as it is.
-
-    Raises:
-        UserError: if the submission is not there or not up to date, or something that it was made
-            from is damaged.
-    """
-    _check_current(params)
-    ensemble = predictions.read(DATA / "ensemble" / "test.parquet", EnsembleProvenance)
-    with files.atomic(target, size=_size(params)) as folder:
+    up_to_date.check(params)
+    blended = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
+    members, folds = params.ensemble.members, params.folds.run
+    size = sum(paths.weights(m, fold).stat().st_size for m in members for fold in folds)
+    with files.atomic(target, size=size) as folder:
         dataset, kernel = folder / "dataset", folder / "kernel"
         dataset.mkdir(parents=True)
         kernel.mkdir()
-        exported = _resolve(params, ensemble, _members(params, ensemble, dataset))
-        spec.write(dataset / CONFIG, exported)
-        _pack(_sources(params.metric), dataset / f"{SOURCE}.zip")
+        # Folds in the order in which the ensemble averages them.
+        models = [_export_model(model, sorted(folds), blended, dataset) for model in members]
+        spec.write(dataset / spec.SPEC, _spec(params, blended, models))
+        zip_writer.write(dataset / SOURCE, source_files(params.metric))
         if with_wheels:
             wheels.download(Path("requirements.txt"), dataset)
-        files.write_text(kernel / CODE_FILE, _code(called, params, dataset / CONFIG))
-        write_metadata(folder, called, params.competition.slug)
-    return exported
+        files.write_text(kernel / CODE_FILE, _code(name, params, dataset / spec.SPEC))
+        write_metadata(folder, name, params.competition.slug)
 
 
-def _check_current(params: Params) -> None:
-    """Whether DVC finds nothing of the submission to do again."""
-    each = [f"{name}-{fold}" for name in params.ensemble.members for fold in params.folds.run]
-    stages = ["prepare", "folds", *(f"{s}@{e}" for s in ("train", "predict") for e in each)]
-    command = ["dvc", "status", "--json", *stages, "ensemble", "submission"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        changed = json.loads(done.stdout)
-    except ValueError:
-        raise UserError(f"`dvc status` failed: {done.stderr.strip()}") from None
-    if changed:
-        raise UserError(
-            f"the submission is not up to date, {len(changed)} stages would run again: "
-            f"{examples([*changed])}; `dvc repro` first"
-        )
+def _export_model(
+    name: str, folds: list[int], blended: Predictions[EnsembleProvenance], dataset: Path
+) -> ExportedModel:
+    """Copy the weights of all folds of a model."""
+    provenance = {fold.training.fold: fold for fold in blended.provenance.members[name]}
+    exported = []
+    for fold in folds:
+        path, copy = paths.weights(name, fold), dataset / f"{name}-fold{fold}.safetensors"
+        _, _, sha256 = weights.load(path)  # detects damage that DVC does not
+        if sha256 != provenance[fold].weights_sha256:
+            raise UserError(f"{path} is not what the submission was made with. Run `dvc repro`.")
+        shutil.copyfile(path, copy)
+        exported.append(ExportedFold(file=copy.name, sha256=files.sha256(copy)))
+    return ExportedModel(
+        name=name,
+        weight=blended.provenance.weights[name],
+        averaging=provenance[folds[0]].averaging,
+        folds=exported,
+    )
 
 
-def _size(params: Params) -> int:
-    """The bytes of all weights."""
-    paths = [_weights(m, fold) for m in params.ensemble.members for fold in params.folds.run]
-    return sum(path.stat().st_size for path in paths)
-
-
-def _weights(member: str, fold: int) -> Path:
-    return MODELS / member / f"fold{fold}" / "weights.safetensors"
-
-
-def _members(
-    params: Params, ensemble: Predictions[EnsembleProvenance], dataset: Path
-) -> list[Member]:
-    """Copy the weights of all members; in the ensemble's order."""
-    found = []
-    for name in params.ensemble.members:
-        folds = []
-        by_fold = {fold.training.fold: fold for fold in ensemble.provenance.members[name]}
-        for fold in sorted(params.folds.run):  # as the ensemble takes their mean
-            path, copy = _weights(name, fold), dataset / f"{name}-fold{fold}.safetensors"
-            _, _, sha256 = weights.load(path)  # which finds damage that DVC does not see
-            if sha256 != by_fold[fold].weights_sha256:
-                raise UserError(f"{path} did not make the ensemble's predictions: `dvc repro`")
-            shutil.copyfile(path, copy)
-            folds.append(Fold(file=copy.name, sha256=files.sha256(copy)))
-        weight, averaging = ensemble.provenance.weights[name], by_fold[fold].averaging
-        found.append(Member(name=name, weight=weight, averaging=averaging, folds=folds))
-    return found
-
-
-def _resolve(
-    params: Params, ensemble: Predictions[EnsembleProvenance], members: list[Member]
-) -> Exported:
-    task = Task.of(ensemble.provenance)
-    prepared = Manifest(DATA / "prepared.json")
+def _spec(
+    params: Params, blended: Predictions[EnsembleProvenance], models: list[ExportedModel]
+) -> KernelSpec:
+    task = Task.of(blended.provenance)
+    prepared = Manifest(paths.PREPARED)
     sample = prepared.csv("sample_submission.csv")
     metric = metrics.get(params.metric, task.name)
-    form = SubmissionFormat.detect(sample, task, metric, params.submission)
-    told: dict[str, Any] = {"format": form.name}
-    if form.name == "top_k":
-        told["top"] = form.top
-    if form.name in ("labels", "top_k"):
-        told["separator"] = form.separator
-    return Exported(
+    detected = SubmissionFormat.detect(sample, task, metric, params.submission)
+    submission: dict[str, Any] = {"format": detected.name}
+    if detected.name == "top_k":
+        submission["top"] = detected.top
+    if detected.name in ("labels", "top_k"):
+        submission["separator"] = detected.separator
+    return KernelSpec(
         competition=params.competition.slug,
         task=task.name,
         classes=task.classes,
@@ -159,72 +134,63 @@ def _resolve(
         deterministic=params.deterministic,
         prepare=with_value_range(params.prepare, prepared.facts["value_range"]),
         predict=params.predict,
-        submission=Submission(**told),
-        members=members,
-        decision=DecisionRule(**ensemble.provenance.decision),
-        known=ensemble.ids,
+        submission=Submission(**submission),
+        models=models,
+        decision=DecisionRule(**blended.provenance.decision),
+        public_ids=blended.ids,
     )
 
 
 def with_value_range(prepare: Prepare, value_range: list[float] | None) -> Prepare:
-    """`prepare` with the range that was detected here: the kernel has no training images."""
+    """Set the range that `prepare` detected: the kernel has no training images."""
     if value_range is None:
         return prepare
     return prepare.model_copy(update={"value_range": value_range})
 
 
-def _sources(metric: str | None) -> list[Path]:
-    """The files of ours that the kernel's code imports, with the user's own metric."""
-    found = {*import_closure.closure(START, SRC)} - {START}
+def source_files(metric: str | None) -> dict[str, zip_writer.Content]:
+    """The files that the kernel imports, by name: from src/, and a user-defined metric's."""
+    sources = {*import_closure.closure(START, SRC)} - {START}
+    custom = set[Path]()
     if metric is not None and ":" in metric:
-        for file in user_code.source_files(Path(metric.rpartition(":")[0]), Path()):
-            found |= {file, *import_closure.closure(file, SRC)}
-    return sorted(found)
+        custom = {*user_code.source_files(Path(metric.rpartition(":")[0]), Path())}
+        sources |= {path for file in custom for path in import_closure.closure(file, SRC)} - custom
+    names = {path.relative_to(SRC).as_posix(): path for path in sources}
+    return {**names, **{path.as_posix(): path for path in custom}}
 
 
-def _pack(paths: list[Path], target: Path) -> None:
-    """An archive of our code: the same bytes each time."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as output:
-        for path in paths:
-            name = path.relative_to(SRC) if path.is_relative_to(SRC) else path
-            info = zipfile.ZipInfo(name.as_posix())
-            output.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED)
-
-
-def _code(called: Names, params: Params, config: Path) -> str:
-    """The kernel's code: `START` with the names of what it reads."""
-    text = START.read_text(encoding="utf-8")
+def _code(name: ExportName, params: Params, spec_path: Path) -> str:
+    """The kernel's code: start.py with the values of its constants."""
+    code = START.read_text(encoding="utf-8")
     values = {
-        "DATASET": called.ref,
+        "DATASET": name.ref,
         "COMPETITION": params.competition.slug,
-        "CONFIG_SHA256": files.sha256(config),
+        "SPEC_SHA256": files.sha256(spec_path),
     }
-    lines = text.splitlines(keepends=True)
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and (name := ast.unparse(node.targets[0])) in values:
-            lines[node.lineno - 1] = f"{name} = {json.dumps(values.pop(name))}\n"
-    assert not values
-    return "".join(lines)
+    for constant, value in values.items():
+        code, count = re.subn(f'^{constant} = ".*"', f'{constant} = "{value}"', code, flags=re.M)
+        assert count == 1
+    return code
 
 
-def write_metadata(folder: Path, called: Names, competition: str) -> None:
+def write_metadata(folder: Path, name: ExportName, competition: str) -> None:
     """Source: the client's docs/datasets_metadata.md and docs/kernels_metadata.md."""
     files.write_json(
         folder / "dataset" / "dataset-metadata.json",
-        {"title": called.title, "id": called.ref, "licenses": [{"name": "other"}]},
+        {"title": name.title, "id": name.ref, "licenses": [{"name": "other"}]},
     )
     files.write_json(
         folder / "kernel" / "kernel-metadata.json",
         {
-            "id": called.ref,
-            "title": called.title,
+            "id": name.ref,
+            "title": name.title,
             "code_file": CODE_FILE,
             "language": "python",
             "kernel_type": "script",
             "is_private": True,
             "enable_gpu": True,
             "enable_internet": False,
-            "dataset_sources": [called.ref],
+            "dataset_sources": [name.ref],
             "competition_sources": [competition],
             "kernel_sources": [],
             "model_sources": [],

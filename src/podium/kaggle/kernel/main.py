@@ -1,7 +1,6 @@
-"""What the kernel of a code competition runs: from its test images to submission.csv.
+"""Run an export: predict the test images in a competition's folder and write submission.csv.
 
-The stages' own code in their order (prepare, predict, ensemble, submission), of what an export
-holds and nothing else.
+Calls the same functions as the stages prepare, predict, ensemble and submission.
 """
 
 import tempfile
@@ -12,14 +11,13 @@ import pandas as pd
 
 from podium.competition.archive import Archive
 from podium.competition.folder import Folder
-from podium.config.predict import Predict
 from podium.config.prepare import Prepare
 from podium.core import console, files, machine, seeding
 from podium.dataset import build, sample_submission
 from podium.dataset.image_files import find_images
 from podium.images.store import ImageStore
-from podium.kaggle.kernel import spec
-from podium.kaggle.kernel.spec import Exported, Member
+from podium.kaggle.kernel import spec as kernel_spec
+from podium.kaggle.kernel.spec import ExportedModel, KernelSpec
 from podium.prediction import predictions
 from podium.prediction.predictor import Predictor
 from podium.scoring import metrics
@@ -31,90 +29,90 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     """Write the submission for the test images in the folder `competition` to `target`.
 
     Raises:
-        UserError: if the export in the folder `dataset` is damaged, or the competition's files are
-            not laid out as those that it was made from.
+        UserError: if the export in the folder `dataset` is damaged, or the competition's files
+            differ in layout from those before the export.
     """
-    exported = spec.read(dataset)
-    seeding.set_deterministic(exported.deterministic)
+    spec = kernel_spec.read(dataset)
+    seeding.set_deterministic(spec.deterministic)
+    metric = metrics.get(spec.metric, spec.task)
     folder = Folder(competition)
-    sample, ids = read_test(folder, exported)
-    console.say(f"{len(ids)} test images, {len(exported.members)} members")
-    with tempfile.TemporaryDirectory(prefix="podium-") as work:
-        store = prepared(folder, ids, exported.prepare, Path(work))
-        logits = [_member(m, dataset, store, ids, exported) for m in exported.members]
-    weights = np.array([member.weight for member in exported.members])
-    averaging = blend.common(member.averaging for member in exported.members)
-    metric = metrics.get(exported.metric, exported.task)
-    made = write.fill(
+    sample, ids = read_test(folder, spec)
+    console.say(f"{len(ids)} test images, {len(spec.models)} models")
+    with tempfile.TemporaryDirectory(prefix="podium-") as scratch:
+        store = prepare(folder, ids, spec.prepare, Path(scratch))
+        logits = [predict(model, spec, dataset, store, ids) for model in spec.models]
+    weights = np.array([model.weight for model in spec.models])
+    averaging = blend.common(model.averaging for model in spec.models)
+    submission = write.fill(
         sample,
         ids,
         blend.average(np.stack(logits), weights, averaging),
-        task=Task(exported.task, exported.classes),
-        rule=exported.decision,
+        task=Task(spec.task, spec.classes),
+        rule=spec.decision,
         metric=metric,
-        options=exported.submission,
+        options=spec.submission,
     )
-    files.write_csv(target, made)
-    console.say(f"{target}: {len(made)} rows")
+    files.write_csv(target, submission)
+    console.say(f"{target}: {len(submission)} rows")
 
 
-def read_test(archive: Archive, exported: Exported) -> tuple[pd.DataFrame, list[str]]:
-    """The sample submission and the test ids, as `tables.read` has them: no labels are read.
+def read_test(archive: Archive, spec: KernelSpec) -> tuple[pd.DataFrame, list[str]]:
+    """Read the sample submission and the test ids like `tables.read`, but no labels.
 
     Raises:
-        UserError: as of `tables.read`.
+        UserError: as in `tables.read`.
     """
-    layout = exported.prepare
+    layout = spec.prepare
     sample = sample_submission.read(archive, layout)
     if sample is not None:
-        sample_submission.check_targets(sample, exported.classes, exported.task, layout)
+        sample_submission.check_targets(sample, spec.classes, spec.task, layout)
     test, sample = sample_submission.read_test(archive, layout, sample)
     return sample, test["id"].tolist()
 
 
-def prepared(folder: Folder, ids: list[str], layout: Prepare, work: Path) -> ImageStore:
-    """The test images as `prepare` stores them, which reads an archive: they are packed."""
+def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> ImageStore:
+    """Store the test images like the stage `prepare`.
+
+    Raises:
+        UserError: if an image is missing or cannot be decoded, and `layout` does not allow it.
+    """
     archive: Archive = folder
-    packed = work / "test.zip"
+    zipped = scratch / "test.zip"
     if layout.pixel_columns is not None:
-        layout = layout.model_copy(update={"train_csv": layout.test_csv})  # no training rows here
+        layout = layout.model_copy(update={"train_csv": layout.test_csv})  # there is no train.csv
     else:
-        found = find_images(folder.names, ids, folder=layout.test_images)
-        folder.pack(list(dict.fromkeys(name for name in found if name)), packed)
-        archive = Archive(packed, title=str(folder.path))
-    wanted = {"train": list[str](), "test": ids}
+        names = find_images(folder.names, ids, folder=layout.test_images)
+        folder.pack(list(dict.fromkeys(filter(None, names))), zipped)  # worker processes need a zip
+        archive = Archive(zipped, title=str(folder.path))
     stored = build.store_images(
-        archive, wanted, folder=work / "images", layout=layout, processes=machine.worker_count()
+        archive,
+        {"train": [], "test": ids},
+        folder=scratch / "images",
+        layout=layout,
+        processes=machine.worker_count(),
     )
-    files.remove(packed)
+    files.remove(zipped)
     for warning in stored.warnings(layout):
         console.say(f"warning: {warning}")
-    return ImageStore(work / "images" / "test")
+    return ImageStore(scratch / "images" / "test")
 
 
-def _member(
-    member: Member, dataset: Path, store: ImageStore, ids: list[str], exported: Exported
+def predict(
+    model: ExportedModel, spec: KernelSpec, dataset: Path, store: ImageStore, ids: list[str]
 ) -> np.ndarray:
-    """A model's logits, the mean of its folds': [T, C]."""
-    folds = []
-    for fold in member.folds:
-        console.say(f"{member.name}: {fold.file}")
-        folds.append(_predict(dataset / fold.file, store, ids, exported.known, exported.predict))
-    return blend.mean_over_folds(folds, member.averaging)
+    """Predict with all folds of a model and average their logits: [T, C].
 
-
-def _predict(
-    path: Path, store: ImageStore, ids: list[str], known: list[str], options: Predict
-) -> np.ndarray:
-    """The logits of one model and fold: [T, C].
-
-    Images that are in a batch together can change each other's last bits (a matrix of another
-    shape is multiplied in another order): those `known` from the export are predicted first, in
-    the batches that they had there.
+    Which images share a batch can change the last bits of their logits (matrix shapes affect the
+    order of summation), so the public ids are predicted first, in the same batches as before.
     """
-    predictor = Predictor(path, options)
-    predictor.enforce_time_limit(store, ids)
-    present, before = set(ids), set(known)
-    groups = [i for i in known if i in present], [i for i in ids if i not in before]
-    parts = [predictor.predict(store, group).table for group in groups if group]
-    return predictions.align(parts, ids, source=path.name)
+    present, known = set(ids), set(spec.public_ids)
+    public = [image for image in spec.public_ids if image in present]
+    hidden = [image for image in ids if image not in known]
+    logits = []
+    for fold in model.folds:
+        console.say(f"{model.name}: {fold.file}")
+        predictor = Predictor(dataset / fold.file, spec.predict)
+        predictor.enforce_time_limit(store, ids)
+        parts = [predictor.predict(store, part).table for part in (public, hidden) if part]
+        logits.append(predictions.align(parts, ids, source=fold.file))
+    return blend.mean_over_folds(logits, model.averaging)

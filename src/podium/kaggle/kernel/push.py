@@ -1,4 +1,4 @@
-"""An export to Kaggle: its data set, its kernel, and the submission of what that has made."""
+"""Push an export to Kaggle: upload its data set, run its kernel, submit the output."""
 
 import io
 import json
@@ -14,163 +14,178 @@ import requests
 from podium.competition import kaggle_api
 from podium.core import console
 from podium.core.errors import UserError, examples
-from podium.kaggle import submit as submitting
-from podium.kaggle.kernel.export import Names
+from podium.kaggle import submit
+from podium.kaggle.kernel.export import ExportName
 
-PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two questions of how far something is
-DATASET_METADATA = "dataset-metadata.json"
-OUTPUT = "submission.csv"  # that the kernel writes
-ENDED = {"error", "cancel_requested", "cancel_acknowledged"}
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0  # between two status requests
+METADATA = "dataset-metadata.json"
+OUTPUT = "submission.csv"  # written by the kernel
+FAILED = {"error", "cancel_requested", "cancel_acknowledged"}
 
 T = TypeVar("T")
 
 
 def default_owner() -> str:
-    """Whose export it is, where nobody says and nobody logs in.
+    """The owner of an export without a login: KAGGLE_USERNAME.
 
     Raises:
-        UserError: if the environment does not say either.
+        UserError: if it is not set.
     """
     if owner := os.environ.get("KAGGLE_USERNAME"):
         return owner
     raise UserError(
-        "the data set and the kernel need an owner: give your name on Kaggle (`make kernel "
-        "OWNER=…`), or set KAGGLE_USERNAME"
+        "the owner of the data set and the kernel is unknown. Give your Kaggle user name "
+        "(`make kernel OWNER=…`) or set KAGGLE_USERNAME."
     )
 
 
-class Kaggle:
+class KernelClient:
     """The official client, logged in."""
 
     def __init__(self) -> None:
-        """Log in. Raises: UserError: as of `kaggle_client.login`."""
+        """Log in. Raises: UserError: as in `kaggle_api.login`."""
         self.api = kaggle_api.login()
         self.user: str = self.api.config_values["username"]
 
     def push(
-        self, folder: Path, called: Names, *, competition: str, minutes: float, message: str
+        self, folder: Path, name: ExportName, *, competition: str, wait_minutes: float, message: str
     ) -> tuple[int, int]:
-        """Send the export in `folder`, wait until its kernel has run, at most so many `minutes`,
-        and submit what that has made. Gives the submission's number and the kernel's version.
+        """Upload the export in `folder`, wait until its kernel has run, and submit its output.
+
+        Returns the submission's number and the kernel's version.
 
         Raises:
-            UserError: for what Kaggle refuses, a kernel that fails, and the end of the wait.
+            UserError: if Kaggle rejects something, the kernel fails, or `wait_minutes` are over.
         """
-        until = time.monotonic() + 60 * minutes
-        before = self._send_dataset(folder / "dataset", called)
-        wait(lambda: self._dataset_state(called, before), "ready", f"data set {called.ref}", until)
-        version = self._push_kernel(folder / "kernel", competition)
-        console.say(f"kernel {called.ref}: version {version} pushed")
-        later = (
-            f"once it is complete: `kaggle competitions submit {competition} -k {called.ref} "
-            f"-v {version} -f {OUTPUT} -m MESSAGE`"
+        deadline = time.monotonic() + 60 * wait_minutes
+        previous = self._upload_dataset(folder / "dataset", name)
+        wait_for(
+            lambda: self._dataset_status(name, previous), "ready", f"data set {name.ref}", deadline
         )
-        wait(lambda: self._kernel_state(called), "complete", f"kernel {called.ref}", until, later)
-        return self._submit(called, competition, version, message), version
+        version = self._push_kernel(folder / "kernel", name, competition)
+        console.say(f"kernel {name.ref}: version {version} pushed")
+        command = (
+            f"kaggle competitions submit {competition} -k {name.ref} -v {version} -f {OUTPUT} "
+            "-m MESSAGE"
+        )
+        wait_for(
+            lambda: self._kernel_status(name),
+            "complete",
+            f"kernel {name.ref}",
+            deadline,
+            hint=f"Submit it later with `{command}`.",
+        )
+        return self._submit(name, competition, version, message), version
 
-    def _ask(self, work: Callable[[], T], doing: str, *, slug: str | None = None) -> T:
-        return kaggle_api.call(work, doing=doing, advice=kaggle_api.advice(slug))
+    def _call(self, request: Callable[[], T], action: str, *, slug: str | None = None) -> T:
+        return kaggle_api.call(request, action=action, advice=kaggle_api.advice(slug))
 
-    def _send_dataset(self, folder: Path, called: Names) -> int:
-        """Create the data set, or a version of it; gives the number of the version before. The
-        client only prints which files it could not upload, and makes a data set without them: each
-        must be said to have arrived.
+    def _upload_dataset(self, folder: Path, name: ExportName) -> int:
+        """Create the data set or a version of it; return the number of the previous version.
+
+        The client only prints which files it failed to upload, and creates a data set without
+        them, so each upload must be confirmed in its output.
         """
-        before = self._dataset(called)
+        previous = self._dataset(name)
 
-        def send() -> tuple[Any, str]:
-            with redirect_stdout(io.StringIO()) as said:
-                if self._dataset(called) is not None:
-                    answer = self.api.dataset_create_version(str(folder), "make kernel")
+        def upload() -> tuple[Any, str]:
+            with redirect_stdout(io.StringIO()) as output:
+                if self._dataset(name) is not None:
+                    response = self.api.dataset_create_version(str(folder), "make kernel")
                 else:
-                    answer = self.api.dataset_create_new(str(folder))
-            return answer, said.getvalue()
+                    response = self.api.dataset_create_new(str(folder))
+            return response, output.getvalue()
 
-        answer, said = self._ask(send, f"take the data set {called.ref}")
-        if answer is None or answer.status.lower() != "ok":
-            error = getattr(answer, "error", None) or "it gave no reason"
-            raise UserError(f"Kaggle did not take the data set {called.ref}: {error}")
-        wanted = [path.name for path in folder.iterdir() if path.name != DATASET_METADATA]
-        if lost := sorted(n for n in wanted if f"Upload successful: {n} (" not in said):
+        response, output = self._call(upload, f"upload the data set {name.ref}")
+        if response is None or response.status.lower() != "ok":
+            reason = getattr(response, "error", None) or "no reason given"
+            raise UserError(f"Kaggle rejected the data set {name.ref}: {reason}")
+        names = [path.name for path in folder.iterdir() if path.name != METADATA]
+        if failed := sorted(n for n in names if f"Upload successful: {n} (" not in output):
             raise UserError(
-                f"{len(lost)} of {len(wanted)} files of the data set {called.ref} did not arrive: "
-                f"{examples(lost)}; run it again"
+                f"{len(failed)} of {len(names)} files of the data set {name.ref} were not "
+                f"uploaded: {examples(failed)}. Run it again."
             )
-        console.say(f"data set {called.ref}: {len(wanted)} files sent")
-        return before[1] if before else 0
+        console.say(f"data set {name.ref}: {len(names)} files uploaded")
+        return previous[1] if previous else 0
 
-    def _dataset(self, called: Names) -> tuple[str, int] | None:
-        """Status and version of the data set; None where there is none: that is answered as 403."""
+    def _dataset(self, name: ExportName) -> tuple[str, int] | None:
+        """Status and version of the data set; None (Kaggle answers 403) if there is none."""
 
-        def ask() -> tuple[str, int] | None:
+        def request() -> tuple[str, int] | None:
             try:
-                found = json.loads(self.api.dataset_status(called.ref, format="json"))
+                status = json.loads(self.api.dataset_status(name.ref, format="json"))
             except requests.HTTPError as error:
                 if error.response is not None and error.response.status_code in (403, 404):
                     return None
                 raise
-            return found["status"], found["current_version_number"] or 0
+            return status["status"], status["current_version_number"] or 0
 
-        return self._ask(ask, "tell the state of the data set")
+        return self._call(request, f"get the status of the data set {name.ref}")
 
-    def _dataset_state(self, called: Names, before: int) -> str:
-        state, version = self._dataset(called) or ("not there yet", 0)
-        if state in ("failed", "deleted"):
-            raise UserError(f"Kaggle could not take in the data set {called.ref}: it is {state}")
-        return "as it was before" if state == "ready" and version <= before else state
+    def _dataset_status(self, name: ExportName, previous: int) -> str:
+        status, version = self._dataset(name) or ("not created yet", 0)
+        if status in ("failed", "deleted"):
+            raise UserError(f"Kaggle could not process the data set {name.ref} (status {status}).")
+        return "not updated yet" if status == "ready" and version <= previous else status
 
-    def _push_kernel(self, folder: Path, competition: str) -> int:
-        """Gives the version's number, which Kaggle tells here and nowhere else."""
-        answer = self._ask(
-            lambda: self.api.kernels_push(str(folder)), "take the kernel", slug=competition
+    def _push_kernel(self, folder: Path, name: ExportName, competition: str) -> int:
+        """Push the kernel; return its version, which Kaggle reports only here."""
+        response = self._call(
+            lambda: self.api.kernels_push(str(folder)),
+            f"push the kernel {name.ref}",
+            slug=competition,
         )
-        if answer is None or answer.error or not answer.version_number:
-            error = getattr(answer, "error", None) or "it gave no version number"
-            raise UserError(f"Kaggle did not take the kernel: {error}")
-        refused = [*answer.invalid_dataset_sources, *answer.invalid_competition_sources]
-        if refused:
+        if response is None or response.error or not response.version_number:
+            reason = getattr(response, "error", None) or "no version number"
+            raise UserError(f"Kaggle rejected the kernel {name.ref}: {reason}")
+        missing = [*response.invalid_dataset_sources, *response.invalid_competition_sources]
+        if missing:
             raise UserError(
-                f"Kaggle took the kernel without {examples(refused)}: is the competition's name "
-                "right, and are its rules accepted?"
+                f"Kaggle did not attach {examples(missing)} to the kernel {name.ref}. Check "
+                "competition.slug, and accept the competition's rules."
             )
-        return int(answer.version_number)
+        return int(response.version_number)
 
-    def _kernel_state(self, called: Names) -> str:
-        answer = self._ask(
-            lambda: self.api.kernels_status(called.ref), "tell the state of the kernel"
+    def _kernel_status(self, name: ExportName) -> str:
+        response = self._call(
+            lambda: self.api.kernels_status(name.ref), f"get the status of the kernel {name.ref}"
         )
-        state = str(answer.status.name).lower()
-        if state in ENDED:
-            why = answer.failure_message or "no reason given"
+        status = str(response.status.name).lower()
+        if status in FAILED:
             raise UserError(
-                f"the kernel {called.ref} has not run through, it is {state}: {why}; its log: "
-                f"https://www.kaggle.com/code/{called.ref}"
+                f"kernel {name.ref} failed with status {status}: "
+                f"{response.failure_message or 'no reason given'}. See its log at "
+                f"https://www.kaggle.com/code/{name.ref}"
             )
-        return state
+        return status
 
-    def _submit(self, called: Names, competition: str, version: int, message: str) -> int:
-        def submit() -> Any:
-            return self.api.competition_submit_code(
-                OUTPUT, message, competition, kernel=called.ref, kernel_version=version, quiet=True
-            )
+    def _submit(self, name: ExportName, competition: str, version: int, message: str) -> int:
+        return submit.submit_once(
+            self.api,
+            competition,
+            message,
+            action=f"submit version {version} of {name.ref}",
+            request=lambda: self.api.competition_submit_code(
+                OUTPUT, message, competition, kernel=name.ref, kernel_version=version, quiet=True
+            ),
+        )
 
-        doing = f"take the submission of {called.ref}"
-        return submitting.send(self.api, competition, message, doing=doing, work=submit)
 
-
-def wait(ask: Callable[[], str], wanted: str, what: str, until: float, later: str = "") -> None:
-    """Ask for a state, less and less often, until it is `wanted`; print each new one.
+def wait_for(
+    request: Callable[[], str], expected: str, subject: str, deadline: float, hint: str = ""
+) -> None:
+    """Poll a status, less and less often, until it is `expected`; print every new one.
 
     Raises:
-        UserError: if that takes longer than `until`; `later` says what to do then.
+        UserError: if that takes longer than `deadline`, with a `hint` what to do then.
     """
-    pause, before = PAUSE, ""
-    while (state := ask()) != wanted:
-        if state != before:
-            console.say(f"{what}: {state}")
-        if time.monotonic() + pause > until:
-            hint = f"; {later}" if later else ""
-            raise UserError(f"the {what} is {state}, not {wanted}, at the end of the wait{hint}")
+    pause, previous = MIN_PAUSE_SECONDS, ""
+    while (status := request()) != expected:
+        if status != previous:
+            console.say(f"{subject}: {status}")
+        if time.monotonic() + pause > deadline:
+            raise UserError(f"timed out waiting for {subject} (status {status}). {hint}".rstrip())
         time.sleep(pause)
-        pause, before = min(1.5 * pause, LONGEST_PAUSE), state
-    console.say(f"{what}: {wanted}")
+        pause, previous = min(1.5 * pause, MAX_PAUSE_SECONDS), status
+    console.say(f"{subject}: {expected}")

@@ -1,4 +1,4 @@
-"""What an export says of itself: all that the kernel needs beside the weights and its code."""
+"""The specification of an export: everything the kernel needs besides weights and code."""
 
 from pathlib import Path
 
@@ -7,17 +7,16 @@ from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName
 from podium.core import checksums, files
-from podium.core.errors import UserError
+from podium.core.errors import UserError, examples
 from podium.core.provenance import Averaging
 from podium.core.section import Section
 from podium.scoring.decisions import DecisionRule
 
-CONFIG = "podium.json"
-SOURCE = "source"  # the folder of our code, or .zip: Kaggle unpacks archives
-AGAIN = "export it again: `make kernel`"
+SPEC = "podium.json"
+EXPORT_HINT = "Export it again (`make kernel`)."
 
 
-class Fold(Section):
+class ExportedFold(Section):
     """The weights of one model and fold."""
 
     file: str
@@ -25,17 +24,18 @@ class Fold(Section):
     """Of the file."""
 
 
-class Member(Section):
-    """One model of the ensemble."""
+class ExportedModel(Section):
+    """One member of the ensemble."""
 
     name: str
     weight: float
     averaging: Averaging
-    folds: list[Fold]
+    """What is averaged over its folds, and over the members."""
+    folds: list[ExportedFold]
 
 
-class Exported(Section):
-    """What makes a submission of test images, resolved: nothing here is fitted or told anew."""
+class KernelSpec(Section):
+    """How the kernel turns test images into a submission; nothing is left to be detected there."""
 
     competition: str
     task: TaskName
@@ -45,41 +45,40 @@ class Exported(Section):
     prepare: Prepare
     predict: Predict
     submission: Submission
-    """The form that was told from the sample submission here."""
-    members: list[Member]
+    """With the format that was detected from the sample submission."""
+    models: list[ExportedModel]
     decision: DecisionRule
-    known: list[str]
-    """The test ids that were predicted here, in their order."""
+    public_ids: list[str]
+    """The test ids that were predicted before the export, in order."""
 
 
-def write(path: Path, exported: Exported) -> None:
-    """Write `exported` to `path` as JSON with its checksum."""
-    sealed = checksums.sign(exported.model_dump(mode="json"), [])
-    files.write_text(path, sealed + "\n")
+def write(path: Path, spec: KernelSpec) -> None:
+    """Write `spec` to `path` as JSON with its checksum."""
+    files.write_text(path, checksums.sign(spec.model_dump(mode="json"), []) + "\n")
 
 
-def read(folder: Path) -> Exported:
-    """The export in `folder`, with all its weights.
+def read(folder: Path) -> KernelSpec:
+    """Read the specification in `folder`, and check the weights next to it.
 
     Raises:
-        UserError: if it is not there, or one of its files is not what was exported.
+        UserError: if a file is missing or damaged.
     """
-    path = folder / CONFIG
+    path = folder / SPEC
     data = files.read(path)
     try:
         values, _ = checksums.verify(data, [], path=path)
     except UserError:
-        raise UserError(f"{path} is damaged: {AGAIN}") from None
-    exported = Exported.model_validate(values)
-    wanted = {fold.file: fold.sha256 for member in exported.members for fold in member.folds}
-    if missing := [name for name in wanted if not (folder / name).is_file()]:
+        raise UserError(f"{path} is damaged. {EXPORT_HINT}") from None
+    spec = KernelSpec.model_validate(values)
+    weights = {fold.file: fold.sha256 for model in spec.models for fold in model.folds}
+    if missing := [name for name in weights if not (folder / name).is_file()]:
         raise UserError(
-            f"{folder} lacks {len(missing)} of {len(wanted)} files of weights: "
-            f"{', '.join(missing)}; {AGAIN}"
+            f"{folder}: {len(missing)} of {len(weights)} weights files are missing "
+            f"({examples(missing)}). {EXPORT_HINT}"
         )
-    if other := [n for n, sha256 in wanted.items() if files.sha256(folder / n) != sha256]:
+    if damaged := [name for name in weights if files.sha256(folder / name) != weights[name]]:
         raise UserError(
-            f"{len(other)} of {len(wanted)} files of weights in {folder} are damaged, or not those "
-            f"that were exported: {', '.join(other)}; {AGAIN}"
+            f"{folder}: {len(damaged)} of {len(weights)} weights files have a wrong checksum "
+            f"({examples(damaged)}). {EXPORT_HINT}"
         )
-    return exported
+    return spec

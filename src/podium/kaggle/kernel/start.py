@@ -1,7 +1,7 @@
-"""The kernel's code: finds what `make kernel` exported, and writes submission.csv with it.
+"""The kernel's code: unpacks and runs what `make kernel` exported, and writes submission.csv.
 
-PODIUM_DATASET and PODIUM_COMPETITION name the folders of the export and of the competition's files
-where this does not run on Kaggle.
+Outside Kaggle, PODIUM_DATASET and PODIUM_COMPETITION name the folders of the exported data set and
+of the competition's files.
 """
 
 import hashlib
@@ -12,23 +12,23 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-DATASET = "owner/data-set"  # `make kernel` writes these three
+DATASET = "owner/data-set"  # `make kernel` sets these three
 COMPETITION = "competition"
-CONFIG_SHA256 = ""
+SPEC_SHA256 = ""
 INPUT = Path("/kaggle/input")
 
 
 def main() -> None:
     """Run the exported code on the competition's test images."""
     name = DATASET.partition("/")[2]
-    dataset = find("PODIUM_DATASET", name, f"datasets/{DATASET}", f"datasets/{name}")
-    competition = find("PODIUM_COMPETITION", COMPETITION, f"competitions/{COMPETITION}")
-    config = dataset / "podium.json"
-    if not config.is_file() or hashlib.sha256(config.read_bytes()).hexdigest() != CONFIG_SHA256:
-        sys.exit(f"error: {dataset} is not the export that this code belongs to: push both again")
+    dataset = find_folder("PODIUM_DATASET", name, f"datasets/{DATASET}", f"datasets/{name}")
+    competition = find_folder("PODIUM_COMPETITION", COMPETITION, f"competitions/{COMPETITION}")
+    spec = dataset / "podium.json"
+    if not spec.is_file() or hashlib.sha256(spec.read_bytes()).hexdigest() != SPEC_SHA256:
+        sys.exit(f"error: {dataset} is not from the same export as this code. Push both again.")
     with tempfile.TemporaryDirectory(prefix="podium-") as scratch:
-        sys.path.insert(0, str(source(dataset, Path(scratch))))
-        install(dataset, Path(scratch, "wheels"))
+        sys.path.insert(0, str(unpack_source(dataset, Path(scratch))))
+        install_wheels(dataset, Path(scratch, "wheels"))
 
         from podium.core import program
         from podium.kaggle.kernel import main as kernel_main
@@ -36,28 +36,28 @@ def main() -> None:
         program.run(lambda: kernel_main.main(dataset, competition, Path("submission.csv")))
 
 
-def find(variable: str, *places: str) -> Path:
-    """The folder that an environment variable names, or the first of `places` that is there."""
-    given = os.environ.get(variable)
-    candidates = [Path(given).resolve()] if given else [INPUT / place for place in places]
+def find_folder(variable: str, *names: str) -> Path:
+    """The folder that an environment variable names, else the first of `names` in /kaggle/input."""
+    value = os.environ.get(variable)
+    candidates = [Path(value).resolve()] if value else [INPUT / name for name in names]
     for path in candidates:
         if path.is_dir():
             return path
-    sys.exit(f"error: there is no folder {' or '.join(map(str, candidates))}: set {variable}")
+    sys.exit(f"error: {' or '.join(map(str, candidates))} not found. Set {variable} to the folder.")
 
 
-def source(dataset: Path, scratch: Path) -> Path:
-    """The folder of the exported code: Kaggle has unpacked it."""
-    packed = dataset / "source.zip"
-    if not packed.is_file():
+def unpack_source(dataset: Path, scratch: Path) -> Path:
+    """The folder of the exported code; Kaggle has already unpacked it."""
+    archive = dataset / "source.zip"
+    if not archive.is_file():
         return dataset / "source"
-    with zipfile.ZipFile(packed) as archive:
-        archive.extractall(scratch / "source")
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(scratch / "source")
     return scratch / "source"
 
 
-def install(dataset: Path, folder: Path) -> None:
-    """Install the wheels of the export, if it has any, for this process alone."""
+def install_wheels(dataset: Path, folder: Path) -> None:
+    """Install the exported wheels, if any, for this process only."""
     wheels = sorted({"==".join(p.name.split("-")[:2]) for p in dataset.glob("*.whl")})
     if not wheels:
         return

@@ -1,4 +1,4 @@
-"""Wheels of what inference imports, for a machine without network."""
+"""Download wheels of the packages that inference needs, for a kernel without internet access."""
 
 import re
 import subprocess
@@ -9,11 +9,10 @@ from pathlib import Path
 from podium.core import files
 from podium.core.errors import UserError, examples
 
-# What Kaggle's image has in other versions, or may lack; the others (torch, pandas, OpenCV, …) are
-# taken from the image. Sources: kaggle_requirements.txt of
-# https://github.com/Kaggle/docker-python, pip-freeze.gpu.txt of
-# https://github.com/googlecolab/backend-info, on which that image builds
-NAMES = (
+# Packages of which Kaggle's image may have another version, or none. It provides all others (torch,
+# pandas, OpenCV, …). Sources: kaggle_requirements.txt of https://github.com/Kaggle/docker-python,
+# pip-freeze.gpu.txt of its base image, https://github.com/googlecolab/backend-info
+PACKAGES = (
     "accelerate",
     "albucore",
     "albumentations",
@@ -24,30 +23,31 @@ NAMES = (
     "stringzilla",
     "timm",
 )
-PYTHONS = ("3.11", "3.12", "3.13")  # of Kaggle's images, those of this year and the next one
+PYTHON_VERSIONS = ("3.11", "3.12", "3.13")  # of Kaggle's images this year and next year
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 
 
 def download(requirements: Path, folder: Path) -> list[str]:
-    """Download the wheels of `NAMES` in the versions and with the hashes that `requirements` pins,
-    into `folder`. Gives their names.
+    """Download the wheels of `PACKAGES` as pinned in `requirements` into `folder`.
+
+    Returns their file names.
 
     Raises:
-        UserError: if the file does not pin one of them, or pip cannot get it.
+        UserError: if a package is not pinned, or pip fails.
     """
     pins = _pins(files.read(requirements).decode())
-    if missing := [name for name in NAMES if name not in pins]:
-        raise UserError(f"{requirements} does not pin {examples(missing)}: `make lock`")
+    if missing := [name for name in PACKAGES if name not in pins]:
+        raise UserError(f"{requirements} does not pin {examples(missing)}. Run `make lock`.")
     with tempfile.TemporaryDirectory() as scratch:
-        wanted = Path(scratch, "requirements.txt")
-        wanted.write_text("".join(pins[name] for name in NAMES))
-        for python in PYTHONS:
-            _download(wanted, folder, python)
+        selected = Path(scratch, "requirements.txt")
+        selected.write_text("".join(pins[name] for name in PACKAGES))
+        for version in PYTHON_VERSIONS:
+            _download(selected, folder, version)
     return sorted(path.name for path in folder.glob("*.whl"))
 
 
 def _pins(text: str) -> dict[str, str]:
-    """The lines of each pinned package, its hashes among them."""
+    """The lines of each pinned package, including its hashes."""
     blocks = re.finditer(r"^([A-Za-z0-9._-]+)==.*(?:\n[ \t]+.*)*\n?", text, re.MULTILINE)
     return {block[1].lower(): block[0] for block in blocks}
 
@@ -58,6 +58,6 @@ def _download(requirements: Path, folder: Path, python: str) -> None:
     for platform in PLATFORMS:
         command += ["--platform", platform]
     command += ["--requirement", str(requirements), "--dest", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UserError(f"the wheels for Python {python} cannot be had: {done.stderr.strip()}")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise UserError(f"could not download wheels for Python {python}: {process.stderr.strip()}")
