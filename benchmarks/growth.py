@@ -68,6 +68,7 @@ def of_tables(folder: Path, count: int) -> dict[str, str]:
         metric_sha256=None,
         deterministic=True,
         pretrained_sha256=None,
+        pretrained_revision=None,
         scale=[0.0, 1.0],
         torch="none",
         device="none",
@@ -77,7 +78,11 @@ def of_tables(folder: Path, count: int) -> dict[str, str]:
     for name, part, source in (("oof", validation, "train"), ("test", test, "test")):
         logits = rng.normal(size=(len(part), len(CLASSES))).astype(np.float32)
         provenance = PredictionProvenance(
-            training=training, weights_sha256="", predict={}, images_sha256=images[source]
+            training=training,
+            weights_sha256="",
+            predict={},
+            images_sha256=images[source],
+            averaging="logits",
         )
         predicted = Predictions(part, logits, provenance)
         predictions.write(data / "predictions/a/fold0" / f"{name}.parquet", predicted)

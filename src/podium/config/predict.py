@@ -16,7 +16,7 @@ class Predict(Section):
     }
 
     views: Annotated[list[str], Field(min_length=1)]
-    """TTA views of each image. Their logits are averaged."""
+    """TTA views of each image, whose predictions are averaged."""
     batch_size: PositiveInt = 64
     """Images per batch."""
     time_limit_minutes: Positive | None = None

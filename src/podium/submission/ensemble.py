@@ -146,10 +146,9 @@ def combine(
 def summary(ensemble: Combined, members: dict[str, Combined], metric: Metric) -> dict[str, Any]:
     """The content of metrics/ensemble.json: the scores of the ensemble and of each member alone."""
     provenance = ensemble.test.provenance
-    thresholds_ = provenance.decision["thresholds"]
     return {
         "metric": metric.name,
-        "ensemble": {"thresholds": thresholds_, **ensemble.scores},
+        "ensemble": {"thresholds": provenance.decision["thresholds"], **ensemble.scores},
         "members": {
             name: {"weight": provenance.weights[name], **member.scores}
             for name, member in members.items()

@@ -113,7 +113,7 @@ def _check_pretrained(model: str, folds: list[TrainingProvenance]) -> None:
 def _inconsistent(
     provenance: PredictionProvenance, fold: int, *, first: PredictionProvenance
 ) -> set[str]:
-    """What tells that predictions are not of this `fold` of the model that `first` is of."""
+    """The keys that show that predictions are not from this `fold` of the model of `first`."""
     keys = ("config", "seed", "metric")
     different = {
         key for key in keys if getattr(provenance.training, key) != getattr(first.training, key)
