@@ -54,10 +54,11 @@ def test_all_problems_are_reported_at_once() -> None:
         params["ensmble"] = {}
         params["seed"] = "one"
         params["models"]["a"]["phases"][0]["lrr"] = 1
+        params["predict"]["views"] = ["hflp"]  # against the registry
         del params["metric"]
 
     text = problems(change)
-    assert text.startswith("params.yaml has 4 problems:")
+    assert text.startswith("params.yaml has 5 problems:")
     assert "ensmble: unknown key: did you mean ensemble?" in text
     assert "seed: must be a valid integer, not 'one'" in text
     assert "models.a.phases[0].lrr: unknown key: did you mean lr?" in text

@@ -16,6 +16,8 @@ PARAMS = Path("params.yaml")
 
 Kind = Any
 """The type of a value, or a section and the name of one of its fields."""
+Problem = tuple[str, str]
+"""A dotted key, and what is wrong with its value."""
 
 
 def load(sections: Mapping[str, Kind], *, path: Path = PARAMS, **names: str) -> tuple[Any, ...]:
@@ -76,20 +78,27 @@ def validate(kind: Kind, raw: Any, *, source: str = str(PARAMS), at: str = "") -
     Raises:
         UserError: listing each problem with its key, its value and what is allowed.
     """
+    value, problems = check(kind, raw, at=at)
+    if problems:
+        raise error(problems, source=source)
+    return value
+
+
+def check(kind: Kind, raw: Any, *, at: str = "") -> tuple[Any, list[Problem]]:
+    """Validate as `validate` does: the value, or None and the problems."""
     try:
-        return TypeAdapter(kind).validate_python(raw, strict=True)
+        return TypeAdapter(kind).validate_python(raw, strict=True), []
     except ValidationError as failure:
-        problems: dict[str, list[str]] = {}
+        texts: dict[str, list[str]] = {}
         for problem in _relevant(failure):
             key, text = _explain(kind, raw, problem)
             full = key if key.startswith("[") else ".".join(filter(None, (at, key)))
-            problems.setdefault(full or "params", []).append(text)
-        lines = [(key, _any_of(texts)) for key, texts in problems.items()]
-        raise error(lines, source=source) from None
+            texts.setdefault(full or "params", []).append(text)
+        return None, [(key, _any_of(alternatives)) for key, alternatives in texts.items()]
 
 
-def error(problems: Sequence[tuple[str, str]], *, source: str) -> UserError:
-    """One error for all problems, given as dotted keys and texts."""
+def error(problems: Sequence[Problem], *, source: str) -> UserError:
+    """One error for all problems."""
     lines = [f"  {key}: {text}" for key, text in problems]
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
     return UserError(f"{source} has {count}:\n" + "\n".join(lines))
@@ -175,6 +184,8 @@ def _inside(kind: Any, part: int | str) -> Any:
     """The type of the key or item `part` of `kind`; for a union, the member that pydantic calls
     `part`.
     """
+    if typing.get_origin(kind) is typing.Annotated:
+        kind = typing.get_args(kind)[0]
     sections = _sections(kind)
     for section in sections:
         name = section.model_fields.get("name")

@@ -1,5 +1,6 @@
 """All of params.yaml as one model."""
 
+import typing
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -59,10 +60,17 @@ def validate(raw: dict[str, Any], *, source: str = str(params_file.PARAMS)) -> P
     Raises:
         UserError: listing each problem with its key, its value and what is allowed.
     """
-    params: Params = params_file.validate(Params, raw, source=source)
-    if problems := checks.problems(params):
+    params, problems = params_file.check(Params, raw)
+    sections = {}
+    kinds = typing.get_type_hints(Params, include_extras=True)
+    for name in Params.model_fields.keys() & raw.keys():
+        section, own_problems = params_file.check(kinds[name], raw[name])
+        if not own_problems:
+            sections[name] = section
+    if problems := problems + checks.problems(sections):
         raise params_file.error(problems, source=source)
-    return params
+    valid: Params = params
+    return valid
 
 
 def load() -> Params:
