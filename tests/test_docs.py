@@ -56,7 +56,7 @@ def test_the_readmes_params_are_valid() -> None:
         lines = block.splitlines()
         indent = len(lines[0]) - len(lines[0].lstrip())
         params.update(YAML(typ="safe").load("\n".join(line[indent:] for line in lines)))
-    assert len(blocks) == 3
+    assert blocks
     schema.validate(params)
 
 
