@@ -109,7 +109,7 @@ def test_an_edit_of_params_changes_the_stages_that_use_it(
     [
         ("podium/training/loop.py", TRAIN),
         ("podium/prediction/tta.py", {"check"} | PREDICT),
-        ("podium/submission/blend.py", END),
+        ("podium/submission/blend.py", {"check"} | END),
         ("podium/params/schema.py", {"check"}),
         ("podium/config/submission.py", {"check", "submission", "report"}),
         ("podium/kaggle/submit.py", set()),

@@ -30,10 +30,15 @@ USED = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty project's folder. Modules of custom/ are forgotten afterwards."""
+    """An empty project's folder, without the custom/ of projects that other tests have used."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if not (Path(p) / "custom").is_dir()])
+    forget_custom_modules()
     yield
+    forget_custom_modules()
+
+
+def forget_custom_modules() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "custom"]:
         del sys.modules[name]
 
