@@ -295,7 +295,7 @@ def test_a_full_disk_is_an_error_before_the_download(fetch: Fetch) -> None:
     free = shutil.disk_usage(fetch.project.folder).free
     with pytest.raises(UserError, match="1,000,000,000,000,000 bytes needed") as error:
         fetch()
-    shown = re.search(r"bytes; ([\d,]+) bytes are free", str(error.value))
+    shown = re.search(r"needed, ([\d,]+) bytes free", str(error.value))
     assert shown and abs(int(shown[1].replace(",", "")) - free) < 10**9
     assert fetch.received() == []
 
