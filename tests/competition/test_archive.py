@@ -123,25 +123,25 @@ def test_unicode_with_and_without_a_byte_order_mark_is_read(tmp_path: Path, enco
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", r"is not a CSV: it is empty"),
-        (b"\xef\xbb\xbf\n\n", r"is not a CSV: it is empty"),
-        (b"\xff\xfe", r"is not a CSV: it is empty"),
-        (b" \n\t\n", r"is not a CSV: it is empty"),
+        (b"", r"is not a valid CSV: it is empty"),
+        (b"\xef\xbb\xbf\n\n", r"is not a valid CSV: it is empty"),
+        (b"\xff\xfe", r"is not a valid CSV: it is empty"),
+        (b" \n\t\n", r"is not a valid CSV: it is empty"),
         (
             "id,x\n1,a\n2,é\n".encode("latin-1"),
-            r"is not a CSV in UTF-8: row 3, byte 3 is 0xE9; save it as UTF-8",
+            r"is not a CSV in UTF-8: row 3, byte 3 is 0xE9\. Save it as UTF-8",
         ),
-        (b"id,label\n1,a\n2,b,c,d\n", "is not a CSV: row 3 has 4 fields, the header has 2"),
-        (b"id,label\n1,a,b\n2,b\n", "is not a CSV: row 2 has 3 fields, the header has 2"),
+        (b"id,label\n1,a\n2,b,c,d\n", "is not a valid CSV: row 3 has 4 fields, the header has 2"),
+        (b"id,label\n1,a,b\n2,b\n", "is not a valid CSV: row 2 has 3 fields, the header has 2"),
         (
             b'id,x\n1,a\n2,"open\n',
-            "is not a CSV: row 3: .*quote may be opened there and not closed",
+            "is not a valid CSV: row 3: .*quote may not be closed",
         ),
-        (b'id,x\n1,"a"b\n2,a,b\n', "is not a CSV: row 3 has 3 fields, the header has 2"),
-        (b'id,x\n1,"' + b"a" * 200_000, "is not a CSV: row 2: field larger .* quote may be opened"),
+        (b'id,x\n1,"a"b\n2,a,b\n', "is not a valid CSV: row 3 has 3 fields, the header has 2"),
+        (b'id,x\n1,"' + b"a" * 200_000, "is not a valid CSV: row 2: field larger .* not be closed"),
         (
             "id,x\n1,a\n".encode("utf-16-le"),
-            "is not a CSV in UTF-8: it holds zero bytes.* save it as",
+            "is not a CSV in UTF-8: it contains NUL bytes.* Save it as",
         ),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
         ),
         ("train.csv", b'id,label\n"",a\n2,b\n', {}, r"train\.csv: 1 rows have no id: row 2"),
         ("test.csv", b'id\n" "\n05\n', {}, r"test\.csv: 1 rows have no id"),
-        ("train.csv", b"id,label\n1,a,b\n2,b\n", {}, r"train\.csv in .* is not a CSV"),
+        ("train.csv", b"id,label\n1,a,b\n2,b\n", {}, r"train\.csv in .* is not a valid CSV"),
         ("train.csv", b"id,label\n1,a\n2,a\n", {}, r"train\.csv: all labels are 'a'"),
         (
             "sample_submission.csv",

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from podium.core.section import Section
+from podium.core.section import Section, Unique, require
 
 
 class Ensemble(Section):
     """Which models are blended, and how."""
 
-    members: Annotated[list[str], Field(min_length=1)]
+    members: Annotated[list[str], Field(min_length=1), Unique]
     """Names of models in `models`."""
     method: str = "mean"
     """How the models' predictions are blended: `mean`, or `weighted` with the weights that minimise
@@ -23,13 +23,5 @@ class Ensemble(Section):
     @field_validator("thresholds", mode="before")
     @classmethod
     def _renamed(cls, thresholds: object) -> object:
-        if thresholds == "plain":
-            raise ValueError("plain was renamed: use default")
+        require(thresholds != "plain", "plain was renamed: use default")
         return thresholds
-
-    @field_validator("members")
-    @classmethod
-    def _members_differ(cls, members: list[str]) -> list[str]:
-        if len(set(members)) < len(members):
-            raise ValueError("a model is listed twice. Remove the duplicate.")
-        return members

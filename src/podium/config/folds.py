@@ -1,23 +1,20 @@
 """The section `folds` of params.yaml."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from podium.core.section import Fraction, Section
+from podium.core.section import Fraction, Section, Unique, require
 
 
 class Folds(Section):
     """How the training images are split for cross-validation."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
-        "keep": "subsample",
-    }
+    RENAMED: ClassVar = {"keep": "subsample"}
 
     count: Annotated[int, Field(ge=2)]
     """Number of folds."""
-    run: Annotated[list[int], Field(min_length=1)]
+    run: Annotated[list[int], Field(min_length=1), Unique]
     """Folds to train and ensemble, numbered from 0. List one fold for a quick experiment."""
     duplicates: Literal["group", "ignore"]
     """Training images with the same pixels: `group` keeps them in one fold, `ignore` splits them
@@ -27,12 +24,8 @@ class Folds(Section):
     all. Validation always keeps all."""
 
     @model_validator(mode="after")
-    def _run_lists_folds(self) -> Self:
-        if unknown := [fold for fold in self.run if not 0 <= fold < self.count]:
-            raise ValueError(
-                f"run lists folds that do not exist: {unknown}. With count: {self.count}, use 0 to "
-                f"{self.count - 1}."
-            )
-        if len(set(self.run)) < len(self.run):
-            raise ValueError("run lists a fold twice. Remove the duplicate.")
+    def _run_lists_existing_folds(self) -> Self:
+        unknown = [fold for fold in self.run if not 0 <= fold < self.count]
+        allowed = f"With count: {self.count}, use 0 to {self.count - 1}."
+        require(not unknown, f"run lists folds that do not exist: {unknown}. {allowed}")
         return self

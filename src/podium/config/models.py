@@ -1,18 +1,17 @@
 """The sections `models.<name>` of params.yaml."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from podium.config.phases import Augment, Phase, check_transforms
+from podium.config.phases import Augment, Phase
 from podium.core.section import Fraction, NonNegative, Positive, PositiveInt, Section
 
 
 class Mix(Section):
     """MixUp and CutMix, by timm."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
+    RENAMED: ClassVar = {
         "mixup": "mixup_alpha",
         "cutmix": "cutmix_alpha",
         "probability": "prob",
@@ -40,7 +39,7 @@ class Mix(Section):
 class Model(Section):
     """One model of the ensemble and how it is trained."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
+    RENAMED: ClassVar = {
         "fit": "resize_mode",
         "accumulate": "grad_accum_steps",
         "out_of_memory": "on_oom",
@@ -69,7 +68,7 @@ class Model(Section):
     """Stochastic depth: drop probability of the last block. Earlier blocks have lower ones."""
     augment: Augment = "none"
     """Training augmentation: a preset, or a list of albumentations transforms with their arguments,
-    as `- HorizontalFlip: {p: 0.5}`."""
+    such as `- HorizontalFlip: {p: 0.5}`."""
     random_erasing: Fraction = 0.0
     """Random-erasing probability per image."""
     mix: Mix | None = None
@@ -118,21 +117,14 @@ class Model(Section):
     compile: bool = False
     """Train with `torch.compile`: faster steps, after a compilation in each phase."""
 
-    _check_augment = field_validator("augment")(check_transforms)
-
     @model_validator(mode="after")
-    def _batches_are_large_enough(self) -> Self:
+    def _options_fit_together(self) -> Self:
         if self.mix and self.batch_size % 2:
             raise ValueError(
-                f"mix requires an even batch_size, not {self.batch_size}: it pairs the images of "
-                "a batch"
+                f"mix pairs images: it requires an even batch_size, not {self.batch_size}"
             )
         if self.head == "batch_norm" and self.batch_size < 2:
             raise ValueError("head: batch_norm requires a batch_size of at least 2")
-        return self
-
-    @model_validator(mode="after")
-    def _first_phase_has_no_best(self) -> Self:
         if self.phases[0].init_from == "best":
             raise ValueError("phases[0] cannot use init_from: best (no earlier epoch)")
         return self

@@ -1,45 +1,38 @@
 """The training phases `models.<name>.phases` of params.yaml."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from podium.core.section import NonNegative, Positive, PositiveInt, Section
+from podium.core.section import NonNegative, Positive, PositiveInt, Section, require
 
-Transform = dict[str, dict[str, Any] | None]
+
+def _check_transform(entry: dict[str, Any]) -> dict[str, Any]:
+    require(len(entry) == 1, f"must be one transform, `- Name: {{arguments}}`, not {entry}")
+    return entry
+
+
+Transform = Annotated[dict[str, dict[str, Any] | None], AfterValidator(_check_transform)]
 Augment = Literal["none", "light", "medium", "heavy"] | list[Transform]
-
-
-def check_transforms(augment: Augment | None) -> Augment | None:
-    """Check that each list item is one transform.
-
-    Raises:
-        ValueError: if one is not.
-    """
-    for entry in augment if isinstance(augment, list) else []:
-        if len(entry) != 1:
-            raise ValueError(f"each item must be one transform, `- Name: {{arguments}}`: {entry}")
-    return augment
 
 
 class Part(Section):
     """The part of the backbone that is trained with the head. Give one of these."""
 
     last: Annotated[int, Field(ge=0)] | None = None
-    """The last layer groups of the backbone, by number (1 is layer4 of a ResNet; 0 is none)."""
+    """Number of layer groups at the end of the backbone (1: layer4 of a ResNet, 0: none)."""
     last_tensors: PositiveInt | None = None
-    """The last parameter tensors of the backbone, by number."""
+    """Number of parameter tensors at the end of the backbone."""
     names: Annotated[list[str], Field(min_length=1)] | None = None
     """Parameters whose names match one of these patterns, such as `layer4.*`."""
     gradual: PositiveInt | None = None
-    """Gradual unfreezing: train the head for this many epochs, then unfreeze one more layer group
-    every so many. Each step is a phase with its own optimizer and schedule."""
+    """Gradual unfreezing, in epochs per step: the first step trains the head only, and each further
+    step one more layer group, as a phase with its own optimizer and schedule."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if len(self.model_dump(exclude_none=True)) != 1:
-            raise ValueError("give exactly one of last, last_tensors, names and gradual")
+        given = self.model_dump(exclude_none=True)
+        require(len(given) == 1, "give exactly one of last, last_tensors, names and gradual")
         return self
 
 
@@ -52,10 +45,7 @@ class Constant(Section):
 class Step(Section):
     """Step decay (torch's StepLR)."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
-        "every": "step_size",
-        "factor": "gamma",
-    }
+    RENAMED: ClassVar = {"every": "step_size", "factor": "gamma"}
 
     name: Literal["step"] = "step"
     step_size: PositiveInt = 1
@@ -73,25 +63,19 @@ class Cosine(Section):
 class CosineRestarts(Section):
     """Cosine annealing with warm restarts (SGDR)."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
-        "every": "t_0",
-        "longer": "t_mult",
-    }
+    RENAMED: ClassVar = {"every": "t_0", "longer": "t_mult"}
 
     name: Literal["cosine_restarts"] = "cosine_restarts"
     t_0: PositiveInt = 10
     """`cosine_restarts`: epochs in the first cycle."""
     t_mult: Annotated[float, Field(ge=1)] = 1.0
-    """`cosine_restarts`: factor by which each cycle is longer than the one before."""
+    """`cosine_restarts`: cycle-length multiplier."""
 
 
 class OneCycle(Section):
-    """The 1cycle policy (torch's OneCycleLR): up to the peak, then down to almost 0."""
+    """The 1cycle policy (torch's OneCycleLR)."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
-        "rise": "pct_start",
-        "start_divisor": "div_factor",
-    }
+    RENAMED: ClassVar = {"rise": "pct_start", "start_divisor": "div_factor"}
 
     name: Literal["one_cycle"] = "one_cycle"
     pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
@@ -127,7 +111,7 @@ Schedule = Annotated[
 class Phase(Section):
     """One phase of a model's training, with its own optimizer and learning-rate schedule."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
+    RENAMED: ClassVar = {
         "lr_decay": "layer_decay, a factor: 0.5 instead of 2",
         "start": "init_from",
     }
@@ -161,19 +145,13 @@ class Phase(Section):
     """The phase's initial weights: those of the previous epoch, or of the best epoch so far."""
 
     @model_validator(mode="after")
-    def _warmup_ends(self) -> Self:
+    def _options_fit_together(self) -> Self:
         gradual = self.trainable.gradual if isinstance(self.trainable, Part) else None
         if self.warmup_epochs >= min(self.epochs, gradual or self.epochs):
             raise ValueError("warmup_epochs must be less than epochs (and trainable.gradual)")
-        return self
-
-    @model_validator(mode="after")
-    def _backbone_is_trained(self) -> Self:
-        only_head = self.trainable == "head" or self.trainable == Part(last=0)
+        only_head = self.trainable in ("head", Part(last=0))
         if only_head and (self.backbone_lr is not None or self.layer_decay != 1):
             raise ValueError(
                 "backbone_lr and layer_decay have no effect when only the head is trained"
             )
         return self
-
-    _check_augment = field_validator("augment")(check_transforms)

@@ -1,21 +1,18 @@
 """The section `predict` of params.yaml."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from podium.core.section import Positive, PositiveInt, Section
+from podium.core.section import Positive, PositiveInt, Section, Unique, require
 
 
 class Predict(Section):
     """Inference with test-time augmentation (TTA)."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
-        "when_late": "on_timeout",
-    }
+    RENAMED: ClassVar = {"when_late": "on_timeout"}
 
-    views: Annotated[list[str], Field(min_length=1)]
+    views: Annotated[list[str], Field(min_length=1), Unique]
     """TTA views of each image, whose predictions are averaged."""
     batch_size: PositiveInt = 64
     """Images per batch."""
@@ -27,13 +24,6 @@ class Predict(Section):
 
     @model_validator(mode="after")
     def _timeout_has_a_limit(self) -> Self:
-        if self.on_timeout != "fail" and self.time_limit_minutes is None:
-            raise ValueError("on_timeout requires time_limit_minutes")
+        has_limit = self.time_limit_minutes is not None
+        require(self.on_timeout == "fail" or has_limit, "on_timeout requires time_limit_minutes")
         return self
-
-    @field_validator("views")
-    @classmethod
-    def _views_differ(cls, views: list[str]) -> list[str]:
-        if len(set(views)) < len(views):
-            raise ValueError("a view is listed twice. Remove the duplicate.")
-        return views

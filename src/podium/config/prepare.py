@@ -1,38 +1,30 @@
 """The section `prepare` of params.yaml."""
 
-import math
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
-from podium.core.section import Section
+from podium.core.section import Section, require
 
 
 def check_pattern(pattern: str) -> str:
-    """Check a regular expression that extracts a label.
+    """Check that a regular expression is valid and has exactly one group, the label.
 
     Raises:
-        ValueError: if it is invalid or does not have exactly one group.
+        ValueError: if not.
     """
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
         raise ValueError(f"invalid regular expression {pattern!r}: {error}") from None
-    if groups != 1:
-        raise ValueError(f"{pattern!r} has {groups} groups. Put only the label in parentheses.")
+    require(groups == 1, f"{pattern!r} has {groups} groups. Put only the label in parentheses.")
     return pattern
 
 
-def check_range(value_range: list[float]) -> list[float]:
-    """Check the bounds of a value range.
-
-    Raises:
-        ValueError: if they are not finite, or not in ascending order.
-    """
+def _check_range(value_range: list[float]) -> list[float]:
     low, high = value_range
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"must be two finite numbers in ascending order, not {value_range}")
+    require(low < high, f"must be in ascending order, not {value_range}")
     return value_range
 
 
@@ -83,8 +75,8 @@ class Prepare(Section):
     in the test set it is still an error. `blank` does the same, but replaces it by a black image in
     the test set."""
     max_size: Annotated[int, Field(ge=8)] | None = None
-    """Downsize images whose shorter side is longer than this, in pixels. At least the largest
-    `image_size`. null: never."""
+    """Maximum length of an image's shorter side in pixels; larger images are downsized. At least
+    the largest `image_size`. null: no limit."""
     encode: Literal["jpeg", "png", "original"] = "jpeg"
     """How changed images are stored. `original` stores every file's bytes as they are and never
     resizes."""
@@ -92,7 +84,9 @@ class Prepare(Section):
     """JPEG quality."""
     value_range: (
         Literal["auto"]
-        | Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(check_range)]
+        | Annotated[
+            list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(_check_range)
+        ]
     ) = "auto"
     """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel
     (12- and 16-bit, integer and float TIFF). auto: the minimum and maximum over the training
@@ -107,30 +101,27 @@ class Prepare(Section):
     def _columns_differ(self) -> Self:
         columns = [self.id_column, *self.label_columns, self.group_column]
         names = [name for name in columns if name is not None]
-        if len(set(names)) < len(names):
-            raise ValueError("id_column, label_column and group_column must be different columns")
+        problem = "id_column, label_column and group_column must be different columns"
+        require(len(set(names)) == len(names), problem)
         return self
 
     @model_validator(mode="after")
-    def _labels_have_a_source(self) -> Self:
-        if self.train_csv is None and (self.group_column is not None or self.pixel_columns):
-            raise ValueError("group_column and pixel_columns require train_csv")
-        if self.train_csv is None and self.train_images.strip("/") == self.test_images.strip("/"):
-            raise ValueError(
-                "with train_csv: null, train_images and test_images must be different folders"
+    def _options_fit_together(self) -> Self:
+        if self.train_csv is None:
+            if self.group_column is not None or self.pixel_columns:
+                raise ValueError("group_column and pixel_columns require train_csv")
+            require(
+                self.train_images.strip("/") != self.test_images.strip("/"),
+                "with train_csv: null, train_images and test_images must be different folders",
             )
-        if self.train_csv is not None and self.label_pattern is not None:
-            raise ValueError("label_pattern requires train_csv: null")
-        if self.pixel_columns is None and self.train_csv is not None and self.id_column is None:
-            raise ValueError("id_column: null requires pixel_columns")
-        if self.pixel_columns is not None and self.test_csv is None:
-            raise ValueError("pixel_columns requires test_csv")
-        if self.pixel_columns is None and self.pixel_order != "interleaved":
-            raise ValueError("pixel_order requires pixel_columns")
-        return self
-
-    @model_validator(mode="after")
-    def _original_is_not_resized(self) -> Self:
+        else:
+            require(self.label_pattern is None, "label_pattern requires train_csv: null")
+        if self.pixel_columns is None:
+            has_ids = self.train_csv is None or self.id_column is not None
+            require(has_ids, "id_column: null requires pixel_columns")
+            require(self.pixel_order == "interleaved", "pixel_order requires pixel_columns")
+        else:
+            require(self.test_csv is not None, "pixel_columns requires test_csv")
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
         return self

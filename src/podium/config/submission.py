@@ -1,6 +1,5 @@
 """The section `submission` of params.yaml."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,9 +10,7 @@ from podium.core.section import PositiveInt, Section
 class Submission(Section):
     """The format of the submission CSV."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {
-        "form": "format",
-    }
+    RENAMED: ClassVar = {"form": "format"}
 
     format: Literal[
         "auto", "label", "number", "probability", "columns", "labels", "top_k", "value"

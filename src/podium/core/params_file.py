@@ -1,6 +1,5 @@
 """Read params.yaml and validate the sections that a program needs."""
 
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from podium.core.errors import UserError, nearest
-from podium.core.section import Section
 
 PARAMS = Path("params.yaml")
 
@@ -28,19 +26,23 @@ def load(sections: Mapping[str, Kind], *, path: Path = PARAMS, **names: str) -> 
     defaults apply. Nothing else in the file is validated: the stage `check` does that.
 
     Raises:
-        UserError: listing every problem of these sections.
+        UserError: listing every problem of the first invalid section.
     """
     raw = read(path)
-    values = []
-    for template, kind in sections.items():
-        key = template.format(**names)
-        if isinstance(kind, tuple):
-            section, field = kind
-            parent = key.rpartition(".")[0]
-            values.append(getattr(_load_one(raw, parent, section, path), field))
-        else:
-            values.append(_load_one(raw, key, kind, path))
-    return tuple(values)
+    return tuple(_load(raw, key.format(**names), kind, path) for key, kind in sections.items())
+
+
+def _load(raw: dict[str, Any], key: str, kind: Kind, path: Path) -> Any:
+    if isinstance(kind, tuple):
+        section, field = kind
+        return getattr(_load(raw, key.rpartition(".")[0], section, path), field)
+    value: Any = raw
+    for name in key.split("."):
+        if not isinstance(value, dict) or name not in value:
+            known = value if isinstance(value, dict) else ()
+            raise UserError(f"{path} has no {key}{nearest(name, known)}")
+        value = value[name]
+    return validate(kind, value, source=str(path), at=key)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def check(kind: Kind, raw: Any, *, at: str = "") -> tuple[Any, list[Problem]]:
     except ValidationError as failure:
         texts: dict[str, list[str]] = {}
         for problem in _relevant(failure):
-            key, text = _explain(kind, raw, problem)
+            key, text = _explain(raw, problem)
             full = key if key.startswith("[") else ".".join(filter(None, (at, key)))
             texts.setdefault(full or "params", []).append(text)
         return None, [(key, _any_of(alternatives)) for key, alternatives in texts.items()]
@@ -105,10 +107,14 @@ def error(problems: Sequence[Problem], *, source: str) -> UserError:
 
 
 def _relevant(failure: ValidationError) -> list[Any]:
-    """The errors without those of a union's names where a mapping is given, if there are others."""
+    """The errors, without those of a union's literals if the value is a mapping or a list."""
     errors: list[Any] = failure.errors()
-    names = [e for e in errors if e["type"] == "literal_error" and isinstance(e["input"], dict)]
-    return [e for e in errors if e not in names] or errors
+    others = [
+        problem
+        for problem in errors
+        if problem["type"] != "literal_error" or not isinstance(problem["input"], dict | list)
+    ]
+    return others or errors
 
 
 def _any_of(texts: list[str]) -> str:
@@ -117,24 +123,14 @@ def _any_of(texts: list[str]) -> str:
     return " or ".join([*(text.removesuffix(f", not {value}") for text in texts[:-1]), texts[-1]])
 
 
-def _load_one(raw: dict[str, Any], key: str, kind: Kind, path: Path) -> Any:
-    value: Any = raw
-    for name in key.split("."):
-        if not isinstance(value, dict) or name not in value:
-            known = value if isinstance(value, dict) else ()
-            raise UserError(f"{path} has no {key}{nearest(name, known)}")
-        value = value[name]
-    return validate(kind, value, source=str(path), at=key)
-
-
-def _explain(kind: Kind, raw: Any, problem: Any) -> tuple[str, str]:
+def _explain(raw: Any, problem: Any) -> tuple[str, str]:
     """The dotted key and the text of one pydantic error."""
     path, value = _path_in(raw, problem["loc"])
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
     text = problem["msg"].replace("Input should be", "must be")
     match problem["type"]:
         case "extra_forbidden":
-            return key, _unknown_key(str(path[-1]), _sections_at(kind, problem["loc"][:-1]))
+            return key, problem["input"].hint
         case "missing":
             return f"{key}.{problem['loc'][-1]}".removeprefix("."), "missing"
         case "value_error":  # raised by a section: it contains the value where that helps
@@ -150,15 +146,6 @@ def _explain(kind: Kind, raw: Any, problem: Any) -> tuple[str, str]:
     return (key, text if isinstance(value, dict) else f"{text}, not {value!r}")
 
 
-def _unknown_key(name: str, sections: list[type[Section]]) -> str:
-    for section in sections:
-        if name in section.RENAMED:
-            return f"renamed: use {section.RENAMED[name]}"
-    names = list(dict.fromkeys(field for section in sections for field in section.model_fields))
-    hint = nearest(name, names) or f". Choose from {', '.join(names)}."
-    return f"unknown key{hint}"
-
-
 def _path_in(raw: Any, loc: tuple[int | str, ...]) -> tuple[list[int | str], Any]:
     """The part of `loc` that is a path in the file, and the value there. Pydantic inserts the names
     of union members.
@@ -171,35 +158,3 @@ def _path_in(raw: Any, loc: tuple[int | str, ...]) -> tuple[list[int | str], Any
             continue
         path.append(part)
     return path, raw
-
-
-def _sections_at(kind: Kind, loc: tuple[int | str, ...]) -> list[type[Section]]:
-    """The sections at `loc` in the schema: several for a union."""
-    for part in loc:
-        kind = _inside(kind, part)
-    return _sections(kind)
-
-
-def _inside(kind: Any, part: int | str) -> Any:
-    """The type of the key or item `part` of `kind`; for a union, the member that pydantic calls
-    `part`.
-    """
-    if typing.get_origin(kind) is typing.Annotated:
-        kind = typing.get_args(kind)[0]
-    sections = _sections(kind)
-    for section in sections:
-        name = section.model_fields.get("name")
-        if name is not None and name.default == part:
-            return section
-        if part in section.model_fields:
-            return section.model_fields[str(part)].annotation
-    return kind if sections and isinstance(part, str) else typing.get_args(kind)[-1]
-
-
-def _sections(kind: Any) -> list[type[Section]]:
-    """The sections in `kind`: itself, or the members of a union."""
-    if isinstance(kind, type) and issubclass(kind, Section):
-        return [kind]
-    if typing.get_origin(kind) in (dict, list):
-        return []
-    return [section for inner in typing.get_args(kind) for section in _sections(inner)]

@@ -19,10 +19,10 @@ class Provenance:
 
     @classmethod
     def from_json(cls, values: dict[str, Any], *, path: Path) -> Self:
-        """Rebuild from `to_json`'s values, read from the file at `path`.
+        """Rebuild from the values of `to_json`, read from the file at `path`.
 
         Raises:
-            UserError: if the fields differ: another version of Podium wrote the file.
+            UserError: if the fields differ, because another version of Podium wrote the file.
         """
         if values.keys() != {field.name for field in fields(cls)}:
             raise UserError(f"{path} was written by another version of Podium. Run `dvc repro`.")

@@ -1,15 +1,45 @@
-"""The base class of the sections of params.yaml, and their number types."""
+"""The base class of the sections of params.yaml, and their types."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from podium.core.errors import nearest
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+def require(condition: bool, problem: str) -> None:
+    """Raises: ValueError: with the text `problem`, unless `condition` is true."""
+    if not condition:
+        raise ValueError(problem)
+
+
+def _check_unique(items: list[Any]) -> list[Any]:
+    for item in items:
+        require(items.count(item) == 1, f"lists {item} twice. Remove the duplicate.")
+    return items
+
+
+Unique = AfterValidator(_check_unique)
+
+
+class UnknownKey(NamedTuple):
+    """The value that `Section` gives an unknown key, so that the error's input has a hint."""
+
+    hint: str
 
 
 class Section(BaseModel):
@@ -19,3 +49,18 @@ class Section(BaseModel):
 
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Former keys, and what to use instead of each."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mark_unknown_keys(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        known = cls.model_fields
+        return {key: v if key in known else UnknownKey(cls._hint(key)) for key, v in values.items()}
+
+    @classmethod
+    def _hint(cls, key: object) -> str:
+        if key in cls.RENAMED:
+            return f"renamed: use {cls.RENAMED[str(key)]}"
+        names = cls.model_fields
+        return "unknown key" + (nearest(str(key), names) or f". Choose from {', '.join(names)}.")
