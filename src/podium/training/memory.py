@@ -66,7 +66,10 @@ class Trial:
         """
         run = self.run
         sample = run.loaders.train.dataset.__getitems__([SampleIndex(0)])
-        batch = {name: t.repeat_interleave(batch_size, dim=0) for name, t in sample.inputs.items()}
+        batch = {  # built on the device: a batch that is too large must exhaust its memory, not RAM
+            name: tensor.to(self.device).repeat_interleave(batch_size, dim=0)
+            for name, tensor in sample.inputs.items()
+        }
         targets = sample.targets.to(self.device).repeat_interleave(batch_size, dim=0)
         encoded = run.codec.encode(targets)
         for _ in range(2):
