@@ -62,4 +62,4 @@ def test_a_stage_run_by_dvc_dies_with_it(tmp_path: Path) -> None:
 
 def test_a_training_run_by_dvc_stops_when_dvc_dies(tmp_path: Path) -> None:
     assert "finished" not in run_from_a_shell_that_exits(tmp_path, "resumable", DVC_STAGE="train")
-    assert "interrupted by the end of DVC; rerun to resume" in (tmp_path / "errors").read_text()
+    assert "interrupted by the exit of DVC; rerun to resume" in (tmp_path / "errors").read_text()

@@ -1,4 +1,4 @@
-"""File headers with metadata and a SHA-256 over metadata and arrays."""
+"""File headers that contain metadata and a SHA-256 of the metadata and the file's arrays."""
 
 import hashlib
 import json
@@ -10,11 +10,11 @@ import numpy as np
 
 from podium.core.errors import UserError
 
-KEY = "podium"  # the only entry of a header: the order of several could change a file's bytes
+KEY = "podium"  # the header's only entry: with several, their order could change the bytes
 
 
 def sign(content: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]) -> str:
-    """A header as JSON text: `content` and the SHA-256 of it and of the named `arrays`."""
+    """Return a header as JSON: `content`, and the SHA-256 of `content` and the named `arrays`."""
     signed = {"content": content, "sha256": _sha256(content, arrays)}
     return json.dumps(signed, sort_keys=True)
 
@@ -22,7 +22,7 @@ def sign(content: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]) -> s
 def verify(
     header: str | bytes, arrays: Iterable[tuple[str, np.ndarray]], *, path: Path
 ) -> tuple[dict[str, Any], str]:
-    """Check a header against the arrays of the file at `path`: its content and SHA-256.
+    """Check a header against the arrays of the file at `path`; return its content and SHA-256.
 
     Raises:
         UserError: if the header or the arrays were changed after `sign`.
@@ -33,7 +33,7 @@ def verify(
     except (ValueError, TypeError, KeyError):
         sha256 = None
     if sha256 is None or sha256 != _sha256(content, arrays):
-        raise UserError(f"{path} is damaged. Remove it and run `dvc repro`")
+        raise UserError(f"{path} is damaged. Remove it and run `dvc repro`.")
     return content, sha256
 
 

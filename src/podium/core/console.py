@@ -1,4 +1,4 @@
-"""Progress output: bars on a terminal, and lines that appear at once."""
+"""Progress bars on a terminal, and unbuffered lines."""
 
 import sys
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def bar(items: Iterable[T], title: str, *, total: int | None = None) -> Iterable[T]:
-    """Iterate with a progress bar that disappears at the end; none if stderr is not a terminal."""
+    """Iterate with a progress bar that disappears at the end, if stderr is a terminal."""
     return tqdm(items, desc=title, total=total, leave=False, disable=not sys.stderr.isatty())
 
 
 def say(line: str) -> None:
-    """Print a line without buffering, so that it appears at once in a pipe too."""
+    """Print a line without buffering, which a pipe would have."""
     print(line, flush=True)

@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 class Stopped(SystemExit):
-    """The process received a signal to stop and has saved its progress."""
+    """The process was stopped by a signal and has saved its progress."""
 
 
 def examples(items: Sequence[object], most: int = 5) -> str:
@@ -20,6 +20,6 @@ def examples(items: Sequence[object], most: int = 5) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the most similar known name, or "" if there is none."""
+    """Return a hint: ": did you mean …?" with the most similar known name, or ""."""
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f": did you mean {match[0]}?" if match else ""

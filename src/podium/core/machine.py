@@ -1,4 +1,6 @@
-"""The cores and memory of this machine: environment variables, as none of it changes a result."""
+"""The cores and memory of this machine. Environment variables override them: unlike params, they
+do not change results.
+"""
 
 import ctypes
 import os
@@ -14,8 +16,8 @@ CORES_VARIABLE = "PODIUM_CORES"  # `make train` sets it for each of several trai
 WORKERS_VARIABLE = "PODIUM_WORKERS"
 CACHE_VARIABLE = "PODIUM_CACHE_MIB"
 CACHE_FRACTION = 0.25  # of the free memory
-CGROUP = Path("/sys/fs/cgroup")  # the limits of a container, which psutil does not know
-LIMITS = (  # files with the limit, the use, and statistics; the key of the reclaimable page cache
+CGROUP = Path("/sys/fs/cgroup")  # a container's memory limits, which psutil ignores
+LIMITS = (  # cgroup v2 and v1: limit, usage, statistics, and their key for reclaimable page cache
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
     (
         "memory/memory.limit_in_bytes",
@@ -34,22 +36,20 @@ def cores() -> int:
 
 
 def worker_count() -> int:
-    """The number of workers that decode images when nothing else runs: PODIUM_WORKERS, or one per
-    core.
-    """
+    """The number of image decoders while no model runs: PODIUM_WORKERS, or one per core."""
     return max(1, _from_environment(WORKERS_VARIABLE, cores()))
 
 
 def loader_workers(device: str) -> int:
-    """The number of DataLoader workers for a model: PODIUM_WORKERS, or one per core with a GPU and
-    none without, when the model itself needs the cores.
+    """The number of DataLoader workers: PODIUM_WORKERS, or one per core with a GPU, none without,
+    where the model needs the cores.
     """
     return _from_environment(WORKERS_VARIABLE, 0 if device == "cpu" else cores())
 
 
 def cache_bytes() -> int:
-    """The memory that a training run may fill with decoded images: PODIUM_CACHE_MIB, or a quarter
-    of the free memory.
+    """The memory for decoded images per training run: PODIUM_CACHE_MIB, or a quarter of the free
+    memory.
     """
     return _from_environment(CACHE_VARIABLE, round(CACHE_FRACTION * free_memory() / 2**20)) * 2**20
 
@@ -69,8 +69,8 @@ def free_memory() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Make glibc keep freed memory for reuse. Returned to the kernel and allocated again it costs a
-    page fault per 4 KiB, which can take up to half of a model's time on a CPU.
+    """Make glibc reuse freed memory instead of returning it to the kernel: allocating it again
+    costs a page fault per 4 KiB, which can take half of a model's time on a CPU.
 
     Source: mallopt(3).
     """

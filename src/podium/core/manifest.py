@@ -1,4 +1,4 @@
-"""Checksummed manifests: tables are read only if they are unchanged since they were written."""
+"""Manifests with checksums: a changed or damaged table is an error."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from podium.core.errors import UserError
 
 
 def write(path: Path, names: Sequence[str], **facts: Any) -> None:
-    """Write a manifest to `path`: the SHA-256 of the files `names` next to it, and `facts`."""
+    """Write a manifest to `path`: `facts`, and the SHA-256 of the files `names` next to it."""
     sha256 = {name: files.sha256(path.with_name(name)) for name in names}
     files.write_text(path, checksums.sign({"files": sha256, **facts}, []) + "\n")
 
@@ -48,6 +48,6 @@ class Manifest:
         if hashlib.sha256(data).hexdigest() != self.sha256.get(name):
             raise UserError(
                 f"checksum mismatch for {path} (recorded in {self.path.name}): it is damaged or "
-                "was edited. Remove it and run `dvc repro`"
+                "was edited. Remove it and run `dvc repro`."
             )
         return data

@@ -1,4 +1,4 @@
-"""Run the `main` of a stage or command: error messages and exit statuses."""
+"""Run a stage or command: error messages and exit statuses."""
 
 import gc
 import multiprocessing
@@ -16,12 +16,10 @@ EXIT_INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run `main`. A UserError becomes one message on stderr and exit status 1; an interruption has
-    exit status 75.
-    """
+    """Run `main`. A UserError prints one message and exits with 1, an interruption with 75."""
     signals.die_with_dvc()
     machine.keep_freed_memory()
-    gc.freeze()  # imported modules stay: a collection at exit would take a second with torch
+    gc.freeze()  # skip imported modules when collecting at exit: with torch, a second
     try:
         _run(main)
     except RuntimeError as error:  # torch raises it anywhere when a DataLoader worker dies
@@ -54,7 +52,7 @@ def _run(main: Callable[[], None]) -> None:
 def _fail_for_worker(error: RuntimeError) -> NoReturn:
     _fail(
         f"a DataLoader worker died: {str(error).strip()} If memory is short, lower "
-        f"{machine.WORKERS_VARIABLE} or batch_size"
+        f"{machine.WORKERS_VARIABLE} or batch_size."
     )
 
 

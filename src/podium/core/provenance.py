@@ -1,4 +1,4 @@
-"""Provenance: what weights, predictions and the ensemble were made from, typed and as JSON."""
+"""Provenance of weights, predictions and the ensemble, typed and as JSON."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -6,15 +6,15 @@ from typing import Any, Literal, Self
 
 from podium.core.errors import UserError
 
-Averaging = Literal["logits", "probabilities"]  # what views, folds and members are averaged by
+Averaging = Literal["logits", "probabilities"]  # how views, folds and members are averaged
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Base of the classes below; each is stored in the header of the file it describes."""
+    """Base class. A provenance is stored in the header of the file that it describes."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, as JSON has them."""
+        """Return values that JSON can represent."""
         return asdict(self)
 
     @classmethod
@@ -43,7 +43,7 @@ class TrainingProvenance(Provenance):
     metric: str
     metric_sha256: str | None  # of the file with a user-defined metric
     deterministic: bool
-    pretrained_sha256: str | None  # of the weights file that it started from
+    pretrained_sha256: str | None  # of the weights file with the initial weights
     pretrained_revision: str | None  # <repo>@<commit> of that file on the Hugging Face hub
     scale: list[float]  # mean and standard deviation of a regression target
     torch: str
@@ -53,7 +53,7 @@ class TrainingProvenance(Provenance):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionProvenance(Provenance):
-    """What the logits of one model and fold were made from."""
+    """Everything that determines the logits of one model and fold."""
 
     training: TrainingProvenance
     weights_sha256: str
@@ -80,7 +80,7 @@ class PredictionProvenance(Provenance):
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleProvenance(Provenance):
-    """What the blended logits were made from, and the rule that turns them into labels."""
+    """Everything that determines the blended logits, and the rule that turns them into labels."""
 
     task: str
     classes: list[str]

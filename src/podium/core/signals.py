@@ -1,4 +1,4 @@
-"""Graceful shutdown on SIGTERM and SIGINT, and when the process that runs a stage dies."""
+"""Graceful shutdown on SIGTERM, SIGINT and the death of the parent process."""
 
 import ctypes
 import os
@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from podium.core.errors import Stopped
 
 PR_SET_PDEATHSIG = 1  # of prctl(2), which only Linux has
-# A signal of its own for the death of DVC: if a whole process group gets SIGTERM, DVC may die of it
-# before the stage gets its own.
+# DVC's death has its own signal: if a process group gets SIGTERM, DVC may die before the stage gets
+# its own SIGTERM.
 _DVC_DIED = signal.SIGUSR1 if sys.platform == "linux" else None
 _received: int | None = None
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Record SIGTERM, SIGINT and the death of DVC within the block instead of exiting at once. A
+    """Within the block, record SIGTERM, SIGINT and the death of DVC instead of exiting at once. A
     second signal of the same kind ends the process.
     """
     numbers = [signal.SIGTERM, signal.SIGINT]
@@ -32,7 +32,7 @@ def deferred() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        if _received is None:  # else the process is about to exit with a message
+        if _received is None:  # else the process is about to exit anyway
             die_with_dvc()
 
 
@@ -45,27 +45,25 @@ def raise_if_stopped() -> None:
     """Raises: Stopped: if a signal to stop has arrived."""
     if _received is not None:
         name = signal.Signals(_received).name
-        raise Stopped("the end of DVC" if _received == _DVC_DIED else name)
+        raise Stopped("the exit of DVC" if _received == _DVC_DIED else name)
 
 
 def die_with_dvc(number: int = signal.SIGKILL) -> None:
-    """Die with the parent if it is DVC, since the next `dvc repro` would start the stage again next
-    to this one. A stage that was started by hand outlives its shell, as with `nohup`.
+    """Die with DVC if it runs this stage: the next `dvc repro` would start another process. A stage
+    that was started by hand outlives its shell (`nohup`).
     """
     if _is_run_by_dvc():
         die_with_parent(number)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Have the kernel send this process the signal `number` when its parent dies. Does nothing
-    except on Linux.
-    """
+    """Make the kernel send this process the signal `number` when the parent dies (Linux only)."""
     if sys.platform != "linux":
         return
     parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
     adopted = _is_run_by_dvc() and os.getsid(os.getppid()) != os.getsid(0)
-    if os.getppid() != parent or adopted:  # it died before that
+    if os.getppid() != parent or adopted:  # it has died already
         os.kill(os.getpid(), number)
 
 
@@ -74,7 +72,7 @@ def _is_run_by_dvc() -> bool:
 
 
 def _record(number: int, _: object) -> None:
-    global _received  # noqa: PLW0603  a process has one
+    global _received  # noqa: PLW0603  one per process
     if _received in (None, _DVC_DIED):  # DVC may have died of the same signal
         _received = number
     signal.signal(number, signal.SIG_DFL)
