@@ -32,17 +32,11 @@ class Archive:
             UserError: if it or an inner archive is not a zip archive, or is damaged, or contains
                 encrypted entries, a decompression bomb, or paths outside its folder.
         """
-        self.path = path
-        self._title = title or str(path)
-        self._scratch = scratch
-        self._entries: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
+        self.path, self._title, self._scratch = path, title or str(path), scratch
         outer = zips.open_zip(path, self._title)
-        inner: dict[str, zipfile.ZipInfo] = {}
-        for name, entry in zips.entries(outer, self._title).items():
-            if name.lower().endswith(".zip"):
-                inner[name] = entry
-            else:
-                self._entries[name] = outer, entry
+        entries = zips.entries(outer, self._title)
+        inner = {name: entry for name, entry in entries.items() if name.lower().endswith(".zip")}
+        self._entries = {name: (outer, entries[name]) for name in entries if name not in inner}
         for name, entry in inner.items():
             self._add_inner(name, entry, outer)
         self.names = list(self._entries)
@@ -71,8 +65,21 @@ class Archive:
 
     def __exit__(self, *_: object) -> None:
         """Close all files: Windows cannot delete an open one."""
-        for opened in {id(opened): opened for opened, _ in self._entries.values()}.values():
-            opened.close()
+        for archive, _ in self._entries.values():
+            archive.close()
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open one file for reading in parts.
+
+        Raises:
+            UserError: if it is missing or cannot be opened. Reading it raises one of
+                `zips.READ_ERRORS` if it is damaged.
+        """
+        if name not in self._entries:
+            raise UserError(f"{name} not found in {self.path}")
+        opened, entry = self._entries[name]
+        with zips.reporting(self._full_title(name)):
+            return opened.open(entry)
 
     def read(self, name: str) -> bytes:
         """Read one file.
@@ -80,24 +87,8 @@ class Archive:
         Raises:
             UserError: if it is missing or damaged.
         """
-        opened, entry = self._entry(name)
-        try:
-            return opened.read(entry)
-        except zips.READ_ERRORS as error:
-            raise self._unreadable(name, error) from None
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open one file for reading in parts.
-
-        Raises:
-            UserError: if it is missing or cannot be opened. Reading it raises one of
-                `zips.READ_ERRORS` where it is damaged.
-        """
-        opened, entry = self._entry(name)
-        try:
-            return opened.open(entry)
-        except zips.READ_ERRORS as error:
-            raise self._unreadable(name, error) from None
+        with zips.reporting(self._full_title(name)), self.open(name) as file:
+            return file.read()
 
     def find(self, name: str) -> str:
         """Find the full name of the file `name`, in any folder.
@@ -107,64 +98,41 @@ class Archive:
         """
         full_names = {nfc(entry): entry for entry in self.names}
         name = nfc(name)
-        if name in full_names:
-            return full_names[name]
         matches = [entry for entry in full_names if entry.endswith("/" + name)]
-        if len(matches) == 1:
-            return full_names[matches[0]]
-        if matches:
+        if name in full_names:
+            matches = [name]
+        if len(matches) > 1:
             raise UserError(
-                f"{name} is ambiguous: found {len(matches)} in {self.path}: {examples(matches)}"
+                f"{name} is ambiguous: found {len(matches)} in {self.path} ({examples(matches)})"
             )
-        tables = [entry for entry in self.names if entry.lower().endswith(".csv")]
-        raise UserError(
-            f"{name} not found in {self.path} (CSV files: {examples(tables) or 'none'})"
-        )
+        if not matches:
+            tables = [entry for entry in self.names if entry.lower().endswith(".csv")]
+            raise UserError(
+                f"{name} not found in {self.path} (CSV files: {examples(tables) or 'none'})"
+            )
+        return full_names[matches[0]]
 
     def read_csv(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """Read a CSV file as text: [rows, columns]; only `columns`, if given.
+        """Read a CSV file as text; only `columns`, if given.
 
         Raises:
             UserError: if it is missing or cannot be parsed.
         """
-        name = self.find(name)
-        try:
-            return csvs.table(lambda: self.open(name), self._full_title(name), columns)
-        except zips.READ_ERRORS as error:
-            raise self._unreadable(name, error) from None
+        title = self._full_title(name := self.find(name))
+        with zips.reporting(title):
+            return csvs.table(lambda: self.open(name), title, columns)
 
     def header(self, name: str) -> list[str]:
-        """Read the column names of a CSV file, and nothing else of it.
-
-        Raises:
-            UserError: if it is missing or cannot be parsed.
-        """
-        name = self.find(name)
-        try:
-            return csvs.header(lambda: self.open(name), self._full_title(name))
-        except zips.READ_ERRORS as error:
-            raise self._unreadable(name, error) from None
+        """Read the column names of a CSV file only; raises as `read_csv` does."""
+        title = self._full_title(name := self.find(name))
+        with zips.reporting(title):
+            return csvs.header(lambda: self.open(name), title)
 
     def csv_chunks(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
-        """Read a CSV file, `rows` at a time: numbers as numbers, everything else as text.
-
-        Raises:
-            UserError: if it is missing or cannot be parsed.
-        """
-        name = self.find(name)
-        try:
-            yield from csvs.chunks(lambda: self.open(name), self._full_title(name), rows)
-        except zips.READ_ERRORS as error:
-            raise self._unreadable(name, error) from None
-
-    def _entry(self, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
-        try:
-            return self._entries[name]
-        except KeyError:
-            raise UserError(f"{name} not found in {self.path}") from None
+        """Read a CSV file, `rows` at a time, with numbers as numbers; raises as `read_csv` does."""
+        title = self._full_title(name := self.find(name))
+        with zips.reporting(title):
+            yield from csvs.chunks(lambda: self.open(name), title, rows)
 
     def _full_title(self, name: str) -> str:
         return f"{name} in {self._title}"
-
-    def _unreadable(self, name: str, error: Exception) -> UserError:
-        return UserError(f"cannot read {self._full_title(name)}: {error}")

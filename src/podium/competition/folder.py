@@ -21,7 +21,7 @@ class Folder(Archive):
         Raises:
             UserError: if it does not exist, or an archive in it is refused (see `Archive`).
         """
-        # Not super().__init__(), which opens a zip: what is shared is how tables are read.
+        # Not super().__init__(), which opens a zip: only the reading of tables is shared.
         if not path.is_dir():
             raise UserError(f"folder {path} not found")
         self.path, self._title = path, str(path)
@@ -40,24 +40,14 @@ class Folder(Archive):
                 self._inner[f"{relative[: -len('.zip')]}/{name}"] = archive, name
         self.names = [*self._files, *(self._inner.keys() - self._files.keys())]
 
-    def read(self, name: str) -> bytes:
-        """Read one file. Raises: UserError: if it is missing or cannot be read."""
-        try:
-            with self.open(name) as file:
-                return file.read()
-        except zips.READ_ERRORS as error:
-            raise self._unreadable(name, error) from None
-
     def open(self, name: str) -> IO[bytes]:
         """Open one file for reading in parts. Raises: UserError: if it cannot be opened."""
-        try:
-            if name in self._files:
+        if name in self._files:
+            with zips.reporting(self._full_title(name)):
                 return self._files[name].open("rb")
-            archive, inner_name = self._inner[name]
-        except KeyError:
-            raise UserError(f"{name} not found in {self.path}") from None
-        except OSError as error:
-            raise self._unreadable(name, error) from None
+        if name not in self._inner:
+            raise UserError(f"{name} not found in {self.path}")
+        archive, inner_name = self._inner[name]
         return archive.open(inner_name)
 
     def pack(self, names: Sequence[str], target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Open zip archives safely, and zip archives inside zip archives."""
+"""Open zip archives, and zip archives inside them, safely."""
 
 import io
 import lzma
@@ -9,17 +9,16 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from podium.core import files
 from podium.core.errors import UserError, examples
 
-MAX_UNCHECKED_BYTES = 64 * 2**20  # what unpacks to more must not exceed MAX_RATIO
+MAX_UNCHECKED_BYTES = 64 * 2**20  # larger content must not exceed MAX_RATIO
 MAX_RATIO = 500  # unpacked to packed size; the images and tables of competitions stay far below
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field
 UTF8_NAME, ENCRYPTED = 0x800, 0x1  # flags of an entry
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)")
-RESOURCE_FORK = re.compile(r"(.*/)?(__MACOSX/|\._)")  # macOS packs one with each file
+RESOURCE_FORK = re.compile(r"(.*/)?(__MACOSX/|\._)")  # macOS adds one per file
 CHUNK_BYTES = 2**20
 READ_ERRORS = (  # raised for damaged (also in their names), encrypted or unsupported entries
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
@@ -27,38 +26,38 @@ READ_ERRORS = (  # raised for damaged (also in their names), encrypted or unsupp
 )  # fmt: skip
 
 
-class FileSlice(io.RawIOBase):
-    """A part of a file as a file. zipfile's own reader of a stored entry seeks by reading."""
+class FileSlice(io.FileIO):
+    """`size` bytes of a file from `start`, as a file.
+
+    It opens a stored entry without unpacking: zipfile's own reader of an entry seeks by reading.
+    """
 
     def __init__(self, path: Path, start: int, size: int) -> None:
-        """The `size` bytes of `path` from `start`."""
-        self._file, self._start, self._size, self._position = path.open("rb"), start, size, 0
+        super().__init__(path)
+        self._start, self._size = start, size
+        self.seek(0)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
+    def tell(self) -> int:
+        return super().tell() - self._start
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position, relative to the start, the current position or the end of the part."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise OSError("seek to a negative position")
-        self._position = base + offset
-        return self._position
+        return super().seek(self._start + base + offset) - self._start
 
-    def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` up to the end of the part; returns the number of bytes."""
-        view = memoryview(buffer)[: max(0, self._size - self._position)]
-        self._file.seek(self._start + self._position)
-        count = self._file.readinto(view)
-        self._position += count
-        return count
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
 
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+
+@contextmanager
+def reporting(title: str) -> Iterator[None]:
+    """Raises: UserError: with the file's `title`, if reading it fails within the block."""
+    try:
+        yield
+    except READ_ERRORS as error:
+        raise UserError(f"cannot read {title}: {error}") from None
 
 
 @contextmanager
@@ -94,12 +93,12 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
     if outside := [entry.filename for name, entry in named if OUTSIDE.match(name)]:
         raise UserError(
             f"{title} is not safe to unpack: {len(outside)} of {len(named)} entries have paths "
-            f"outside its folder: {examples(outside)}. Repack it without them"
+            f"outside its folder ({examples(outside)}). Repack it without them."
         )
     if locked := [name for name, entry in named if entry.flag_bits & ENCRYPTED]:
         raise UserError(
             f"{title} is not a readable zip archive: {len(locked)} of {len(named)} entries are "
-            f"encrypted: {examples(locked)}. Repack it without a password"
+            f"encrypted ({examples(locked)}). Repack it without a password."
         )
     _refuse_bombs(named, title, opened.start_dir)
     return {
@@ -121,7 +120,7 @@ def _name(entry: zipfile.ZipInfo) -> str:
 
 
 def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: int) -> None:
-    """`size`: the bytes of all entries. They may overlap, so that one is unpacked many times."""
+    """`size` is that of all entries: they may overlap, so that bytes are unpacked several times."""
     bombs = [
         f"{name} ({entry.compress_size:,} bytes, unpacked {entry.file_size:,})"
         for name, entry in named
@@ -133,13 +132,13 @@ def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: in
     if bombs:
         raise UserError(
             f"{title} is not safe to unpack: entries are compressed more than {MAX_RATIO}-fold, "
-            f"like a decompression bomb: {examples(bombs)}. If you trust it, unpack it yourself "
-            "and set competition.source to the folder"
+            f"like a decompression bomb ({examples(bombs)}). If you trust it, unpack it yourself "
+            "and set competition.source to the folder."
         )
 
 
 def open_stored(outer: Path, entry: zipfile.ZipInfo, title: str) -> zipfile.ZipFile:
-    """Open the archive that is an uncompressed entry of the archive at `outer`, in place.
+    """Open, in place, an archive that is an uncompressed entry of the archive at `outer`.
 
     Raises:
         UserError: if it is not a zip archive, or damaged.
@@ -150,8 +149,8 @@ def open_stored(outer: Path, entry: zipfile.ZipInfo, title: str) -> zipfile.ZipF
 def open_compressed(
     entry: zipfile.ZipInfo, outer: zipfile.ZipFile, scratch: Path, title: str
 ) -> zipfile.ZipFile:
-    """Open the archive that is a compressed entry of the archive `outer`: unpacked to the folder
-    `scratch`, unless it is there already.
+    """Open an archive that is a compressed entry of the archive `outer`, after unpacking it to the
+    folder `scratch`, unless it is there already.
 
     Raises:
         UserError: if it is not a zip archive, or damaged, or the disk is full.
@@ -164,12 +163,10 @@ def open_compressed(
 
 
 def _chunks(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, title: str) -> Iterator[bytes]:
-    try:
-        with opened.open(entry) as source:
-            while chunk := source.read(CHUNK_BYTES):
-                yield chunk
-    except READ_ERRORS as error:
-        raise UserError(f"cannot read {title}: {error}") from None
+    # Only errors of reading are reported as such, not those of writing.
+    with reporting(title), opened.open(entry) as source:
+        while chunk := source.read(CHUNK_BYTES):
+            yield chunk
 
 
 def _start(outer: Path, entry: zipfile.ZipInfo, title: str) -> int:
