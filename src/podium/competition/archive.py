@@ -65,7 +65,7 @@ class Archive:
 
     def __exit__(self, *_: object) -> None:
         """Close all files: Windows cannot delete an open one."""
-        for archive, _ in self._entries.values():
+        for archive, _entry in self._entries.values():
             archive.close()
 
     def open(self, name: str) -> IO[bytes]:
