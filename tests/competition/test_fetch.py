@@ -278,7 +278,7 @@ def test_without_credentials_one_message_says_how_to_get_some(from_kaggle: Proje
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("error: no Kaggle credentials: create a token at https://")
+    assert lines[0].startswith("error: no Kaggle credentials found. Create a token at https://")
     assert "KAGGLE_API_TOKEN" in lines[0]
     assert contents(from_kaggle.folder / "data/raw") == set()
 

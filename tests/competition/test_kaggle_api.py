@@ -24,8 +24,8 @@ from conftest import Project
 from kaggle_server import KEY, SIGNATURE, Fault, Kaggle
 
 from podium.competition import fetch as sources
-from podium.competition.download import BLOCK
-from podium.competition.kaggle_api import PAUSES, Retries, unsigned
+from podium.competition.download import BLOCK_BYTES
+from podium.competition.kaggle_api import RETRY_PAUSES, Retries, redacted
 from podium.config.competition import Competition
 from podium.core.errors import UserError
 
@@ -106,7 +106,7 @@ def begun(fetch: Fetch) -> Fetch:
     with pytest.raises(UserError, match="failed to download shapes from Kaggle: 404"):
         fetch()
     assert not fetch.archive.exists()
-    assert 2_000_000 - BLOCK <= fetch.part.stat().st_size <= 2_000_000
+    assert 2_000_000 - BLOCK_BYTES <= fetch.part.stat().st_size <= 2_000_000
     return fetch
 
 
@@ -132,9 +132,9 @@ def test_the_archive_arrives_as_it_is_and_is_not_fetched_twice(fetch: Fetch) -> 
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (401, "the token is not valid: create a new one at https://www.kaggle.com/settings/api"),
-        (403, "accept the rules first: https://www.kaggle.com/competitions/shapes/rules"),
-        (404, "competition.slug is the name in the competition's URL"),
+        (401, "The token is not valid. Create a new one at https://www.kaggle.com/settings/api"),
+        (403, "Accept the rules first: https://www.kaggle.com/competitions/shapes/rules"),
+        (404, "competition.slug must be the name in the competition's Kaggle URL"),
     ],
 )
 def test_a_refusal_says_what_to_do(fetch: Fetch, status: int, advice: str) -> None:
@@ -194,9 +194,9 @@ def test_a_busy_or_broken_kaggle_is_asked_again_later(
     asked = [request.at for request in fetch.kaggle.of("DownloadDataFiles")]
     waited = [after - before for before, after in pairwise(asked)]
     assert len(waited) == 3  # after 429, after 500, and after what storage answered: 503
-    assert waited[0] >= 1 and waited[1] >= PAUSES[1] and waited[2] >= PAUSES[2]
+    assert waited[0] >= 1 and waited[1] >= RETRY_PAUSES[1] and waited[2] >= RETRY_PAUSES[2]
     said = capsys.readouterr().err
-    assert "Kaggle: 429 Too Many Requests; next try in 1 s" in said
+    assert "Kaggle: 429 Too Many Requests; retrying in 1 s" in said
 
 
 def test_a_connection_that_is_cut_at_once_is_made_again(fetch: Fetch) -> None:
@@ -212,7 +212,7 @@ def test_a_connection_that_is_cut_at_once_is_made_again(fetch: Fetch) -> None:
 def test_it_gives_up_in_the_end(fetch: Fetch, kind: str) -> None:
     first = int(kind == "GET")  # the client's own look at the archive
     fetch.kaggle.faults = [Fault(kind, status=500, headers=BUSY, skip=first, times=99)]
-    tries = len(PAUSES) + 1
+    tries = len(RETRY_PAUSES) + 1
     with pytest.raises(
         UserError, match=rf"download shapes from Kaggle: 500 Server Error.* \({tries} tries\)"
     ):
@@ -223,7 +223,7 @@ def test_it_gives_up_in_the_end(fetch: Fetch, kind: str) -> None:
 def test_it_waits_for_no_longer_than_it_is_of_use(fetch: Fetch) -> None:
     headers = {"Retry-After": "3600"}
     fetch.kaggle.faults = [Fault("DownloadDataFiles", status=429, headers=headers)]
-    with pytest.raises(UserError, match="it asks to wait for 3600 s: run it again then"):
+    with pytest.raises(UserError, match="Kaggle asks to wait 3600 s: rerun after that"):
         fetch()
 
 
@@ -232,9 +232,9 @@ def test_a_date_to_try_again_is_taken_by_kaggles_clock() -> None:
     response.status_code = 429
     response.headers["Date"] = "Mon, 02 Nov 2026 10:00:00 GMT"
     response.headers["Retry-After"] = "Mon, 02 Nov 2026 11:00:00 GMT"
-    retries = Retries("do it", {})
+    retries = Retries("do it")
     response.request = requests.Request("POST", "https://www.kaggle.com").prepare()
-    with pytest.raises(UserError, match="it asks to wait for 3600 s"):
+    with pytest.raises(UserError, match="Kaggle asks to wait 3600 s"):
         retries.wait(requests.HTTPError("busy", response=response))
 
 
@@ -243,7 +243,7 @@ def test_a_rerun_of_the_pipeline_goes_on_where_the_failed_one_stopped(begun: Fet
     assert begun.project.repro("fetch", **begun.environment) == {"check", "fetch"}
     assert begun.is_intact()
     ((_, end), (start, _)) = begun.received()
-    assert end - BLOCK <= start <= end
+    assert end - BLOCK_BYTES <= start <= end
 
 
 def test_an_address_that_has_expired_is_asked_for_anew(fetch: Fetch) -> None:
@@ -253,7 +253,7 @@ def test_an_address_that_has_expired_is_asked_for_anew(fetch: Fetch) -> None:
     assert fetch.is_intact()
     assert len(fetch.kaggle.of("DownloadDataFiles")) == 2
     ((_, end), (start, _)) = fetch.received()
-    assert end - BLOCK <= start <= end
+    assert end - BLOCK_BYTES <= start <= end
 
 
 def test_what_has_changed_on_kaggle_is_fetched_from_its_start(begun: Fetch) -> None:
@@ -319,7 +319,7 @@ def test_an_unfinished_download_goes_away_with_its_source(begun: Fetch) -> None:
 )
 def test_an_errors_text_shows_nothing_secret(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLE_KEY", KEY)
-    shown = unsigned(OSError(text))
+    shown = redacted(OSError(text))
     assert not any(secret in shown for secret in (SIGNATURE, KEY, KEY[::-1])) and "…" in shown
 
 
@@ -361,7 +361,7 @@ def test_200_mb_cut_ten_times_and_killed_twice_arrive_once(fetch: Fetch) -> None
             Fault("GET", after=piece, stall=60),
         ]
     for run in (1, 2):
-        until = run * (6 * piece - 6 * BLOCK)
+        until = run * (6 * piece - 6 * BLOCK_BYTES)
         log = fetch.project.folder / "run.log"
         with log.open("w") as output:
             started = subprocess.Popen(
@@ -384,7 +384,7 @@ def test_200_mb_cut_ten_times_and_killed_twice_arrive_once(fetch: Fetch) -> None
     parts = fetch.received()
     assert len(parts) == 13
     for (_, sent), (start, _) in pairwise(parts):
-        assert sent - BLOCK - io.DEFAULT_BUFFER_SIZE <= start <= sent
+        assert sent - BLOCK_BYTES - io.DEFAULT_BUFFER_SIZE <= start <= sent
     gets = fetch.kaggle.of("GET")
     unread = [r.served for r in gets if r.headers["Accept-Encoding"] != "identity"]
     assert len(unread) == 3 and max(unread) < WINDOW

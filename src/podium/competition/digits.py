@@ -33,12 +33,12 @@ def write_archive(path: Path) -> None:
 
 
 def write_solution(path: Path) -> None:
-    """Write the labels of the test images: a CSV file with id and label."""
+    """Write the test labels: a CSV file with id and label."""
     files.write_bytes(path, _csv(_split()[1]))
 
 
 def _split() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and test set: id and label, sorted by id, indexed by scan."""
+    """Training and test set: id and label, sorted by id, indexed as in scikit-learn."""
     labels = load_digits().target
     ids = [seeding.digest("digits", scan).hex()[:12] for scan in range(len(labels))]
     table = pd.DataFrame({"id": ids, "label": labels}).sort_values("id")
@@ -49,9 +49,7 @@ def _split() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _add(output: zipfile.ZipFile, name: str, data: bytes) -> None:
-    output.writestr(
-        zipfile.ZipInfo(name), data
-    )  # ZipInfo has a fixed date: the same bytes every time
+    output.writestr(zipfile.ZipInfo(name), data)  # with a fixed date, so the bytes are the same
 
 
 def _csv(table: pd.DataFrame) -> bytes:

@@ -1,4 +1,4 @@
-"""Get a competition's archive: from Kaggle, from a folder or zip, or the built-in one."""
+"""Fetch a competition's archive from Kaggle, a folder or a zip, or write the built-in one."""
 
 import shutil
 import zipfile
@@ -13,72 +13,59 @@ from podium.core.errors import UserError
 
 
 def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
-    """Write the archive to `raw`/<slug>.zip and, if the labels of the test images are known, these
-    to `solution`/solution.csv. An intact archive is kept.
+    """Write the archive to `raw`/<slug>.zip and the test labels, if known, to
+    `solution`/solution.csv.
 
-    Returns:
-        False if the archive was kept.
+    Returns False if the archive was there already, intact.
 
     Raises:
-        UserError: if the source is missing or not readable, or Kaggle refuses the download.
+        UserError: if the source is missing or not readable, or the download fails.
     """
-    archive, record = raw / f"{competition.slug}.zip", raw / "source.json"
+    source, slug = competition.source, competition.slug
+    local = Path(source).expanduser()
+    archive, record = raw / f"{slug}.zip", raw / "source.json"
     _fetch_solution(competition, solution)
-    is_kept = _is_intact(archive, record, competition.source)
-    if not is_kept:
-        _check_apart(Path(competition.source).expanduser(), raw)
-        with files.atomic(archive, size=_size(competition.source)) as temporary:
+    is_new = not _is_intact(archive, record, source)
+    if is_new:
+        with files.atomic(archive, size=_size(local)) as temporary:
             new = temporary
-            if competition.source == "kaggle":
-                new = _download(competition.slug, raw / "download")
-            elif competition.source == "builtin":
+            if source == "kaggle":
+                new = _download(slug, raw / "download")
+            elif source == "builtin":
                 digits.write_archive(temporary)
             else:
-                _copy(Path(competition.source).expanduser(), temporary)
-            if new == temporary:
-                _check_zip(temporary, competition.source)
+                _copy(local, temporary, raw)
+                _check_zip(temporary, source)
             # Before the archive has its final name: if killed in between, a download is not lost.
-            fingerprint = _fingerprint(new, archive.name)
-            files.write_json(record, {"source": competition.source, **fingerprint})
+            files.write_json(record, _record(source, new, archive.name))
             new.replace(temporary)
     for other in set(raw.iterdir()) - {archive, record}:  # from another source, or unfinished
         files.remove(other)
-    return not is_kept
+    return is_new
 
 
 def _download(slug: str, folder: Path) -> Path:
-    """Download and check a competition's archive. `folder` survives a failure, so that the next try
-    resumes, unless the download is damaged.
+    """Download and check a competition's archive. After a failure, `folder` is kept for resuming
+    unless the download is damaged.
     """
     path = download.download(slug, folder)
     try:
         _check_zip(path, f"{slug}.zip from Kaggle")
     except UserError as error:
         files.remove(folder)
-        raise UserError(f"{error}. Rerun to download it again") from None
+        raise UserError(f"{error}. Rerun to download it again.") from None
     return path
-
-
-def _check_apart(source: Path, raw: Path) -> None:
-    """Check that neither folder is inside the other: an archive cannot contain itself."""
-    if source.exists():
-        inner, outer = sorted((source.resolve(), raw.resolve()), key=lambda p: -len(p.parts))
-        if inner.is_relative_to(outer):
-            raise UserError(
-                f"competition.source: {source} overlaps with {raw}, where the archive is written. "
-                "Move the competition's files elsewhere"
-            )
 
 
 def _is_intact(archive: Path, record: Path, source: str) -> bool:
     """Whether `archive` is as recorded when it was fetched from `source`.
 
-    A folder or zip of the user's may have changed since: a zip is compared, a folder packed again.
-    The built-in competition is always written again: that takes less than a second.
+    A local source may have changed: a zip is compared, a folder is always packed again, as the
+    built-in competition is always written again, which takes less than a second.
     """
     if source == "builtin" or not (archive.is_file() and record.is_file()):
         return False
-    current = {"source": source, **_fingerprint(archive, archive.name)}
+    current = _record(source, archive, archive.name)
     path = Path(source).expanduser()
     if path.is_dir() or (path.is_file() and files.sha256(path) != current["sha256"]):
         return False
@@ -88,8 +75,9 @@ def _is_intact(archive: Path, record: Path, source: str) -> bool:
         return False  # the record is damaged
 
 
-def _fingerprint(archive: Path, name: str) -> dict[str, Any]:
-    return {"file": name, "bytes": archive.stat().st_size, "sha256": files.sha256(archive)}
+def _record(source: str, archive: Path, name: str) -> dict[str, Any]:
+    size, sha256 = archive.stat().st_size, files.sha256(archive)
+    return {"source": source, "file": name, "bytes": size, "sha256": sha256}
 
 
 def _fetch_solution(competition: Competition, folder: Path) -> None:
@@ -107,15 +95,20 @@ def _fetch_solution(competition: Competition, folder: Path) -> None:
             digits.write_solution(temporary)
 
 
-def _size(source: str) -> int | None:
-    """The bytes of a local folder or file, None for other sources."""
-    path = Path(source).expanduser()
+def _size(path: Path) -> int | None:
+    """The size of a file or folder in bytes; None if there is none."""
     paths = path.rglob("*") if path.is_dir() else [path]
     return sum(p.stat().st_size for p in paths if p.is_file()) or None
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, raw: Path) -> None:
     """Copy a zip archive, or pack a folder into one: uncompressed, sorted by name."""
+    inner, outer = sorted((source.resolve(), raw.resolve()), key=lambda p: -len(p.parts))
+    if source.exists() and inner.is_relative_to(outer):  # an archive cannot contain itself
+        raise UserError(
+            f"competition.source: {source} overlaps with {raw}, where the archive is written. "
+            "Move the competition's files elsewhere."
+        )
     if source.is_file():
         shutil.copyfile(source, target)
     elif source.is_dir():
@@ -132,7 +125,9 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _check_zip(path: Path, source: str) -> None:
-    """Check that `path`, and archives in it, can be read to the last byte and unpacked safely."""
+    """Check that the archive at `path` is completely readable, and that it and archives inside it
+    are safe to unpack.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             zips.entries(archive, source)
@@ -140,6 +135,6 @@ def _check_zip(path: Path, source: str) -> None:
     except zips.READ_ERRORS as error:
         raise UserError(f"{source} is not a readable zip archive: {error}") from None
     if damaged is not None:
-        raise UserError(f"{source} is damaged: checksum mismatch for its entry {damaged}")
+        raise UserError(f"{source} is damaged: checksum mismatch for {damaged}")
     with zips.unpacking(path.with_name("unpacked.tmp")) as scratch:
         Archive(path, scratch, title=source)

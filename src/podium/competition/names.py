@@ -1,8 +1,8 @@
-"""Names in archives and tables, whose accents may be encoded in two ways."""
+"""Unicode normalization of names in archives and tables."""
 
 import unicodedata
 
 
 def nfc(text: str) -> str:
-    """Convert to Unicode's composed form: macOS writes file names decomposed (NFD)."""
+    """Convert to composed form (NFC): macOS writes file names decomposed (NFD)."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)

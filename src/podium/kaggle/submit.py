@@ -115,11 +115,11 @@ def submit_once(
             return request()
         except requests.RequestException as error:
             if _may_have_succeeded(error):
-                raise _UnknownOutcomeError(kaggle_api.unsigned(error)) from None
+                raise _UnknownOutcomeError(kaggle_api.redacted(error)) from None
             raise
 
     try:
-        response = kaggle_api.call(request_once, action=action, advice=kaggle_api.advice(slug))
+        response = kaggle_api.call(request_once, action=action, slug=slug)
     except _UnknownOutcomeError as error:  # a retry could use up two of the day's submissions
         after = list_submissions(api, slug)
         refs = [ref for ref in after.keys() - before if after[ref].description == message]
@@ -129,7 +129,7 @@ def submit_once(
             ) from None
         return max(refs)
     if not response.ref:  # the client does not raise if an upload fails
-        reason = kaggle_api.unsigned(ValueError(response.message))
+        reason = kaggle_api.redacted(ValueError(response.message))
         raise UserError(f"failed to {action}: {reason}. Run it again.")
     return int(response.ref)
 
@@ -151,7 +151,7 @@ def list_submissions(api: Any, slug: str, refs: set[int] | None = None) -> dict[
         listed = kaggle_api.call(
             partial(api.competition_submissions, slug, page_number=page),
             action=f"list the submissions to {slug}",
-            advice=kaggle_api.advice(slug),
+            slug=slug,
         )
         new = {item.ref: item for item in listed or [] if item.ref not in submissions}
         submissions |= new

@@ -78,7 +78,7 @@ class KernelClient:
         return self._submit(name, competition, version, message), version
 
     def _call(self, request: Callable[[], T], action: str, *, slug: str | None = None) -> T:
-        return kaggle_api.call(request, action=action, advice=kaggle_api.advice(slug))
+        return kaggle_api.call(request, action=action, slug=slug)
 
     def _upload_dataset(self, folder: Path, name: ExportName) -> int:
         """Create the data set or a version of it; return the number of the previous version.
