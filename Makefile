@@ -7,6 +7,9 @@ COMMAND := PYTHONPATH=src python -m commands
 PYTEST := pytest --numprocesses auto --dist worksteal
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate
+# $(call argument,NAME,--option ): the variable's value, quoted for the shell, if it is set.
+argument = $(if $(value $1),$2'$(subst ','\'',$(value $1))')
+unexport SOURCE NAME MODEL PHASE MESSAGE OWNER TITLE
 
 .DEFAULT_GOAL := help
 .PHONY: help run init test test-ci test-long test-fast faults bench check lock train recipe lr-range batch-size submit history kernel handover clean
@@ -19,7 +22,7 @@ run: $(VENV)/.run ## set up, run the pipeline, print the scores and the submissi
 	@echo && cat reports/report.md
 
 init: $(VENV)/.run ## SOURCE=…: look at a folder, zip or Kaggle competition, write params.yaml (YES=1: ask nothing)
-	@$(COMMAND).init $(SOURCE) $(if $(YES),--yes) $(ARGS)
+	@$(COMMAND).init $(call argument,SOURCE) $(if $(YES),--yes) $(ARGS)
 
 test: $(VENV)/.dev ## set up and run the tests, eight minutes on two cores
 	$(PYTEST) -m "not thorough and not long"
@@ -34,7 +37,7 @@ test-fast: $(VENV)/.dev ## the tests that take under a minute together
 	$(PYTEST) -m "not slow"
 
 faults: $(VENV)/.dev ## N=60: kill the pipeline N times at random moments, and run it again
-	python tests/faults/kills.py $(N)
+	python tests/faults/kills.py $(call argument,N)
 
 bench: $(VENV)/.run ## the benchmarks of docs/performance.md (half an hour; a quiet machine)
 	for what in loader model memory prepare start nothing growth; do python benchmarks/$$what.py || exit; done
@@ -49,33 +52,35 @@ lock: $(VENV)/.dev ## resolve requirements*.in anew into the full locks
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 
 train: $(VENV)/.run ## JOBS=n: train n models and folds at once, one a GPU by default
-	@$(COMMAND).jobs $(JOBS)
+	@$(COMMAND).jobs $(call argument,JOBS)
 
 recipe: $(VENV)/.run ## NAME=…: write a recipe into params.yaml; without NAME, list them
-	@$(COMMAND).recipe $(NAME)
+	@$(COMMAND).recipe $(call argument,NAME)
 
 lr-range: $(VENV)/.run ## MODEL=…: plot the loss over the learning rate (after `dvc repro folds`)
-	@$(COMMAND).lr_range $(MODEL) $(if $(PHASE),--phase $(PHASE))
+	@$(COMMAND).lr_range $(call argument,MODEL) $(call argument,PHASE,--phase )
 
 batch-size: $(VENV)/.run ## MODEL=…: write the largest batch size that fits into params.yaml
-	@$(COMMAND).batch_size $(MODEL)
+	@$(COMMAND).batch_size $(call argument,MODEL)
 
 submit: $(VENV)/.run ## MESSAGE=…: check submissions/<slug>.csv, submit it, wait for the score (DRY=1: check only)
-	@$(COMMAND).submit $(if $(MESSAGE),--message "$(MESSAGE)") $(if $(DRY),--dry-run) $(if $(WAIT),--wait $(WAIT))
+	@$(COMMAND).submit $(call argument,MESSAGE,--message ) $(if $(DRY),--dry-run) $(call argument,WAIT,--wait )
 
 history: $(VENV)/.run ## what was submitted, and how public scores go with out-of-fold ones
 	@$(COMMAND).history
 
 kernel: $(VENV)/.run ## export for a code competition; PUSH=1: send and submit it (OWNER, TITLE, WHEELS=1, WAIT, MESSAGE)
-	@$(COMMAND).export $(if $(PUSH),--push) $(if $(WHEELS),--wheels) $(if $(OWNER),--owner "$(OWNER)") \
-		$(if $(TITLE),--title "$(TITLE)") $(if $(WAIT),--wait $(WAIT)) $(if $(MESSAGE),--message "$(MESSAGE)")
+	@$(COMMAND).export $(if $(PUSH),--push) $(if $(WHEELS),--wheels) $(call argument,OWNER,--owner ) \
+		$(call argument,TITLE,--title ) $(call argument,WAIT,--wait ) $(call argument,MESSAGE,--message )
 
 handover: $(VENV)/.run ## MEASURE=1: the archive that Kaggle asks of prize winners (MEASURE: try it, time it)
 	@$(COMMAND).handover $(if $(MEASURE),--measure)
 
 clean: ## remove what the pipeline made; the raw archive, the history and DVC's cache stay
-	rm -rf data/images data/*.csv data/*.json data/predictions data/ensemble models reports metrics
-	find submissions -mindepth 1 ! -name history.csv -delete 2>/dev/null || true
+	cd data && rm -rf params.checked metric.json images train.csv test.csv sample_submission.csv \
+		duplicates.csv prepared.json folds.csv folds.json predictions ensemble
+	rm -rf models/*/ metrics reports
+	find submissions -mindepth 1 ! -name README.md ! -name history.csv -delete
 
 $(VENV)/.uv:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Podium needs Python 3.11 or later, not " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'

@@ -1,13 +1,15 @@
 """The documents against the code."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import layouts
 import pytest
 import test_any_competition
 import test_faulty_input
-from conftest import PARAMS, ROOT
+from conftest import PARAMS, ROOT, Project
 from ruamel.yaml import YAML
 
 from podium.params import schema
@@ -71,3 +73,58 @@ def test_the_lock_holds_what_is_required() -> None:
     locked = (ROOT / "requirements.txt").read_text()
     for name, version in required:
         assert re.search(rf"^{name}=={re.escape(version)}\b", locked, re.MULTILINE), name
+
+
+OUTPUT_FOLDERS = ("data", "models", "submissions")
+
+
+def outputs() -> list[str]:
+    """The outputs of all stages, of the model "a" and its first fold."""
+    values = {"competition.slug": "shapes", "item.model": "a", "item.fold": "0"}
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].values()
+    outs = [
+        out
+        for stage in stages
+        for key in ("outs", "metrics", "plots")
+        for out in stage.get(key, ())
+    ]
+    paths = [out if isinstance(out, str) else next(iter(out)) for out in outs]
+    return [re.sub(r"\$\{(.+?)\}", lambda name: values[name[1]], path) for path in paths]
+
+
+def test_a_clone_has_the_output_folders_and_git_ignores_the_outputs() -> None:
+    command = ["git", "ls-files", *OUTPUT_FOLDERS]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    readmes = {f"{folder}/README.md" for folder in OUTPUT_FOLDERS}
+    assert set(tracked.stdout.split()) - {"submissions/history.csv"} == readmes
+    below = [path for path in outputs() if path.startswith(OUTPUT_FOLDERS)]
+    ignored = ["git", "check-ignore", *below, *readmes]
+    done = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == below
+
+
+def test_make_clean_removes_the_outputs_and_nothing_else(project: Project) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("there is no make")
+    shutil.copy(ROOT / "Makefile", project.folder)
+    stay = {"data/raw", "data/solution", "data/photos.zip", "data/photos-solution.csv"}
+    stay |= {"submissions/history.csv", *(f"{folder}/README.md" for folder in OUTPUT_FOLDERS)}
+    for name in {*outputs(), *stay}:
+        path = project.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    project.run("make", "clean")
+    left = {name for name in {*outputs(), *stay} if (project.folder / name).exists()}
+    assert left == stay
+    project.run("make", "clean")
+
+
+@pytest.mark.slow
+def test_dvc_prints_no_warnings_in_a_clone(project: Project) -> None:
+    for folder in OUTPUT_FOLDERS:
+        (project.folder / folder).mkdir(exist_ok=True)
+        shutil.copy(ROOT / folder / "README.md", project.folder / folder)
+    project.run("git", "init", "--quiet")
+    project.run("git", "add", "data", "models", "submissions")
+    assert "WARNING" not in project.run("dvc", "repro", "fetch").stdout
+    assert project.run("git", "status", "--short", "data").stdout.split() == ["A", "data/README.md"]

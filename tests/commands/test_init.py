@@ -297,9 +297,38 @@ def test_the_photo_competitions_need_no_edits(name: str, clone: Project) -> None
     assert (model.architecture, model.pretrained) == ("mobilenetv2_100", weights.name)
 
 
-def test_make_passes_arguments_to_init() -> None:
+@pytest.mark.parametrize("name", ["My data (1).zip", 'it\'s $HOME $(y `z` "1".zip'])
+def test_make_passes_any_file_name_to_init(name: str, project: Project) -> None:
     if shutil.which("make") is None:
         pytest.skip("there is no make")
-    command = ["make", "-n", "init", "SOURCE=x.zip", "YES=1", "ARGS=--metric log_loss"]
+    shutil.copy(ROOT / "Makefile", project.folder)
+    (project.folder / "params.yaml").unlink()
+    (project.folder / "shapes.zip").rename(project.folder / name)
+    # Without setting up an environment: the tests' own has all that is needed.
+    command = ("make", "-o", ".venv/.run", "init", f"SOURCE={name}", "YES=1")
+    project.run(*command, "ARGS=--metric log_loss")
+    assert params(project).competition.source == name
+    assert params(project).metric == "log_loss"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("recipe NAME", ["commands.recipe"]),
+        ("lr-range MODEL", ["commands.lr_range"]),
+        ("batch-size MODEL", ["commands.batch_size"]),
+        ("submit MESSAGE", ["commands.submit", "--message"]),
+        ("kernel OWNER", ["commands.export", "--owner"]),
+        ("kernel TITLE", ["commands.export", "--title"]),
+        ("kernel MESSAGE", ["commands.export", "--message"]),
+    ],
+)
+def test_make_quotes_arguments(target: str, expected: list[str]) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("there is no make")
+    target, variable = target.split()
+    value = 'two folds (1), it\'s "$HOME"'
+    command = ["make", "-n", "-o", ".venv/.run", target, f"{variable}={value}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "python -m commands.init x.zip --yes --metric log_loss" in done.stdout
+    (line,) = done.stdout.replace("\\\n", "").splitlines()
+    assert shlex.split(line) == ["PYTHONPATH=src", "python", "-m", *expected, value]

@@ -56,7 +56,7 @@ def test_a_zip_is_copied(fetch: Fetch, source: Path) -> None:
     assert fetch()
     assert FETCHED.read_bytes() == source.read_bytes()
     assert contents(Path("raw")) == {"shapes.zip", "source.json"}
-    assert contents(Path("solution")) == set()
+    assert contents(Path("solution")) == {"known.json"}
 
 
 def test_the_home_folder_may_be_written_as_a_tilde(
@@ -244,7 +244,7 @@ def test_the_solution_is_copied_and_goes_when_it_is_no_longer_named(fetch: Fetch
     assert not fetch(solution="labels.csv")
     assert Path("solution/solution.csv").read_bytes() == b"id,label\n4,b\n"
     fetch()
-    assert contents(Path("solution")) == set()
+    assert contents(Path("solution")) == {"known.json"}
 
 
 @pytest.mark.usefixtures("source")

@@ -41,6 +41,8 @@ def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
             new.replace(temporary)
     for other in set(raw.iterdir()) - {archive, record}:  # from another source, or unfinished
         files.remove(other)
+    # DVC would warn about an empty folder.
+    files.write_json(solution / "known.json", (solution / "solution.csv").exists())
     return is_new
 
 
