@@ -33,7 +33,7 @@ def test_no_argument_for_the_size_means_the_models_size() -> None:
         ([{"HorizontalFlp": None}], "no transform HorizontalFlp: did you mean HorizontalFlip"),
         ([{"Affine": {"rotat": 3}}], "Affine has no argument rotat: did you mean rotate"),
         ([{"RandomResizedCrop": {"scale": [2, 3]}}], "RandomResizedCrop: .*must be >= 0 and <= 1"),
-        ([{"OneOf": {"transforms": ["Blur"]}}], "one transform an entry, .* not Blur"),
+        ([{"OneOf": {"transforms": ["Blur"]}}], "must be one transform, .* not Blur"),
         ([{"OneOf": {"transforms": [{"Blr": {}}]}}], "no transform Blr: did you mean Blur"),
     ],
 )
@@ -50,7 +50,7 @@ def test_augmentation_that_gives_another_size_is_an_error() -> None:
 
 def test_augmentation_that_normalises_is_an_error() -> None:
     augmentation = Augmentation([{"Normalize": {}}], size=32, resize_mode="crop")
-    with pytest.raises(UserError, match="leave out Normalize"):
+    with pytest.raises(UserError, match="Remove Normalize"):
         augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))
 
 

@@ -401,13 +401,13 @@ def png_that_claims(width: int, height: int) -> bytes:
 def test_more_pixels_than_pillow_takes_are_refused(encode: str) -> None:
     with pytest.raises(ImageError, match=r"too large: .*196000000 pixels"):
         store(png_that_claims(14_000, 14_000), encode=encode)
-    with pytest.raises(ImageError, match="too large: a side of 1,500,000 pixels"):
+    with pytest.raises(ImageError, match="too large: 1,500,000 pixels"):
         store(png_that_claims(1_500_000, 1), encode=encode)
 
 
 def test_a_side_that_no_jpeg_can_have_is_refused() -> None:
     data = file(np.zeros((1, 70_000, 3), np.uint8), "BMP")
-    with pytest.raises(ImageError, match="a side of 70,000 pixels, the maximum is 65,500"):
+    with pytest.raises(ImageError, match=r"too large: 70,000 pixels .*, the maximum is 65,500"):
         store(data, encode="jpeg")
     assert codec.decode_stored(store(data, encode="png")).shape == (1, 70_000, 3)
 

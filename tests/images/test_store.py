@@ -41,7 +41,7 @@ def test_an_unknown_id_is_refused_by_name(tmp_path: Path) -> None:
     write(tmp_path / "00000.arrow", pictures(2))
     opened = ImageStore(tmp_path)
     assert "007" not in opened
-    with pytest.raises(UserError, match="holds no image 007"):
+    with pytest.raises(UserError, match="image 007 not found"):
         opened.decode("007")
 
 
@@ -63,7 +63,7 @@ def test_originals_are_decoded_whatever_they_are(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_not_there_is_refused_with_what_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no prepared images: run `dvc repro prepare`"):
+    with pytest.raises(UserError, match=r"contains no prepared images\. Run `dvc repro prepare`"):
         ImageStore(tmp_path / "nothing")
 
 

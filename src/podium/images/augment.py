@@ -1,4 +1,4 @@
-"""Augmentation from params: albumentations, as a function of (seed, epoch, image)."""
+"""Augmentation by albumentations, as a function of the image and a key (seed, epoch, image id)."""
 
 import inspect
 import os
@@ -41,146 +41,119 @@ PRESETS: dict[str, list[Transform]] = {
 
 
 class Augmentation:
-    """Turns a stored image into a square one; what is random in it follows from a key alone."""
+    """Turns a stored image into a square one. A key determines everything that is random."""
 
     def __init__(self, augment: Augment, *, size: int, resize_mode: str) -> None:
-        """Build the transforms of params.yaml, or a preset, for images of `size` pixels a side.
+        """Build a preset, or transforms from params.yaml, for output of `size` x `size` pixels.
 
-        Without transforms the image is only made square, as for validation. Else it is made square
-        (`fit`) first, unless the first transform does that itself, as
-        RandomResizedCrop does. A transform that needs a size and is given none gets `size`.
+        The image is first made square as `resize_mode` says, unless the first transform outputs a
+        given size, such as RandomResizedCrop. A required size argument defaults to `size`.
 
         Raises:
-            UserError: for a transform or argument that albumentations does not know.
+            UserError: for a transform or argument that albumentations does not have.
         """
-        transforms = PRESETS[augment] if isinstance(augment, str) else augment
         self.size, self.resize_mode = size, resize_mode
-        self.is_random = bool(transforms)
-        self.resizes_first = not (transforms and _gives_size(transforms[0]))
-        if self.is_random:
-            self._compose_all(transforms)
-
-    def _compose_all(self, transforms: list[Transform]) -> None:
+        transforms = PRESETS[augment] if isinstance(augment, str) else augment
+        self.is_random, self.resizes_first = bool(transforms), True
+        if not transforms:
+            return
         library = _albumentations()
         self._errors = (ValueError, TypeError, library.augmentations.crops.transforms.CropSizeError)
-        # One pair of generators for all transforms, so that resetting the pair resets them all:
-        # 4 us an image, where Compose.set_random_seed takes 100.
+        # All transforms share two generators, so that resetting these resets them all: 4 us per
+        # image, instead of 100 us for Compose.set_random_seed.
         self._numpy = np.random.Generator(np.random.Philox())
         self._python = random.Random()
         self._state = self._numpy.bit_generator.state
-        built = [_build(entry, self.size) for entry in transforms]
-        self._compose = library.Compose(built, is_check_shapes=False)  # there is one image only
+        built = [_build(entry, size) for entry in transforms]
+        self.resizes_first = not _size_arguments(type(built[0]), size)
+        self._compose = library.Compose(built, is_check_shapes=False)  # for images with masks
         self._compose.set_random_state(self._numpy, self._python)
 
     def __call__(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
-        """The whole of it for one image: uint8 [H, W, 3] and 16 bytes -> uint8 [size, size, 3]."""
+        """Transform one image: uint8 [H, W, 3] and 16 bytes -> uint8 [size, size, 3]."""
         return self.augment(self.square(pixels), key)
 
     def square(self, pixels: np.ndarray) -> np.ndarray:
-        """The first part, which threads may share: the image made square, if that comes first."""
-        return (
-            resizing.resize_square(pixels, self.size, self.resize_mode)
-            if self.resizes_first
-            else pixels
-        )
+        """The deterministic part, which is thread-safe: make the image square, if it is first."""
+        if not self.resizes_first:
+            return pixels
+        return resizing.resize_square(pixels, self.size, self.resize_mode)
 
     def augment(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
-        """The second part, which is random.
+        """The random part.
 
         Raises:
-            UserError: if the transforms fail, or give another size or type.
+            UserError: if a transform fails, or the result has another size or type.
         """
         if not self.is_random:
             return pixels
-        self._seed(key)
+        self._state["state"]["key"] = np.frombuffer(key, np.uint64)
+        self._numpy.bit_generator.state = self._state  # which also resets the counter
+        self._python.seed(key)
         try:
             pixels = self._compose(image=pixels)["image"]
         except self._errors as error:
             raise UserError(f"augment: {error}") from None
         if pixels.dtype != np.uint8:
             raise UserError(
-                f"augment gives {pixels.dtype} pixels: leave out Normalize and ToFloat, the model "
-                "normalises by itself"
+                f"augment: the result has {pixels.dtype} pixels instead of uint8. Remove Normalize "
+                "and ToFloat: the model normalises its input."
             )
         if pixels.shape != (self.size, self.size, 3):
             raise UserError(
-                f"augment gives images of {pixels.shape[1]} x {pixels.shape[0]} pixels instead of "
-                f"{self.size} x {self.size}: end with Resize, or crop to image_size"
+                f"augment: the result has {pixels.shape[1]} x {pixels.shape[0]} pixels instead of "
+                f"{self.size} x {self.size}. End with Resize, or crop to image_size."
             )
         return pixels
-
-    def _seed(self, key: bytes) -> None:
-        self._state["state"]["key"] = np.frombuffer(key, np.uint64)
-        self._numpy.bit_generator.state = self._state  # the counter in it is the start's
-        self._python.seed(key)
 
 
 @cache
 def _albumentations() -> Any:
-    """The library, imported by who augments: inference need not wait for it."""
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks PyPI for a newer one
+    """Import the library when it is needed: it takes time, and inference does without it."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import asks PyPI for updates
     import albumentations
 
     return albumentations
 
 
 @cache
-def _known() -> dict[str, Any]:
-    """The transforms by their names."""
+def _registry() -> dict[str, Any]:
+    """The library's transforms by name."""
     library = _albumentations()
-    kinds = library.BasicTransform | library.BaseCompose
-    return {
-        name: kind
-        for name, kind in vars(library).items()
-        if inspect.isclass(kind) and issubclass(kind, kinds)
-    }
+    bases = (library.BasicTransform, library.BaseCompose)
+    classes = inspect.getmembers(library, inspect.isclass)
+    return {name: kind for name, kind in classes if issubclass(kind, bases)}
 
 
 def _build(entry: Transform, size: int) -> Any:
-    """One transform, with the transforms inside it (OneOf, SomeOf, Sequential, …)."""
-    name, given = _split(entry)
-    kind = _kind(name)
+    """Build a transform, and the transforms inside it (OneOf, SomeOf, Sequential, …)."""
+    if not (isinstance(entry, dict) and len(entry) == 1):
+        raise UserError(f"augment: must be one transform, `- Name: {{arguments}}`, not {entry}")
+    ((name, arguments),) = entry.items()
+    if name not in _registry():
+        hint = nearest(name, _registry()) or ". See https://albumentations.ai/docs"
+        raise UserError(f"augment: albumentations has no transform {name}{hint}")
+    kind, arguments = _registry()[name], arguments or {}
     known = inspect.signature(kind.__init__).parameters
-    for argument in given:
+    for argument in arguments:
         if argument not in known:
-            hint = nearest(argument, known) or f"; it knows {', '.join(list(known)[1:])}"
+            hint = nearest(argument, known) or f". Choose from {', '.join(list(known)[1:])}."
             raise UserError(f"augment: {name} has no argument {argument}{hint}")
-    arguments = {
-        argument: (size, size) if argument == "size" else size
-        for argument in _size_arguments(kind)
-        if argument not in given
-    }
-    if "transforms" in given:
-        given = {**given, "transforms": [_build(inner, size) for inner in given["transforms"]]}
+    arguments = {**_size_arguments(kind, size), **arguments}
+    if "transforms" in arguments:
+        arguments["transforms"] = [_build(inner, size) for inner in arguments["transforms"]]
     try:
-        return kind(**arguments, **given)
+        return kind(**arguments)
     except (ValueError, TypeError) as error:
         raise UserError(f"augment: {name}: {error}") from None
 
 
-def _split(entry: Transform) -> tuple[str, dict[str, Any]]:
-    if not (isinstance(entry, dict) and len(entry) == 1):
-        raise UserError(f"augment: one transform an entry, as `- Name: {{arguments}}`, not {entry}")
-    ((name, arguments),) = entry.items()
-    return name, arguments or {}
-
-
-def _gives_size(entry: Transform) -> bool:
-    return bool(_size_arguments(_kind(_split(entry)[0])))
-
-
-def _kind(name: str) -> Any:
-    if name not in _known():
-        hint = nearest(name, _known()) or ": see https://albumentations.ai/docs"
-        raise UserError(f"augment: albumentations has no transform {name}{hint}")
-    return _known()[name]
-
-
-def _size_arguments(kind: Any) -> list[str]:
-    """The arguments by which a transform must be told the size of its output."""
+def _size_arguments(kind: Any, size: int) -> dict[str, Any]:
+    """The required arguments of a transform that set its output size."""
     parameters = inspect.signature(kind.__init__).parameters
-    return [
-        name
-        for name in ("size", "height", "width")
+    values = {"size": (size, size), "height": size, "width": size}
+    return {
+        name: value
+        for name, value in values.items()
         if name in parameters and parameters[name].default is inspect.Parameter.empty
-    ]
+    }

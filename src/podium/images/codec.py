@@ -2,8 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -13,24 +12,25 @@ from podium.images import decoders, resizing
 from podium.images.decoders import DECODER_ERRORS, Decoded, ImageError
 
 BLACK_SIZE = 64  # pixels
-MAX_SIDE = {"jpeg": 65_500, "png": decoders.MAX_SIDE}  # pixels that OpenCV encodes
+MAX_SIDE = {"jpeg": 65_500, "png": decoders.MAX_SIDE}  # pixels: limits of OpenCV
 
 
 class UnscaledError(Exception):
-    """An image has more than 8 bits per channel, and the range to scale it from is not known."""
+    """An image has more than 8 bits per channel, and no range was given to scale it from."""
 
     def __init__(self, value_range: tuple[float, float]) -> None:
+        """`value_range` is that of the image's own pixels."""
         super().__init__(value_range)
-        self.value_range = value_range  # of this image's pixels
+        self.value_range = value_range
 
 
 def decode(data: bytes, *, value_range: Sequence[float] | None = None) -> np.ndarray:
     """Decode an image file's first frame: uint8 [H, W, 3], RGB, upright.
 
-    Grey images get three equal channels, transparent pixels are laid on white, CMYK and palettes
-    are converted, and the EXIF orientation is applied. More than 8 bits per channel are scaled from
-    `value_range` to 0..255; without one, from the range of this image, which is good enough to look
-    at it. Images of up to 179 megapixels (twice Pillow's `MAX_IMAGE_PIXELS`) are decoded.
+    Grey images get three equal channels, transparent pixels are blended with white, CMYK and
+    palettes are converted, and the EXIF orientation is applied. More than 8 bits per channel are
+    scaled from `value_range` to 0..255; without one, from the range of this image, which suffices
+    for a look at it. The limit is 179 megapixels (twice Pillow's `MAX_IMAGE_PIXELS`).
 
     Raises:
         ImageError: if the data is not an image, is incomplete, or is too large.
@@ -43,7 +43,7 @@ def decode(data: bytes, *, value_range: Sequence[float] | None = None) -> np.nda
 
 
 def decode_stored(data: bytes | memoryview) -> np.ndarray:
-    """Decode an 8-bit JPEG or PNG file, faster: uint8 [H, W, 3], RGB, upright.
+    """Decode an 8-bit JPEG or PNG file fast: uint8 [H, W, 3], RGB, upright.
 
     Raises:
         ImageError: if OpenCV cannot decode it.
@@ -62,11 +62,11 @@ def reencode(
     quality: int,
     value_range: Sequence[float] | None = None,
 ) -> tuple[bytes, np.ndarray]:
-    """Decode an image, and return the bytes to store for it and its pixels: uint8 [H, W, 3], RGB.
+    """Decode an image; return the bytes to store and the pixels in them: uint8 [H, W, 3], RGB.
 
-    With `encode="original"` these are the same bytes. Else `decode_stored` reads the result: the
-    same bytes if it can and the shorter side has at most `max_size` pixels, otherwise the image
-    scaled to 8 bits and downsized, as a JPEG or PNG file. The pixels are those that are encoded.
+    With `encode="original"` the bytes are unchanged. Otherwise `decode_stored` can read them: they
+    are unchanged if possible and the shorter side has at most `max_size` pixels; if not, the image
+    is scaled to 8 bits, downsized and encoded as JPEG or PNG.
 
     Raises:
         ImageError: if it cannot be decoded.
@@ -86,7 +86,7 @@ def reencode(
 
 
 def checksum(pixels: np.ndarray) -> str:
-    """A checksum of uint8 pixels and their shape, by which equal images are found."""
+    """A checksum of uint8 pixels and their shape, to find duplicate images."""
     digest = hashlib.sha256(str(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()[:32]
@@ -98,7 +98,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 
 def black_png(size: int | None) -> bytes:
-    """A PNG file of a black square, `size` pixels wide or `BLACK_SIZE`."""
+    """Encode a black square of `size` pixels a side, or `BLACK_SIZE`, as a PNG file."""
     return encode_png(np.zeros((size or BLACK_SIZE, size or BLACK_SIZE), np.uint8))
 
 
@@ -111,7 +111,9 @@ def _encode(suffix: str, pixels: np.ndarray, options: list[int]) -> bytes:
 
 def _decode(data: bytes, min_side: int | None) -> Decoded:
     try:
-        with _quiet():
+        with warnings.catch_warnings():
+            # Pillow warns about damaged metadata, and about half the size that it refuses.
+            warnings.simplefilter("ignore")
             return decoders.decode(data, min_side)
     except ImageError:
         raise
@@ -123,24 +125,16 @@ def _decode(data: bytes, min_side: int | None) -> Decoded:
         raise ImageError(str(error) or type(error).__name__) from None
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Pillow warns of images half as large as those it refuses, and of damaged metadata."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _to_rgb(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.ndarray:
     """Convert decoded pixels to uint8 [H, W, 3] without transparency."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
-        raise ImageError(f"pixels of shape {pixels.shape}, not grey, RGB or RGBA")
-    if channels < 4:
+        raise ImageError(f"the pixels have shape {pixels.shape}: not grey, RGB or RGBA")
+    if channels == 1:
         scaled = _to_uint8(pixels, value_range)
-        return (
-            np.repeat(scaled.reshape(*scaled.shape[:2], 1), 3, axis=2) if channels == 1 else scaled
-        )
+        return np.repeat(scaled.reshape(*scaled.shape[:2], 1), 3, axis=2)
+    if channels == 3:
+        return _to_uint8(pixels, value_range)
     alpha = _to_uint8(pixels[..., 3], (0, np.iinfo(pixels.dtype).max))
     rgba = np.dstack([_to_uint8(pixels[..., :3], value_range), alpha])
     image = Image.fromarray(rgba)
@@ -153,15 +147,11 @@ def _to_uint8(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.nda
     if pixels.dtype == np.uint8:
         return pixels
     if value_range is None:
-        raise UnscaledError(_range(pixels))
+        finite = pixels[np.isfinite(pixels)]
+        if finite.size == 0:
+            raise ImageError("no pixel has a finite value")
+        raise UnscaledError((float(finite.min()), float(finite.max())))
     low, high = map(float, value_range)
-    step = (high - low) / 255 or 1.0  # of a constant image
+    step = (high - low) / 255 or 1.0  # a constant image has no range
     scaled = np.clip(np.round((pixels - low) / step), 0, 255)
     return np.nan_to_num(scaled).astype(np.uint8)
-
-
-def _range(pixels: np.ndarray) -> tuple[float, float]:
-    finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
-    if finite.size == 0:
-        raise ImageError("no pixel has a finite value")
-    return float(finite.min()), float(finite.max())

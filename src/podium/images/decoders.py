@@ -1,4 +1,4 @@
-"""Image formats: which files are images, and how each kind is decoded."""
+"""Image formats: which files are images, and how each format is decoded."""
 
 import io
 import struct
@@ -11,19 +11,14 @@ import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-MAX_SIDE = 1_000_000  # pixels: what OpenCV encodes and decodes
+MAX_SIDE = 1_000_000  # pixels: a limit of OpenCV
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-ORIENTATION = 0x0112  # the EXIF tag: 1 is upright, up to 8 are turned or mirrored
+ORIENTATION = 0x0112  # the EXIF tag: 1 is upright, 2 to 8 are rotated or mirrored
 FLIPPED_AXES = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
 TRANSPOSED = range(5, 9)
-REDUCED = {
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-}
-# What the libraries raise for damaged files; those from AssertionError on were found by changing
-# bytes at random.
+REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_COLOR_{n}") for n in (8, 4, 2)}  # decode at 1/n
+# What the libraries raise for damaged files, as observed with random changes of bytes.
 DECODER_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, cv2.error, AssertionError),
     *(TypeError, LookupError, ArithmeticError, RuntimeError, zlib.error),
@@ -37,13 +32,13 @@ class ImageError(ValueError):
 class Decoded(NamedTuple):
     """The upright pixels of an image file's first frame.
 
-    [H, W] is grey, [H, W, 3] is RGB, [H, W, 4] has alpha. uint8 pixels are used as they are, those
-    of any other type are scaled to `prepare.value_range`.
+    [H, W] is grey, [H, W, 3] is RGB, [H, W, 4] has alpha. uint8 pixels are used unchanged; any
+    other type is scaled from `prepare.value_range`.
     """
 
     pixels: np.ndarray
     full_size: tuple[int, int] | None = None
-    """Height and width of the file, where the pixels were decoded at a fraction of it."""
+    """Height and width of the image in the file, if it was decoded at a fraction of its size."""
     is_plain: bool = False
     """Whether OpenCV decodes the file to the same pixels, so that it can be stored unchanged."""
 
@@ -52,20 +47,20 @@ class Decoder(NamedTuple):
     """One image format."""
 
     suffixes: tuple[str, ...]
-    """Of the files in an archive that are images, in lower case."""
+    """Suffixes of image files, in lower case."""
     accepts: Callable[[bytes], bool]
-    """Whether the content of a file is of this format."""
+    """Whether a file's content has this format."""
     decode: Callable[[bytes, int | None], Decoded]
-    """Gets the content and the number of pixels that suffice for the shorter side (None: all)."""
+    """Decodes a file's content; the shorter side may be reduced to the given number of pixels."""
 
 
 def decode_jpeg(data: bytes, min_side: int | None = None) -> Decoded:
-    """Decode by OpenCV, at a half, a quarter or an eighth of the size if `min_side` allows it."""
+    """Decode with OpenCV, at 1/2, 1/4 or 1/8 of the size if `min_side` allows it."""
     image = _open(data)
     if image.format != "JPEG" or image.mode not in ("RGB", "L") or not data.endswith(JPEG_END):
         return _decode_opened(image, data)
     factor = min(image.size) // min_side if min_side else 1
-    reduced = next((flag for least, flag in REDUCED.items() if least <= factor), None)
+    reduced = next((flag for n, flag in REDUCED.items() if n <= factor), None)
     if reduced is None:
         pixels = _by_opencv(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     else:
@@ -93,29 +88,29 @@ DECODERS = {
 
 
 def suffixes() -> frozenset[str]:
-    """The suffixes of image files, in lower case with their dot."""
+    """The suffixes of image files, in lower case, with the dot."""
     return frozenset(suffix for decoder in DECODERS.values() for suffix in decoder.suffixes)
 
 
 def decode(data: bytes, min_side: int | None = None) -> Decoded:
-    """Decode a file by the decoder of its format.
+    """Decode a file with the decoder for its format.
 
     Raises:
-        Exception: whatever libraries raise for damaged files; `codec.decode` sorts that out.
+        Exception: whatever the libraries raise for damaged files; `codec` converts it.
     """
     last_first = reversed(DECODERS.values())
     return next(d for d in last_first if d.accepts(data)).decode(data, min_side)
 
 
 def check_sides(sides: tuple[int, ...], limit: int = MAX_SIDE) -> None:
-    """Raises: ImageError: if an image is too long or wide for OpenCV to encode or decode."""
+    """Raises: ImageError: if a side is too long for OpenCV."""
     if max(sides) > limit:
-        raise ImageError(f"too large: a side of {max(sides):,} pixels, the maximum is {limit:,}")
+        raise ImageError(f"too large: {max(sides):,} pixels wide or high, the maximum is {limit:,}")
 
 
 def _open(data: bytes) -> ImageFile:
-    """The image with its header read and, of a PNG file, the checksums verified: Pillow decodes
-    without them, OpenCV does not.
+    """Open an image with Pillow. Verify a PNG file's checksums, which Pillow ignores when decoding,
+    unlike OpenCV.
     """
     image = Image.open(io.BytesIO(data))
     check_sides(image.size)
@@ -126,13 +121,15 @@ def _open(data: bytes) -> ImageFile:
 
 
 def _decode_opened(image: ImageFile, data: bytes) -> Decoded:
-    """Decode an image that Pillow has opened: by OpenCV if a pixel has more than 8 bits per
-    channel, which Pillow drops or clips, else by Pillow.
+    """Decode an opened image: with OpenCV if it has more than 8 bits per channel, which Pillow
+    drops or clips, else with Pillow.
     """
-    is_wide = _is_wide(image)  # before the orientation: a PNG file is decoded to find it
-    orientation = 1 if image.format == "TIFF" else _orientation(image)  # TIFF files are turned
+    is_wide = _is_wide(image)  # before _orientation, which decodes PNG files
+    orientation = 1 if image.format == "TIFF" else _orientation(image)  # TIFF: done by the decoder
     if is_wide:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # not each GeoTIFF tag
+        cv2.utils.logging.setLogLevel(
+            cv2.utils.logging.LOG_LEVEL_ERROR
+        )  # no warning per GeoTIFF tag
         pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
         if pixels.ndim == 3:  # BGR or BGRA
             pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
@@ -145,7 +142,7 @@ def _decode_opened(image: ImageFile, data: bytes) -> Decoded:
 
 
 def _is_wide(image: ImageFile) -> bool:
-    """Whether a channel has more than 8 bits, of which Pillow keeps 8 if there are several."""
+    """Whether a channel has more than 8 bits."""
     if image.mode.startswith(("I", "F")):
         return True
     if image.mode not in ("RGB", "RGBA", "LA") or not image.tile:
@@ -173,6 +170,6 @@ def _orientation(image: ImageFile) -> int:
 
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn pixels upright."""
+    """Rotate or mirror pixels to be upright."""
     turned = pixels.swapaxes(0, 1) if orientation in TRANSPOSED else pixels
     return np.ascontiguousarray(np.flip(turned, FLIPPED_AXES.get(orientation, ())))

@@ -1,4 +1,4 @@
-"""Batches of images: uint8 until they reach the device, identical for any number of workers."""
+"""Batches of images: uint8 until they reach the device, the same for any number of workers."""
 
 import math
 import signal
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
 
 class SharedBuffers:
     """A ring of shared-memory tensors that a loader worker reuses: newly allocated memory costs a
-    page fault every 4 KiB, which can take half as long as the decoding.
+    page fault per 4 KiB, which can take half as long as decoding.
     """
 
     def __init__(self, count: int) -> None:
@@ -61,29 +61,26 @@ class Images(Dataset[Batch]):
         seed: int = 0,
     ) -> None:
         """The images `ids` of `store`, with targets as `Task` encodes them (None: unknown).
-        `transforms` has one augmentation per phase, all of one output size.
+        `transforms` has one augmentation per phase, all with the same output size.
         """
         self.store, self.ids, self.transforms, self.seed = store, ids, transforms, seed
         self.buffers: SharedBuffers | None = None  # in a worker process
         self.threads: ThreadPoolExecutor | None = None  # in a process without workers
-        self.targets = torch.full((len(ids),), -1)
-        if targets is not None:
-            self.targets = torch.as_tensor(targets)
+        unknown = np.full(len(ids), -1)
+        self.targets = torch.as_tensor(unknown if targets is None else targets)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitems__(self, samples: list[SampleIndex]) -> Batch:
-        """Load a whole batch into one tensor. Augmentation depends on the seed, the epoch, the
-        image id and the repeat only.
+        """Load a whole batch into one tensor. Augmentation depends only on the seed, the epoch, the
+        image id and the repeat.
         """
         size = self.transforms[0].size
         shape = (len(samples), size, size, 3)
         images = self.buffers.take(shape) if self.buffers else torch.empty(shape, dtype=torch.uint8)
         pixels = images.numpy()
-        squares = iter(
-            self.threads.map(self._square, samples) if self.threads else map(self._square, samples)
-        )
+        squares = (self.threads.map if self.threads else map)(self._square, samples)
         for slot, sample in enumerate(samples):
             image_id = self.ids[sample.row]
             watchdog.begin(f"image {image_id} in {self.store.folder}")
@@ -116,7 +113,7 @@ class Loader(DataLoader[Batch]):
 
 
 class Loaders(NamedTuple):
-    """What a model is trained and validated with."""
+    """The batches to train and validate a model with."""
 
     train: Loader
     valid: Loader
@@ -129,7 +126,7 @@ def shuffled(images: Images, batch_size: int, *, workers: int) -> Loader:
 
 
 def balanced(images: Images, batch_size: int, *, workers: int) -> Loader:
-    """Training batches drawn with replacement, every class equally likely."""
+    """Training batches drawn with replacement, with equal class probabilities."""
     weights = 1 / torch.bincount(images.targets)[images.targets].numpy()
     sampler = EpochBatchSampler(
         len(images), batch_size=batch_size, seed=images.seed, weights=weights
@@ -138,15 +135,15 @@ def balanced(images: Images, batch_size: int, *, workers: int) -> Loader:
 
 
 def in_order(images: Images, batch_size: int, *, workers: int) -> Loader:
-    """Batches for inference: every image once, in the order of `images`."""
+    """Batches for inference: each image once, in the order of `images`."""
     loader = _loader(images, EpochBatchSampler(len(images), batch_size=batch_size), workers)
-    # Without workers the model waits for decoding: use all cores for it.
+    # Without workers the model waits while images are decoded: use all cores for that.
     images.threads = None if loader.num_workers else ThreadPoolExecutor(machine.worker_count())
     return loader
 
 
 def _loader(images: Images, sampler: EpochBatchSampler, workers: int) -> Loader:
-    cv2.setNumThreads(0)  # the cores are taken: by one worker each, or by the model
+    cv2.setNumThreads(0)  # the cores are busy with workers or with the model
     workers = min(workers, len(sampler))
     images.threads = None
     return Loader(
@@ -157,8 +154,8 @@ def _loader(images: Images, sampler: EpochBatchSampler, workers: int) -> Loader:
         persistent_workers=workers > 0,
         prefetch_factor=PREFETCH_BATCHES if workers else None,
         pin_memory=torch.cuda.is_available(),
-        # A DataLoader draws a seed in each pass. From the global generator, that would shift all
-        # later dropout masks by the number of passes.
+        # A DataLoader draws a seed per pass. From the global generator, that would change all later
+        # dropout masks.
         generator=torch.Generator(),
         worker_init_fn=_start_worker,
     )
@@ -168,19 +165,19 @@ Packed = tuple[dict[str, Tensor | np.ndarray], np.ndarray]
 
 
 def _pack(batch: Any) -> Packed:
-    """What a worker sends: tensors only where they are in shared memory already, NumPy arrays
-    otherwise, since torch would create a shared-memory file per tensor.
+    """Convert what a worker sends to NumPy arrays, unless it is in shared memory already: torch
+    would create a shared-memory file per tensor.
     """
     packed = {name: t if t.is_shared() else t.numpy() for name, t in batch.inputs.items()}
     return packed, batch.targets.numpy()
 
 
 def _dead_workers_as_runtime_errors(batches: Iterator[Packed]) -> Iterator[Packed]:
-    """Yield the same batches. If a worker dies while sending a batch, torch may find it still alive
-    and raise the connection's error.
+    """Yield the same batches.
 
     Raises:
-        RuntimeError: instead of that error, as torch raises it for a dead worker.
+        RuntimeError: as torch raises it for a dead worker, if a worker dies while sending a batch.
+            torch may then consider it alive and raise a connection error.
     """
     while True:
         try:
@@ -194,9 +191,9 @@ def _dead_workers_as_runtime_errors(batches: Iterator[Packed]) -> Iterator[Packe
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)
-    # Those prefetched, and the one that the main process is copying.
+    # The prefetched batches, and the one that the main process is copying.
     get_worker_info().dataset.buffers = SharedBuffers(PREFETCH_BATCHES + 1)  # type: ignore[union-attr]
     signals.die_with_parent()
-    # On a signal to the process group the training writes a checkpoint, then ends its workers.
+    # On a signal to the process group, the main process writes a checkpoint, then ends its workers.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -3,15 +3,15 @@
 import cv2
 import numpy as np
 
-MAX_CROPPED_ASPECT = 16  # the centre crop of a longer strip needs no more of it
+MAX_CROP_ASPECT = 16  # longer strips are cut before the centre crop
 
 
 def downsize(
     pixels: np.ndarray, max_size: int | None, *, of: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Downsize [H, W, 3] or [H, W] so that the shorter side has at most `max_size` pixels. Where
-    it has been decoded smaller than it is, `of` is its own height and width: the result's follow
-    from them.
+    """Downsize [H, W, 3] or [H, W] so that the shorter side has at most `max_size` pixels. For an
+    image decoded at a fraction of its size, `of` is the full height and width, which determine the
+    result's.
     """
     height, width = of or pixels.shape[:2]
     if max_size is None or min(height, width) <= max_size:
@@ -23,15 +23,15 @@ def downsize(
 def resize_square(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
     """Make an image square: uint8 [H, W, 3] -> [size, size, 3].
 
-    `squash` changes the aspect ratio; `crop` keeps the centre; `pad` keeps all, on black.
+    `squash` changes the aspect ratio, `crop` keeps the centre, `pad` adds black borders.
     """
     height, width = pixels.shape[:2]
     if how == "squash":
         return resize(pixels, size, size)
-    if how == "crop" and max(height, width) > MAX_CROPPED_ASPECT * min(height, width):
-        pixels = _middle(
-            pixels, MAX_CROPPED_ASPECT * min(height, width)
-        )  # its width would be enlarged too
+    if how == "crop" and max(height, width) > MAX_CROP_ASPECT * min(height, width):
+        longest = MAX_CROP_ASPECT * min(height, width)  # all of a strip would be enlarged
+        top, left = (max(0, side - longest) // 2 for side in (height, width))
+        pixels = pixels[top : top + longest, left : left + longest]
         height, width = pixels.shape[:2]
     scale = size / (min(height, width) if how == "crop" else max(height, width))
     height, width = max(1, round(height * scale)), max(1, round(width * scale))
@@ -45,14 +45,8 @@ def resize_square(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
     return square
 
 
-def _middle(pixels: np.ndarray, longest: int) -> np.ndarray:
-    """The middle of a strip, `longest` pixels long."""
-    top, left = (max(0, side - longest) // 2 for side in pixels.shape[:2])
-    return pixels[top : top + longest, left : left + longest]
-
-
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize [H, W, 3] to [height, width, 3]: by area where it shrinks, else bilinear."""
+    """Resize [H, W, 3] to [height, width, 3]: area interpolation to shrink, else bilinear."""
     shrinks = height * width < pixels.shape[0] * pixels.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(pixels, (width, height), interpolation=interpolation)

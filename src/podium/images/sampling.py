@@ -1,4 +1,4 @@
-"""Which samples are in which batch of an epoch: a function of the seed and the epoch."""
+"""Batch sampling as a function of the seed and the epoch."""
 
 import math
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from podium.core import seeding
 
 
 class SampleIndex(NamedTuple):
-    """One sample of a batch: which row, and what determines its augmentation."""
+    """One sample of a batch: its row, and what determines its augmentation."""
 
     row: int
     epoch: int = 0
-    repeat: int = 0  # how often the row was drawn before in this epoch (with replacement)
-    phase: int = 0  # which of the dataset's augmentations
+    repeat: int = 0  # number of earlier draws of the row in this epoch (with replacement)
+    phase: int = 0  # index of the dataset's augmentation
 
 
 class EpochBatchSampler(Sampler[list[SampleIndex]]):
-    """The batches of an epoch: in dataset order, or drawn at random from (seed, epoch)."""
+    """The batches of an epoch: in dataset order, or random, determined by (seed, epoch)."""
 
     def __init__(
         self,
@@ -31,22 +31,21 @@ class EpochBatchSampler(Sampler[list[SampleIndex]]):
         seed: int | None = None,
         weights: np.ndarray | None = None,
     ) -> None:
-        """Batches of `count` rows. With a `seed` rows are shuffled, or drawn with replacement by
-        `weights` [count]; an incomplete last batch is then dropped, since a batch of one image has
-        no batch statistics.
+        """Sample from `count` rows. With a `seed`, rows are shuffled, or drawn with replacement in
+        proportion to `weights` [count], and an incomplete last batch is dropped, since a batch of
+        one image has no batch statistics.
         """
         self.count, self.batch_size, self.seed, self.weights = count, batch_size, seed, weights
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, *, phase: int = 0, first_batch: int = 0) -> None:
-        """Choose the epoch to draw next, its phase, and the batch to start from."""
+        """Set the next epoch, its phase, and its first batch."""
         self.epoch, self.phase, self.first_batch = epoch, phase, first_batch
 
     def __iter__(self) -> Iterator[list[SampleIndex]]:
-        samples = self._samples()
-        for begin in range(self.first_batch * self.batch_size, len(self) * self.batch_size,
-                           self.batch_size):  # fmt: skip
-            yield samples[begin : begin + self.batch_size]
+        samples, size = self._samples(), self.batch_size
+        for number in range(self.first_batch, len(self)):
+            yield samples[number * size : (number + 1) * size]
 
     def batch(self, number: int) -> list[SampleIndex]:
         """The samples of one batch of the epoch, numbered from 0."""

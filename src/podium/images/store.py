@@ -1,13 +1,14 @@
-"""The prepared images: encoded bytes in Arrow IPC files, memory-mapped for reading.
+"""Prepared images: encoded bytes in memory-mapped Arrow IPC files.
 
 A store is a folder of files `00000.arrow`, `00001.arrow`, … with the columns `id`, `image` and
-`crc32`, the checksum of both, which every read is held against.
+`crc32`, the checksum of both, which every read verifies.
 """
 
 import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +19,10 @@ from podium.core.errors import UserError
 from podium.images import codec
 from podium.images.decoders import ImageError
 
-SHARD_SIZE = 1024  # images a file: enough files to keep every core busy, few enough for DVC
+SHARD_SIZE = 1024  # images per file: enough files to keep every core busy, few enough for DVC
 ENCODINGS = (b"jpeg", b"png", b"original")
-RERUN_HINT = "run `dvc repro --force prepare`"
-RECORD_BATCH_SIZE = 64  # images a record batch: what a writer holds in memory
+RERUN_HINT = "Run `dvc repro --force prepare`."
+RECORD_BATCH_SIZE = 64  # images that a writer has in memory
 
 
 def write_shard(
@@ -34,7 +35,7 @@ def write_shard(
     """Write images (id, encoded bytes) to one file of a store, one record batch at a time.
 
     With `encode="original"`, images with more than 8 bits per channel are scaled from `value_range`
-    whenever they are decoded.
+    when they are decoded.
     """
     columns = [("id", pa.string()), ("image", pa.large_binary()), ("crc32", pa.uint32())]
     metadata = {"encode": encode}
@@ -42,22 +43,10 @@ def write_shard(
         metadata["value_range"] = json.dumps([float(bound) for bound in value_range])
     schema = pa.schema(columns, metadata=metadata)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        ids: list[str] = []
-        data: list[bytes] = []
-
-        def flush() -> None:
-            if ids:
-                sums = [_crc32(image, encoded) for image, encoded in zip(ids, data, strict=True)]
-                writer.write_batch(pa.record_batch([ids, data, sums], schema=schema))
-                ids.clear()
-                data.clear()
-
-        for image, encoded in rows:
-            ids.append(image)
-            data.append(encoded)
-            if len(ids) == RECORD_BATCH_SIZE:
-                flush()
-        flush()
+        while batch := list(islice(rows, RECORD_BATCH_SIZE)):
+            ids, data = zip(*batch, strict=True)
+            sums = [_crc32(*row) for row in batch]
+            writer.write_batch(pa.record_batch([ids, data, sums], schema=schema))
 
 
 def _crc32(image: str, data: Any) -> int:
@@ -65,23 +54,23 @@ def _crc32(image: str, data: Any) -> int:
 
 
 class ImageSource(Protocol):
-    """What gives images by id."""
+    """A source of images by id."""
 
     folder: Path
 
     def decode(self, image: str) -> np.ndarray:
-        """The pixels of an image: uint8 [H, W, 3], RGB. Raises: UserError."""
+        """Return an image's pixels: uint8 [H, W, 3], RGB. Raises: UserError."""
         ...
 
 
 class ImageStore:
-    """Random access to a store's images by id. Can be sent to another process: it opens anew."""
+    """Random access to a store's images by id. Unpickling reopens the files."""
 
     def __init__(self, folder: Path) -> None:
         """Open the store in `folder`.
 
         Raises:
-            UserError: if it is not there, or a file of it is damaged.
+            UserError: if it is empty or missing, or a file is damaged.
         """
         self.folder = folder
         self._open()
@@ -93,18 +82,17 @@ class ImageStore:
         return len(self._rows)
 
     def decode(self, image: str) -> np.ndarray:
-        """The pixels of an image: uint8 [H, W, 3], RGB.
+        """Return an image's pixels: uint8 [H, W, 3], RGB.
 
         Raises:
-            UserError: if the store lacks it or cannot decode it.
+            UserError: if the image is missing or damaged.
         """
-        try:
-            column, row, crc32 = self._rows[image]
-        except KeyError:
-            raise UserError(f"{self.folder} holds no image {image}") from None
+        if image not in self._rows:
+            raise UserError(f"image {image} not found in {self.folder}")
+        column, row, crc32 = self._rows[image]
         data = memoryview(column[row].as_buffer())
         if _crc32(image, data) != crc32:
-            raise UserError(f"image {image} in {self.folder} is damaged: {RERUN_HINT}")
+            raise UserError(f"image {image} in {self.folder} is damaged. {RERUN_HINT}")
         try:
             if self._is_original:
                 return codec.decode(bytes(data), value_range=self._value_range)
@@ -113,7 +101,7 @@ class ImageStore:
             raise UserError(f"image {image} in {self.folder}: {error}") from None
 
     def sha256(self) -> str:
-        """The SHA-256 of the images' ids and checksums, by which other images are told apart."""
+        """The SHA-256 of the images' ids and checksums."""
         digest = hashlib.sha256()
         if self._value_range is not None:
             digest.update(f"{self._value_range}\n".encode())
@@ -126,7 +114,7 @@ class ImageStore:
         self._value_range: list[float] | None = None
         paths = sorted(self.folder.glob("*.arrow"))
         if not paths:
-            raise UserError(f"{self.folder} holds no prepared images: run `dvc repro prepare`")
+            raise UserError(f"{self.folder} contains no prepared images. Run `dvc repro prepare`.")
         encode = b""
         for path in paths:
             try:
@@ -138,14 +126,14 @@ class ImageStore:
                     self._value_range = json.loads(value_range)
                 for number in range(reader.num_record_batches):
                     batch = reader.get_batch(number)
-                    batch.validate(full=True)  # offsets that point elsewhere would crash
+                    batch.validate(full=True)  # wrong offsets would crash the process
                     ids, column, sums = (batch.column(n) for n in ("id", "image", "crc32"))
                     for row, (image, crc32) in enumerate(
                         zip(ids.to_pylist(), sums.to_pylist(), strict=True)
                     ):
                         self._rows[image] = (column, row, crc32)
             except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-                raise UserError(f"{path} is damaged: {error}; {RERUN_HINT}") from None
+                raise UserError(f"{path} is damaged: {error}. {RERUN_HINT}") from None
         self._is_original = encode == b"original"
 
     def __getstate__(self) -> dict[str, Any]:
