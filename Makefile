@@ -1,4 +1,4 @@
-# `make run`: from the competition's files to a submission. `make test`: all tests. `make help`: the rest.
+# `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 UV := uv==0.13.8
@@ -14,14 +14,14 @@ unexport SOURCE NAME MODEL PHASE MESSAGE OWNER TITLE
 .DEFAULT_GOAL := help
 .PHONY: help run init test test-ci test-long test-fast faults bench check lock train recipe lr-range batch-size submit history kernel handover clean
 
-help: ## show this list
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: $(VENV)/.run ## set up, run the pipeline, print the scores and the submission's path
+run: $(VENV)/.run ## set up, run the pipeline, print the scores
 	dvc repro
 	@echo && cat reports/report.md
 
-init: $(VENV)/.run ## SOURCE=…: look at a folder, zip or Kaggle competition, write params.yaml (YES=1: ask nothing)
+init: $(VENV)/.run ## write params.yaml for the files in SOURCE: a zip, a folder or a Kaggle slug (YES=1: accept all guesses)
 	@$(COMMAND).init $(call argument,SOURCE) $(if $(YES),--yes) $(ARGS)
 
 test: $(VENV)/.dev ## set up and run the tests, eight minutes on two cores
@@ -36,47 +36,47 @@ test-long: $(VENV)/.dev ## the rest: a pipeline a layout, 2,000 made-up competit
 test-fast: $(VENV)/.dev ## the tests that take under a minute together
 	$(PYTEST) -m "not slow"
 
-faults: $(VENV)/.dev ## N=60: kill the pipeline N times at random moments, and run it again
+faults: $(VENV)/.dev ## kill the pipeline N times at random moments and check that it resumes (N=60)
 	python tests/faults/kills.py $(call argument,N)
 
-bench: $(VENV)/.run ## the benchmarks of docs/performance.md (half an hour; a quiet machine)
+bench: $(VENV)/.run ## run the benchmarks of docs/performance.md (half an hour)
 	for what in loader model memory prepare start nothing growth; do python benchmarks/$$what.py || exit; done
 
-check: $(VENV)/.dev ## ruff and mypy
+check: $(VENV)/.dev ## run ruff and mypy
 	ruff check
 	ruff format --check
 	mypy
 
-lock: $(VENV)/.dev ## resolve requirements*.in anew into the full locks
+lock: $(VENV)/.dev ## resolve requirements*.in into requirements*.txt
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 
-train: $(VENV)/.run ## JOBS=n: train n models and folds at once, one a GPU by default
+train: $(VENV)/.run ## train all models and folds, JOBS at a time (default: one per GPU)
 	@$(COMMAND).jobs $(call argument,JOBS)
 
-recipe: $(VENV)/.run ## NAME=…: write a recipe into params.yaml; without NAME, list them
+recipe: $(VENV)/.run ## merge the recipe NAME into params.yaml (without NAME: list the recipes)
 	@$(COMMAND).recipe $(call argument,NAME)
 
-lr-range: $(VENV)/.run ## MODEL=…: plot the loss over the learning rate (after `dvc repro folds`)
+lr-range: $(VENV)/.run ## plot the loss against the learning rate of MODEL (PHASE=1: of its second phase)
 	@$(COMMAND).lr_range $(call argument,MODEL) $(call argument,PHASE,--phase )
 
-batch-size: $(VENV)/.run ## MODEL=…: write the largest batch size that fits into params.yaml
+batch-size: $(VENV)/.run ## find the largest batch size of MODEL and write it into params.yaml
 	@$(COMMAND).batch_size $(call argument,MODEL)
 
-submit: $(VENV)/.run ## MESSAGE=…: check submissions/<slug>.csv, submit it, wait for the score (DRY=1: check only)
+submit: $(VENV)/.run ## check and submit submissions/<slug>.csv with MESSAGE (DRY=1: only check; WAIT=20: minutes for the score)
 	@$(COMMAND).submit $(call argument,MESSAGE,--message ) $(if $(DRY),--dry-run) $(call argument,WAIT,--wait )
 
-history: $(VENV)/.run ## what was submitted, and how public scores go with out-of-fold ones
+history: $(VENV)/.run ## list all submissions and compare their public and out-of-fold scores
 	@$(COMMAND).history
 
-kernel: $(VENV)/.run ## export for a code competition; PUSH=1: send and submit it (OWNER, TITLE, WHEELS=1, WAIT, MESSAGE)
+kernel: $(VENV)/.run ## export for a code competition (PUSH=1: upload and submit; WHEELS=1, OWNER, TITLE, MESSAGE, WAIT)
 	@$(COMMAND).export $(if $(PUSH),--push) $(if $(WHEELS),--wheels) $(call argument,OWNER,--owner ) \
 		$(call argument,TITLE,--title ) $(call argument,WAIT,--wait ) $(call argument,MESSAGE,--message )
 
-handover: $(VENV)/.run ## MEASURE=1: the archive that Kaggle asks of prize winners (MEASURE: try it, time it)
+handover: $(VENV)/.run ## pack the archive for prize winners (MEASURE=1: reproduce the submission and time it)
 	@$(COMMAND).handover $(if $(MEASURE),--measure)
 
-clean: ## remove what the pipeline made; the raw archive, the history and DVC's cache stay
+clean: ## delete the pipeline's outputs, except the raw archive and the submission history
 	cd data && rm -rf params.checked metric.json images train.csv test.csv sample_submission.csv \
 		duplicates.csv prepared.json folds.csv folds.json predictions ensemble
 	rm -rf models/*/ metrics reports
