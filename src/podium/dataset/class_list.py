@@ -37,7 +37,7 @@ def with_positive_last(classes: list[str], positive: str) -> list[str]:
     name = next((label for label in classes if nfc(label) == nfc(positive)), None)
     if name is None:
         hint = nearest(positive, classes) or f"; the classes are {examples(classes)}"
-        raise UserError(f"prepare.positive_class: there is no class {positive}{hint}")
+        raise UserError(f"prepare.positive_class: unknown class {positive}{hint}")
     return [*(label for label in classes if label != name), name]
 
 

@@ -15,7 +15,7 @@ LINE_BREAK = re.compile("[\r\n\0]")
 class Location:
     """Where labels come from, for messages."""
 
-    name: str  # of the table or folder
+    name: str  # the table's or folder's
     ids: Sequence[str]
     has_rows: bool = True  # False: the images of a folder
 

@@ -30,7 +30,7 @@ class Shard:
     images: list[tuple[str, str | None]]  # id, name in the archive or None
     layout: Prepare
     use_black: bool  # in place of images that cannot be decoded
-    total_images: int  # of all shards
+    total_images: int  # in all shards
     value_range: Sequence[float] | None = None  # to scale more than 8 bits from, if known
 
     @property
@@ -58,7 +58,7 @@ def writer(processes: int) -> Iterator[Callable[[list[Shard]], list[Written]]]:
         finally:
             _open.cache_clear()
         return
-    # Spawned, not forked: the libraries imported here hold threads and locks.
+    # Spawned, not forked: the imported libraries have threads and locks.
     spawn = get_context("spawn")
     try:
         with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start) as pool:

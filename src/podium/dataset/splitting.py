@@ -14,7 +14,7 @@ from podium.core.errors import UserError, examples, nearest
 from podium.dataset.duplicates import first_of_set, merge_groups
 from podium.scoring.task import LABEL_SEPARATOR, Task
 
-MAX_BINS = 10  # of the range of numbers that folds are stratified by
+MAX_BINS = 10  # folds of numbers are stratified by bins of the range
 
 
 def make_folds(
@@ -84,8 +84,8 @@ def _split(train: pd.DataFrame, task: Task, *, count: int, seed: int) -> list[in
 
 
 def _subsample(folds: pd.DataFrame, shares: Mapping[str, float], seed: int) -> pd.DataFrame:
-    """Keep a share of a class's images for training, the same in each fold. Of a class with a share
-    above 0, at least one image per fold stays.
+    """Keep a share of a class's images for training, equally in each fold: at least one image per
+    fold, unless the share is 0.
     """
     kept = pd.Series("yes", folds.index)
     by_nfc = {nfc(label): label for label in sorted(set(folds["label"]))}
@@ -93,7 +93,7 @@ def _subsample(folds: pd.DataFrame, shares: Mapping[str, float], seed: int) -> p
         label = by_nfc.get(nfc(name))
         if label is None:
             hint = nearest(name, by_nfc) or f"; the classes are {examples([*by_nfc])}"
-            raise UserError(f"folds.subsample: there is no class {name}{hint}")
+            raise UserError(f"folds.subsample: unknown class {name}{hint}")
         for fold in folds["fold"].unique():
             rows = folds.index[(folds["label"] == label) & (folds["fold"] == fold)]
             order = seeding.generator(seed, "keep", label, fold).permutation(rows)

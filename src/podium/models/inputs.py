@@ -39,8 +39,10 @@ class Preprocess:
         self.device, self.normalize = device, Normalize(net).to(device)
 
     def __call__(self, inputs: Inputs) -> Inputs:
-        image = inputs["image"].to(self.device, non_blocking=True)
-        return {**inputs, "image": self.normalize(image)}
+        on_device = {
+            name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()
+        }
+        return {**on_device, "image": self.normalize(on_device["image"])}
 
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:

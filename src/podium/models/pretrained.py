@@ -58,7 +58,7 @@ def locate(config: Model) -> WeightsFile | None:
     if isinstance(config.pretrained, str):
         path = Path(config.pretrained).expanduser()
         if not path.is_file():
-            raise UserError(f"pretrained: {path} not found. Correct the path.")
+            raise UserError(f"pretrained: {path} not found. Fix the path.")
         return WeightsFile(path, None)
     if not config.pretrained:
         return None

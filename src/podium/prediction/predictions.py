@@ -1,4 +1,4 @@
-"""Predictions as Parquet tables keyed by image id: what models and ensembles hand on."""
+"""Parquet tables of logits keyed by image id, for members and ensembles."""
 
 import io
 from collections.abc import Iterable, Sequence

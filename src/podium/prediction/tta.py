@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CROP_RATIO = 0.875  # of the side, as 224 of 256 pixels
+CROP_RATIO = 0.875  # relative to the side: 224 of 256 pixels
 
 
 def _crop(top: float, left: float) -> Callable[[Tensor], Tensor]:

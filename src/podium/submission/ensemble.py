@@ -20,7 +20,7 @@ from podium.submission.members import Member
 class Fitted(NamedTuple):
     """What is fitted to labels after training."""
 
-    weights: np.ndarray  # of the members, [M]
+    weights: np.ndarray  # one per member, [M]
     rule: DecisionRule
 
 

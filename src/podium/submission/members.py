@@ -21,7 +21,7 @@ class DataVersion:
 
     task: Task
     folds_sha256: str
-    train_sha256: str  # of the training images
+    train_sha256: str  # the training images'
     test_sha256: str
 
     @classmethod

@@ -1,7 +1,7 @@
-"""Threshold tuning: which probabilities, or which numbers, become which label.
+"""Threshold tuning: from probabilities or numbers to labels.
 
-Thresholds are tuned by the metric itself. Multilabel metrics of scikit-learn have faster ways of
-their own.
+Thresholds maximise the metric itself; scikit-learn's multilabel metrics have faster
+implementations here.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
 
 MAX_CANDIDATES = 100  # per threshold
-MAX_ROUNDS = 10  # of coordinate ascent
+MAX_ROUNDS = 10  # coordinate ascent
 MAX_LABELS = 20  # multilabel: with more classes one threshold serves all
 GRID = np.arange(1, 50) / 50  # candidates for the probability of a label
 IMAGES_PER_BLOCK = 4096
@@ -41,8 +41,8 @@ def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> 
     else:
         values, default = probabilities[:, 1], np.array([0.5])
 
-    # Images with the same target between the same two candidates always get the same label: one
-    # of them represents them all.
+    # Images with the same target between the same two candidates always get the same label, so one
+    # of them is scored, with the weight of all.
     candidates = _candidates(values)
     interval = np.searchsorted(np.sort(np.concatenate([candidates, default])), values)
     kinds = np.stack([interval, targets.reshape(len(targets))], axis=1)

@@ -13,7 +13,7 @@ from podium.core import console, machine
 from podium.images import watchdog
 from podium.images.store import ImageSource
 
-MAX_BLOCK_BYTES = 2**26  # of images per tensor; where workers are spawned, each is a shared file
+MAX_BLOCK_BYTES = 2**26  # per tensor; with spawned workers each is a shared file
 
 
 class Cache:

@@ -38,7 +38,7 @@ def verify(
     for phase in lighter:
         _take_steps(run, phase, micro_batches=micro_batches)
         run.net.load_state_dict(weights)
-        run.accelerator.free_memory()  # of its optimizer
+        run.accelerator.free_memory()  # the optimizer's
     size = _validate_and_save(
         run, _take_steps(run, heaviest, micro_batches=micro_batches), checkpoints
     )

@@ -7,7 +7,7 @@ from typing import Any
 from podium.config import phases as schema
 from podium.config.phases import Phase
 
-ONE_CYCLE_END = 1e-4  # of its first rate, as in torch's OneCycleLR
+ONE_CYCLE_END = 1e-4  # relative to the first rate, as in torch's OneCycleLR
 
 
 def factor(phase: Phase, step: int, *, steps_per_epoch: int, history: Sequence[Any]) -> float:

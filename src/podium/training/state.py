@@ -29,10 +29,10 @@ class Epoch:
     precision: float | None  # macro average, like recall and f1
     recall: float | None
     f1: float | None
-    lr: float  # of the head, at the epoch's last step
+    lr: float  # the head's, at the epoch's last step
     backbone_lr: float | None  # the lowest of the backbone; None while it is frozen
     micro_batches: int  # per batch
-    images_per_s: float  # of the training part
+    images_per_s: float  # while training
     seconds: float
 
 
@@ -55,7 +55,7 @@ class Progress:
     global_step: int = 0
     epochs_since_best: int = 0  # within the phase; best of all phases
     history: list[tuple[float, float]] = field(default_factory=list)  # ranks of the phase's epochs
-    seconds: float = 0.0  # of the current epoch, up to its last checkpoint
+    seconds: float = 0.0  # in the current epoch, up to its last checkpoint
 
 
 class TrainState:
@@ -193,12 +193,12 @@ class TrainState:
         """Unfreeze what the phase trains, with a new optimizer."""
         layers.set_trainable(self.net, self.phase.trainable)
         if self.progress.phase:
-            self.accelerator.free_memory()  # of the last phase's optimizer
+            self.accelerator.free_memory()  # the last phase's optimizer
         self.optimizer = self.accelerator.prepare(
             optimizers.create(self.net, self.phase, self.config)
         )
         if self.config.compile:
-            torch.compiler.reset()  # each phase is compiled anew, and torch limits the number
+            torch.compiler.reset()  # each phase compiles, and torch limits recompilations
             self.model = torch.compile(self.net, dynamic=False)  # type: ignore[assignment]
 
     def _no_losses(self) -> Tensor:
