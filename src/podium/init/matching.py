@@ -1,7 +1,7 @@
-"""Which images the values of a column identify, and which folders contain those images."""
+"""Match the values of a column with image files, and find the folders of those files."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -20,26 +20,15 @@ class IdColumn:
     match_rate: float  # fraction of its values that identify an image
 
 
-@dataclass(frozen=True)
-class FolderMatch:
-    """A folder that contains images with the ids of a column."""
-
-    folder: str
-    ids: int  # with an image in this folder or below
-
-
 def find_id_column(rows: pd.DataFrame, index: ImageIndex) -> IdColumn | None:
     """The column that identifies most images with the fewest repeated values, if there is one."""
-    best: tuple[float, IdColumn] | None = None
-    for name in rows.columns:
-        values = rows[name]
-        rate = match_rate(values.tolist(), index)
-        if rate < MIN_MATCH_RATE:
-            continue
-        rank = rate * values.nunique() / len(values)
-        if best is None or rank > best[0] + 1e-9:
-            best = rank, IdColumn(str(name), rate)
-    return None if best is None else best[1]
+    rates = {name: match_rate(rows[name].tolist(), index) for name in rows.columns}
+    candidates = [IdColumn(name, rate) for name, rate in rates.items() if rate >= MIN_MATCH_RATE]
+    return max(
+        candidates,
+        key=lambda column: round(column.match_rate * rows[column.name].nunique() / len(rows), 9),
+        default=None,
+    )
 
 
 def match_rate(values: Sequence[str], index: ImageIndex) -> float:
@@ -48,15 +37,18 @@ def match_rate(values: Sequence[str], index: ImageIndex) -> float:
     return sum(bool(index.find(value)) for value in sample) / max(1, len(sample))
 
 
-def matching_folders(values: Sequence[str], index: ImageIndex) -> list[FolderMatch]:
-    """The folders that contain images for the largest number of ids, the deepest first."""
+def matching_folders(values: Sequence[str], index: ImageIndex) -> tuple[list[str], int]:
+    """The folders with images (in them or below) for the largest number of ids, the deepest first;
+    and that number.
+    """
     counts = Counter[str]()
     for value in dict.fromkeys(values):
-        depth = normalize_path(value).count("/") + 1
-        counts.update({folder for name in index.find(value) for folder in _above(name, depth)})
+        subfolders = normalize_path(value).count("/")  # which belong to the id
+        names = index.find(value)
+        counts.update({f for name in names for f in parents(name.rsplit("/", subfolders)[0])})
     most = max(counts.values(), default=0)
-    best = [FolderMatch(folder, count) for folder, count in counts.items() if count == most]
-    return sorted(best, key=lambda match: (-_depth(match.folder), match.folder))
+    best = [folder for folder, count in counts.items() if count == most]
+    return sorted(best, key=lambda folder: (-folder.count("/") - bool(folder), folder)), most
 
 
 def missing_images(values: Sequence[str], folder: str, index: ImageIndex) -> list[str]:
@@ -65,12 +57,7 @@ def missing_images(values: Sequence[str], folder: str, index: ImageIndex) -> lis
     return [v for v in values if not any(name.startswith(inside) for name in index.find(v))]
 
 
-def _above(name: str, parts: int) -> Iterator[str]:
-    """The folders above the last `parts` of a path: "a/b", "a" and "" for a/b/c.jpg and 1."""
-    folders = name.split("/")[:-parts]
-    for end in range(len(folders), -1, -1):
-        yield "/".join(folders[:end])
-
-
-def _depth(folder: str) -> int:
-    return folder.count("/") + bool(folder)
+def parents(path: str) -> set[str]:
+    """The folders above a file or folder, including "", the top of the archive."""
+    parts = path.split("/") if path else []
+    return {"/".join(parts[:end]) for end in range(len(parts))}

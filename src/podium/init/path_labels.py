@@ -1,4 +1,4 @@
-"""Labels in the paths of the images: folder names, or file names."""
+"""Labels in image paths: folder names or file names."""
 
 import re
 from collections import Counter
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from podium.config.prepare import check_pattern
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import label_in
-from podium.init.folders import is_test, parents
+from podium.init.folders import is_test
 from podium.init.guesses import Confidence, Guess
+from podium.init.matching import parents
 from podium.init.survey import Survey, has_word
 
 SPLIT_WORDS = ("train", "test", "val", "image", "img")
@@ -22,7 +23,7 @@ NUMBERED_NAMES = (
 
 @dataclass(frozen=True)
 class LabelledFolder:
-    """A folder of training images with their labels in their paths."""
+    """A folder of training images whose paths contain their labels."""
 
     folder: str
     counts: dict[str, int]  # images per class
@@ -30,11 +31,11 @@ class LabelledFolder:
 
     @property
     def reason(self) -> str:
-        """Why these are labels."""
+        """Why the names are assumed to be labels."""
         names = examples([*self.counts], 3)
         if self.pattern is not None:
             return f"file names start with {len(self.counts)} labels: {names}"
-        return f"its {len(self.counts)} folders are classes: {names}"
+        return f"has {len(self.counts)} class folders: {names}"
 
 
 def guess_folder(candidates: Sequence[LabelledFolder]) -> Guess:
@@ -44,12 +45,12 @@ def guess_folder(candidates: Sequence[LabelledFolder]) -> Guess:
     confidence: Confidence = "likely" if others or first.pattern is not None else "certain"
     reason = first.reason
     if sum(first.counts.values()) < 2 * len(first.counts):
-        confidence, reason = "guess", f"{reason}, but most have one image only"
+        confidence, reason = "guess", f"{reason}, but most have only one image"
     return Guess("prepare.train_images", first.folder, confidence, reason, others)
 
 
 def guess_pattern(labelled: LabelledFolder, survey: Survey) -> Guess:
-    """The pattern that matches the labels in the file names of a folder."""
+    """The regular expression whose group matches the label in a file name."""
 
     def parse(answer: str) -> str:
         with_pattern(labelled.folder, answer, survey)
@@ -60,10 +61,10 @@ def guess_pattern(labelled: LabelledFolder, survey: Survey) -> Guess:
 
 
 def with_pattern(folder: str, pattern: str, survey: Survey) -> LabelledFolder:
-    """A folder with the labels that `pattern` matches in its file names.
+    """The folder with the labels that `pattern` matches in its file names.
 
     Raises:
-        UserError: if it matches none.
+        UserError: if it matches no file name.
     """
     for labelled in named_files(survey, pattern):
         if labelled.folder == folder:
@@ -72,9 +73,9 @@ def with_pattern(folder: str, pattern: str, survey: Survey) -> LabelledFolder:
 
 
 def find_folders(survey: Survey, pattern: str | None, *, has_table: bool) -> list[LabelledFolder]:
-    """The folders whose paths contain labels; those for training first.
+    """The folders whose image paths contain labels, training folders first.
 
-    Without a table (`has_table`), file names are considered, too; with a `pattern`, only these.
+    With a `pattern`, only file names are considered; without a table (`has_table`), these too.
     """
     if pattern is not None:
         return named_files(survey, pattern)
@@ -85,12 +86,12 @@ def find_folders(survey: Survey, pattern: str | None, *, has_table: bool) -> lis
 
 
 def class_folders(survey: Survey) -> list[LabelledFolder]:
-    """The folders with one folder of images per class; those for training first."""
+    """The folders with one subfolder of images per class, training folders first."""
     by_parent: dict[str, dict[str, int]] = {}
     for folder, count in survey.folders.items():
         parts = folder.split("/") if folder else []
         for depth, name in enumerate(parts):
-            # A class may have subfolders, if the folder above is named after the training.
+            # A class may have subfolders if its parent folder is named "train".
             if depth == len(parts) - 1 or _is_train(parts[:depth]):
                 counts = by_parent.setdefault("/".join(parts[:depth]), {})
                 counts[name] = counts.get(name, 0) + count
@@ -103,9 +104,9 @@ def class_folders(survey: Survey) -> list[LabelledFolder]:
 
 
 def named_files(survey: Survey, pattern: str | None = None) -> list[LabelledFolder]:
-    """The folders whose files are named after their class; those for training first.
+    """The folders whose files are named after their class, training folders first.
 
-    `pattern` matches the label; by default it is what precedes a number.
+    `pattern` matches the label; by default the label is what precedes a number.
 
     Raises:
         UserError: if `pattern` is invalid or matches no file name.
