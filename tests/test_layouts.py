@@ -15,7 +15,7 @@ DATA = ROOT.parent / "shared" / "data"
 def test_a_layout_is_understood_and_prepare_takes_it(name: str, tmp_path: Path) -> None:
     competition = layouts.BUILDERS[name]()
     found = inspect(tmp_path, competition.files)
-    goal = found.layout.task, found.layout.metric, found.layout.format
+    goal = found.layout.task, found.layout.metric, found.layout.submission["format"]
     assert goal == (competition.task, competition.metric, competition.format)
     prepare = found.prepare
     assert {key: prepare[key] for key in competition.prepare} == competition.prepare

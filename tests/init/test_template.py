@@ -240,7 +240,7 @@ def test_it_is_valid_for_each_task(task: str, device: Device) -> None:
     has_lists = task == "multilabel"
     prepare = {**PREPARE, "label_separator": "|"} if has_lists else PREPARE
     format_ = {"format": "labels", "separator": ";"} if has_lists else {"format": "number"}
-    config = layout(task=task, metric=metric, prepare=prepare, **format_)
+    config = layout(task=task, metric=metric, prepare=prepare, submission=format_)
     _, params = render(config, tables(counts), device=device)
     assert (params.task, params.metric) == (task, metric)
     assert params.prepare.label_separator == ("|" if has_lists else " ")

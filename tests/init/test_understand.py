@@ -72,7 +72,7 @@ def test_a_label_with_a_space_is_one_label(tmp_path: Path) -> None:
 
 def test_a_sample_that_contradicts_the_format_is_an_error(tmp_path: Path) -> None:
     found = inspect(tmp_path, layouts.several_labels(" ").files, task="multiclass")
-    found.layout.format = "probability"
+    found.layout.submission["format"] = "probability"
     with pytest.raises(UserError, match=r"submission\.format"):
         _ = found.tables
 

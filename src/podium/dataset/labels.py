@@ -121,7 +121,7 @@ def _read_lists(
     cells: list[str], layout: Prepare, location: Location, sample: SampleNames
 ) -> Labels:
     """Read several labels per cell."""
-    parts = {cell: _split(cell, layout.label_separator) for cell in set(cells)}
+    parts = {cell: split(cell, layout.label_separator) for cell in set(cells)}
     if empty := [row for row, cell in enumerate(cells) if not parts[cell]]:
         raise _no_label(empty, "multilabel", location)
     rows = {label: row for row, cell in enumerate(cells) for label in parts[cell]}
@@ -133,7 +133,8 @@ def _read_lists(
     return Labels([texts[cell] for cell in cells], classes)
 
 
-def _split(cell: str, separator: str) -> list[str]:
+def split(cell: str, separator: str) -> list[str]:
+    """The distinct labels listed in a cell."""
     parts = (part if separator == " " else part.strip() for part in cell.split(separator))
     return list(dict.fromkeys(part for part in parts if part.strip()))
 

@@ -9,6 +9,7 @@ from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset import spelling
 from podium.dataset.class_list import in_order
+from podium.dataset.labels import split
 from podium.init.guesses import Confidence, Guess, one_of
 from podium.init.sample import LABEL_SEPARATORS, Sample, are_numbers
 
@@ -27,7 +28,7 @@ POSITIVE_NAMES = {
 
 
 def guess_task(labels: pd.DataFrame, sample: Sample | None, *, from_paths: bool) -> Guess:
-    """The kind of task, from one label column or one column per class.
+    """The task, from one label column or one column per class.
 
     `from_paths`: labels are folder or file names, which are never lists or numbers.
 
@@ -48,8 +49,8 @@ def _from_flags(labels: pd.DataFrame) -> Inferred:
     numbers = labels.apply(pd.to_numeric, errors="coerce")
     if not numbers.isin([0, 1]).all(axis=None):
         raise UserError(
-            f"columns {examples(list(labels.columns))}: values other than 0 and 1; predicting "
-            "several numbers per image is not supported. Choose one with --label-column"
+            f"columns {examples(list(labels.columns))} contain values other than 0 and 1, but "
+            "predicting several numbers per image is not supported. Choose one with --label-column"
         )
     if not (numbers.sum(axis=1) == 1).all():
         return "multilabel", "certain", "rows with several or no 1 in the label columns", ()
@@ -107,36 +108,30 @@ def guess_positive_class(classes: Sequence[str], sample: Sample | None) -> Guess
     positive += [other[name] for text, name in by_name.items() if text in NEGATIVE_NAMES]
     value: str | None = second
     confidence: Confidence = "guess"
-    reason = "the last in order; its probability is submitted"
+    reason = "the last class in sort order; its probability is submitted"
     if len(targets) == 1 and targets[0] in by_name:
         value, confidence = by_name[targets[0]], "certain"
-        reason = "the column of the sample submission"
+        reason = "the sample submission has a column of this name"
     elif set(targets) == set(by_name):
         value, confidence = None, "certain"
         reason = "irrelevant: the sample submission has one column per class"
     elif positive and len(set(positive)) == 1:
         value = positive[0]
         confidence = "certain" if len(positive) == 2 else "likely"
-        reason = f"by its name; the opposite of {other[value]}"
+        reason = f"judging by the class names ({value}, not {other[value]})"
     others = tuple(name for name in other if name != value)
     parse = one_of(classes, what="class", nullable=True)
     return Guess("prepare.positive_class", value, confidence, reason, others, parse)
 
 
 def find_separator(values: Sequence[str]) -> str | None:
-    """The separator of several labels in a cell: split at it, the cells have fewer distinct labels
-    than there are distinct cells. None if each cell is one label.
+    """The separator of labels in a cell, which leaves fewer distinct labels than there are distinct
+    cells (`values`). None if each cell is one label.
     """
-    best: tuple[int, str] | None = None
-    for separator in LABEL_SEPARATORS:
-        if not any(separator in value for value in values):
-            continue
-        labels = {label for value in values for label in split(value, separator)}
-        if len(labels) < len(values) and (best is None or len(labels) < best[0]):
-            best = len(labels), separator
-    return None if best is None else best[1]
-
-
-def split(value: str, separator: str) -> list[str]:
-    """The labels in a cell."""
-    return [label.strip() for label in value.split(separator) if label.strip()]
+    counts = {
+        separator: len({label for value in values for label in split(value, separator)})
+        for separator in LABEL_SEPARATORS
+        if any(separator in value for value in values)
+    }
+    best = min(counts, key=counts.__getitem__, default=None)
+    return best if best is not None and counts[best] < len(values) else None

@@ -11,30 +11,22 @@ from podium.init.survey import ImageStats
 
 @dataclass
 class Layout:
-    """The layout of a competition, with the guesses it consists of."""
+    """The layout of a competition, and the guesses that led to it."""
 
     prepare: dict[str, Any] = field(default_factory=dict)
-    """The section `prepare` of params.yaml, as far as it is not the default."""
+    """The section `prepare` of params.yaml, without defaults."""
     task: TaskName = "multiclass"
     metric: str = ""
-    format: str = "auto"
-    """submission.format"""
-    separator: str = " "
-    """submission.separator"""
+    submission: dict[str, Any] = field(default_factory=lambda: {"format": "auto"})
+    """The section `submission`."""
     image_stats: ImageStats | None = None
-    """Size and colours of the training images."""
+    """Size of the training images, and whether they are greyscale."""
     guesses: list[Guess] = field(default_factory=list)
-    """In the order in which they were made; each depends only on those before it."""
+    """In the order in which they were made; each depends only on earlier ones."""
     notes: list[str] = field(default_factory=list)
-    """What of the files is not used."""
+    """Unused columns and files, and how tables of pixels are read."""
     error: UserError | None = None
-    """Why the files cannot be used, if the guesses are right; the layout ends there."""
-
-    @property
-    def submission(self) -> dict[str, Any]:
-        """The section `submission` of params.yaml."""
-        separator = {} if self.separator == " " else {"separator": self.separator}
-        return {"format": self.format, **separator}
+    """Why the files cannot be used if the guesses are right; no guesses follow."""
 
     def guess(self, key: str) -> Guess:
         """The guess for a key of params.yaml."""

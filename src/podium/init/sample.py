@@ -1,4 +1,4 @@
-"""What the sample submission shows: the targets, the metric and the format."""
+"""What the sample submission says about the targets, the metric and the format."""
 
 import re
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from podium.scoring import metrics
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 LABEL_SEPARATORS = ("|", ";", ",", " ")
 USUAL_METRICS: dict[TaskName, tuple[str, str]] = {
-    "regression": ("rmse", "the usual metric for numbers"),
-    "ordinal": ("quadratic_weighted_kappa", "the usual metric for grades"),
+    "regression": ("rmse", "the usual metric for regression"),
+    "ordinal": ("quadratic_weighted_kappa", "the usual metric for ordinal labels"),
 }
 
 
@@ -44,7 +44,7 @@ class Sample:
 
 
 def read_sample(rows: pd.DataFrame) -> Sample | None:
-    """The targets in the rows of a sample submission, whose first column is the id."""
+    """Read the targets from the rows of a sample submission, whose first column is the id."""
     if rows.shape[1] < 2:
         return None
     targets = [str(column) for column in rows.columns[1:]]
@@ -58,16 +58,15 @@ def are_numbers(values: Sequence[str]) -> bool:
 
 
 def separator_in(sample: Sample | None, default: str) -> str:
-    """The separator of several labels in the sample submission; `default` if it shows none."""
-    values = sample.values if sample is not None else []
-    used = [mark for mark in (default, *LABEL_SEPARATORS) if any(mark in v for v in values)]
-    return used[0] if used else default
+    """The separator of labels in the sample submission; `default` if it has none."""
+    text = "\n".join(sample.values) if sample is not None else ""
+    return next((mark for mark in (default, *LABEL_SEPARATORS) if mark in text), default)
 
 
 def guess_metric(
     task: TaskName, sample: Sample | None, classes: Sequence[str], *, has_lists: bool
 ) -> Guess:
-    """The metric that such submissions are usually scored with.
+    """The usual metric for the task and for such a sample submission.
 
     `has_lists`: cells of the training table contain several labels.
     """
@@ -82,7 +81,7 @@ def guess_metric(
 
     names = (name.replace("@k", "@5") for name in metrics.names(task))
     others = tuple(name for name in names if metrics.family(name) != metrics.family(value))
-    reason += "; the competition's evaluation page has the answer"
+    reason += "; check the competition's evaluation page"
     return Guess("metric", value, "guess", reason, others, parse)
 
 
@@ -113,8 +112,8 @@ def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:
 
 
 def guess_format(task: TaskName, sample: Sample | None, classes: Sequence[str]) -> Guess:
-    """The submission's format: "number" if the sample has integers and the classes are names, else
-    "auto".
+    """The submission's format: "number" if the sample has integers although the classes are names,
+    else "auto".
     """
     is_single = task in ("binary", "multiclass")
     if sample is not None and is_single and sample.has_integers and not are_numbers(classes):
@@ -125,7 +124,7 @@ def guess_format(task: TaskName, sample: Sample | None, classes: Sequence[str]) 
 
 def _describe(sample: Sample | None) -> str:
     if sample is None:
-        return "no sample submission: ids, and what the metric needs"
+        return "no sample submission: the ids, and the columns that the metric needs"
     if len(sample.targets) > 1:
         return f"like the sample submission: {len(sample.targets)} columns after the id"
     if sample.value is None:

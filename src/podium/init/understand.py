@@ -1,4 +1,4 @@
-"""From a survey of a competition's files, and answers to questions about them, to its layout."""
+"""Infer a competition's layout from a survey of its files and the user's answers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from podium.core.errors import UserError, examples
+from podium.dataset.labels import split
 from podium.init import columns, folders, goal, path_labels, pixels, roles
 from podium.init import sample as samples
 from podium.init.guesses import Guess
@@ -19,15 +20,10 @@ from podium.init.survey import ImageStats, Survey, Table
 
 
 def understand(survey: Survey, answers: Mapping[str, str]) -> Layout:
-    """Infer the layout of a competition: a pure function, which neither reads files nor asks.
+    """Infer the layout of a competition: a pure function that neither reads files nor asks.
 
-    Args:
-        survey: what the competition's archive contains.
-        answers: by key of params.yaml, what a person says; it replaces the guess for that key.
-
-    Returns:
-        The layout with all its guesses. If the files cannot be used as guessed, or an answer is
-        not possible, `error` says why, and the guesses are those made up to there.
+    `answers`, by key of params.yaml, replace guesses. If the files cannot be used as guessed, or an
+    answer is impossible, the layout's `error` says why, and it contains the guesses up to there.
     """
     reader = _Reader(survey, answers)
     try:
@@ -66,10 +62,10 @@ class _Reader:
         else:
             raise UserError(
                 f"{survey.path}: no labelled training images. {survey.describe()}. Expected "
-                "images, and a CSV with a column that identifies them and a column of labels; one "
-                "folder of images per class, all in one folder (train/cats, train/dogs); images "
-                "named after their class (train/cat.1.jpg; --label-pattern for other names); CSV "
-                "files of pixels for training and test"
+                "images and a CSV with a column of image ids and a column of labels; one folder of "
+                "images per class, all in one folder (train/cats, train/dogs); images named after "
+                "their class (train/cat.1.jpg; --label-pattern for other names); CSV files of "
+                "pixels for training and test"
             )
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
@@ -78,19 +74,21 @@ class _Reader:
         if guess.key in self.answers:
             guess = guess.answered(self.answers[guess.key])
         self.layout.guesses.append(guess)
-        if guess.key.startswith("prepare."):
-            self.layout.prepare[guess.name] = guess.value
+        section, _, name = guess.key.rpartition(".")
+        if section:
+            getattr(self.layout, section)[name] = guess.value
+        else:
+            setattr(self.layout, name, guess.value)
         return guess.value
 
     def _drop(self, key: str, reason: str) -> None:
-        """Set an earlier guess of a table to None."""
-        guesses = self.layout.guesses
-        for position, guess in enumerate(guesses):
-            if guess.key == key and guess.value is not None:
-                guesses[position] = replace(
-                    guess, value=None, confidence="certain", reason=f"{guess.value}: {reason}"
-                )
-        self.layout.prepare[key.rpartition(".")[2]] = None
+        """Replace an earlier guess of a table by None."""
+        guess = self.layout.guess(key)
+        if guess.value is not None:
+            self.layout.guesses[self.layout.guesses.index(guess)] = replace(
+                guess, value=None, confidence="certain", reason=f"{guess.value}: {reason}"
+            )
+            self.layout.prepare[guess.name] = None
 
     def _roles(self) -> Roles:
         tables = self.survey.tables
@@ -109,7 +107,7 @@ class _Reader:
         ids = self._take(columns.guess_ids(train, survey.id_columns[train.name], survey.index))
         if ids is None:
             reason = self.layout.guess("prepare.id_column").reason
-            raise UserError(f"{reason}. Name the column that should with --id-column")
+            raise UserError(f"{reason}. Name the id column with --id-column")
         self._read_columns(tables, train, ids)
         values = train.rows[ids].tolist()
         folder = self._take(folders.guess_folder("train", values, survey))
@@ -120,7 +118,7 @@ class _Reader:
         self.layout.image_stats = survey.stats(folder)
 
     def _read_paths(self, tables: Roles, candidates: list[LabelledFolder]) -> None:
-        """Labels in the paths of the images, and no table of them."""
+        """Labels in the paths of the images, no training table."""
         survey, prepare = self.survey, self.layout.prepare
         self._drop("prepare.train_csv", "the labels are in the paths of the images")
         folder = self._take(path_labels.guess_folder(candidates))
@@ -169,7 +167,7 @@ class _Reader:
         self.layout.notes.append(f"{train.name}: one {kind} image of {side} x {side} per row")
 
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
-        """The columns of the training table, and what follows from its labels."""
+        """The columns of the training table, and the goal that follows from its labels."""
         labels = self._take(columns.guess_labels(train, ids, tables.targets))
         label_columns = labels if isinstance(labels, list) else [labels]
         self._read_goal(train.rows[label_columns], tables.targets, from_paths=False)
@@ -180,8 +178,8 @@ class _Reader:
 
     def _read_goal(self, labels: pd.DataFrame, sample: Sample | None, *, from_paths: bool) -> None:
         """Task, metric and format."""
-        layout, is_one_column = self.layout, labels.shape[1] == 1
-        task = layout.task = self._take(goal.guess_task(labels, sample, from_paths=from_paths))
+        is_one_column = labels.shape[1] == 1
+        task = self._take(goal.guess_task(labels, sample, from_paths=from_paths))
         has_lists = task == "multilabel" and is_one_column
         values = [value for value in labels.iloc[:, 0].unique() if value.strip()]
         if has_lists:
@@ -193,9 +191,8 @@ class _Reader:
         classes = values if is_one_column else [*labels.columns]
         if task == "binary":
             self._read_positive_class(classes, sample)
-        metric = samples.guess_metric(task, sample, classes, has_lists=has_lists)
-        layout.metric = self._take(metric)
-        layout.format = self._take(samples.guess_format(task, sample, classes))
+        self._take(samples.guess_metric(task, sample, classes, has_lists=has_lists))
+        self._take(samples.guess_format(task, sample, classes))
 
     def _read_positive_class(self, labels: list[str], sample: Sample | None) -> None:
         keep = self.layout.prepare.get("label_variants") == "keep"
@@ -204,24 +201,25 @@ class _Reader:
             self._take(goal.guess_positive_class(classes, sample))
 
     def _split_lists(self, values: list[str], sample: Sample | None) -> list[str]:
-        """The labels that cells of several labels list."""
+        """The distinct labels in cells that list several."""
         separator = goal.find_separator([value.strip() for value in values]) or " "
         self.layout.prepare["label_separator"] = separator
-        self.layout.separator = samples.separator_in(sample, separator)
-        labels = dict.fromkeys(label for value in values for label in value.split(separator))
-        if separator != " ":
-            return [label.strip() for label in labels if label.strip()]
-        return [label for label in labels if label]
+        submitted = samples.separator_in(sample, separator)
+        if submitted != " ":
+            self.layout.submission["separator"] = submitted
+        return [*dict.fromkeys(label for value in values for label in split(value, separator))]
 
     def _test_ids(self, tables: Roles, ids: str) -> pd.Series | None:
-        """The ids of the test table, if it has the training table's id column; else of the sample.
+        """The ids in the test table if it has the training table's id column, else in the sample.
 
         Raises:
             UserError: if it has no such column and there is no sample submission.
         """
         test, sample = tables.test, tables.sample
-        if test is None or ids in test.columns:
-            return tables.sample_ids if test is None else test.rows[ids]
+        if test is None:
+            return tables.sample_ids
+        if ids in test.columns:
+            return test.rows[ids]
         problem = f"no column {ids} (columns: {examples(test.columns)})"
         if sample is None:
             raise UserError(f"{test.name}: {problem}. Rename its id column, or set --id-column")
@@ -229,7 +227,7 @@ class _Reader:
         return tables.sample_ids
 
     def _read_test(self, ids: pd.Series | None) -> None:
-        """The folder of the test images, which `ids` identify; all its files if that is None."""
+        """The folder of the test images with these `ids`; None: all images in the folder."""
         train = self.layout.prepare["train_images"]
         if ids is None:
             self._take(folders.guess_unlisted(self.survey, train))
