@@ -17,7 +17,7 @@ def main() -> None:
     name = parser.parse_args().model
     params = schema.load()
     config = params.model(name)
-    seeding.set_deterministic(params.deterministic)  # it affects which algorithms use how much
+    seeding.set_deterministic(params.deterministic)  # some algorithms need more memory
     data = build.read_data(paths.DATA)
     run = build.build(config, data, fold=params.folds.run[0], seed=params.seed)
     trial = memory.Trial(run)

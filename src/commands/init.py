@@ -22,10 +22,10 @@ ANSWERS = {
     "task": "binary | multiclass | multilabel | ordinal | regression",
     "metric": "as the competition's evaluation page names it, e.g. macro_f1",
     "prepare.id_column": "the column that identifies the images",
-    "prepare.label_column": "or several, separated by commas: one per class",
+    "prepare.label_column": "the label column, or one per class, separated by commas",
     "prepare.label_pattern": "a regular expression whose group matches the label in a file name",
-    "prepare.positive_class": "which of two classes; none: the last in order",
-    "prepare.group_column": "its groups stay within one fold; none: no groups",
+    "prepare.positive_class": "one of the two classes; none: the last in sort order",
+    "prepare.group_column": "images of a group stay in one fold; none: no groups",
 }
 
 
@@ -40,16 +40,16 @@ def main() -> None:
         fetch.fetch(Competition(source=source, slug=slug), raw=raw, solution=paths.SOLUTION)
         with Archive(raw / f"{slug}.zip") as archive:
             content = survey(archive)
-            print(printout.of_files(content, slug), flush=True)
+            print(printout.files(content, slug), flush=True)
             is_interactive = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
             layout = resolve(content, _answers(options), ask if is_interactive else None)
-            print(printout.of_settings(layout), flush=True)
+            print(printout.settings(layout), flush=True)
             try:
                 if layout.error is not None:
                     raise layout.error
                 tables = dry_run(archive, layout)
             except UserError as error:
-                raise UserError(f"{error}\n{printout.of_correction(source)}") from None
+                raise UserError(f"{error}\n{printout.correction_hint(source)}") from None
         architecture = options.pretrained and defaults.architecture_of(options.pretrained)
         text = template.render(
             layout,
@@ -63,18 +63,18 @@ def main() -> None:
         schema.validate(params_file.parse(text, source="make init"), source="make init")
     files.write_text(params_file.PARAMS, text)
     if options.pretrained and architecture is None:
-        print(f"  {options.pretrained}: not named after a timm architecture; check `architecture`")
-    print(printout.of_next_steps(layout.guesses))
+        print(f"  {options.pretrained}: not named after a timm architecture. Check `architecture`.")
+    print(printout.next_steps(layout.guesses))
 
 
 def resolve(
     content: Survey, answers: Mapping[str, str], ask: Callable[[Guess], str | None] | None
 ) -> Layout:
-    """The layout after asking about the first uncertain guess, with that answer about the next one,
-    and so on. `ask` returns an answer, or None to accept the guess; without it, nothing is asked.
+    """Infer the layout, ask about the first uncertain guess, infer it again with the answer, and so
+    on. `ask` returns an answer, or None to accept the guess; without it, nothing is asked.
 
     Raises:
-        UserError: if one of `answers` is about something that these files leave no choice about.
+        UserError: if one of `answers` is to a question that does not arise for these files.
     """
     answers, accepted = dict(answers), set[str]()
     layout = understand(content, answers)
@@ -89,7 +89,7 @@ def resolve(
         unused = answers.keys() - {guess.key for guess in layout.guesses}
         if unused:
             names = ", ".join(sorted(map(guesses.option, unused)))
-            raise UserError(f"{names}: not applicable to these files. Remove it")
+            raise UserError(f"{names}: not applicable to these files. Remove the option")
     return layout
 
 
@@ -99,8 +99,8 @@ def _question(layout: Layout, accepted: set[str]) -> Guess | None:
 
 
 def ask(guess: Guess) -> str | None:
-    """Ask on the terminal until the answer is possible; None (Enter, or the end of the input)
-    accepts the guess.
+    """Ask on the terminal until the answer is valid. None (Enter or end of input) accepts the
+    guess.
     """
     print(f"\n{guess.key} ({guess.confidence}: {guess.reason})")
     if guess.alternatives:
@@ -125,7 +125,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make init", description=__doc__)
     parser.add_argument("source", help="a folder, a zip, or the name of a Kaggle competition")
     parser.add_argument("--slug", help="the competition's name in its URL on Kaggle")
-    parser.add_argument("--yes", action="store_true", help="do not ask, accept all guesses")
+    parser.add_argument("--yes", action="store_true", help="accept all guesses without asking")
     for key, description in ANSWERS.items():
         parser.add_argument(guesses.option(key), dest=key, metavar="VALUE", help=description)
     parser.add_argument("--pretrained", metavar="FILE", help="weights to use instead of timm's")

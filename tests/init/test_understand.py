@@ -12,9 +12,9 @@ from layouts import Inspection, inspect
 
 from podium.core.errors import UserError
 from podium.dataset.image_files import ImageIndex
+from podium.init import printout
 from podium.init.guesses import Guess, to_text
 from podium.init.matching import match_rate, matching_folders
-from podium.init.printout import of_files
 from podium.init.understand import understand
 
 
@@ -150,7 +150,7 @@ def test_captions_with_as_many_words_as_an_image_has_pixels_are_not_pixels(tmp_p
 def test_ignored_files_are_listed_and_other_archives_are_a_problem(tmp_path: Path) -> None:
     files = competition() | {"a.tfrec": b"", "b.tfrec": b"", "map.json": b"{}", "notes": b""}
     found = inspect(tmp_path, files)
-    assert "ignored: 2 .tfrec, 1 .json, 1 (no suffix)" in of_files(found.survey, "x")
+    assert "ignored: 2 .tfrec, 1 .json, 1 (no suffix)" in printout.files(found.survey, "x")
     packed = {"train.7z": b"", "test.tar.gz": b"", "sample_submission.csv": b"id,label\n1,a\n"}
     with pytest.raises(UserError, match=r"train\.7z, test\.tar\.gz: only zip"):
         inspect(tmp_path, packed)
@@ -202,10 +202,10 @@ def test_answers_replace_guesses(tmp_path: Path) -> None:
     ("answers", "message"),
     [
         ({"metric": "rmse"}, "--metric: rmse"),
-        ({"task": "cats"}, "--task: there is no task 'cats' (there are: binary, multiclass"),
-        ({"id_column": "name"}, "--id-column: there is no column of train.csv 'name'"),
-        ({"label_column": "id"}, "--label-column: there is no column of train.csv 'id'"),
-        ({"group_column": "x"}, "--group-column: there is no column of train.csv 'x'"),
+        ({"task": "cats"}, "--task: 'cats' is not a task (choose from binary, multiclass"),
+        ({"id_column": "name"}, "--id-column: 'name' is not a column of train.csv"),
+        ({"label_column": "id"}, "--label-column: 'id' is not a column of train.csv"),
+        ({"group_column": "x"}, "--group-column: 'x' is not a column of train.csv"),
     ],
 )
 def test_impossible_answers_are_errors(
@@ -337,7 +337,7 @@ def test_rows_of_pixels_in_another_order_than_the_sample_are_an_error(
     files["train.csv"] = b"\n".join(row.partition(b",")[2] for row in rows)
     head, *rows = files["sample_submission.csv"].split()
     files["sample_submission.csv"] = b"\n".join([head, *rows[::-1], b""])
-    with pytest.raises(UserError, match="another order"):
+    with pytest.raises(UserError, match="different order"):
         inspect(tmp_path, files)
 
 

@@ -1,4 +1,4 @@
-"""Which columns of a table contain the ids, the labels and the groups."""
+"""Guess which columns of a table contain the ids, the labels and the groups."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -33,7 +33,7 @@ def guess_ids(table: Table, ids: IdColumn | None, images: ImageIndex) -> Guess:
     """The id column of the training table; None if no column (`ids`) identifies images.
 
     Raises:
-        UserError: if the column is named like an image: the table has no header.
+        UserError: if the column's name is the id of an image, so the table has no header.
     """
     parse = one_of(table.columns, what=f"column of {table.name}")
     if ids is None:
@@ -45,8 +45,8 @@ def guess_ids(table: Table, ids: IdColumn | None, images: ImageIndex) -> Guess:
         return Guess("prepare.id_column", None, "guess", reason, tuple(table.columns), parse)
     if _is_image(ids.name, table, images):
         raise UserError(
-            f"{table.name}: there seems to be no header, since {ids.name!r} in its first line "
-            "identifies an image. Add one, such as id,label"
+            f"{table.name}: there seems to be no header, since {ids.name!r} in the first line "
+            "identifies an image. Add a header, such as id,label"
         )
     others = tuple(column for column in table.columns if column != ids.name)
     if ids.match_rate == 1:
@@ -56,14 +56,14 @@ def guess_ids(table: Table, ids: IdColumn | None, images: ImageIndex) -> Guess:
 
 
 def guess_row_ids(table: Table) -> Guess:
-    """The id column of a table of pixels: unique and named like one; else None."""
+    """The id column of a table of pixels: unique and named like an id; None if there is none."""
     candidates = [
         column
         for column in table.columns
         if ID_NAME.fullmatch(column) and table.rows[column].is_unique
     ]
     value = candidates[0] if candidates else None
-    reason = "by its name, and unique" if candidates else "no unique id: rows are numbered from 1"
+    reason = "unique, named like an id" if candidates else "no unique id: rows are numbered from 1"
     parse = one_of(table.columns, what=f"column of {table.name}", nullable=True)
     return Guess("prepare.id_column", value, "certain", reason, tuple(candidates[1:]), parse)
 
@@ -79,7 +79,7 @@ def guess_labels(table: Table, id_column: str | None, sample: Sample | None) -> 
     inferred = _from_sample(sample, rest, varied) if sample is not None else None
     if inferred is None and varied.empty:
         names = examples([str(column) for column in rest.columns])
-        why = f"{names}: one value only" if names else f"{id_column} is its only column"
+        why = f"{names}: the same value in all rows" if names else f"{id_column} is its only column"
         raise UserError(f"{table.name}: no column can contain labels ({why})")
     value, confidence, reason = inferred or _from_table(varied)
     others = [str(c) for c in varied.columns if isinstance(value, str) and c != value]
@@ -94,12 +94,12 @@ def _from_sample(sample: Sample, rest: pd.DataFrame, varied: pd.DataFrame) -> In
     targets = sample.targets
     if targets and set(targets) <= set(rest.columns):
         value = targets if len(targets) > 1 else targets[0]
-        return value, "certain", "as in the sample submission"
+        return value, "certain", "also in the sample submission"
     for column in varied.columns if len(targets) > 1 else []:
         if set(rest[column].str.strip()) == set(targets):
             return column, "certain", "its values are the columns of the sample submission"
     if column := _column_with_values_of(sample, varied):
-        return column, "likely", "has labels of the sample submission"
+        return column, "likely", "contains labels from the sample submission"
     return None
 
 
@@ -112,13 +112,13 @@ def _from_table(varied: pd.DataFrame) -> Inferred:
     flags = [column for column in columns if varied[column].isin(["0", "1"]).all()]
     if len(flags) > 1:
         confidence: Confidence = "likely" if flags == columns else "guess"
-        return flags, confidence, "only 0 and 1: one column per class"
+        return flags, confidence, "contain only 0 and 1: one column per class"
     fewest = min(columns, key=lambda column: varied[column].nunique())
     return fewest, "guess", f"has the fewest distinct values ({varied[fewest].nunique()})"
 
 
 def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
-    """The column whose groups must not be split across folds, apart from those `used`; or None."""
+    """The column whose groups must stay in one fold, not one of `used`; None if there is none."""
     rest = [column for column in table.columns if column not in used]
     repeated = [
         column
@@ -137,7 +137,7 @@ def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
         value = groups[0]
         reason = f"{table.rows[value].nunique()} groups, each kept within one fold"
     elif ids:
-        reason = f"{examples(ids)} repeats; choose it if images with the same value look alike"
+        reason = f"{examples(ids)} has repeated values; choose it if they mark related images"
     else:
         confidence, reason = "certain", "no column looks like groups of related images"
     others = tuple(choice for choice in (*groups, *ids, None) if choice != value)
@@ -161,12 +161,12 @@ def guess_variants(labels: Sequence[str], targets: Sequence[str]) -> Guess | Non
 
 def _is_image(column: str, table: Table, images: ImageIndex) -> bool:
     """Whether the name of an id column is itself the id of an image."""
-    is_specific = re.search(r"\d|\.", column)  # "image" may be a picture next to the data
+    is_specific = re.search(r"\d|\.", column)  # an image.jpg does not make "image" an id
     return bool(is_specific and images.find(column)) and column not in set(table.rows[column])
 
 
 def _column_with_values_of(sample: Sample, rows: pd.DataFrame) -> str:
-    """The only column that contains the labels in the sample submission's cells; "" if none."""
+    """The only column that contains the labels in the sample submission; "" if there is none."""
     if sample.value is None or NUMBER.fullmatch(sample.value):
         return ""
     labels = {sample.value}, set(sample.value.split())
@@ -179,7 +179,7 @@ def _column_with_values_of(sample: Sample, rows: pd.DataFrame) -> str:
 
 
 def _named(columns: Sequence[str]) -> str | None:
-    """The column named as labels usually are, else the one with such a word in its name."""
+    """The column with a usual name for labels, else one with such a word in its name."""
     lower = {column.lower(): column for column in reversed(columns)}
     for name in LABEL_NAMES:
         if name in lower:

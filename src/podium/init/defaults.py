@@ -13,12 +13,12 @@ Device = Literal["cuda", "cpu"]
 MAX_TINY_SIDE_PIXELS = 64
 MIN_IMAGES_FOR_3_FOLDS = 500
 MIN_IMAGES_FOR_FULL_BATCHES = 50
-MAX_CLASS_RATIO = 10  # largest class to smallest, before the loss is weighted
+MAX_CLASS_RATIO = 10  # largest class to smallest; above it, the loss is weighted
 STORED_SIZE_FACTOR = 1.15  # stored images to image_size: room for crops
 
 # Training and validation must see the same aspect ratio. RandomResizedCrop as the first transform
-# cuts a piece out of the original image, which goes with resize_mode: crop. To change to squash,
-# list HorizontalFlip first, so that the image is squashed before it is cropped.
+# crops the original image, like resize_mode: crop. With squash, another transform must come first,
+# so that the image is squashed before it is cropped.
 RESIZE_MODE = "crop"
 AUGMENT_CPU = """
 - RandomResizedCrop: {scale: [0.5, 1.0]}
@@ -30,7 +30,7 @@ AUGMENT_TINY = """
 - HorizontalFlip: {}
 """
 
-# Digits and letters must be neither mirrored nor cut off.
+# Digits and letters must not be flipped or cropped.
 RESIZE_MODE_CHARACTERS = "squash"
 AUGMENT_CHARACTERS = """
 - Affine: {rotate: [-10, 10], scale: [0.9, 1.1], translate_percent: [-0.08, 0.08], p: 0.9}
@@ -50,7 +50,7 @@ PHASES = {
 
 @dataclass(frozen=True)
 class Model:
-    """What distinguishes the models of the ensemble."""
+    """The settings in which the models of the ensemble differ."""
 
     name: str
     architecture: str
@@ -63,7 +63,7 @@ class Facts:
 
     train_images: int
     test_images: int
-    counts: dict[str, int]  # images per class; empty for tasks without one class per image
+    counts: dict[str, int]  # images per class; empty unless the task is single-label
     groups: int | None  # number of groups, if there are any
     side: int | None  # pixels, the shorter side of the training images; None if unknown
     is_greyscale: bool
@@ -87,7 +87,7 @@ def detect_device() -> Device:
 
 
 def facts_of(layout: Layout, tables: Tables) -> Facts:
-    """The facts about a competition's data, as the stage prepare will read them."""
+    """Collect the facts from tables that were read as the stage prepare reads them."""
     is_single = layout.task in ("binary", "multiclass", "ordinal")
     counts = tables.train["label"].value_counts()
     stats = layout.image_stats
@@ -102,7 +102,7 @@ def facts_of(layout: Layout, tables: Tables) -> Facts:
 
 
 def models_for(facts: Facts, device: Device, architecture: str | None = None) -> list[Model]:
-    """The models to train; one of `architecture`, if given."""
+    """The models to train; only one if an `architecture` is given."""
     if facts.is_tiny:
         size = 32 if facts.side is not None and facts.side <= 32 else 64
         models = [Model("resnet", "resnet18" if device == "cuda" else "resnet10t", size)]
@@ -145,7 +145,7 @@ def views(facts: Facts) -> list[str]:
 
 
 def fold_count(facts: Facts, device: Device) -> int:
-    """The number of folds, at most that of the rarest class's images, or of the groups."""
+    """The number of folds: at most one per image of the rarest class, and one per group."""
     count = 5 if device == "cuda" or facts.train_images < MIN_IMAGES_FOR_3_FOLDS else 3
     rarest = min((images for images in facts.counts.values() if images), default=count)
     for most in (rarest, facts.groups or count):
@@ -162,7 +162,7 @@ def batch_size(facts: Facts, device: Device) -> int:
 
 
 def max_size(facts: Facts, models: list[Model]) -> int | None:
-    """The shorter side that images are downsized to; None if they are not larger."""
+    """prepare.max_size; None if the images are not larger."""
     size = round(STORED_SIZE_FACTOR * max(model.image_size for model in models))
     return size if facts.side is None or facts.side > size else None
 

@@ -1,4 +1,4 @@
-"""A guess about a competition: its value, how certain it is, and what else is possible."""
+"""A guess about a competition: value, confidence, reason and alternatives."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,14 +29,14 @@ class Guess:
 
     @property
     def is_open(self) -> bool:
-        """Whether a person should confirm it."""
+        """Whether the user should confirm it."""
         return self.confidence in ("likely", "guess")
 
     def parsed(self, answer: str) -> Any:
-        """Convert a person's `answer` to a value.
+        """Convert the user's `answer` to a value.
 
         Raises:
-            UserError: if the answer is not possible.
+            UserError: if the answer is not allowed.
         """
         if self.parse is not None:
             return self.parse(answer)
@@ -46,7 +46,7 @@ class Guess:
         return values[answer]
 
     def answered(self, answer: str) -> "Guess":
-        """The same guess with a person's `answer` as its value.
+        """The same guess with the user's `answer` as its value.
 
         Raises:
             UserError: if the answer is not possible.
@@ -64,7 +64,7 @@ def option(key: str) -> str:
 
 
 def to_text(value: Any) -> str:
-    """A value as a person reads and types it."""
+    """A value as it is printed and typed."""
     if isinstance(value, list | tuple):
         return ",".join(map(to_text, value))
     return {None: "none", "": '""'}.get(value, str(value))
@@ -78,7 +78,7 @@ def one_of(values: Sequence[str], *, what: str, nullable: bool = False) -> Calla
             return answer
         if nullable and answer == "none":
             return None
-        raise UserError(f"there is no {what} {answer!r} (there are: {examples(values, most=12)})")
+        raise UserError(f"{answer!r} is not a {what} (choose from {examples(values, most=12)})")
 
     return parse
 

@@ -1,4 +1,4 @@
-"""Tables that contain the pixels of images: which columns, and in which order."""
+"""Tables that contain the pixels of images: their columns and the pixel order."""
 
 import math
 import re
@@ -73,8 +73,8 @@ def guess_pixel_order(pixels: Pixels) -> Guess:
     is_clear = roughness[best] < MAX_ROUGHNESS_RATIO * roughness[other]
     confidence: Confidence = "likely" if is_clear else "guess"
     reason = (
-        f"gives smoother images: neighbouring pixels differ by {roughness[best]:.0f}, "
-        f"{other} by {roughness[other]:.0f}"
+        f"gives smoother images: neighbouring pixels differ by {roughness[best]:.0f} on average "
+        f"({other}: {roughness[other]:.0f})"
     )
     return Guess("prepare.pixel_order", best, confidence, reason, (other,))
 

@@ -1,4 +1,4 @@
-"""What `make init` prints: the competition's files, the settings inferred, and the next steps."""
+"""What `make init` prints: the competition's files, the inferred settings and the next steps."""
 
 import shlex
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ MAX_ROWS = 12  # tables, and image folders
 MAX_COLUMN_WIDTH = 44
 
 
-def of_files(survey: Survey, slug: str) -> str:
-    """List the tables and image folders of an archive, and what cannot be used."""
+def files(survey: Survey, slug: str) -> str:
+    """List the tables and image folders of an archive, and the files that cannot be used."""
     tables = [
         (table.name, _count(len(table.rows), "row"), _columns(table)) for table in survey.tables
     ]
@@ -34,8 +34,8 @@ def of_files(survey: Survey, slug: str) -> str:
     return "\n".join([*lines, *(f"  not usable: {text}" for text in survey.problems.values())])
 
 
-def of_settings(layout: Layout) -> str:
-    """List the guesses, how certain each is, and why."""
+def settings(layout: Layout) -> str:
+    """List the guesses with their confidence and reason."""
     rows = [
         ("setting", "value", "", "reason"),
         *((g.key, to_text(g.value), g.confidence, g.reason) for g in layout.guesses),
@@ -44,22 +44,22 @@ def of_settings(layout: Layout) -> str:
     return "\n".join(["", "Settings:", table, *(f"  note: {note}" for note in layout.notes)])
 
 
-def of_next_steps(guesses: Sequence[Guess]) -> str:
-    """Tell what to do with the params.yaml that was written."""
+def next_steps(guesses: Sequence[Guess]) -> str:
+    """Say what to do after params.yaml was written."""
     unsure = [guess.key for guess in guesses if guess.is_open]
     review = "Review params.yaml."
     if unsure:
-        review = f"Review params.yaml, above all what is not certain: {', '.join(unsure)}."
+        review = f"Review params.yaml, especially the uncertain settings: {', '.join(unsure)}."
     if "metric" in unsure:
         review += "\n     The competition's evaluation page names the metric."
     return f"\nWrote params.yaml. Next:\n  1. {review}\n  2. dvc repro"
 
 
-def of_correction(source: str) -> str:
-    """Tell how to correct a guess after an error."""
+def correction_hint(source: str) -> str:
+    """Say how to correct a guess after an error."""
     return (
-        "params.yaml was not written. If one of the settings above is wrong, correct it and run "
-        f'again:\n  make init SOURCE={shlex.quote(source)} ARGS="--id-column NAME"\n'
+        "params.yaml was not written. If one of the settings above is wrong, set it on the command "
+        f'line:\n  make init SOURCE={shlex.quote(source)} ARGS="--id-column NAME"\n'
         "or --label-column, --group-column, --task, --label-pattern"
     )
 

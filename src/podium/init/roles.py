@@ -1,4 +1,4 @@
-"""Which tables of an archive are the training table, the test table and the sample submission."""
+"""Guess which tables are the training table, the test table and the sample submission."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ROLE_WORDS = ("train", "label", "test", "sample", "submission")
 
 @dataclass(frozen=True)
 class Roles:
-    """The tables of a competition; None for those it lacks."""
+    """The tables of a competition; None for missing ones."""
 
     train: Table | None
     test: Table | None
@@ -37,7 +37,7 @@ def check_readable(survey: Survey) -> None:
     """Check that every CSV file whose name suggests a role could be read.
 
     Raises:
-        UserError: if one could not: guesses without it would be about another competition.
+        UserError: if one could not be read: guesses without it would be wrong.
     """
     problems = [
         problem
@@ -49,14 +49,13 @@ def check_readable(survey: Survey) -> None:
 
 
 def guess_sample(tables: Sequence[Table]) -> Guess:
-    """The sample submission: by its name, else a table with one value in each target column."""
+    """The sample submission: by its name, else a table whose target columns are constant."""
     candidates = [t for t in tables if t.has_word("sample", "submission") and t.pixels is None]
     candidates.sort(key=lambda t: (not t.has_word("sample"), len(t.name), t.name))
     if not candidates and len(tables) > 1:
         candidates = [table for table in tables if _is_constant(table)]
-    return _guess(
-        "sample_submission", candidates, ("sample", "submission"), "its targets are equal"
-    )
+    words = ("sample", "submission")
+    return _guess("sample_submission", candidates, words, "has the same targets in all rows")
 
 
 def guess_train(
@@ -83,9 +82,7 @@ def guess_train(
     labelled.sort(key=rank, reverse=True)
     usable = [table for table in labelled if is_usable(table)]
     candidates = usable or [table for table in labelled if table.has_word("train")]
-    return _guess(
-        "train_csv", candidates, ("train", "label"), "has ids of images, and other columns"
-    )
+    return _guess("train_csv", candidates, ("train", "label"), "has image ids and other columns")
 
 
 def guess_test(
@@ -110,7 +107,7 @@ def guess_test(
 
 def check_pixel_row_order(test: Table, sample: Table, columns: Sequence[str]) -> None:
     """Check that the rows of a test table of pixels are in the order of the sample submission,
-    which is the only one that names them.
+    which has their ids.
 
     Raises:
         UserError: if one of `columns` of the test table has the same ids in another order.
@@ -120,9 +117,9 @@ def check_pixel_row_order(test: Table, sample: Table, columns: Sequence[str]) ->
         ids = test.rows[column].tolist()
         if ids != expected and set(ids) == set(expected):
             raise UserError(
-                f"{test.name}: its ids ({column}) are in another order than those of "
-                f"{sample.name}. Sort {sample.name} like it, or give the training table a column "
-                f"{column}, too"
+                f"{test.name}: the ids in column {column} are in a different order than in "
+                f"{sample.name}. Sort {sample.name} to match, or add a column {column} to the "
+                "training table"
             )
 
 
@@ -140,7 +137,7 @@ def _is_constant(table: Table) -> bool:
 
 
 def _has_other_ids(table: Table, train: Table, id_columns: Mapping[str, IdColumn | None]) -> bool:
-    """Whether it identifies images, none of which the training table has."""
+    """Whether it has image ids, none of which are in the training table."""
     mine, other = id_columns[train.name], id_columns[table.name]
     if other is None:
         return False
@@ -148,16 +145,13 @@ def _has_other_ids(table: Table, train: Table, id_columns: Mapping[str, IdColumn
 
 
 def _guess(name: str, candidates: Sequence[Table], words: Sequence[str], content: str) -> Guess:
-    """The first of `candidates`; `words` in its name, or its `content`, are the reason."""
+    """The first of `candidates`; the reason is a word of `words` in its name, or its `content`."""
     key = f"prepare.{name}"
     if not candidates:
-        return Guess(key, None, "certain", "there is none")
+        return Guess(key, None, "certain", "not found")
     first, *others = candidates
     by_name = first.has_word(*words)
-    confidence: Confidence = "likely"
-    if by_name and not others:
-        confidence = "certain"
-    elif others and not by_name:
-        confidence = "guess"
+    confidences: tuple[Confidence, ...] = ("guess", "likely", "certain")
+    confidence = confidences[by_name + (not others)]
     reason = "by its name" if by_name else content
     return Guess(key, first.name, confidence, reason, tuple(table.name for table in others))

@@ -1,4 +1,4 @@
-"""Where a competition's files come from: a folder, a zip, or Kaggle."""
+"""Where a competition's files come from: a folder, a zip or Kaggle."""
 
 import re
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ KAGGLE_URL = re.compile(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:competitions|c)
 
 
 def source_and_slug(source: str, slug: str | None) -> tuple[str, str]:
-    """competition.source and competition.slug for what a user gives as the source.
+    """competition.source and competition.slug for the user's SOURCE.
 
     Raises:
-        UserError: if it is neither a folder, nor a file, nor can be a competition on Kaggle.
+        UserError: if it is not a folder, a file or a possible Kaggle slug.
     """
     if slug is not None and not SLUG.fullmatch(slug):
         raise UserError(
-            f"--slug {slug}: only letters, digits, - and _ are allowed, a letter or digit first"
+            f"--slug {slug}: must contain only letters, digits, - and _, and not start with - or _"
         )
     path = Path(source).expanduser()
     if path.exists():
@@ -29,7 +29,7 @@ def source_and_slug(source: str, slug: str | None) -> tuple[str, str]:
         return source, slug or "digits"
     name = KAGGLE_URL.sub(r"\1", source)
     if not SLUG.fullmatch(name):
-        raise UserError(f"{source}: not a folder or zip, nor a Kaggle competition slug")
+        raise UserError(f"{source}: neither a folder or zip, nor a Kaggle competition slug")
     return "kaggle", slug or name
 
 
@@ -38,8 +38,8 @@ def staging(folder: Path, slug: str) -> Iterator[Path]:
     """Where to put a competition's files: `folder` if it contains those of `slug`, else a folder
     next to it that replaces `folder` if the block succeeds.
 
-    So the files of the previous competition are kept until this one's layout is understood, and
-    an unfinished download is kept for the next try.
+    The previous competition's files stay until this one's layout is understood, and an interrupted
+    download can be resumed.
     """
     if not folder.exists() or (folder / f"{slug}.zip").exists():
         yield folder

@@ -1,4 +1,4 @@
-"""What a competition's archive contains: tables, image folders, and a sample of the images."""
+"""Survey a competition's archive: tables, image folders, and a sample of the images."""
 
 import re
 from collections import Counter, defaultdict
@@ -41,8 +41,8 @@ class Table:
         return [str(column) for column in self.rows.columns]
 
     def has_word(self, *words: str) -> bool:
-        """Whether a word of the file name starts with one of `words`: "submission" is one of
-        "sampleSubmission.csv", "test" is none of "latest.csv".
+        """Whether a word of the file name starts with one of `words`: "submission" matches
+        "sampleSubmission.csv", "test" does not match "latest.csv".
         """
         return has_word(self.name.rpartition("/")[2], *words)
 
@@ -58,19 +58,19 @@ class ImageStats:
 
 @dataclass(frozen=True)
 class Survey:
-    """All that an archive contains."""
+    """The contents of an archive."""
 
     path: Path  # of the archive
     tables: list[Table]
     images: list[str]
     folders: dict[str, int]  # number of images directly in each
     probed: dict[str, ImageStats] = field(default_factory=dict)  # a sample of the images
-    problems: dict[str, str] = field(default_factory=dict)  # files that cannot be read -> why
+    problems: dict[str, str] = field(default_factory=dict)  # unreadable file -> message
     ignored: dict[str, int] = field(default_factory=dict)  # suffix -> number of other files
 
     @cached_property
     def index(self) -> ImageIndex:
-        """The images by what an id may call them."""
+        """Finds images by their ids."""
         return ImageIndex(self.images)
 
     @cached_property
@@ -89,7 +89,7 @@ class Survey:
         return ImageStats(height, width, all(stats.greyscale for stats in probed))
 
     def describe(self) -> str:
-        """All of it in a sentence, for an error."""
+        """Summarize the contents in one line, for an error message."""
         tables = [
             f"{table.name} ({len(table.rows)} rows: {', '.join(table.columns[:6])})"
             for table in self.tables
@@ -112,7 +112,7 @@ def survey(archive: Archive) -> Survey:
     tables, problems = list[Table](), dict[str, str]()
     if packed := [name for name in names if suffix(name) in PACKED]:
         problems[packed[0]] = (
-            f"{examples(packed)}: only zip archives are read; unpack these, and give the folder"
+            f"{examples(packed)}: only zip archives are supported. Unpack it and use the folder"
         )
     for name in sorted(name for name in names if suffix(name) == ".csv"):
         try:
@@ -154,7 +154,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats]:
-    """Decode a few images of each folder; of some folders, if there are many."""
+    """Decode a few images per folder, and only of some folders if there are many."""
     by_folder = defaultdict[str, list[str]](list)
     for name in images:
         by_folder[name.rpartition("/")[0]].append(name)

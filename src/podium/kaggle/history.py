@@ -57,11 +57,9 @@ class Comparison(NamedTuple):
         """Summarize the correlation in one line."""
         count, text = len(self.numbers), f"{self.competition}, {self.metric.name}: "
         if count < MIN_SCORES:
-            return text + f"{count} scored; a correlation requires {MIN_SCORES}"
+            return f"{text}{count} scored; at least {MIN_SCORES} are needed for a correlation"
         if (values := self.correlations()) is None:
-            return (
-                text + f"{count} scored; no correlation, since all OOF or public scores are equal"
-            )
+            return f"{text}{count} scored; no correlation, since all OOF or public scores are equal"
         text += f"Pearson {values[0]:.3f}, Spearman {values[1]:.3f} ({count} submissions)"
         return text + (" (CV and LB are negatively correlated)" if values[1] < 0 else "")
 

@@ -203,9 +203,8 @@ def _values(listed: Any) -> dict[str, str]:
     """An entry of Kaggle's list as values of the history."""
     values = {"status": listed.status.name}
     if listed.date is not None:
-        values["time"] = (
-            listed.date.isoformat(timespec="seconds") + "Z"
-        )  # the client drops the zone
+        # The client drops the time zone.
+        values["time"] = f"{listed.date.isoformat(timespec='seconds')}Z"
     if listed.public_score:
         values["public"] = listed.public_score
     return values

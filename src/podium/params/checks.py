@@ -1,8 +1,7 @@
 """Checks of params.yaml against the registries, and of its sections against each other.
 
-A check is a function of the sections that it needs, by their names. It yields keys and what is
-wrong with their values. Registries that import torch are imported inside their check, since that
-takes seconds.
+A check's parameters are the sections that it needs. It yields keys and what is wrong with their
+values. Registries that import torch, which takes seconds, are imported inside their check.
 """
 
 import inspect
@@ -23,13 +22,13 @@ SINGLE_LABEL = ("binary", "multiclass", "ordinal")
 
 
 def problems(sections: Mapping[str, Any]) -> list[Problem]:
-    """Run the checks whose sections are all given: those that are valid by themselves."""
-    found: list[Problem] = []
+    """Run the checks for which all sections are given (those that are valid by themselves)."""
+    result: list[Problem] = []
     for check in CHECKS:
         needs = inspect.signature(check).parameters.keys()
         if needs <= sections.keys():
-            found += check(**{name: sections[name] for name in needs})
-    return found
+            result += check(**{name: sections[name] for name in needs})
+    return result
 
 
 def _unknown(kind: str, name: str, registry: Iterable[str]) -> str:
@@ -64,7 +63,7 @@ def _blending(ensemble: Ensemble) -> Iterator[Problem]:
 def _losses(models: dict[str, Model], task: TaskName) -> Iterator[Problem]:
     for name, model in models.items():
         if model.loss is None and model.class_weights is None and model.focal_gamma is None:
-            continue  # nothing that a loss may not support
+            continue  # no option that depends on the loss
         from podium.models import losses
 
         try:

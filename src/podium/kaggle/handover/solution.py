@@ -52,7 +52,7 @@ class Solution:
         return [(model, fold) for model in self.models for fold in self.folds]
 
     def outputs(self) -> list[Path]:
-        """The files that the solution consists of besides code: weights, scores, submission."""
+        """The solution's files other than code: weights, scores, submission."""
         weights = [paths.weights(*run) for run in self.runs]
         metrics = [_metrics(*run) for run in self.runs]
         curves = [path.with_name("curves.csv") for path in weights]
