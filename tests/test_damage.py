@@ -115,9 +115,10 @@ def checkpoint(folder: Path) -> tuple[Path, Reader]:
         expected[number] = {name: tensor.numpy().tobytes() for name, tensor in net.items()}
         kept.save({"net": net, "number": number})
 
+    again = Checkpoints(folder / "x")
+    again.identify({})  # reads all our code
+
     def read() -> Any:
-        again = Checkpoints(folder / "x")
-        again.identify({})
         state = again.load()
         assert state is not None
         tensors = {name: tensor.numpy().tobytes() for name, tensor in state["net"].items()}

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,19 +52,39 @@ EXTRA = {
 UNDECLARED = {"train": {"checkpoint.every_minutes"}}
 
 
-def closure(path: Path) -> set[str]:
+def closure(path: Path, root: Path = ROOT) -> set[str]:
     """A file and all of ours that it imports, directly or not, as dvc.yaml names them."""
-    return {file.relative_to(ROOT).as_posix() for file in import_closure.closure(path, SRC)}
+    files = import_closure.closure(path, root / "src")
+    return {file.relative_to(root).as_posix() for file in files}
 
 
-def declared(stage: str) -> dict[str, set[str]]:
-    """The code that each of a stage's deps stands for."""
+def declared(stage: str, root: Path = ROOT) -> dict[str, set[str]]:
+    """The code files in each of a stage's deps."""
     deps = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith("src/")]
     assert len(set(deps)) == len(deps)
     return {
-        dep: {path.relative_to(ROOT).as_posix() for path in (ROOT / dep).rglob("*.py")} or {dep}
+        dep: {path.relative_to(root).as_posix() for path in (root / dep).rglob("*.py")} or {dep}
         for dep in deps
     }
+
+
+def undeclared(stage: str, root: Path = ROOT) -> set[str]:
+    """The code that a stage imports and does not declare."""
+    needed = code(closure(root / "src" / f"{stage}.py", root))
+    return needed.difference(*declared(stage, root).values())
+
+
+def wrong_imports(src: Path = SRC) -> list[str]:
+    """The imports of a package that comes later in ORDER."""
+    wrong = []
+    for path in (src / "podium").rglob("*.py"):
+        name = path.relative_to(src)
+        for file in import_closure.imported(path, src):
+            other = file.relative_to(src)
+            is_in_package = other.parts[0] == "podium" and len(other.parts) > 2
+            if is_in_package and ORDER.index(other.parts[1]) > ORDER.index(name.parts[1]):
+                wrong.append(f"{name} imports {other}")
+    return wrong
 
 
 def code(paths: set[str]) -> set[str]:
@@ -78,9 +99,9 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_a_stage_declares_all_the_code_that_it_imports(stage: str) -> None:
+    assert not undeclared(stage)
     deps, needed = declared(stage), code(closure(SRC / f"{stage}.py"))
     files = set[str]().union(*deps.values())
-    assert not needed - files
     for dep, inside in deps.items():
         assert inside & needed, f"{stage} uses nothing of {dep}"
     assert code(files) - needed == {f"src/podium/{name}" for name in EXTRA[stage]}
@@ -95,12 +116,39 @@ def test_a_package_holds_a_docstring_of_its_own_and_nothing_else() -> None:
 def test_imports_run_one_way() -> None:
     assert {path.parent.name for path in PODIUM.glob("*/__init__.py")} == set(ORDER)
     assert [path.name for path in PODIUM.glob("*.py")] == ["__init__.py"]
-    for path in PODIUM.rglob("*.py"):
-        package = path.relative_to(PODIUM).parts[0]
-        for file in import_closure.imported(path, SRC):
-            parts = file.relative_to(SRC).parts
-            if parts[0] == "podium" and len(parts) > 2:
-                assert ORDER.index(parts[1]) <= ORDER.index(package), f"{path} imports {file}"
+    assert not wrong_imports()
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of our code, to break."""
+    shutil.copytree(SRC, tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from podium.kaggle import submit\n",
+        "from podium.kaggle.submit import submit\n",
+        "def f():\n    import podium.kaggle.submit\n",
+    ],
+)
+def test_an_import_against_the_order_is_found(copied: Path, line: str) -> None:
+    with (copied / "src/podium/core/files.py").open("a") as file:
+        file.write(line)
+    assert set(wrong_imports(copied / "src")) == {
+        f"podium/core/files.py imports podium/kaggle/{name}.py" for name in ("__init__", "submit")
+    }
+
+
+def test_an_undeclared_import_is_found_in_the_stages_that_run_it(copied: Path) -> None:
+    with (copied / "src/podium/training/loop.py").open("a") as file:
+        file.write("from podium.submission import text_tables\n")
+    new = {"src/podium/submission/text_tables.py"}
+    assert {stage: undeclared(stage, copied) for stage in PIPELINE} == {
+        stage: new if stage == "train" else set() for stage in PIPELINE
+    }
 
 
 def test_no_module_is_long() -> None:
