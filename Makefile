@@ -24,16 +24,16 @@ run: $(VENV)/.run ## set up, run the pipeline, print the scores
 init: $(VENV)/.run ## write params.yaml for the files in SOURCE: a zip, a folder or a Kaggle slug (YES=1: accept all guesses)
 	@$(COMMAND).init $(call argument,SOURCE) $(if $(YES),--yes) $(ARGS)
 
-test: $(VENV)/.dev ## set up and run the tests, eight minutes on two cores
+test: $(VENV)/.dev ## run the tests (eight minutes on two cores)
 	$(PYTEST) -m "not thorough and not long"
 
-test-ci: $(VENV)/.dev ## and those that kill, damage and repeat stages, and train each recipe: a quarter of an hour
+test-ci: $(VENV)/.dev ## run the tests of CI: also stages killed, damaged and repeated (a quarter of an hour)
 	$(PYTEST) -m "not long"
 
-test-long: $(VENV)/.dev ## the rest: a pipeline a layout, 2,000 made-up competitions, exports run elsewhere
+test-long: $(VENV)/.dev ## run the longest tests: 2,000 generated competitions, a pipeline per layout, exports
 	$(PYTEST) -m long
 
-test-fast: $(VENV)/.dev ## the tests that take under a minute together
+test-fast: $(VENV)/.dev ## run the tests that take under a minute together
 	$(PYTEST) -m "not slow"
 
 faults: $(VENV)/.dev ## kill the pipeline N times at random moments and check that it resumes (N=60)

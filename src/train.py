@@ -5,9 +5,9 @@ import dataclasses
 
 import pandas as pd
 
-from podium.config.checkpoint import Checkpoint
 from podium.config.models import Model
 from podium.core import files, params_file, paths, program, seeding
+from podium.core.section import Positive
 from podium.models import weights
 from podium.scoring import metrics
 from podium.training import build
@@ -21,7 +21,7 @@ SECTIONS = {
     "models.{model}": Model,
 }
 # Read, but not declared in dvc.yaml: it does not affect the result.
-UNDECLARED = {"checkpoint.every_minutes": (Checkpoint, "every_minutes")}
+UNDECLARED = {"checkpoint.every_minutes": Positive}
 
 
 def main() -> None:

@@ -238,3 +238,15 @@ def test_a_duplicate_key_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("seed: 1\nseed: 2\n")
     with pytest.raises(UserError, match="seed"):
         params_file.read(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_number_that_is_not_finite_is_an_error(value: float) -> None:
+    def change(params: dict[str, Any]) -> None:
+        params["models"]["a"]["weight_decay"] = value
+        params["models"]["a"]["phases"][0]["backbone_lr"] = value
+        params["checkpoint"]["every_minutes"] = value
+
+    text = problems(change)
+    for key in ("models.a.weight_decay", "models.a.phases[0].backbone_lr", "every_minutes"):
+        assert f"{key}: must be a finite number" in text

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from podium.core.errors import UserError
 from podium.core.provenance import Averaging
 from podium.scoring.task import Task
 from podium.submission import blend
@@ -96,3 +97,15 @@ def test_weights_of_multilabel_members_find_the_better_one() -> None:
     good, bad = (4 * labels - 2 + RNG.normal(0, noise, (300, 3)) for noise in (1, 6))
     task = Task("multilabel", ["a", "b", "c"])
     assert blend.METHODS["weighted"](task, np.stack([bad, good]), labels, "logits")[1] > 0.8
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [[0.5, np.nan], [np.inf, 0.5], [1.5, -0.5], [3.0, 2.0], [1.0], [0.5, 0.25, 0.25], 0.5],
+)
+def test_a_method_with_unusable_weights_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, weights: object
+) -> None:
+    monkeypatch.setitem(blend.METHODS, "mine", lambda *_: np.array(weights))
+    with pytest.raises(UserError, match=r"ensemble\.method: mine"):
+        blend.fit("mine", TASK, np.stack([GOOD, BAD]), TARGETS, "logits")

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import log_expit, log_softmax, logsumexp
 
 from podium.core import console
+from podium.core.errors import UserError
 from podium.core.provenance import Averaging
 from podium.scoring.task import Task
 
@@ -75,6 +76,24 @@ METHODS: dict[str, Callable[[Task, np.ndarray, np.ndarray, Averaging], np.ndarra
     "mean": equal_weights,
     "weighted": fit_weights,
 }
+
+
+def fit(
+    method: str, task: Task, logits: np.ndarray, targets: np.ndarray, averaging: Averaging
+) -> np.ndarray:
+    """The members' weights [M] by the blending method `method`.
+
+    Raises:
+        UserError: if the method does not return one weight per member, non-negative, with sum 1.
+    """
+    weights = np.asarray(METHODS[method](task, logits, targets, averaging), np.float64)
+    is_valid = weights.shape == (len(logits),) and (weights >= 0).all()
+    if not (is_valid and np.isclose(weights.sum(), 1)):
+        raise UserError(
+            f"ensemble.method: {method} returned the weights {weights.tolist()} for {len(logits)} "
+            "members. Return one non-negative weight per member, with the sum 1."
+        )
+    return weights
 
 
 def _logit_loss(task: Task, logits: np.ndarray, targets: np.ndarray) -> Loss:

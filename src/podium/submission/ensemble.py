@@ -46,7 +46,7 @@ class Fitter:
     def fit(self, logits: np.ndarray, rows: np.ndarray) -> Fitted:
         """Fit to the images `rows` (boolean, [N]) of the members' out-of-fold logits [M, N, C]."""
         logits, targets = logits[:, rows], self.targets[rows]
-        weights = blend.METHODS[self.method](self.task, logits, targets, self.averaging)
+        weights = blend.fit(self.method, self.task, logits, targets, self.averaging)
         if self.tune and self.task.name in self.metric.tune_for:
             blended = blend.average(logits, weights, self.averaging)
             return Fitted(weights, thresholds.fit(self.task, self.metric, targets, blended))
