@@ -57,7 +57,7 @@ train: $(VENV)/.run ## train all models and folds, JOBS at a time (default: one 
 recipe: $(VENV)/.run ## merge the recipe NAME into params.yaml (without NAME: list the recipes)
 	@$(COMMAND).recipe $(call argument,NAME)
 
-lr-range: $(VENV)/.run ## plot the loss against the learning rate of MODEL (PHASE=1: of its second phase)
+lr-range: $(VENV)/.run ## plot the loss against the learning rate of MODEL (PHASE=2: of its second phase)
 	@$(COMMAND).lr_range $(call argument,MODEL) $(call argument,PHASE,--phase )
 
 batch-size: $(VENV)/.run ## find the largest batch size of MODEL and write it into params.yaml
