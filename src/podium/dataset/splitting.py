@@ -27,7 +27,8 @@ def make_folds(
     subsample: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Assign each training image to one of `count` folds: id, label, fold, sorted by id.
-    With `subsample`, also train: "yes", or "no" for the images of a class beyond its share.
+
+    With `subsample` there is a column train, too: "no" for the images that are not trained on.
 
     Folds are stratified by class; by bins of the range (regression); by each label (multilabel:
     iterative stratification). The images of one `group` (if the table has that column) stay in one

@@ -65,7 +65,7 @@ class Comparison(NamedTuple):
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the history as text: [submissions, COLUMNS]; empty if there is no file.
+    """Read the history as text: [submissions, COLUMNS]; empty if the file does not exist.
 
     Raises:
         UserError: if it cannot be read, or has other columns.
