@@ -7,7 +7,11 @@ from trainings import config
 
 from podium.core.errors import UserError
 from podium.models import factory, layers
-from podium.models.inputs import Normalize
+from podium.models.inputs import Preprocess
+
+
+def preprocess(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    return Preprocess(net, torch.device("cpu"))({"image": images})["image"]
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"])
@@ -16,7 +20,7 @@ def test_any_architecture_gets_a_head_for_the_classes_and_takes_images_of_the_si
 ) -> None:
     net = factory.create(config(architecture=name), outputs=7)
     images = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
-    assert net(Normalize(net)(images)).shape == (2, 7)
+    assert net(preprocess(net, images)).shape == (2, 7)
     head = {name for name, _ in net.named_parameters() if layers.is_head(net, name)}
     assert head and all(net.get_parameter(name).shape[0] == 7 for name in head)
 
@@ -31,7 +35,7 @@ def test_images_are_normalised_with_the_pretrained_models_mean_and_std() -> None
     images = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     expected = ((images / 255 - mean) / std).permute(0, 3, 1, 2)
-    normalized = Normalize(net)(images)
+    normalized = preprocess(net, images)
     assert torch.allclose(normalized, expected, atol=1e-6)
     assert normalized.is_contiguous(memory_format=torch.channels_last)
 
@@ -125,4 +129,4 @@ def test_simple_cnn_has_the_documented_layers() -> None:
         "fc.weight": (10, 256),
     }
     images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
-    assert net(Normalize(net)(images)).shape == (2, 10)
+    assert net(preprocess(net, images)).shape == (2, 10)

@@ -11,8 +11,10 @@ from podium.images.store import ImageStore
 from podium.models import factory
 from podium.models.device import accelerator
 from podium.models.inference import infer
-from podium.models.inputs import Normalize
+from podium.models.inputs import Preprocess
+from podium.models.targets import TargetCodec
 from podium.prediction.tta import VIEWS
+from podium.scoring.task import Task
 
 
 @pytest.fixture
@@ -32,12 +34,12 @@ def test_logits_are_averaged_over_the_views(net: nn.Module, dataset: loading.Ima
     logits = infer(
         net,
         loading.in_order(dataset, 10, workers=0),
+        TargetCodec(config(), Task("regression", ["age"]), scale=(0.0, 2.0)),
         views=views,
-        to_logits=lambda outputs: 2 * outputs,
         accelerator=accelerator("fp32"),
     )
     batch = dataset.__getitems__([SampleIndex(row) for row in range(120)])
-    images = Normalize(net)(batch.inputs["image"])
+    images = Preprocess(net, torch.device("cpu"))(batch.inputs)["image"]
     with torch.inference_mode():
         expected = sum(2 * net(view(images)) for view in views) / 3
     assert torch.allclose(logits, expected, atol=1e-5)
@@ -62,7 +64,7 @@ def predict(net: nn.Module, dataset: loading.Images, *, split_on_oom: bool) -> t
     return infer(
         net,
         loading.in_order(dataset, 50, workers=0),
-        to_logits=lambda outputs: outputs,
+        TargetCodec(config(), Task("multiclass", ["a", "b", "c"])),
         accelerator=accelerator("fp32"),
         split_on_oom=split_on_oom,
     )

@@ -12,7 +12,7 @@ import competitions
 import pytest
 import torch
 from conftest import Project
-from trainings import EVERYTHING, FOLDS, WITH_SRC, same_weights, start
+from trainings import EVERYTHING, FOLDS, WITH_SRC, components, same_weights, start
 from trainings import train as train_model
 
 from podium.core.errors import UserError
@@ -103,6 +103,14 @@ def test_a_run_that_is_killed_after_its_last_step_has_nothing_left_to_train(
         with Checkpoints(tmp_path / "x") as checkpoints:
             weights, curves = train(images, checkpoints)
         assert same_weights(weights, whole[0]) and curves == whole[1]
+
+
+def test_a_resumed_run_has_one_optimizer(images: ImageStore) -> None:
+    """With fp16, accelerate's gradient clipping unscales the gradients once per optimizer."""
+    run = components(images)
+    state = TrainState(run)
+    state.load_state_dict(state.state_dict())
+    assert run.accelerator._optimizers == [state.optimizer]
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ CLASSES = ["a", "b", "c"]
 
 def criterion(task: Task, targets: np.ndarray, **changes: Any) -> Criterion:
     model = config(**changes)
-    return Criterion.create(model, TargetCodec(model, task), targets, device=CPU)
+    return Criterion(model, TargetCodec(model, task), targets, device=CPU)
 
 
 @pytest.mark.parametrize(

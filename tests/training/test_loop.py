@@ -9,6 +9,7 @@ import competitions
 import numpy as np
 import pytest
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from trainings import EVERYTHING, FOLDS, same_weights, train
 from trainings import config as model_config
@@ -18,8 +19,9 @@ from podium.core.errors import UserError
 from podium.images import loading
 from podium.images.store import ImageStore
 from podium.models import factory
-from podium.training import loop, state
+from podium.training import state
 from podium.training.checkpoints import Checkpoints
+from podium.training.criterion import Criterion
 from podium.training.fold import TrainedFold
 
 STEPS = 11  # per epoch, of 8 of the 90 training images
@@ -152,9 +154,29 @@ def test_accumulated_batches_are_one_larger_batch(images: ImageStore) -> None:
     assert not all(torch.allclose(large[name], small[name], atol=1e-5) for name in names)
 
 
-def test_the_last_optimizer_step_of_an_epoch_may_accumulate_fewer_batches() -> None:
-    ranges = [loop.accumulation_window(step, 3, steps=8) for step in range(8)]
-    assert ranges == [range(0, 3)] * 3 + [range(3, 6)] * 3 + [range(6, 8)] * 2
+@pytest.mark.parametrize(("batch_size", "windows"), [(11, [3, 3, 2]), (10, [3, 3, 3])])
+def test_the_last_optimizer_step_of_an_epoch_may_average_fewer_batches(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch, batch_size: int, windows: list[int]
+) -> None:
+    """Each batch's gradients are divided by the number of batches in its optimizer step."""
+    backward, step = accelerate.Accelerator.backward, AcceleratedOptimizer.step
+    divisors: list[list[float]] = [[]]
+
+    def spy(self: accelerate.Accelerator, loss: torch.Tensor, **options: Any) -> None:
+        divisors[-1].append(1 / loss.item())
+        backward(self, loss, **options)
+
+    def end_of_window(self: AcceleratedOptimizer, *arguments: Any) -> None:
+        divisors.append([])
+        step(self, *arguments)
+
+    monkeypatch.setattr(Criterion, "__call__", lambda _, outputs, __: 1 + 0 * outputs.sum())
+    monkeypatch.setattr(accelerate.Accelerator, "backward", spy)
+    monkeypatch.setattr(AcceleratedOptimizer, "step", end_of_window)
+    train(images, batch_size=batch_size, grad_accum_steps=3)
+    verified, *trained, empty = divisors
+    assert verified == [1] and not empty
+    assert trained == [[pytest.approx(count)] * count for count in windows]
 
 
 def test_gradients_are_clipped_to_the_norm(images: ImageStore) -> None:

@@ -62,29 +62,24 @@ def _create_timm(config: Model, cfg: PretrainedCfg, outputs: int, *, hub_file: P
         raise UserError(
             f"pretrained: cannot load {hub_file}: {error}. Delete it to download it again."
         ) from None
-    except TypeError as error:
+    except (AssertionError, TypeError) as error:
         if "drop_path_rate" in str(error):
             raise UserError(
                 f"drop_path: {name} has no stochastic depth. Set drop_path: 0."
             ) from None
-        if "global_pool" in str(error):
-            raise _unsupported_pool(config) from None
-        raise
-    except AssertionError:
-        if config.pool:
+        if config.pool and (isinstance(error, AssertionError) or "global_pool" in str(error)):
             raise _unsupported_pool(config) from None
         raise
 
 
 def _check_pool(model: nn.Module, config: Model) -> None:
     """Raises: UserError: if the head does not take the pooled features."""
-    training = model.training
     try:
         with torch.inference_mode():
             model.eval()(torch.zeros(1, 3, config.image_size, config.image_size))
     except RuntimeError:
         raise _unsupported_pool(config) from None
-    model.train(training)
+    model.train()
 
 
 def _unsupported_pool(config: Model) -> UserError:

@@ -11,36 +11,27 @@ from torch import Tensor, nn
 from podium.core import console, signals
 from podium.images.loading import Batch
 from podium.models import inputs
+from podium.models.targets import TargetCodec
 
 View = Callable[[Tensor], Tensor]  # images [B, 3, size, size] -> the same shape
-
-
-def identity(images: Tensor) -> Tensor:
-    """The view that changes nothing."""
-    return images
-
-
-def mean(logits: Tensor) -> Tensor:
-    """The mean of the views' logits: [V, B, C] -> [B, C]."""
-    return logits.mean(0)
 
 
 @torch.inference_mode()
 def infer(
     model: nn.Module,
     batches: Iterable[Batch],
+    codec: TargetCodec,
     *,
-    views: Sequence[View] = (identity,),
-    to_logits: Callable[[Tensor], Tensor],
-    average: Callable[[Tensor], Tensor] = mean,
+    views: Sequence[View] = (lambda images: images,),
     accelerator: Accelerator,
     split_on_oom: bool = False,
 ) -> Tensor:
     """Average the logits over the views of each image: float32 [N, C] on the CPU, in batch order.
 
-    `to_logits` maps the model's outputs to class logits; `average` maps those of all views
-    [V, B, C] to their mean [B, C]. With `split_on_oom`, batches that do not fit the device's memory
-    are halved until they do; it does not fail before single images do.
+    With `split_on_oom`, batches that do not fit the device's memory are halved until they do.
+
+    Raises:
+        RuntimeError: if a batch, or with `split_on_oom` a single image, does not fit.
     """
     preprocess = inputs.Preprocess(accelerator.unwrap_model(model), accelerator.device)
     model.eval()
@@ -48,11 +39,11 @@ def infer(
     def predict(part: inputs.Inputs) -> Tensor:
         ready = preprocess(part)
         with accelerator.autocast():
-            per_view = [
-                to_logits(inputs.forward(model, {**ready, "image": view(ready["image"])}).float())
-                for view in views
+            outputs = [
+                inputs.forward(model, {**ready, "image": view(ready["image"])}) for view in views
             ]
-        return average(torch.stack(per_view))
+            logits = torch.stack([codec.to_logits(output.float()) for output in outputs])
+        return codec.average(logits)
 
     logits: list[Tensor] = []
     parts = 1  # per batch; kept for the batches that follow

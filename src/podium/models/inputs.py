@@ -11,38 +11,26 @@ from torch import Tensor, nn
 Inputs = dict[str, Tensor]  # by name; "image": uint8 [B, size, size, 3] as loaded
 
 
-class Normalize(nn.Module):
-    """uint8 images [B, size, size, 3] -> float32 [B, 3, size, size] with the model's mean and std.
-
-    The result is in channels_last memory format, the fastest for convolutions.
+class Preprocess:
+    """Moves a batch's inputs to the device, and normalises its images with the network's mean and
+    standard deviation.
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        data = timm.data.resolve_model_data_config(net)
-        self.register_buffer("mean", 255 * torch.tensor(data["mean"]))
-        self.register_buffer("std", 255 * torch.tensor(data["std"]))
-
-    def forward(self, images: Tensor) -> Tensor:
-        rows = images.flatten(2).float()  # [B, size, size x 3]: broadcasting over 3 values is slow
-        mean, std = (channels.repeat(images.shape[2]) for channels in (self.mean, self.std))
-        return ((rows - mean) / std).view(images.shape).permute(0, 3, 1, 2)
-
-
-class Preprocess:
-    """Moves a batch's inputs to the device and normalises them for one network."""
-
     def __init__(self, net: nn.Module, device: torch.device) -> None:
-        self.device, self.normalize = device, Normalize(net).to(device)
+        self.device, data = device, timm.data.resolve_model_data_config(net)
+        self.mean = (255 * torch.tensor(data["mean"])).to(device)
+        self.std = (255 * torch.tensor(data["std"])).to(device)
 
     def __call__(self, inputs: Inputs) -> Inputs:
-        on_device = {
-            name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()
-        }
-        return {**on_device, "image": self.normalize(on_device["image"])}
+        """Images uint8 [B, size, size, 3] become float32 [B, 3, size, size], in channels_last
+        memory format, the fastest for convolutions.
+        """
+        ready = {name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()}
+        images = ready["image"]
+        rows = images.flatten(2).float()  # [B, size, size x 3]: broadcasting over 3 values is slow
+        mean, std = (channels.repeat(images.shape[2]) for channels in (self.mean, self.std))
+        normalised = ((rows - mean) / std).view(images.shape)
+        return {**ready, "image": normalised.permute(0, 3, 1, 2)}
 
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:

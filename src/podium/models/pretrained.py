@@ -67,8 +67,9 @@ def locate(config: Model) -> WeightsFile | None:
     if repo is None:
         where = f" on the hub, only at {source.url}" if source.url else ""
         raise UserError(f"pretrained: timm has no weights of {name}{where}. {USE_A_FILE}")
-    path = _cached(repo) or _download(repo)
-    return WeightsFile(path, f"{repo}@{path.parent.name}")
+    cached = (try_to_load_from_cache(repo, file) for file in HUB_FILES)
+    path = next((Path(file) for file in cached if isinstance(file, str)), None) or _download(repo)
+    return WeightsFile(path, f"{repo}@{path.parent.name}")  # .../snapshots/<commit>/<file>
 
 
 def load(model: nn.Module, path: Path) -> None:
@@ -98,12 +99,6 @@ def load(model: nn.Module, path: Path) -> None:
             f"({examples([*missing, *unexpected, *reshaped], 3)})"
         )
     model.load_state_dict(state, strict=False)
-
-
-def _cached(repo: str) -> Path | None:
-    """The weights of `repo` in the hub's local cache: .../snapshots/<commit>/<file>."""
-    paths = (try_to_load_from_cache(repo, file) for file in HUB_FILES)
-    return next((Path(path) for path in paths if isinstance(path, str)), None)
 
 
 def _download(repo: str) -> Path:

@@ -109,9 +109,8 @@ class Predictor:
             return infer(
                 self.net,
                 batches,
+                self.codec,
                 views=[VIEWS[view] for view in self.views],
-                to_logits=self.codec.to_logits,
-                average=self.codec.average,
                 accelerator=self.accelerator,
             )
         except RuntimeError as error:

@@ -70,17 +70,7 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     folds, task = data.folds, data.task
     accelerator = device.accelerator(config.precision)
     targets = task.targets(folds["label"].tolist())
-    is_valid = (folds["fold"] == fold).to_numpy()
-    is_train = ~is_valid
-    if "train" in folds:
-        is_train &= (folds["train"] == "yes").to_numpy()
-    if not is_train.any():
-        raise UserError(f"fold {fold} has no training images. Keep more with folds.subsample.")
-    if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
-        raise UserError(
-            f"mix: pairs the images of a batch, but fold {fold} has {count} training images. "
-            "Set mix: null."
-        )
+    is_train = _training_rows(folds, fold, config)
     seeding.set_global(seed, "weights", fold)
     codec = TargetCodec(config, task, scale=scale(task, targets[is_train]))
     net = factory.create(config, outputs=codec.outputs)
@@ -88,49 +78,50 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     for phase in config.phases:  # reject an impossible phase now, not when it starts
         layers.set_trainable(net, phase.trainable)
         optimizers.create(net, phase, config)
+
+    def images(rows: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
+        transforms = [
+            Augmentation(a, size=config.image_size, resize_mode=config.resize_mode)
+            for a in augments
+        ]
+        ids = folds.loc[rows, "id"].tolist()
+        return loading.Images(data.store, ids, targets[rows], transforms=transforms, seed=seed)
+
+    augments = [config.augment if p.augment is None else p.augment for p in config.phases]
+    train = images(is_train, augments)
+    valid = images((folds["fold"] == fold).to_numpy(), ["none"])
+    train_loader = loading.balanced if config.sampling == "balanced" else loading.shuffled
+    workers = machine.loader_workers(accelerator.device.type)
     return Components(
         net,
-        _loaders(
-            config,
-            data,
-            targets,
-            is_train=is_train,
-            is_valid=is_valid,
-            seed=seed,
-            workers=machine.loader_workers(accelerator.device.type),
+        loading.Loaders(
+            train_loader(train, config.batch_size, workers=workers),
+            loading.in_order(valid, config.batch_size, workers=workers),
         ),
         config,
         codec,
-        Criterion.create(config, codec, targets[is_train], device=accelerator.device),
+        Criterion(config, codec, targets[is_train], device=accelerator.device),
         Preprocess(net, accelerator.device),
         mixup.Mixer(config, codec, device=accelerator.device),
         accelerator,
     )
 
 
-def _loaders(
-    config: Model,
-    data: TrainingData,
-    targets: np.ndarray,
-    *,
-    is_train: np.ndarray,
-    is_valid: np.ndarray,
-    seed: int,
-    workers: int,
-) -> loading.Loaders:
-    """Loaders of the training and validation images; the masks are boolean [images]."""
+def _training_rows(folds: pd.DataFrame, fold: int, config: Model) -> np.ndarray:
+    """Select the training images of `fold`: boolean [images].
 
-    def images(mask: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
-        transforms = [
-            Augmentation(a, size=config.image_size, resize_mode=config.resize_mode)
-            for a in augments
-        ]
-        ids = data.folds.loc[mask, "id"].tolist()
-        return loading.Images(data.store, ids, targets[mask], transforms=transforms, seed=seed)
-
-    augments = [config.augment if p.augment is None else p.augment for p in config.phases]
-    train_loader = loading.balanced if config.sampling == "balanced" else loading.shuffled
-    return loading.Loaders(
-        train_loader(images(is_train, augments), config.batch_size, workers=workers),
-        loading.in_order(images(is_valid, ["none"]), config.batch_size, workers=workers),
-    )
+    Raises:
+        UserError: if there are none, or if a batch of them cannot be mixed in pairs.
+    """
+    rows = folds["fold"] != fold
+    if "train" in folds:
+        rows &= folds["train"] == "yes"
+    is_train = rows.to_numpy()
+    if not is_train.any():
+        raise UserError(f"fold {fold} has no training images. Keep more with folds.subsample.")
+    if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
+        raise UserError(
+            f"mix: pairs the images of a batch, but fold {fold} has {count} training images. "
+            "Set mix: null."
+        )
+    return is_train

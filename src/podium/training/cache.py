@@ -1,5 +1,6 @@
 """A cache of decoded images in memory: decoding takes most of a loader's time."""
 
+import math
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,33 +35,31 @@ class Cache:
         Raises:
             UserError: as `store.decode`.
         """
-        block: list[np.ndarray] = []
-        total = block_size = 0
-        with closing(_decode_ahead(self.store, ids if budget else [])) as images:
+        if not budget:
+            return
+        total = used = 0  # bytes in all blocks, and in the last
+        with closing(_decode_ahead(self.store, ids)) as images:
             for image_id, pixels in images:
                 if total + pixels.size > budget:
                     break
-                if block_size + pixels.size > MAX_BLOCK_BYTES and block:
-                    self._blocks.append(_concatenate(block))
-                    block, block_size = [], 0
-                self._index[image_id] = (len(self._blocks), block_size, pixels.shape)
-                block.append(pixels.reshape(-1))
-                block_size, total = block_size + pixels.size, total + pixels.size
-        if block:
-            self._blocks.append(_concatenate(block))
-        if budget:
-            console.say(
-                f"cached {len(self._index)} of {len(ids)} decoded images in memory "
-                f"({total / 2**20:.0f} of {budget / 2**20:.0f} MiB)"
-            )
+                if not self._blocks or used + pixels.size > len(self._blocks[-1]):
+                    size = max(pixels.size, min(MAX_BLOCK_BYTES, budget - total))
+                    self._blocks.append(torch.empty(size, dtype=torch.uint8))
+                    used = 0
+                self._index[image_id] = (len(self._blocks) - 1, used, pixels.shape)
+                self._blocks[-1].numpy()[used : used + pixels.size] = pixels.reshape(-1)
+                used, total = used + pixels.size, total + pixels.size
+        console.say(
+            f"cached {len(self._index)} of {len(ids)} decoded images in memory "
+            f"({total / 2**20:.0f} of {budget / 2**20:.0f} MiB)"
+        )
 
     def decode(self, image_id: str) -> np.ndarray:
         """As `store.decode`: uint8 [H, W, 3], RGB. The caller may modify it."""
         if image_id not in self._index:
             return self.store.decode(image_id)
         block, begin, shape = self._index[image_id]
-        height, width, channels = shape
-        pixels = self._blocks[block][begin : begin + height * width * channels]
+        pixels = self._blocks[block][begin : begin + math.prod(shape)]
         return pixels.numpy().reshape(shape).copy()
 
 
@@ -82,7 +81,3 @@ def _decode_ahead(
                 yield image_id, future.result()
     finally:
         watchdog.end()
-
-
-def _concatenate(arrays: list[np.ndarray]) -> torch.Tensor:
-    return torch.from_numpy(np.concatenate(arrays))

@@ -8,8 +8,6 @@ import pickle
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,13 @@ import torch
 from filelock import FileLock, Timeout
 
 from podium.core import console, files
-from podium.core.errors import Stopped, UserError
+from podium.core.errors import UserError
 from podium.training import fingerprint
 
 LOCK_TIMEOUT_S = 10.0  # within it, a process that received a signal has ended
 MAX_FILES = 3  # two checkpoints, and one that is being written
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "albumentations", "albucore", "numpy",
             "opencv-python-headless", "pillow")  # fmt: skip
-
-
-class _UnusableError(Exception):
-    """Why a checkpoint is ignored."""
 
 
 class Checkpoints:
@@ -86,15 +80,6 @@ class Checkpoints:
         )
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
-    @contextmanager
-    def saved_if_stopped(self, state: Callable[[], dict[str, Any]]) -> Iterator[None]:
-        """Save `state` if a signal ends the block."""
-        try:
-            yield
-        except Stopped:
-            self.save(state())
-            raise
-
     def due(self) -> bool:
         """Whether it is time for another checkpoint."""
         return time.monotonic() - self._saved_at >= self.every_s
@@ -135,30 +120,17 @@ class Checkpoints:
         """Read the newest usable checkpoint of this run to the CPU; None if there is none."""
         headers = {path: _header(path) for path in sorted(self.folder.glob("*.ckpt"))}
         for path in sorted(headers, key=lambda path: -headers[path]["number"]):
-            try:
-                state = self._read(path, headers[path])
-            except _UnusableError as error:
-                console.say(f"warning: ignoring checkpoint {path}: {error}")
-            else:
+            header, problem = headers[path], "corrupted"
+            if header["fingerprint"] not in (None, self._fingerprint):
+                problem = (
+                    "it belongs to a different run (params, data, code, packages or device changed)"
+                )
+            elif (state := _read(path, header["sha256"])) is not None:
                 self.last = path
-                self._number = headers[path]["number"]  # the next one replaces the other file
+                self._number = header["number"]  # the next one replaces the other file
                 return state
+            console.say(f"warning: ignoring checkpoint {path}: {problem}")
         return None
-
-    def _read(self, path: Path, header: dict[str, Any]) -> dict[str, Any]:
-        if header["fingerprint"] is None:
-            raise _UnusableError("corrupted")
-        if header["fingerprint"] != self._fingerprint:
-            raise _UnusableError(
-                "it belongs to a different run (params, data, code, packages or device changed)"
-            )
-        data = path.read_bytes().partition(b"\n")[2]
-        if hashlib.sha256(data).hexdigest() != header["sha256"]:
-            raise _UnusableError("corrupted")
-        try:
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError):
-            raise _UnusableError("corrupted") from None
 
 
 def _serialise(state: dict[str, Any]) -> memoryview:
@@ -182,3 +154,14 @@ def _header(path: Path) -> dict[str, Any]:
         return {"number": int(header["number"]), **facts}
     except (ValueError, TypeError, KeyError):
         return {"number": sys.maxsize, "fingerprint": None, "sha256": None}
+
+
+def _read(path: Path, sha256: str | None) -> dict[str, Any] | None:
+    """Read a checkpoint's state; None if it is corrupted."""
+    data = path.read_bytes().partition(b"\n")[2]
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return None
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError):
+        return None

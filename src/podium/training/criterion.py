@@ -14,22 +14,17 @@ from podium.models.targets import TargetCodec
 class Criterion:
     """The mean loss of a batch."""
 
-    def __init__(self, codec: TargetCodec, weights: Tensor | None) -> None:
-        """`weights`: class weights float32 [C]; None if the loss takes none."""
-        self.codec, self.weights = codec, weights
-
-    @classmethod
-    def create(
-        cls, config: Model, codec: TargetCodec, targets: np.ndarray, *, device: torch.device
-    ) -> "Criterion":
-        """The criterion for training images with `targets` (see `Task.targets`).
+    def __init__(
+        self, config: Model, codec: TargetCodec, targets: np.ndarray, *, device: torch.device
+    ) -> None:
+        """The training images have `targets`, as `Task.targets` returns them.
 
         Raises:
             UserError: if `config.class_weights` does not have one weight per class.
         """
-        if not (codec.loss.class_weights and codec.task.single_label):
-            return cls(codec, None)
-        return cls(codec, class_weights(config, targets, codec.task.classes).to(device))
+        self.codec, self.weights = codec, None
+        if codec.loss.class_weights and codec.task.single_label:
+            self.weights = class_weights(config, targets, codec.task.classes).to(device)
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Outputs [B, O] and encoded targets [B, C or O] -> a float32 scalar."""

@@ -114,11 +114,22 @@ def _split_further(run: Components, micro_batches: int) -> int:
     """The next number of micro-batches to try after running out of memory.
 
     Raises:
-        UserError: if `on_oom` is "fail", or micro-batches would become too small.
+        UserError: if `on_oom` is "fail" (with the batch size that fits), or if micro-batches would
+            become too small.
     """
     config, name = run.config, device.name(run.accelerator.device)
     if config.on_oom == "fail":
-        raise UserError(_too_large(run, name))
+        size = memory.largest_batch(
+            memory.Trial(run).memory_share,
+            max_images=max(MIN_IMAGES, config.batch_size // 2),
+            may_run_out=run.accelerator.device.type == "cuda",
+        )
+        steps = math.ceil(config.grad_accum_steps * config.batch_size / size)
+        raise UserError(
+            f"batch_size: {config.batch_size} does not fit the memory of {name}. Use batch_size: "
+            f"{size} with grad_accum_steps: {steps} (effective batch size {steps * size}), or set "
+            "on_oom: accumulate."
+        )
     size = min(config.batch_size, len(run.loaders.train.dataset)) // micro_batches
     if size < 2 * MIN_IMAGES:
         raise UserError(
@@ -129,22 +140,6 @@ def _split_further(run: Components, micro_batches: int) -> int:
         f"{2 * micro_batches} micro-batches"
     )
     return 2 * micro_batches
-
-
-def _too_large(run: Components, name: str) -> str:
-    """Measure the batch size that fits, and suggest it."""
-    config = run.config
-    size = memory.largest_batch(
-        memory.Trial(run).memory_share,
-        max_images=max(MIN_IMAGES, config.batch_size // 2),
-        may_run_out=run.accelerator.device.type == "cuda",
-    )
-    steps = math.ceil(config.grad_accum_steps * config.batch_size / size)
-    return (
-        f"batch_size: {config.batch_size} does not fit the memory of {name}. Use batch_size: "
-        f"{size} with grad_accum_steps: {steps} (effective batch size {steps * size}), or set "
-        "on_oom: accumulate."
-    )
 
 
 def _raise_compiler_error(error: RuntimeError) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from podium.core import console, seeding, signals
-from podium.core.errors import UserError
+from podium.core.errors import Stopped, UserError
 from podium.models import inputs, layers
 from podium.models.inference import infer
 from podium.scoring import decisions, functions
 from podium.scoring.metrics import Metric
 from podium.training.build import Components
 from podium.training.checkpoints import Checkpoints
-from podium.training.state import Epoch, TrainState
+from podium.training.state import TrainState
 
 NAN_HINT = "Lower lr, set grad_clip_norm or use precision: fp32, then retrain from scratch"
 
@@ -38,30 +38,40 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
                 signals.raise_if_stopped()
         state.progress.seconds = time.perf_counter() - start
         check_finite(run, state, last_checkpoint=checkpoints.last)
-        with checkpoints.saved_if_stopped(state.state_dict):
+        try:
             scores = evaluate(run, state, metric=metric)
+        except Stopped:
+            checkpoints.save(state.state_dict())
+            raise
         seconds = time.perf_counter() - start
         is_best = state.end_epoch(scores, metric=metric, images=images, seconds=seconds)
         checkpoints.save(state.state_dict())
-        console.say(_summary(state.curves[-1], metric.name, is_best=is_best))
+        epoch = state.curves[-1]
+        console.say(
+            f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}  "
+            f"valid loss {epoch.valid_loss:.4f}  "
+            f"{metric.name} {epoch.score:.4f}{'*' if is_best else ' '}  "
+            f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s"
+        )
         signals.raise_if_stopped()
 
 
 def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
     """Train the rest of the current epoch; yield after each optimizer step."""
     config, accelerator, progress = run.config, run.accelerator, state.progress
-    loader = run.loaders.train
-    sampler = loader.batch_sampler
+    sampler = run.loaders.train.batch_sampler
     sampler.set_epoch(state.epoch, phase=progress.phase, first_batch=progress.step)
-    layers.set_train_mode(run.net, state.phase.batch_norm)
-    for batch in console.bar(loader, f"epoch {state.epoch}"):
+    layers.set_train_mode(state.net, state.phase.batch_norm)
+    for batch in console.bar(run.loaders.train, f"epoch {state.epoch}"):
         state.set_lr()
         # Dropout, mixing and erasing depend on the step only, so that a resumed run repeats them.
         seeding.set_global(sampler.seed, "step", progress.global_step + 1)
         targets = batch.targets.to(accelerator.device, non_blocking=True)
         mixed, targets = run.mixer(run.preprocess(batch.inputs), targets)
-        window = accumulation_window(progress.step, config.grad_accum_steps, steps=len(loader))
         batch_weight = run.criterion.weight(targets)
+        # The epoch's last optimizer step may average the gradients of fewer batches.
+        first = progress.step - progress.step % config.grad_accum_steps
+        end = min(first + config.grad_accum_steps, state.steps_per_epoch)
         for micro_batch, micro_targets in zip(
             inputs.split(mixed, state.micro_batches),
             targets.tensor_split(state.micro_batches),
@@ -71,26 +81,20 @@ def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
                 outputs = inputs.forward(state.model, micro_batch)
                 share = run.criterion.weight(micro_targets) / batch_weight
                 loss = run.criterion(outputs, micro_targets) * share
-            accelerator.backward(loss / len(window))
+            accelerator.backward(loss / (end - first))
             # Read at the epoch's end: reading it now would wait for the GPU.
             state.step_losses[progress.step].add_(loss.detach())
         progress.step += 1
         progress.global_step += 1
-        if progress.step == window.stop:
+        if progress.step == end:
             if config.grad_clip_norm is not None:
-                accelerator.clip_grad_norm_(run.net.parameters(), config.grad_clip_norm)
+                accelerator.clip_grad_norm_(state.net.parameters(), config.grad_clip_norm)
             state.optimizer.step()
             state.optimizer.zero_grad()
             if state.ema is not None:
                 updates = math.ceil(progress.global_step / config.grad_accum_steps)
-                state.ema.update(run.net, step=updates)
+                state.ema.update(state.net, step=updates)
             yield
-
-
-def accumulation_window(step: int, accumulate: int, *, steps: int) -> range:
-    """The batches whose gradients are averaged into one optimizer step together with `step`."""
-    first = step // accumulate * accumulate
-    return range(first, min(first + accumulate, steps))
 
 
 def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, float]:
@@ -103,7 +107,7 @@ def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str,
     logits = infer(
         state.evaluated_model,
         loader,
-        to_logits=codec.to_logits,
+        codec,
         accelerator=run.accelerator,
         split_on_oom=run.config.on_oom == "accumulate",
     )
@@ -135,12 +139,4 @@ def check_finite(run: Components, state: TrainState, *, last_checkpoint: Path | 
     raise UserError(
         f"epoch {state.epoch}, step {step + 1}: {problem} (images {ids}). {NAN_HINT}. "
         f"Last good checkpoint: {last_checkpoint or 'none'}"
-    )
-
-
-def _summary(epoch: Epoch, metric: str, *, is_best: bool) -> str:
-    return (
-        f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}  "
-        f"valid loss {epoch.valid_loss:.4f}  {metric} {epoch.score:.4f}{'*' if is_best else ' '}  "
-        f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s"
     )

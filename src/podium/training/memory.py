@@ -19,13 +19,11 @@ MAX_MEMORY_SHARE = 0.9  # other batches may need a little more
 
 def heaviest_phases(run: Components) -> list[int]:
     """For each optimizer, the phase with the most trainable parameters; the largest last."""
-
-    def trainable_count(phase: int) -> int:
-        names = layers.trainable_names(run.net, run.config.phases[phase].trainable)
-        return sum(run.net.get_parameter(name).numel() for name in names)
-
-    phases = run.config.phases
-    ascending = sorted(range(len(phases)), key=trainable_count)
+    phases, sizes = run.config.phases, []
+    for phase in phases:
+        names = layers.trainable_names(run.net, phase.trainable)
+        sizes.append(sum(run.net.get_parameter(name).numel() for name in names))
+    ascending = sorted(range(len(phases)), key=sizes.__getitem__)
     heaviest = {phases[phase].optimizer: phase for phase in ascending}
     return sorted(heaviest.values(), key=ascending.index)
 
@@ -34,12 +32,9 @@ class Trial:
     """Training steps with any batch size, in the phase with the most trainable parameters."""
 
     def __init__(self, run: Components) -> None:
-        phase = run.config.phases[heaviest_phases(run)[-1]]
         self.run, self.device = run, run.accelerator.device
-        self.state = TrainState(
-            run._replace(config=run.config.model_copy(update={"phases": [phase]}))
-        )
-        layers.set_train_mode(run.net, phase.batch_norm)
+        self.state = TrainState(run, phase=heaviest_phases(run)[-1])
+        layers.set_train_mode(run.net, self.state.phase.batch_norm)
 
     def memory_share(self, batch_size: int) -> float:
         """The share of the device's memory (CPU: of the free memory) that two training steps use;

@@ -61,15 +61,16 @@ class Progress:
 class TrainState:
     """The weights, their optimizer and the progress of a training run."""
 
-    def __init__(self, run: Components, *, micro_batches: int = 1) -> None:
-        """Start training `run.net` from its current weights."""
+    def __init__(self, run: Components, *, phase: int = 0, micro_batches: int = 1) -> None:
+        """Start training `run.net` from its current weights, in `phase`."""
         self.net, self.config, self.accelerator = run.net, run.config, run.accelerator
         self.micro_batches, self.steps_per_epoch = micro_batches, len(run.loaders.train)
         self.model: nn.Module = self.accelerator.prepare(self.net)  # compiled if configured
         self.ema = None
         if self.config.ema_decay is not None:
             self.ema = ModelEmaV3(self.net, decay=self.config.ema_decay, use_warmup=True)
-        self.progress, self.step_losses = Progress(), self._no_losses()
+        self.progress = Progress(phase=phase)
+        self.step_losses = torch.zeros(self.steps_per_epoch, device=self.accelerator.device)
         self.curves: list[Epoch] = []
         self.best: Best | None = None
         self._begin_phase()
@@ -130,7 +131,7 @@ class TrainState:
             seconds=seconds,
         )
         self.curves.append(epoch)
-        self.step_losses = self._no_losses()
+        self.step_losses.zero_()
         rank = (metric.rank(epoch.score), -epoch.valid_loss)
         is_best = self.best is None or rank > self.best.rank
         if is_best:
@@ -144,14 +145,10 @@ class TrainState:
                 epochs_since_best=epochs_since_best,
                 history=[*progress.history, rank],
             )
-            return is_best
-        self.progress = Progress(phase=progress.phase + 1, global_step=progress.global_step)
-        if not self.finished:
-            self._begin_phase()
-            if self.phase.init_from == "best":
-                assert self.best is not None
-                self.net.load_state_dict(self.best.weights)
-                self.evaluated_model.load_state_dict(self.best.weights)
+        else:
+            self.progress = Progress(phase=progress.phase + 1, global_step=progress.global_step)
+            if not self.finished:
+                self._begin_phase()
         return is_best
 
     def state_dict(self) -> dict[str, Any]:
@@ -166,9 +163,7 @@ class TrainState:
             "step_losses": self.step_losses,
             "micro_batches": self.micro_batches,
             "curves": [dataclasses.asdict(epoch) for epoch in self.curves],
-            "best": None
-            if best is None
-            else {**vars(best), "epoch": dataclasses.asdict(best.epoch)},
+            "best": best and {**vars(best), "epoch": dataclasses.asdict(best.epoch)},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -190,19 +185,19 @@ class TrainState:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
     def _begin_phase(self) -> None:
-        """Unfreeze what the phase trains, with a new optimizer."""
+        """Unfreeze what the phase trains, with a new optimizer and the phase's initial weights."""
+        if self.phase.init_from == "best" and self.best is not None:
+            self.net.load_state_dict(self.best.weights)
+            self.evaluated_model.load_state_dict(self.best.weights)
         layers.set_trainable(self.net, self.phase.trainable)
-        if self.progress.phase:
-            self.accelerator.free_memory()  # the last phase's optimizer
+        # Forget the last optimizer: with fp16, accelerate unscales gradients once per optimizer.
+        self.accelerator.free_memory()
         self.optimizer = self.accelerator.prepare(
             optimizers.create(self.net, self.phase, self.config)
         )
         if self.config.compile:
             torch.compiler.reset()  # each phase compiles, and torch limits recompilations
             self.model = torch.compile(self.net, dynamic=False)  # type: ignore[assignment]
-
-    def _no_losses(self) -> Tensor:
-        return torch.zeros(self.steps_per_epoch, device=self.accelerator.device)
 
 
 def copy_weights(net: nn.Module) -> dict[str, Tensor]:
