@@ -27,20 +27,20 @@ init: $(VENV)/.run ## write params.yaml for the files in SOURCE: a zip, a folder
 test: $(VENV)/.dev ## run the tests (eight minutes on two cores)
 	$(PYTEST) -m "not thorough and not long"
 
-test-ci: $(VENV)/.dev ## run the tests of CI: also stages killed, damaged and repeated (a quarter of an hour)
+test-ci: $(VENV)/.dev ## run what CI runs: also kill, damage and repeat stages (a quarter of an hour)
 	$(PYTEST) -m "not long"
 
 test-long: $(VENV)/.dev ## run the longest tests: 2,000 generated competitions, a pipeline per layout, exports
 	$(PYTEST) -m long
 
-test-fast: $(VENV)/.dev ## run the tests that take under a minute together
+test-fast: $(VENV)/.dev ## run only the fast tests (under a minute)
 	$(PYTEST) -m "not slow"
 
 faults: $(VENV)/.dev ## kill the pipeline N times at random moments and check that it resumes (N=60)
 	python tests/faults/kills.py $(call argument,N)
 
-bench: $(VENV)/.run ## run the benchmarks of docs/performance.md (half an hour)
-	for what in loader model memory prepare start nothing growth; do python benchmarks/$$what.py || exit; done
+bench: $(VENV)/.run ## run the benchmarks in docs/performance.md (half an hour)
+	for name in loader model memory prepare start nothing growth; do python benchmarks/$$name.py || exit; done
 
 check: $(VENV)/.dev ## run ruff and mypy
 	ruff check
@@ -54,22 +54,22 @@ lock: $(VENV)/.dev ## resolve requirements*.in into requirements*.txt
 train: $(VENV)/.run ## train all models and folds, JOBS at a time (default: one per GPU)
 	@$(COMMAND).jobs $(call argument,JOBS)
 
-recipe: $(VENV)/.run ## merge the recipe NAME into params.yaml (without NAME: list the recipes)
+recipe: $(VENV)/.run ## merge the recipe NAME into params.yaml (no NAME: list the recipes)
 	@$(COMMAND).recipe $(call argument,NAME)
 
-lr-range: $(VENV)/.run ## plot the loss against the learning rate of MODEL (PHASE=2: of its second phase)
+lr-range: $(VENV)/.run ## run a learning-rate range test for MODEL (PHASE=2: its second phase)
 	@$(COMMAND).lr_range $(call argument,MODEL) $(call argument,PHASE,--phase )
 
-batch-size: $(VENV)/.run ## find the largest batch size of MODEL and write it into params.yaml
+batch-size: $(VENV)/.run ## find the largest batch size of MODEL and write it to params.yaml
 	@$(COMMAND).batch_size $(call argument,MODEL)
 
-submit: $(VENV)/.run ## check and submit submissions/<slug>.csv with MESSAGE (DRY=1: only check; WAIT=20: minutes for the score)
+submit: $(VENV)/.run ## check submissions/<slug>.csv and submit it with MESSAGE (DRY=1: check only; WAIT=20: minutes to wait for the score)
 	@$(COMMAND).submit $(call argument,MESSAGE,--message ) $(if $(DRY),--dry-run) $(call argument,WAIT,--wait )
 
 history: $(VENV)/.run ## list all submissions and compare their public and out-of-fold scores
 	@$(COMMAND).history
 
-kernel: $(VENV)/.run ## export for a code competition (PUSH=1: upload and submit; WHEELS=1, OWNER, TITLE, MESSAGE, WAIT)
+kernel: $(VENV)/.run ## export for a code competition (PUSH=1: upload, run and submit it; WHEELS=1, OWNER, TITLE, MESSAGE, WAIT)
 	@$(COMMAND).export $(if $(PUSH),--push) $(if $(WHEELS),--wheels) $(call argument,OWNER,--owner ) \
 		$(call argument,TITLE,--title ) $(call argument,WAIT,--wait ) $(call argument,MESSAGE,--message )
 
@@ -83,7 +83,7 @@ clean: ## delete the pipeline's outputs, except the raw archive and the submissi
 	find submissions -mindepth 1 ! -name README.md ! -name history.csv -delete
 
 $(VENV)/.uv:
-	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Podium needs Python 3.11 or later, not " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Podium needs Python 3.11 or later, not " + sys.version.split()[0] + ". Run make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
 	@touch $@
