@@ -635,7 +635,7 @@ DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
         ),
         "labels in file names",
     ),
-    "Pixels in the tables, greyscale (MNIST as CSV)": (
+    "Pixels in the tables, grayscale (MNIST as CSV)": (
         ("pixels_grey", "pixels_by_row_and_column", "pixels_with_ids"),
         "grey pixels",
     ),

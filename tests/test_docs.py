@@ -34,7 +34,7 @@ def test_every_documented_layout_is_tested() -> None:
 
 
 def test_every_documented_fault_is_tested() -> None:
-    assert documented("What is refused") == [*test_faulty_input.CASES]
+    assert documented("Unusual and invalid files") == [*test_faulty_input.CASES]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -121,7 +121,7 @@ def with_gif(files: Files) -> None:
 
 WHOLE = competition()["train/0003.png"]
 CASES: dict[str, list[Case]] = {
-    "A damaged or encrypted zip, a zip bomb, a file outside of the archive's folder": [
+    "A damaged or encrypted zip, a zip bomb, a path outside the archive's folder": [
         Case(lambda files: pack(files)[:5000], "made.zip"),
         Case(lambda _: b"<html>404</html>", "made.zip"),
         Case(encrypted, "encrypted"),
