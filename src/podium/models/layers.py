@@ -50,7 +50,7 @@ def trainable_names(net: nn.Module, trainable: str | Part) -> set[str]:
     """The names of the parameters that `trainable` selects, always including the head's.
 
     Raises:
-        UserError: if it asks for more than the network has, or for names that it lacks.
+        UserError: if the network has fewer layer groups or tensors, or no matching parameters.
     """
     names = [name for name, _ in net.named_parameters()]
     head = {name for name in names if is_head(net, name)}

@@ -28,7 +28,7 @@ class Loss:
     """
 
     class_weights: ClassVar[bool] = False
-    """Whether targets are shares of classes [B, C], which class weights can multiply."""
+    """Whether targets are class proportions [B, C], which class weights can multiply."""
     averaging: ClassVar[Averaging] = "logits"
     """What is averaged over views, folds and models. Averaging logits suits most losses. It does
     not where a class can get the probability 0, since the mean of log-probabilities lets a single
@@ -128,7 +128,7 @@ class BinaryCrossEntropy(CrossEntropy):
 class Cumulative(Loss):
     """Ordinal regression: output k is the logit that the level is above the k-th, O = C - 1."""
 
-    averaging = "probabilities"  # of a level is 0 where two outputs are in the wrong order
+    averaging = "probabilities"  # a level's is 0 where two outputs are in the wrong order
 
     def outputs(self, task: Task) -> int:
         return len(task.classes) - 1

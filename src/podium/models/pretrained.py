@@ -74,7 +74,7 @@ def locate(config: Model) -> WeightsFile | None:
 
 def load(model: nn.Module, path: Path) -> None:
     """Load the backbone's weights from the file at `path`: safetensors, or torch's format without
-    pickled code. The head keeps its random weights, since its classes are another data set's.
+    pickled code. The head keeps its random weights, since the file's head has other classes.
 
     Raises:
         UserError: if the file is not readable or does not fit the architecture.

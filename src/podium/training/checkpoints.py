@@ -19,7 +19,7 @@ from podium.core import console, files
 from podium.core.errors import UserError
 from podium.training import fingerprint
 
-LOCK_TIMEOUT_S = 10.0  # within it, a process that received a signal has ended
+LOCK_TIMEOUT_S = 10.0  # a process exits within this time after a signal
 MAX_FILES = 3  # two checkpoints, and one that is being written
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "albumentations", "albucore", "numpy",
             "opencv-python-headless", "pillow")  # fmt: skip

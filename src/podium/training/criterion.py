@@ -31,8 +31,8 @@ class Criterion:
         return self.codec.loss.loss(outputs.float(), targets, self.weights)
 
     def weight(self, targets: Tensor) -> Tensor:
-        """What the loss of a batch is divided by: a micro-batch contributes in proportion to it.
-        The images' class weights, or their number.
+        """The weight of a batch or micro-batch with encoded `targets`: a scalar, the sum of its
+        images' class weights, or the number of images.
         """
         if self.weights is None:
             return torch.tensor(float(len(targets)), device=targets.device)
