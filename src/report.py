@@ -11,6 +11,7 @@ from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
 from podium.scoring import metrics
+from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission import report, write
 from podium.submission.formats import SubmissionFormat
@@ -37,7 +38,14 @@ def main() -> None:
         for name in scores["members"]:
             member = paths.ENSEMBLE / "members" / f"{name}.parquet"
             predicted = predictions.read(member, EnsembleProvenance)
-            submissions[name] = write.fill_from(sample, predicted, metric=metric, options=options)
+            submissions[name] = write.fill(
+                sample,
+                *predicted.table,
+                task=task,
+                rule=DecisionRule(**predicted.provenance.decision),
+                metric=metric,
+                options=options,
+            )
         detected = SubmissionFormat.detect(sample, task, metric, options)
         test_labels = csvs.read(solution)
         test_scores = {

@@ -7,6 +7,7 @@ from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
 from podium.scoring import metrics
+from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission import provenance, write
 
@@ -21,10 +22,18 @@ def main() -> None:
     """Write the submission and its provenance."""
     metric_name, slug, options = params_file.load(SECTIONS)
     predicted = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
-    metric = metrics.get(metric_name, Task.of(predicted.provenance).name)
+    task = Task.of(predicted.provenance)
     sample = Manifest(paths.PREPARED).csv("sample_submission.csv")
+    submission = write.fill(
+        sample,
+        *predicted.table,
+        task=task,
+        rule=DecisionRule(**predicted.provenance.decision),
+        metric=metrics.get(metric_name, task.name),
+        options=options,
+    )
     path = paths.SUBMISSIONS / f"{slug}.csv"
-    files.write_csv(path, write.fill_from(sample, predicted, metric=metric, options=options))
+    files.write_csv(path, submission)
     raw = files.read_json(paths.RAW / "source.json")
     files.write_json(
         path.with_suffix(".json"),

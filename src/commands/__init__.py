@@ -1,1 +1,1 @@
-"""The programs beside the pipeline, one per Makefile target."""
+"""Programs that are not stages of the pipeline, one per Makefile target."""

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
+from podium.competition import kaggle_api
 from podium.core import console, paths, program
 from podium.kaggle import check, submit
 from podium.kaggle.kernel import export, push
 from podium.kaggle.kernel.export import ExportName
 from podium.params import schema
-from podium.params.schema import Params
 
 KERNELS = Path("kernels")
 
@@ -18,37 +18,25 @@ def main() -> None:
     options = _options()
     params = schema.load()
     slug = params.competition.slug
-    client = push.KernelClient() if options.push else None
-    owner = options.owner or (client.user if client else push.default_owner())
+    api = kaggle_api.login() if options.push else None
+    owner = options.owner or push.default_owner(api)
     name = ExportName.create(slug, owner=owner, title=options.title)
     folder = KERNELS / slug
     export.export(params, folder, name=name, with_wheels=options.wheels)
     for path in sorted(folder.glob("*/*")):
         console.say(f"{path}: {path.stat().st_size:,} bytes")
-    if client:
-        _push(client, params, folder, name, options)
-
-
-def _push(
-    client: push.KernelClient,
-    params: Params,
-    folder: Path,
-    name: ExportName,
-    options: argparse.Namespace,
-) -> None:
-    """Push and submit the export; record it in the history like the submission it comes from."""
-    slug = params.competition.slug
+    if api is None:
+        return
     # Not checked against the history: the same public rows may come from different code.
     checked = check.check(paths.SUBMISSIONS / f"{slug}.csv", params)
     message = options.message or checked.message
-    ref, version = client.push(
-        folder, name, competition=slug, wait_minutes=options.wait, message=message
-    )
+    client = push.KernelClient(api, name, slug)
+    ref, version = client.push(folder, wait_minutes=options.wait, message=message)
     file = f"{name.ref} version {version}"
     console.say(f"submitted to {slug}: {file}, ref {ref}")
-    row = submit.history_row(checked, ref, slug=slug, message=message, file=file)
-    past = paths.SUBMISSIONS / "history.csv"
-    row = submit.record(client.api, row, wait_minutes=options.wait, past=past)
+    row = submit.record(
+        api, checked, ref, slug=slug, message=message, wait_minutes=options.wait, file=file
+    )
     console.say(submit.summary(row))
 
 

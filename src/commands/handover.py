@@ -6,7 +6,6 @@ from pathlib import Path
 from podium.core import program
 from podium.kaggle import up_to_date, zip_writer
 from podium.kaggle.handover import pack
-from podium.kaggle.handover.solution import Solution
 from podium.params import schema
 
 FOLDER = Path("handover")
@@ -24,10 +23,9 @@ def main() -> None:
     options = parser.parse_args()
     params = schema.load()
     up_to_date.check(params)
-    solution = Solution.of(params)
-    output = options.output or FOLDER / f"{solution.slug}.zip"
-    seconds = pack.measure(solution, output) if options.measure else None
-    zip_writer.write(output, pack.contents(solution, seconds))
+    output = options.output or FOLDER / f"{params.competition.slug}.zip"
+    seconds = pack.measure(params, output) if options.measure else None
+    zip_writer.write(output, pack.contents(params, seconds))
     print(f"{output}: {output.stat().st_size:,} bytes. Read its README.md before you send it.")
 
 

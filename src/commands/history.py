@@ -7,17 +7,17 @@ from podium.kaggle import history, submit
 
 def main() -> None:
     """Ask Kaggle for missing scores, then print and plot the history."""
-    path, plot = paths.SUBMISSIONS / "history.csv", paths.REPORTS / "history.png"
     try:
-        submit.refresh(path)
+        submit.refresh(history.PATH)
     except UserError as error:
         print(f"warning: could not refresh pending scores: {error}\n")
-    table = history.read(path)
+    table = history.read(history.PATH)
     if table.empty:
-        raise UserError(f"{path} contains no submissions. Run `make submit` first.")
+        raise UserError(f"{history.PATH} contains no submissions. Run `make submit` first.")
     comparisons = history.compare(table)
     print(history.render(table, comparisons))
     if comparisons:
+        plot = paths.REPORTS / "history.png"
         history.plot(comparisons, plot)
         print(f"plot: {plot}")
     else:

@@ -101,12 +101,10 @@ def suggest_lr(curve: pd.DataFrame) -> float:
 
 def plot(curve: pd.DataFrame, path: Path, *, title: str) -> None:
     """Plot the loss over the learning rate, with the suggested rate, as a PNG."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
     axes.plot(curve["lr"], curve["loss"], color="0.8", label="loss per step")
     axes.plot(curve["lr"], curve["smoothed"], label="smoothed")
     axes.axvline(suggest_lr(curve), color="C1", linestyle="--", label=f"{suggest_lr(curve):.1e}")
@@ -115,7 +113,6 @@ def plot(curve: pd.DataFrame, path: Path, *, title: str) -> None:
     axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})
-    plt.close(figure)
 
 
 def _endless(run: Components, phase: int) -> Iterator[Batch]:

@@ -12,16 +12,15 @@ def main() -> None:
     """Check the submission and, unless this is a dry run, submit it."""
     options = _options()
     params = schema.load()
-    competition, past = params.competition, paths.SUBMISSIONS / "history.csv"
-    path = options.file or paths.SUBMISSIONS / f"{competition.slug}.csv"
-    checked = check.check(path, params, history.read(past))
+    path = options.file or paths.SUBMISSIONS / f"{params.competition.slug}.csv"
+    checked = check.check(path, params, history.read(history.PATH))
     message = options.message or checked.message
     print(
         f"{path}: {checked.rows} rows match the sample submission; message: {message}", flush=True
     )
     if options.dry_run:
         return
-    row = submit.submit(checked, competition, message=message, wait_minutes=options.wait, past=past)
+    row = submit.submit(checked, params.competition, message=message, wait_minutes=options.wait)
     print(submit.summary(row))
 
 

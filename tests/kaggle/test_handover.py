@@ -12,12 +12,12 @@ import pytest
 from conftest import PARAMS, ROOT, Project
 from ruamel.yaml import YAML
 
-from podium.core import files
+from podium.core import files, paths
 from podium.core.errors import UserError
 from podium.kaggle import zip_writer
-from podium.kaggle.handover import code, pack, readme
-from podium.kaggle.handover.solution import Solution
+from podium.kaggle.handover import code, documents, pack
 from podium.params import schema
+from podium.params.schema import Params
 
 TOKEN = "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6"
 SECRETS = ("kaggle.json", ".env", ".dvc/config.local", "submissions/history.csv")
@@ -129,7 +129,7 @@ def test_the_same_project_gives_the_same_bytes(
     project: Project, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.enter(monkeypatch)
-    zip_writer.write(tmp_path / "b.zip", pack.contents(Solution.of(schema.load())))
+    zip_writer.write(tmp_path / "b.zip", pack.contents(schema.load()))
     assert (tmp_path / "b.zip").read_bytes() == archive.read_bytes()
 
 
@@ -147,8 +147,8 @@ def test_training_from_the_archive_gives_the_same_submission(
     for step in (PREPARE, TRAIN, PREDICT):
         follow(unpacked, step)
     assert unpacked.read("submissions/shapes.csv") == project.read("submissions/shapes.csv")
-    for folder in pack.SETTINGS.values():
-        assert (unpacked.folder / folder).exists(), folder
+    for path in json.loads(unpacked.read("SETTINGS.json")).values():
+        assert (unpacked.folder / path).exists(), path
 
     # A new test set, as the README describes.
     competitions.write_zip(unpacked.folder / path, kernels.files(12))
@@ -180,7 +180,7 @@ def test_a_command_that_fails_while_measured_is_an_error_and_leaves_nothing(
     project.enter(monkeypatch)
     monkeypatch.setenv("PODIUM_WORKERS", "many")
     with pytest.raises(UserError, match=r"src/prepare\.py(.|\n)*PODIUM_WORKERS"):
-        pack.measure(Solution.of(schema.load()), tmp_path / "measured.zip")
+        pack.measure(schema.load(), tmp_path / "measured.zip")
     assert not [*tmp_path.iterdir()]
 
 
@@ -208,10 +208,10 @@ def test_pretrained_weights_that_have_changed_are_refused(
         changed = {"pretrained": str(tmp_path / name)}
         models = params.models | {"a": params.models["a"].model_copy(update=changed)}
         with pytest.raises(UserError, match=rf"models\.a\.pretrained: .*/{name}"):
-            pack.contents(Solution.of(params.model_copy(update={"models": models})))
+            pack.contents(params.model_copy(update={"models": models}))
 
 
-def solution(source: str, labels: str | None = None) -> Solution:
+def params_for(source: str, labels: str | None = None) -> Params:
     params = {
         **PARAMS,
         "competition": {"source": source, "slug": "shapes", "solution": labels},
@@ -219,18 +219,20 @@ def solution(source: str, labels: str | None = None) -> Solution:
         "ensemble": {"members": ["a", "b-2"]},
         "folds": {**PARAMS["folds"], "count": 3, "run": [0, 2]},
     }
-    return Solution.of(schema.validate(params))
+    return schema.validate(params)
 
 
 def test_every_model_and_fold_has_its_commands() -> None:
     runs = [f"--model {model} --fold {fold}" for model in ("a", "b-2") for fold in (0, 2)]
-    steps = solution("shapes.zip").steps()
+    params = params_for("shapes.zip")
+    steps = documents.steps(params)
     assert steps["train"] == [f"python src/train.py {options}" for options in runs]
     assert steps["predict"] == [
         *(f"python src/predict.py {options}" for options in runs),
         *("python src/ensemble.py", "python src/submission.py"),
     ]
-    text = readme.render("entry_points.md.j2", solution("shapes.zip")).decode()
+    template = documents.TEMPLATES.get_template("entry_points.md.j2")
+    text = template.render(params=params, paths=paths, steps=steps)
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     assert [block.splitlines() for block in blocks] == [*steps.values()]
 
@@ -247,12 +249,13 @@ def test_every_model_and_fold_has_its_commands() -> None:
 def test_only_what_can_be_fetched_elsewhere_is_fetched(
     source: str, labels: str | None, fetched: bool
 ) -> None:
-    prepare = solution(source, labels).steps()["prepare"]
+    prepare = documents.steps(params_for(source, labels))["prepare"]
     assert ("python src/fetch.py" in prepare) == fetched
     assert prepare[-2:] == ["python src/prepare.py", "python src/folds.py"]
 
 
 def test_the_settings_are_the_paths_of_the_pipeline() -> None:
+    settings = json.loads(documents.TEMPLATES.get_template("SETTINGS.json.j2").render(paths=paths))
     stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
     for key, stage in {
         "RAW_DATA_DIR": "fetch",
@@ -266,7 +269,7 @@ def test_the_settings_are_the_paths_of_the_pipeline() -> None:
     }.items():
         kinds = (stages[stage].get(kind, []) for kind in ("outs", "metrics", "plots"))
         outs = [Path(next(iter(out)) if isinstance(out, dict) else out) for k in kinds for out in k]
-        assert any(out.is_relative_to(pack.SETTINGS[key]) for out in outs), key
+        assert any(out.is_relative_to(settings[key]) for out in outs), key
 
 
 def test_code_is_what_git_tracks_and_untracked_code_but_no_data(
@@ -282,7 +285,7 @@ def test_code_is_what_git_tracks_and_untracked_code_but_no_data(
         path.write_text("*.pyc\n" if name == ".gitignore" else "")
     project.run("git", "add", *tracked)
     monkeypatch.chdir(tmp_path)
-    listed = code.list_files(solution("raw").competition)
+    listed = code.list_files(params_for("raw").competition)
     assert {path.as_posix() for path in listed} == {
         *("notes.md", "docs/a.png", "src/mine.py", "custom/metric.py")
     }

@@ -15,7 +15,7 @@ from podium.core.errors import UserError
 from podium.dataset import build, tables
 from podium.dataset.tables import Tables
 from podium.images.store import ImageStore
-from podium.kaggle.kernel import export, main, spec, start
+from podium.kaggle.kernel import main, spec, start
 
 
 def test_code_and_data_set_of_different_exports_are_refused(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_the_kernel_scales_images_from_the_range_of_the_training_images(tmp_path
         ramp = np.linspace(0, 4095 if name.startswith("train/") else 1000, 400).astype(np.uint16)
         contents[name] = competitions.encode(ramp.reshape(20, 20))
     read, images, value_range = prepare_stage(tmp_path, contents, Prepare())
-    layout = export.with_value_range(Prepare(), value_range)
+    layout = Prepare(value_range=value_range)
     folder = Folder(kernels.lay_out(tmp_path / "competition", contents))
     prepared = prepare_kernel(folder, layout, tmp_path / "work")
     assert prepared.sha256() == images.sha256()

@@ -9,6 +9,7 @@ import kaggle_server
 import pytest
 from kaggle_server import Fault, Kaggle
 
+from podium.competition import kaggle_api
 from podium.core.errors import UserError
 from podium.kaggle.kernel import export as kernel_export
 from podium.kaggle.kernel import push as kernel_push
@@ -47,10 +48,8 @@ def export(tmp_path: Path) -> Path:
 
 
 def push(export: Path, *, minutes: float = 1) -> tuple[int, int]:
-    client = kernel_push.KernelClient()
-    return client.push(
-        export, NAME, competition="shapes", wait_minutes=minutes, message="the first"
-    )
+    client = kernel_push.KernelClient(kaggle_api.login(), NAME, "shapes")
+    return client.push(export, wait_minutes=minutes, message="the first")
 
 
 def test_data_set_kernel_and_submission_arrive_unchanged(

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax
@@ -108,4 +110,13 @@ def test_a_method_with_unusable_weights_is_an_error(
 ) -> None:
     monkeypatch.setitem(blend.METHODS, "mine", lambda *_: np.array(weights))
     with pytest.raises(UserError, match=r"ensemble\.method: mine"):
+        blend.fit("mine", TASK, np.stack([GOOD, BAD]), TARGETS, "logits")
+
+
+@pytest.mark.parametrize("method", [lambda _: None, lambda: None])
+def test_a_method_with_other_parameters_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, method: Callable[..., None]
+) -> None:
+    monkeypatch.setitem(blend.METHODS, "mine", method)
+    with pytest.raises(UserError, match=r"ensemble\.method: mine .*targets and averaging"):
         blend.fit("mine", TASK, np.stack([GOOD, BAD]), TARGETS, "logits")

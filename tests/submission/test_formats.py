@@ -2,14 +2,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import provenances
 import pytest
 
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
-from podium.core.provenance import EnsembleProvenance
-from podium.prediction.predictions import Predictions
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
@@ -26,17 +23,13 @@ BY_TASK: dict[str, tuple[list[str], list[list[float]]]] = {
 }
 
 
-def predictions_of(
-    task: str, thresholds: list[float] | None = None
-) -> Predictions[EnsembleProvenance]:
-    classes, probabilities = BY_TASK[task]
-    values = np.array(probabilities)
+def logits_of(task: str) -> np.ndarray:
+    values = np.array(BY_TASK[task][1])
     if task == "multilabel":
         values = np.log(values / (1 - values))
     elif task != "regression":
         values = np.log(values)
-    provenance = provenances.ensemble(task, classes, DecisionRule(thresholds))
-    return Predictions(["2", "3", "1"], values.astype(np.float32), provenance)
+    return values.astype(np.float32)
 
 
 def fill(
@@ -48,9 +41,12 @@ def fill(
 ) -> str:
     """The rounded CSV of a submission like `sample`."""
     table = pd.DataFrame({"id": IDS, **sample})
-    filled = write.fill_from(
+    filled = write.fill(
         table,
-        predictions_of(task, thresholds),
+        IDS,
+        logits_of(task),
+        task=Task(task, BY_TASK[task][0]),
+        rule=DecisionRule(thresholds),
         metric=metrics.get(metric, task),
         options=Submission(**options),
     )
@@ -183,7 +179,15 @@ def test_every_format_is_scored_as_the_leaderboard_would(
 def score(task: TaskName, metric_name: str, sample: pd.DataFrame, solution: pd.DataFrame) -> float:
     """The score of a submission like `sample`, read back as text."""
     spec, metric = Task(task, BY_TASK[task][0]), metrics.get(metric_name, task)
-    filled = write.fill_from(sample, predictions_of(task), metric=metric, options=Submission())
+    filled = write.fill(
+        sample,
+        IDS,
+        logits_of(task),
+        task=spec,
+        rule=DecisionRule(),
+        metric=metric,
+        options=Submission(),
+    )
     detected = SubmissionFormat.detect(sample, spec, metric, Submission())
     return write.score(
         filled.astype(str), solution, spec, submission_format=detected, metric=metric

@@ -1,22 +1,18 @@
 import numpy as np
 import pandas as pd
-import provenances
 import pytest
 
 from podium.config.submission import Submission
 from podium.core.errors import UserError
-from podium.prediction.predictions import Predictions
 from podium.scoring import metrics
+from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission import write
 from podium.submission.formats import SubmissionFormat
 
 CLASSES = ["ant", "bee"]
-PREDICTED = Predictions(
-    ["1", "2", "3"],
-    np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], np.float32)),
-    provenances.ensemble(classes=CLASSES),
-)
+IDS = ["1", "2", "3"]
+LOGITS = np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], np.float32))
 SOLUTION = pd.DataFrame({"id": ["3", "2", "1"], "label": ["bee", "ant", "ant"]})
 
 
@@ -25,8 +21,14 @@ def sample(*columns: str) -> pd.DataFrame:
 
 
 def fill(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    return write.fill_from(
-        table, PREDICTED, metric=metrics.get(metric, "multiclass"), options=Submission()
+    return write.fill(
+        table,
+        IDS,
+        LOGITS,
+        task=Task("multiclass", CLASSES),
+        rule=DecisionRule(),
+        metric=metrics.get(metric, "multiclass"),
+        options=Submission(),
     )
 
 
@@ -91,5 +93,7 @@ def test_a_solution_of_other_images_is_an_error() -> None:
     ):
         with pytest.raises(UserError, match="solution"):
             score(submission, wrong, "accuracy")
+    with pytest.raises(UserError, match=r"Check wasp\."):  # without the quotes of a KeyError
+        score(submission, SOLUTION.replace("bee", "wasp"), "accuracy")
     with pytest.raises(UserError, match="columns id and label"):
         score(submission, SOLUTION[["id"]], "accuracy")

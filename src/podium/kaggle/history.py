@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from podium.core import csvs, files
+from podium.core import csvs, files, paths
 from podium.core.errors import UserError
 from podium.scoring import metrics
 from podium.scoring.metrics import Metric
 from podium.submission import text_tables
 
+PATH = paths.SUBMISSIONS / "history.csv"
 COLUMNS = (
     "time",  # when Kaggle received it, UTC
     "competition",
@@ -65,7 +66,7 @@ class Comparison(NamedTuple):
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the history as text: [submissions, COLUMNS]; empty if the file does not exist.
+    """Read a history as text: [submissions, COLUMNS]; empty if the file does not exist.
 
     Raises:
         UserError: if it cannot be read, or has other columns.
@@ -82,39 +83,22 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def append(path: Path, row: Mapping[str, str]) -> None:
-    """Add a submission with a value for each of `COLUMNS`.
-
-    Raises:
-        UserError: as in `read`.
-    """
+    """Add a submission with a value for each of `COLUMNS`; raises as `read` does."""
     assert set(row) == set(COLUMNS)
     files.write_csv(path, pd.concat([read(path), pd.DataFrame([row])[list(COLUMNS)]]))
 
 
 def update(path: Path, ref: str, values: Mapping[str, str]) -> None:
-    """Change values of the submission `ref`.
-
-    Raises:
-        UserError: as in `read`.
-    """
+    """Change values of the submission `ref`; raises as `read` does."""
     table = read(path)
     table.loc[table["ref"] == ref, list(values)] = list(values.values())
     files.write_csv(path, table)
 
 
 def remove(path: Path, ref: str) -> None:
-    """Remove the submission `ref`.
-
-    Raises:
-        UserError: as in `read`.
-    """
+    """Remove the submission `ref`; raises as `read` does."""
     table = read(path)
     files.write_csv(path, table[table["ref"] != ref])
-
-
-def pending(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose score or time is still missing."""
-    return table[(table["status"] == "PENDING") | (table["time"] == "")]
 
 
 def compare(table: pd.DataFrame) -> list[Comparison]:
@@ -171,15 +155,10 @@ def plot(comparisons: list[Comparison], path: Path) -> None:
 
     Better is up and to the right; points have the numbers of `render`.
     """
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    count = len(comparisons)
-    figure, panels = plt.subplots(
-        1, count, figsize=(6 * count, 5), layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(6 * len(comparisons), 5), layout="constrained")
+    panels = figure.subplots(1, len(comparisons), squeeze=False)
     for axes, comparison in zip(panels[0], comparisons, strict=True):
         axes.scatter(comparison.oof, comparison.public, zorder=2)
         for number, x, y in zip(comparison.numbers, comparison.oof, comparison.public, strict=True):
@@ -195,4 +174,3 @@ def plot(comparisons: list[Comparison], path: Path) -> None:
         axes.set_title(comparison.describe(), fontsize="small", wrap=True)
     with files.atomic(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
-    plt.close(figure)

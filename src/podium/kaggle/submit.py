@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from itertools import chain, count, repeat
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from podium.core.errors import UserError
 from podium.kaggle import history
 from podium.kaggle.check import CheckedSubmission
 
-POLL_SECONDS = (1, 2, 4, 8, 15)  # between requests for the score; the last one repeats
+MAX_PAUSE_SECONDS = 15.0  # between two requests for the score
 
 
 class _UnknownOutcomeError(Exception):
@@ -28,9 +28,9 @@ def submit(
     *,
     message: str,
     wait_minutes: float,
-    past: Path,
+    past: Path = history.PATH,
 ) -> dict[str, str]:
-    """Submit a CSV, and record it as in `record`.
+    """Submit a CSV, then `record` it.
 
     Raises:
         UserError: if Kaggle rejects it, or cannot score it.
@@ -45,18 +45,31 @@ def submit(
         action=f"submit {submission.path}",
         request=lambda: api.competition_submit(str(submission.path), message, slug, quiet=True),
     )
-    row = history_row(submission, ref, slug=slug, message=message)
-    return record(api, row, wait_minutes=wait_minutes, past=past)
+    return record(
+        api, submission, ref, slug=slug, message=message, wait_minutes=wait_minutes, past=past
+    )
 
 
-def history_row(
-    submission: CheckedSubmission, ref: int, *, slug: str, message: str, file: str = ""
+def record(
+    api: Any,
+    submission: CheckedSubmission,
+    ref: int,
+    *,
+    slug: str,
+    message: str,
+    wait_minutes: float,
+    past: Path = history.PATH,
+    file: str = "",
 ) -> dict[str, str]:
-    """Create the history's row for a submission that Kaggle has accepted as number `ref`.
+    """Add a submission that Kaggle has accepted as number `ref` to the history at `past`, and wait
+    for its score. `file` is what was submitted, if that is not the CSV itself.
 
-    `file` is what was submitted, if that is not the CSV itself.
+    Returns its row, which is still PENDING if there is no score in time.
+
+    Raises:
+        UserError: if Kaggle cannot score it; it is then removed from the history.
     """
-    return dict.fromkeys(history.COLUMNS, "") | {
+    row = dict.fromkeys(history.COLUMNS, "") | {
         "competition": slug,
         "file": file or submission.path.as_posix(),
         "sha256": submission.sha256,
@@ -68,25 +81,15 @@ def history_row(
         "ref": str(ref),
         "status": "PENDING",
     }
-
-
-def record(api: Any, row: dict[str, str], *, wait_minutes: float, past: Path) -> dict[str, str]:
-    """Add an accepted submission to the history at `past` and wait for its score.
-
-    Returns its row, which is still PENDING if there is no score in time.
-
-    Raises:
-        UserError: if Kaggle cannot score it; it is then removed from the history.
-    """
     history.append(past, row)  # before waiting, which may be interrupted
-    listed = wait_for_score(api, row["competition"], int(row["ref"]), minutes=wait_minutes)
+    listed = wait_for_score(api, slug, ref, minutes=wait_minutes)
     if listed is None:
         return row
-    row = row | _values(listed)
+    row |= _values(listed)
     if row["status"] == "ERROR":
         history.remove(past, row["ref"])
         reason = listed.error_description or "no reason given"
-        raise UserError(f"Kaggle could not score {row['file']} (ref {row['ref']}): {reason}")
+        raise UserError(f"Kaggle could not score {row['file']} (ref {ref}): {reason}")
     history.update(past, row["ref"], row)
     return row
 
@@ -165,8 +168,8 @@ def wait_for_score(api: Any, slug: str, ref: int, *, minutes: float) -> Any | No
 
     Returns its last known entry; None if it is not listed, or Kaggle cannot be reached.
     """
-    end = time.monotonic() + 60 * minutes
-    for pause in chain(POLL_SECONDS, repeat(POLL_SECONDS[-1])):
+    end, pause = time.monotonic() + 60 * minutes, 1.0
+    while True:
         try:
             listed = list_submissions(api, slug, {ref}).get(ref)
         except UserError as error:
@@ -176,7 +179,7 @@ def wait_for_score(api: Any, slug: str, ref: int, *, minutes: float) -> Any | No
         if (listed is not None and listed.status.name != "PENDING") or left <= 0:
             return listed
         time.sleep(min(pause, left))
-    raise AssertionError
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
 
 def refresh(path: Path) -> int:
@@ -185,7 +188,8 @@ def refresh(path: Path) -> int:
     Raises:
         UserError: if there are no credentials, or the request fails.
     """
-    rows = history.pending(history.read(path))
+    table = history.read(path)
+    rows = table[(table["status"] == "PENDING") | (table["time"] == "")]
     if rows.empty:
         return 0
     api, changes = kaggle_api.login(), 0

@@ -3,6 +3,7 @@
 To add a method, add a function to `METHODS`.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -84,9 +85,18 @@ def fit(
     """The members' weights [M] by the blending method `method`.
 
     Raises:
-        UserError: if the method does not return one weight per member, non-negative, with sum 1.
+        UserError: if the method does not take these arguments, or does not return one weight per
+            member, non-negative, with the sum 1.
     """
-    weights = np.asarray(METHODS[method](task, logits, targets, averaging), np.float64)
+    arguments = (task, logits, targets, averaging)
+    try:
+        inspect.signature(METHODS[method]).bind(*arguments)
+    except TypeError as error:
+        raise UserError(
+            f"ensemble.method: {method} cannot be called with task, logits, targets and averaging "
+            f"({error}). Give it these four parameters."
+        ) from None
+    weights = np.asarray(METHODS[method](*arguments), np.float64)
     is_valid = weights.shape == (len(logits),) and (weights >= 0).all()
     if not (is_valid and np.isclose(weights.sum(), 1)):
         raise UserError(

@@ -17,13 +17,6 @@ from podium.submission import blend, thresholds
 from podium.submission.members import Member
 
 
-class Fitted(NamedTuple):
-    """What is fitted to labels after training."""
-
-    weights: np.ndarray  # one per member, [M]
-    rule: DecisionRule
-
-
 class OutOfFold(NamedTuple):
     """Predictions for which no label of an image's own fold was used to fit weights or rule."""
 
@@ -43,14 +36,16 @@ class Fitter:
     averaging: Averaging
     tune: bool  # thresholds, if the metric asks for it
 
-    def fit(self, logits: np.ndarray, rows: np.ndarray) -> Fitted:
-        """Fit to the images `rows` (boolean, [N]) of the members' out-of-fold logits [M, N, C]."""
+    def fit(self, logits: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, DecisionRule]:
+        """Fit weights [M] and rule to the images `rows` (boolean, [N]) of the members' out-of-fold
+        logits [M, N, C].
+        """
         logits, targets = logits[:, rows], self.targets[rows]
         weights = blend.fit(self.method, self.task, logits, targets, self.averaging)
         if self.tune and self.task.name in self.metric.tune_for:
             blended = blend.average(logits, weights, self.averaging)
-            return Fitted(weights, thresholds.fit(self.task, self.metric, targets, blended))
-        return Fitted(weights, decisions.default_rule(self.task, targets))
+            return weights, thresholds.fit(self.task, self.metric, targets, blended)
+        return weights, decisions.default_rule(self.task, targets)
 
     def out_of_fold(self, logits: np.ndarray) -> OutOfFold:
         """Blend and label each fold by what is fitted to the other folds (nested cross-validation).

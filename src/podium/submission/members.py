@@ -31,17 +31,6 @@ class DataVersion:
         folds_sha256 = folds.sha256["folds.csv"]
         return cls(Task.read(folds), folds_sha256, images["train"], images["test"])
 
-    def differences(self, provenance: PredictionProvenance, images_sha256: str) -> set[str]:
-        """The names of the inputs in which `provenance` differs."""
-        training = provenance.training
-        pairs = {
-            "task": (Task.of(training), self.task),
-            "folds": (training.folds_sha256, self.folds_sha256),
-            "training images": (training.images_sha256, self.train_sha256),
-            "predicted images": (provenance.images_sha256, images_sha256),
-        }
-        return {name for name, (actual, expected) in pairs.items() if actual != expected}
-
 
 @dataclass(frozen=True)
 class Member:
@@ -66,20 +55,30 @@ def load(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data: DataVe
     """
     oof, test = list[Predictions[PredictionProvenance]](), list[Predictions[PredictionProvenance]]()
     for fold in sorted(folds["fold"].unique()):
-        for name, parts in (("oof", oof), ("test", test)):
+        for name, parts, images_sha256 in (
+            ("oof", oof, data.train_sha256),
+            ("test", test, data.test_sha256),
+        ):
             path = folder / f"fold{fold}" / f"{name}.parquet"
             parts.append(predictions.read(path, PredictionProvenance))
-            images_sha256 = data.train_sha256 if name == "oof" else data.test_sha256
-            provenance = parts[-1].provenance
-            different = data.differences(provenance, images_sha256)
-            different |= _inconsistent(provenance, fold, first=oof[0].provenance)
-            for key in ("weights_sha256", "predict"):
-                if getattr(provenance, key) != getattr(oof[-1].provenance, key):
-                    different.add(key)
-            if different:
+            predicted, first = parts[-1].provenance, oof[0].provenance.training
+            training = predicted.training
+            pairs = {
+                "task": (Task.of(training), data.task),
+                "folds": (training.folds_sha256, data.folds_sha256),
+                "training images": (training.images_sha256, data.train_sha256),
+                "predicted images": (predicted.images_sha256, images_sha256),
+                "fold": (training.fold, fold),
+                "config": (training.config, first.config),
+                "seed": (training.seed, first.seed),
+                "metric": (training.metric, first.metric),
+                "weights_sha256": (predicted.weights_sha256, oof[-1].provenance.weights_sha256),
+                "predict": (predicted.predict, oof[-1].provenance.predict),
+            }
+            if different := sorted(key for key, pair in pairs.items() if pair[0] != pair[1]):
                 raise UserError(
                     f"{path} was made with different data or params from the rest "
-                    f"({', '.join(sorted(different))}). Run `dvc repro`."
+                    f"({', '.join(different)}). Run `dvc repro`."
                 )
     _check_pretrained(folder.name, [part.provenance.training for part in oof])
     source = f"{folder}/*/{{}}.parquet"
@@ -108,14 +107,3 @@ def _check_pretrained(model: str, folds: list[TrainingProvenance]) -> None:
             f"models.{model}.pretrained: folds started from different weights: {files}. Retrain "
             f"them from the same: `dvc repro --force --single-item {stages}`, then `dvc repro`."
         )
-
-
-def _inconsistent(
-    provenance: PredictionProvenance, fold: int, *, first: PredictionProvenance
-) -> set[str]:
-    """The keys that show that predictions are not from this `fold` of the model of `first`."""
-    keys = ("config", "seed", "metric")
-    different = {
-        key for key in keys if getattr(provenance.training, key) != getattr(first.training, key)
-    }
-    return different | ({"fold"} if provenance.training.fold != fold else set())

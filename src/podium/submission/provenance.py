@@ -46,16 +46,15 @@ def describe(
 
 def _git() -> dict[str, Any] | None:
     """The commit and the tracked files that have changed since; None without git."""
+    commands = ("git rev-parse HEAD", "git status --porcelain --untracked-files=no")
     try:
-        commit = _run("git", "rev-parse", "HEAD")
-        changed = _run("git", "status", "--porcelain", "--untracked-files=no")
+        commit, changed = (
+            subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
+            for command in commands
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return {"commit": commit, "changed": changed.splitlines()}
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.rstrip()
+    return {"commit": commit.strip(), "changed": changed.splitlines()}
 
 
 def _stages(members: dict[str, list[PredictionProvenance]]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def render(
     ]
     if test_scores is not None:
         blocks[-1] += f"\n- Score on the held-out test labels: **{test_scores['ensemble']:.4f}**"
-    for title, table in _details(oof, task):
+    for title, table in _details(oof, task).items():
         blocks += [f"## {title} (out of fold)", text_tables.markdown(table)]
     return "\n\n".join(blocks) + "\n"
 
@@ -108,18 +108,18 @@ def _scores(
     ]
 
 
-def _details(oof: pd.DataFrame, task: Task) -> list[tuple[str, Rows]]:
-    """The tables about the out-of-fold predictions, with their titles."""
+def _details(oof: pd.DataFrame, task: Task) -> dict[str, Rows]:
+    """The tables about the out-of-fold predictions, by title."""
     if task.name == "regression":
         values = oof.astype({"actual": float, "predicted": float})
-        return [("Errors", _errors(values)), ("Largest errors", _largest_errors(values))]
+        return {"Errors": _errors(values), "Largest errors": _largest_errors(values)}
     actual, predicted = (task.targets(oof[c].tolist()) for c in ("actual", "predicted"))
-    classes = ("Classes", _classes(actual, predicted, task.classes))
-    if task.name == "multilabel":
-        return [classes]
-    if len(task.classes) <= MAX_MATRIX_CLASSES:
-        return [classes, ("Confusion matrix", _confusion_matrix(oof, task.classes))]
-    return [classes, ("Most frequent mistakes", _mistakes(oof))]
+    tables = {"Classes": _classes(actual, predicted, task.classes)}
+    if task.single_label and len(task.classes) <= MAX_MATRIX_CLASSES:
+        tables["Confusion matrix"] = _confusion_matrix(oof, task.classes)
+    elif task.single_label:
+        tables["Most frequent mistakes"] = _mistakes(oof)
+    return tables
 
 
 def _classes(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> Rows:
@@ -157,7 +157,7 @@ def _errors(oof: pd.DataFrame) -> Rows:
 
 def _largest_errors(oof: pd.DataFrame) -> Rows:
     errors = (oof["actual"] - oof["predicted"]).abs()
-    largest = oof.loc[errors.sort_values(ascending=False, kind="stable").index[:MAX_MISTAKES]]
+    largest = oof.loc[errors.nlargest(MAX_MISTAKES).index]
     return [
         ["id", "actual", "predicted"],
         *(

@@ -5,32 +5,12 @@ import pandas as pd
 
 from podium.config.submission import Submission
 from podium.core.errors import UserError, examples
-from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
-from podium.prediction.predictions import Predictions
 from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import LABEL_SEPARATOR, Task
 from podium.submission.formats import SubmissionFormat
-
-
-def fill_from(
-    sample: pd.DataFrame,
-    predicted: Predictions[EnsembleProvenance],
-    *,
-    metric: Metric,
-    options: Submission,
-) -> pd.DataFrame:
-    """`fill` with predictions that carry their task and decision rule."""
-    return fill(
-        sample,
-        *predicted.table,
-        task=Task.of(predicted.provenance),
-        rule=DecisionRule(**predicted.provenance.decision),
-        metric=metric,
-        options=options,
-    )
 
 
 def fill(
@@ -87,7 +67,7 @@ def score(
     try:
         targets = task.targets([labels[image] for image in ids if image in labels])
     except (KeyError, ValueError) as error:
-        problems.append(str(error))
+        problems.append(str(error.args[0]))  # a KeyError quotes its text
     if problems or len(labels) < len(solution):
         raise UserError(
             "the solution does not match the submission: it must have one row, with a known class, "

@@ -12,8 +12,8 @@ from podium.core.errors import examples
 CODE = ("src", "custom", "recipes", "docs", "tests", "benchmarks", "Makefile", "requirements*")
 # Outputs, of which the archive has its own selection, and DVC's settings: they may contain the
 # address and the credentials of a remote storage.
-EXCLUDED = {path.name for path in (paths.DATA, paths.MODELS, paths.METRICS, paths.SUBMISSIONS)}
-EXCLUDED |= {paths.REPORTS.name, ".dvc"}
+OUTPUTS = (paths.DATA, paths.MODELS, paths.METRICS, paths.SUBMISSIONS, paths.REPORTS)
+EXCLUDED = {".dvc", *map(str, OUTPUTS)}
 SECRET = re.compile(
     r"kaggle\.json|access_token|\.?netrc|\.env.*|credentials(\.json)?|id_(rsa|dsa|ecdsa|ed25519)"
     r"|config\.local|.*\.(pem|key|p12)",

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.core import files, paths
 from podium.core.errors import UserError
@@ -121,6 +120,8 @@ def _spec(
     sample = prepared.csv("sample_submission.csv")
     metric = metrics.get(params.metric, task.name)
     detected = SubmissionFormat.detect(sample, task, metric, params.submission)
+    # The kernel has no training images from which it could detect the range.
+    value_range = prepared.facts["value_range"] or params.prepare.value_range
     submission: dict[str, Any] = {"format": detected.name}
     if detected.name == "top_k":
         submission["top"] = detected.top
@@ -132,20 +133,13 @@ def _spec(
         classes=task.classes,
         metric=params.metric,
         deterministic=params.deterministic,
-        prepare=with_value_range(params.prepare, prepared.facts["value_range"]),
+        prepare=params.prepare.model_copy(update={"value_range": value_range}),
         predict=params.predict,
         submission=Submission(**submission),
         models=models,
         decision=DecisionRule(**blended.provenance.decision),
         public_ids=blended.ids,
     )
-
-
-def with_value_range(prepare: Prepare, value_range: list[float] | None) -> Prepare:
-    """Set the range that `prepare` detected: the kernel has no training images."""
-    if value_range is None:
-        return prepare
-    return prepare.model_copy(update={"value_range": value_range})
 
 
 def source_files(metric: str | None) -> dict[str, zip_writer.Content]:

@@ -35,7 +35,10 @@ def download(requirements: Path, folder: Path) -> list[str]:
     Raises:
         UserError: if a package is not pinned, or pip fails.
     """
-    pins = _pins(files.read(requirements).decode())
+    # The lines of each pinned package, including its hashes.
+    pinned = re.compile(r"^([A-Za-z0-9._-]+)==.*(?:\n[ \t]+.*)*\n?", re.MULTILINE)
+    text = files.read(requirements).decode()
+    pins = {lines[1].lower(): lines[0] for lines in pinned.finditer(text)}
     if missing := [name for name in PACKAGES if name not in pins]:
         raise UserError(f"{requirements} does not pin {examples(missing)}. Run `make lock`.")
     with tempfile.TemporaryDirectory() as scratch:
@@ -44,12 +47,6 @@ def download(requirements: Path, folder: Path) -> list[str]:
         for version in PYTHON_VERSIONS:
             _download(selected, folder, version)
     return sorted(path.name for path in folder.glob("*.whl"))
-
-
-def _pins(text: str) -> dict[str, str]:
-    """The lines of each pinned package, including its hashes."""
-    blocks = re.finditer(r"^([A-Za-z0-9._-]+)==.*(?:\n[ \t]+.*)*\n?", text, re.MULTILINE)
-    return {block[1].lower(): block[0] for block in blocks}
 
 
 def _download(requirements: Path, folder: Path, python: str) -> None:

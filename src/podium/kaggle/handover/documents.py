@@ -1,0 +1,91 @@
+"""Render the archive's documents from the templates next to this file."""
+
+import contextlib
+import os
+import platform
+import re
+import subprocess
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import jinja2
+import psutil
+
+from podium.core import files, paths
+from podium.params.schema import Params
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+GPU_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+
+
+def render(params: Params, seconds: dict[str, float]) -> dict[str, bytes]:
+    """Render all documents, by name. `seconds` are the measured times of `steps` other than train;
+    empty if they were not measured.
+    """
+    slug, commands = params.competition.slug, steps(params)
+    runs = [paths.METRICS / f"{paths.fold_name(*run)}.json" for run in list_runs(params)]
+    training_seconds = [files.read_json(path)["seconds"] for path in runs]
+    with zipfile.ZipFile(paths.RAW / f"{slug}.zip") as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+    values = {
+        "params": params,
+        "paths": paths,
+        "steps": commands,
+        "record": files.read_json(paths.SUBMISSIONS / f"{slug}.json"),
+        "scores": files.read_json(paths.METRICS / "ensemble.json"),
+        "hardware": _hardware(),
+        "data": sorted(Counter(re.sub("/.*", "/", name) for name in names).items()),
+        "measured": bool(seconds),
+        "seconds": {**dict(zip(commands["train"], training_seconds, strict=True)), **seconds},
+    }
+    return {
+        name.removesuffix(".j2"): TEMPLATES.get_template(name).render(values).encode()
+        for name in TEMPLATES.list_templates(extensions=["j2"])
+    }
+
+
+def list_runs(params: Params) -> list[tuple[str, int]]:
+    """The ensemble's pairs of model and fold."""
+    return [(model, fold) for model in params.ensemble.members for fold in params.folds.run]
+
+
+def steps(params: Params) -> dict[str, list[str]]:
+    """The commands of Kaggle's three steps: prepare, train, predict."""
+    options = [f"--model {model} --fold {fold}" for model, fold in list_runs(params)]
+    prepare = ["python src/prepare.py", "python src/folds.py"]
+    source, solution = params.competition.source, params.competition.solution
+    if source in ("builtin", "kaggle") and not solution:  # can be fetched on another machine
+        prepare.insert(0, "python src/fetch.py")
+    predict = [f"python src/predict.py {option}" for option in options]
+    return {
+        "prepare": prepare,
+        "train": [f"python src/train.py {option}" for option in options],
+        "predict": [*predict, "python src/ensemble.py", "python src/submission.py"],
+    }
+
+
+def _hardware() -> dict[str, str]:
+    """Describe this machine."""
+    cpu, system, gpus = platform.processor() or "unknown", platform.platform(), "none"
+    with contextlib.suppress(OSError, StopIteration):  # Linux only
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    with contextlib.suppress(OSError):
+        system = f"{platform.freedesktop_os_release()['PRETTY_NAME']} ({system})"
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        query = subprocess.run(GPU_QUERY, capture_output=True, text=True, check=True)
+        gpus = "; ".join(query.stdout.splitlines())
+    return {
+        "CPU": f"{cpu}, {platform.machine()}",
+        "Cores": f"{psutil.cpu_count(logical=False) or 'unknown'} ({os.cpu_count()} logical)",
+        "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "GPU (name, memory, driver)": gpus,
+        "Operating system": system,
+    }
