@@ -96,7 +96,7 @@ def bare_train(config: Model, count: int) -> Run:
 
 
 def predict(config: Model, data: build.TrainingData) -> Run:
-    """Inference as the predict stage does it, a unit a view of an image."""
+    """Inference as in the predict stage; a unit is one view of one image."""
     accelerator = device.accelerator(config.precision)
     model = accelerator.prepare(timm.create_model(config.architecture, num_classes=2))
     plain = Augmentation("none", size=config.image_size, resize_mode="crop")
@@ -104,14 +104,14 @@ def predict(config: Model, data: build.TrainingData) -> Run:
     made = loading.Images(data.store, names, None, transforms=[plain])
     workers = machine.loader_workers(accelerator.device.type)
     loader = loading.in_order(made, config.batch_size, workers=workers)
-    to_logits = TargetCodec(config, data.task).to_logits
+    codec = TargetCodec(config, data.task)
 
     def run() -> int:
         inference.infer(
             model,
             loader,
+            codec,
             views=[tta.VIEWS[view] for view in VIEWS],
-            to_logits=to_logits,
             accelerator=accelerator,
         )
         return len(VIEWS) * len(names)
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1280)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    machine.keep_freed_memory()  # as all stages do, and train and predict this:
+    machine.keep_freed_memory()  # as all stages do
     seeding.set_deterministic(True)
     config = configuration(chosen.architecture, size=chosen.size, batch=chosen.batch)
     where = device.name(device.accelerator("auto").device)
