@@ -1,8 +1,24 @@
-"""Unicode normalization of names in archives and tables."""
+"""Names that may differ in Unicode normalization, as in archives and tables."""
 
 import unicodedata
+from collections.abc import Iterable
+
+from podium.core.errors import UserError, examples, nearest
 
 
 def nfc(text: str) -> str:
     """Convert to composed form (NFC): macOS writes file names decomposed (NFD)."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def find_class(name: str, classes: Iterable[str], key: str) -> str:
+    """The class called `name`, which params.yaml has in `key`, as `classes` spell it.
+
+    Raises:
+        UserError: if there is none.
+    """
+    by_nfc = {nfc(label): label for label in classes}
+    if nfc(name) not in by_nfc:
+        hint = nearest(name, by_nfc) or f"; the classes are {examples([*by_nfc])}"
+        raise UserError(f"{key}: unknown class {name}{hint}")
+    return by_nfc[nfc(name)]

@@ -19,14 +19,15 @@ ByPart = dict[str, dict[str, str]]  # by "train" or "test", and image id
 
 
 class StoredImages(NamedTuple):
-    """What is known about the images after building the stores."""
+    """The result of building the stores."""
 
     unusable: ByPart
-    """Why an image is missing or cannot be decoded. In training it is dropped, in test black."""
+    """Why each image that is dropped from training, or black in the test set, is unusable."""
     checksums: ByPart
-    """The checksum of the image's pixels as stored."""
+    """The checksum of each image's pixels as stored."""
     value_range: Sequence[float] | None
-    """What more than 8 bits per channel were scaled from; None if there are no such images."""
+    """The range that images with more than 8 bits per channel were scaled from; None if there are
+    no such images and `prepare.value_range` is auto."""
 
     def warnings(self, layout: Prepare) -> list[str]:
         """Warnings about unusable images and a detected range of values."""
@@ -49,8 +50,9 @@ class StoredImages(NamedTuple):
 def store_images(
     archive: Archive, ids: dict[str, list[str]], *, folder: Path, layout: Prepare, processes: int
 ) -> StoredImages:
-    """Decode each image and write the stores `folder`/train and `folder`/test. Images with more
-    than 8 bits per channel are decoded twice if their range must be detected first.
+    """Decode the images `ids` of the parts "train" and "test", and write the stores `folder`/train
+    and `folder`/test. Images with more than 8 bits per channel are decoded twice if their range
+    must be detected first.
 
     The bytes written do not depend on the number of processes or their timing: which images a
     shard contains is fixed in advance, and one process writes it.
@@ -79,7 +81,7 @@ def store_images(
 
 
 def _value_range(shards: list[Shard], written: list[Written]) -> list[float]:
-    """The range over the training images, or over the test images if only they need one."""
+    """The range of the training images, or of the test images if only they need one."""
     ranges: dict[str, list[Sequence[float]]] = {}
     for shard, result in zip(shards, written, strict=True):
         if result.unscaled is not None:
@@ -112,7 +114,6 @@ def _shards(
                 scratch=archive.scratch if archive.unpacked else None,
                 images=part_images[start : start + store.SHARD_SIZE],
                 layout=layout,
-                use_black=part == "test" and layout.on_bad_image == "blank",
                 total_images=sum(map(len, ids.values())),
                 value_range=None if layout.value_range == "auto" else layout.value_range,
             )
@@ -127,27 +128,20 @@ def _check(
     folders: dict[str, str] | None = None,
 ) -> None:
     """Check that `on_bad_image` allows the unusable images; `folders` if they are only missing."""
-    mode = layout.on_bad_image
-    refused = [
-        part
-        for part, reasons in unusable.items()
-        if reasons and (mode == "error" or (mode == "skip" and part == "test"))
-    ]
-    if not refused:
-        return
+    allowed = {"error": [], "skip": ["train"], "blank": ["train", "test"]}[layout.on_bad_image]
     problems = []
-    for part in refused:
-        reasons = unusable[part]
-        count = f"{len(reasons)} of {len(ids[part])} {TITLES[part]}"
-        if folders is None:
-            problems.append(f"{count} are unusable: {_shown(reasons)}")
-        else:
-            where = shown(folders[part])
-            problems.append(f"{count} are missing from {where}: {examples([*reasons])}")
-    hint = "Set prepare.on_bad_image: skip to drop them"
-    if "test" in refused:
-        hint = "Set prepare.on_bad_image: blank to predict black images instead of test images"
-    raise UserError(f"{'; '.join(problems)}. {hint}")
+    hint = "skip to drop them"
+    for part, reasons in unusable.items():
+        if not reasons or part in allowed:
+            continue
+        problem = f"unusable: {_shown(reasons)}"
+        if folders is not None:
+            problem = f"missing from {shown(folders[part])}: {examples([*reasons])}"
+        problems.append(f"{len(reasons)} of {len(ids[part])} {TITLES[part]} are {problem}")
+        if part == "test":
+            hint = "blank to predict black images instead of test images"
+    if problems:
+        raise UserError(f"{'; '.join(problems)}. Set prepare.on_bad_image: {hint}")
 
 
 def _shown(reasons: Mapping[str, str]) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from podium.competition.names import nfc
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples, nearest
+from podium.core.errors import UserError, examples
 from podium.scoring.task import LABEL_SEPARATOR
 
 
@@ -28,30 +27,15 @@ def in_order(labels: Iterable[str], columns: list[str]) -> list[str]:
     return classes
 
 
-def with_positive_last(classes: list[str], positive: str) -> list[str]:
-    """Order two classes such that the positive one is the second.
-
-    Raises:
-        UserError: if `positive` is neither of them.
-    """
-    name = next((label for label in classes if nfc(label) == nfc(positive)), None)
-    if name is None:
-        hint = nearest(positive, classes) or f"; the classes are {examples(classes)}"
-        raise UserError(f"prepare.positive_class: unknown class {positive}{hint}")
-    return [*(label for label in classes if label != name), name]
-
-
 def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> None:
-    """Check that there is something to learn.
+    """Check that the labels `texts` of the table `name` differ.
 
     Raises:
-        UserError: if all labels are the same, or a binary task does not have two classes.
+        UserError: if all are the same, or a binary task does not have two classes.
     """
-    different = texts.unique().tolist()
-    if len(different) < 2 or (
-        task == "regression" and len({float(text) for text in different}) < 2
-    ):
-        raise UserError(f"{name}: all labels are {different[0]!r}, so there is nothing to learn")
+    different = texts.astype(float) if task == "regression" else texts
+    if different.nunique() < 2:
+        raise UserError(f"{name}: all labels are {texts.iloc[0]!r}, so there is nothing to learn")
     if task == "binary" and len(classes) != 2:
         raise UserError(
             f"{name}: task: binary requires 2 classes, not {len(classes)}: {examples(classes)}. "
@@ -67,4 +51,5 @@ def without_images(train: pd.DataFrame, classes: list[str], task: TaskName) -> l
     if task == "multilabel":
         labelled = set(LABEL_SEPARATOR.join(labelled).split(LABEL_SEPARATOR))
     missing = [name for name in classes if name not in labelled]
-    return [f"{len(missing)} classes have no training image: {examples(missing)}"] * bool(missing)
+    warning = f"{len(missing)} classes have no training image: {examples(missing)}"
+    return [warning] if missing else []

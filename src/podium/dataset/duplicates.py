@@ -14,7 +14,7 @@ def find(checksums: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """Find the images with the same pixels as another, at least one of them a training image.
 
     Args:
-        checksums: the checksums of the pixels by id, of "train" and of "test".
+        checksums: the checksums of the pixels, by "train" or "test", and id.
 
     Returns:
         part ("train" or "test"), id, pixels (the checksum); images of a set are adjacent.
@@ -38,7 +38,7 @@ def first_of_set(ids: pd.Series, duplicates: pd.DataFrame) -> pd.Series:
 
 
 def merge_groups(train: pd.DataFrame, first: pd.Series) -> pd.Series:
-    """The groups [N] of the training images, those merged that have images in one set.
+    """The groups [N] of the training images; groups that share a set of duplicates are merged.
 
     Args:
         train: with the columns id and group.
@@ -48,12 +48,13 @@ def merge_groups(train: pd.DataFrame, first: pd.Series) -> pd.Series:
     other = codes[pd.Index(train["id"]).get_indexer(first)]
     graph = coo_array((np.ones(len(codes)), (codes, other)), shape=(len(names), len(names)))
     _, components = connected_components(graph, directed=False)
-    merged = pd.Series(names).groupby(components).transform("first")  # of one group: its name
+    # Each component is named after its first group.
+    merged = pd.Series(names).groupby(components).transform("first")
     return pd.Series(merged.to_numpy()[codes], train.index)
 
 
 def crossing(folds: pd.DataFrame, duplicates: pd.DataFrame) -> int:
-    """The number of sets with images in more than one fold: of `folds` with id and fold."""
+    """The number of sets of `duplicates` that are in more than one fold of `folds` (id, fold)."""
     first = first_of_set(folds["id"], duplicates)
     return int((folds.groupby(first)["fold"].nunique() > 1).sum())
 

@@ -12,7 +12,7 @@ IMAGE_SUFFIXES = decoders.suffixes()
 
 
 class ImageIndex:
-    """Image files by what an id may call them: the end of their path, with or without extension.
+    """Finds image files by the end of their path, with or without the extension.
 
     Looking up all ids takes time linear in the number of ids and files.
     """
@@ -22,8 +22,8 @@ class ImageIndex:
         self._by_depth: dict[int, dict[str, list[str]]] = {}
 
     def find(self, image_id: str) -> list[str]:
-        """The files that `image_id` can mean. Those that it names with their extension come before
-        those that it names without: then only the former are returned.
+        """The files that `image_id` may refer to. If it includes the extension of some of them,
+        only those.
         """
         path = normalize_path(image_id)
         matches = self._tails(path.count("/")).get(path, [])
@@ -32,7 +32,7 @@ class ImageIndex:
         return [name for name in matches if nfc(name).endswith(path)] or matches
 
     def _tails(self, depth: int) -> dict[str, list[str]]:
-        """Files by the last `depth` + 1 parts of their paths; built when first needed."""
+        """Files by the last `depth` + 1 parts of their paths, built on first use."""
         if depth not in self._by_depth:
             tails: dict[str, list[str]] = {}
             for name in self.names:

@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
+from itertools import compress
 
 import pandas as pd
 
@@ -25,17 +25,13 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 ONES, ZEROS = {"1", "1.0"}, {"0", "0.0"}
 
 
-class Labels(NamedTuple):
-    """The label of each image, and the classes."""
-
-    texts: list[str]  # [N]
-    classes: list[str]
+Labels = tuple[list[str], list[str]]  # the label of each image, [N], and the classes
 
 
 def read(
     columns: pd.DataFrame, layout: Prepare, task: TaskName, location: Location, sample: SampleNames
 ) -> Labels:
-    """Read the labels in `columns`, those of `label_column`: text [N, columns].
+    """Read the labels from `columns`, the columns in `label_column`: text [N, columns].
 
     The classes are in the order of the sample submission's columns if these are the classes, else
     sorted. The order of rows has no effect.
@@ -54,7 +50,7 @@ def read(
     if task in ("regression", "ordinal"):
         return _read_numbers(cells, layout, task, location)
     names = _spell(Counter(cells), cells.index, layout, location, sample)
-    return Labels([names[cell] for cell in cells], in_order(set(names.values()), sample.columns))
+    return [names[cell] for cell in cells], in_order(set(names.values()), sample.columns)
 
 
 def _no_label(empty: list[int], task: TaskName, location: Location) -> UserError:
@@ -79,17 +75,19 @@ def _read_columns(
     classes = in_order(names, sample.columns)
     if task == "multilabel":
         _check_joint(names, location)
-        hot = ones[classes].to_numpy()
-        texts = [
-            LABEL_SEPARATOR.join(n for n, one in zip(classes, row, strict=True) if one)
-            for row in hot
-        ]
-        return Labels(texts, classes)
-    _check_one_class(ones, location)
+        rows = ones[classes].to_numpy()
+        return [LABEL_SEPARATOR.join(compress(classes, row)) for row in rows], classes
+    wrong = (ones.sum(axis=1) != 1).to_numpy().nonzero()[0].tolist()
+    if wrong:
+        present = {row: ", ".join(ones.columns[ones.iloc[row].to_numpy()]) for row in wrong}
+        raise UserError(
+            f"{location.name}: {len(wrong)} of {len(ones)} rows do not have exactly one class: "
+            f"{location.describe(wrong, present)}. Fix them, or set task: multilabel"
+        )
     if sample.columns and classes != sample.columns:
-        present = [name for name in names if ones[name].any()]
-        classes = in_order(present, sample.columns)  # the submission needs no others
-    return Labels([names[column] for column in ones.to_numpy().argmax(axis=1)], classes)
+        # Classes without images are kept only if the sample submission has a column for them.
+        classes = in_order([name for name in names if ones[name].any()], sample.columns)
+    return [names[column] for column in ones.to_numpy().argmax(axis=1)], classes
 
 
 def _are_ones(columns: pd.DataFrame, location: Location) -> pd.DataFrame:
@@ -107,16 +105,6 @@ def _are_ones(columns: pd.DataFrame, location: Location) -> pd.DataFrame:
     return table.isin(ONES)
 
 
-def _check_one_class(ones: pd.DataFrame, location: Location) -> None:
-    wrong = (ones.sum(axis=1) != 1).to_numpy().nonzero()[0].tolist()
-    if wrong:
-        present = {row: ", ".join(ones.columns[ones.iloc[row].to_numpy()]) for row in wrong}
-        raise UserError(
-            f"{location.name}: {len(wrong)} of {len(ones)} rows do not have exactly one class: "
-            f"{location.describe(wrong, present)}. Fix them, or set task: multilabel"
-        )
-
-
 def _read_lists(
     cells: list[str], layout: Prepare, location: Location, sample: SampleNames
 ) -> Labels:
@@ -130,7 +118,7 @@ def _read_lists(
     classes = in_order(set(names.values()), sample.columns)
     _check_joint(classes, location)
     texts = {cell: union((names[label] for label in parts[cell]), classes) for cell in parts}
-    return Labels([texts[cell] for cell in cells], classes)
+    return [texts[cell] for cell in cells], classes
 
 
 def split(cell: str, separator: str) -> list[str]:
@@ -163,9 +151,9 @@ def _read_numbers(cells: list[str], layout: Prepare, task: TaskName, location: L
             f"{location.describe(wrong, cells)}. Fix them, or set task: multiclass"
         )
     if not is_whole:
-        return Labels([cell.strip() for cell in cells], layout.label_columns)
+        return [cell.strip() for cell in cells], layout.label_columns
     texts = [str(int(number)) for number in numbers]
-    return Labels(texts, sorted(set(texts), key=int))
+    return texts, sorted(set(texts), key=int)
 
 
 def _spell(
@@ -185,24 +173,18 @@ def _spell(
     if layout.label_variants == "merge":
         merged = spelling.merge(unified, sample)
         return {label: merged[name] for label, name in names.items()}
-    if odd := spelling.variants(unified):
+    if variants := spelling.variants(unified):
         rows = {names[label]: row_of(label) for label in counts}
-        raise _variants(odd, unified, rows, location)
-    return names
-
-
-def _variants(
-    odd: list[list[str]], counts: Counter[str], rows: dict[str, int], location: Location
-) -> UserError:
-    groups = [
-        " and ".join(
-            f"{label!r} ({counts[label]}x, such as {location.describe([rows[label]])})"
-            for label in group
+        groups = [
+            " and ".join(
+                f"{label!r} ({unified[label]}x, such as {location.describe([rows[label]])})"
+                for label in group
+            )
+            for group in variants
+        ]
+        raise UserError(
+            f"{location.name}: {len(groups)} labels have stray whitespace, or spellings that "
+            f"differ in case or whitespace only: {examples(groups)}. Set prepare.label_variants: "
+            "merge to treat them as one label, or keep to keep them separate"
         )
-        for group in odd
-    ]
-    return UserError(
-        f"{location.name}: {len(odd)} labels have stray whitespace, or spellings that differ in "
-        f"case or whitespace only: {examples(groups)}. Set prepare.label_variants: merge to treat "
-        "them as one label, or keep to keep them separate"
-    )
+    return names

@@ -21,7 +21,7 @@ MAX_VALUES = 2_000_000  # in memory at once
 
 
 def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
-    """The pixel columns of the table `name`, sorted by number; or the one with all pixels.
+    """The pixel columns of the table `name`, sorted by number, or the one column with all pixels.
 
     Raises:
         UserError: if there are none, or not as many as a square greyscale or RGB image has.
@@ -71,11 +71,12 @@ def store_images(
     Raises:
         UserError: for pixels that are not whole numbers from 0 to 255.
     """
-    _check_same_columns(archive, layout)
+    pixel_columns, count = _pixel_columns(archive, layout)
     checksums: dict[str, dict[str, str]] = {part: {} for part in ids}
 
     def encoded(part: str, name: str) -> Iterator[tuple[str, bytes]]:
-        for image, pixels in _with_ids(ids[part], _read(archive, name, layout), name):
+        images = _read(archive, name, pixel_columns, count, layout.pixel_order)
+        for image, pixels in zip(ids[part], images, strict=True):
             small = resizing.downsize(pixels, layout.max_size)
             checksums[part][image] = codec.checksum(small)
             yield image, codec.encode_png(small)
@@ -91,11 +92,11 @@ def store_images(
     return checksums
 
 
-def _check_same_columns(archive: Archive, layout: Prepare) -> None:
-    """Check that both tables have the same pixel columns, and images of the same size.
+def _pixel_columns(archive: Archive, layout: Prepare) -> tuple[list[str], int]:
+    """The pixel columns of both tables, and the number of pixel values per row.
 
     Raises:
-        UserError: if not.
+        UserError: if the tables differ in one of them.
     """
     names = str(layout.train_csv), str(layout.test_csv)
     train, test = (columns(archive.header(name), layout, name) for name in names)
@@ -105,55 +106,42 @@ def _check_same_columns(archive: Archive, layout: Prepare) -> None:
             f"{names[0]} has {len(train)} pixel columns and {names[1]} {len(test)}: only one of "
             f"them has {examples(different)}"
         )
-    counts = [_count(archive, name, train) for name in names]
+    if len(train) > 1:
+        return train, len(train)
+    first_rows = [next(archive.csv_chunks(name, 1)) for name in names]
+    counts = [len(str(row[train[0]].iloc[0]).split()) for row in first_rows]
     if counts[0] != counts[1]:
         raise UserError(
             f"the images of {names[0]} have {counts[0]} pixels, those of {names[1]} {counts[1]}"
         )
+    return train, counts[0]
 
 
-def _with_ids(
-    ids: list[str], images: Iterator[np.ndarray], name: str
-) -> Iterator[tuple[str, np.ndarray]]:
-    for count, image in enumerate(ids):
-        pixels = next(images, None)
-        if pixels is None:
-            raise UserError(f"{name} ends after {count} of {len(ids)} rows")
-        yield image, pixels
-
-
-def _read(archive: Archive, name: str, layout: Prepare) -> Iterator[np.ndarray]:
+def _read(
+    archive: Archive, name: str, pixel_columns: list[str], count: int, order: str
+) -> Iterator[np.ndarray]:
     """The images of a table, in the order of its rows: uint8 [side, side] or [side, side, 3]."""
-    header = archive.header(name)
-    pixel_columns = columns(header, layout, name)
-    count = _count(archive, name, pixel_columns)
     side, channels = shape(count, name)
-    start = 0
-    for chunk in archive.csv_chunks(name, max(1, MAX_VALUES // max(count, len(header)))):
+    width, start = max(count, len(archive.header(name))), 0
+    for chunk in archive.csv_chunks(name, max(1, MAX_VALUES // width)):
         values = _values(chunk[pixel_columns], count, name, start)
         start += len(chunk)
         if channels == 1:
             yield from values.reshape(-1, side, side)
-        elif layout.pixel_order == "interleaved":
+        elif order == "interleaved":
             yield from values.reshape(-1, side, side, 3)
         else:
             yield from values.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
 
 
-def _count(archive: Archive, name: str, pixel_columns: list[str]) -> int:
-    """The number of pixel values per row of a table."""
-    if len(pixel_columns) > 1:
-        return len(pixel_columns)
-    return next(
-        (len(str(rows[pixel_columns[0]].iloc[0]).split()) for rows in archive.csv_chunks(name, 1)),
-        0,
-    )
-
-
 def _values(chunk: pd.DataFrame, count: int, name: str, start: int) -> np.ndarray:
-    """The pixels of some rows, the first of which has number `start`: uint8 [rows, `count`]."""
+    """The pixels of `chunk`, whose first row is row `start` of the table: uint8 [rows, `count`]."""
     is_joined = len(chunk.columns) < count
-    values = _split(chunk.iloc[:, 0], count, name, start) if is_joined else _numbers(chunk)
+    if is_joined:
+        values = _split(chunk.iloc[:, 0], count, name, start)
+    else:
+        texts = chunk.select_dtypes(exclude="number").astype(str)
+        values = chunk.assign(**texts.apply(pd.to_numeric, errors="coerce")).to_numpy()
     with np.errstate(invalid="ignore"):
         valid = (values >= 0) & (values <= 255) & (values % 1 == 0)  # False for NaN
     if not valid.all():
@@ -171,15 +159,8 @@ def _values(chunk: pd.DataFrame, count: int, name: str, start: int) -> np.ndarra
     return values.astype(np.uint8)
 
 
-def _numbers(table: pd.DataFrame) -> np.ndarray:
-    """The numbers of a table; NaN for other values."""
-    for column in [name for name in map(str, table) if table[name].dtype.kind not in "iuf"]:
-        table = table.assign(**{column: pd.to_numeric(table[column].astype(str), errors="coerce")})
-    return table.to_numpy()
-
-
 def _split(cells: pd.Series, count: int, name: str, start: int) -> np.ndarray:
-    """The numbers in each cell, separated by spaces: [rows, `count`].
+    """The `count` numbers in each cell, separated by spaces: [rows, `count`]; NaN for other values.
 
     Raises:
         UserError: if a cell has more or fewer.

@@ -20,7 +20,7 @@ class Location:
     has_rows: bool = True  # False: the images of a folder
 
     def describe(self, rows: Iterable[int], values: Sequence[str] | Mapping[int, str] = ()) -> str:
-        """The first few of `rows`: id, row of the file (the header is row 1), and its value."""
+        """List the first `rows`: id, row of the file (the header is row 1), and value."""
         rows = [*rows]
         parts = list[str]()
         for row in rows[:5]:
@@ -82,8 +82,20 @@ def deduplicate(
     by_id = table[repeated].groupby("id", sort=False)
     for column in table.columns.difference(["id"] if join is None else ["id", "label"]):
         counts = by_id[column].nunique()
-        if (counts > 1).any():
-            raise _conflict(table[repeated], counts[counts > 1].index.tolist(), column, location)
+        if different := counts[counts > 1].index.tolist():
+            parts = []
+            for image in different[:5]:
+                group = by_id.get_group(image)
+                lines = zip(group.index.tolist(), group[column], strict=True)
+                shown = examples([f"row {row + 2}: {value}" for row, value in lines])
+                parts.append(f"{image} ({shown})")
+            hint = ""
+            if column == "label":
+                hint = ", or set task: multilabel if an image may have several"
+            raise UserError(
+                f"{location.name}: {len(different)} ids have rows with different {column}s: "
+                f"{examples([*parts, *different[5:]])}. Remove the wrong rows{hint}"
+            )
     shown = examples([*by_id.groups])
     warning = f"{location.name}: dropped duplicate rows for {by_id.ngroups} ids: {shown}"
     if join is not None:
@@ -91,16 +103,3 @@ def deduplicate(
         joined = by_id["label"].agg(join)
         table = table.assign(label=table["id"].map(joined).fillna(table["label"]))
     return table.drop_duplicates("id", ignore_index=True), [warning]
-
-
-def _conflict(table: pd.DataFrame, ids: list[str], column: str, location: Location) -> UserError:
-    parts = []
-    for image in ids[:5]:
-        values = table.loc[table["id"] == image, column]
-        lines = zip(values.index.tolist(), values.tolist(), strict=True)
-        parts.append(f"{image} ({examples([f'row {row + 2}: {value}' for row, value in lines])})")
-    hint = ", or set task: multilabel if an image may have several" if column == "label" else ""
-    return UserError(
-        f"{location.name}: {len(ids)} ids have rows with different {column}s: "
-        f"{examples([*parts, *ids[5:]])}. Remove the wrong rows{hint}"
-    )

@@ -55,11 +55,12 @@ def check_targets(
     targets = columns[1:]
     if len(targets) == 1 or (task != "regression" and sorted(targets) == sorted(classes)):
         return
-    per_class = f" or one column per class: {examples(classes, 99)}"
+    expected = "number"
+    if task != "regression":
+        expected = f"label or one column per class: {examples(classes, 99)}"
     raise UserError(
         f"{layout.sample_submission} has the columns {examples(columns, 99)}. After the id it must "
-        f"have one {'number' if task == 'regression' else 'label'}"
-        f"{'' if task == 'regression' else per_class}"
+        f"have one {expected}"
     )
 
 

@@ -29,7 +29,6 @@ class Shard:
     scratch: Path | None
     images: list[tuple[str, str | None]]  # id, name in the archive or None
     layout: Prepare
-    use_black: bool  # in place of images that cannot be decoded
     total_images: int  # in all shards
     value_range: Sequence[float] | None = None  # to scale more than 8 bits from, if known
 
@@ -106,7 +105,7 @@ def _write(shard: Shard) -> Written:
                 continue
             except ImageError as error:
                 written.unusable[image] = str(error) if name is None else f"{name}: {error}"
-                if not shard.use_black:
+                if shard.part == "train" or layout.on_bad_image != "blank":
                     continue
                 data = codec.black_png(layout.max_size)
             sizes.append(len(data))

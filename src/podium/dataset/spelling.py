@@ -22,7 +22,7 @@ class SampleNames:
             self._text = "\n".join(cell for cell in cells if not cell.isascii())
 
     def spell(self, label: str) -> str:
-        """The sample submission's spelling of `label`; as it is if the sample does not have it."""
+        """The sample submission's spelling of `label`; `label` itself if it has none."""
         if nfc(label) in self._by_nfc:
             return self._by_nfc[nfc(label)]
         spellings = (label, nfc(label), unicodedata.normalize("NFD", label))
@@ -30,7 +30,7 @@ class SampleNames:
 
 
 def normalize(label: str) -> str:
-    """What labels that differ in Unicode normalisation, case or whitespace only have in common."""
+    """The same text for labels that differ in Unicode normalisation, case or whitespace only."""
     return " ".join(nfc(label).casefold().split())
 
 
@@ -60,8 +60,8 @@ def variants(labels: Iterable[str]) -> list[list[str]]:
 
 
 def merge(counts: Counter[str], sample: SampleNames) -> dict[str, str]:
-    """Map variants to one label: spelled as in the sample submission's columns, else as most often.
-    Other labels stay.
+    """Map the labels of each group of `variants` to one spelling: that of the sample submission's
+    columns, else the most frequent. Other labels are mapped to themselves.
     """
     in_sample = {normalize(name): name for name in sample.columns}
     names = {label: label for label in counts}

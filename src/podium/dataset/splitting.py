@@ -8,13 +8,13 @@ import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from podium.competition.names import nfc
+from podium.competition.names import find_class
 from podium.core import seeding
-from podium.core.errors import UserError, examples, nearest
+from podium.core.errors import UserError, examples
 from podium.dataset.duplicates import first_of_set, merge_groups
 from podium.scoring.task import LABEL_SEPARATOR, Task
 
-MAX_BINS = 10  # folds of numbers are stratified by bins of the range
+MAX_BINS = 10  # for regression, which is stratified by bins of the target
 
 
 def make_folds(
@@ -26,11 +26,10 @@ def make_folds(
     duplicates: pd.DataFrame | None = None,
     subsample: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Assign each training image to one of `count` folds: id, label, fold, sorted by id.
+    """Assign each training image to one of `count` folds: id, label, fold, sorted by id. With
+    `subsample`, the column train is "no" for the images that are not trained on, else "yes".
 
-    With `subsample` there is a column train, too: "no" for the images that are not trained on.
-
-    Folds are stratified by class; by bins of the range (regression); by each label (multilabel:
+    Folds are stratified by class, by bins of the target (regression), or by each label (multilabel:
     iterative stratification). The images of one `group` (if the table has that column) stay in one
     fold, and so do `duplicates` (see `duplicates.find`). The order of rows has no effect.
 
@@ -85,16 +84,13 @@ def _split(train: pd.DataFrame, task: Task, *, count: int, seed: int) -> list[in
 
 
 def _subsample(folds: pd.DataFrame, shares: Mapping[str, float], seed: int) -> pd.DataFrame:
-    """Keep a share of a class's images for training, equally in each fold: at least one image per
-    fold, unless the share is 0.
+    """Add the column train: "yes" for the share of each class's images to train on, the same in
+    each fold and at least one image per fold unless it is 0, else "no".
     """
     kept = pd.Series("yes", folds.index)
-    by_nfc = {nfc(label): label for label in sorted(set(folds["label"]))}
+    classes = sorted(set(folds["label"]))
     for name, share in shares.items():
-        label = by_nfc.get(nfc(name))
-        if label is None:
-            hint = nearest(name, by_nfc) or f"; the classes are {examples([*by_nfc])}"
-            raise UserError(f"folds.subsample: unknown class {name}{hint}")
+        label = find_class(name, classes, "folds.subsample")
         for fold in folds["fold"].unique():
             rows = folds.index[(folds["label"] == label) & (folds["fold"] == fold)]
             order = seeding.generator(seed, "keep", label, fold).permutation(rows)
@@ -104,7 +100,7 @@ def _subsample(folds: pd.DataFrame, shares: Mapping[str, float], seed: int) -> p
 
 
 def _strata(labels: pd.Series, task: Task, *, grouped: bool, count: int) -> np.ndarray:
-    """What to stratify by: labels [N], bins of numbers [N], or labels as 0 and 1 [N, C]."""
+    """What to stratify by: labels [N], bins of the target [N], or label indicators [N, C]."""
     if task.name == "multilabel" and not grouped:
         return task.targets(labels.tolist())
     if task.name != "regression":  # multilabel in groups: each combination is a stratum

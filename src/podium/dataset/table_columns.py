@@ -10,6 +10,7 @@ from podium.dataset import pixel_tables, rows
 
 
 def find(archive: Archive, name: str, key: str) -> str:
+    """`archive.find(name)`. Raises: UserError: with the `key` of params.yaml that has `name`."""
     try:
         return archive.find(name)
     except UserError as error:
@@ -19,7 +20,11 @@ def find(archive: Archive, name: str, key: str) -> str:
 def read_columns(
     archive: Archive, name: str, key: str, columns: dict[str, str], layout: Prepare
 ) -> pd.DataFrame:
-    """The column `id` of a CSV, and `columns`: new name -> name in the file."""
+    """Read the ids and `columns` (new name -> name in the file) of a CSV: id, and the new names.
+
+    Raises:
+        UserError: if a column is missing, or an id is empty or contains a line break.
+    """
     if layout.id_column is not None:
         columns = {"id": layout.id_column, **columns}
     elif layout.pixel_columns is None:
@@ -39,9 +44,8 @@ def read_columns(
         pixel_tables.columns(header, layout, name)
         needed = [*columns.values()] or header[:1]
     table = archive.read_csv(path, needed)
-    numbers = [str(number) for number in range(1, len(table) + 1)]
     table = pd.DataFrame({new: table[old] for new, old in columns.items()}, index=table.index)
     if "id" not in table:
-        table.insert(0, "id", pd.Series(numbers, index=table.index, dtype=str))
+        table.insert(0, "id", [str(number) for number in range(1, len(table) + 1)])
     rows.check_ids(table, name)
     return table

@@ -1,16 +1,16 @@
 """The competition's tables, checked and in one format: `id`, `label` and optionally `group`."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.competition.names import nfc
+from podium.competition.names import find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset import labels, rows, sample_submission
-from podium.dataset.class_list import check, union, with_positive_last, without_images
+from podium.dataset import class_list, labels, rows, sample_submission
 from podium.dataset.image_files import images_below, label_in, shown
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
@@ -18,15 +18,14 @@ from podium.dataset.table_columns import read_columns
 from podium.scoring.task import Task
 
 
-@dataclass(frozen=True)
-class Tables:
-    """What prepare reads from a competition's tables and folders."""
+class Tables(NamedTuple):
+    """What the stage prepare reads from a competition's tables and folders."""
 
     train: pd.DataFrame  # id, label[, group]
     test: pd.DataFrame  # id
     sample: pd.DataFrame  # the sample submission, or one with empty cells
     classes: list[str]
-    warnings: list[str] = field(default_factory=list)
+    warnings: Sequence[str] = ()
 
 
 def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
@@ -66,8 +65,8 @@ def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
     if Task(task, classes).single_label and not is_submitted:
         present = set(train["label"])
         classes = [label for label in classes if label in present]
-    check(train["label"], classes, task, name)
-    return replace(tables, train=train, classes=classes)
+    class_list.check(train["label"], classes, task, name)
+    return tables._replace(train=train, classes=classes)
 
 
 def summary(tables: Tables, task: TaskName) -> str:
@@ -96,12 +95,13 @@ def _read_train(
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows")
     is_long = task == "multilabel" and len(layout.label_columns) == 1
-    join = (lambda texts: union(texts, classes)) if is_long else None
+    join = (lambda texts: class_list.union(texts, classes)) if is_long else None
     train, warnings = rows.deduplicate(train, location, join)
-    check(train["label"], classes, task, name)
+    class_list.check(train["label"], classes, task, name)
     if layout.positive_class is not None:
-        classes = with_positive_last(classes, str(layout.positive_class))
-    return train, classes, [*warnings, *without_images(train, classes, task)]
+        name = find_class(str(layout.positive_class), classes, "prepare.positive_class")
+        classes = [*(label for label in classes if label != name), name]
+    return train, classes, [*warnings, *class_list.without_images(train, classes, task)]
 
 
 def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFram
 
 
 def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
-    """Labels from the images' paths: id, and one column `label <name>`."""
+    """Read labels from the images' paths: id, and one column `label <name>`."""
     folder = shown(layout.train_images)
     files = images_below(archive.names, layout.train_images, exclude=layout.test_images)
     if not files:

@@ -1,6 +1,7 @@
 """Turn probabilities into labels, with default or tuned thresholds, and score either."""
 
 import math
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -62,13 +63,12 @@ def labels(task: Task, predicted: np.ndarray, rule: DecisionRule) -> np.ndarray:
 
 
 def to_texts(task: Task, targets: np.ndarray) -> list[str]:
-    """Labels, in the form of `Task.targets`, as our tables have them: the inverse of `targets`."""
+    """Convert targets to labels as our tables have them: the inverse of `Task.targets`."""
     if task.name == "regression":
         return [f"{value:.6g}" for value in targets[:, 0]]
-    names = np.array(task.classes, dtype=object)
     if task.name == "multilabel":
-        return [LABEL_SEPARATOR.join(names[row > 0]) for row in targets]
-    return names[targets].tolist()
+        return [LABEL_SEPARATOR.join(compress(task.classes, row > 0)) for row in targets]
+    return [task.classes[index] for index in targets]
 
 
 def score(
@@ -114,7 +114,7 @@ def score_labels(
 ) -> float:
     """Score labels that `labels` returned. Ordinal classes are scored by their levels.
 
-    `counts` [N] are the numbers of images that the rows stand for.
+    `counts` [N] are the numbers of images per row; None: one each.
 
     Raises:
         UserError: if the metric is undefined.

@@ -1,4 +1,4 @@
-"""What the metrics compute, by scikit-learn where it has the metric.
+"""The metrics that scikit-learn does not have, or not in the form that Kaggle uses.
 
 Targets are as `Task.targets` returns them.
 """
@@ -14,11 +14,6 @@ from podium.scoring.task import Task
 Weights = np.ndarray | None  # sample weights [N]
 
 
-def accuracy(targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None) -> float:
-    """With several labels per image, the fraction of images with all of them right."""
-    return float(sk.accuracy_score(targets, labels, sample_weight=sample_weight))
-
-
 def balanced_accuracy(
     targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None
 ) -> float:
@@ -29,21 +24,6 @@ def balanced_accuracy(
             targets, labels, labels=present, average="macro", sample_weight=sample_weight
         )
     )
-
-
-def f1(
-    targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None, *, average: str
-) -> float:
-    empty = 1.0 if average == "samples" else 0.0  # neither targets nor labels
-    return float(
-        sk.f1_score(
-            targets, labels, average=average, zero_division=empty, sample_weight=sample_weight
-        )
-    )
-
-
-def mcc(targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None) -> float:
-    return float(sk.matthews_corrcoef(targets, labels, sample_weight=sample_weight))
 
 
 def kappa(targets: np.ndarray, labels: np.ndarray, sample_weight: Weights = None) -> float:
@@ -125,5 +105,6 @@ def overview(task: Task, targets: np.ndarray, labels: np.ndarray) -> dict[str, A
     keys = ("accuracy", "precision", "recall", "f1")
     if task.name == "regression":
         return dict.fromkeys(keys)
+    accuracy = float(sk.accuracy_score(targets, labels))
     scores = sk.precision_recall_fscore_support(targets, labels, average="macro", zero_division=0.0)
-    return dict(zip(keys, (accuracy(targets, labels), *map(float, scores[:3])), strict=True))
+    return dict(zip(keys, (accuracy, *map(float, scores[:3])), strict=True))

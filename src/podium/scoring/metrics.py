@@ -54,14 +54,14 @@ NUMBERS: tuple[TaskName, ...] = ("ordinal", "regression")
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", functions.accuracy, "labels", CLASSES, tune_for=("multilabel",)),
+        Metric("accuracy", sk.accuracy_score, "labels", CLASSES, tune_for=("multilabel",)),
         Metric(
             "balanced_accuracy", functions.balanced_accuracy, "labels", SINGLE, tune_for=("binary",)
         ),
         *(
             Metric(
                 f"{average}_f1",
-                partial(functions.f1, average=average),
+                partial(sk.f1_score, average=average, zero_division=0.0),
                 "labels",
                 CLASSES,
                 tune_for=("binary", "multilabel"),
@@ -70,12 +70,13 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "samples_f1",
-            partial(functions.f1, average="samples"),
+            # An image with neither targets nor labels scores 1.
+            partial(sk.f1_score, average="samples", zero_division=1.0),
             "labels",
             ("multilabel",),
             tune_for=("multilabel",),
         ),
-        Metric("mcc", functions.mcc, "labels", SINGLE, tune_for=("binary",)),
+        Metric("mcc", sk.matthews_corrcoef, "labels", SINGLE, tune_for=("binary",)),
         Metric("quadratic_weighted_kappa", functions.kappa, "labels", NUMBERS, tune_for=NUMBERS),
         Metric("log_loss", functions.log_loss, "probabilities", CLASSES, greater_is_better=False),
         Metric(
@@ -121,7 +122,7 @@ def check_name(name: str, task: TaskName) -> None:
     Raises:
         ValueError: if it is not, with what to write instead.
     """
-    if ":" in name:
+    if ":" in name or "/" in name or name.endswith(".py"):
         user_code.check_name(name)
         return
     key = family(name)

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from podium.core.errors import UserError
+from podium.core.errors import UserError, nearest
 from podium.scoring import import_closure
 
 FOLDER = "custom"
@@ -60,14 +60,15 @@ def load(name: str) -> tuple[Callable[..., float], Options, str]:
         sys.path.append(root)
     try:
         module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
-        function = getattr(module, attribute)
     except Exception as error:  # the user's module may raise anything when it is imported
         raise UserError(f"metric: cannot import {name}: {_describe(error)}") from None
-    if not callable(function):
-        raise UserError(f"metric: {name} is not a function")
+    if not callable(function := getattr(module, attribute, None)):
+        others = [other for other, value in vars(module).items() if callable(value)]
+        raise UserError(f"metric: {path} has no function {attribute}{nearest(attribute, others)}")
     file = Path(str(module.__file__))
     files = source_files(file, file.parents[path.count("/")])
-    return _reporting(name, function), _options(name, function), _sha256(files)
+    sha256 = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    return _reporting(name, function), _options(name, function), sha256.hexdigest()
 
 
 def _options(name: str, function: Callable[..., Any]) -> Options:
@@ -113,7 +114,3 @@ def source_files(path: Path, root: Path) -> list[Path]:
     """The user's file at `path` and the files in custom/ that it imports."""
     files = import_closure.closure(path, root)
     return [file for file in files if file.is_relative_to(root / FOLDER)]
-
-
-def _sha256(files: list[Path]) -> str:
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
