@@ -151,12 +151,18 @@ def test_inference_loads_every_image_once_in_order(images: MakeImages) -> None:
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), EOFError()])
-def test_a_lost_connection_to_a_worker_is_reported_like_a_dead_worker(error: Exception) -> None:
-    def batches() -> Iterator[int]:
-        yield 1
+def test_a_lost_connection_to_a_worker_is_reported_like_a_dead_worker(
+    images: MakeImages, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    loader = loading.in_order(images(), 4, workers=0)
+    first = next(DataLoader.__iter__(loader))
+
+    def batches(_: object) -> Iterator[object]:
+        yield first
         raise error
 
-    received = loading._dead_workers_as_runtime_errors(batches())
-    assert next(received) == 1
+    monkeypatch.setattr(DataLoader, "__iter__", batches)
+    received = iter(loader)
+    assert len(next(received).targets) == 4
     with pytest.raises(RuntimeError, match=r"^DataLoader worker \(pid unknown\) is gone"):
         next(received)

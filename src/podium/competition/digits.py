@@ -34,7 +34,7 @@ def write_archive(path: Path) -> None:
 
 def write_solution(path: Path) -> None:
     """Write the test labels: a CSV file with id and label."""
-    files.write_bytes(path, _csv(_split()[1]))
+    files.write_csv(path, _split()[1])
 
 
 def _split() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -6,7 +6,6 @@ with the error page if storage responds with 403 or 500.
 """
 
 import errno
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -57,8 +56,7 @@ class PartialFile:
         self.complete = complete
         if not is_same or self.missing < 0:
             files.remove(self.path)
-        folder = next(parent for parent in self.path.absolute().parents if parent.exists())
-        if self.missing > shutil.disk_usage(folder).free:
+        if self.missing > files.free_bytes(self.path):
             full = OSError(errno.ENOSPC, "")
             raise UserError(files.disk_full_message(self.path, full, self.missing))
         files.write_json(self._json, complete)

@@ -93,8 +93,7 @@ def _fetch_solution(competition: Competition, folder: Path) -> None:
         with files.atomic(target) as temporary:
             shutil.copyfile(source, temporary)
     elif competition.source == "builtin":
-        with files.atomic(target) as temporary:
-            digits.write_solution(temporary)
+        digits.write_solution(target)
 
 
 def _size(path: Path) -> int | None:

@@ -38,7 +38,7 @@ class Folder(Archive):
             archive = Archive(self._files.pop(relative))
             for name in archive.names:
                 self._inner[f"{relative[: -len('.zip')]}/{name}"] = archive, name
-        self.names = [*self._files, *(self._inner.keys() - self._files.keys())]
+        self.names = list(self._files | self._inner)
 
     def open(self, name: str) -> IO[bytes]:
         """Open one file for reading in parts. Raises: UserError: if it cannot be opened."""

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -65,7 +66,7 @@ def call(
     Raises:
         UserError: "failed to `action`: …", with what to do about the competition `slug`.
     """
-    retries = Retries(action, slug, retry_connection=retry_connection)
+    retries = Retries(action, slug, retry_connection)
     while True:
         try:
             # The client prints help, warnings, and signed URLs, which are secret.
@@ -77,15 +78,14 @@ def call(
             raise UserError(f"failed to {action}: {redacted(error)}") from None
 
 
+@dataclass
 class Retries:
-    """Successive failures of a request, and the pause after each."""
+    """Pauses between the tries of a request. The arguments are as in `call`."""
 
-    def __init__(
-        self, action: str, slug: str | None = None, *, retry_connection: bool = True
-    ) -> None:
-        """The arguments are as in `call`."""
-        self.action, self.slug, self.retry_connection = action, slug, retry_connection
-        self.failed = 0
+    action: str
+    slug: str | None = None
+    retry_connection: bool = True
+    failed: int = 0  # successive tries
 
     def wait(self, error: requests.RequestException) -> None:
         """Wait before the next try: as long as Kaggle asks for, else longer each time.

@@ -143,7 +143,14 @@ def open_stored(outer: Path, entry: zipfile.ZipInfo, title: str) -> zipfile.ZipF
     Raises:
         UserError: if it is not a zip archive, or damaged.
     """
-    return open_zip(FileSlice(outer, _start(outer, entry, title), entry.file_size), title)
+    with outer.open("rb") as file:
+        file.seek(entry.header_offset)
+        header = file.read(LOCAL_HEADER.size)
+    if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
+        raise UserError(f"cannot read {title}: its header is damaged")
+    _, name, extra = LOCAL_HEADER.unpack(header)
+    start = entry.header_offset + LOCAL_HEADER.size + name + extra
+    return open_zip(FileSlice(outer, start, entry.file_size), title)
 
 
 def open_compressed(
@@ -167,14 +174,3 @@ def _chunks(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, title: str) -> Iter
     with reporting(title), opened.open(entry) as source:
         while chunk := source.read(CHUNK_BYTES):
             yield chunk
-
-
-def _start(outer: Path, entry: zipfile.ZipInfo, title: str) -> int:
-    """The offset of a stored entry's bytes in the archive at `outer`."""
-    with outer.open("rb") as file:
-        file.seek(entry.header_offset)
-        header = file.read(LOCAL_HEADER.size)
-    if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
-        raise UserError(f"cannot read {title}: its header is damaged")
-    _, name, extra = LOCAL_HEADER.unpack(header)
-    return entry.header_offset + LOCAL_HEADER.size + int(name) + int(extra)

@@ -98,15 +98,11 @@ class Prepare(Section):
         return [self.label_column] if isinstance(self.label_column, str) else self.label_column
 
     @model_validator(mode="after")
-    def _columns_differ(self) -> Self:
+    def _options_fit_together(self) -> Self:
         columns = [self.id_column, *self.label_columns, self.group_column]
         names = [name for name in columns if name is not None]
         problem = "id_column, label_column and group_column must be different columns"
         require(len(set(names)) == len(names), problem)
-        return self
-
-    @model_validator(mode="after")
-    def _options_fit_together(self) -> Self:
         if self.train_csv is None:
             if self.group_column is not None or self.pixel_columns:
                 raise ValueError("group_column and pixel_columns require train_csv")

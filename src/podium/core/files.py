@@ -55,10 +55,14 @@ def atomic(path: Path, *, size: int | None = None) -> Iterator[Path]:
 def disk_full_message(path: Path, error: OSError, size: int | None) -> str:
     """Say which file could not be written, how many bytes it needs, and how many are free."""
     needs = "" if size is None else f"{size:,} bytes needed, "
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    free = shutil.disk_usage(folder).free
     reason = os.strerror(error.errno or 0)
-    return f"cannot write {path}: {reason} ({needs}{free:,} bytes free)"
+    return f"cannot write {path}: {reason} ({needs}{free_bytes(path):,} bytes free)"
+
+
+def free_bytes(path: Path) -> int:
+    """The free space on the disk of `path`, which need not exist."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    return shutil.disk_usage(folder).free
 
 
 def remove(path: Path) -> None:

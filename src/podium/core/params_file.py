@@ -42,7 +42,10 @@ def _load(raw: dict[str, Any], key: str, kind: Kind, path: Path) -> Any:
             known = value if isinstance(value, dict) else ()
             raise UserError(f"{path} has no {key}{nearest(name, known)}")
         value = value[name]
-    return validate(kind, value, source=str(path), at=key)
+    value, problems = check(kind, value, at=key)
+    if problems:
+        raise error(problems, source=str(path))
+    return value
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -74,20 +77,10 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
     return raw
 
 
-def validate(kind: Kind, raw: Any, *, source: str = str(PARAMS), at: str = "") -> Any:
-    """Validate `raw`, the value of the dotted key `at`, as `kind`. Pure: no files, no network.
-
-    Raises:
-        UserError: listing each problem with its key, its value and what is allowed.
-    """
-    value, problems = check(kind, raw, at=at)
-    if problems:
-        raise error(problems, source=source)
-    return value
-
-
 def check(kind: Kind, raw: Any, *, at: str = "") -> tuple[Any, list[Problem]]:
-    """Validate as `validate` does: the value, or None and the problems."""
+    """Validate `raw`, the value of the dotted key `at`, as `kind`: the value, or None and each
+    problem with its key, its value and what is allowed.
+    """
     try:
         return TypeAdapter(kind).validate_python(raw, strict=True), []
     except ValidationError as failure:

@@ -3,7 +3,7 @@
 import math
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -100,10 +100,18 @@ class Loader(DataLoader[Batch]):
     batch_sampler: EpochBatchSampler
 
     def __iter__(self) -> Any:
-        """Yield an epoch's batches. The caller may keep their tensors, unlike `SharedBuffers`."""
-        for inputs, targets in _dead_workers_as_runtime_errors(super().__iter__()):
-            own = {name: self._own(values) for name, values in inputs.items()}
-            yield Batch(own, self._own(targets))
+        """Yield an epoch's batches. The caller may keep their tensors, unlike `SharedBuffers`.
+
+        Raises:
+            RuntimeError: as torch raises it for a dead worker, also if a worker dies while sending
+                a batch. torch may then consider it alive and raise a connection error.
+        """
+        try:
+            for inputs, targets in super().__iter__():
+                own = {name: self._own(values) for name, values in inputs.items()}
+                yield Batch(own, self._own(targets))
+        except (ConnectionError, EOFError) as error:
+            raise RuntimeError(f"DataLoader worker (pid unknown) is gone: {error!r}.") from error
 
     def _own(self, values: Tensor | np.ndarray) -> Tensor:
         if isinstance(values, np.ndarray):
@@ -161,32 +169,12 @@ def _loader(images: Images, sampler: EpochBatchSampler, workers: int) -> Loader:
     )
 
 
-Packed = tuple[dict[str, Tensor | np.ndarray], np.ndarray]
-
-
-def _pack(batch: Any) -> Packed:
+def _pack(batch: Any) -> tuple[dict[str, Tensor | np.ndarray], np.ndarray]:
     """Convert what a worker sends to NumPy arrays, unless it is in shared memory already: torch
     would create a shared-memory file per tensor.
     """
     packed = {name: t if t.is_shared() else t.numpy() for name, t in batch.inputs.items()}
     return packed, batch.targets.numpy()
-
-
-def _dead_workers_as_runtime_errors(batches: Iterator[Packed]) -> Iterator[Packed]:
-    """Yield the same batches.
-
-    Raises:
-        RuntimeError: as torch raises it for a dead worker, if a worker dies while sending a batch.
-            torch may then consider it alive and raise a connection error.
-    """
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except (ConnectionError, EOFError) as error:
-            raise RuntimeError(f"DataLoader worker (pid unknown) is gone: {error!r}.") from error
-        yield batch
 
 
 def _start_worker(_: int) -> None:

@@ -73,7 +73,34 @@ class ImageStore:
             UserError: if it is empty or missing, or a file is damaged.
         """
         self.folder = folder
-        self._open()
+        self._rows: dict[str, tuple[Any, int, int]] = {}
+        self._value_range: list[float] | None = None
+        paths = sorted(folder.glob("*.arrow"))
+        if not paths:
+            raise UserError(f"{folder} contains no prepared images. Run `dvc repro prepare`.")
+        encode = b""
+        for path in paths:
+            try:
+                reader = pa.ipc.open_file(pa.memory_map(str(path)))
+                encode = reader.schema.metadata[b"encode"]
+                if encode not in ENCODINGS:
+                    raise ValueError(f"unknown encoding {encode!r}")
+                if value_range := reader.schema.metadata.get(b"value_range"):
+                    self._value_range = json.loads(value_range)
+                for number in range(reader.num_record_batches):
+                    batch = reader.get_batch(number)
+                    batch.validate(full=True)  # wrong offsets would crash the process
+                    ids, column, sums = (batch.column(n) for n in ("id", "image", "crc32"))
+                    for row, (image, crc32) in enumerate(
+                        zip(ids.to_pylist(), sums.to_pylist(), strict=True)
+                    ):
+                        self._rows[image] = (column, row, crc32)
+            except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+                raise UserError(f"{path} is damaged: {error}. {RERUN_HINT}") from None
+        self._is_original = encode == b"original"
+
+    def __reduce__(self) -> tuple[type["ImageStore"], tuple[Path]]:
+        return ImageStore, (self.folder,)
 
     def __contains__(self, image: str) -> bool:
         return image in self._rows
@@ -108,37 +135,3 @@ class ImageStore:
         for image, (_, _, crc32) in self._rows.items():
             digest.update(f"{crc32} {image}\n".encode())
         return digest.hexdigest()
-
-    def _open(self) -> None:
-        self._rows: dict[str, tuple[Any, int, int]] = {}
-        self._value_range: list[float] | None = None
-        paths = sorted(self.folder.glob("*.arrow"))
-        if not paths:
-            raise UserError(f"{self.folder} contains no prepared images. Run `dvc repro prepare`.")
-        encode = b""
-        for path in paths:
-            try:
-                reader = pa.ipc.open_file(pa.memory_map(str(path)))
-                encode = reader.schema.metadata[b"encode"]
-                if encode not in ENCODINGS:
-                    raise ValueError(f"unknown encoding {encode!r}")
-                if value_range := reader.schema.metadata.get(b"value_range"):
-                    self._value_range = json.loads(value_range)
-                for number in range(reader.num_record_batches):
-                    batch = reader.get_batch(number)
-                    batch.validate(full=True)  # wrong offsets would crash the process
-                    ids, column, sums = (batch.column(n) for n in ("id", "image", "crc32"))
-                    for row, (image, crc32) in enumerate(
-                        zip(ids.to_pylist(), sums.to_pylist(), strict=True)
-                    ):
-                        self._rows[image] = (column, row, crc32)
-            except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-                raise UserError(f"{path} is damaged: {error}. {RERUN_HINT}") from None
-        self._is_original = encode == b"original"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.folder = state["folder"]
-        self._open()
