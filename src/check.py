@@ -8,12 +8,12 @@ SECTIONS = tuple(schema.Params.model_fields)
 
 
 def main() -> None:
-    """Validate the whole params file and load the metric.
+    """Validate the whole params file, build its models without weights, and load the metric.
 
     params.checked is constant, so no stage reruns for it. metric.json changes with the metric and,
     if that is user-defined, with its code: the stages that use the metric depend on it.
     """
-    params = schema.validate(params_file.read(params_file.PARAMS))
+    params = schema.validate(params_file.read(params_file.PARAMS), build_models=True)
     metric = metrics.get(params.metric, params.task)
     files.write_text(paths.CHECKED, "params.yaml is valid\n")
     files.write_json(paths.METRIC, metric.facts())

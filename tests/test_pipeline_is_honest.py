@@ -30,7 +30,8 @@ MAX_LINES = 250
 BLENDING = {"blend", "ensemble", "members", "thresholds"}
 SUBMISSION = BLENDING | {"formats", "provenance", "report", "text_tables", "write"}
 EXTRA = {
-    "check": {"core/seeding.py", "scoring/decisions.py"},
+    "check": {"core/seeding.py", "scoring/decisions.py"}
+    | {f"models/{name}.py" for name in ("device", "inference", "inputs", "targets", "weights")},
     # An archive that is intact is kept.
     "fetch": {f"core/{name}.py" for name in ("checksums", "manifest", "provenance")}
     | {"competition/folder.py", "core/console.py"},

@@ -49,7 +49,9 @@ def main() -> None:
                     raise layout.error
                 tables = dry_run(archive, layout)
             except UserError as error:
-                raise UserError(f"{error}\n{printout.correction_hint(source)}") from None
+                known = [guess for guess in layout.guesses if guess.key in ANSWERS]
+                hint = printout.correction_hint(error, known, source)
+                raise UserError(f"{error}\n{hint}") from None
         architecture = options.pretrained and defaults.architecture_of(options.pretrained)
         text = template.render(
             layout,

@@ -32,7 +32,10 @@ def test_no_argument_for_the_size_means_the_models_size() -> None:
     [
         ([{"HorizontalFlp": None}], "no transform HorizontalFlp: did you mean HorizontalFlip"),
         ([{"Affine": {"rotat": 3}}], "Affine has no argument rotat: did you mean rotate"),
-        ([{"RandomResizedCrop": {"scale": [2, 3]}}], "RandomResizedCrop: .*must be >= 0 and <= 1"),
+        (
+            [{"RandomResizedCrop": {"scale": [2, 3]}}],
+            "RandomResizedCrop.*must be >= 0 and <= 1",
+        ),
         ([{"OneOf": {"transforms": ["Blur"]}}], "must be one transform, .* not Blur"),
         ([{"OneOf": {"transforms": [{"Blr": {}}]}}], "no transform Blr: did you mean Blur"),
     ],

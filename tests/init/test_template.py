@@ -239,7 +239,7 @@ def test_it_is_valid_for_each_task(task: str, device: Device) -> None:
     counts = {"0": 30, "1": 30, "2": 0 if task == "binary" else 20}
     has_lists = task == "multilabel"
     prepare = {**PREPARE, "label_separator": "|"} if has_lists else PREPARE
-    format_ = {"format": "labels", "separator": ";"} if has_lists else {"format": "number"}
+    format_ = {"format": "labels", "separator": ";"} if has_lists else {"format": "auto"}
     config = layout(task=task, metric=metric, prepare=prepare, submission=format_)
     _, params = render(config, tables(counts), device=device)
     assert (params.task, params.metric) == (task, metric)

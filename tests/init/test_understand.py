@@ -10,6 +10,7 @@ import pytest
 from competitions import CLASSES, competition, csv, encode, picture, write_zip
 from layouts import Inspection, inspect
 
+from commands import init
 from podium.core.errors import UserError
 from podium.dataset.image_files import ImageIndex
 from podium.init import printout
@@ -226,6 +227,38 @@ def test_an_id_column_that_cannot_be_guessed_can_be_given(tmp_path: Path) -> Non
     assert layout.guesses[-1].key == "prepare.id_column" and layout.guesses[-1].is_open
     found = inspect(tmp_path, files, id_column="code")
     assert found.guess("id_column").value == "code" and found.guess("test_csv").value is None
+
+
+@pytest.mark.parametrize("name", ["{id}/a.png {id}/b.png", "{id}_red.png {id}_blue.png"])
+def test_several_images_per_id_are_an_error(name: str, tmp_path: Path) -> None:
+    files = competition()
+    for path in [path for path in files if path.endswith(".png")]:
+        part, image = path.removesuffix(".png").split("/")
+        data = files.pop(path)
+        files |= {f"{part}/{file.format(id=image)}": data for file in name.split()}
+    error = Inspection(write_zip(tmp_path / "shapes.zip", files)).layout.error
+    assert "several images per id, such as 0000: train/0000" in str(error)
+    assert "--id-column" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "answers", "options"),
+    [
+        ("2 of 9 images are missing", {}, "--group-column VALUE"),  # which is uncertain
+        ("train.csv: set task: multilabel", {}, "--task VALUE"),
+        ("no column fits. Choose one with --label-column", {}, "--label-column VALUE"),
+        ("2 of 9 images are missing", {"group_column": "none"}, "--id-column VALUE"),
+        ("--task: 'cats' is not a task", {}, ""),
+    ],
+)
+def test_the_hint_after_an_error_is_about_the_guess_concerned(
+    error: str, answers: dict[str, str], options: str, tmp_path: Path
+) -> None:
+    guesses = inspect(tmp_path, layouts.extra_columns().files, **answers).layout.guesses
+    known = [guess for guess in guesses if guess.key in init.ANSWERS]
+    hint = printout.correction_hint(UserError(error), known, "my data.zip")
+    assert hint.startswith("params.yaml was not written.")
+    assert f"SOURCE='my data.zip' ARGS=\"{options}" in hint if options else "ARGS" not in hint
 
 
 def test_an_error_comes_with_the_guesses_before_it(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import params_md
 import pytest
 from conftest import PARAMS, ROOT
 
@@ -10,6 +12,7 @@ from podium.config.folds import Folds
 from podium.config.models import Model
 from podium.core import params_file
 from podium.core.errors import UserError
+from podium.core.section import Section
 from podium.params import schema
 
 
@@ -60,7 +63,7 @@ def test_all_problems_are_reported_at_once() -> None:
     text = problems(change)
     assert text.startswith("params.yaml has 5 problems:")
     assert "ensmble: unknown key: did you mean ensemble?" in text
-    assert "seed: must be a valid integer, not 'one'" in text
+    assert "seed: must be an integer, not 'one'" in text
     assert "models.a.phases[0].lrr: unknown key: did you mean lr?" in text
     assert "metric: missing" in text
 
@@ -140,9 +143,8 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
     (lambda p: p["predict"].update(views=["hflip", "hflp"]), "predict.views[1]", "mean hflip?"),
     (lambda p: p["ensemble"].update(method="weigted"), "ensemble.method", "mean weighted?"),
     (lambda p: p["predict"].update(on_timeout="fewer_views"), "predict", "time_limit_minutes"),
-    (lambda p: model(p, batch_size=0), "models.a.batch_size", "greater than or equal to 1, not 0"),
-    (lambda p: model(p, batch_size="8"), "models.a.batch_size", "a valid integer, not '8'"),
-    (lambda p: model(p, pretrained=3), "models.a.pretrained", "not 3"),
+    (lambda p: model(p, batch_size=0), "models.a.batch_size", "must be at least 1, not 0"),
+    (lambda p: model(p, batch_size="8"), "models.a.batch_size", "must be an integer, not '8'"),
     (lambda p: model(p, augment=[{"A": {}, "B": {}}]), "models.a.augment[0]", "'B'"),
     (lambda p: model(p, augment="lite"), "models.a.augment", "'light'"),
     (lambda p: model(p, mix={"mxup": 1.0}), "models.a.mix.mxup", "did you mean mixup_alpha?"),
@@ -165,7 +167,7 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
     (
         lambda p: phase(p, schedule={"name": "step", "step_size": 0}),
         "models.a.phases[0].schedule.step_size",
-        "greater than or equal to 1, not 0",
+        "must be at least 1, not 0",
     ),
     (lambda p: phase(p, schedule="cosin"), "models.a.phases[0].schedule", "'constant', 'step'"),
     (lambda p: phase(p, schedule={"step_size": 2}), "models.a.phases[0].schedule", "name"),
@@ -184,6 +186,46 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
         "layer_decay",
     ),
     (lambda p: phase(p, init_from="best"), "models.a", "phases[0]"),
+    (lambda p: p.update({3: 1}), "3", "unknown key"),
+    (lambda p: p["folds"].update({3: 1}), "folds.3", "unknown key. Choose from count, "),
+    (
+        lambda p: p["folds"].update(subsample={1: 0.5}),
+        "folds.subsample.1",
+        "the key must be a string, not 1. Quote it.",
+    ),
+    (
+        lambda p: p["models"].update({4: p["models"]["a"]}),
+        "models.4",
+        "the key must be a string, not 4. Quote",
+    ),
+    (
+        lambda p: p["ensemble"].update(members=[]),
+        "ensemble.members",
+        "have 1 or more items, not []",
+    ),
+    (lambda p: p.update(models={}), "models", "must have 1 or more items"),
+    (
+        lambda p: p["prepare"].update(label_column=["a"]),
+        "prepare.label_column",
+        "must have 2 or more items, not ['a']",
+    ),
+    (
+        lambda p: p["prepare"].update(value_range=[0, 1, 2]),
+        "prepare.value_range",
+        "must have 2 or fewer items, not [0, 1, 2]",
+    ),
+    (
+        lambda p: p["prepare"].update(value_range=5),
+        "prepare.value_range",
+        "must be 'auto' or a list, not 5",
+    ),
+    (lambda p: model(p, pretrained=3), "models.a.pretrained", "true or false or a string, not 3"),
+    (lambda p: p["competition"].update(source=""), "competition.source", "must not be empty"),
+    (
+        lambda p: p["submission"].update(format="value"),
+        "submission.format",
+        "value does not support task: multiclass. Choose from auto, label, ",
+    ),
     (
         lambda p: phase(p, trainable={"gradual": 1}, warmup_epochs=1.0),
         "models.a.phases[0]",
@@ -199,6 +241,18 @@ def test_a_wrong_value_is_reported_with_its_key_and_what_is_allowed(
     (line,) = problems(change).splitlines()[1:]
     assert line.startswith(f"  {key}: ")
     assert text in line
+
+
+WRONG = (None, True, 0, -1, 2.5, float("nan"), "", "x y", [], [0], [1, 2, 3], {}, {1: 2}, {"a": 0})
+
+
+@pytest.mark.parametrize("kind", params_md.SECTIONS.values())
+def test_no_message_is_pydantics(kind: type[Section]) -> None:
+    for value in WRONG:
+        _, problems = params_file.check(kind, dict.fromkeys(kind.model_fields, value), at="x")
+        for key, text in problems:
+            assert key.startswith("x"), key
+            assert not re.search(r"\bvalid\b|should|Input|Value error", text), f"{key}: {text}"
 
 
 def test_checks_across_sections_report_all_problems_at_once() -> None:

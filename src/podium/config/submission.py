@@ -4,7 +4,18 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from podium.config.tasks import SINGLE_LABEL, TaskName
 from podium.core.section import PositiveInt, Section
+
+FORMATS: dict[str, tuple[TaskName, ...]] = {  # the tasks whose predictions can be written so
+    "label": SINGLE_LABEL,
+    "number": SINGLE_LABEL,
+    "probability": SINGLE_LABEL,  # of two classes
+    "columns": (*SINGLE_LABEL, "multilabel"),
+    "labels": ("multilabel",),
+    "top_k": (*SINGLE_LABEL, "multilabel"),
+    "value": ("ordinal", "regression"),
+}
 
 
 class Submission(Section):

@@ -1,6 +1,7 @@
 """Read params.yaml and validate the sections that a program needs."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,30 @@ Kind = Any
 """The type of a value, or a section and the name of one of its fields."""
 Problem = tuple[str, str]
 """A dotted key, and what is wrong with its value."""
+MESSAGES = {  # by pydantic's type of the error; all that the sections can cause
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be a string",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a name or a mapping",  # a schedule
+    "literal_error": "must be {expected}",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must have {min_length} or more items",
+    "too_long": "must have {max_length} or fewer items",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": (
+        "must start with a letter or digit and contain only letters, digits, - and _"
+    ),
+    "union_tag_invalid": "name must be one of {expected_tags}",
+    "union_tag_not_found": "name is missing",
+}
 
 
 def load(sections: Mapping[str, Kind], *, path: Path = PARAMS, **names: str) -> tuple[Any, ...]:
@@ -84,12 +109,17 @@ def check(kind: Kind, raw: Any, *, at: str = "") -> tuple[Any, list[Problem]]:
     try:
         return TypeAdapter(kind).validate_python(raw, strict=True), []
     except ValidationError as failure:
-        texts: dict[str, list[str]] = {}
-        for problem in _relevant(failure):
-            key, text = _explain(raw, problem)
-            full = key if key.startswith("[") else ".".join(filter(None, (at, key)))
-            texts.setdefault(full or "params", []).append(text)
-        return None, [(key, _any_of(alternatives)) for key, alternatives in texts.items()]
+        return None, explain(failure, raw, at=at)
+
+
+def explain(failure: ValidationError, raw: Any, *, at: str) -> list[Problem]:
+    """The problems of the value `raw` of the key `at`, in words instead of pydantic's."""
+    texts: dict[str, list[str]] = {}
+    values: dict[str, str] = {}
+    for error in _relevant(failure):
+        key, text, values[key] = _explain(raw, error, at)
+        texts.setdefault(key, []).append(text)
+    return [(key, _any_of(texts[key]) + value) for key, value in values.items()]
 
 
 def error(problems: Sequence[Problem], *, source: str) -> UserError:
@@ -112,42 +142,38 @@ def _relevant(failure: ValidationError) -> list[Any]:
 
 def _any_of(texts: list[str]) -> str:
     """One text for the problems that the members of a union have with the same value."""
-    value = texts[-1].rpartition(", not ")[2]
-    return " or ".join([*(text.removesuffix(f", not {value}") for text in texts[:-1]), texts[-1]])
+    return " or ".join([texts[0], *(text.removeprefix("must be ") for text in texts[1:])])
 
 
-def _explain(raw: Any, problem: Any) -> tuple[str, str]:
-    """The dotted key and the text of one pydantic error."""
-    path, value = _path_in(raw, problem["loc"])
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
-    text = problem["msg"].replace("Input should be", "must be")
-    match problem["type"]:
-        case "extra_forbidden":
-            return key, problem["input"].hint
-        case "missing":
-            return f"{key}.{problem['loc'][-1]}".removeprefix("."), "missing"
-        case "value_error":  # raised by a section: it contains the value where that helps
-            return key, text.removeprefix("Value error, ")
-        case "model_type" | "model_attributes_type" | "dict_type":
-            text = "must be a mapping"
-        case "union_tag_invalid":
-            text = f"name must be one of {problem['ctx']['expected_tags']}"
-        case "union_tag_not_found":
-            text = "name is missing"
-        case "string_pattern_mismatch":
-            text = "must start with a letter or digit and contain only letters, digits, - and _"
-    return (key, text if isinstance(value, dict) else f"{text}, not {value!r}")
+def _explain(raw: Any, problem: Any, at: str) -> tuple[str, str, str]:
+    """The dotted key and the text of one pydantic error, and the value if the text lacks it."""
+    loc, kind = problem["loc"], problem["type"]
+    if kind in ("extra_forbidden", "missing"):
+        key = f"{_locate(raw, loc[:-1], at)[0]}.{loc[-1]}".removeprefix(".")
+        return key, "missing" if kind == "missing" else problem["input"].hint, ""
+    key, value = _locate(raw, loc, at)
+    if kind == "value_error":  # raised by a section: it contains the value where that helps
+        return key, str(problem["ctx"]["error"]), ""
+    text = problem["msg"].replace("Input should be", "must be")  # of an albumentations transform
+    if kind in MESSAGES:
+        text = MESSAGES[kind].format(**problem.get("ctx", {}))
+    if loc[-1:] == ("[key]",):
+        hint = "" if isinstance(loc[-2], str) else ". Quote it."
+        return key, f"the key {text}", f", not {loc[-2]!r}{hint}"
+    if isinstance(value, dict):
+        return key, text, ""
+    is_word = value is None or isinstance(value, bool)
+    return key, text, f", not {json.dumps(value) if is_word else repr(value)}"
 
 
-def _path_in(raw: Any, loc: tuple[int | str, ...]) -> tuple[list[int | str], Any]:
-    """The part of `loc` that is a path in the file, and the value there. Pydantic inserts the names
-    of union members.
-    """
-    path: list[int | str] = []
+def _locate(raw: Any, loc: Iterable[int | str], at: str) -> tuple[str, Any]:
+    """The dotted key and the value at pydantic's `loc`, which also names members of unions."""
+    key = at
     for part in loc:
         try:
-            raw = raw[part]
+            value = raw[part]
         except (KeyError, IndexError, TypeError):
             continue
-        path.append(part)
-    return path, raw
+        key += f"[{part}]" if isinstance(raw, list) else f".{part}"
+        raw = value
+    return key.removeprefix("."), raw

@@ -56,11 +56,14 @@ class Section(BaseModel):
         if not isinstance(values, dict):
             return values
         known = cls.model_fields
-        return {key: v if key in known else UnknownKey(cls._hint(key)) for key, v in values.items()}
+        return {
+            str(key): value if key in known else UnknownKey(cls._hint(str(key)))
+            for key, value in values.items()
+        }
 
     @classmethod
-    def _hint(cls, key: object) -> str:
+    def _hint(cls, key: str) -> str:
         if key in cls.RENAMED:
-            return f"renamed: use {cls.RENAMED[str(key)]}"
+            return f"renamed: use {cls.RENAMED[key]}"
         names = cls.model_fields
-        return "unknown key" + (nearest(str(key), names) or f". Choose from {', '.join(names)}.")
+        return "unknown key" + (nearest(key, names) or f". Choose from {', '.join(names)}.")

@@ -7,8 +7,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from podium.config.phases import Augment, Transform
+from podium.core import params_file
 from podium.core.errors import UserError, nearest
 from podium.images import resizing
 
@@ -145,7 +147,11 @@ def _build(entry: Transform, size: int) -> Any:
     try:
         return kind(**arguments)
     except (ValueError, TypeError) as error:
-        raise UserError(f"augment: {name}: {error}") from None
+        problem = f"{name}: {error}"
+        if isinstance(error.__cause__, ValidationError):
+            problems = params_file.explain(error.__cause__, arguments, at=name)
+            problem = "; ".join(f"{key}: {text}" for key, text in problems)
+        raise UserError(f"augment: {problem}") from None
 
 
 def _size_arguments(kind: Any, size: int) -> dict[str, Any]:

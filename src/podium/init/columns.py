@@ -1,6 +1,7 @@
 """Guess which columns of a table contain the ids, the labels and the groups."""
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 import pandas as pd
@@ -27,6 +28,29 @@ GROUP_NAME = re.compile(  # "PatientID" and "the_patient", not "age_group"
 )
 ID_NAME = re.compile(r"(?i)(.*[ _])?(id|name|file|filename|image)|.*I[dD]")
 FOREIGN_ID_NAME = re.compile(r".*([_ ][iI][dD]|[a-z]I[dD])")
+
+
+def check_one_image_per_id(table: Table, images: ImageIndex) -> None:
+    """Check that no id stands for several images, in a table whose ids are not images' names.
+
+    Raises:
+        UserError: if most values of a unique column are folders or prefixes of several images each,
+            unless all columns are unique, as in a list of classes.
+    """
+    by_part = defaultdict[str, list[str]](list)
+    for name in images.names:
+        *folders, stem = name.rpartition(".")[0].split("/")
+        for part in {*folders, *(stem[: mark.start()] for mark in re.finditer("[ ._-]", stem))}:
+            by_part[part].append(name)
+    unique = [column for column in table.columns if table.rows[column].is_unique]
+    for column in unique if len(unique) < len(table.columns) else ():
+        ids = [value for value in table.rows[column] if len(by_part.get(value, ())) > 1]
+        if 2 * len(ids) > len(table.rows):
+            raise UserError(
+                f"{table.name}: column {column} has several images per id, such as {ids[0]}: "
+                f"{examples(by_part[ids[0]], 3)}. Only one image per id is supported: write one "
+                "row per image, with the image's name as its id"
+            )
 
 
 def guess_ids(table: Table, ids: IdColumn | None, images: ImageIndex) -> Guess:

@@ -1,11 +1,9 @@
 """Try a layout with the code of the stages prepare and submission, without writing anything."""
 
-from pydantic import ValidationError
-
 from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.config.submission import Submission
-from podium.core.errors import UserError
+from podium.core import params_file
 from podium.dataset import tables
 from podium.dataset.image_files import check_distinct, find_images, match_images
 from podium.dataset.tables import Tables
@@ -21,10 +19,10 @@ def dry_run(archive: Archive, layout: Layout) -> Tables:
     Raises:
         UserError: if prepare or submission would fail.
     """
-    try:
-        config, options = Prepare(**layout.prepare), Submission(**layout.submission)
-    except ValidationError as error:
-        raise UserError("; ".join(problem["msg"] for problem in error.errors())) from None
+    config, problems = params_file.check(Prepare, layout.prepare, at="prepare")
+    if problems:
+        raise params_file.error(problems, source="params.yaml")
+    options = Submission(**layout.submission)
     content = tables.read(archive, config, layout.task)
     if config.pixel_columns is None:
         _match(archive, content.train["id"].tolist(), config.train_images,

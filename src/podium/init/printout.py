@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Sequence
 
-from podium.core.errors import examples
-from podium.init.guesses import Guess, to_text
+from podium.core.errors import UserError, examples
+from podium.init.guesses import Guess, option, to_text
 from podium.init.layout import Layout
 from podium.init.survey import Survey, Table
 from podium.submission import text_tables
@@ -55,12 +55,23 @@ def next_steps(guesses: Sequence[Guess]) -> str:
     return f"\nWrote params.yaml. Next:\n  1. {review}\n  2. dvc repro"
 
 
-def correction_hint(source: str) -> str:
-    """Say how to correct a guess after an error."""
+def correction_hint(error: UserError, guesses: Sequence[Guess], source: str) -> str:
+    """Say how to correct one of `guesses` on the command line: first those that `error` mentions,
+    then uncertain ones.
+    """
+    text, hint = str(error), "params.yaml was not written."
+
+    def rank(guess: Guess) -> tuple[bool, bool]:
+        is_mentioned = guess.name in text or option(guess.key) in text
+        return not is_mentioned, guess.key == "metric" or not guess.is_open
+
+    options = [option(guess.key) for guess in sorted(guesses, key=rank)]
+    if not options or text.startswith("--"):  # the answer to a question is not possible
+        return hint
+    others = f"\nor {', '.join(options[1:])}" if options[1:] else ""
     return (
-        "params.yaml was not written. If one of the settings above is wrong, set it on the command "
-        f'line:\n  make init SOURCE={shlex.quote(source)} ARGS="--id-column NAME"\n'
-        "or --label-column, --group-column, --task, --label-pattern"
+        f"{hint} If one of the settings above is wrong, set it on the command line:\n"
+        f'  make init SOURCE={shlex.quote(source)} ARGS="{options[0]} VALUE"{others}'
     )
 
 

@@ -53,6 +53,8 @@ class _Reader:
         pattern = self.answers.get("prepare.label_pattern")
         labelled = path_labels.find_folders(survey, pattern, has_table=train is not None)
         has_ids = train is not None and survey.id_columns[train.name] is not None
+        if train is not None and not has_ids:
+            columns.check_one_image_per_id(train, survey.index)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
         elif labelled and (not has_ids or pattern is not None):

@@ -55,21 +55,33 @@ def locate(config: Model) -> WeightsFile | None:
     Raises:
         UserError: if the file does not exist or cannot be downloaded.
     """
+    source = source_of(config)
+    if isinstance(source, str):
+        cached = (try_to_load_from_cache(source, file) for file in HUB_FILES)
+        files = (Path(file) for file in cached if isinstance(file, str))
+        path = next(files, None) or _download(source)
+        return WeightsFile(path, f"{source}@{path.parent.name}")  # .../snapshots/<commit>/<file>
+    return None if source is None else WeightsFile(source, None)
+
+
+def source_of(config: Model) -> Path | str | None:
+    """What `config.pretrained` asks for: a file, a repository on the hub or nothing.
+
+    Raises:
+        UserError: if the file does not exist, or timm's weights are not on the hub.
+    """
     if isinstance(config.pretrained, str):
         path = Path(config.pretrained).expanduser()
         if not path.is_file():
             raise UserError(f"pretrained: {path} not found. Fix the path.")
-        return WeightsFile(path, None)
+        return path
     if not config.pretrained:
         return None
     name, source = config.architecture, timm_config(config.architecture)
-    repo = source.hf_hub_id
-    if repo is None:
+    if source.hf_hub_id is None:
         where = f" on the hub, only at {source.url}" if source.url else ""
         raise UserError(f"pretrained: timm has no weights of {name}{where}. {USE_A_FILE}")
-    cached = (try_to_load_from_cache(repo, file) for file in HUB_FILES)
-    path = next((Path(file) for file in cached if isinstance(file, str)), None) or _download(repo)
-    return WeightsFile(path, f"{repo}@{path.parent.name}")  # .../snapshots/<commit>/<file>
+    return str(source.hf_hub_id)
 
 
 def load(model: nn.Module, path: Path) -> None:

@@ -13,12 +13,12 @@ from podium.config.folds import Folds
 from podium.config.models import Model
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
-from podium.config.tasks import TaskName
-from podium.core.errors import UserError, nearest
+from podium.config.submission import FORMATS, Submission
+from podium.config.tasks import SINGLE_LABEL, TaskName
+from podium.core.errors import nearest
 from podium.core.params_file import Problem
+from podium.params import libraries
 from podium.scoring import metrics
-
-SINGLE_LABEL = ("binary", "multiclass", "ordinal")
 
 
 def problems(sections: Mapping[str, Any]) -> list[Problem]:
@@ -66,11 +66,10 @@ def _losses(models: dict[str, Model], task: TaskName) -> Iterator[Problem]:
             continue  # no option that depends on the loss
         from podium.models import losses
 
-        try:
+        problems: list[Problem] = []
+        with libraries.collect(problems, f"models.{name}"):
             losses.of(model, task)
-        except UserError as error:
-            key, _, text = str(error).partition(": ")
-            yield f"models.{name}.{key}", text
+        yield from problems
 
 
 def _members(ensemble: Ensemble, models: dict[str, Model]) -> Iterator[Problem]:
@@ -98,6 +97,18 @@ def _labels(task: TaskName, prepare: Prepare) -> Iterator[Problem]:
         yield "prepare.label_variants", f"has no effect with task: {task}. Remove it."
 
 
+def _format(task: TaskName, submission: Submission) -> Iterator[Problem]:
+    suitable = [name for name, tasks in FORMATS.items() if task in tasks]
+    if submission.format not in ("auto", *suitable):
+        yield (
+            "submission.format",
+            (
+                f"{submission.format} does not support task: {task}. Choose from auto, "
+                f"{', '.join(suitable)}."
+            ),
+        )
+
+
 def _subsample(task: TaskName, folds: Folds) -> Iterator[Problem]:
     if folds.subsample and task not in SINGLE_LABEL:
         yield "folds.subsample", "requires a single-label task"
@@ -115,5 +126,5 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 CHECKS = (
     *(_metric, _views, _blending, _losses, _members),
-    *(_sizes, _labels, _subsample, _imbalance),
+    *(_sizes, _labels, _format, _subsample, _imbalance),
 )

@@ -17,7 +17,7 @@ from podium.config.tasks import TaskName
 from podium.core import params_file
 from podium.core.errors import UserError, nearest
 from podium.core.section import Section, Slug
-from podium.params import checks
+from podium.params import checks, libraries
 
 
 class Params(Section):
@@ -54,8 +54,11 @@ class Params(Section):
         return self.models[name]
 
 
-def validate(raw: dict[str, Any], *, source: str = str(params_file.PARAMS)) -> Params:
-    """Validate a whole params file. Pure: no files, no network.
+def validate(
+    raw: dict[str, Any], *, source: str = str(params_file.PARAMS), build_models: bool = False
+) -> Params:
+    """Validate a whole params file; with `build_models` also names and arguments of timm and
+    albumentations, and paths of weights.
 
     Raises:
         UserError: listing each problem with its key, its value and what is allowed.
@@ -67,7 +70,10 @@ def validate(raw: dict[str, Any], *, source: str = str(params_file.PARAMS)) -> P
         section, own_problems = params_file.check(kinds[name], raw[name])
         if not own_problems:
             sections[name] = section
-    if problems := problems + checks.problems(sections):
+    problems += checks.problems(sections)
+    if build_models:
+        problems += libraries.problems(sections.get("models", {}))
+    if problems:
         raise params_file.error(problems, source=source)
     valid: Params = params
     return valid

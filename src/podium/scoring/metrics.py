@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from sklearn import metrics as sk
 
+from podium.config.tasks import SINGLE_LABEL as SINGLE
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, nearest
 from podium.scoring import functions, user_code
@@ -47,7 +48,6 @@ class Metric(NamedTuple):
         return value if self.greater_is_better else -value
 
 
-SINGLE: tuple[TaskName, ...] = ("binary", "multiclass", "ordinal")  # one label per image
 CLASSES: tuple[TaskName, ...] = (*SINGLE, "multilabel")
 NUMBERS: tuple[TaskName, ...] = ("ordinal", "regression")
 

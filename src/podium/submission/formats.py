@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from podium.config.submission import Submission
+from podium.config.submission import FORMATS, Submission
 from podium.core.errors import UserError, examples
 from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
@@ -186,12 +186,4 @@ def _top(sample: pd.DataFrame, classes: list[str], metric: Metric, separator: st
 
 def _suits(name: str, task: Task) -> bool:
     """Whether predictions for the task can be written in that format."""
-    return {
-        "columns": task.name != "regression",
-        "label": task.single_label,
-        "number": task.single_label,
-        "probability": task.single_label and len(task.classes) == 2,
-        "labels": task.name == "multilabel",
-        "top_k": task.name != "regression",
-        "value": task.name in ("ordinal", "regression"),
-    }[name]
+    return task.name in FORMATS[name] and (name != "probability" or len(task.classes) == 2)

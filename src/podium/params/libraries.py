@@ -1,0 +1,69 @@
+"""Check models against timm and albumentations: build all that their settings describe.
+
+The imports take seconds, so they are inside the function that needs them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from podium.config.models import Model
+from podium.core.errors import UserError
+from podium.core.params_file import Problem
+
+MIN_TEST_IMAGE_PIXELS = 2048  # larger than any crop
+
+
+def problems(models: dict[str, Model]) -> list[Problem]:
+    """The names and arguments that the libraries reject. Nothing is downloaded."""
+    result: list[Problem] = []
+    for name, model in models.items():
+        _check_network(model, f"models.{name}", result)
+        _check_augmentations(model, f"models.{name}", result)
+    return result
+
+
+def _check_network(model: Model, at: str, result: list[Problem]) -> None:
+    """Build the network, and the optimizer of each phase; look for the pretrained weights."""
+    import torch
+
+    from podium.models import factory, layers, pretrained
+    from podium.training import optimizers, unfreezing
+
+    with collect(result, at), torch.device("meta"):  # a device without memory
+        net = factory.create(model, outputs=2, load_pretrained=False)
+        for index, phase in enumerate(model.phases):
+            with collect(result, f"{at}.phases[{index}]"):
+                for part in unfreezing.expand([phase], net):
+                    layers.set_trainable(net, part.trainable)
+                    optimizers.create(net, part, model)
+        pretrained.source_of(model)
+
+
+def _check_augmentations(model: Model, at: str, result: list[Problem]) -> None:
+    """Build each augmentation, and apply it to an image."""
+    import numpy as np
+
+    from podium.images.augment import Augmentation
+
+    side = max(MIN_TEST_IMAGE_PIXELS, model.image_size)
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    phases = {f"{at}.phases[{index}]": phase.augment for index, phase in enumerate(model.phases)}
+    for section, augment in {at: model.augment, **phases}.items():
+        if augment is not None:
+            with collect(result, section):
+                transform = Augmentation(
+                    augment, size=model.image_size, resize_mode=model.resize_mode
+                )
+                transform(image, bytes(16))
+
+
+@contextmanager
+def collect(result: list[Problem], at: str) -> Iterator[None]:
+    """Append a UserError to `result`, as a problem of the section `at`. Its message starts with the
+    key, unless it concerns several.
+    """
+    try:
+        yield
+    except UserError as error:
+        key, _, text = str(error).partition(": ")
+        result.append((at, str(error)) if " " in key else (f"{at}.{key}", text))
