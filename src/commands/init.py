@@ -20,12 +20,12 @@ from podium.params import schema
 
 ANSWERS = {
     "task": "binary | multiclass | multilabel | ordinal | regression",
-    "metric": "as the competition's evaluation page names it, e.g. macro_f1",
-    "prepare.id_column": "the column that identifies the images",
+    "metric": "the metric on the competition's evaluation page, e.g. macro_f1",
+    "prepare.id_column": "the column with the image ids or file names",
     "prepare.label_column": "the label column, or one per class, separated by commas",
-    "prepare.label_pattern": "a regular expression whose group matches the label in a file name",
+    "prepare.label_pattern": "a regular expression whose group captures the label in the file name",
     "prepare.positive_class": "one of the two classes; none: the last in sort order",
-    "prepare.group_column": "images of a group stay in one fold; none: no groups",
+    "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
 }
 
 
@@ -125,8 +125,8 @@ def ask(guess: Guess) -> str | None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make init", description=__doc__)
-    parser.add_argument("source", help="a folder, a zip, or the name of a Kaggle competition")
-    parser.add_argument("--slug", help="the competition's name in its URL on Kaggle")
+    parser.add_argument("source", help="folder, zip archive, or Kaggle competition (slug or URL)")
+    parser.add_argument("--slug", help="the competition's name in its Kaggle URL")
     parser.add_argument("--yes", action="store_true", help="accept all guesses without asking")
     for key, description in ANSWERS.items():
         parser.add_argument(guesses.option(key), dest=key, metavar="VALUE", help=description)

@@ -100,7 +100,7 @@ def test_init_writes_params_and_prints_how_certain_they_are(clone: Project) -> N
     assert [line for line in lines if "train.csv" in line and line.endswith("age, sex")]
     (metric,) = [line for line in lines if line.startswith("metric ")]
     assert metric.split()[:3] == ["metric", "accuracy", "guess"]
-    assert lines[-1].endswith("dvc repro") and lines[-2].endswith("names the metric.")
+    assert lines[-1].endswith("dvc repro") and lines[-2].endswith("page for the metric.")
     assert "metric, prepare.group_column" in lines[-3]
     assert "\n  metric     " in done.stdout  # aligned
 
@@ -234,11 +234,11 @@ def test_a_competition_on_kaggle_is_a_source(
     [
         ("no/such.zip", None, "error: no/such.zip"),
         ("bad.zip", b"not a zip", "error: bad.zip"),
-        ("empty.zip", {}, "no labelled training images"),
+        ("empty.zip", {}, "no labeled training images"),
         (
             "tests.zip",
             {"test/1.png": b"x", "test.csv": b"id\n1\n"},
-            "no labelled training images",
+            "no labeled training images",
         ),
         (
             "badcsv.zip",

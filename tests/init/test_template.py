@@ -29,9 +29,9 @@ PREPARE: dict[str, Any] = {
     "train_images": "train",
     "test_images": "test",
 }
-PHOTO = ImageStats(480, 640, greyscale=False)
-DIGIT = ImageStats(28, 28, greyscale=True)
-THUMBNAIL = ImageStats(32, 32, greyscale=False)
+PHOTO = ImageStats(480, 640, grayscale=False)
+DIGIT = ImageStats(28, 28, grayscale=True)
+THUMBNAIL = ImageStats(32, 32, grayscale=False)
 
 
 def layout(**change: Any) -> Layout:
@@ -137,7 +137,7 @@ def test_a_cpu_gets_one_small_model() -> None:
 def test_tiny_images_get_a_small_model(
     device: Device, side: int, architecture: str, size: int
 ) -> None:
-    stats = ImageStats(side, 90, greyscale=False)
+    stats = ImageStats(side, 90, grayscale=False)
     first = next(iter(render(layout(image_stats=stats), device=device)[1].models.values()))
     assert (first.architecture, first.image_size) == (architecture, size)
 

@@ -80,7 +80,7 @@ def test_a_sample_that_contradicts_the_format_is_an_error(tmp_path: Path) -> Non
 
 def test_labels_in_file_names_are_likely_and_a_pattern_may_be_given(tmp_path: Path) -> None:
     files = layouts.named_after_classes("{number}_{label}_x").files
-    with pytest.raises(UserError, match="no labelled training images"):
+    with pytest.raises(UserError, match="no labeled training images"):
         inspect(tmp_path, files)
     found = inspect(tmp_path, files, label_pattern=r"_(.+)_")
     assert found.tables.classes == [*CLASSES]
@@ -108,9 +108,9 @@ def test_test_folders_are_not_classes_if_file_names_contain_labels(tmp_path: Pat
 
 
 def test_camera_file_names_contain_no_labels(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no labelled training images"):
+    with pytest.raises(UserError, match="no labeled training images"):
         inspect(tmp_path, layouts.named_after_classes("IMG_{number}").files)
-    with pytest.raises(UserError, match="no labelled training images"):
+    with pytest.raises(UserError, match="no labeled training images"):
         inspect(
             tmp_path, layouts.named_after_classes("{number}_1").files
         )  # as many classes as images
@@ -490,7 +490,7 @@ def test_a_damaged_pixel_is_left_to_prepare(tmp_path: Path) -> None:
 def test_nothing_to_train_on_is_an_error(files: dict[str, bytes], tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         inspect(tmp_path, files)
-    expected = "no labelled training images|identifies image files|no rows|empty"
+    expected = "no labeled training images|identifies image files|no rows|empty"
     assert re.search(expected, str(error.value))
 
 

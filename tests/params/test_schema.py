@@ -158,6 +158,7 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
     (lambda p: model(p, head="batch_norm", batch_size=1), "models.a", "batch_size of at least 2"),
     (lambda p: model(p, focal_gamma=1.0), "models.a.focal_gamma", "loss: cross_entropy"),
     (lambda p: p["models"].update({"b c": p["models"]["a"]}), "models.b c", "digits, - and _"),
+    (lambda p: p["models"].update(ensemble=p["models"]["a"]), "models.ensemble", "reserved"),
     (lambda p: phase(p, warmup_epochs=2), "models.a.phases[0]", "epochs"),
     (
         lambda p: phase(p, schedule={"name": "step", "step_sze": 2}),

@@ -11,8 +11,8 @@ class Competition(Section):
     """Where the competition's files come from."""
 
     source: Annotated[str, Field(min_length=1)]
-    """`builtin` (a demo competition), `kaggle`, or the path of a folder or zip archive."""
+    """`builtin` (a demo competition), `kaggle`, or the path to a folder or zip archive."""
     slug: Slug
     """The competition's name in its Kaggle URL. It also names the submission."""
     solution: str | None = None
-    """Path of a CSV with the test labels, if you have them. Only the report reads it."""
+    """Path to a CSV with the test labels, if available. Used only in the report."""

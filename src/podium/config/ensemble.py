@@ -13,7 +13,7 @@ class Ensemble(Section):
     members: Annotated[list[str], Field(min_length=1), Unique]
     """Names of models in `models`."""
     method: str = "mean"
-    """How the models' predictions are blended: `mean`, or `weighted` with the weights that minimise
+    """How the models' predictions are blended: `mean`, or `weighted` with the weights that minimize
     the out-of-fold loss."""
     thresholds: Literal["fitted", "default"] = "fitted"
     """Decision thresholds. `fitted`: tuned to the metric on the out-of-fold predictions, for the

@@ -20,8 +20,8 @@ class Folds(Section):
     """Training images with the same pixels: `group` keeps them in one fold, `ignore` splits them
     like others."""
     subsample: dict[str, Fraction]
-    """Simulated class imbalance: the fraction of a class's images to train on, by class. `{}` keeps
-    all. Validation always keeps all."""
+    """Simulated class imbalance: the fraction of training images to keep, per class. `{}` keeps
+    all. Validation always uses all images."""
 
     @model_validator(mode="after")
     def _run_lists_existing_folds(self) -> Self:

@@ -50,18 +50,18 @@ class Model(Section):
     architecture: str
     """Any name in `timm.list_models()`, or `simple_cnn`."""
     pretrained: bool | str = True
-    """true: timm's pretrained weights from the Hugging Face Hub, in the revision that its local
-    cache has. false: random weights. A path: weights from that file."""
+    """true: timm's pretrained weights from the Hugging Face Hub, at the revision in its
+    local cache. false: random weights. A path: the weights in that file."""
     image_size: Annotated[int, Field(ge=16)]
     """Input height and width in pixels."""
     resize_mode: Literal["crop", "squash", "pad"] = "crop"
-    """How an image becomes square, unless an augmentation crops it: `crop` its centre, `squash` it
+    """How an image becomes square, unless an augmentation crops it: `crop` its center, `squash` it
     (ignoring the aspect ratio), or `pad` it."""
     pool: Literal["avg", "max", "avgmax", "catavgmax"] | None = None
     """Global pooling of a convolutional network. `catavgmax` concatenates average and max pooling,
     as fastai does. null: the architecture's own."""
     head: Literal["linear", "batch_norm"] = "linear"
-    """The classifier after the dropout. `batch_norm`: BatchNorm1d, then a linear layer."""
+    """The classifier after dropout. `batch_norm`: BatchNorm1d, then a linear layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout probability before the head."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -89,7 +89,7 @@ class Model(Section):
     weight_decay: NonNegative = 0.05
     """The optimizer's weight decay."""
     decay_norms: bool = False
-    """Whether to apply weight decay to biases and normalisation weights, too."""
+    """Whether to apply weight decay to biases and normalization weights, too."""
     loss: str | None = None
     """Loss function (see the table above). null: the task's default. `binary_cross_entropy` is one
     vs. rest for more than two classes. `cumulative` is ordinal regression by K - 1 binary
@@ -97,7 +97,7 @@ class Model(Section):
     focal_gamma: NonNegative | None = None
     """Gamma of `loss: focal`. null: 2."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Fraction of the target that is spread evenly over all classes."""
+    """Label-smoothing factor: the fraction of the target that is spread evenly over all classes."""
     class_weights: Literal["balanced"] | Annotated[list[Positive], Field(min_length=2)] | None = (
         None
     )
@@ -115,7 +115,7 @@ class Model(Section):
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """Mixed precision. `auto`: bf16 or fp16 if the device supports it, else fp32."""
     compile: bool = False
-    """Train with `torch.compile`: faster steps, after a compilation in each phase."""
+    """Train with `torch.compile`: faster steps after compiling once per phase."""
 
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:

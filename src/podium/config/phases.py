@@ -119,7 +119,7 @@ class Phase(Section):
     epochs: PositiveInt
     """Number of epochs."""
     trainable: Literal["head", "all", "norms"] | Part = "all"
-    """The parameters to train: the `head` only, `all`, or the normalisation layers (`norms`) and
+    """The parameters to train: the `head` only, `all`, or the normalization layers (`norms`) and
     the head; or a part of the backbone (see below) and the head."""
     lr: Positive
     """Peak learning rate of the head."""

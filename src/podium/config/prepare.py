@@ -38,7 +38,7 @@ class Prepare(Section):
     """CSV with the test ids. null: the ids of the sample submission, else the files in
     `test_images`."""
     sample_submission: str | None = "sample_submission.csv"
-    """null: the submission's columns follow from `id_column`, `label_column` and the section
+    """null: the submission's columns are inferred from `id_column`, `label_column` and the section
     `submission`."""
     id_column: str | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
@@ -55,31 +55,31 @@ class Prepare(Section):
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
     label_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
-    """Regular expression whose group matches the label in a file name: `^(.+)_` for
+    """Regular expression whose group captures the label in the file name: `^(.+)_` for
     `beagle_12.jpg`. Requires `train_csv: null`. null: the label is the folder."""
     group_column: str | None = None
-    """Images of the same group (patient, scene) are kept in the same fold."""
+    """Column of groups (patient, scene): images of the same group are kept in the same fold."""
     train_images: str = "train"
-    """Folder of the training images in the archive. "" is the whole archive."""
+    """Folder of the training images in the archive. "": the whole archive."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
     pixel_columns: str | None = None
     """For images stored as pixels in the tables: the prefix of the numbered pixel columns (`pixel`
     for `pixel0`, `pixel1`, …; "" for `1x1`, `1x2`, …), or the name of one column with all pixels,
-    separated by spaces. Square images, row by row, greyscale or RGB."""
+    separated by spaces. Square images, row by row, grayscale or RGB."""
     pixel_order: Literal["interleaved", "planar"] = "interleaved"
     """Order of RGB values in the tables: R, G and B of each pixel, or all R, then all G, then all
     B."""
     on_bad_image: Literal["error", "skip", "blank"] = "error"
     """What to do with an image that is missing or cannot be decoded. `skip` drops it from training;
-    in the test set it is still an error. `blank` does the same, but replaces it by a black image in
-    the test set."""
+    in the test set it is still an error. `blank` also drops it from training, but replaces it with
+    a black image in the test set."""
     max_size: Annotated[int, Field(ge=8)] | None = None
     """Maximum length of an image's shorter side in pixels; larger images are downsized. At least
     the largest `image_size`. null: no limit."""
     encode: Literal["jpeg", "png", "original"] = "jpeg"
-    """How changed images are stored. `original` stores every file's bytes as they are and never
-    resizes."""
+    """Format of images that are resized or otherwise re-encoded. `original` stores all files
+    unchanged, without resizing."""
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """JPEG quality."""
     value_range: (

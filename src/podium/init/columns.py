@@ -69,8 +69,8 @@ def guess_ids(table: Table, ids: IdColumn | None, images: ImageIndex) -> Guess:
         return Guess("prepare.id_column", None, "guess", reason, tuple(table.columns), parse)
     if _is_image(ids.name, table, images):
         raise UserError(
-            f"{table.name}: there seems to be no header, since {ids.name!r} in the first line "
-            "identifies an image. Add a header, such as id,label"
+            f"{table.name}: seems to have no header: {ids.name!r} in the first line is the id of "
+            "an image. Add a header, such as id,label"
         )
     others = tuple(column for column in table.columns if column != ids.name)
     if ids.match_rate == 1:

@@ -66,7 +66,7 @@ class Facts:
     counts: dict[str, int]  # images per class; empty unless the task is single-label
     groups: int | None  # number of groups, if there are any
     side: int | None  # pixels, the shorter side of the training images; None if unknown
-    is_greyscale: bool
+    is_grayscale: bool
 
     @property
     def is_tiny(self) -> bool:
@@ -76,7 +76,7 @@ class Facts:
     @property
     def is_characters(self) -> bool:
         """Whether the images look like those of digits or letters."""
-        return self.is_tiny and self.is_greyscale
+        return self.is_tiny and self.is_grayscale
 
 
 def detect_device() -> Device:
@@ -97,7 +97,7 @@ def facts_of(layout: Layout, tables: Tables) -> Facts:
         counts={name: int(counts.get(name, 0)) for name in tables.classes} if is_single else {},
         groups=tables.train["group"].nunique() if "group" in tables.train else None,
         side=min(stats.height, stats.width) if stats else None,
-        is_greyscale=stats is not None and stats.greyscale,
+        is_grayscale=stats is not None and stats.grayscale,
     )
 
 
@@ -123,7 +123,7 @@ def model_settings(layout: Layout, facts: Facts, device: Device) -> dict[str, An
     """The settings that all models share, as values or as YAML."""
     augment = AUGMENT_CUDA if device == "cuda" else AUGMENT_CPU
     if facts.is_tiny:
-        augment = AUGMENT_CHARACTERS if facts.is_greyscale else AUGMENT_TINY
+        augment = AUGMENT_CHARACTERS if facts.is_grayscale else AUGMENT_TINY
     settings: dict[str, Any] = {
         "resize_mode": RESIZE_MODE_CHARACTERS if facts.is_characters else RESIZE_MODE,
         "augment": augment,

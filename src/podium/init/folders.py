@@ -55,9 +55,9 @@ def guess_unlisted(survey: Survey, train: str) -> Guess:
     ]
     if not candidates:
         raise UserError(
-            "no test images: there is no test table, no sample submission, and no image folder "
+            "no test images found: no test table, no sample submission, and no image folder "
             f"other than {train or 'that of the training images'} (image folders: "
-            f"{examples([folder or '(top)' for folder in survey.folders])}). Add a folder test"
+            f"{examples([folder or '(top)' for folder in survey.folders])}). Add a test folder"
         )
     confidence: Confidence = "likely" if len(named) == 1 else "guess"
     reason = "by its name" if named else "contains images that are not training images"
@@ -109,7 +109,7 @@ def _comparison(folders: Sequence[str], survey: Survey) -> str:
     sizes = {f: f"{s.width} x {s.height}" if s else "unknown" for f, s in stats.items()}
     shown = examples([f"{folder or '(top)'} {size}" for folder, size in sizes.items()])
     largest = "; this one has the largest" if len(set(sizes.values())) > 1 else ""
-    return f", as do other folders{largest}: {shown}"
+    return f", and so do other folders{largest}: {shown}"
 
 
 def _top_folders(folders: Iterable[str]) -> list[str]:

@@ -53,7 +53,7 @@ def _from_flags(labels: pd.DataFrame) -> Inferred:
             "predicting several numbers per image is not supported. Choose one with --label-column"
         )
     if not (numbers.sum(axis=1) == 1).all():
-        return "multilabel", "certain", "rows with several or no 1 in the label columns", ()
+        return "multilabel", "certain", "some rows have several label columns with 1, or none", ()
     if labels.shape[1] == 2:
         return "binary", "certain", "exactly one of two label columns is 1", ("multiclass",)
     return "multiclass", "certain", "exactly one of the label columns is 1", ("multilabel",)
@@ -65,7 +65,7 @@ def _from_labels(column: pd.Series, sample: Sample | None, from_paths: bool) -> 
     if not are_numbers(values) or from_paths:
         return _from_names(values, are_classes=are_classes)
     if not all(float(value).is_integer() for value in values):
-        return "regression", "certain", "the labels are numbers, some of them not integers", ()
+        return "regression", "certain", "the labels are numbers, not all of them integers", ()
     if len(values) == 2:
         return "binary", "certain", f"two labels: {examples(values)}", ("multiclass",)
     return _from_integers(str(column.name), len(values), sample)
@@ -74,7 +74,7 @@ def _from_labels(column: pd.Series, sample: Sample | None, from_paths: bool) -> 
 def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
     reason = f"{count} distinct integers in column {name}"
     if count <= MAX_ORDINAL_LEVELS and any(word in name.lower() for word in ORDINAL_NAMES):
-        return "ordinal", "likely", f"{reason}, which sounds like grades", (
+        return "ordinal", "likely", f"{reason}, whose name suggests ordinal levels", (
             "multiclass", "regression")  # fmt: skip
     is_numeric = any(word in name.lower() for word in (*NUMERIC_NAMES, *ORDINAL_NAMES))
     if count > MIN_REGRESSION_VALUES and is_numeric:

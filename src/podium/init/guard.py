@@ -17,12 +17,12 @@ def check_committed(path: Path, *, command: str) -> None:
         state = subprocess.run(status, check=True, capture_output=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError):
         raise UserError(
-            f"{path}: not in a git repository, so {command} would overwrite it for good. "
+            f"{path}: not in a git repository, so {command} would overwrite it permanently. "
             f"Commit it first: git init && git add {path} && git commit -m params"
         ) from None
     if state.startswith(("??", "!!")):
         raise UserError(
-            f"{path}: not tracked by git, so {command} would overwrite it for good. "
+            f"{path}: not tracked by git, so {command} would overwrite it permanently. "
             f"Commit it first: git add --force {path} && git commit -m params"
         )
     if state:

@@ -20,7 +20,7 @@ class Layout:
     submission: dict[str, Any] = field(default_factory=lambda: {"format": "auto"})
     """The section `submission`."""
     image_stats: ImageStats | None = None
-    """Size of the training images, and whether they are greyscale."""
+    """Size of the training images, and whether they are grayscale."""
     guesses: list[Guess] = field(default_factory=list)
     """In the order in which they were made; each depends only on earlier ones."""
     notes: list[str] = field(default_factory=list)

@@ -22,7 +22,7 @@ NUMBERED_NAMES = (
 
 
 @dataclass(frozen=True)
-class LabelledFolder:
+class LabeledFolder:
     """A folder of training images whose paths contain their labels."""
 
     folder: str
@@ -38,7 +38,7 @@ class LabelledFolder:
         return f"has {len(self.counts)} class folders: {names}"
 
 
-def guess_folder(candidates: Sequence[LabelledFolder]) -> Guess:
+def guess_folder(candidates: Sequence[LabeledFolder]) -> Guess:
     """The folder of the training images, the first of `candidates`."""
     first, *rest = candidates
     others = tuple(candidate.folder for candidate in rest)
@@ -49,43 +49,43 @@ def guess_folder(candidates: Sequence[LabelledFolder]) -> Guess:
     return Guess("prepare.train_images", first.folder, confidence, reason, others)
 
 
-def guess_pattern(labelled: LabelledFolder, survey: Survey) -> Guess:
+def guess_pattern(labeled: LabeledFolder, survey: Survey) -> Guess:
     """The regular expression whose group matches the label in a file name."""
 
     def parse(answer: str) -> str:
-        with_pattern(labelled.folder, answer, survey)
+        with_pattern(labeled.folder, answer, survey)
         return answer
 
-    key, reason = "prepare.label_pattern", labelled.reason
-    return Guess(key, labelled.pattern, "likely", reason, parse=parse)
+    key, reason = "prepare.label_pattern", labeled.reason
+    return Guess(key, labeled.pattern, "likely", reason, parse=parse)
 
 
-def with_pattern(folder: str, pattern: str, survey: Survey) -> LabelledFolder:
+def with_pattern(folder: str, pattern: str, survey: Survey) -> LabeledFolder:
     """The folder with the labels that `pattern` matches in its file names.
 
     Raises:
         UserError: if it matches no file name.
     """
-    for labelled in named_files(survey, pattern):
-        if labelled.folder == folder:
-            return labelled
+    for labeled in named_files(survey, pattern):
+        if labeled.folder == folder:
+            return labeled
     raise UserError(f"{pattern!r} matches no file name in {folder or 'the top folder'}")
 
 
-def find_folders(survey: Survey, pattern: str | None, *, has_table: bool) -> list[LabelledFolder]:
+def find_folders(survey: Survey, pattern: str | None, *, has_table: bool) -> list[LabeledFolder]:
     """The folders whose image paths contain labels, training folders first.
 
     With a `pattern`, only file names are considered; without a table (`has_table`), these too.
     """
     if pattern is not None:
         return named_files(survey, pattern)
-    labelled = class_folders(survey)
-    if not has_table and all(is_test(candidate.folder) for candidate in labelled):
-        return named_files(survey) or labelled
-    return labelled
+    labeled = class_folders(survey)
+    if not has_table and all(is_test(candidate.folder) for candidate in labeled):
+        return named_files(survey) or labeled
+    return labeled
 
 
-def class_folders(survey: Survey) -> list[LabelledFolder]:
+def class_folders(survey: Survey) -> list[LabeledFolder]:
     """The folders with one subfolder of images per class, training folders first."""
     by_parent: dict[str, dict[str, int]] = {}
     for folder, count in survey.folders.items():
@@ -95,15 +95,15 @@ def class_folders(survey: Survey) -> list[LabelledFolder]:
             if depth == len(parts) - 1 or _is_train(parts[:depth]):
                 counts = by_parent.setdefault("/".join(parts[:depth]), {})
                 counts[name] = counts.get(name, 0) + count
-    labelled = []
+    labeled = []
     for parent, counts in by_parent.items():
         classes = {name: n for name, n in counts.items() if not TEST_FOLDER.fullmatch(name)}
         if _are_classes([*classes]):
-            labelled.append(LabelledFolder(parent, classes))
-    return _training_first(labelled)
+            labeled.append(LabeledFolder(parent, classes))
+    return _training_first(labeled)
 
 
-def named_files(survey: Survey, pattern: str | None = None) -> list[LabelledFolder]:
+def named_files(survey: Survey, pattern: str | None = None) -> list[LabeledFolder]:
     """The folders whose files are named after their class, training folders first.
 
     `pattern` matches the label; by default the label is what precedes a number.
@@ -120,7 +120,7 @@ def named_files(survey: Survey, pattern: str | None = None) -> list[LabelledFold
         folder, _, name = path.rpartition("/")
         files.setdefault(folder, []).append(name)
     above = {parent for folder in files if not is_test(folder) for parent in parents(folder)}
-    labelled = []
+    labeled = []
     for folder, names in files.items():
         if is_test(folder) or folder in above:
             continue
@@ -129,15 +129,15 @@ def named_files(survey: Survey, pattern: str | None = None) -> list[LabelledFold
             counts = Counter(labels)
             is_clear = len(labels) == len(names) >= 2 * len(counts) and _are_classes([*counts])
             if is_clear or (labels and pattern is not None):
-                labelled.append(LabelledFolder(folder, dict(sorted(counts.items())), candidate))
+                labeled.append(LabeledFolder(folder, dict(sorted(counts.items())), candidate))
                 break
-    if pattern is not None and not labelled:
+    if pattern is not None and not labeled:
         raise UserError(f"{pattern!r} matches no file name of a training image")
-    return _training_first(labelled)
+    return _training_first(labeled)
 
 
-def _training_first(labelled: Sequence[LabelledFolder]) -> list[LabelledFolder]:
-    def rank(candidate: LabelledFolder) -> tuple[bool, bool, bool, int]:
+def _training_first(labeled: Sequence[LabeledFolder]) -> list[LabeledFolder]:
+    def rank(candidate: LabeledFolder) -> tuple[bool, bool, bool, int]:
         folder = candidate.folder
         return (
             not _is_train(folder.split("/")),
@@ -146,7 +146,7 @@ def _training_first(labelled: Sequence[LabelledFolder]) -> list[LabelledFolder]:
             -sum(candidate.counts.values()),
         )
 
-    return sorted(labelled, key=rank)
+    return sorted(labeled, key=rank)
 
 
 def _is_train(parts: Sequence[str]) -> bool:

@@ -29,7 +29,7 @@ class Pixels:
 
     @property
     def channels(self) -> int:
-        """1 (greyscale) or 3 (RGB)."""
+        """1 (grayscale) or 3 (RGB)."""
         count = self.values.shape[1]
         return 1 if math.isqrt(count) ** 2 == count else 3
 
@@ -73,13 +73,13 @@ def guess_pixel_order(pixels: Pixels) -> Guess:
     is_clear = roughness[best] < MAX_ROUGHNESS_RATIO * roughness[other]
     confidence: Confidence = "likely" if is_clear else "guess"
     reason = (
-        f"gives smoother images: neighbouring pixels differ by {roughness[best]:.0f} on average "
+        f"gives smoother images: neighboring pixels differ by {roughness[best]:.0f} on average "
         f"({other}: {roughness[other]:.0f})"
     )
     return Guess("prepare.pixel_order", best, confidence, reason, (other,))
 
 
-def is_greyscale(pixels: Pixels, order: str) -> bool:
+def is_grayscale(pixels: Pixels, order: str) -> bool:
     """Whether R, G and B are equal in all probed rows."""
     return pixels.channels == 1 or bool((np.ptp(_images(pixels)[order], axis=3) == 0).all())
 
@@ -114,7 +114,7 @@ def _numbers(column: str) -> list[int]:
 
 
 def _is_square(count: int) -> bool:
-    """Whether a square image, greyscale or RGB, can have so many values."""
+    """Whether a square image, grayscale or RGB, can have so many values."""
     square = any(math.isqrt(n) ** 2 * (count // n) == count for n in (count, count // 3 or 1))
     return count >= MIN_PIXELS and square
 

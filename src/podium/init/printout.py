@@ -51,7 +51,7 @@ def next_steps(guesses: Sequence[Guess]) -> str:
     if unsure:
         review = f"Review params.yaml, especially the uncertain settings: {', '.join(unsure)}."
     if "metric" in unsure:
-        review += "\n     The competition's evaluation page names the metric."
+        review += "\n     See the competition's evaluation page for the metric."
     return f"\nWrote params.yaml. Next:\n  1. {review}\n  2. dvc repro"
 
 
@@ -95,4 +95,4 @@ def _size(survey: Survey, folder: str) -> str:
     stats = survey.stats(folder)
     if stats is None:
         return "none can be decoded"
-    return f"{stats.width} x {stats.height}{' greyscale' if stats.greyscale else ''}"
+    return f"{stats.width} x {stats.height}{' grayscale' if stats.grayscale else ''}"

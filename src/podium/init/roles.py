@@ -78,10 +78,10 @@ def guess_train(
             len(table.rows),
         )
 
-    labelled = [t for t in tables if (len(t.columns) > 1 or t.pixels) and _may_be_train(t)]
-    labelled.sort(key=rank, reverse=True)
-    usable = [table for table in labelled if is_usable(table)]
-    candidates = usable or [table for table in labelled if table.has_word("train")]
+    labeled = [t for t in tables if (len(t.columns) > 1 or t.pixels) and _may_be_train(t)]
+    labeled.sort(key=rank, reverse=True)
+    usable = [table for table in labeled if is_usable(table)]
+    candidates = usable or [table for table in labeled if table.has_word("train")]
     return _guess("train_csv", candidates, ("train", "label"), "has image ids and other columns")
 
 

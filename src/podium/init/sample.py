@@ -117,14 +117,14 @@ def guess_format(task: TaskName, sample: Sample | None, classes: Sequence[str]) 
     """
     is_single = task in ("binary", "multiclass")
     if sample is not None and is_single and sample.has_integers and not are_numbers(classes):
-        reason = f"the sample submission contains {sample.value}, the index of a class"
+        reason = f"the sample submission contains {sample.value}, a class index"
         return Guess("submission.format", "number", "likely", reason, ("label",))
     return Guess("submission.format", "auto", "certain", _describe(sample))
 
 
 def _describe(sample: Sample | None) -> str:
     if sample is None:
-        return "no sample submission: the ids, and the columns that the metric needs"
+        return "no sample submission: the ids and the columns that the metric requires"
     if len(sample.targets) > 1:
         return f"like the sample submission: {len(sample.targets)} columns after the id"
     if sample.value is None:

@@ -29,7 +29,7 @@ def source_and_slug(source: str, slug: str | None) -> tuple[str, str]:
         return source, slug or "digits"
     name = KAGGLE_URL.sub(r"\1", source)
     if not SLUG.fullmatch(name):
-        raise UserError(f"{source}: neither a folder or zip, nor a Kaggle competition slug")
+        raise UserError(f"{source}: not a folder, a zip archive or a Kaggle competition slug")
     return "kaggle", slug or name
 
 

@@ -49,11 +49,11 @@ class Table:
 
 @dataclass(frozen=True)
 class ImageStats:
-    """The median size of some images, and whether all are greyscale."""
+    """The median size of some images, and whether all are grayscale."""
 
     height: int
     width: int
-    greyscale: bool
+    grayscale: bool
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Survey:
             return None
         sizes = np.array([(stats.height, stats.width) for stats in probed])
         height, width = np.median(sizes, axis=0).astype(int).tolist()
-        return ImageStats(height, width, all(stats.greyscale for stats in probed))
+        return ImageStats(height, width, all(stats.grayscale for stats in probed))
 
     def describe(self) -> str:
         """Summarize the contents in one line, for an error message."""
@@ -168,8 +168,8 @@ def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats]:
             except (ImageError, UserError):
                 continue  # the stage prepare reports it, if the competition uses it
             height, width = pixels.shape[:2]
-            greyscale = bool((np.ptp(pixels, axis=2) == 0).all())
-            probed[name] = ImageStats(height, width, greyscale)
+            grayscale = bool((np.ptp(pixels, axis=2) == 0).all())
+            probed[name] = ImageStats(height, width, grayscale)
     return probed
 
 

@@ -17,15 +17,15 @@ from podium.init.layout import Layout
 TEMPLATE = Path(__file__).with_name("template.yaml")
 MAX_HEADER_WIDTH = 96
 COMMENTS = {  # of keys that the shipped file does not have
-    "label_pattern": "regular expression; its group matches the label in a file name",
-    "label_separator": "between the labels in a cell",
-    "label_variants": "labels that differ in case or whitespace only: error | merge | keep",
-    "positive_class": "its probability is submitted; null: the last in order",
-    "pixel_columns": "images are in the tables, in columns of this name and a number",
+    "label_pattern": "regular expression whose group captures the label in the file name",
+    "label_separator": "between labels in one cell",
+    "label_variants": "labels that differ only in case or whitespace: error | merge | keep",
+    "positive_class": "class whose probability is submitted; null: the second",
+    "pixel_columns": "prefix of the numbered pixel columns, or the only pixel column",
     "pixel_order": "interleaved (RGB, RGB, …) | planar (all R, all G, all B)",
     "on_bad_image": "missing or broken images: error | skip | blank",
-    "class_weights": "in the loss; null: all classes weigh the same",
-    "separator": "between the labels in a cell",
+    "class_weights": "in the loss: balanced | list of weights | null",
+    "separator": "between labels in one cell",
 }
 
 
@@ -46,14 +46,14 @@ def render(
         tables: its tables, read with that layout.
         source: competition.source
         slug: competition.slug
-        device: that the models will be trained on.
+        device: the device that the models will be trained on.
         pretrained: path of a file with pretrained weights; None: timm's.
-        architecture: that the file is for, if known.
+        architecture: the architecture of these weights, if known.
     """
     facts = defaults.facts_of(layout, tables)
     models = defaults.models_for(facts, device, architecture)
     if pretrained is not None:
-        models = models[:1]  # the file is for one of them
+        models = models[:1]  # the weights fit one architecture
     params = yaml_edit.load(TEMPLATE.read_text(encoding="utf-8"))
     params.yaml_set_start_comment("\n".join(_header(layout, facts, tables.classes, slug)) + "\n\n")
     params["task"], params["metric"] = layout.task, layout.metric
@@ -83,7 +83,7 @@ def _header(layout: Layout, facts: Facts, classes: list[str], slug: str) -> Iter
     yield f"{slug}: {images}, {kinds}"
     if layout.task != "regression":
         yield _counts(facts, classes)
-    yield "Written by `make init`. Edit it, then run `dvc repro`: only affected stages run again."
+    yield "Written by `make init`. After an edit, run `dvc repro`: only the affected stages rerun."
     yield "docs/params.md explains every key."
 
 

@@ -13,7 +13,7 @@ from podium.init import columns, folders, goal, path_labels, pixels, roles
 from podium.init import sample as samples
 from podium.init.guesses import Guess
 from podium.init.layout import Layout
-from podium.init.path_labels import LabelledFolder
+from podium.init.path_labels import LabeledFolder
 from podium.init.roles import Roles
 from podium.init.sample import Sample
 from podium.init.survey import ImageStats, Survey, Table
@@ -51,19 +51,19 @@ class _Reader:
         tables = self._roles()
         train = tables.train
         pattern = self.answers.get("prepare.label_pattern")
-        labelled = path_labels.find_folders(survey, pattern, has_table=train is not None)
+        labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
         has_ids = train is not None and survey.id_columns[train.name] is not None
         if train is not None and not has_ids:
             columns.check_one_image_per_id(train, survey.index)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
-        elif labelled and (not has_ids or pattern is not None):
-            self._read_paths(tables, labelled)
+        elif labeled and (not has_ids or pattern is not None):
+            self._read_paths(tables, labeled)
         elif train is not None and survey.images:
             self._read_table(tables, train)
         else:
             raise UserError(
-                f"{survey.path}: no labelled training images. {survey.describe()}. Expected "
+                f"{survey.path}: no labeled training images. {survey.describe()}. Expected "
                 "images and a CSV with a column of image ids and a column of labels; one folder of "
                 "images per class, all in one folder (train/cats, train/dogs); images named after "
                 "their class (train/cat.1.jpg; --label-pattern for other names); CSV files of "
@@ -109,7 +109,7 @@ class _Reader:
         ids = self._take(columns.guess_ids(train, survey.id_columns[train.name], survey.index))
         if ids is None:
             reason = self.layout.guess("prepare.id_column").reason
-            raise UserError(f"{reason}. Name the id column with --id-column")
+            raise UserError(f"{reason}. Set the id column with --id-column")
         self._read_columns(tables, train, ids)
         values = train.rows[ids].tolist()
         folder = self._take(folders.guess_folder("train", values, survey))
@@ -119,15 +119,15 @@ class _Reader:
             self._take(missing)
         self.layout.image_stats = survey.stats(folder)
 
-    def _read_paths(self, tables: Roles, candidates: list[LabelledFolder]) -> None:
+    def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
         survey, prepare = self.survey, self.layout.prepare
         self._drop("prepare.train_csv", "the labels are in the paths of the images")
         folder = self._take(path_labels.guess_folder(candidates))
-        labelled = next(candidate for candidate in candidates if candidate.folder == folder)
-        if labelled.pattern is not None:
-            pattern = self._take(path_labels.guess_pattern(labelled, survey))
-            labelled = path_labels.with_pattern(folder, pattern, survey)
+        labeled = next(candidate for candidate in candidates if candidate.folder == folder)
+        if labeled.pattern is not None:
+            pattern = self._take(path_labels.guess_pattern(labeled, survey))
+            labeled = path_labels.with_pattern(folder, pattern, survey)
         sample, test_ids = tables.targets, tables.sample_ids
         if tables.sample is not None:
             prepare["id_column"] = tables.sample.columns[0]
@@ -136,7 +136,7 @@ class _Reader:
         if tables.test is not None and (ids := survey.id_columns[tables.test.name]) is not None:
             prepare["id_column"] = ids.name
             test_ids = tables.test.rows[ids.name]
-        repeated = np.repeat([*labelled.counts], [*labelled.counts.values()])
+        repeated = np.repeat([*labeled.counts], [*labeled.counts.values()])
         labels = pd.DataFrame({"label": repeated}, dtype=str)
         self._read_goal(labels, sample, from_paths=True)
         self._read_test(test_ids)
@@ -163,9 +163,9 @@ class _Reader:
         self._read_columns(tables, train, ids)
         side, is_color = content.side, content.channels == 3
         order = self._take(pixels.guess_pixel_order(content)) if is_color else "interleaved"
-        greyscale = pixels.is_greyscale(content, order)
-        self.layout.image_stats = ImageStats(side, side, greyscale)
-        kind = "RGB" if is_color else "greyscale"
+        grayscale = pixels.is_grayscale(content, order)
+        self.layout.image_stats = ImageStats(side, side, grayscale)
+        kind = "RGB" if is_color else "grayscale"
         self.layout.notes.append(f"{train.name}: one {kind} image of {side} x {side} per row")
 
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
@@ -225,7 +225,7 @@ class _Reader:
         problem = f"no column {ids} (columns: {examples(test.columns)})"
         if sample is None:
             raise UserError(f"{test.name}: {problem}. Rename its id column, or set --id-column")
-        self._drop("prepare.test_csv", f"{problem}; the ids of {sample.name} are used")
+        self._drop("prepare.test_csv", f"{problem}; using the ids in {sample.name}")
         return tables.sample_ids
 
     def _read_test(self, ids: pd.Series | None) -> None:

@@ -78,6 +78,11 @@ def _members(ensemble: Ensemble, models: dict[str, Model]) -> Iterator[Problem]:
             yield f"ensemble.members[{index}]", _unknown("model", name, models)
 
 
+def _names(models: dict[str, Model]) -> Iterator[Problem]:
+    if "ensemble" in models:  # a key of the scores in the report
+        yield "models.ensemble", "ensemble is reserved for the blend. Rename the model."
+
+
 def _sizes(prepare: Prepare, models: dict[str, Model]) -> Iterator[Problem]:
     name, model = max(models.items(), key=lambda item: item[1].image_size)
     if prepare.max_size is not None and prepare.max_size < model.image_size:
@@ -125,6 +130,6 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 
 CHECKS = (
-    *(_metric, _views, _blending, _losses, _members),
+    *(_metric, _views, _blending, _losses, _members, _names),
     *(_sizes, _labels, _format, _subsample, _imbalance),
 )

@@ -24,13 +24,13 @@ class Params(Section):
     """All of params.yaml."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    """Seed of everything random: folds, weight initialisation, data order, augmentation."""
+    """Random seed for folds, weight initialization, data order and augmentation."""
     deterministic: bool
     """true: deterministic algorithms, byte-identical results on the same machine. false: faster on
     a GPU."""
     task: TaskName
-    """The prediction task: one of two classes, one of several classes, any number of classes, an
-    ordered class (ordinal regression) or a number per image."""
+    """The prediction task, per image: one of two classes, one of several classes, any number of
+    classes, an ordered class (ordinal regression) or a number."""
     metric: str | None
     """Model selection and early-stopping metric; also scores the ensemble. null: the task's
     default. User-defined: `custom/<file>.py:<function>`."""
