@@ -31,7 +31,7 @@ FOREIGN_ID_NAME = re.compile(r".*([_ ][iI][dD]|[a-z]I[dD])")
 
 
 def check_one_image_per_id(table: Table, images: ImageIndex) -> None:
-    """Check that no id stands for several images, in a table whose ids are not images' names.
+    """Check that no id refers to several images, in a table whose ids are not image names.
 
     Raises:
         UserError: if most values of a unique column are folders or prefixes of several images each,
