@@ -2,13 +2,13 @@
 
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import fork_server
 import pytest
 from conftest import Project
 
@@ -28,6 +28,15 @@ STAGES: dict[tuple[str, ...], tuple[int, str]] = {
     ("submission",): (50, "submissions/shapes.csv"),
     ("report",): (100, "reports/oof.csv"),
 }
+WITH_LIMIT = """
+import resource, runpy, sys
+limit, stage, *arguments = sys.argv[1:]
+sys.dont_write_bytecode = True
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+sys.argv = [f"src/{stage}.py", *arguments]
+sys.path[0] = "src"
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +63,8 @@ def test_a_full_disk_is_named_with_the_bytes_needed_and_once_there_is_room_it_go
     shutil.rmtree(out) if out.is_dir() else out.unlink()
     before = sorted(project.folder.rglob("*"))
     failed = subprocess.run(
-        [sys.executable, f"src/{command[0]}.py", *command[1:]],
+        [fork_server.programs() / "python", "-c", WITH_LIMIT, str(limit), *command],
         cwd=project.folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         capture_output=True,
         text=True,
         check=False,

@@ -1,5 +1,6 @@
 """Small models for tests to train, on folds of small images."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -18,9 +19,13 @@ from podium.config.phases import Phase
 from podium.images.store import ImageStore
 from podium.scoring import metrics
 from podium.scoring.task import Task
+from podium.training import fingerprint
 from podium.training.build import Components, TrainingData, build
 from podium.training.checkpoints import Checkpoints
 from podium.training.fold import TrainedFold, train_fold
+
+# Each training parses all our code for it, which takes as long as a small training.
+fingerprint.program = functools.cache(fingerprint.program)
 
 WITH_SRC = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 FOLDS = competitions.tables(120, 0)[0].assign(fold=[i // 3 % 4 for i in range(120)])

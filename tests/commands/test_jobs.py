@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import fork_server
 import pytest
 from conftest import Project
 
@@ -41,7 +42,7 @@ def _program(path: Path, text: str) -> None:
 def run(project: Project, *jobs: str) -> "subprocess.CompletedProcess[str]":
     """`make train`, but for make: conftest's own way puts our real dvc first."""
     return subprocess.run(
-        [sys.executable, "-m", "commands.jobs", *jobs],
+        [fork_server.programs() / "python", "-m", "commands.jobs", *jobs],
         cwd=project.folder,
         capture_output=True,
         text=True,

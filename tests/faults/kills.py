@@ -1,8 +1,8 @@
-"""Kill the pipeline at random moments and rerun it: the submission must be the same.
+"""Kill the pipeline at any moment and rerun it: the submission must be the same.
 
     python tests/faults/kills.py 60
 
-Trials cycle through the stages and the ways to kill; the moment within the stage is random. The
+Trials cycle through the stages and the ways to kill, at moments spread evenly over a stage. The
 stages before it have run; `dvc repro` starts, is killed, and is started again.
 """
 
@@ -28,6 +28,7 @@ from conftest import Project
 
 STAGES = ("check", "fetch", "prepare", "folds", "train@a-0", "predict@a-0", "ensemble",
           "submission", "report")  # fmt: skip
+FIRST = STAGES.index("train@a-0")  # to be killed
 EPOCHS, STEPS_PER_EPOCH = 50, 2
 RESULTS = ("submissions/shapes.csv", "data/predictions/a/fold0/test.parquet",
            "models/a/fold0/weights.safetensors")  # fmt: skip
@@ -197,12 +198,12 @@ def repair(project: Project, output: str) -> str:
 
 
 def trial(
-    reference: Reference, folder: Path, *, stage: str, way: str, rng: random.Random
+    reference: Reference, folder: Path, *, stage: str, way: str, moment: float, workers: str
 ) -> Outcome:
-    """Kill the pipeline once, and rerun it."""
-    project, seconds = before(reference, folder, stage), rng.uniform(0, reference.seconds[stage])
-    workers = {"PODIUM_WORKERS": rng.choice(WORKERS)}
-    _, _, output = repro(project, (stage, seconds, WAYS[way]), **workers)
+    """Kill the pipeline once, at a moment between 0 (the stage begins) and 1, and rerun it."""
+    project, seconds = before(reference, folder, stage), moment * reference.seconds[stage]
+    environment = {"PODIUM_WORKERS": workers}
+    _, _, output = repro(project, (stage, seconds, WAYS[way]), **environment)
     interrupted = not (project.folder / "reports/report.md").exists() or "ERROR" in output
     problems, repaired = [], ""
     deadline = time.monotonic() + EXIT_TIMEOUT_S
@@ -210,9 +211,9 @@ def trial(
         time.sleep(0.05)
     if commands:
         problems.append(f"still running: {commands}")
-    rerun = project.run("dvc", "repro", check=False, **workers)
+    rerun = project.run("dvc", "repro", check=False, **environment)
     if rerun.returncode != 0 and (repaired := repair(project, rerun.stdout)):
-        rerun = project.run("dvc", "repro", check=False, **workers)
+        rerun = project.run("dvc", "repro", check=False, **environment)
     if rerun.returncode != 0:
         problems.append(f"the rerun failed: {rerun.stdout[-2000:]}")
     elif sha256(project) != reference.sha256:
@@ -234,10 +235,13 @@ def trials(count: int, *, seed: int, folder: Path) -> list[Outcome]:
     total = sum(reference.seconds.values())
     print(f"undisturbed run: {total:.0f} s, SHA-256 {reference.sha256[:12]}", flush=True)
     outcomes = []
-    for number in range(count):
-        stage, way = STAGES[number % len(STAGES)], list(WAYS)[number % len(WAYS)]
+    # Spread evenly, where chance could leave out the end of a stage.
+    moments = [(part + rng.random()) / count for part in rng.sample(range(count), count)]
+    for number, moment in enumerate(moments):
+        stage = STAGES[(number + FIRST) % len(STAGES)]
+        way, workers = list(WAYS)[number % len(WAYS)], rng.choice(WORKERS)
         copy = folder / f"{number:03d}"
-        outcome = trial(reference, copy, stage=stage, way=way, rng=rng)
+        outcome = trial(reference, copy, stage=stage, way=way, moment=moment, workers=workers)
         outcomes.append(outcome)
         notes = [outcome.problem or "same result"]
         notes += [f"resumed from step {outcome.resumed_step}"] * (outcome.resumed_step is not None)

@@ -4,13 +4,25 @@ from pathlib import Path
 
 import kills
 import pytest
+from conftest import PROPERTY_SEED
 
 
 @pytest.mark.slow
 @pytest.mark.thorough
-def test_a_pipeline_killed_at_random_gives_the_same_submission_when_rerun(tmp_path: Path) -> None:
-    """Six kills in the first six stages, training included, by all five ways."""
-    outcomes = kills.trials(6, seed=0, folder=tmp_path)
+def test_a_pipeline_killed_at_any_moment_gives_the_same_submission_when_rerun(
+    tmp_path: Path,
+) -> None:
+    """Each stage is killed once, training twice, and each way to kill is used twice."""
+    outcomes = kills.trials(10, seed=9, folder=tmp_path)
+    assert {outcome.stage for outcome in outcomes} == set(kills.STAGES)
     assert {outcome.way for outcome in outcomes} == set(kills.WAYS)
     assert not [outcome for outcome in outcomes if outcome.problem]
-    assert sum(outcome.interrupted for outcome in outcomes) >= 4
+    assert sum(outcome.interrupted for outcome in outcomes) >= 6
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_sixty_kills_at_random_moments(tmp_path: Path) -> None:
+    outcomes = kills.trials(60, seed=PROPERTY_SEED, folder=tmp_path)
+    assert not [outcome for outcome in outcomes if outcome.problem]
