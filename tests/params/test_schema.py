@@ -10,7 +10,7 @@ from conftest import PARAMS, ROOT
 
 from podium.config.folds import Folds
 from podium.config.models import Model
-from podium.core import params_file
+from podium.core import params_file, validation
 from podium.core.errors import UserError
 from podium.core.section import Section
 from podium.params import schema
@@ -250,7 +250,7 @@ WRONG = (None, True, 0, -1, 2.5, float("nan"), "", "x y", [], [0], [1, 2, 3], {}
 @pytest.mark.parametrize("kind", params_md.SECTIONS.values())
 def test_no_message_is_pydantics(kind: type[Section]) -> None:
     for value in WRONG:
-        _, problems = params_file.check(kind, dict.fromkeys(kind.model_fields, value), at="x")
+        _, problems = validation.check(kind, dict.fromkeys(kind.model_fields, value), at="x")
         for key, text in problems:
             assert key.startswith("x"), key
             assert not re.search(r"\bvalid\b|should|Input|Value error", text), f"{key}: {text}"

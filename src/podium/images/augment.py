@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from podium.config.phases import Augment, Transform
-from podium.core import params_file
+from podium.core import validation
 from podium.core.errors import UserError, nearest
 from podium.images import resizing
 
@@ -149,7 +149,7 @@ def _build(entry: Transform, size: int) -> Any:
     except (ValueError, TypeError) as error:
         problem = f"{name}: {error}"
         if isinstance(error.__cause__, ValidationError):
-            problems = params_file.explain(error.__cause__, arguments, at=name)
+            problems = validation.explain(error.__cause__, arguments, at=name)
             problem = "; ".join(f"{key}: {text}" for key, text in problems)
         raise UserError(f"augment: {problem}") from None
 

@@ -3,7 +3,7 @@
 from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.config.submission import Submission
-from podium.core import params_file
+from podium.core import validation
 from podium.dataset import tables
 from podium.dataset.image_files import check_distinct, find_images, match_images
 from podium.dataset.tables import Tables
@@ -19,9 +19,9 @@ def dry_run(archive: Archive, layout: Layout) -> Tables:
     Raises:
         UserError: if prepare or submission would fail.
     """
-    config, problems = params_file.check(Prepare, layout.prepare, at="prepare")
+    config, problems = validation.check(Prepare, layout.prepare, at="prepare")
     if problems:
-        raise params_file.error(problems, source="params.yaml")
+        raise validation.error(problems, source="params.yaml")
     options = Submission(**layout.submission)
     content = tables.read(archive, config, layout.task)
     if config.pixel_columns is None:

@@ -16,7 +16,7 @@ from podium.config.prepare import Prepare
 from podium.config.submission import FORMATS, Submission
 from podium.config.tasks import SINGLE_LABEL, TaskName
 from podium.core.errors import nearest
-from podium.core.params_file import Problem
+from podium.core.validation import Problem
 from podium.params import libraries
 from podium.scoring import metrics
 

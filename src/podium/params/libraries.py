@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from podium.config.models import Model
 from podium.core.errors import UserError
-from podium.core.params_file import Problem
+from podium.core.validation import Problem
 
 MIN_TEST_IMAGE_PIXELS = 2048  # larger than any crop
 

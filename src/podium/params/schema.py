@@ -14,7 +14,7 @@ from podium.config.predict import Predict
 from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName
-from podium.core import params_file
+from podium.core import params_file, validation
 from podium.core.errors import UserError, nearest
 from podium.core.section import Section, Slug
 from podium.params import checks, libraries
@@ -63,18 +63,18 @@ def validate(
     Raises:
         UserError: listing each problem with its key, its value and what is allowed.
     """
-    params, problems = params_file.check(Params, raw)
+    params, problems = validation.check(Params, raw)
     sections = {}
     kinds = typing.get_type_hints(Params, include_extras=True)
     for name in Params.model_fields.keys() & raw.keys():
-        section, own_problems = params_file.check(kinds[name], raw[name])
+        section, own_problems = validation.check(kinds[name], raw[name])
         if not own_problems:
             sections[name] = section
     problems += checks.problems(sections)
     if build_models:
         problems += libraries.problems(sections.get("models", {}))
     if problems:
-        raise params_file.error(problems, source=source)
+        raise validation.error(problems, source=source)
     valid: Params = params
     return valid
 
