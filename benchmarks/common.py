@@ -1,4 +1,4 @@
-"""What the benchmarks share: photos to read, rates that are compared fairly, tables."""
+"""Shared by the benchmarks: synthetic photos, side-by-side timing, Markdown tables."""
 
 import io
 import statistics
@@ -12,11 +12,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 import numpy as np
 from PIL import Image
 
-Run = Callable[[], int]  # does its work, and says how many units it was
+Run = Callable[[], int]  # does the timed work and returns the number of units, such as images
 
 
 def photo(rng: np.random.Generator, width: int, height: int) -> bytes:
-    """A JPEG file with detail at all scales, as photos have: about 0.3 bytes a pixel."""
+    """A JPEG file with detail at all scales, like a real photo: about 0.3 bytes per pixel."""
     pixels = np.zeros((height, width, 3), np.float32)
     for size in (4, 16, 64, 256):
         noise = rng.normal(0, 40 / size**0.25, (size, size, 3)).clip(-127, 127) + 128
@@ -28,7 +28,7 @@ def photo(rng: np.random.Generator, width: int, height: int) -> bytes:
 
 
 def photos(count: int, width: int, height: int) -> list[bytes]:
-    """`count` files, of which each 50 differ."""
+    """`count` JPEG files, of which up to 50 are different."""
     rng = np.random.default_rng(0)
     different = [photo(rng, width, height) for _ in range(min(count, 50))]
     return [different[number % len(different)] for number in range(count)]
@@ -37,26 +37,27 @@ def photos(count: int, width: int, height: int) -> list[bytes]:
 def rates(
     contestants: dict[str, Callable[[], Run]], *, rounds: int = 5
 ) -> dict[str, tuple[float, float]]:
-    """The units a second of each contestant, and the ratio to the first's: medians of `rounds`.
+    """Each contestant's units per second and ratio to the first one's: medians over `rounds`.
 
-    Each contestant is a function that makes ready, untimed, what is then timed. In each round all
-    run in turn, so that a busy moment of the machine hits all alike; the first warms up.
+    A contestant is a function that does the untimed setup and returns the run to time. All take
+    turns in each round, so that other load on the machine affects all of them. An additional first
+    round is for warming up.
     """
     measured: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds + 1):
-        for name, make in contestants.items():
-            run = make()
+        for name, set_up in contestants.items():
+            run = set_up()
             start = time.perf_counter()
             units = run()
             measured[name].append(units / (time.perf_counter() - start))
-    timed = {name: found[1:] for name, found in measured.items()}
+    timed = {name: values[1:] for name, values in measured.items()}
     first = next(iter(timed.values()))
     return {
         name: (
-            statistics.median(found),
-            statistics.median(a / b for a, b in zip(found, first, strict=True)),
+            statistics.median(values),
+            statistics.median(a / b for a, b in zip(values, first, strict=True)),
         )
-        for name, found in timed.items()
+        for name, values in timed.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""Competitions of any size in a copy of the project, and what its stages take there."""
+"""Create competitions of any size in a copy of the project, and time its stages there."""
 
 import json
 import os
@@ -24,18 +24,18 @@ MODEL: dict[str, Any] = {
 }
 
 
-def archive(path: Path, files: list[bytes], *, share_of_tests: float = 0.2) -> dict[str, list[str]]:
-    """A competition of these images; its ids."""
+def archive(path: Path, files: list[bytes], *, test_fraction: float = 0.2) -> dict[str, list[str]]:
+    """Write a competition with these images; return the ids of its training and test images."""
     names = [f"{number:07d}" for number in range(len(files))]
-    tests = int(share_of_tests * len(files))
-    ids = {"train": names[tests:], "test": names[:tests]}
+    test_count = int(test_fraction * len(files))
+    ids = {"train": names[test_count:], "test": names[:test_count]}
     with zipfile.ZipFile(path, "w") as output:
         labels = [f"class{number % 10}" for number in range(len(ids["train"]))]
-        known = pd.DataFrame({"id": ids["train"], "label": labels})
-        hidden = pd.DataFrame({"id": ids["test"]})
-        output.writestr("train.csv", known.to_csv(index=False))
-        output.writestr("test.csv", hidden.to_csv(index=False))
-        output.writestr("sample_submission.csv", hidden.assign(label="class0").to_csv(index=False))
+        train = pd.DataFrame({"id": ids["train"], "label": labels})
+        test = pd.DataFrame({"id": ids["test"]})
+        output.writestr("train.csv", train.to_csv(index=False))
+        output.writestr("test.csv", test.to_csv(index=False))
+        output.writestr("sample_submission.csv", test.assign(label="class0").to_csv(index=False))
         for part, part_ids in ids.items():
             for name in part_ids:
                 output.writestr(f"{part}/{name}.jpg", files[int(name)])
@@ -43,7 +43,7 @@ def archive(path: Path, files: list[bytes], *, share_of_tests: float = 0.2) -> d
 
 
 def project(folder: Path, files: list[bytes], **changes: Any) -> None:
-    """A copy of the project with a competition of these images."""
+    """Copy the project to `folder`, with a competition of these images and `changes` to params."""
     for name in ("src", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
         source = ROOT / name
         ignore = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
@@ -71,7 +71,7 @@ def project(folder: Path, files: list[bytes], **changes: Any) -> None:
 
 
 def run(folder: Path, *command: str) -> float:
-    """Run a command in a project's folder: the seconds that it took."""
+    """Run a command in a project's folder; return the seconds that it took."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     start = time.perf_counter()
     subprocess.run(
@@ -80,19 +80,19 @@ def run(folder: Path, *command: str) -> float:
     return time.perf_counter() - start
 
 
-def measured(folder: Path, *command: str) -> tuple[float, float]:
-    """The seconds and the MiB of memory, at most, that a stage took."""
+def measure_stage(folder: Path, *command: str) -> tuple[float, float]:
+    """Run a stage; return the seconds that it took and its peak memory in MiB."""
     code = (
         "import json, resource, subprocess, sys, time; start = time.perf_counter();"
         "subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr);"
         "print(json.dumps([time.perf_counter() - start,"
         "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024]))"
     )
-    done = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", code, sys.executable, f"src/{command[0]}.py", *command[1:]],
         cwd=folder, check=False, capture_output=True, text=True,
     )  # fmt: skip
-    if done.returncode != 0:
-        sys.exit(done.stderr)
-    seconds, memory = json.loads(done.stdout)
+    if finished.returncode != 0:
+        sys.exit(finished.stderr)
+    seconds, memory = json.loads(finished.stdout)
     return seconds, memory

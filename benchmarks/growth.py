@@ -2,8 +2,9 @@
 
     python benchmarks/growth.py [--largest 100000]
 
-Photos of 64 x 48, and a network so small that `train` and `predict` show their loaders; without
-decoded images in memory, which would grow. A million images as tables alone.
+Photos of 64 x 48 and a tiny network, so that `train` and `predict` mostly measure data loading.
+Decoded images are not cached, since the cache would grow with the data. A million images are
+simulated by tables without images.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from common import photos, table
-from competition import FOLD, MODEL, measured, project
+from competition import FOLD, MODEL, measure_stage, project
 
 from podium.core import files, machine, manifest
 from podium.core.manifest import Manifest
@@ -23,23 +24,23 @@ from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
 
 SIZES = (1_000, 10_000, 100_000)
-TABLES = 1_000_000
+TABLE_ROWS = 1_000_000
 STAGES: list[tuple[str, ...]] = [("prepare",), ("folds",), ("train", *FOLD), ("predict", *FOLD),
                                  ("ensemble",), ("submission",)]  # fmt: skip
 CLASSES = [f"class{number}" for number in range(10)]
 
 
-def of_images(folder: Path, count: int) -> dict[str, str]:
-    """What each stage takes with `count` photos."""
+def measure_images(folder: Path, count: int) -> dict[str, str]:
+    """Measure each stage with `count` photos."""
     project(folder, photos(count, 64, 48))
-    measured(folder, "fetch")
-    return {command[0]: _told(*measured(folder, *command)) for command in STAGES}
+    measure_stage(folder, "fetch")
+    return {command[0]: _format(*measure_stage(folder, *command)) for command in STAGES}
 
 
-def of_tables(folder: Path, count: int) -> dict[str, str]:
-    """What the stages that read tables alone take with `count` images."""
+def measure_tables(folder: Path, count: int) -> dict[str, str]:
+    """Measure the stages that read only tables, with `count` rows."""
     project(folder, photos(100, 64, 48))
-    measured(folder, "fetch")
+    measure_stage(folder, "fetch")
     data, rng = folder / "data", np.random.default_rng(0)
     ids = [f"{number:07d}" for number in range(count)]
     train, test = ids[count // 5 :], ids[: count // 5]
@@ -49,11 +50,11 @@ def of_tables(folder: Path, count: int) -> dict[str, str]:
     sample = pd.DataFrame({"id": test, "label": CLASSES[0]})
     files.write_csv(data / "sample_submission.csv", sample)
     names = ("train.csv", "test.csv", "sample_submission.csv")
-    images = {"train": "1", "test": "2"}  # none
+    images = {"train": "1", "test": "2"}  # placeholders for checksums: there are no images
     manifest.write(
         data / "prepared.json", names, images_sha256=images, task="multiclass", classes=CLASSES
     )
-    told = {"folds": _told(*measured(folder, "folds"))}
+    results = {"folds": _format(*measure_stage(folder, "folds"))}
     record = Manifest(data / "folds.json")
     folds = record.csv("folds.csv")
     training = TrainingProvenance(
@@ -87,26 +88,28 @@ def of_tables(folder: Path, count: int) -> dict[str, str]:
         predicted = Predictions(part, logits, provenance)
         predictions.write(data / "predictions/a/fold0" / f"{name}.parquet", predicted)
     for stage in ("ensemble", "submission"):
-        told[stage] = _told(*measured(folder, stage))
-    return told
+        results[stage] = _format(*measure_stage(folder, stage))
+    return results
 
 
-def _told(seconds: float, memory: float) -> str:
+def _format(seconds: float, memory: float) -> str:
     return f"{seconds:.1f} s, {memory:.0f} MiB"
 
 
 def main() -> None:
-    """Measure."""
+    """Measure competitions of each size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--largest", type=int, default=SIZES[-1])
+    parser.add_argument("--largest", type=int, default=SIZES[-1], help="skip larger competitions")
     largest = parser.parse_args().largest
     os.environ[machine.CACHE_VARIABLE] = "0"
-    runs = [(of_images, size, "images") for size in SIZES if size <= largest]
+    runs = [(measure_images, size, "images") for size in SIZES if size <= largest]
     columns = {}
-    for of, count, what in [*runs, (of_tables, TABLES, "rows")]:
+    for measure, count, unit in [*runs, (measure_tables, TABLE_ROWS, "rows")]:
         with tempfile.TemporaryDirectory() as temporary:
-            columns[f"{count:,} {what}"] = of(Path(temporary), count)
-    rows = [(stage, *(told.get(stage, "") for told in columns.values())) for stage, *_ in STAGES]
+            columns[f"{count:,} {unit}"] = measure(Path(temporary), count)
+    rows = [
+        (stage, *(results.get(stage, "") for results in columns.values())) for stage, *_ in STAGES
+    ]
     table(("stage", *columns), rows)
 
 

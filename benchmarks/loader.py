@@ -1,9 +1,9 @@
-"""The loader against the bare loop that nothing can beat, and against what others use.
+"""Compare the data loader with a bare OpenCV loop and with the loaders of other libraries.
 
     python benchmarks/loader.py [--images 1000]
 
-One worker each; random resized crop and flip to 224 pixels. Ours and the bare loop read images
-stored at a short side of 256 pixels, as `prepare` leaves them; the others the original files.
+One worker each; random resized crop to 224 pixels and horizontal flip. Podium and the bare loop
+read images as `prepare` stores them (shorter side 256 pixels), the others read the original files.
 """
 
 import argparse
@@ -29,7 +29,7 @@ AUGMENT = [{"RandomResizedCrop": {}}, {"HorizontalFlip": {}}]
 
 
 def bare(stored: list[bytes]) -> Run:
-    """OpenCV's decode, crop with resize, flip, and the copy into the batch, on one core."""
+    """Decode, crop, resize and flip with OpenCV, and copy into the batch, on one core."""
 
     def run() -> int:
         rng = np.random.default_rng(0)
@@ -50,20 +50,20 @@ def bare(stored: list[bytes]) -> Run:
     return run
 
 
-def ours(folder: Path, count: int, *, budget: int) -> Run:
-    """What `train` reads its batches from, with `budget` bytes for decoded images."""
+def podium_loader(folder: Path, count: int, *, budget: int) -> Run:
+    """The loader of `train`, with a cache of `budget` bytes for decoded images."""
     names = [f"{number:06d}" for number in range(count)]
     augmentation = Augmentation(AUGMENT, size=SIZE, resize_mode="crop")
-    kept = Cache(ImageStore(folder))
-    kept.fill(names, budget=budget)
-    made = loading.Images(
-        kept,
+    cache = Cache(ImageStore(folder))
+    cache.fill(names, budget=budget)
+    images = loading.Images(
+        cache,
         names,
         np.zeros(count, int),
         transforms=[augmentation],
         seed=1,
     )
-    return drain(loading.shuffled(made, BATCH, workers=1))
+    return drain(loading.shuffled(images, BATCH, workers=1))
 
 
 def torchvision_folder(folder: Path) -> Run:
@@ -76,12 +76,12 @@ def torchvision_folder(folder: Path) -> Run:
         transforms.ToTensor(),
         transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     ]
-    found = datasets.ImageFolder(str(folder), transforms.Compose(steps))
-    return drain(DataLoader(found, BATCH, shuffle=True, num_workers=1, persistent_workers=True))
+    dataset = datasets.ImageFolder(str(folder), transforms.Compose(steps))
+    return drain(DataLoader(dataset, BATCH, shuffle=True, num_workers=1, persistent_workers=True))
 
 
 def timm_loader(folder: Path) -> Run:
-    """timm's create_loader, with the same crop and flip."""
+    """timm's create_loader with the same crop and flip."""
     from timm.data import ImageDataset, create_loader
 
     return drain(
@@ -102,7 +102,7 @@ def fastai_loader(folder: Path) -> Run:
     """fastai's ImageDataLoaders with the same crop and flip."""
     from fastai.vision.all import Flip, ImageDataLoaders, RandomResizedCrop
 
-    made = ImageDataLoaders.from_folder(
+    loaders = ImageDataLoaders.from_folder(
         folder,
         valid_pct=0.02,
         item_tfms=RandomResizedCrop(SIZE),
@@ -111,16 +111,16 @@ def fastai_loader(folder: Path) -> Run:
         num_workers=1,
         device=torch.device("cpu"),
     )
-    return drain(made.train)
+    return drain(loaders.train)
 
 
 def drain(loader: "DataLoader[object]") -> Run:
-    """Read an epoch: the images that it gave."""
+    """Return a run that reads an epoch and counts its images."""
     return lambda: sum(len(batch[1]) for batch in loader)  # type: ignore[index]
 
 
 def main() -> None:
-    """Measure, and print the rates and the ratios to the bare loop and to each other."""
+    """Compare the loaders on small and on large photos."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1000)
     count = parser.parse_args().images
@@ -134,7 +134,7 @@ def main() -> None:
 
 
 def compare(folder: Path, originals: list[bytes], title: str) -> None:
-    """All loaders on the same photos."""
+    """Measure all loaders on the same photos, and print the table."""
     stored = [
         codec.reencode(data, max_size=STORED, encode="jpeg", quality=95)[0] for data in originals
     ]
@@ -151,26 +151,26 @@ def compare(folder: Path, originals: list[bytes], title: str) -> None:
         path.write_bytes(data)
     runs = {
         "bare loop, one core": bare(stored),
-        "Podium": ours(folder / "store", len(stored), budget=0),
-        "Podium, decoded in memory": ours(folder / "store", len(stored), budget=2**30),
+        "Podium": podium_loader(folder / "store", len(stored), budget=0),
+        "Podium, decoded in memory": podium_loader(folder / "store", len(stored), budget=2**30),
         "torchvision": torchvision_folder(folder / "files"),
         "timm": timm_loader(folder / "files"),
     }
     try:
         runs["fastai"] = fastai_loader(folder / "files")
     except ImportError:
-        print("fastai is not installed: pip install fastai, for its row")
-    found = rates({name: partial(lambda made: made, run) for name, run in runs.items()})
-    own = found["Podium"][1]
+        print("Skipping fastai, which is not installed. To include it: pip install fastai")
+    measured = rates({name: partial(lambda ready: ready, run) for name, run in runs.items()})
+    own = measured["Podium"][1]
     versions = {name: importlib.metadata.version(name) for name in ("torchvision", "timm", "fastai")
-                if name in found}  # fmt: skip
+                if name in measured}  # fmt: skip
     print(f"\n{len(originals)} photos of {title}, one worker")
     table(
-        ("loader", "images/s", "of the bare loop", "Podium is faster by"),
+        ("loader", "images/s", "relative to the bare loop", "Podium's speedup"),
         (
             (f"{name} {versions.get(name, '')}".strip(), f"{rate:.0f}", f"{ratio:.2f}",
              "" if name not in versions else f"{own / ratio:.1f} x")
-            for name, (rate, ratio) in found.items()
+            for name, (rate, ratio) in measured.items()
         ),
     )  # fmt: skip
 

@@ -1,5 +1,7 @@
-"""What it is worth on a CPU to keep freed memory: a bare PyTorch loop with it and without, in
-processes of their own that take turns, since the C library remembers what was freed before.
+"""Measure on a CPU how much faster a bare PyTorch loop is when glibc keeps freed memory.
+
+With and without it, the loop runs in separate processes that take turns, since the allocator's
+state would carry over within a process.
 
     python benchmarks/memory.py
 """
@@ -19,28 +21,29 @@ ROUNDS = 3
 
 
 def main() -> None:
-    """Measure, and print the rates and their ratios; with an argument, one of them."""
+    """Run the loops in subprocesses and print the table; with a mode as argument, run them here."""
     if len(sys.argv) > 1:
         if sys.argv[1] == "kept":
             machine.keep_freed_memory()
         config = configuration("mobilenetv2_100", size=128, batch=32)
-        for make in (bare_train, bare_predict):
-            make(config, 3 * config.batch_size)()
-            run, start = make(config, 20 * config.batch_size), time.perf_counter()
+        for set_up in (bare_train, bare_predict):
+            set_up(config, 3 * config.batch_size)()  # warm up
+            run, start = set_up(config, 20 * config.batch_size), time.perf_counter()
             print(run() / (time.perf_counter() - start))
         return
-    rates: dict[str, list[list[float]]] = {"handed back": [], "kept": []}
+    rates: dict[str, list[list[float]]] = {"default": [], "kept": []}
     for _ in range(ROUNDS):
-        for how, found in rates.items():
-            command = [sys.executable, str(Path(__file__)), how]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            found.append([float(line) for line in done.stdout.splitlines()])
+        for mode, results in rates.items():
+            command = [sys.executable, str(Path(__file__)), mode]
+            finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            results.append([float(line) for line in finished.stdout.splitlines()])
     rows = []
-    for number, what in enumerate(("training", "inference")):
-        back, kept = ([found[number] for found in rates[how]] for how in rates)
-        ratio = statistics.median(k / b for k, b in zip(kept, back, strict=True))
-        rows.append((what, *(f"{statistics.median(r):.0f}" for r in (back, kept)), f"{ratio:.2f}"))
-    table(("what", "handed back, images/s", "kept, images/s", "ratio"), rows)
+    for number, loop in enumerate(("training", "inference")):
+        default, kept = ([result[number] for result in results] for results in rates.values())
+        ratio = statistics.median(k / d for k, d in zip(kept, default, strict=True))
+        medians = (f"{statistics.median(values):.0f}" for values in (default, kept))
+        rows.append((loop, *medians, f"{ratio:.2f}"))
+    table(("loop", "default, images/s", "memory kept, images/s", "ratio"), rows)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Training and inference against bare PyTorch loops on tensors that are already on the device.
+"""Compare training and inference with bare PyTorch loops on tensors already on the device.
 
     python benchmarks/model.py
 
-Training counts all that the train stage does in some epochs: making the model, reading, augmenting,
-metrics, validation, checkpoints. On a GPU:
+Training includes all that the train stage does in three epochs: creating the model, data loading,
+augmentation, metrics, validation and checkpoints. On a GPU:
 
     python benchmarks/model.py --architecture resnet50 --size 224 --batch 128 --images 20000
 """
@@ -38,8 +38,8 @@ VIEWS = ["identity", "hflip", "crop_center"]
 AUGMENT = [{"RandomResizedCrop": {}}, {"HorizontalFlip": {}}]
 
 
-def prepared(folder: Path, size: int, count: int) -> build.TrainingData:
-    """Photos as `prepare` and `folds` leave them, `VALID` of them in fold 0."""
+def training_data(folder: Path, size: int, count: int) -> build.TrainingData:
+    """Photos as stored by `prepare` and split by `folds`, with `VALID` of them in fold 0."""
     files = photos(50, 500, 375)
     stored = [
         codec.reencode(f, max_size=round(1.15 * size), encode="jpeg", quality=95)[0] for f in files
@@ -56,7 +56,7 @@ def prepared(folder: Path, size: int, count: int) -> build.TrainingData:
 
 
 def train(config: Model, data: build.TrainingData, folder: Path) -> Run:
-    """What the train stage does, from images as they are stored to the best epoch's weights."""
+    """The work of the train stage, from stored images to the weights of the best epoch."""
 
     def run() -> int:
         with Checkpoints(folder / "checkpoints") as checkpoints:
@@ -74,7 +74,7 @@ def train(config: Model, data: build.TrainingData, folder: Path) -> Run:
 
 
 def bare_train(config: Model, count: int) -> Run:
-    """Forward, backward, step on one batch, again and again."""
+    """Forward, backward and optimizer step on the same batch, repeatedly."""
     accelerator = device.accelerator(config.precision)
     net = timm.create_model(config.architecture, num_classes=2)
     model = accelerator.prepare(net.to(memory_format=torch.channels_last))
@@ -96,14 +96,14 @@ def bare_train(config: Model, count: int) -> Run:
 
 
 def predict(config: Model, data: build.TrainingData) -> Run:
-    """Inference as in the predict stage; a unit is one view of one image."""
+    """Inference as in the predict stage; a unit is one view of an image."""
     accelerator = device.accelerator(config.precision)
     model = accelerator.prepare(timm.create_model(config.architecture, num_classes=2))
     plain = Augmentation("none", size=config.image_size, resize_mode="crop")
     names = data.folds["id"].tolist()[VALID:]
-    made = loading.Images(data.store, names, None, transforms=[plain])
+    images = loading.Images(data.store, names, None, transforms=[plain])
     workers = machine.loader_workers(accelerator.device.type)
-    loader = loading.in_order(made, config.batch_size, workers=workers)
+    loader = loading.in_order(images, config.batch_size, workers=workers)
     codec = TargetCodec(config, data.task)
 
     def run() -> int:
@@ -120,7 +120,7 @@ def predict(config: Model, data: build.TrainingData) -> Run:
 
 
 def bare_predict(config: Model, count: int) -> Run:
-    """Forward passes of one batch, again and again."""
+    """Forward passes of the same batch, repeatedly."""
     accelerator = device.accelerator(config.precision)
     net = timm.create_model(config.architecture, num_classes=2)
     model = accelerator.prepare(net.to(memory_format=torch.channels_last)).eval()
@@ -144,7 +144,7 @@ def _batch(config: Model, where: torch.device) -> tuple[torch.Tensor, torch.Tens
 
 
 def configuration(architecture: str, *, size: int, batch: int) -> Model:
-    """A model and its training."""
+    """The params of a model with `EPOCHS` epochs of training."""
     return Model.model_validate(
         {
             "architecture": architecture,
@@ -165,27 +165,27 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--images", type=int, default=1280)
     parser.add_argument("--rounds", type=int, default=3)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     machine.keep_freed_memory()  # as all stages do
     seeding.set_deterministic(True)
-    config = configuration(chosen.architecture, size=chosen.size, batch=chosen.batch)
+    config = configuration(options.architecture, size=options.size, batch=options.batch)
     where = device.name(device.accelerator("auto").device)
-    print(f"{chosen.architecture}, {chosen.size} px, batch {chosen.batch}, {where}")
+    print(f"{options.architecture}, {options.size} px, batch {options.batch}, {where}")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")
     with tempfile.TemporaryDirectory() as temporary:
-        data = prepared(Path(temporary), chosen.size, chosen.images)
+        data = training_data(Path(temporary), options.size, options.images)
         rows = []
         for title, contestants in (
-            ("training", (partial(bare_train, config, EPOCHS * chosen.images),
+            ("training", (partial(bare_train, config, EPOCHS * options.images),
                           partial(train, config, data, Path(temporary)))),
-            ("inference, a view", (partial(bare_predict, config, chosen.images),
+            ("inference, per view", (partial(bare_predict, config, options.images),
                                    partial(predict, config, data))),
         ):  # fmt: skip
-            found = rates(dict(zip(("bare", "podium"), contestants, strict=True)),
-                          rounds=chosen.rounds)  # fmt: skip
-            (bare, _), (podium, ratio) = found.values()
+            measured = rates(dict(zip(("bare", "podium"), contestants, strict=True)),
+                             rounds=options.rounds)  # fmt: skip
+            (bare, _), (podium, ratio) = measured.values()
             rows.append((title, f"{bare:.0f}", f"{podium:.0f}", f"{ratio:.3f}"))
-        table(("what", "bare, images/s", "Podium, images/s", "ratio"), rows)
+        table(("work", "bare, images/s", "Podium, images/s", "ratio"), rows)
 
 
 if __name__ == "__main__":

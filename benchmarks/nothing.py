@@ -1,4 +1,6 @@
-"""`dvc repro` where nothing changed: five models of five folds, recorded with `dvc commit`.
+"""Time `dvc repro` when nothing has changed, with five models and five folds.
+
+The outputs are placeholders, recorded with `dvc commit`.
 
 python benchmarks/nothing.py [--images 100000]
 """
@@ -10,10 +12,10 @@ import tempfile
 from pathlib import Path
 
 from common import photos, table
-from competition import MODEL, measured, project, run
+from competition import MODEL, measure_stage, project, run
 
 
-def nothing(count: int) -> None:
+def measure(count: int) -> None:
     """Measure with `count` images, and print the seconds."""
     with tempfile.TemporaryDirectory() as temporary:
         folder, names = Path(temporary), [f"m{number}" for number in range(5)]
@@ -25,28 +27,28 @@ def nothing(count: int) -> None:
             ensemble={"members": names, "method": "mean"},
         )
         for stage in ("fetch", "prepare", "folds"):
-            measured(folder, stage)
-        made: dict[str, bytes] = {
+            measure_stage(folder, stage)
+        outputs: dict[str, bytes] = {
             "reports/report.md": b"",
             "reports/oof.csv": b"actual,predicted\n",
         }
-        made |= {
+        outputs |= {
             "metrics/ensemble.json": b"{}",
             "submissions/x.csv": b"",
             "submissions/x.json": b"{}",
         }
-        made |= {"data/ensemble/oof.parquet": b"x", "data/ensemble/test.parquet": b"x"}
+        outputs |= {"data/ensemble/oof.parquet": b"x", "data/ensemble/test.parquet": b"x"}
         for name in names:
             for fold in range(5):
                 weights = hashlib.sha256(f"{name}{fold}".encode()).digest() * 3_000_000
-                made |= {
+                outputs |= {
                     f"models/{name}/fold{fold}/weights.safetensors": weights,
                     f"models/{name}/fold{fold}/curves.csv": b"epoch,score\n1,0.5\n",
                     f"metrics/{name}/fold{fold}.json": b'{"seconds": 1}',
                     f"data/predictions/{name}/fold{fold}/oof.parquet": weights[:1_000_000],
                     f"data/predictions/{name}/fold{fold}/test.parquet": weights[:1_000_000],
                 }
-        for path, data in made.items():
+        for path, data in outputs.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)
         run(folder, "dvc", "commit", "--force", "--quiet")
@@ -54,16 +56,16 @@ def nothing(count: int) -> None:
         run(folder, "sh", "-c", "dvc repro | grep 'up to date'")
         seconds = statistics.median(run(folder, "dvc", "repro") for _ in range(5))
         table(
-            ("what", "seconds"),
+            ("command", "seconds"),
             [(f"`dvc repro`, nothing changed, {count} images", f"{seconds:.1f}")],
         )
 
 
 def main() -> None:
-    """Measure."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=100_000)
-    nothing(parser.parse_args().images)
+    measure(parser.parse_args().images)
 
 
 if __name__ == "__main__":

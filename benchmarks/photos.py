@@ -20,7 +20,7 @@ Photos = list[tuple[Path, str]]
 
 
 def photos(folder: Path) -> Photos:
-    """The images below `folder` with their class folders' names, sorted."""
+    """List the images in the class folders of `folder`, sorted, each with its class."""
     paths = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise SystemExit(f"error: no images in {folder}/<class>/")
@@ -28,14 +28,14 @@ def photos(folder: Path) -> Photos:
 
 
 def split(labelled: Photos, fraction: float, seed: int) -> tuple[Photos, Photos]:
-    """A random part of the photos for training, and the `fraction` for the test."""
+    """Split the photos at random into a training set and a test set with `fraction` of them."""
     test = {*random.Random(seed).sample(range(len(labelled)), round(fraction * len(labelled)))}
     numbered = list(enumerate(labelled))
     return [p for n, p in numbered if n not in test], [p for n, p in numbered if n in test]
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
-    """The text of a CSV file."""
+    """Format rows as the text of a CSV file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
@@ -61,15 +61,15 @@ def lay_out(name: str, train: Photos, test: Photos, target: Path) -> None:
 
 
 def main() -> None:
-    """Lay out the photos that the command line names."""
+    """Lay out the photos given on the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name")
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path)
-    parser.add_argument("--test-fraction", type=float, default=0.35, help="without --test")
-    parser.add_argument("--seed", type=int, default=0, help="of the split")
+    parser.add_argument("--test-fraction", type=float, default=0.35, help="used without --test")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random split")
     options = parser.parse_args()
     train = photos(options.train)
     if options.test is None:

@@ -1,4 +1,4 @@
-"""`prepare` against the bare work on all cores, in spawned processes alike.
+"""Compare `prepare` with bare decoding, resizing and encoding, both on all cores.
 
 python benchmarks/prepare.py [--images 20000]
 """
@@ -26,11 +26,11 @@ STORED = 256
 
 
 def bare_prepare(path: Path, names: list[str]) -> int:
-    """Decode, resize, encode: one process's share of an archive, without any bookkeeping."""
+    """Decode, resize and encode one process's share of an archive, and nothing else."""
     cv2.setNumThreads(0)
-    with zipfile.ZipFile(path) as opened:
+    with zipfile.ZipFile(path) as archive_file:
         for name in names:
-            data = np.frombuffer(opened.read(name), np.uint8)
+            data = np.frombuffer(archive_file.read(name), np.uint8)
             pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
             scale = STORED / min(pixels.shape[:2])
             size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
@@ -39,8 +39,8 @@ def bare_prepare(path: Path, names: list[str]) -> int:
     return len(names)
 
 
-def prepare(count: int) -> None:
-    """Measure `count` photos, and print the rates."""
+def measure(count: int) -> None:
+    """Measure with `count` photos, and print the rates."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         path = folder / "x.zip"
@@ -52,8 +52,8 @@ def prepare(count: int) -> None:
             parts = [names[core::cores] for core in range(cores)]
 
             def run() -> int:
-                start = machine.keep_freed_memory
-                with ProcessPoolExecutor(cores, get_context("spawn"), start) as pool:
+                initializer = machine.keep_freed_memory
+                with ProcessPoolExecutor(cores, get_context("spawn"), initializer) as pool:
                     return sum(pool.map(partial(bare_prepare, path), parts))
 
             return run
@@ -71,17 +71,17 @@ def prepare(count: int) -> None:
 
             return run
 
-        found = rates({"bare": bare, "Podium": podium}, rounds=3)
+        measured = rates({"bare": bare, "Podium": podium}, rounds=3)
         print(f"{count} photos of 500 x 375, {cores} processes")
-        rows = [(name, f"{rate:.0f}", f"{ratio:.2f}") for name, (rate, ratio) in found.items()]
-        table(("prepare", "images/s", "of bare"), rows)
+        rows = [(name, f"{rate:.0f}", f"{ratio:.2f}") for name, (rate, ratio) in measured.items()]
+        table(("prepare", "images/s", "relative to bare"), rows)
 
 
 def main() -> None:
-    """Measure."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=20_000)
-    prepare(parser.parse_args().images)
+    measure(parser.parse_args().images)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Each stage on a few images: what is left is Python's start, imports, params and files.
+"""Time each stage on 20 images, which is mostly start-up: Python, imports, params and files.
 
 python benchmarks/start.py
 """
@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 from common import photos, table
-from competition import FOLD, measured, project
+from competition import FOLD, measure_stage, project
 
-WHOLE = """
+RUN_STAGE = """
 import runpy, sys
 sys.argv = sys.argv[1:]
 sys.path.insert(0, "src")
@@ -21,7 +21,7 @@ print("yes" if "torch" in sys.modules else "no")
 """
 
 
-def start() -> None:
+def main() -> None:
     """Measure, and print the seconds of each stage."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -33,13 +33,13 @@ def start() -> None:
         rows = []
         for command in (("fetch",), ("prepare",), ("folds",), ("train", *FOLD), ("predict", *FOLD),
                         ("ensemble",), ("submission",), ("report",)):  # fmt: skip
-            measured(folder, *command)  # files in the page cache, as on a second run
-            seconds = statistics.median(measured(folder, *command)[0] for _ in range(3))
-            run = [sys.executable, "-c", WHOLE, f"src/{command[0]}.py", *command[1:]]
-            done = subprocess.run(run, cwd=folder, check=True, capture_output=True, text=True)
-            rows.append((command[0], f"{seconds:.1f}", done.stdout.splitlines()[-1]))
-        table(("stage, of 20 images", "seconds", "imports torch"), rows)
+            measure_stage(folder, *command)  # files in the page cache, as on a second run
+            seconds = statistics.median(measure_stage(folder, *command)[0] for _ in range(3))
+            run = [sys.executable, "-c", RUN_STAGE, f"src/{command[0]}.py", *command[1:]]
+            finished = subprocess.run(run, cwd=folder, check=True, capture_output=True, text=True)
+            rows.append((command[0], f"{seconds:.1f}", finished.stdout.splitlines()[-1]))
+        table(("stage, 20 images", "seconds", "imports torch"), rows)
 
 
 if __name__ == "__main__":
-    start()
+    main()
