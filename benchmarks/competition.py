@@ -44,7 +44,7 @@ def archive(path: Path, files: list[bytes], *, test_fraction: float = 0.2) -> di
 
 def project(folder: Path, files: list[bytes], **changes: Any) -> None:
     """Copy the project to `folder`, with a competition of these images and `changes` to params."""
-    for name in ("src", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
+    for name in ("src", "custom", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
         source = ROOT / name
         ignore = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
         if source.is_dir():
@@ -55,6 +55,7 @@ def project(folder: Path, files: list[bytes], **changes: Any) -> None:
     params: dict[str, Any] = {
         "seed": 1,
         "deterministic": True,
+        "task": "multiclass",
         "metric": "accuracy",
         "competition": {"source": "x.zip", "slug": "x"},
         "prepare": {},
@@ -63,6 +64,7 @@ def project(folder: Path, files: list[bytes], **changes: Any) -> None:
         "models": {"a": MODEL},
         "predict": {"views": ["identity"], "batch_size": 64},
         "ensemble": {"members": ["a"], "method": "mean"},
+        "submission": {},
         **changes,
     }
     with (folder / "params.yaml").open("w") as file:

@@ -26,7 +26,7 @@ def measure(count: int) -> None:
             models=dict.fromkeys(names, MODEL),
             ensemble={"members": names, "method": "mean"},
         )
-        for stage in ("fetch", "prepare", "folds"):
+        for stage in ("check", "fetch", "prepare", "folds"):
             measure_stage(folder, stage)
         outputs: dict[str, bytes] = {
             "reports/report.md": b"",
