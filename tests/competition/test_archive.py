@@ -24,13 +24,13 @@ def test_folders_are_not_among_the_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>not found</html>", b"PK\x03\x04"])
-def test_what_is_no_zip_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
+def test_an_invalid_zip_is_an_error_with_its_path(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "files.zip").write_bytes(data)
     with pytest.raises(UserError, match=r"files\.zip is not a readable zip"):
         Archive(tmp_path / "files.zip")
 
 
-def test_a_missing_archive_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_missing_archive_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"files\.zip is not a readable zip"):
         Archive(tmp_path / "files.zip")
 
@@ -71,7 +71,7 @@ def test_a_file_at_the_top_goes_before_those_below(tmp_path: Path) -> None:
     )
 
 
-def test_a_name_that_stands_for_several_files_is_refused_with_them(tmp_path: Path) -> None:
+def test_an_ambiguous_name_is_an_error_with_its_matches(tmp_path: Path) -> None:
     found = archive(tmp_path, {"a/train.csv": b"", "b/train.csv": b""})
     with pytest.raises(UserError, match=r"ambiguous: found 2 in .* \(a/train\.csv, b/train\.csv"):
         found.find("train.csv")
@@ -145,7 +145,7 @@ def test_unicode_with_and_without_a_byte_order_mark_is_read(tmp_path: Path, enco
         ),
     ],
 )
-def test_what_is_no_csv_is_refused_by_name_and_row(
+def test_an_invalid_csv_is_an_error_with_file_and_row(
     tmp_path: Path, data: bytes, message: str
 ) -> None:
     opened = archive(tmp_path, {"train.csv": data})
@@ -230,7 +230,7 @@ def test_an_id_that_several_files_match_is_refused_with_them() -> None:
         match_images(NAMES, ["1", "2"], folder="")
 
 
-def test_many_files_of_one_name_are_told_apart_in_no_time() -> None:
+def test_many_files_with_the_same_name_are_resolved_fast() -> None:
     ids = [f"{number}/image" for number in range(20_000)]
     names = [f"train/{image}.png" for image in ids]
     assert match_images(names, ids, folder="train") == names

@@ -98,7 +98,7 @@ def test_a_folder_is_packed_to_the_same_bytes_whenever_it_was_written(
     assert FETCHED.read_bytes() == first
 
 
-def test_a_folder_is_packed_anew_when_a_file_changed(fetch: Fetch, folder: Path) -> None:
+def test_a_folder_is_packed_again_when_a_file_changed(fetch: Fetch, folder: Path) -> None:
     fetch("files")
     (folder / "train.csv").write_bytes(b"id,label\n1,z\n")
     assert fetch("files")
@@ -190,7 +190,7 @@ def damaged(data: bytes) -> bytes:
         (damaged, r"files\.zip is damaged: .* train/1\.png"),
     ],
 )
-def test_what_is_no_intact_zip_is_refused_and_nothing_of_it_left(
+def test_a_damaged_zip_is_an_error_and_leaves_no_files(
     fetch: Fetch, source: Path, change: Callable[[bytes], bytes], message: str
 ) -> None:
     source.write_bytes(change(source.read_bytes()))
@@ -229,14 +229,14 @@ def test_no_damaged_byte_of_a_zip_is_more_than_an_error(
     assert refused > len(intact) / 2
 
 
-def test_a_source_that_is_not_there_is_refused_by_name(fetch: Fetch) -> None:
+def test_a_missing_source_is_an_error_with_its_path(fetch: Fetch) -> None:
     with pytest.raises(UserError, match="nowhere is neither `builtin`, `kaggle`, nor a folder"):
         fetch("nowhere")
     assert contents(Path("raw")) == set()
 
 
 @pytest.mark.usefixtures("source")
-def test_the_solution_is_copied_and_goes_when_it_is_no_longer_named(fetch: Fetch) -> None:
+def test_the_solution_is_copied_and_removed_when_it_is_unset(fetch: Fetch) -> None:
     Path("labels.csv").write_bytes(b"id,label\n4,a\n")
     fetch(solution="labels.csv")
     assert Path("solution/solution.csv").read_bytes() == b"id,label\n4,a\n"
@@ -248,7 +248,7 @@ def test_the_solution_is_copied_and_goes_when_it_is_no_longer_named(fetch: Fetch
 
 
 @pytest.mark.usefixtures("source")
-def test_a_solution_that_is_not_there_is_refused_by_name(fetch: Fetch) -> None:
+def test_a_missing_solution_is_an_error_with_its_path(fetch: Fetch) -> None:
     with pytest.raises(UserError, match=r"competition\.solution: file labels\.csv"):
         fetch(solution="labels.csv")
 

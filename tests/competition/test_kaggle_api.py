@@ -169,7 +169,7 @@ def test_a_damaged_download_is_not_kept(fetch: Fetch) -> None:
     assert fetch.is_intact()
 
 
-def test_a_file_that_was_damaged_later_is_fetched_anew(fetch: Fetch) -> None:
+def test_a_file_that_was_damaged_later_is_downloaded_again(fetch: Fetch) -> None:
     """Also where size and time stay as they were, by which the client would keep it."""
     fetch()
     times = fetch.archive.stat()
@@ -239,14 +239,14 @@ def test_a_date_to_try_again_is_taken_by_kaggles_clock() -> None:
 
 
 @pytest.mark.slow
-def test_a_rerun_of_the_pipeline_goes_on_where_the_failed_one_stopped(begun: Fetch) -> None:
+def test_a_rerun_resumes_the_failed_download(begun: Fetch) -> None:
     assert begun.project.repro("fetch", **begun.environment) == {"check", "fetch"}
     assert begun.is_intact()
     ((_, end), (start, _)) = begun.received()
     assert end - BLOCK_BYTES <= start <= end
 
 
-def test_an_address_that_has_expired_is_asked_for_anew(fetch: Fetch) -> None:
+def test_an_expired_url_is_requested_again(fetch: Fetch) -> None:
     fetch.kaggle.archives["shapes"] = stored(3_000_000)
     fetch.kaggle.faults = [Fault("GET", skip=1, after=2_000_000), Fault("GET", status=403)]
     assert fetch()

@@ -144,7 +144,7 @@ def test_reading_the_last_of_many_images_takes_as_long_as_the_first(tmp_path: Pa
      "\\\\server\\evil.png", "a/.."],
 )  # fmt: skip
 @pytest.mark.parametrize("deep", [False, True])
-def test_an_entry_that_leads_outside_is_refused_by_name(
+def test_an_entry_outside_the_folder_is_an_error_with_its_name(
     tmp_path: Path, name: str, deep: bool
 ) -> None:
     files = {"train/1.jpg": b"", name: b"evil"}
@@ -195,7 +195,7 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_large_file_that_shrinks_well_is_no_bomb(tmp_path: Path) -> None:
+def test_a_large_compressible_file_is_not_a_bomb(tmp_path: Path) -> None:
     text = b"id,label\n" + b"".join(b"%d,cat\n" % number for number in range(7_000_000))
     assert len(text) > zips.MAX_UNCHECKED_BYTES
     path = write(tmp_path / "files.zip", {"train.csv": text}, DEFLATED)
@@ -230,7 +230,7 @@ def test_names_in_utf_8_that_are_not_called_so_are_read_as_such(tmp_path: Path) 
     assert opened.names == ["é.jpg"] and opened.read("é.jpg") == b"data"
 
 
-def test_what_macos_packs_beside_the_files_is_left_out(tmp_path: Path) -> None:
+def test_macos_metadata_files_are_skipped(tmp_path: Path) -> None:
     files = {"a/1.jpg": b"", "__MACOSX/a/._1.jpg": b"", "a/._1.jpg": b"", "a/.1.jpg": b""}
     assert Archive(write(tmp_path / "files.zip", files)).names == ["a/1.jpg", "a/.1.jpg"]
 

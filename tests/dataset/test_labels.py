@@ -92,7 +92,7 @@ def test_several_columns_may_be_1_or_none_of_them(tmp_path: Path) -> None:
 def test_values_that_are_neither_0_nor_1_are_refused(tmp_path: Path, value: str) -> None:
     train = ONE_HOT + f"5,0,{value},1\n".encode()
     text = refused(tmp_path, train, "multilabel", label_column=COLUMNS)
-    assert "1 values are neither 0 nor 1" in text and "in rust: 5 (row 6: " in text
+    assert "1 values are neither 0 nor 1" in text and "In rust: 5 (row 6: " in text
 
 
 @pytest.mark.parametrize("task", ["regression", "ordinal"])
@@ -143,7 +143,7 @@ def test_a_label_with_our_own_separator_is_refused(tmp_path: Path) -> None:
     assert "1 labels contain '|'" in text and ": a|b. " in text
 
 
-def test_the_labels_of_an_image_may_stand_in_several_rows(tmp_path: Path) -> None:
+def test_an_image_may_have_one_row_per_label(tmp_path: Path) -> None:
     found = read(tmp_path, "1,b\n2,c\n1,a\n1,b\n", "multilabel")
     assert labels_of(found) == {"1": "a|b", "2": "c"}
     assert found.warnings == ["train.csv: joined the labels of 1 duplicate ids: 1"]
@@ -176,7 +176,7 @@ def test_numbers_stay_as_they_are_written(tmp_path: Path, cells: str, texts: str
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "1e999", "a", '"1,5"', "1_000", "٣", "0x1"])
 @pytest.mark.parametrize("task", ["regression", "ordinal"])
-def test_what_is_no_finite_number_is_refused(tmp_path: Path, cell: str, task: TaskName) -> None:
+def test_a_non_finite_number_is_an_error(tmp_path: Path, cell: str, task: TaskName) -> None:
     text = refused(tmp_path, f"1,1\n2,2\n7,{cell}\n", task)
     assert "1 of 3 values of label are not " in text and "7 (row 4: " in text
 
@@ -278,20 +278,20 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     assert found.classes == ["cats", "dogs"]
 
 
-def test_the_test_folder_is_no_class(tmp_path: Path) -> None:
+def test_the_test_folder_is_not_a_class(tmp_path: Path) -> None:
     names = [name.removeprefix("train/") for name in FOLDERS]
     found = folders(tmp_path, [*names, "test/9.jpg"], train_images="")
     assert found.classes == ["cats", "dogs"]
 
 
-def test_images_in_no_folder_of_a_class_are_named(tmp_path: Path) -> None:
+def test_images_outside_class_folders_are_listed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"1 of 4 images in train/ .*: x\.png\."):
         folders(tmp_path, [*FOLDERS, "train/x.png", "test/9.jpg"])
     with pytest.raises(UserError, match=r"^training/ .*prepare\.train_images"):
         folders(tmp_path, FOLDERS, train_images="training")
 
 
-def test_labels_may_stand_in_the_files_names(tmp_path: Path) -> None:
+def test_labels_may_be_part_of_file_names(tmp_path: Path) -> None:
     names = ["train/red cat_1.jpg", "train/a/dog_7.JPG", "train/cats/dog_2.png", "test/cat_9.jpg"]
     found = folders(tmp_path, names, label_pattern=r"^(.+)_\d")
     assert labels_of(found) == {
@@ -321,7 +321,7 @@ def test_labels_may_stand_in_the_files_names(tmp_path: Path) -> None:
         ({"test_images": "train/"}, "test_images"),
     ],
 )
-def test_where_labels_stand_is_checked(layout: dict[str, str], problem: str) -> None:
+def test_label_settings_are_checked(layout: dict[str, str], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         Prepare(**{"train_csv": None, **layout})
 

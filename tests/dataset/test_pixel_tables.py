@@ -92,7 +92,7 @@ def test_without_a_sample_submission_the_test_ids_are_the_rows_numbers(tmp_path:
     assert found.sample.to_dict("list") == {"id": ["1", "2"], "label": ["", ""]}
 
 
-def test_ids_may_stand_in_the_tables(tmp_path: Path) -> None:
+def test_pixel_tables_may_have_an_id_column(tmp_path: Path) -> None:
     train, test = values(3, 16), values(2, 16)
     files = {
         "train.csv": competitions.csv(table(train, name=["x", "07", "z"], label=["a", "b", "a"])),
@@ -142,7 +142,7 @@ def in_cells(train: np.ndarray, test: np.ndarray) -> dict[str, bytes]:
     return files
 
 
-def test_all_pixels_of_an_image_may_stand_in_one_cell(
+def test_all_pixels_of_an_image_may_be_in_one_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pixel_tables, "MAX_VALUES", 48 * 4)  # 4 rows
@@ -206,7 +206,7 @@ def test_the_images_of_several_files_and_chunks_are_all_there(
 
 
 @pytest.mark.parametrize("value", ["256", "-1", "0.5", "", "x", "nan", "inf", "True", "1,2"])
-def test_what_is_no_pixel_is_refused_with_its_row(
+def test_an_invalid_pixel_is_an_error_with_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setattr(pixel_tables, "MAX_VALUES", 17 * 5)

@@ -59,7 +59,7 @@ def test_tables_and_columns_may_have_other_names_and_others_beside_them(tmp_path
     assert found.test.columns.tolist() == ["id"]
 
 
-def test_the_columns_id_and_label_may_stand_for_each_other(tmp_path: Path) -> None:
+def test_the_columns_id_and_label_may_be_swapped(tmp_path: Path) -> None:
     files: dict[str, bytes | None] = {
         "train.csv": b"label,id\n01,cat\n02,dog\n",
         "test.csv": b"label\n04\n05\n",
@@ -138,7 +138,7 @@ def test_no_column_has_two_roles(layout: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_table_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=f": {name} not found"):
         read(tmp_path, {name: None})
 

@@ -37,7 +37,7 @@ def test_images_are_found_by_id_whatever_file_and_batch_they_are_in(tmp_path: Pa
         assert np.array_equal(opened.decode(name), images[name])
 
 
-def test_an_unknown_id_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_unknown_id_is_an_error_with_the_id(tmp_path: Path) -> None:
     write(tmp_path / "00000.arrow", pictures(2))
     opened = ImageStore(tmp_path)
     assert "007" not in opened
@@ -68,7 +68,7 @@ def test_a_store_that_is_not_there_is_refused_with_what_makes_it(tmp_path: Path)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 400, -1])
-def test_a_file_cut_short_is_refused_by_name(tmp_path: Path, kept: int) -> None:
+def test_a_truncated_file_is_an_error_with_its_path(tmp_path: Path, kept: int) -> None:
     write(tmp_path / "00000.arrow", pictures(3))
     path = write(tmp_path / "00001.arrow", pictures(3))
     path.write_bytes(path.read_bytes()[:kept])
@@ -77,7 +77,9 @@ def test_a_file_cut_short_is_refused_by_name(tmp_path: Path, kept: int) -> None:
 
 
 @pytest.mark.parametrize("encode", ["jpeg", "original"])
-def test_an_image_that_cannot_be_decoded_is_refused_by_name(tmp_path: Path, encode: str) -> None:
+def test_an_image_that_cannot_be_decoded_is_an_error_with_its_id(
+    tmp_path: Path, encode: str
+) -> None:
     store.write_shard(tmp_path / "0.arrow", iter([("007", b"no image")]), encode=encode)
     with pytest.raises(UserError, match=r"image 007 in .*: not an image"):
         ImageStore(tmp_path).decode("007")

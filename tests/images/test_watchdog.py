@@ -89,7 +89,7 @@ def test_between_two_batches_nothing_is_watched() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the loader as a child process")
-def test_a_training_whose_loader_is_killed_says_so_and_goes_on(
+def test_training_reports_a_killed_loader_and_resumes(
     prepared: Project,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -164,7 +164,7 @@ def test_a_stage_ends_with_one_line_and_a_status() -> None:
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+def test_a_closed_output_pipe_is_not_an_error() -> None:
     code = "from podium.core import program\ndef main(): print('x\\n' * 100_000)\nprogram.run(main)"
     done = subprocess.run(
         f'{sys.executable} -c "$CODE" | head -1',

@@ -139,5 +139,5 @@ def test_an_architecture_without_layer_groups_trains_but_not_by_groups() -> None
 
 def test_norms_of_a_network_without_any_are_an_error() -> None:
     net = factory.create(config(architecture="simple_cnn"), outputs=2)
-    with pytest.raises(UserError, match="SimpleCNN has no normalisation layers"):
+    with pytest.raises(UserError, match="SimpleCNN has no normalization layers"):
         layers.trainable_names(net, "norms")

@@ -30,7 +30,9 @@ class Mix(Section):
     @model_validator(mode="after")
     def _something_is_enabled(self) -> Self:
         if not (self.mixup_alpha or self.cutmix_alpha):
-            raise ValueError("mixup_alpha and cutmix_alpha are both 0. Set one, or set mix: null.")
+            raise ValueError(
+                "mixup_alpha and cutmix_alpha are both 0. Set one of them, or set mix: null."
+            )
         if self.switch_prob is not None and not (self.mixup_alpha and self.cutmix_alpha):
             raise ValueError("switch_prob requires both mixup_alpha and cutmix_alpha")
         return self
@@ -120,9 +122,7 @@ class Model(Section):
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:
         if self.mix and self.batch_size % 2:
-            raise ValueError(
-                f"mix pairs images: it requires an even batch_size, not {self.batch_size}"
-            )
+            raise ValueError(f"mix requires an even batch_size, not {self.batch_size}")
         if self.head == "batch_norm" and self.batch_size < 2:
             raise ValueError("head: batch_norm requires a batch_size of at least 2")
         if self.phases[0].init_from == "best":

@@ -130,7 +130,7 @@ def _check(
     """Check that `on_bad_image` allows the unusable images; `folders` if they are only missing."""
     allowed = {"error": [], "skip": ["train"], "blank": ["train", "test"]}[layout.on_bad_image]
     problems = []
-    hint = "skip to drop them"
+    hint = "skip to drop them."
     for part, reasons in unusable.items():
         if not reasons or part in allowed:
             continue
@@ -139,7 +139,7 @@ def _check(
             problem = f"missing from {shown(folders[part])}: {examples([*reasons])}"
         problems.append(f"{len(reasons)} of {len(ids[part])} {TITLES[part]} are {problem}")
         if part == "test":
-            hint = "blank to predict black images instead of test images"
+            hint = "blank to predict black images in their place."
     if problems:
         raise UserError(f"{'; '.join(problems)}. Set prepare.on_bad_image: {hint}")
 

@@ -39,7 +39,7 @@ def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> No
     if task == "binary" and len(classes) != 2:
         raise UserError(
             f"{name}: task: binary requires 2 classes, not {len(classes)}: {examples(classes)}. "
-            "Set task: multiclass"
+            "Set task: multiclass."
         )
 
 
@@ -47,9 +47,9 @@ def without_images(train: pd.DataFrame, classes: list[str], task: TaskName) -> l
     """A warning about classes of the submission without a training image."""
     if task == "regression":
         return []
-    labelled = set(train["label"])
+    labeled = set(train["label"])
     if task == "multilabel":
-        labelled = set(LABEL_SEPARATOR.join(labelled).split(LABEL_SEPARATOR))
-    missing = [name for name in classes if name not in labelled]
+        labeled = set(LABEL_SEPARATOR.join(labeled).split(LABEL_SEPARATOR))
+    missing = [name for name in classes if name not in labeled]
     warning = f"{len(missing)} classes have no training image: {examples(missing)}"
     return [warning] if missing else []

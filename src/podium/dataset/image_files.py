@@ -89,7 +89,7 @@ def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | 
         image, files = next(iter(ambiguous.items()))
         raise UserError(
             f"{len(ambiguous)} ids match several files each, such as {image}: {examples(files)}. "
-            "Set prepare.train_images or prepare.test_images to a narrower folder"
+            "Set prepare.train_images or prepare.test_images to the folder of one of them."
         )
     return matches
 
@@ -108,7 +108,7 @@ def check_distinct(ids: Sequence[str], files: Sequence[str | None]) -> None:
         name, images = next(iter(repeated.items()))
         raise UserError(
             f"{len(repeated)} images have several ids each, such as {name}: {examples(images)}. "
-            "Spell each id in one way, and keep one row per image"
+            "Spell each id in one way, and keep one row per image."
         )
 
 

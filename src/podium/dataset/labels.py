@@ -58,7 +58,7 @@ def _no_label(empty: list[int], task: TaskName, location: Location) -> UserError
     if task == "multilabel":
         hint += ", or set prepare.label_column to one column per class (then there may be none)"
     return UserError(
-        f"{location.name}: {len(empty)} rows have no label: {location.describe(empty)}. {hint}"
+        f"{location.name}: {len(empty)} rows have no label: {location.describe(empty)}. {hint}."
     )
 
 
@@ -82,7 +82,7 @@ def _read_columns(
         present = {row: ", ".join(ones.columns[ones.iloc[row].to_numpy()]) for row in wrong}
         raise UserError(
             f"{location.name}: {len(wrong)} of {len(ones)} rows do not have exactly one class: "
-            f"{location.describe(wrong, present)}. Fix them, or set task: multilabel"
+            f"{location.describe(wrong, present)}. Fix them, or set task: multilabel."
         )
     if sample.columns and classes != sample.columns:
         # Classes without images are kept only if the sample submission has a column for them.
@@ -99,8 +99,8 @@ def _are_ones(columns: pd.DataFrame, location: Location) -> pd.DataFrame:
         rows = wrong[first].to_numpy().nonzero()[0].tolist()
         raise UserError(
             f"{location.name}: {sum(counts.values())} values are neither 0 nor 1, in the columns "
-            f"{examples([*counts])}. Fix them; in {first}: "
-            f"{location.describe(rows, columns[first].tolist())}"
+            f"{examples([*counts])}. In {first}: "
+            f"{location.describe(rows, columns[first].tolist())}. Fix them."
         )
     return table.isin(ONES)
 
@@ -132,7 +132,7 @@ def _check_joint(names: list[str], location: Location) -> None:
         raise UserError(
             f"{location.name}: {len(wrong)} labels contain {LABEL_SEPARATOR!r}, which separates "
             f"labels in Podium's own tables: {examples(wrong)}. Rename them, or set "
-            "prepare.label_separator"
+            "prepare.label_separator."
         )
 
 
@@ -148,7 +148,7 @@ def _read_numbers(cells: list[str], layout: Prepare, task: TaskName, location: L
         raise UserError(
             f"{location.name}: {len(wrong)} of {len(cells)} values of {layout.label_columns[0]} "
             f"are not {'whole' if is_whole else 'finite'} numbers: "
-            f"{location.describe(wrong, cells)}. Fix them, or set task: multiclass"
+            f"{location.describe(wrong, cells)}. Fix them, or set task: multiclass."
         )
     if not is_whole:
         return [cell.strip() for cell in cells], layout.label_columns
@@ -185,6 +185,6 @@ def _spell(
         raise UserError(
             f"{location.name}: {len(groups)} labels have stray whitespace, or spellings that "
             f"differ in case or whitespace only: {examples(groups)}. Set prepare.label_variants: "
-            "merge to treat them as one label, or keep to keep them separate"
+            "merge to treat them as one label, or keep to keep them separate."
         )
     return names

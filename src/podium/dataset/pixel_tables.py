@@ -24,7 +24,7 @@ def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
     """The pixel columns of the table `name`, sorted by number, or the one column with all pixels.
 
     Raises:
-        UserError: if there are none, or not as many as a square greyscale or RGB image has.
+        UserError: if there are none, or not as many as a square grayscale or RGB image has.
     """
     prefix = layout.pixel_columns or ""
     pattern = re.compile(re.escape(prefix) + (r"\d+" if prefix else r"\d+(x\d+)?"))
@@ -35,7 +35,7 @@ def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
     if not pixels:
         raise UserError(
             f"{name} has no pixel columns {prefix}0, {prefix}1, … (columns: {examples(header)}). "
-            "Set prepare.pixel_columns to their prefix"
+            "Set prepare.pixel_columns to their prefix."
         )
     shape(len(pixels), name)
     return sorted(pixels, key=lambda column: [int(n) for n in column[len(prefix) :].split("x")])
@@ -52,9 +52,9 @@ def shape(count: int, name: str) -> tuple[int, int]:
         if side * side * channels == count:
             return side, channels
     raise UserError(
-        f"{name} has {count} pixels per row, but a square image has side x side (greyscale) or "
+        f"{name} has {count} pixels per row, but a square image has side x side (grayscale) or "
         "3 x side x side (RGB). Check that prepare.pixel_columns matches all pixel columns and no "
-        "others"
+        "others."
     )
 
 
@@ -103,8 +103,8 @@ def _pixel_columns(archive: Archive, layout: Prepare) -> tuple[list[str], int]:
     if train != test:
         different = sorted(set(train) ^ set(test))
         raise UserError(
-            f"{names[0]} has {len(train)} pixel columns and {names[1]} {len(test)}: only one of "
-            f"them has {examples(different)}"
+            f"{names[0]} has {len(train)} pixel columns and {names[1]} has {len(test)}: only "
+            f"one of them has {examples(different)}"
         )
     if len(train) > 1:
         return train, len(train)
@@ -154,7 +154,7 @@ def _values(chunk: pd.DataFrame, count: int, name: str, start: int) -> np.ndarra
         raise UserError(
             f"{name}, row {start + row + 2}: {where} is {value!r}, but pixels must be whole "
             f"numbers from 0 to 255. In rows {start + 2} to {start + len(chunk) + 1}, "
-            f"{int((~valid).sum())} are not"
+            f"{int((~valid).sum())} values are not."
         )
     return values.astype(np.uint8)
 

@@ -42,7 +42,7 @@ def check_ids(table: pd.DataFrame, name: str) -> None:
     empty = (table["id"].str.strip() == "").to_numpy().nonzero()[0].tolist()
     if empty:
         where = examples([f"row {row + 2}" for row in empty])
-        raise UserError(f"{name}: {len(empty)} rows have no id: {where}. Remove them")
+        raise UserError(f"{name}: {len(empty)} rows have no id: {where}. Remove them.")
     check_lines(table["id"], name, "ids")
 
 
@@ -54,10 +54,10 @@ def check_lines(texts: pd.Series, name: str, what: str) -> None:
     """
     if wrong := texts[texts.str.contains(LINE_BREAK)].tolist():
         shown = examples([repr(text) for text in wrong])
-        raise UserError(f"{name}: {len(wrong)} {what} contain a line break: {shown}. Remove it")
+        raise UserError(f"{name}: {len(wrong)} {what} contain a line break: {shown}. Remove it.")
 
 
-def check_unique(ids: pd.Series, name: str, hint: str = "Remove all but one row of each") -> None:
+def check_unique(ids: pd.Series, name: str, hint: str = "Remove all but one row of each.") -> None:
     """Check that no id has several rows.
 
     Raises:
@@ -94,7 +94,7 @@ def deduplicate(
                 hint = ", or set task: multilabel if an image may have several"
             raise UserError(
                 f"{location.name}: {len(different)} ids have rows with different {column}s: "
-                f"{examples([*parts, *different[5:]])}. Remove the wrong rows{hint}"
+                f"{examples([*parts, *different[5:]])}. Remove the wrong rows{hint}."
             )
     shown = examples([*by_id.groups])
     warning = f"{location.name}: dropped duplicate rows for {by_id.ngroups} ids: {shown}"

@@ -60,7 +60,7 @@ def check_targets(
         expected = f"label or one column per class: {examples(classes, 99)}"
     raise UserError(
         f"{layout.sample_submission} has the columns {examples(columns, 99)}. After the id it must "
-        f"have one {expected}"
+        f"have one {expected}."
     )
 
 
@@ -88,7 +88,8 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
         if len(sample_ids) != len(test):
             raise UserError(
                 f"{layout.sample_submission} has {len(sample_ids)} rows, but {name} has "
-                f"{len(test)}: with prepare.id_column: null they must be in the same order"
+                f"{len(test)}. With prepare.id_column: null both must have the same images in the "
+                "same order."
             )
         return sample_ids
     if sample_ids is not None:
@@ -97,7 +98,7 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
     if not files:
         raise UserError(
             f"{shown(layout.test_images)} contains no images. Set prepare.test_images to another "
-            "folder, or prepare.test_csv to a table of ids"
+            "folder, or prepare.test_csv to a table of ids."
         )
     test = pd.DataFrame({"id": [*files]}, dtype=str)
     rows.check_ids(test, shown(layout.test_images))
@@ -105,7 +106,7 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
 
 
 def _spell_like_sample(test: pd.DataFrame, sample: pd.Series, layout: Prepare) -> pd.DataFrame:
-    """The test ids in the sample submission's Unicode normalisation.
+    """The test ids in the sample submission's Unicode normalization.
 
     Raises:
         UserError: if the two do not have the same ids.

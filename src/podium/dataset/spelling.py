@@ -1,4 +1,4 @@
-"""One spelling per label: labels may differ in Unicode normalisation, case or whitespace only."""
+"""One spelling per label: labels may differ in Unicode normalization, case or whitespace only."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -30,12 +30,12 @@ class SampleNames:
 
 
 def normalize(label: str) -> str:
-    """The same text for labels that differ in Unicode normalisation, case or whitespace only."""
+    """The same text for labels that differ in Unicode normalization, case or whitespace only."""
     return " ".join(nfc(label).casefold().split())
 
 
 def unify(counts: Counter[str], sample: SampleNames) -> dict[str, str]:
-    """Map labels that differ in Unicode normalisation only to one spelling: that of the sample
+    """Map labels that differ in Unicode normalization only to one spelling: that of the sample
     submission, else the most frequent.
     """
     groups: dict[str, list[str]] = defaultdict(list)
@@ -51,7 +51,7 @@ def unify(counts: Counter[str], sample: SampleNames) -> dict[str, str]:
 def variants(labels: Iterable[str]) -> list[list[str]]:
     """Groups of labels that differ in case or whitespace only, and labels with stray whitespace.
 
-    Labels that differ in Unicode normalisation only are not variants, but the same (`unify`).
+    Labels that differ in Unicode normalization only are not variants, but the same (`unify`).
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for label in sorted({nfc(label): label for label in labels}.values()):

@@ -78,7 +78,7 @@ def _split(train: pd.DataFrame, task: Task, *, count: int, seed: int) -> list[in
             folds[valid] = fold
     if empty := set(range(count)) - set(folds.tolist()):
         raise UserError(
-            f"folds.count: the groups fill only {count - len(empty)} of {count} folds. Set fewer"
+            f"folds.count: the groups fill only {count - len(empty)} of {count} folds. Set fewer."
         )
     return folds.tolist()
 

@@ -14,7 +14,7 @@ def find(archive: Archive, name: str, key: str) -> str:
     try:
         return archive.find(name)
     except UserError as error:
-        raise UserError(f"prepare.{key}: {error}. Set it to another name, or null") from None
+        raise UserError(f"prepare.{key}: {error}. Set it to another name, or to null.") from None
 
 
 def read_columns(
@@ -28,7 +28,7 @@ def read_columns(
     if layout.id_column is not None:
         columns = {"id": layout.id_column, **columns}
     elif layout.pixel_columns is None:
-        raise UserError(f"prepare.id_column is null. Set it to the column of {name} with the ids")
+        raise UserError(f"prepare.id_column is null. Set it to the id column of {name}.")
     path = find(archive, name, key)
     header = archive.header(path)
     spelled = {nfc(column): column for column in header}

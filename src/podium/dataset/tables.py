@@ -93,7 +93,7 @@ def _read_train(
     train = raw[[column for column in ("id", "group") if column in raw]]
     train.insert(1, "label", pd.Series(texts, index=train.index, dtype=str))
     if layout.pixel_columns is not None:
-        rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows")
+        rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows.")
     is_long = task == "multilabel" and len(layout.label_columns) == 1
     join = (lambda texts: class_list.union(texts, classes)) if is_long else None
     train, warnings = rows.deduplicate(train, location, join)
@@ -116,7 +116,7 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFram
     if "group" in train:
         if empty := (train["group"] == "").to_numpy().nonzero()[0].tolist():
             where = Location(name, train["id"].tolist()).describe(empty)
-            raise UserError(f"{name}: {len(empty)} rows have no group: {where}. Add one")
+            raise UserError(f"{name}: {len(empty)} rows have no group: {where}. Add one.")
         train["group"] = train["group"].map(nfc)
     return train
 
@@ -126,21 +126,21 @@ def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
     folder = shown(layout.train_images)
     files = images_below(archive.names, layout.train_images, exclude=layout.test_images)
     if not files:
-        raise UserError(f"{folder} contains no images. Set prepare.train_images to another folder")
+        raise UserError(f"{folder} contains no images. Set prepare.train_images to another folder.")
     texts = [label_in(path, layout.label_pattern) for path in files]
-    if unlabelled := [path for path, text in zip(files, texts, strict=True) if text is None]:
+    if unlabeled := [path for path, text in zip(files, texts, strict=True) if text is None]:
         problem = "are not inside a class folder"
         if layout.label_pattern is not None:
             problem = f"do not match prepare.label_pattern {layout.label_pattern!r}"
         raise UserError(
-            f"{len(unlabelled)} of {len(files)} images in {folder} {problem}: "
-            f"{examples(unlabelled)}. Set prepare.train_images to another folder, or "
-            "prepare.train_csv to a table of labels"
+            f"{len(unlabeled)} of {len(files)} images in {folder} {problem}: "
+            f"{examples(unlabeled)}. Set prepare.train_images to another folder, or "
+            "prepare.train_csv to a table of labels."
         )
     if len(layout.label_columns) > 1:
         raise UserError(
             "prepare.label_column is a list, but each image has one label in its path. Set it to "
-            "one name"
+            "one name."
         )
     table = pd.DataFrame({"id": [*files], f"label {layout.label_columns[0]}": texts}, dtype=str)
     rows.check_ids(table, folder)

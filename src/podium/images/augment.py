@@ -99,7 +99,7 @@ class Augmentation:
         if pixels.dtype != np.uint8:
             raise UserError(
                 f"augment: the result has {pixels.dtype} pixels instead of uint8. Remove Normalize "
-                "and ToFloat: the model normalises its input."
+                "and ToFloat: the model normalizes its input."
             )
         if pixels.shape != (self.size, self.size, 3):
             raise UserError(

@@ -27,7 +27,7 @@ class UnscaledError(Exception):
 def decode(data: bytes, *, value_range: Sequence[float] | None = None) -> np.ndarray:
     """Decode an image file's first frame: uint8 [H, W, 3], RGB, upright.
 
-    Grey images get three equal channels, transparent pixels are blended with white, CMYK and
+    Grayscale images get three equal channels, transparent pixels are blended with white, CMYK and
     palettes are converted, and the EXIF orientation is applied. More than 8 bits per channel are
     scaled from `value_range` to 0..255; without one, from the range of this image, which suffices
     for a look at it. The limit is 179 megapixels (twice Pillow's `MAX_IMAGE_PIXELS`).
@@ -93,7 +93,7 @@ def checksum(pixels: np.ndarray) -> str:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8 pixels as a PNG file: [H, W, 3], RGB, or [H, W], grey."""
+    """Encode uint8 pixels as a PNG file: [H, W, 3], RGB, or [H, W], grayscale."""
     return _encode(".png", pixels, [])
 
 
@@ -129,7 +129,7 @@ def _to_rgb(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.ndarr
     """Convert decoded pixels to uint8 [H, W, 3] without transparency."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
-        raise ImageError(f"the pixels have shape {pixels.shape}: not grey, RGB or RGBA")
+        raise ImageError(f"the pixels have shape {pixels.shape}: not grayscale, RGB or RGBA")
     if channels == 1:
         scaled = _to_uint8(pixels, value_range)
         return np.repeat(scaled.reshape(*scaled.shape[:2], 1), 3, axis=2)

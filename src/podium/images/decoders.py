@@ -32,7 +32,7 @@ class ImageError(ValueError):
 class Decoded(NamedTuple):
     """The upright pixels of an image file's first frame.
 
-    [H, W] is grey, [H, W, 3] is RGB, [H, W, 4] has alpha. uint8 pixels are used unchanged; any
+    [H, W] is grayscale, [H, W, 3] is RGB, [H, W, 4] has alpha. uint8 pixels are used unchanged; any
     other type is scaled from `prepare.value_range`.
     """
 

@@ -12,7 +12,7 @@ Inputs = dict[str, Tensor]  # by name; "image": uint8 [B, size, size, 3] as load
 
 
 class Preprocess:
-    """Moves a batch's inputs to the device, and normalises its images with the network's mean and
+    """Moves a batch's inputs to the device, and normalizes its images with the network's mean and
     standard deviation.
     """
 
@@ -29,8 +29,8 @@ class Preprocess:
         images = ready["image"]
         rows = images.flatten(2).float()  # [B, size, size x 3]: broadcasting over 3 values is slow
         mean, std = (channels.repeat(images.shape[2]) for channels in (self.mean, self.std))
-        normalised = ((rows - mean) / std).view(images.shape)
-        return {**ready, "image": normalised.permute(0, 3, 1, 2)}
+        normalized = ((rows - mean) / std).view(images.shape)
+        return {**ready, "image": normalized.permute(0, 3, 1, 2)}
 
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:

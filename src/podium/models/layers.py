@@ -61,7 +61,7 @@ def trainable_names(net: nn.Module, trainable: str | Part) -> set[str]:
         selected = {name for name in names if name.rpartition(".")[0] in norms}
         if not selected - head:
             raise UserError(
-                f"trainable: {type(net).__name__} has no normalisation layers. Use all, head or "
+                f"trainable: {type(net).__name__} has no normalization layers. Use all, head or "
                 "last."
             )
         return head | selected

@@ -18,7 +18,7 @@ RANGES = 5  # into which the numbers of a regression are split
 NO_LABEL = "(none)"
 NOTE = """\
 Out of fold: each image is predicted by models that were not trained on its fold, and blended and
-labelled by weights and thresholds that are fitted to the other folds. Each model keeps the epoch
+labeled by weights and thresholds that are fitted to the other folds. Each model keeps the epoch
 that scores best on the held-out fold, which makes these scores slightly optimistic."""
 
 

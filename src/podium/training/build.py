@@ -121,7 +121,7 @@ def _training_rows(folds: pd.DataFrame, fold: int, config: Model) -> np.ndarray:
         raise UserError(f"fold {fold} has no training images. Keep more with folds.subsample.")
     if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
         raise UserError(
-            f"mix: pairs the images of a batch, but fold {fold} has {count} training images. "
-            "Set mix: null."
+            f"mix: requires an even number of images per batch, but fold {fold} has {count} "
+            "training images. Set mix: null."
         )
     return is_train

@@ -22,7 +22,7 @@ def create(net: nn.Module, phase: Phase, config: Model) -> Optimizer:
     """Create the phase's optimizer with timm, over the parameters that require gradients.
 
     A parameter group has the layer group's `depth` (see `layers.depths`) and its `peak`, the
-    learning rate before the schedule. Biases and the scales of normalisation layers (tensors of
+    learning rate before the schedule. Biases and the scales of normalization layers (tensors of
     one dimension) get weight decay only with `config.decay_norms`.
 
     Raises:

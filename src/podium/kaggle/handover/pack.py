@@ -101,7 +101,7 @@ def measure(params: Params, output: Path) -> dict[str, float]:
         if files.sha256(copy / submission) != files.sha256(submission):
             devices = ", ".join(files.read_json(submission.with_suffix(".json"))["devices"])
             raise UserError(
-                f"{submission} was not reproduced from the weights and the data. Measure on the "
+                f"{submission} was not reproduced from the weights and the data. Rerun on the "
                 f"device that the models were trained on ({devices})."
             )
         return seconds
