@@ -242,7 +242,7 @@ def prepared(project: Project) -> Project:
     """A project up to its folds, with a training of some seconds."""
 
     def longer(params: dict[str, Any]) -> None:
-        params["models"]["a"]["phases"] = [{"epochs": 60, "lr": 0.005}]
+        params["models"]["a"]["phases"] = [{"epochs": 30, "lr": 0.005}]
 
     project.edit(longer)
     for stage in ("fetch", "prepare", "folds"):

@@ -145,7 +145,7 @@ def test_asked_to_end_it_waits_for_the_checkpoints_and_starts_nothing_more(
     project: Project,
 ) -> None:
     def longer(params: dict) -> None:  # type: ignore[type-arg]
-        params["models"]["a"]["phases"] = [{"epochs": 120, "lr": 0.005}]
+        params["models"]["a"]["phases"] = [{"epochs": 40, "lr": 0.005}]
 
     project.edit(longer)
     project.repro("folds")

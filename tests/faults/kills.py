@@ -29,7 +29,7 @@ from conftest import Project
 STAGES = ("check", "fetch", "prepare", "folds", "train@a-0", "predict@a-0", "ensemble",
           "submission", "report")  # fmt: skip
 FIRST = STAGES.index("train@a-0")  # to be killed
-EPOCHS, STEPS_PER_EPOCH = 50, 2
+EPOCHS, STEPS_PER_EPOCH = 30, 2
 RESULTS = ("submissions/shapes.csv", "data/predictions/a/fold0/test.parquet",
            "models/a/fold0/weights.safetensors")  # fmt: skip
 WORKERS = ("0", "2")  # loader processes, at random
