@@ -24,6 +24,7 @@ from podium.scoring.task import Task
 from podium.training import fold
 from podium.training.build import TrainingData
 from podium.training.checkpoints import Checkpoints
+from podium.training.criterion import Criterion
 from podium.training.mixup import Mixer
 
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again
@@ -105,7 +106,8 @@ def test_training_options_work_for_every_task(
 def test_mixed_regression_targets_are_the_blend_of_both_images() -> None:
     model = config(batch_size=8, mix={"mixup_alpha": 1.0})
     codec = TargetCodec(model, Task("regression", ["x"]), scale=(10.0, 2.0))
-    mixer, numbers = Mixer(model, codec, device=torch.device("cpu")), torch.arange(8.0)[:, None]
+    cpu, numbers = torch.device("cpu"), torch.arange(8.0)[:, None]
+    mixer = Mixer(model, Criterion(model, codec, numbers.numpy(), device=cpu), device=cpu)
     pixels = torch.arange(8.0)[:, None, None, None].expand(8, 3, 32, 32).clone()
     seeding.set_global("mix")
     inputs, targets = mixer({"image": pixels}, numbers)

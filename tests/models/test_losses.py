@@ -16,7 +16,8 @@ from podium.scoring.task import Task
 OUTPUTS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.tensor([0, 1, 2, 2, 2, 1])
 ONE_HOT = F.one_hot(TARGETS, 3).float()
-ONES, WEIGHTS = torch.ones(3), torch.tensor([2.0, 1.0, 0.5])
+WEIGHTS = torch.tensor([2.0, 1.0, 0.5])
+TASK = Task("multiclass", ["a", "b", "c"])
 TASKS: tuple[TaskName, ...] = typing.get_args(TaskName)
 
 
@@ -66,14 +67,11 @@ def test_every_loss_trains_and_is_lowest_where_logits_agree_with_the_targets(
     else:
         labels = torch.tensor([0, 1, len(classes) - 1])
     targets = codec.encode(labels)
-    weights = (
-        torch.ones(len(classes)) if codec.loss.class_weights and codec.task.single_label else None
-    )
     outputs = torch.zeros(3, codec.outputs, requires_grad=True)
     optimizer = torch.optim.Adam([outputs], lr=0.3)
     values = []
     for _ in range(100):
-        value = codec.loss.loss(outputs, targets, weights)
+        value = codec.loss.loss(outputs, targets, codec.task)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -88,26 +86,26 @@ def test_every_loss_trains_and_is_lowest_where_logits_agree_with_the_targets(
 
 
 def test_cross_entropy_is_torchs() -> None:
-    assert torch.allclose(loss().loss(OUTPUTS, ONE_HOT, ONES), F.cross_entropy(OUTPUTS, TARGETS))
+    assert torch.allclose(loss().loss(OUTPUTS, ONE_HOT, TASK), F.cross_entropy(OUTPUTS, TARGETS))
     expected = F.cross_entropy(OUTPUTS, TARGETS, weight=WEIGHTS)
-    assert torch.allclose(loss().loss(OUTPUTS, ONE_HOT, WEIGHTS), expected)
+    assert torch.allclose(loss().loss(OUTPUTS, ONE_HOT * WEIGHTS, TASK), expected)
     smoothed = codec_for(label_smoothing=0.3).encode(TARGETS)
     expected = F.cross_entropy(OUTPUTS, TARGETS, label_smoothing=0.3)
-    assert torch.allclose(loss().loss(OUTPUTS, smoothed, ONES), expected)
+    assert torch.allclose(loss().loss(OUTPUTS, smoothed, TASK), expected)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy", "focal"])
 def test_a_class_weight_counts_an_image_so_many_times(name: str) -> None:
     """Weight 2 for one class is the same as twice as many of its images."""
     doubled = torch.cat([OUTPUTS[:1], OUTPUTS]), torch.cat([ONE_HOT[:1], ONE_HOT])
-    weighted = loss(loss=name).loss(OUTPUTS, ONE_HOT, torch.tensor([2.0, 1.0, 1.0]))
-    assert torch.allclose(weighted, loss(loss=name).loss(*doubled, ONES))
+    weighted = loss(loss=name).loss(OUTPUTS, ONE_HOT * torch.tensor([2.0, 1.0, 1.0]), TASK)
+    assert torch.allclose(weighted, loss(loss=name).loss(*doubled, TASK))
 
 
 def test_focal_loss_follows_its_formula() -> None:
     p = OUTPUTS.softmax(1)[torch.arange(6), TARGETS]
     for gamma in (None, 0.0, 3.5):
-        value = loss(loss="focal", focal_gamma=gamma).loss(OUTPUTS, ONE_HOT, ONES)
+        value = loss(loss="focal", focal_gamma=gamma).loss(OUTPUTS, ONE_HOT, TASK)
         expected = (-((1 - p) ** (2.0 if gamma is None else gamma)) * p.log()).mean()
         assert torch.allclose(value, expected)
 
@@ -115,21 +113,22 @@ def test_focal_loss_follows_its_formula() -> None:
 @pytest.mark.parametrize("gamma", [0.5, 0.9, 2.0])
 def test_focal_loss_has_finite_gradients_at_probability_one(gamma: float) -> None:
     outputs = torch.tensor([[40.0, 0.0, 0.0]], requires_grad=True)
-    loss(loss="focal", focal_gamma=gamma).loss(outputs, ONE_HOT[:1], ONES).backward()
+    loss(loss="focal", focal_gamma=gamma).loss(outputs, ONE_HOT[:1], TASK).backward()
     assert torch.isfinite(outputs.grad).all()  # type: ignore[arg-type]
 
 
 def test_weights_of_soft_targets_mean_the_same_for_one_logit_as_for_two() -> None:
     targets = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
-    outputs, weights = torch.tensor([[0.4], [-1.3]]), torch.tensor([1.0, 9.0])
+    targets = targets * torch.tensor([[1.0], [9.0]])
+    outputs = torch.tensor([[0.4], [-1.3]])
     binary = codec_for(loss="binary_cross_entropy", classes=2)
     two = binary.to_logits(outputs)
-    value = binary.loss.loss(outputs, targets, weights)
-    assert torch.allclose(value, loss().loss(two, targets, weights))
+    value = binary.loss.loss(outputs, targets, binary.task)
+    assert torch.allclose(value, loss().loss(two, targets, binary.task))
 
 
 def test_binary_cross_entropy_with_one_logit_per_class_is_torchs() -> None:
-    value = loss(loss="binary_cross_entropy").loss(OUTPUTS, ONE_HOT, ONES)
+    value = loss(loss="binary_cross_entropy").loss(OUTPUTS, ONE_HOT, TASK)
     assert torch.allclose(value, F.binary_cross_entropy_with_logits(OUTPUTS, ONE_HOT))
 
 
@@ -139,7 +138,7 @@ def test_binary_cross_entropy_of_two_classes_has_one_output() -> None:
     assert codec_for(loss="binary_cross_entropy").outputs == 3
     outputs, targets = OUTPUTS[:, :1], torch.tensor([0, 1, 0, 1, 1, 0])
     expected = F.binary_cross_entropy_with_logits(outputs[:, 0], targets.float())
-    value = binary.loss.loss(outputs, F.one_hot(targets, 2).float(), torch.ones(2))
+    value = binary.loss.loss(outputs, F.one_hot(targets, 2).float(), binary.task)
     assert torch.allclose(value, expected)
     logits = binary.to_logits(outputs)
     assert torch.allclose(logits.softmax(1)[:, 1:], outputs.sigmoid())

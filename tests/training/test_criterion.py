@@ -48,13 +48,31 @@ def test_losses_without_class_weights_are_torchs_mean(
     ],
 )
 def test_micro_batches_add_up_to_the_batch(task: Task, changes: dict[str, Any]) -> None:
-    targets = F.one_hot(torch.tensor([0, 1, 2, 2, 2, 1]), 3).float()
     mean_loss = criterion(task, np.arange(3), **changes)
+    labels = torch.tensor([0, 1, 2, 2, 2, 1])
+    one_hot = F.one_hot(labels, 3).float()
+    targets = mean_loss.encode(labels if task.single_label else one_hot)
     parts = [
         mean_loss(OUTPUTS[rows], targets[rows]) * mean_loss.weight(targets[rows])
         for rows in (slice(0, 2), slice(2, 6))
     ]
     assert torch.allclose(sum(parts) / mean_loss.weight(targets), mean_loss(OUTPUTS, targets))
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "focal", "binary_cross_entropy"])
+def test_a_class_weight_applies_to_the_smoothed_loss_of_its_images(name: str) -> None:
+    """Smoothing moves the targets of frequent classes no further towards a rare, heavy class."""
+    changes = {"loss": name, "label_smoothing": 0.3}
+    labels, task = torch.tensor([0, 1, 2, 2, 2, 1]), Task("multiclass", CLASSES)
+    unweighted = criterion(task, labels.numpy(), **changes)
+    weights = [1.0, 2.0, 50.0]
+    weighted = criterion(task, labels.numpy(), **changes, class_weights=weights)
+    losses = torch.stack(
+        [unweighted(OUTPUTS[i : i + 1], unweighted.encode(labels[i : i + 1])) for i in range(6)]
+    )
+    per_image = torch.tensor(weights)[labels]
+    expected = (losses * per_image).sum() / per_image.sum()
+    assert torch.allclose(weighted(OUTPUTS, weighted.encode(labels)), expected)
 
 
 def test_class_weights_are_scikit_learns_or_those_given() -> None:

@@ -10,6 +10,7 @@ from podium.core import seeding
 from podium.models.losses import LOSSES
 from podium.models.targets import TargetCodec
 from podium.scoring.task import Task
+from podium.training.criterion import Criterion
 from podium.training.mixup import Mixer
 
 TASK = Task("multiclass", ["a", "b", "c"])
@@ -19,7 +20,9 @@ IMAGES = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)) +
 
 def mix_batch(key: int = 0, **changes: Any) -> tuple[torch.Tensor, torch.Tensor]:
     model = config(batch_size=8, **changes)
-    mixer = Mixer(model, TargetCodec(model, TASK), device=torch.device("cpu"))
+    cpu = torch.device("cpu")
+    criterion = Criterion(model, TargetCodec(model, TASK), TARGETS.numpy(), device=cpu)
+    mixer = Mixer(model, criterion, device=cpu)
     seeding.set_global("mix", key)
     inputs, targets = mixer({"image": IMAGES.clone()}, TARGETS)
     return inputs["image"], targets
@@ -37,11 +40,22 @@ def test_mixup_blends_images_and_its_loss_is_the_blend_of_the_losses() -> None:
     assert 0 < lam < 1 and targets[0, 1].item() == pytest.approx(1 - lam)
     assert torch.allclose(images, lam * IMAGES + (1 - lam) * IMAGES.flip(0), atol=1e-5)
     values = torch.randn(8, 3)
-    value = LOSSES["cross_entropy"].loss(values, targets, torch.ones(3))
+    value = LOSSES["cross_entropy"].loss(values, targets, TASK)
     expected = lam * F.cross_entropy(values, TARGETS) + (1 - lam) * F.cross_entropy(
         values, TARGETS.flip(0)
     )
     assert torch.allclose(value, expected)
+
+
+def test_each_label_of_a_mixed_pair_has_the_weight_of_its_own_class() -> None:
+    """With smoothing, too."""
+    _, shares = mix_batch(mix={"mixup_alpha": 0.8})
+    weights = torch.tensor([1.0, 2.0, 40.0])
+    _, targets = mix_batch(
+        mix={"mixup_alpha": 0.8}, label_smoothing=0.3, class_weights=weights.tolist()
+    )
+    smoothed = torch.eye(3) * 0.7 + 0.1
+    assert torch.allclose(targets, shares @ (weights[:, None] * smoothed), atol=1e-5)
 
 
 def test_cutmix_pastes_a_rectangle_and_targets_are_its_share() -> None:

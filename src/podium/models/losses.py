@@ -28,7 +28,8 @@ class Loss:
     """
 
     class_weights: ClassVar[bool] = False
-    """Whether targets are class proportions [B, C], which class weights can multiply."""
+    """Whether the loss supports class weights: for single-label tasks, each row of its targets
+    [B, C] then sums to the image's weight (1 without class weights)."""
     averaging: ClassVar[Averaging] = "logits"
     """What is averaged over views, folds and models. Averaging logits suits most losses. It does
     not where a class can get the probability 0, since the mean of log-probabilities lets a single
@@ -56,12 +57,8 @@ class Loss:
         """Outputs [B, O] -> logits [B, C]."""
         return outputs
 
-    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-        """The mean loss of a batch: float32 outputs [B, O] and encoded targets -> a scalar.
-
-        `weights` [C] are the class weights; None unless `class_weights` and each image has
-        one class.
-        """
+    def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
+        """The mean loss of a batch: float32 outputs [B, O] and encoded targets -> a scalar."""
         raise NotImplementedError
 
 
@@ -73,8 +70,8 @@ class CrossEntropy(Loss):
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
         return mixup_target(targets, len(task.classes), smoothing=smoothing)
 
-    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-        return _weighted_mean(-outputs.log_softmax(dim=1), targets, weights)
+    def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
+        return _weighted_mean(-outputs.log_softmax(dim=1), targets)
 
 
 @dataclass(frozen=True)
@@ -87,10 +84,10 @@ class Focal(CrossEntropy):
     def configure(self, config: Model) -> "Focal":
         return self if config.focal_gamma is None else replace(self, gamma=config.focal_gamma)
 
-    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
         log_p = outputs.log_softmax(dim=1)
         miss = (-torch.expm1(log_p)).clamp(min=MIN_FOCAL_MISS)  # 1 - p
-        return _weighted_mean(-log_p * miss**self.gamma, targets, weights)
+        return _weighted_mean(-log_p * miss**self.gamma, targets)
 
 
 class BinaryCrossEntropy(CrossEntropy):
@@ -114,15 +111,16 @@ class BinaryCrossEntropy(CrossEntropy):
             return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
         return F.logsigmoid(outputs)
 
-    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-        if weights is None:  # multilabel
+    def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
+        if not task.single_label:
             return F.binary_cross_entropy_with_logits(outputs, targets)
         if outputs.shape[1] == 1:
             log_p = torch.cat([F.logsigmoid(-outputs), F.logsigmoid(outputs)], dim=1)
-            return _weighted_mean(-log_p, targets, weights)
-        per_image = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(1)
-        shares = targets * weights
-        return (per_image * shares.sum(1)).sum() / shares.sum()
+            return _weighted_mean(-log_p, targets)
+        # For an image of weight 1: -log p for each class's share, -log(1 - p) for what it lacks.
+        missing = targets.sum(dim=1, keepdim=True) - targets
+        per_class = -targets * F.logsigmoid(outputs) - missing * F.logsigmoid(-outputs)
+        return per_class.mean(1).sum() / targets.sum()
 
 
 class Cumulative(Loss):
@@ -143,7 +141,7 @@ class Cumulative(Loss):
         bounds = torch.cat([torch.ones_like(above[:, :1]), above, 0 * above[:, :1]], dim=1)
         return (bounds[:, :-1] - bounds[:, 1:]).clamp(min=MIN_LEVEL_PROBABILITY).log()
 
-    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
         return F.binary_cross_entropy_with_logits(outputs, targets)
 
 
@@ -156,7 +154,7 @@ class Regression(Loss):
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
         return targets
 
-    def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
         return self.function(outputs, targets)
 
 
@@ -209,14 +207,14 @@ def of(config: Model, task: TaskName) -> Loss:
     return loss.configure(config)
 
 
-def _weighted_mean(per_class: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-    """The mean of `per_class` [B, C] weighted by each class's share of the targets and weight.
+def _weighted_mean(per_class: Tensor, targets: Tensor) -> Tensor:
+    """The mean of `per_class` [B, C], weighted by targets [B, C] whose rows sum to the images'
+    weights.
 
     Dividing by the batch's own weight keeps steps equal in size when a batch has more of a heavy
     class; for hard labels it is what torch's losses do.
     """
-    shares = targets if weights is None else targets * weights
-    return (per_class * shares).sum() / shares.sum()
+    return (per_class * targets).sum() / targets.sum()
 
 
 def _smooth_labels(targets: Tensor, smoothing: float) -> Tensor:

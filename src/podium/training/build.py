@@ -92,6 +92,7 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     valid = images((folds["fold"] == fold).to_numpy(), ["none"])
     train_loader = loading.balanced if config.sampling == "balanced" else loading.shuffled
     workers = machine.loader_workers(accelerator.device.type)
+    criterion = Criterion(config, codec, targets[is_train], device=accelerator.device)
     return Components(
         net,
         loading.Loaders(
@@ -100,9 +101,9 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
         ),
         config,
         codec,
-        Criterion(config, codec, targets[is_train], device=accelerator.device),
+        criterion,
         Preprocess(net, accelerator.device),
-        mixup.Mixer(config, codec, device=accelerator.device),
+        mixup.Mixer(config, criterion, device=accelerator.device),
         accelerator,
     )
 

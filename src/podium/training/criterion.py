@@ -26,17 +26,27 @@ class Criterion:
         if codec.loss.class_weights and codec.task.single_label:
             self.weights = class_weights(config, targets, codec.task.classes).to(device)
 
+    def encode(self, targets: Tensor) -> Tensor:
+        """Targets as `Task.targets` returns them -> loss targets [B, C or O].
+
+        A class weight multiplies all of its image's smoothed target. Weighting each class's part
+        instead, as `torch.nn.CrossEntropyLoss` does, lets the smoothing of frequent classes
+        outweigh the labels of rare ones (https://github.com/pytorch/pytorch/issues/104776).
+        """
+        encoded = self.codec.encode(targets)
+        return encoded if self.weights is None else encoded * self.weights[targets][:, None]
+
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Outputs [B, O] and encoded targets [B, C or O] -> a float32 scalar."""
-        return self.codec.loss.loss(outputs.float(), targets, self.weights)
+        """Outputs [B, O] and loss targets [B, C or O] -> the mean loss, a float32 scalar."""
+        return self.codec.loss.loss(outputs.float(), targets, self.codec.task)
 
     def weight(self, targets: Tensor) -> Tensor:
-        """The weight of a batch or micro-batch with encoded `targets`: a scalar, the sum of its
-        images' class weights, or the number of images.
+        """The weight of a batch or micro-batch with loss targets: a scalar, the sum of its images'
+        class weights, or the number of images.
         """
         if self.weights is None:
             return torch.tensor(float(len(targets)), device=targets.device)
-        return (targets * self.weights).sum()
+        return targets.sum()
 
 
 def class_weights(config: Model, targets: np.ndarray, classes: Sequence[str]) -> Tensor:

@@ -66,7 +66,7 @@ class Trial:
             for name, tensor in sample.inputs.items()
         }
         targets = sample.targets.to(self.device).repeat_interleave(batch_size, dim=0)
-        encoded = run.codec.encode(targets)
+        encoded = run.criterion.encode(targets)
         for _ in range(2):
             with run.accelerator.autocast():
                 outputs = inputs.forward(self.state.model, run.preprocess(batch))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from podium.config.models import Model
 from podium.models.inputs import Inputs
-from podium.models.targets import TargetCodec
+from podium.training.criterion import Criterion
 
 
 class Mixer:
@@ -16,8 +16,8 @@ class Mixer:
     Draws from Python's and NumPy's global random generators.
     """
 
-    def __init__(self, config: Model, codec: TargetCodec, *, device: torch.device) -> None:
-        self.codec = codec
+    def __init__(self, config: Model, criterion: Criterion, *, device: torch.device) -> None:
+        self.criterion = criterion
         self.erasing = self.mixup = None
         if config.random_erasing:
             self.erasing = RandomErasing(config.random_erasing, device=device)
@@ -27,7 +27,7 @@ class Mixer:
                 cutmix_alpha=mix.cutmix_alpha,
                 prob=mix.prob,
                 switch_prob=0.5 if mix.switch_prob is None else mix.switch_prob,
-                label_smoothing=0.0,  # the codec has smoothed them
+                label_smoothing=0.0,  # the criterion has smoothed them
             )
 
     def __call__(self, inputs: Inputs, targets: Tensor) -> tuple[Inputs, Tensor]:
@@ -37,7 +37,7 @@ class Mixer:
         Source: https://arxiv.org/abs/1710.09412 (MixUp), https://arxiv.org/abs/1905.04899
         (CutMix), https://arxiv.org/abs/1708.04896 (random erasing).
         """
-        images, encoded = inputs["image"], self.codec.encode(targets)
+        images, encoded = inputs["image"], self.criterion.encode(targets)
         if self.erasing is not None:
             images = self.erasing(images)
         if self.mixup is not None:
