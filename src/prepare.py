@@ -18,10 +18,9 @@ def main() -> None:
     path = paths.RAW / f"{slug}.zip"
     with zips.unpacking(paths.DATA / "unpacked.tmp") as scratch, Archive(path, scratch) as archive:
         read = tables.read(archive, layout, task)
-        ids = {"train": read.train["id"].tolist(), "test": read.test["id"].tolist()}
         with files.atomic(paths.IMAGES) as folder:
             stored = build.store_images(
-                archive, ids, folder=folder, layout=layout, processes=machine.worker_count()
+                archive, read.ids, folder=folder, layout=layout, processes=machine.worker_count()
             )
             read = tables.drop(read, [*stored.unusable["train"]], task)
     written = {
@@ -35,7 +34,7 @@ def main() -> None:
     manifest.write(
         paths.PREPARED,
         [*written],
-        images_sha256={part: ImageStore(paths.IMAGES / part).sha256() for part in ids},
+        images_sha256={part: ImageStore(paths.IMAGES / part).sha256() for part in read.ids},
         task=task,
         classes=read.classes,
         value_range=stored.value_range,

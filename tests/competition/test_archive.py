@@ -6,8 +6,10 @@ import competitions
 import pytest
 
 from podium.competition.archive import Archive
+from podium.config.prepare import Prepare
 from podium.core.errors import UserError
-from podium.dataset.image_files import match_images
+from podium.dataset import build
+from podium.dataset.image_files import find_images
 
 
 def archive(folder: Path, files: Mapping[str, bytes]) -> Archive:
@@ -184,53 +186,55 @@ NAMES = [
     ],
 )
 def test_an_id_is_a_name_or_path_with_or_without_extension(image: str, name: str) -> None:
-    assert match_images(NAMES, [image], folder="train") == [name]
+    assert find_images(NAMES, [image], folder="train") == [name]
 
 
 def test_images_come_in_the_order_of_the_ids() -> None:
-    found = match_images(NAMES, ["2", "11", "1"], folder="train")
+    found = find_images(NAMES, ["2", "11", "1"], folder="train")
     assert found == ["train/dogs/2.jpg", "train/cats/11.jpg", "train/cats/1.jpg"]
 
 
 @pytest.mark.parametrize("folder", ["train", "train/", "/train", "data/train"])
 def test_the_folder_may_lie_in_others(folder: str) -> None:
-    assert match_images(["data/train/1.jpg"], ["1"], folder=folder) == ["data/train/1.jpg"]
+    assert find_images(["data/train/1.jpg"], ["1"], folder=folder) == ["data/train/1.jpg"]
 
 
 @pytest.mark.parametrize("folder", ["", "/"])
 def test_no_folder_is_the_whole_archive(folder: str) -> None:
-    assert match_images(["1.jpg", "a/2.jpg"], ["2", "1"], folder=folder) == ["a/2.jpg", "1.jpg"]
+    assert find_images(["1.jpg", "a/2.jpg"], ["2", "1"], folder=folder) == ["a/2.jpg", "1.jpg"]
 
 
 def test_a_folder_whose_name_only_ends_alike_is_another() -> None:
     names = ["latest/1.jpg", "test/1.jpg", "test_old/1.jpg"]
-    assert match_images(names, ["1"], folder="test") == ["test/1.jpg"]
+    assert find_images(names, ["1"], folder="test") == ["test/1.jpg"]
 
 
 def test_a_whole_name_goes_before_a_name_cut_short() -> None:
     names = ["train/a.jpg", "train/a.jpg.png"]
-    assert match_images(names, ["a.jpg"], folder="train") == ["train/a.jpg"]
+    assert find_images(names, ["a.jpg"], folder="train") == ["train/a.jpg"]
 
 
 def test_missing_images_are_counted_and_the_first_few_named() -> None:
     ids = ["1", *(f"x{number}" for number in range(8))]
-    with pytest.raises(UserError, match=r"8 of 9 images .* train/: x0, x1, x2, x3, x4 and 3 more"):
-        match_images(NAMES, ids, folder="train")
+    with pytest.raises(
+        UserError, match=r"8 of 9 training images .* train/: x0, x1, x2, x3, x4 and 3 more"
+    ):
+        build.match_images(NAMES, {"train": ids}, Prepare())
 
 
 def test_only_images_in_the_folder_count() -> None:
-    with pytest.raises(UserError, match=r"1 of 2 images .* test/: 2$"):
-        match_images(NAMES, ["1", "2"], folder="test")
-    with pytest.raises(UserError, match=r"2 of 2 images .* train/: notes, notes\.txt"):
-        match_images(NAMES, ["notes", "notes.txt"], folder="train")
+    with pytest.raises(UserError, match=r"1 of 2 test images .* test/: 2\."):
+        build.match_images(NAMES, {"test": ["1", "2"]}, Prepare())
+    with pytest.raises(UserError, match=r"2 of 2 training images .* train/: notes, notes\.txt"):
+        build.match_images(NAMES, {"train": ["notes", "notes.txt"]}, Prepare())
 
 
 def test_an_id_that_several_files_match_is_refused_with_them() -> None:
     with pytest.raises(UserError, match=r"1 ids match several .* as 1: .*cats/1\.jpg, test/cats/1"):
-        match_images(NAMES, ["1", "2"], folder="")
+        find_images(NAMES, ["1", "2"], folder="")
 
 
 def test_many_files_with_the_same_name_are_resolved_fast() -> None:
     ids = [f"{number}/image" for number in range(20_000)]
     names = [f"train/{image}.png" for image in ids]
-    assert match_images(names, ids, folder="train") == names
+    assert find_images(names, ids, folder="train") == names

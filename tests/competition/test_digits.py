@@ -11,7 +11,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core import csvs
 from podium.dataset import tables
-from podium.dataset.image_files import match_images
+from podium.dataset.image_files import find_images
 from podium.dataset.tables import Tables
 from podium.images import codec
 
@@ -76,7 +76,7 @@ def test_every_image_is_a_scan_with_its_own_label(
     labels = [str(label) for label in known.target]
     scans = {scan.tobytes(): label for scan, label in zip(known.data, labels, strict=True)}
     for table, folder in ((found.train, "train"), (solution, "test")):
-        names = match_images(archive.names, table["id"].tolist(), folder=folder)
+        names = find_images(archive.names, table["id"].tolist(), folder=folder)
         for name, label in zip(names, table["label"], strict=True):
             pixels = codec.decode(archive.read(name))
             assert pixels.shape == (8, 8, 3)

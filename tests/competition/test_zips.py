@@ -15,7 +15,7 @@ from conftest import Project
 from podium.competition import zips
 from podium.competition.archive import Archive
 from podium.core.errors import UserError
-from podium.dataset.image_files import find_images, images_below, match_images
+from podium.dataset.image_files import find_images, images_below
 
 INNER = {"1.jpg": b"first" * 50, "b/2.jpg": b"second" * 50}
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
@@ -252,18 +252,18 @@ COMPOSED, APART = "caf\u00e9", "cafe\u0301"  # the accent in the letter, and bes
     ],
 )
 def test_ids_find_their_files(image: str, name: str) -> None:
-    assert match_images([name, "train/other.jpg"], [image], folder="train") == [name]
+    assert find_images([name, "train/other.jpg"], [image], folder="train") == [name]
 
 
 def test_leading_zeros_count() -> None:
     assert find_images(["train/7.jpg"], ["007"], folder="train") == [None]
     names = ["train/7.jpg", "train/007.jpg"]
-    assert match_images(names, ["007", "7"], folder="train") == names[::-1]
+    assert find_images(names, ["007", "7"], folder="train") == names[::-1]
 
 
 def test_an_id_that_is_a_whole_path_goes_before_one_that_ends_alike() -> None:
     names = ["train/x/cats/1.jpg", "train/cats/1.jpg"]
-    assert match_images(names, ["cats/1.jpg"], folder="train") == ["train/cats/1.jpg"]
+    assert find_images(names, ["cats/1.jpg"], folder="train") == ["train/cats/1.jpg"]
 
 
 def test_the_images_of_a_folder_are_named_by_their_paths_in_it() -> None:

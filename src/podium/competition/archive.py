@@ -4,9 +4,9 @@ import shutil
 import tempfile
 import weakref
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import pandas as pd
 
@@ -36,7 +36,10 @@ class Archive:
         outer = zips.open_zip(path, self._title)
         entries = zips.entries(outer, self._title)
         inner = {name: entry for name, entry in entries.items() if name.lower().endswith(".zip")}
-        self._entries = {name: (outer, entries[name]) for name in entries if name not in inner}
+        self._opened = [outer]
+        self._entries: dict[str, tuple[Callable[[Any], IO[bytes]], Any]] = {
+            name: (outer.open, entry) for name, entry in entries.items() if name not in inner
+        }
         for name, entry in inner.items():
             self._add_inner(name, entry, outer)
         self.names = list(self._entries)
@@ -49,8 +52,10 @@ class Archive:
             opened = zips.open_stored(self.path, entry, title)
         else:
             opened = zips.open_compressed(entry, outer, self.scratch, title)
+        self._opened.append(opened)
         for inner_name, inner_entry in zips.entries(opened, title).items():
-            self._entries.setdefault(f"{name[: -len('.zip')]}/{inner_name}", (opened, inner_entry))
+            full_name = f"{name[: -len('.zip')]}/{inner_name}"
+            self._entries.setdefault(full_name, (opened.open, inner_entry))
 
     @property
     def scratch(self) -> Path:
@@ -65,8 +70,8 @@ class Archive:
 
     def __exit__(self, *_: object) -> None:
         """Close all files: Windows cannot delete an open one."""
-        for archive, _entry in self._entries.values():
-            archive.close()
+        for opened in self._opened:
+            opened.close()
 
     def open(self, name: str) -> IO[bytes]:
         """Open one file for reading in parts.
@@ -77,9 +82,9 @@ class Archive:
         """
         if name not in self._entries:
             raise UserError(f"{name} not found in {self.path}")
-        opened, entry = self._entries[name]
+        opener, entry = self._entries[name]
         with zips.reporting(self._full_title(name)):
-            return opened.open(entry)
+            return opener(entry)
 
     def read(self, name: str) -> bytes:
         """Read one file.

@@ -24,31 +24,21 @@ class Folder(Archive):
         # Not super().__init__(), which opens a zip: only the reading of tables is shared.
         if not path.is_dir():
             raise UserError(f"folder {path} not found")
-        self.path, self._title = path, str(path)
-        self._files: dict[str, Path] = {}
-        self._inner: dict[str, tuple[Archive, str]] = {}
+        self.path, self._title, self._entries = path, str(path), {}
         for base, folders, names in os.walk(path):
             folders.sort()
             for name in sorted(names):
                 file = Path(base, name)
                 relative = file.relative_to(path).as_posix()
                 if not zips.RESOURCE_FORK.match(relative):
-                    self._files[relative] = file
-        for relative in [name for name in self._files if name.lower().endswith(".zip")]:
-            archive = Archive(self._files.pop(relative))
+                    self._entries[relative] = _open, file
+        for relative in [name for name in self._entries if name.lower().endswith(".zip")]:
+            _, file = self._entries.pop(relative)
+            archive = Archive(file)
             for name in archive.names:
-                self._inner[f"{relative[: -len('.zip')]}/{name}"] = archive, name
-        self.names = list(self._files | self._inner)
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open one file for reading in parts. Raises: UserError: if it cannot be opened."""
-        if name in self._files:
-            with zips.reporting(self._full_title(name)):
-                return self._files[name].open("rb")
-        if name not in self._inner:
-            raise UserError(f"{name} not found in {self.path}")
-        archive, inner_name = self._inner[name]
-        return archive.open(inner_name)
+                full_name = f"{relative[: -len('.zip')]}/{name}"
+                self._entries.setdefault(full_name, (archive.open, name))
+        self.names = list(self._entries)
 
     def pack(self, names: Sequence[str], target: Path) -> None:
         """Write the files `names` into an uncompressed zip archive at `target`.
@@ -62,3 +52,7 @@ class Folder(Archive):
         ):
             for name in names:
                 output.writestr(zipfile.ZipInfo(name), self.read(name))
+
+
+def _open(file: Path) -> IO[bytes]:
+    return file.open("rb")

@@ -100,7 +100,11 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: if it is missing or not valid JSON.
     """
-    return parse_json(read(path), path)
+    data = read(path)
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}") from None
 
 
 def read(path: Path) -> bytes:
@@ -113,18 +117,6 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-
-
-def parse_json(data: bytes, path: Path) -> Any:
-    """Parse JSON that was read from `path`.
-
-    Raises:
-        UserError: if it is not valid JSON.
-    """
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from None
 
 
 def sha256(path: Path) -> str:

@@ -36,13 +36,6 @@ class Manifest:
         Raises:
             UserError: if it is missing or its checksum differs.
         """
-        return csvs.parse(self._read(name))
-
-    def json(self, name: str) -> Any:
-        """Read a JSON file of the manifest; raises as `csv` does."""
-        return files.parse_json(self._read(name), self.path.with_name(name))
-
-    def _read(self, name: str) -> bytes:
         path = self.path.with_name(name)
         data = files.read(path)
         if hashlib.sha256(data).hexdigest() != self.sha256.get(name):
@@ -50,4 +43,4 @@ class Manifest:
                 f"checksum mismatch for {path} (recorded in {self.path.name}): it is damaged or "
                 "was edited. Remove it and run `dvc repro`."
             )
-        return data
+        return csvs.parse(data)

@@ -1,8 +1,10 @@
 """Provenance of weights, predictions and the ensemble, typed and as JSON."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from podium.core.errors import UserError
 
@@ -12,6 +14,8 @@ Averaging = Literal["logits", "probabilities"]  # how views, folds and members a
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
     """Base class. A provenance is stored in the header of the file that it describes."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def to_json(self) -> dict[str, Any]:
         """Return values that JSON can represent."""
@@ -24,9 +28,12 @@ class Provenance:
         Raises:
             UserError: if the fields differ, because another version of Podium wrote the file.
         """
-        if values.keys() != {field.name for field in fields(cls)}:
-            raise UserError(f"{path} was written by another version of Podium. Run `dvc repro`.")
-        return cls(**values)
+        try:
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError:
+            raise UserError(
+                f"{path} was written by another version of Podium. Run `dvc repro`."
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +76,6 @@ class PredictionProvenance(Provenance):
     def classes(self) -> list[str]:
         return self.training.classes
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any], *, path: Path) -> Self:
-        training = values.get("training")
-        if isinstance(training, dict):
-            training = TrainingProvenance.from_json(training, path=path)
-            values = {**values, "training": training}
-        return super().from_json(values, path=path)
-
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleProvenance(Provenance):
@@ -89,11 +88,3 @@ class EnsembleProvenance(Provenance):
     decision: dict[str, Any]  # the fields of `scoring.decisions.DecisionRule`
     oof: dict[str, float]  # the out-of-fold score, by the metric's name
     members: dict[str, list[PredictionProvenance]]  # one per fold
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any], *, path: Path) -> Self:
-        members = {
-            name: [PredictionProvenance.from_json(fold, path=path) for fold in folds]
-            for name, folds in values.get("members", {}).items()
-        }
-        return super().from_json({**values, "members": members}, path=path)

@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables
-from podium.dataset.image_files import check_distinct, find_images, shown
+from podium.dataset.image_files import find_images, shown
 from podium.dataset.shards import MISSING, Shard, Written, writer
 from podium.images import store
 
@@ -93,19 +93,8 @@ def _value_range(shards: list[Shard], written: list[Written]) -> list[float]:
 def _shards(
     archive: Archive, ids: dict[str, list[str]], folder: Path, layout: Prepare
 ) -> list[Shard]:
-    folders = {"train": layout.train_images, "test": layout.test_images}
-    images: dict[str, list[tuple[str, str | None]]] = {}
-    for part, part_ids in ids.items():
-        names = find_images(archive.names, part_ids, folder=folders[part])
-        check_distinct(part_ids, names)
-        images[part] = list(zip(part_ids, names, strict=True))
-    missing = {
-        part: {image: MISSING for image, name in part_images if name is None}
-        for part, part_images in images.items()
-    }
-    _check(missing, ids, layout, folders)
     shards = []
-    for part, part_images in images.items():
+    for part, part_images in match_images(archive.names, ids, layout).items():
         (folder / part).mkdir(parents=True)
         for number, start in enumerate(range(0, len(part_images), store.SHARD_SIZE)):
             shard = Shard(
@@ -119,6 +108,24 @@ def _shards(
             )
             shards.append(shard)
     return shards
+
+
+def match_images(
+    names: list[str], ids: dict[str, list[str]], layout: Prepare
+) -> dict[str, list[tuple[str, str | None]]]:
+    """Find the archive's file for each image: pairs of id and name, None if it is missing.
+
+    Raises:
+        UserError: as `find_images`, and if images are missing and `on_bad_image` does not allow it.
+    """
+    folders = {"train": layout.train_images, "test": layout.test_images}
+    images, missing = {}, {}
+    for part, part_ids in ids.items():
+        files = find_images(names, part_ids, folder=folders[part])
+        images[part] = list(zip(part_ids, files, strict=True))
+        missing[part] = {image: MISSING for image, name in images[part] if name is None}
+    _check(missing, ids, layout, folders)
+    return images
 
 
 def _check(

@@ -50,21 +50,6 @@ def normalize_path(image_id: str) -> str:
     return nfc(image_id).replace("\\", "/").removeprefix("./").strip("/")
 
 
-def match_images(names: list[str], ids: list[str], *, folder: str) -> list[str]:
-    """Find the archive's file for each image id: [len(ids)].
-
-    Raises:
-        UserError: if an id matches no file, or several.
-    """
-    matches = find_images(names, ids, folder=folder)
-    if missing := [image for image, name in zip(ids, matches, strict=True) if name is None]:
-        raise UserError(
-            f"{len(missing)} of {len(ids)} images listed in the CSV are missing from "
-            f"{shown(folder)}: {examples(missing)}"
-        )
-    return [name for name in matches if name is not None]
-
-
 def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | None]:
     """Find the archive's file for each image id, None where it is missing: [len(ids)].
 
@@ -72,7 +57,7 @@ def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | 
     path may start at any folder ("a.jpg", "cats/a", "train/cats/a.jpg").
 
     Raises:
-        UserError: if an id matches several files.
+        UserError: if an id matches several files, or several ids the same file.
     """
     paths = _paths_below(names, folder)
     index = ImageIndex(paths)
@@ -91,15 +76,11 @@ def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | 
             f"{len(ambiguous)} ids match several files each, such as {image}: {examples(files)}. "
             "Set prepare.train_images or prepare.test_images to the folder of one of them."
         )
+    _check_distinct(ids, matches)
     return matches
 
 
-def check_distinct(ids: Sequence[str], files: Sequence[str | None]) -> None:
-    """Check that no two of `ids` match the same of `files`.
-
-    Raises:
-        UserError: if they do.
-    """
+def _check_distinct(ids: Sequence[str], files: Sequence[str | None]) -> None:
     by_file: dict[str, list[str]] = {}
     for image, name in zip(ids, files, strict=True):
         if name is not None:

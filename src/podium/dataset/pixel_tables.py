@@ -37,25 +37,40 @@ def columns(header: list[str], layout: Prepare, name: str) -> list[str]:
             f"{name} has no pixel columns {prefix}0, {prefix}1, … (columns: {examples(header)}). "
             "Set prepare.pixel_columns to their prefix."
         )
-    shape(len(pixels), name)
+    _check_square(len(pixels), name)
     return sorted(pixels, key=lambda column: [int(n) for n in column[len(prefix) :].split("x")])
 
 
-def shape(count: int, name: str) -> tuple[int, int]:
-    """The side and the channels of a square image of `count` values.
-
-    Raises:
-        UserError: if there is no such image.
-    """
+def square_shape(count: int) -> tuple[int, int] | None:
+    """The side and the channels of a square image of `count` values; None if there is none."""
     for channels in (1, 3):
         side = math.isqrt(count // channels)
         if side * side * channels == count:
             return side, channels
-    raise UserError(
-        f"{name} has {count} pixels per row, but a square image has side x side (grayscale) or "
-        "3 x side x side (RGB). Check that prepare.pixel_columns matches all pixel columns and no "
-        "others."
-    )
+    return None
+
+
+def as_images(values: np.ndarray, order: str) -> np.ndarray:
+    """Rows of the values of square images, [N, count], as [N, side, side] or, if they are RGB in
+    the pixel order `order`, [N, side, side, 3].
+    """
+    shape = square_shape(values.shape[1])
+    assert shape is not None  # has been checked
+    side, channels = shape
+    if channels == 1:
+        return values.reshape(-1, side, side)
+    if order == "interleaved":
+        return values.reshape(-1, side, side, 3)
+    return values.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
+
+
+def _check_square(count: int, name: str) -> None:
+    if square_shape(count) is None:
+        raise UserError(
+            f"{name} has {count} pixels per row, but a square image has side x side (grayscale) or "
+            "3 x side x side (RGB). Check that prepare.pixel_columns matches all pixel columns and "
+            "no others."
+        )
 
 
 def store_images(
@@ -121,17 +136,12 @@ def _read(
     archive: Archive, name: str, pixel_columns: list[str], count: int, order: str
 ) -> Iterator[np.ndarray]:
     """The images of a table, in the order of its rows: uint8 [side, side] or [side, side, 3]."""
-    side, channels = shape(count, name)
+    _check_square(count, name)
     width, start = max(count, len(archive.header(name))), 0
     for chunk in archive.csv_chunks(name, max(1, MAX_VALUES // width)):
         values = _values(chunk[pixel_columns], count, name, start)
         start += len(chunk)
-        if channels == 1:
-            yield from values.reshape(-1, side, side)
-        elif order == "interleaved":
-            yield from values.reshape(-1, side, side, 3)
-        else:
-            yield from values.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)
+        yield from as_images(values, order)
 
 
 def _values(chunk: pd.DataFrame, count: int, name: str, start: int) -> np.ndarray:

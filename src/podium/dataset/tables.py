@@ -27,6 +27,11 @@ class Tables(NamedTuple):
     classes: list[str]
     warnings: Sequence[str] = ()
 
+    @property
+    def ids(self) -> dict[str, list[str]]:
+        """The ids of the images, by "train" or "test"."""
+        return {"train": self.train["id"].tolist(), "test": self.test["id"].tolist()}
+
 
 def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
     """Read and check the tables of a competition.

@@ -147,7 +147,8 @@ def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
     repeated = [
         column
         for column in rest
-        if 1 < table.rows[column].nunique() < len(table.rows) and not _has_gaps(table.rows[column])
+        if 1 < table.rows[column].nunique() < len(table.rows)
+        and table.rows[column].str.strip().all()  # none is empty
     ]
     groups = [
         column
@@ -213,7 +214,3 @@ def _named(columns: Sequence[str]) -> str | None:
             if name in re.split(r"[ _\-.]+", column.lower()):
                 return column
     return None
-
-
-def _has_gaps(values: pd.Series) -> bool:
-    return bool((values.str.strip() == "").any())

@@ -4,8 +4,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.core import validation
-from podium.dataset import tables
-from podium.dataset.image_files import check_distinct, find_images, match_images
+from podium.dataset import build, tables
 from podium.dataset.tables import Tables
 from podium.init.layout import Layout
 from podium.scoring import metrics
@@ -25,14 +24,7 @@ def dry_run(archive: Archive, layout: Layout) -> Tables:
     options = Submission(**layout.submission)
     content = tables.read(archive, config, layout.task)
     if config.pixel_columns is None:
-        _match(archive, content.train["id"].tolist(), config.train_images,
-               is_strict=config.on_bad_image == "error")  # fmt: skip
-        _match(archive, content.test["id"].tolist(), config.test_images, is_strict=True)
+        build.match_images(archive.names, content.ids, config)
     metric = metrics.get(layout.metric, layout.task)
     SubmissionFormat.detect(content.sample, Task(layout.task, content.classes), metric, options)
     return content
-
-
-def _match(archive: Archive, ids: list[str], folder: str, *, is_strict: bool) -> None:
-    match = match_images if is_strict else find_images
-    check_distinct(ids, match(archive.names, ids, folder=folder))

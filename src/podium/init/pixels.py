@@ -1,6 +1,5 @@
 """Tables that contain the pixels of images: their columns and the pixel order."""
 
-import math
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from podium.competition.archive import Archive
+from podium.dataset.pixel_tables import as_images, square_shape
 from podium.init.guesses import Confidence, Guess
 
 MIN_PIXELS = 16  # 4 x 4
@@ -27,16 +27,9 @@ class Pixels:
     columns: list[str]
     values: np.ndarray  # uint8 [rows, pixels] of the first rows
 
-    @property
-    def channels(self) -> int:
-        """1 (grayscale) or 3 (RGB)."""
-        count = self.values.shape[1]
-        return 1 if math.isqrt(count) ** 2 == count else 3
-
-    @property
-    def side(self) -> int:
-        """Width and height in pixels."""
-        return math.isqrt(self.values.shape[1] // self.channels)
+    def images(self, order: str = "interleaved") -> np.ndarray:
+        """The images [N, side, side] or, if RGB in the pixel order `order`, [N, side, side, 3]."""
+        return as_images(self.values, order)
 
 
 def find_pixels(archive: Archive, name: str, header: list[str]) -> Pixels | None:
@@ -65,10 +58,10 @@ def find_pixels(archive: Archive, name: str, header: list[str]) -> Pixels | None
 
 def guess_pixel_order(pixels: Pixels) -> Guess:
     """The order of RGB values that gives the smoother images."""
-    roughness = {
-        order: sum(float(np.abs(np.diff(images, axis=axis)).mean()) for axis in (1, 2))
-        for order, images in _images(pixels).items()
-    }
+    roughness = {}
+    for order in ("interleaved", "planar"):
+        images = pixels.images(order).astype(np.int16)
+        roughness[order] = sum(float(np.abs(np.diff(images, axis=n)).mean()) for n in (1, 2))
     best, other = sorted(roughness, key=roughness.__getitem__)
     is_clear = roughness[best] < MAX_ROUGHNESS_RATIO * roughness[other]
     confidence: Confidence = "likely" if is_clear else "guess"
@@ -81,16 +74,8 @@ def guess_pixel_order(pixels: Pixels) -> Guess:
 
 def is_grayscale(pixels: Pixels, order: str) -> bool:
     """Whether R, G and B are equal in all probed rows."""
-    return pixels.channels == 1 or bool((np.ptp(_images(pixels)[order], axis=3) == 0).all())
-
-
-def _images(pixels: Pixels) -> dict[str, np.ndarray]:
-    """RGB images by pixel order: int16 [N, H, W, 3]."""
-    side, values = pixels.side, pixels.values.astype(np.int16)
-    return {
-        "interleaved": values.reshape(-1, side, side, 3),
-        "planar": values.reshape(-1, 3, side, side).transpose(0, 2, 3, 1),
-    }
+    images = pixels.images(order)
+    return images.ndim == 3 or bool((np.ptp(images, axis=3) == 0).all())
 
 
 def _pixel_columns(header: list[str]) -> tuple[str, list[str]] | None:
@@ -115,8 +100,7 @@ def _numbers(column: str) -> list[int]:
 
 def _is_square(count: int) -> bool:
     """Whether a square image, grayscale or RGB, can have so many values."""
-    square = any(math.isqrt(n) ** 2 * (count // n) == count for n in (count, count // 3 or 1))
-    return count >= MIN_PIXELS and square
+    return count >= MIN_PIXELS and square_shape(count) is not None
 
 
 def _pixel_cells(rows: pd.DataFrame) -> tuple[str, np.ndarray] | None:

@@ -1,5 +1,6 @@
 """Survey a competition's archive: tables, image folders, and a sample of the images."""
 
+import posixpath
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -22,7 +23,6 @@ from podium.init.pixels import Pixels, find_pixels
 MAX_ILLUSTRATIONS = 10  # image files next to tables of pixels
 MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
-HIDDEN_FOLDER, HIDDEN_FILE = "__MACOSX/", "."
 PACKED = (".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".zst")
 KNOWN_SUFFIXES = {*IMAGE_SUFFIXES, ".csv", *PACKED}
 
@@ -107,7 +107,7 @@ def survey(archive: Archive) -> Survey:
 
     A CSV file that cannot be parsed, or is empty, is listed as a problem.
     """
-    names = [name for name in archive.names if not _is_hidden(name)]
+    names = [name for name in archive.names if not name.rpartition("/")[2].startswith(".")]
     images = [name for name in names if suffix(name) in IMAGE_SUFFIXES]
     tables, problems = list[Table](), dict[str, str]()
     if packed := [name for name in names if suffix(name) in PACKED]:
@@ -145,12 +145,7 @@ def has_word(name: str, *words: str) -> bool:
 
 def suffix(name: str) -> str:
     """The extension of a file name, in lower case: ".jpg"."""
-    stem, dot, end = name.rpartition("/")[2].rpartition(".")
-    return f".{end.lower()}" if dot and stem else ""
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(HIDDEN_FOLDER) or name.rpartition("/")[2].startswith(HIDDEN_FILE)
+    return posixpath.splitext(name)[1].lower()
 
 
 def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats]:

@@ -161,7 +161,8 @@ class _Reader:
             roles.check_pixel_row_order(test, tables.sample, own)
         self.layout.prepare["pixel_columns"] = content.prefix
         self._read_columns(tables, train, ids)
-        side, is_color = content.side, content.channels == 3
+        shape = content.images().shape  # [N, side, side], or [N, side, side, 3]
+        side, is_color = shape[1], len(shape) > 3
         order = self._take(pixels.guess_pixel_order(content)) if is_color else "interleaved"
         grayscale = pixels.is_grayscale(content, order)
         self.layout.image_stats = ImageStats(side, side, grayscale)

@@ -94,10 +94,6 @@ def map_at_k(targets: np.ndarray, probabilities: np.ndarray, *, k: int) -> float
     return float(((precision * hits).sum(1) / relevant).mean())
 
 
-def rmse(targets: np.ndarray, values: np.ndarray) -> float:
-    return float(np.sqrt(sk.mean_squared_error(targets, values)))
-
-
 def overview(task: Task, targets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Accuracy, and macro precision, recall and F1 over the classes present in `targets` or
     `labels`; None for regression.

@@ -81,8 +81,6 @@ def _parameter_groups(net: nn.Module, phase: Phase, config: Model) -> list[dict[
 
 def _peak(phase: Phase, depth: int) -> float:
     """The peak learning rate of the layer group at `depth`."""
-    if depth == 0:
-        return phase.lr
-    if phase.backbone_lr is None:
+    if depth == 0 or phase.backbone_lr is None:
         return phase.lr * phase.layer_decay**depth
     return phase.backbone_lr * phase.layer_decay ** (depth - 1)
