@@ -42,7 +42,8 @@ def main() -> None:
             content = survey(archive)
             print(printout.files(content, slug), flush=True)
             is_interactive = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
-            layout = resolve(content, _answers(options), ask if is_interactive else None)
+            answers = {key: text for key in ANSWERS if (text := getattr(options, key)) is not None}
+            layout = resolve(content, answers, ask if is_interactive else None)
             print(printout.settings(layout), flush=True)
             try:
                 if layout.error is not None:
@@ -80,9 +81,12 @@ def resolve(
     """
     answers, accepted = dict(answers), set[str]()
     layout = understand(content, answers)
-    while ask is not None and (question := _question(layout, accepted)) is not None:
-        answer = ask(question)
-        if answer is None:
+    while ask is not None:
+        uncertain = (guess for guess in layout.guesses if guess.is_open)
+        question = next((guess for guess in uncertain if guess.key not in accepted), None)
+        if question is None:
+            break
+        if (answer := ask(question)) is None:
             accepted.add(question.key)
         else:
             answers[question.key] = answer
@@ -93,11 +97,6 @@ def resolve(
             names = ", ".join(sorted(map(guesses.option, unused)))
             raise UserError(f"{names}: not applicable to these files. Remove the option")
     return layout
-
-
-def _question(layout: Layout, accepted: set[str]) -> Guess | None:
-    open_guesses = (guess for guess in layout.guesses if guess.is_open)
-    return next((guess for guess in open_guesses if guess.key not in accepted), None)
 
 
 def ask(guess: Guess) -> str | None:
@@ -132,12 +131,6 @@ def _options() -> argparse.Namespace:
         parser.add_argument(guesses.option(key), dest=key, metavar="VALUE", help=description)
     parser.add_argument("--pretrained", metavar="FILE", help="weights to use instead of timm's")
     return parser.parse_args()
-
-
-def _answers(options: argparse.Namespace) -> dict[str, str]:
-    """The answers on the command line, by key of params.yaml."""
-    values = {key: getattr(options, key) for key in ANSWERS}
-    return {key: value for key, value in values.items() if value is not None}
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def test_balanced_sampling_draws_classes_equally_and_augments_each_repeat_differ
 ) -> None:
     dataset = images()
     dataset.targets = torch.tensor([0] * 18 + [1] * 3)
-    loader = loading.balanced(dataset, 7, workers=0)
+    loader = loading.shuffled(dataset, 7, workers=0, balanced=True)
     counts = torch.zeros(2)
     for number in range(1, 41):
         loader.batch_sampler.set_epoch(number)
@@ -131,7 +131,7 @@ def test_balanced_sampling_draws_classes_equally_and_augments_each_repeat_differ
     repeats = load(dataset, SampleIndex(20, 1, repeat=0), SampleIndex(20, 1, repeat=1))
     assert not torch.equal(repeats[0], repeats[1])
     _, first = epoch(loader, 5)
-    _, second = epoch(loading.balanced(dataset, 7, workers=0), 5)
+    _, second = epoch(loading.shuffled(dataset, 7, workers=0, balanced=True), 5)
     assert torch.equal(first, second)
 
 

@@ -91,7 +91,8 @@ def test_predictions_made_from_other_data_or_params_are_rejected(
     write(tmp_path, 0, oof=2, test=1)
     write(tmp_path, 1, oof=2, test=1)
     load(tmp_path)
-    write(tmp_path, 1, oof=2, test=1, changes={part: {key: "other"}})
+    other = {".config": {"lr": 1}, ".seed": 9, ".fold": 9}.get(key, "other")
+    write(tmp_path, 1, oof=2, test=1, changes={part: {key: other}})
     with pytest.raises(UserError, match=rf"fold1/{part}\.parquet.*\({name}\)"):
         load(tmp_path)
 

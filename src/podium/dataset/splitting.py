@@ -87,7 +87,7 @@ def _subsample(folds: pd.DataFrame, shares: Mapping[str, float], seed: int) -> p
     """Add the column train: "yes" for the share of each class's images to train on, the same in
     each fold and at least one image per fold unless it is 0, else "no".
     """
-    kept = pd.Series("yes", folds.index)
+    is_trained_on = pd.Series("yes", folds.index)
     classes = sorted(set(folds["label"]))
     for name, share in shares.items():
         label = find_class(name, classes, "folds.subsample")
@@ -95,8 +95,8 @@ def _subsample(folds: pd.DataFrame, shares: Mapping[str, float], seed: int) -> p
             rows = folds.index[(folds["label"] == label) & (folds["fold"] == fold)]
             order = seeding.generator(seed, "keep", label, fold).permutation(rows)
             count = max(1, round(share * len(rows))) if share else 0
-            kept[order[count:]] = "no"
-    return folds.assign(train=kept)
+            is_trained_on[order[count:]] = "no"
+    return folds.assign(train=is_trained_on)
 
 
 def _strata(labels: pd.Series, task: Task, *, grouped: bool, count: int) -> np.ndarray:

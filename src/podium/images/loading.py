@@ -127,15 +127,13 @@ class Loaders(NamedTuple):
     valid: Loader
 
 
-def shuffled(images: Images, batch_size: int, *, workers: int) -> Loader:
-    """Training batches; call `.batch_sampler.set_epoch` before each pass."""
-    sampler = EpochBatchSampler(len(images), batch_size=batch_size, seed=images.seed)
-    return _loader(images, sampler, workers)
-
-
-def balanced(images: Images, batch_size: int, *, workers: int) -> Loader:
-    """Training batches drawn with replacement, with equal class probabilities."""
-    weights = 1 / torch.bincount(images.targets)[images.targets].numpy()
+def shuffled(images: Images, batch_size: int, *, workers: int, balanced: bool = False) -> Loader:
+    """Training batches; call `.batch_sampler.set_epoch` before each pass. `balanced` ones are drawn
+    with replacement, with equal class probabilities.
+    """
+    weights = None
+    if balanced:
+        weights = 1 / torch.bincount(images.targets)[images.targets].numpy()
     sampler = EpochBatchSampler(
         len(images), batch_size=batch_size, seed=images.seed, weights=weights
     )

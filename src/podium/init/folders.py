@@ -5,7 +5,7 @@ from typing import Literal
 
 from podium.core.errors import UserError, examples
 from podium.init.guesses import Confidence, Guess
-from podium.init.matching import matching_folders, missing_images, parents
+from podium.init.matching import matching_folders, parents
 from podium.init.survey import Survey, has_word
 
 Part = Literal["train", "test"]
@@ -66,7 +66,9 @@ def guess_unlisted(survey: Survey, train: str) -> Guess:
 
 def guess_missing(ids: Sequence[str], folder: str, survey: Survey) -> Guess | None:
     """What to do about training images that are missing from `folder`; None if none are."""
-    missing = missing_images(ids, folder, survey.index)
+    inside = f"{folder}/" if folder else ""
+    find = survey.index.find
+    missing = [i for i in ids if not any(name.startswith(inside) for name in find(i))]
     if not missing:
         return None
     reason = f"{len(missing)} training images are missing: {examples(missing, 3)}"

@@ -51,12 +51,6 @@ def matching_folders(values: Sequence[str], index: ImageIndex) -> tuple[list[str
     return sorted(best, key=lambda folder: (-folder.count("/") - bool(folder), folder)), most
 
 
-def missing_images(values: Sequence[str], folder: str, index: ImageIndex) -> list[str]:
-    """The values that identify no image in `folder`."""
-    inside = f"{folder}/" if folder else ""
-    return [v for v in values if not any(name.startswith(inside) for name in index.find(v))]
-
-
 def parents(path: str) -> set[str]:
     """The folders above a file or folder, including "", the top of the archive."""
     parts = path.split("/") if path else []

@@ -43,7 +43,8 @@ class SubmissionFormat(NamedTuple):
         if name == "columns" and len(columns) == 1:
             columns = classes
         fits = sorted(columns) == sorted(classes) if name == "columns" else len(columns) == 1
-        if not fits or not _suits(name, task):
+        fits = fits and (name != "probability" or len(classes) == 2)
+        if not fits or task.name not in FORMATS[name]:
             how = "inferred" if options.format == "auto" else "from params.yaml"
             raise UserError(
                 f"submission.format: {name} ({how}) does not match the sample submission's columns "
@@ -182,8 +183,3 @@ def _top(sample: pd.DataFrame, classes: list[str], metric: Metric, separator: st
     lists = (cell for cell in _cells(sample) if _is_list(cell, separator, set(classes)))
     counts = [cell.count(separator) + 1 for cell in lists]
     return max(counts, default=metric.k or DEFAULT_TOP)
-
-
-def _suits(name: str, task: Task) -> bool:
-    """Whether predictions for the task can be written in that format."""
-    return task.name in FORMATS[name] and (name != "probability" or len(task.classes) == 2)

@@ -90,14 +90,14 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
     train = images(is_train, augments)
     valid = images((folds["fold"] == fold).to_numpy(), ["none"])
-    train_loader = loading.balanced if config.sampling == "balanced" else loading.shuffled
+    is_balanced, size = config.sampling == "balanced", config.batch_size
     workers = machine.loader_workers(accelerator.device.type)
     criterion = Criterion(config, codec, targets[is_train], device=accelerator.device)
     return Components(
         net,
         loading.Loaders(
-            train_loader(train, config.batch_size, workers=workers),
-            loading.in_order(valid, config.batch_size, workers=workers),
+            loading.shuffled(train, size, workers=workers, balanced=is_balanced),
+            loading.in_order(valid, size, workers=workers),
         ),
         config,
         codec,
