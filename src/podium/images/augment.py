@@ -141,6 +141,8 @@ def _build(entry: Transform, size: int) -> Any:
         if argument not in known:
             hint = nearest(argument, known) or f". Choose from {', '.join(list(known)[1:])}."
             raise UserError(f"augment: {name} has no argument {argument}{hint}")
+    if not {"interpolation", "area_for_downscale"} & arguments.keys():
+        kind, arguments = _resized_as_in_validation(kind, arguments)
     arguments = {**_size_arguments(kind, size), **arguments}
     if "transforms" in arguments:
         arguments["transforms"] = [_build(inner, size) for inner in arguments["transforms"]]
@@ -152,6 +154,17 @@ def _build(entry: Transform, size: int) -> Any:
             problems = validation.explain(error.__cause__, arguments, at=name)
             problem = "; ".join(f"{key}: {text}" for key, text in problems)
         raise UserError(f"augment: {problem}") from None
+
+
+def _resized_as_in_validation(kind: Any, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Make a transform that resizes do it as `resizing.resize` does."""
+    from podium.images import resized_transforms
+
+    if "area_for_downscale" not in inspect.signature(kind.__init__).parameters:
+        return kind, arguments
+    if kind.__name__ in resized_transforms.SAME_ARGUMENTS:
+        return resized_transforms.SAME_ARGUMENTS[kind.__name__], arguments
+    return kind, {**arguments, "area_for_downscale": "image"}  # scales both axes by one factor
 
 
 def _size_arguments(kind: Any, size: int) -> dict[str, Any]:

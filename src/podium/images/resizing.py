@@ -46,7 +46,13 @@ def resize_square(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
 
 
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize [H, W, 3] to [height, width, 3]: area interpolation to shrink, else bilinear."""
-    shrinks = height * width < pixels.shape[0] * pixels.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (width, height), interpolation=interpolation)
+    """Resize [H, W, 3] to [height, width, 3]: area interpolation for an axis that shrinks, else
+    bilinear. All images are resized by this function, for training as for inference.
+    """
+    # INTER_AREA is bilinear on both axes if one of them grows: shrink the other one first.
+    smaller = min(height, pixels.shape[0]), min(width, pixels.shape[1])
+    if smaller != pixels.shape[:2]:
+        pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
+    if smaller != (height, width):
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return pixels
