@@ -115,7 +115,9 @@ def test_a_package_holds_a_docstring_of_its_own_and_nothing_else() -> None:
 
 
 def test_imports_run_one_way() -> None:
-    assert {path.parent.name for path in PODIUM.glob("*/__init__.py")} == set(ORDER)
+    folders = {path.parent for path in PODIUM.glob("*/**/*.py")}
+    assert {folder.name for folder in folders if folder.parent == PODIUM} == set(ORDER)
+    assert all((folder / "__init__.py").exists() for folder in folders)
     assert [path.name for path in PODIUM.glob("*.py")] == ["__init__.py"]
     assert not wrong_imports()
 

@@ -188,6 +188,15 @@ def test_16_bits_with_alpha_are_laid_on_white() -> None:
     assert pixels[0].tolist() == [[255] * 3, [204] * 3, [0] * 3]
 
 
+def test_floats_of_a_decoder_are_opaque_at_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.full((1, 3, 4), 0.2, np.float32)
+    pixels[0, :, 3] = 0, 0.5, 1  # alpha
+    decoder = decoders.Decoder((), lambda _: True, lambda *_: decoders.Decoded(pixels))
+    monkeypatch.setitem(decoders.DECODERS, "mine", decoder)
+    decoded = codec.decode(b"", value_range=(0, 1))
+    assert decoded[0, :, 0].tolist() == [255, 153, 51]
+
+
 def test_a_value_that_is_not_finite_is_black_or_white_and_no_bound() -> None:
     values = np.array([[np.nan, -np.inf, 1, 2, np.inf]], np.float32)
     assert codec.decode(file(values, "TIFF"))[0, :, 0].tolist() == [0, 0, 0, 255, 255]

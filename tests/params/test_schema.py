@@ -305,3 +305,20 @@ def test_a_number_that_is_not_finite_is_an_error(value: float) -> None:
     text = problems(change)
     for key in ("models.a.weight_decay", "models.a.phases[0].backbone_lr", "every_minutes"):
         assert f"{key}: must be a finite number" in text
+
+
+def test_a_duplicate_key_is_an_error_without_advice_to_allow_it() -> None:
+    with pytest.raises(UserError, match='duplicate key "a"') as error:
+        params_file.parse("a: 1\na: 2\n", source="params.yaml")
+    assert "suppress" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"name": "one_cycle", "div_factor": float("inf")},
+        {"name": "cosine_restarts", "t_mult": float("inf")},
+    ],
+)
+def test_schedules_take_finite_numbers_only(schedule: dict[str, Any]) -> None:
+    assert "must be a finite number" in problems(lambda params: phase(params, schedule=schedule))

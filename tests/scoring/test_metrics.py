@@ -199,3 +199,9 @@ def test_the_rank_of_one_label_is_its_place_among_all() -> None:
     for targets, expected in (([2, 2], (1 / 3 + 1 / 3) / 2), ([3, 3], 0), ([1, 0], 1)):
         found = decisions.score(task, metric, np.array(targets), np.log(shares))
         assert found == pytest.approx(expected)
+
+
+def test_a_metric_has_the_name_of_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thresholds are tuned by name: a copied entry must not be tuned for the original."""
+    monkeypatch.setitem(metrics.METRICS, "mine", metrics.METRICS["accuracy"])
+    assert metrics.get("mine", "multilabel").name == "mine"

@@ -52,6 +52,26 @@ def test_it_scores_probabilities_by_default_and_values_of_a_regression(load: Loa
     assert decisions.score(number, load(code, "regression"), column, column) == 7
 
 
+def test_a_callable_object_has_the_attributes_of_its_class(load: Load) -> None:
+    metric = load(
+        "class Score:\n"
+        "    inputs, weights = 'labels', [1, 2]\n"
+        "    def __call__(self, targets, labels): return (targets == labels).mean()\n"
+        "score = Score()\n"
+    )
+    assert metric.inputs == "labels"
+    assert decisions.score(TASK, metric, TARGETS, LOGITS) == 0.75
+
+
+def test_it_may_change_its_arguments(load: Load) -> None:
+    code = "def score(t, p, sample_weight=None):\n    t *= 0\n    p *= 0\n    return 0.5\n"
+    targets, counts = TARGETS.copy(), np.ones(4, int)
+    decisions.score(TASK, load(code), targets, LOGITS)
+    metric = load(code.replace("p *= 0", "sample_weight *= 0") + "score.inputs = 'labels'\n")
+    decisions.score_labels(TASK, metric, targets, targets, counts=counts)
+    assert (targets == TARGETS).all() and (counts == 1).all()
+
+
 @pytest.mark.parametrize(
     ("task", "tasks"), [("binary", ("binary",)), ("ordinal", ("ordinal",)), ("multiclass", ())]
 )
@@ -100,7 +120,11 @@ def test_its_hash_covers_the_files_below_custom_that_it_imports(load: Load) -> N
         ("def scores(t, p): pass", r"mine\.py has no function score: did you mean scores\?"),
         ("import nowhere", r"ModuleNotFoundError in mine\.py, line 1"),
         ("def score(t, p: pass", r"SyntaxError: .*mine\.py, line 1"),
+        ("import sys\ndef score(t, p): sys.exit(0)", r"SystemExit in mine\.py, line 2"),
+        ("raise SystemExit(0)", r"SystemExit in mine\.py, line 1"),
         ("def score(t, p): pass\nscore.takes = 'labels'", "use inputs"),
+        ("def score(t, p): pass\nscore.greater_is_beter = False", "mean greater_is_better"),
+        ("def score(t, p): pass\nscore.maximize = False", "maximize. Choose from inputs"),
         ("def score(t, p): pass\nscore.inputs = 'label'", "inputs must be .* not 'label'"),
         ("def score(t, p): pass\nscore.greater_is_better = 'no'", "greater_is_better .* not 'no'"),
         ("def score(t, p): pass\nscore.tune_thresholds = True", "requires inputs = 'labels'"),

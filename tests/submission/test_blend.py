@@ -120,3 +120,15 @@ def test_a_method_with_other_parameters_is_an_error(
     monkeypatch.setitem(blend.METHODS, "mine", method)
     with pytest.raises(UserError, match=r"ensemble\.method: mine .*targets and averaging"):
         blend.fit("mine", TASK, np.stack([GOOD, BAD]), TARGETS, "logits")
+
+
+def test_a_method_may_change_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    def method(task: Task, logits: np.ndarray, targets: np.ndarray, _: Averaging) -> np.ndarray:
+        logits *= 0
+        targets *= 0
+        return blend.equal_weights(task, logits, targets, _)
+
+    monkeypatch.setitem(blend.METHODS, "mine", method)
+    pair, targets = np.stack([GOOD, BAD]), TARGETS.copy()
+    blend.fit("mine", TASK, pair, targets, "logits")
+    assert (pair[0] == GOOD).all() and (targets == TARGETS).all()

@@ -68,7 +68,7 @@ class CosineRestarts(Section):
     name: Literal["cosine_restarts"] = "cosine_restarts"
     t_0: PositiveInt = 10
     """`cosine_restarts`: epochs in the first cycle."""
-    t_mult: Annotated[float, Field(ge=1)] = 1.0
+    t_mult: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     """`cosine_restarts`: cycle-length multiplier."""
 
 
@@ -80,7 +80,7 @@ class OneCycle(Section):
     name: Literal["one_cycle"] = "one_cycle"
     pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """`one_cycle`: fraction of the steps in which the learning rate increases."""
-    div_factor: Annotated[float, Field(ge=1)] = 25.0
+    div_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 25.0
     """`one_cycle`: the initial learning rate is the peak divided by this."""
 
 

@@ -66,7 +66,8 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
     try:
         raw = YAML(typ="safe", pure=True).load(text)  # names the line that is wrong
     except YAMLError as error:
-        raise UserError(f"{source} is not valid YAML: {error}") from None
+        problem = str(error).partition("\n\nTo suppress")[0]  # how to allow duplicate keys
+        raise UserError(f"{source} is not valid YAML: {problem}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{source} must be a mapping of sections")
     return raw

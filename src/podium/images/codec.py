@@ -135,7 +135,8 @@ def _to_rgb(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.ndarr
         return np.repeat(scaled.reshape(*scaled.shape[:2], 1), 3, axis=2)
     if channels == 3:
         return _to_uint8(pixels, value_range)
-    alpha = _to_uint8(pixels[..., 3], (0, np.iinfo(pixels.dtype).max))
+    opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1.0
+    alpha = _to_uint8(pixels[..., 3], (0, opaque))
     rgba = np.dstack([_to_uint8(pixels[..., :3], value_range), alpha])
     image = Image.fromarray(rgba)
     white = Image.new("RGBA", image.size, "white")

@@ -152,10 +152,10 @@ def get(name: str | None, task: TaskName) -> Metric:
         raise UserError(f"metric: {error}") from None
     if ":" in name:
         return _user_defined(name, task)
-    metric = METRICS[family(name)]
+    metric = METRICS[family(name)]._replace(name=name)
     if match := AT_K.fullmatch(name):
         k = int(match[2])
-        return metric._replace(name=name, function=partial(metric.function, k=k), k=k)
+        return metric._replace(function=partial(metric.function, k=k), k=k)
     return metric
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import inspect
 import re
 import sys
 import traceback
@@ -60,7 +61,7 @@ def load(name: str) -> tuple[Callable[..., float], Options, str]:
         sys.path.append(root)
     try:
         module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
-    except Exception as error:  # the user's module may raise anything when it is imported
+    except (Exception, SystemExit) as error:  # the user's module may raise anything on import
         raise UserError(f"metric: cannot import {name}: {_describe(error)}") from None
     if not callable(function := getattr(module, attribute, None)):
         others = [other for other, value in vars(module).items() if callable(value)]
@@ -72,10 +73,16 @@ def load(name: str) -> tuple[Callable[..., float], Options, str]:
 
 
 def _options(name: str, function: Callable[..., Any]) -> Options:
-    attributes = getattr(function, "__dict__", {})
-    if "takes" in attributes:
+    if hasattr(function, "takes"):
         raise UserError(f"metric: {name}: the attribute takes was renamed: use inputs")
-    options = Options(**{key: attributes[key] for key in Options._fields if key in attributes})
+    if inspect.isfunction(function):  # other objects may have attributes of their own
+        known = Options._fields
+        for key in vars(function):
+            if not key.startswith("_") and key not in known:
+                hint = nearest(key, known) or f". Choose from {', '.join(known)}."
+                raise UserError(f"metric: {name} has the unknown attribute {key}{hint}")
+    given = {key: getattr(function, key) for key in Options._fields if hasattr(function, key)}
+    options = Options(**given)
     for key in ("greater_is_better", "tune_thresholds"):
         if not isinstance(value := getattr(options, key), bool):
             raise UserError(f"metric: {name}.{key} must be True or False, not {value!r}")
@@ -89,20 +96,23 @@ def _options(name: str, function: Callable[..., Any]) -> Options:
 
 
 def _reporting(name: str, function: Callable[..., Any]) -> Callable[..., float]:
-    """Wrap `function` so that its exceptions are reported as the user's."""
+    """Wrap `function` so that its exceptions are reported as the user's. It gets copies, which it
+    may change.
+    """
 
     @wraps(function)
     def score(targets: np.ndarray, predictions: np.ndarray, **weights: np.ndarray) -> float:
+        copies = {key: weight.copy() for key, weight in weights.items()}
         try:
-            return float(function(targets, predictions, **weights))
-        except Exception as error:  # the user's function may raise anything
+            return float(function(targets.copy(), predictions.copy(), **copies))
+        except (Exception, SystemExit) as error:  # the user's function may raise anything
             shapes = f"targets {list(targets.shape)} and predictions {list(predictions.shape)}"
             raise UserError(f"metric: {name} fails for {shapes}: {_describe(error)}") from None
 
     return score
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """An exception with its place in the user's code: "ValueError in my_metric.py, line 3: …"."""
     frames = traceback.extract_tb(error.__traceback__)
     users = [frame for frame in frames if FOLDER in Path(frame.filename).parts]

@@ -88,7 +88,7 @@ def fit(
         UserError: if the method does not take these arguments, or does not return one weight per
             member, non-negative, with the sum 1.
     """
-    arguments = (task, logits, targets, averaging)
+    arguments = (task, logits.copy(), targets.copy(), averaging)  # a method may change its own
     try:
         inspect.signature(METHODS[method]).bind(*arguments)
     except TypeError as error:
