@@ -58,7 +58,7 @@ def validate(
     raw: dict[str, Any], *, source: str = str(params_file.PARAMS), build_models: bool = False
 ) -> Params:
     """Validate a whole params file; with `build_models` also names and arguments of timm and
-    albumentations, and paths of weights.
+    albumentations, paths of weights, and what views and losses return.
 
     Raises:
         UserError: listing each problem with its key, its value and what is allowed.
@@ -73,6 +73,10 @@ def validate(
     problems += checks.problems(sections)
     if build_models:
         problems += libraries.problems(sections.get("models", {}))
+        if sections.keys() >= (needs := {"predict", "models", "task"}):
+            from podium.params import extensions  # imports torch
+
+            problems += extensions.problems(**{name: sections[name] for name in needs})
     if problems:
         raise validation.error(problems, source=source)
     valid: Params = params
