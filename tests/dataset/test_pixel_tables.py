@@ -239,7 +239,7 @@ def test_columns_that_make_no_square_are_refused(tmp_path: Path) -> None:
 def test_the_shape_follows_from_the_number_of_columns(
     count: int, expected: tuple[int, int]
 ) -> None:
-    assert pixel_tables.shape(count, "x") == expected
+    assert pixel_tables.square_shape(count) == expected
 
 
 def test_missing_labels_are_named_by_row(tmp_path: Path) -> None:

@@ -125,19 +125,18 @@ def _receive(url: str, part: PartialFile) -> None:
             part.expect(response)
         with (
             part.path.open("ab") as file,
-            tqdm(
+            tqdm.wrapattr(
+                file,
+                "write",
                 desc=part.path.stem,
                 total=part.complete["bytes"],
                 initial=part.size,
-                unit="B",
-                unit_scale=True,
                 leave=False,
                 disable=not sys.stderr.isatty(),
-            ) as bar,
+            ) as output,
         ):
             for block in response.iter_content(BLOCK_BYTES):
-                file.write(block)
-                bar.update(len(block))
+                output.write(block)
     if part.missing < 0:
         files.remove(part.path)
     if part.missing:
