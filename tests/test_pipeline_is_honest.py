@@ -186,6 +186,12 @@ def test_a_stage_loads_its_declared_sections_and_nothing_else(stage: str) -> Non
     )
 
 
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_a_stage_depends_on_the_tables_that_it_reads(stage: str) -> None:
+    tables = re.findall(r"\.csv\(\"(\w+\.csv)\"\)", (SRC / f"{stage}.py").read_text())
+    assert {f"data/{table}" for table in tables} <= set(PIPELINE[stage]["deps"])
+
+
 def test_only_stages_and_commands_read_params() -> None:
     """The library gets its params as arguments."""
     for path in PODIUM.rglob("*.py"):
