@@ -18,7 +18,7 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.provenance import PredictionProvenance
 from podium.dataset import tables
-from podium.dataset.image_files import match_images
+from podium.dataset.image_files import find_images
 from podium.images import store
 from podium.images.store import ImageStore
 from podium.models import factory, weights
@@ -41,7 +41,7 @@ def archive(folder: Path) -> tuple[Path, Reader]:
         opened = Archive(path)
         found = tables.read(opened, Prepare(), "multiclass")
         ids = [*found.train["id"], *found.test["id"]]
-        names = match_images(opened.names, ids, folder="")
+        names = find_images(opened.names, ids, folder="")
         images = [opened.read(name) for name in names]
         return found.train.values.tolist(), found.sample.to_csv(), found.classes, images
 
