@@ -147,7 +147,7 @@ def test_nothing_is_written_if_prepare_would_fail(clone: Project) -> None:
     done = clone.stage("init", "shapes.zip", "--yes")
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert "train.csv" in done.stdout and "prepare.test_images" in done.stdout
-    assert "error: 1 of 9 images" in done.stdout and "0040" in done.stdout
+    assert "error: 1 of 9 test images" in done.stdout and "0040" in done.stdout
     assert "\n  make init SOURCE=shapes.zip ARGS=" in done.stdout
     assert clone.read("params.yaml") == before
 
