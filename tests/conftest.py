@@ -1,5 +1,6 @@
 """What tests share: a project folder of their own, and stages run in it as a user runs them."""
 
+import gc
 import os
 import secrets
 import shutil
@@ -76,6 +77,10 @@ def program(name: str) -> tuple[str, ...]:
     if name in COMMANDS:
         return "python", "-m", f"commands.{name}"
     return "python", f"src/{name}.py"
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is imported: each training collects garbage several times
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
