@@ -28,7 +28,7 @@ MAX_LINES = 250
 # Code that a stage declares, as part of a package, without importing it: an edit there reruns the
 # stage for nothing. Each of these stages takes a second or two; train and predict have none.
 BLENDING = {"blend", "ensemble", "members", "thresholds"}
-SUBMISSION = BLENDING | {"formats", "provenance", "report", "text_tables", "write"}
+SUBMISSION = BLENDING | {"formats", "git", "provenance", "report", "text_tables", "write"}
 EXTRA = {
     "check": {"core/seeding.py", "scoring/decisions.py"}
     | {f"models/{name}.py" for name in ("device", "inference", "inputs", "targets", "weights")},
@@ -41,7 +41,9 @@ EXTRA = {
     "train": set[str](),
     "predict": set[str](),
     "ensemble": {f"submission/{n}.py" for n in SUBMISSION - BLENDING} | {"core/seeding.py"},
-    "submission": {f"submission/{n}.py" for n in SUBMISSION - {"formats", "provenance", "write"}}
+    "submission": {
+        f"submission/{n}.py" for n in SUBMISSION - {"formats", "git", "provenance", "write"}
+    }
     | {"core/console.py", "core/seeding.py"},
     "report": {
         f"submission/{n}.py" for n in SUBMISSION - {"formats", "report", "text_tables", "write"}

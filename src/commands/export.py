@@ -5,7 +5,8 @@ from pathlib import Path
 
 from podium.competition import kaggle_api
 from podium.core import console, paths, program
-from podium.kaggle import check, submit
+from podium.core.errors import UserError
+from podium.kaggle import check, history, scores, submit
 from podium.kaggle.kernel import export, push
 from podium.kaggle.kernel.export import ExportName
 from podium.params import schema
@@ -30,13 +31,20 @@ def main() -> None:
     # Not checked against the history: the same public rows may come from different code.
     checked = check.check(paths.SUBMISSIONS / f"{slug}.csv", params)
     message = options.message or checked.message
+    if scores.settle(api, slug, history.PATH):
+        raise UserError("an earlier run was interrupted, see above. Run it again to submit.")
     client = push.KernelClient(api, name, slug)
-    ref, version = client.push(folder, wait_minutes=options.wait, message=message)
+    version = client.run(folder, wait_minutes=options.wait)
     file = f"{name.ref} version {version}"
-    console.say(f"submitted to {slug}: {file}, ref {ref}")
-    row = submit.record(
-        api, checked, ref, slug=slug, message=message, wait_minutes=options.wait, file=file
+    row = submit.send(
+        api,
+        submit.describe(checked, slug=slug, message=message, file=file),
+        action=f"submit version {version} of {name.ref}",
+        request=lambda: client.submit(version, message),
+        allow_repeated=True,
     )
+    console.say(f"submitted to {slug}: {file}, ref {row['ref']}")
+    row = submit.add_score(api, row, wait_minutes=options.wait)
     console.say(submit.summary(row))
 
 

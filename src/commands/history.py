@@ -2,23 +2,23 @@
 
 from podium.core import paths, program
 from podium.core.errors import UserError
-from podium.kaggle import history, submit
+from podium.kaggle import comparison, history, scores
 
 
 def main() -> None:
     """Ask Kaggle for missing scores, then print and plot the history."""
     try:
-        submit.refresh(history.PATH)
+        scores.refresh(history.PATH)
     except UserError as error:
         print(f"warning: could not refresh pending scores: {error}\n")
     table = history.read(history.PATH)
     if table.empty:
         raise UserError(f"{history.PATH} contains no submissions. Run `make submit` first.")
-    comparisons = history.compare(table)
-    print(history.render(table, comparisons))
+    comparisons = comparison.compare(table)
+    print(comparison.render(table, comparisons))
     if comparisons:
         plot = paths.REPORTS / "history.png"
-        history.plot(comparisons, plot)
+        comparison.plot(comparisons, plot)
         print(f"plot: {plot}")
     else:
         print("no submission is scored yet: no correlation, no plot")

@@ -11,6 +11,7 @@ from kaggle_server import Fault, Kaggle
 
 from podium.competition import kaggle_api
 from podium.core.errors import UserError
+from podium.kaggle import history, submit
 from podium.kaggle.kernel import export as kernel_export
 from podium.kaggle.kernel import push as kernel_push
 from podium.kaggle.kernel.export import ExportName
@@ -48,8 +49,19 @@ def export(tmp_path: Path) -> Path:
 
 
 def push(export: Path, *, minutes: float = 1) -> tuple[int, int]:
-    client = kernel_push.KernelClient(kaggle_api.login(), NAME, "shapes")
-    return client.push(export, wait_minutes=minutes, message="the first")
+    api = kaggle_api.login()
+    client = kernel_push.KernelClient(api, NAME, "shapes")
+    version = client.run(export, wait_minutes=minutes)
+    described = {"competition": "shapes", "message": "the first", "sha256": "1"}
+    row = submit.send(
+        api,
+        dict.fromkeys(history.COLUMNS, "") | described,
+        action=f"submit version {version} of {REF}",
+        request=lambda: client.submit(version, "the first"),
+        allow_repeated=True,
+        past=export / "history.csv",
+    )
+    return int(row["ref"]), version
 
 
 def test_data_set_kernel_and_submission_arrive_unchanged(

@@ -16,6 +16,7 @@ from typing import Any
 import kaggle_server
 import pandas as pd
 import pytest
+import requests
 from conftest import Project
 from kaggle_server import KEY, Fault, Kaggle
 from kaggle_service import UPLOAD
@@ -23,7 +24,7 @@ from kaggle_service import UPLOAD
 from podium.config.competition import Competition
 from podium.core.errors import UserError
 from podium.kaggle import check as submission_check
-from podium.kaggle import history
+from podium.kaggle import history, scores
 from podium.kaggle import submit as submission
 from podium.kaggle.check import CheckedSubmission
 
@@ -191,7 +192,7 @@ def check(tmp_path: Path) -> Check:
         }
         path.with_suffix(".json").write_text(json.dumps(record | changes))
         return submission_check.check_csv(
-            path, columns=["id", "label"], ids=IDS, past=None, allow_empty=allow_empty
+            path, columns=["id", "label"], ids=IDS, allow_empty=allow_empty
         )
 
     return check
@@ -230,6 +231,8 @@ def test_the_params_hash_depends_on_the_params_of_the_run(check: Check) -> None:
 
 def test_only_edited_files_other_than_the_lock_make_a_commit_dirty(check: Check) -> None:
     assert check(VALID).commit == "abc"
+    own = [" M dvc.lock", " M metrics/ensemble.json", " M submissions/history.csv"]
+    assert check(VALID, git={"commit": "abc", "changed": own}).commit == "abc"
     edited = {"commit": "abc", "changed": [" M dvc.lock", " M params.yaml"]}
     assert check(VALID, git=edited).commit == "abc-dirty"
     assert check(VALID, git=None).commit == ""
@@ -248,6 +251,7 @@ class Submit:
     def __init__(self, checked: CheckedSubmission, kaggle: Kaggle) -> None:
         self.checked, self.kaggle = checked, kaggle
         self.history = checked.path.with_name("history.csv")
+        self.message = "hello"
 
     def __call__(self, source: str = "kaggle", minutes: float = 0.0) -> dict[str, str]:
         competition = Competition(source=source, slug="shapes")
@@ -255,7 +259,7 @@ class Submit:
             return submission.submit(
                 self.checked,
                 competition,
-                message="hello",
+                message=self.message,
                 wait_minutes=minutes,
                 past=self.history,
             )
@@ -345,6 +349,85 @@ def test_a_submission_that_kaggle_does_not_list_is_an_error(
     assert not submit.refs() and len(submit.kaggle.of("CreateSubmission")) == 1
 
 
+def test_nothing_is_submitted_if_the_history_cannot_be_written(submit: Submit) -> None:
+    submit.history.mkdir()
+    with pytest.raises(UserError, match=r"history\.csv"):
+        submit()
+    assert not submit.kaggle.of("CreateSubmission")
+
+
+@pytest.mark.parametrize("message", ["hello", "one\rtwo"])
+def test_a_submission_that_could_not_be_recorded_is_not_sent_again(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    """The disk is full, or the file is locked, only after the upload."""
+
+    def fail(*_: Any) -> None:
+        raise UserError("cannot write history.csv: No space left on device")
+
+    submit.message = message
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "update", fail)
+        with pytest.raises(UserError, match=r"accepted .* as number 4\d+.*No space"):
+            submit()
+    (ref,) = submit.kaggle.service.submitted
+    assert history.read(submit.history)["status"].tolist() == ["SENDING"]
+    with pytest.raises(UserError, match=f"already submitted: ref {ref}"):
+        submit()
+    assert len(submit.kaggle.of("CreateSubmission")) == 1
+    (row,) = history.read(submit.history).to_dict("records")
+    assert (row["ref"], row["status"], row["public"]) == (str(ref), "COMPLETE", "0.91234")
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_an_interrupted_submission_is_looked_up(submit: Submit, arrived: bool) -> None:
+    """Killed before Kaggle's answer: `make history` and the next `make submit` ask Kaggle."""
+    fault = Fault("CreateSubmission", lost=True) if arrived else Fault("PUT", after=0, times=99)
+    submit.kaggle.faults = [fault, Fault("ListSubmissions", status=400, skip=1)]
+    if arrived:
+        with pytest.raises(UserError, match=r"unknown.*`make history`"):
+            submit()
+    else:
+        row = submission.describe(submit.checked, slug="shapes", message="hello", file="x.csv")
+        history.append(submit.history, row | {"ref": "after 7", "status": "SENDING"})
+    submit.kaggle.faults.clear()
+    assert history.read(submit.history)["status"].tolist() == ["SENDING"]
+    assert scores.refresh(submit.history) == 1
+    assert submit.refs() == list(submit.kaggle.service.submitted)
+    if not arrived:
+        submit()
+    assert len(submit.refs()) == len(submit.kaggle.of("CreateSubmission")) == 1
+
+
+def test_an_earlier_submission_with_the_same_message_is_not_the_interrupted_one(
+    submit: Submit,
+) -> None:
+    submit()
+    other = submission.describe(submit.checked, slug="shapes", message="hello", file="y.csv")
+    (ref,) = submit.refs()
+    history.append(submit.history, other | {"ref": f"after {ref}", "status": "SENDING"})
+    assert scores.refresh(submit.history) == 1 and submit.refs() == [ref]
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"{}", b'{"message": "ok"}'])
+def test_an_answer_that_is_not_understood_is_looked_up(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    """A proxy in between, or another version of the API."""
+    real = requests.Session.send
+
+    def send(*arguments: Any, **options: Any) -> requests.Response:
+        response = real(*arguments, **options)
+        if response.url.endswith("/CreateSubmission"):
+            response._content = answer
+        return response
+
+    monkeypatch.setattr(requests.Session, "send", send)
+    assert submit()["status"] == "COMPLETE"
+    assert submit.refs() == list(submit.kaggle.service.submitted)
+    assert len(submit.kaggle.of("CreateSubmission")) == 1
+
+
 def test_a_submission_that_kaggle_cannot_score_is_an_error_and_not_recorded(
     submit: Submit,
 ) -> None:
@@ -367,9 +450,9 @@ def test_a_late_score_is_pending_until_the_history_is_refreshed(submit: Submit) 
     submit.kaggle.service.polls = 2
     row = submit()
     assert (row["status"], row["public"]) == ("PENDING", "") and row["time"]
-    assert submission.refresh(submit.history) == 0
+    assert scores.refresh(submit.history) == 0
     assert history.read(submit.history).to_dict("records") == [row]
-    assert submission.refresh(submit.history) == 1
+    assert scores.refresh(submit.history) == 1
     (scored,) = history.read(submit.history).to_dict("records")
     assert scored == row | {"status": "COMPLETE", "public": "0.91234"}
 

@@ -1,5 +1,6 @@
 """Atomic writes, reading JSON, and hashes of files."""
 
+import csv
 import errno
 import hashlib
 import json
@@ -91,7 +92,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table to `path` atomically, without its index: the same bytes on every platform."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    text = table.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # pandas does not quote it, and then reads it as the end of a row
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    write_text(path, text)
 
 
 def read_json(path: Path) -> Any:

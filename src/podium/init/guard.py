@@ -1,25 +1,24 @@
 """Refuse to overwrite uncommitted changes."""
 
-import subprocess
 from pathlib import Path
 
 from podium.core.errors import UserError
+from podium.submission import git
 
 
 def check_committed(path: Path, *, command: str) -> None:
     """Check that git can restore the file at `path`, which `command` is about to overwrite.
 
     Raises:
-        UserError: if there is no git repository, or the file is untracked or has uncommitted edits.
+        UserError: if there is no git repository, git fails, or the file is untracked or has
+            uncommitted edits.
     """
-    status = ["git", "status", "--porcelain", "--ignored", "--", str(path)]
-    try:
-        state = subprocess.run(status, check=True, capture_output=True, text=True).stdout
-    except (OSError, subprocess.CalledProcessError):
+    state = git.output("status", "--porcelain", "--ignored", "--", str(path))
+    if state is None:
         raise UserError(
             f"{path}: not in a git repository, so {command} would overwrite it permanently. "
             f"Commit it first: git init && git add {path} && git commit -m params"
-        ) from None
+        )
     if state.startswith(("??", "!!")):
         raise UserError(
             f"{path}: not tracked by git, so {command} would overwrite it permanently. "

@@ -12,10 +12,13 @@ import pandas as pd
 from podium.core import csvs, files, paths
 from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
+from podium.kaggle import history
 from podium.params.schema import Params
 from podium.scoring import metrics
 from podium.scoring.task import Task
 from podium.submission.formats import SubmissionFormat
+
+OUTPUTS = ("dvc.lock", "metrics/", "reports/", "submissions/")
 
 
 class CheckedSubmission(NamedTuple):
@@ -40,26 +43,29 @@ def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> Check
     """Check a CSV against the sample submission in data/, and against the history `past`.
 
     Raises:
-        UserError: as in `check_csv`.
+        UserError: as in `check_csv`, or if it was submitted before.
     """
     prepared = Manifest(paths.PREPARED)
     task = Task.read(prepared)
     sample = prepared.csv("sample_submission.csv")
     metric = metrics.get(params.metric, task.name)
     form = SubmissionFormat.detect(sample, task, metric, params.submission)
-    return check_csv(
+    checked = check_csv(
         path,
         columns=[sample.columns[0], *form.columns],
         ids=sample.iloc[:, 0],
-        past=None if past is None else past[past["competition"] == params.competition.slug],
         allow_empty=form.name == "labels",
     )
+    if past is not None:
+        slug = params.competition.slug
+        history.check_new(past, slug=slug, sha256=checked.sha256, file=str(path))
+    return checked
 
 
 def check_csv(
-    path: Path, *, columns: list[str], ids: pd.Series, past: pd.DataFrame | None, allow_empty: bool
+    path: Path, *, columns: list[str], ids: pd.Series, allow_empty: bool
 ) -> CheckedSubmission:
-    """Check a CSV's columns and ids, the JSON next to it, and that it was not submitted before.
+    """Check a CSV's columns and ids, and the JSON next to it.
 
     `allow_empty` permits rows without a label.
 
@@ -71,12 +77,7 @@ def check_csv(
     table = csvs.parse(data, name=str(path)).fillna("")
     _check_rows(table, ids, path, allow_empty=allow_empty)
     sha256 = hashlib.sha256(data).hexdigest()
-    submission = _read_provenance(path, rows=len(table), sha256=sha256)
-    if past is not None and sha256 in (rows := past.set_index("sha256")).index:
-        row = rows.loc[[sha256]].iloc[0]
-        facts = (f"ref {row['ref']}", row["time"], row["status"], row["public"])
-        raise UserError(f"{path} was already submitted: {', '.join(filter(None, facts))}")
-    return submission
+    return _read_provenance(path, rows=len(table), sha256=sha256)
 
 
 def _check_header(data: bytes, columns: list[str], path: Path) -> None:
@@ -137,5 +138,6 @@ def _read_provenance(path: Path, *, rows: int, sha256: str) -> CheckedSubmission
 def _commit(git: dict[str, Any] | None) -> str:
     if git is None:
         return ""
-    edited = [line for line in git["changed"] if line[3:] != "dvc.lock"]  # the run changes the lock
+    # Earlier versions listed what the run itself writes, too.
+    edited = [line for line in git["changed"] if not line[3:].startswith(OUTPUTS)]
     return f"{git['commit']}{'-dirty' if edited else ''}"

@@ -1,17 +1,18 @@
-"""submissions/history.csv: all submissions with their out-of-fold (CV) and public (LB) scores."""
+"""submissions/history.csv: all submissions with their out-of-fold (CV) and public (LB) scores.
 
-from collections.abc import Mapping
+Several processes may change it at a time, and spreadsheets may have rewritten it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from podium.core import csvs, files, paths
 from podium.core.errors import UserError
-from podium.scoring import metrics
-from podium.scoring.metrics import Metric
-from podium.submission import text_tables
 
 PATH = paths.SUBMISSIONS / "history.csv"
 COLUMNS = (
@@ -19,158 +20,131 @@ COLUMNS = (
     "competition",
     "file",
     "sha256",
-    "commit",  # ends with -dirty if tracked files were edited
+    "commit",  # ends with -dirty if files that the results depend on were edited
     "params",  # SHA-256 of the params that its stages ran with
     "metric",
     "oof",
     "public",
     "message",
     "ref",  # Kaggle's number of the submission
-    "status",  # PENDING, COMPLETE or ERROR
+    "status",  # SENDING, PENDING, COMPLETE or ERROR
 )
-MIN_SCORES = 3  # for a correlation
-
-
-class Comparison(NamedTuple):
-    """The scored submissions of one competition and metric, in the order of the history."""
-
-    competition: str
-    metric: Metric
-    numbers: list[int]  # of the rows, from 1
-    oof: np.ndarray  # [N]
-    public: np.ndarray  # [N]
-
-    def correlations(self) -> tuple[float, float] | None:
-        """Pearson and Spearman correlation of the scores; None if undefined."""
-        from scipy import stats
-
-        if len(self.oof) < MIN_SCORES or np.ptp(self.oof) == 0 or np.ptp(self.public) == 0:
-            return None
-        pearson, spearman = (f(self.oof, self.public)[0] for f in (stats.pearsonr, stats.spearmanr))
-        return float(pearson), float(spearman)
-
-    @property
-    def best(self) -> int:
-        """The number of the row with the best public score."""
-        return self.numbers[int(np.argmax([self.metric.rank(score) for score in self.public]))]
-
-    def describe(self) -> str:
-        """Summarize the correlation in one line."""
-        count, text = len(self.numbers), f"{self.competition}, {self.metric.name}: "
-        if count < MIN_SCORES:
-            return f"{text}{count} scored; at least {MIN_SCORES} are needed for a correlation"
-        if (values := self.correlations()) is None:
-            return f"{text}{count} scored; no correlation, since all OOF or public scores are equal"
-        text += f"Pearson {values[0]:.3f}, Spearman {values[1]:.3f} ({count} submissions)"
-        return text + (" (CV and LB are negatively correlated)" if values[1] < 0 else "")
+SENDING = "SENDING"  # recorded before the upload, until Kaggle has confirmed it
+AFTER = "after "  # in the ref of a SENDING row: Kaggle's newest number before it
+KEY = ["competition", "sha256", "message", "ref"]  # identifies a row while others edit the file
+LONE_CR = re.compile(rb'"[^"]*"|\r(?!\n)')  # or a quoted field, in which it is harmless
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a history as text: [submissions, COLUMNS]; empty if the file does not exist.
+    """Read a history as text: [submissions, COLUMNS and others]; empty if the file does not exist.
+
+    Empty rows and columns, which spreadsheets add, are dropped. A carriage return that is not the
+    end of a line is read as a space.
 
     Raises:
-        UserError: if it cannot be read, or has other columns.
+        UserError: if it cannot be read, or lacks a column.
     """
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS), dtype=str)
-    table = csvs.read(path)
-    if tuple(table.columns) != COLUMNS:
+    data = files.read(path)
+    if b"\n" in data:
+        data = LONE_CR.sub(lambda match: b" " if match[0] == b"\r" else match[0], data)
+    table = csvs.parse(data, name=str(path)).fillna("")
+    if not set(COLUMNS) <= set(table.columns):
         raise UserError(
             f"{path} must have the columns {', '.join(COLUMNS)}, not {', '.join(table.columns)}. "
             "Fix its header, or move the file away."
         )
-    return table.fillna("")
+    filled = table != ""
+    columns = [name for name in table.columns if name in COLUMNS or filled[name].any()]
+    return table.loc[filled.any(axis=1), columns].reset_index(drop=True)
+
+
+def rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """The submissions of a history as values by column."""
+    return [dict(zip(table.columns, values, strict=True)) for values in table.to_numpy().tolist()]
+
+
+def number(ref: str) -> int | None:
+    """Kaggle's number of a submission; None if a spreadsheet has rounded it (4E+07)."""
+    match = re.fullmatch(r"(\d+)(\.0*)?", ref.strip())
+    return int(match[1]) if match else None
+
+
+def check_new(table: pd.DataFrame, *, slug: str, sha256: str, file: str) -> None:
+    """Check that `file`, with this hash, was not submitted to the competition `slug` before.
+
+    Raises:
+        UserError: with the facts of the earlier submission.
+    """
+    same = (table["competition"] == slug) & (table["sha256"] == sha256)
+    for row in rows(table[same & (table["status"] != SENDING)])[:1]:
+        facts = (f"ref {row['ref']}", row["time"], row["status"], row["public"])
+        raise UserError(f"{file} was already submitted: {', '.join(filter(None, facts))}")
 
 
 def append(path: Path, row: Mapping[str, str]) -> None:
-    """Add a submission with a value for each of `COLUMNS`; raises as `read` does."""
+    """Add a submission with a value for each of `COLUMNS`; raises as `edit` does."""
     assert set(row) == set(COLUMNS)
-    files.write_csv(path, pd.concat([read(path), pd.DataFrame([row])[list(COLUMNS)]]))
+    with edit(path) as edited:
+        edited.append(dict(row))
 
 
-def update(path: Path, ref: str, values: Mapping[str, str]) -> None:
-    """Change values of the submission `ref`; raises as `read` does."""
-    table = read(path)
-    table.loc[table["ref"] == ref, list(values)] = list(values.values())
-    files.write_csv(path, table)
+def update(path: Path, row: Mapping[str, str], values: Mapping[str, str]) -> bool:
+    """Change values of the submission `row`, and return whether it is in the history; raises as
+    `edit` does.
+    """
+    with edit(path) as edited:
+        if (index := _index(edited, row)) is not None:
+            edited[index] |= values
+    return index is not None
 
 
-def remove(path: Path, ref: str) -> None:
-    """Remove the submission `ref`; raises as `read` does."""
-    table = read(path)
-    files.write_csv(path, table[table["ref"] != ref])
+def remove(path: Path, row: Mapping[str, str]) -> None:
+    """Remove the submission `row`; raises as `edit` does."""
+    with edit(path) as edited:
+        if (index := _index(edited, row)) is not None:
+            del edited[index]
 
 
-def compare(table: pd.DataFrame) -> list[Comparison]:
-    """Group the scored submissions by competition and metric.
+def _index(rows: list[dict[str, str]], row: Mapping[str, str]) -> int | None:
+    key = [row[name] for name in KEY]
+    return next((i for i, other in enumerate(rows) if [other[name] for name in KEY] == key), None)
+
+
+@contextmanager
+def edit(path: Path) -> Iterator[list[dict[str, str]]]:
+    """Yield the rows, and write them back if they have changed. Other processes wait meanwhile.
 
     Raises:
-        UserError: if a user-defined metric cannot be loaded.
+        UserError: as `read` does, or if the file cannot be written.
     """
-    scores = table.assign(number=range(1, len(table) + 1))
-    for name in ("oof", "public"):
-        scores[name] = pd.to_numeric(scores[name], errors="coerce")
-    scores = scores[np.isfinite(scores["oof"]) & np.isfinite(scores["public"])]
-    return [
-        Comparison(
-            competition,
-            _metric(metric),
-            rows["number"].tolist(),
-            rows["oof"].to_numpy(dtype=np.float64),
-            rows["public"].to_numpy(dtype=np.float64),
-        )
-        for (competition, metric), rows in scores.groupby(["competition", "metric"], sort=False)
-    ]
+    with locked(path, "lock"):
+        table = read(path)
+        edited = rows(table)
+        yield edited
+        if edited != rows(table):
+            columns = list(table.columns)
+            files.write_csv(path, pd.DataFrame(edited, columns=columns, dtype=str).fillna(""))
 
 
-def _metric(name: str) -> Metric:
-    metric = metrics.METRICS.get(metrics.family(name))  # None if it is user-defined
-    return metrics.get(name, metric.tasks[0] if metric else "multiclass")
+@contextmanager
+def locked(path: Path, name: str, *, timeout_s: float = -1) -> Iterator[None]:
+    """Hold a lock file next to the history at `path` until the block or the process ends.
 
-
-def render(table: pd.DataFrame, comparisons: list[Comparison]) -> str:
-    """Format the history and its correlations; the best public scores are marked with *."""
-    best = {comparison.best for comparison in comparisons}
-    rows = [("", "time", "file", "metric", "OOF", "public", "commit", "message")]
-    for number, row in enumerate(table.to_dict("records"), start=1):
-        oof = pd.to_numeric(row["oof"], errors="coerce")
-        rows.append(
-            (
-                str(number),
-                row["time"][:16].replace("T", " "),
-                Path(row["file"]).name,
-                row["metric"],
-                f"{oof:.5f}" if np.isfinite(oof) else row["oof"],
-                (row["public"] or row["status"].lower()) + "*" * (number in best),
-                row["commit"][:8] + "-dirty" * row["commit"].endswith("-dirty"),
-                " ".join(row["message"].split()),
-            )
-        )
-    lines = [comparison.describe() for comparison in comparisons]
-    return "\n".join([text_tables.plain(rows), "", *lines])
-
-
-def plot(comparisons: list[Comparison], path: Path) -> None:
-    """Plot out-of-fold against public scores, one panel per competition and metric.
-
-    Better is up and to the right; points have the numbers of `render`.
+    Raises:
+        UserError: if the folder cannot be written.
+        filelock.Timeout: if another process still holds it after `timeout_s`; -1 waits forever.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6 * len(comparisons), 5), layout="constrained")
-    panels = figure.subplots(1, len(comparisons), squeeze=False)
-    for axes, comparison in zip(panels[0], comparisons, strict=True):
-        axes.scatter(comparison.oof, comparison.public, zorder=2)
-        for number, x, y in zip(comparison.numbers, comparison.oof, comparison.public, strict=True):
-            axes.annotate(str(number), (x, y), xytext=(5, 5), textcoords="offset points")
-        axes.margins(0.15)
-        # Freeze the limits: the line of equal scores may be far from the points.
-        axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
-        axes.axline((comparison.oof[0], comparison.oof[0]), slope=1, color="0.8", zorder=1)
-        if not comparison.metric.greater_is_better:
-            axes.invert_xaxis()
-            axes.invert_yaxis()
-        axes.set(xlabel=f"{comparison.metric.name}, out of fold", ylabel="public score")
-        axes.set_title(comparison.describe(), fontsize="small", wrap=True)
-    with files.atomic(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
+    lock = FileLock(path.with_name(f"{path.name}.{name}"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        raise
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,7 +1,6 @@
 """The provenance of a submission, which is written next to it as JSON."""
 
 import platform
-import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,12 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from podium.core import files
+from podium.core.errors import UserError
 from podium.core.provenance import EnsembleProvenance, PredictionProvenance
+from podium.submission import git
 
 LOCK = Path("dvc.lock")
+INPUTS = ("params.yaml", "dvc.yaml", "src", "custom", "requirements.txt")  # of results, in git
 
 
 def describe(
@@ -45,16 +47,21 @@ def describe(
 
 
 def _git() -> dict[str, Any] | None:
-    """The commit and the tracked files that have changed since; None without git."""
-    commands = ("git rev-parse HEAD", "git status --porcelain --untracked-files=no")
+    """The commit, and the files that results depend on and that differ from it, as `git status`
+    lists them; None without git.
+    """
     try:
-        commit, changed = (
-            subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
-            for command in commands
-        )
-    except (OSError, subprocess.CalledProcessError):
+        commit = git.output("log", "-1", "--format=%H")
+        # The paths are relative to the root of the repository, which can contain other projects.
+        prefix = git.output("rev-parse", "--show-prefix")
+        changed = git.output("status", "--porcelain", "--no-renames", "--", *INPUTS)
+    except UserError as error:
+        print(f"warning: the provenance will not contain the commit: {error}")
         return None
-    return {"commit": commit.strip(), "changed": changed.splitlines()}
+    if commit is None or prefix is None or changed is None:
+        return None
+    lines = [line[:3] + line[3:].replace(prefix.strip(), "", 1) for line in changed.splitlines()]
+    return {"commit": commit.strip(), "changed": lines}
 
 
 def _stages(members: dict[str, list[PredictionProvenance]]) -> dict[str, Any]:

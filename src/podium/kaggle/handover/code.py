@@ -1,12 +1,12 @@
 """Which files of the project are code that may be handed over."""
 
 import re
-import subprocess
 from pathlib import Path
 
 from podium.config.competition import Competition
 from podium.core import paths
-from podium.core.errors import examples
+from podium.core.errors import UserError, examples
+from podium.submission import git
 
 # Code that belongs in the archive even if git does not track it yet.
 CODE = ("src", "custom", "recipes", "docs", "tests", "benchmarks", "Makefile", "requirements*")
@@ -41,6 +41,7 @@ def list_files(competition: Competition) -> list[Path]:
 
 
 def _git_files(*options: str) -> set[str]:
-    command = ["git", "ls-files", "-z", *options]
-    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    listing = git.output("ls-files", "-z", *options)
+    if listing is None:
+        raise UserError("not in a git repository, which says which files to pack: run `git init`.")
     return set(listing.split("\0")) - {""}

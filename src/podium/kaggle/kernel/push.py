@@ -15,7 +15,6 @@ import requests
 from podium.competition import kaggle_api
 from podium.core import console
 from podium.core.errors import UserError, examples
-from podium.kaggle import submit
 from podium.kaggle.kernel.export import ExportName
 
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0  # between two status requests
@@ -46,10 +45,8 @@ class KernelClient:
     name: ExportName
     competition: str
 
-    def push(self, folder: Path, *, wait_minutes: float, message: str) -> tuple[int, int]:
-        """Upload the export in `folder`, wait until its kernel has run, and submit its output.
-
-        Returns the submission's number and the kernel's version.
+    def run(self, folder: Path, *, wait_minutes: float) -> int:
+        """Upload the export in `folder`, run its kernel, and return the kernel's version.
 
         Raises:
             UserError: if Kaggle rejects something, the kernel fails, or `wait_minutes` are over.
@@ -63,16 +60,18 @@ class KernelClient:
         command = f"kaggle competitions submit {competition} -k {ref} -v {version} -f {OUTPUT}"
         hint = f"Submit it later with `{command} -m MESSAGE`."
         wait_for(self._kernel_status, "complete", f"kernel {ref}", deadline, hint)
-        submission = submit.submit_once(
-            self.api,
-            competition,
+        return version
+
+    def submit(self, version: int, message: str) -> Any:
+        """Submit the output of a version of the kernel, and return the client's response."""
+        return self.api.competition_submit_code(
+            OUTPUT,
             message,
-            action=f"submit version {version} of {ref}",
-            request=lambda: self.api.competition_submit_code(
-                OUTPUT, message, competition, kernel=ref, kernel_version=version, quiet=True
-            ),
+            self.competition,
+            kernel=self.name.ref,
+            kernel_version=version,
+            quiet=True,
         )
-        return submission, version
 
     def _upload_dataset(self, folder: Path) -> int:
         """Create the data set or a version of it; return the number of the previous version.
