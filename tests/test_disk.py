@@ -72,7 +72,8 @@ def test_a_full_disk_is_named_with_the_bytes_needed_and_once_there_is_room_it_go
     assert failed.returncode == 1
     (line,) = failed.stderr.splitlines()
     found = re.fullmatch(
-        r"error: cannot write (\S+): File too large \(([\d,]+) bytes needed, [\d,]+ bytes free\)",
+        r"error: cannot write (\S+): File too large \(([\d,]+) bytes needed, [\d,]+ bytes free\)\. "
+        r"Free up disk space\.",
         line,
     )
     assert found is not None, line

@@ -95,7 +95,7 @@ def resolve(
         unused = answers.keys() - {guess.key for guess in layout.guesses}
         if unused:
             names = ", ".join(sorted(map(guesses.option, unused)))
-            raise UserError(f"{names}: not applicable to these files. Remove the option")
+            raise UserError(f"{names}: not applicable to these files. Remove the option.")
     return layout
 
 

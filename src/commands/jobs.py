@@ -30,15 +30,18 @@ def main() -> None:
     gpus = _gpus()
     jobs = max(1, len(gpus)) if jobs is None else jobs
     if jobs < 1:
-        raise UserError(f"JOBS must be at least 1, not {jobs}")
+        raise UserError(f"JOBS must be at least 1, not {jobs}. Set a higher number.")
     if subprocess.run(["dvc", "--wait-for-lock", "repro", "folds"], check=False).returncode != 0:
-        raise UserError("the training data could not be prepared, see above")
+        raise UserError("`dvc repro folds` failed. Fix the error above and rerun.")
     names = [f"train@{model}-{fold}" for model in params.models for fold in params.folds.run]
     slots = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
     _share_machine(min(jobs, len(names)))
     statuses = asyncio.run(Trainings(names, slots).run())
     if failed := [name for name, status in zip(names, statuses, strict=True) if status != 0]:
-        raise UserError(f"{len(failed)} of {len(names)} training runs failed: {examples(failed)}")
+        raise UserError(
+            f"{len(failed)} of {len(names)} training runs failed: {examples(failed)}. Fix the "
+            "errors above and rerun."
+        )
 
 
 def _gpus() -> list[str | None]:

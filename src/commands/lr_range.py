@@ -58,9 +58,9 @@ def range_test(run: Components, phase: int, *, low: float, high: float, steps: i
     """
     config, accelerator = run.config, run.accelerator
     if not 1 <= phase <= len(config.phases):
-        raise UserError(f"--phase {phase}: the model has {len(config.phases)} phases")
+        raise UserError(f"--phase {phase}: must be from 1 to {len(config.phases)}. Set another.")
     if not (steps >= MIN_STEPS and 0 < low < high):
-        raise UserError(f"--steps must be at least {MIN_STEPS}, and 0 < --low < --high")
+        raise UserError(f"Set --steps to {MIN_STEPS} or more, and 0 < --low < --high.")
     settings = config.phases[phase - 1]
     layers.set_trainable(run.net, settings.trainable)
     model = accelerator.prepare(run.net)

@@ -129,13 +129,16 @@ def test_a_training_that_fails_is_named_and_the_others_run(recorded: Project) ->
     done = run(recorded, "1")
     assert done.returncode == 1
     assert done.stdout.count("repro --single-item train@") == 2
-    assert done.stderr == "error: 1 of 2 training runs failed: train@a-1\n"
+    assert (
+        done.stderr
+        == "error: 1 of 2 training runs failed: train@a-1. Fix the errors above and rerun.\n"
+    )
 
 
 def test_a_number_of_jobs_that_is_none_is_an_error(recorded: Project) -> None:
     done = run(recorded, "0")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: JOBS must be at least 1, not 0\n"
+    assert done.stderr == "error: JOBS must be at least 1, not 0. Set a higher number.\n"
 
 
 @pytest.mark.slow

@@ -241,7 +241,7 @@ def test_merged_variants_may_be_the_same_row_twice(tmp_path: Path) -> None:
     ],
 )
 def test_equal_labels_are_refused(tmp_path: Path, rows: str, task: TaskName) -> None:
-    assert "nothing to learn" in refused(tmp_path, rows, task)
+    assert "Add images of other classes" in refused(tmp_path, rows, task)
 
 
 def test_a_binary_task_has_two_classes(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_too_few_images_left_are_refused(tmp_path: Path) -> None:
     found = read(tmp_path, "1,a\n2,b\n3,a\n", "multiclass")
     with pytest.raises(UserError, match=r"1 unusable.*: all labels are 'a'"):
         leave_out(found, "2")
-    with pytest.raises(UserError, match=r"3 unusable.*: none are left"):
+    with pytest.raises(UserError, match=r"3 unusable.*: none are left\. Fix"):
         leave_out(found, "1", "2", "3")
 
 

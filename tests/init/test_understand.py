@@ -203,7 +203,7 @@ def test_answers_replace_guesses(tmp_path: Path) -> None:
     ("answers", "message"),
     [
         ({"metric": "rmse"}, "--metric: rmse"),
-        ({"task": "cats"}, "--task: 'cats' is not a task (choose from binary, multiclass"),
+        ({"task": "cats"}, "--task: 'cats' is not a task. Choose from binary, multiclass"),
         ({"id_column": "name"}, "--id-column: 'name' is not a column of train.csv"),
         ({"label_column": "id"}, "--label-column: 'id' is not a column of train.csv"),
         ({"group_column": "x"}, "--group-column: 'x' is not a column of train.csv"),

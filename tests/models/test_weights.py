@@ -23,7 +23,7 @@ def test_weights_are_saved_with_their_provenance_and_same_bytes(tmp_path: Path) 
     first, second = (tmp_path / name for name in ("w.safetensors", "again.safetensors"))
     assert first.read_bytes() == second.read_bytes()
     save_file({"fc.bias": torch.zeros(2)}, second)
-    with pytest.raises(UserError, match="was not written by this pipeline"):
+    with pytest.raises(UserError, match="was not written by Podium"):
         weights.load(second)
     first.write_bytes(first.read_bytes()[:500])
     with pytest.raises(UserError, match="cannot be read"):

@@ -61,5 +61,5 @@ def test_a_damaged_file_or_one_of_other_origin_is_an_error(tmp_path: Path) -> No
     with pytest.raises(UserError, match="cannot be read"):
         predictions.read(path, PredictionProvenance)
     pd.DataFrame({"id": ["a"]}).to_parquet(path)
-    with pytest.raises(UserError, match="was not written by this pipeline"):
+    with pytest.raises(UserError, match="was not written by Podium"):
         predictions.read(path, PredictionProvenance)

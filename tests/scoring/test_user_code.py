@@ -116,13 +116,13 @@ def test_its_hash_covers_the_files_below_custom_that_it_imports(load: Load) -> N
         ),
         ("score = lambda *_: None", r"targets \[4\] and predictions \[4, 3\]: TypeError"),
         ("score = lambda *_: float('nan')", "mine.py:score is undefined on these 4 images"),
-        ("score = 3", r"custom/mine\.py has no function score$"),
+        ("score = 3", r"custom/mine\.py has no function score\. Define it\.$"),
         ("def scores(t, p): pass", r"mine\.py has no function score: did you mean scores\?"),
         ("import nowhere", r"ModuleNotFoundError in mine\.py, line 1"),
         ("def score(t, p: pass", r"SyntaxError: .*mine\.py, line 1"),
         ("import sys\ndef score(t, p): sys.exit(0)", r"SystemExit in mine\.py, line 2"),
         ("raise SystemExit(0)", r"SystemExit in mine\.py, line 1"),
-        ("def score(t, p): pass\nscore.takes = 'labels'", "use inputs"),
+        ("def score(t, p): pass\nscore.takes = 'labels'", "Use inputs"),
         ("def score(t, p): pass\nscore.greater_is_beter = False", "mean greater_is_better"),
         ("def score(t, p): pass\nscore.maximize = False", "maximize. Choose from inputs"),
         ("def score(t, p): pass\nscore.inputs = 'label'", "inputs must be .* not 'label'"),
@@ -139,7 +139,7 @@ def test_what_is_wrong_with_it_is_reported_as_the_users(
 
 @pytest.mark.parametrize("name", ["custom/mine.py", "mine.py", "custom/mine"])
 def test_a_name_without_a_function_is_an_error_about_the_function(name: str) -> None:
-    expected = rf"metric: .* must be given as custom/<file>\.py:<function>, not {name}$"
+    expected = rf"metric: .* is not {name}\. Write it as custom/<file>\.py:<function>\.$"
     with pytest.raises(UserError, match=expected):
         metrics.get(name, "binary")
 

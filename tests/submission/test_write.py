@@ -95,5 +95,5 @@ def test_a_solution_of_other_images_is_an_error() -> None:
             score(submission, wrong, "accuracy")
     with pytest.raises(UserError, match=r"Check wasp\."):  # without the quotes of a KeyError
         score(submission, SOLUTION.replace("bee", "wasp"), "accuracy")
-    with pytest.raises(UserError, match="columns id and label"):
+    with pytest.raises(UserError, match="columns id and label, or"):
         score(submission, SOLUTION[["id"]], "accuracy")

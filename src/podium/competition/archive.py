@@ -81,7 +81,7 @@ class Archive:
                 `zips.READ_ERRORS` if it is damaged.
         """
         if name not in self._entries:
-            raise UserError(f"{name} not found in {self.path}")
+            raise UserError(f"{name} not found in {self.path}. Restore it.")
         opener, entry = self._entries[name]
         with zips.reporting(self._full_title(name)):
             return opener(entry)

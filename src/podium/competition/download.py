@@ -50,7 +50,10 @@ class PartialFile:
         """
         size = response.headers.get("Content-Length", "")
         if not size.isdigit():
-            raise UserError("cannot download the archive: Kaggle does not report its size")
+            raise UserError(
+                "cannot download the archive: Kaggle does not report its size. Download it in a "
+                "browser, and set competition.source to the file."
+            )
         complete = {"bytes": int(size), "validator": _validator(response)}
         is_same = complete == self.complete and complete["validator"] is not None
         self.complete = complete

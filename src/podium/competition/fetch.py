@@ -35,7 +35,7 @@ def fetch(competition: Competition, *, raw: Path, solution: Path) -> bool:
                 digits.write_archive(temporary)
             else:
                 _copy(local, temporary, raw)
-                _check_zip(temporary, source)
+                _check_zip(temporary, source, zips.REPLACE)
             # Before the archive has its final name: if killed in between, a download is not lost.
             files.write_json(record, _record(source, new, archive.name))
             new.replace(temporary)
@@ -52,10 +52,10 @@ def _download(slug: str, folder: Path) -> Path:
     """
     path = download.download(slug, folder)
     try:
-        _check_zip(path, f"{slug}.zip from Kaggle")
-    except UserError as error:
+        _check_zip(path, f"{slug}.zip from Kaggle", "Rerun to download it again.")
+    except UserError:
         files.remove(folder)
-        raise UserError(f"{error}. Rerun to download it again.") from None
+        raise
     return path
 
 
@@ -89,7 +89,7 @@ def _fetch_solution(competition: Competition, folder: Path) -> None:
     if competition.solution is not None:
         source = Path(competition.solution).expanduser()
         if not source.is_file():
-            raise UserError(f"competition.solution: file {source} not found")
+            raise UserError(f"competition.solution: file {source} not found. Fix the path.")
         with files.atomic(target) as temporary:
             shutil.copyfile(source, temporary)
     elif competition.source == "builtin":
@@ -121,21 +121,22 @@ def _copy(source: Path, target: Path, raw: Path) -> None:
                         shutil.copyfileobj(file, entry)
     else:
         raise UserError(
-            f"competition.source: {source} is neither `builtin`, `kaggle`, nor a folder or file"
+            f"competition.source: {source} is neither `builtin`, `kaggle`, nor a folder or file. "
+            "Fix the path."
         )
 
 
-def _check_zip(path: Path, source: str) -> None:
+def _check_zip(path: Path, source: str, fix: str) -> None:
     """Check that the archive at `path` is completely readable, and that it and archives inside it
-    are safe to unpack.
+    are safe to unpack. `fix` says what to do about a damaged one.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             zips.entries(archive, source)
             damaged = archive.testzip()
     except zips.READ_ERRORS as error:
-        raise UserError(f"{source} is not a readable zip archive: {error}") from None
+        raise UserError(f"{source} is not a readable zip archive: {error}. {fix}") from None
     if damaged is not None:
-        raise UserError(f"{source} is damaged: checksum mismatch for {damaged}")
+        raise UserError(f"{source} is damaged: checksum mismatch for {damaged}. {fix}")
     with zips.unpacking(path.with_name("unpacked.tmp")) as scratch:
         Archive(path, scratch, title=source)

@@ -23,7 +23,7 @@ class Folder(Archive):
         """
         # Not super().__init__(), which opens a zip: only the reading of tables is shared.
         if not path.is_dir():
-            raise UserError(f"folder {path} not found")
+            raise UserError(f"folder {path} not found. Restore it.")
         self.path, self._title, self._entries = path, str(path), {}
         for base, folders, names in os.walk(path):
             folders.sort()

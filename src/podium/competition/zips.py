@@ -20,6 +20,7 @@ UTF8_NAME, ENCRYPTED = 0x800, 0x1  # flags of an entry
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)")
 RESOURCE_FORK = re.compile(r"(.*/)?(__MACOSX/|\._)")  # macOS adds one per file
 CHUNK_BYTES = 2**20
+REPLACE = "Replace it with an intact copy."
 READ_ERRORS = (  # raised for damaged (also in their names), encrypted or unsupported entries
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
     EOFError, OSError, RuntimeError, UnicodeDecodeError,
@@ -57,7 +58,7 @@ def reporting(title: str) -> Iterator[None]:
     try:
         yield
     except READ_ERRORS as error:
-        raise UserError(f"cannot read {title}: {error}") from None
+        raise UserError(f"cannot read {title}: {error}. {REPLACE}") from None
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def open_zip(file: Path | FileSlice, title: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error) as error:
-        raise UserError(f"{title} is not a readable zip archive: {error}") from None
+        raise UserError(f"{title} is not a readable zip archive: {error}. {REPLACE}") from None
 
 
 def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
@@ -147,7 +148,7 @@ def open_stored(outer: Path, entry: zipfile.ZipInfo, title: str) -> zipfile.ZipF
         file.seek(entry.header_offset)
         header = file.read(LOCAL_HEADER.size)
     if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
-        raise UserError(f"cannot read {title}: its header is damaged")
+        raise UserError(f"cannot read {title}: its header is damaged. {REPLACE}")
     _, name, extra = LOCAL_HEADER.unpack(header)
     start = entry.header_offset + LOCAL_HEADER.size + name + extra
     return open_zip(FileSlice(outer, start, entry.file_size), title)

@@ -34,7 +34,10 @@ class Mix(Section):
                 "mixup_alpha and cutmix_alpha are both 0. Set one of them, or set mix: null."
             )
         if self.switch_prob is not None and not (self.mixup_alpha and self.cutmix_alpha):
-            raise ValueError("switch_prob requires both mixup_alpha and cutmix_alpha")
+            raise ValueError(
+                "switch_prob requires both mixup_alpha and cutmix_alpha. Set both, or remove "
+                "switch_prob."
+            )
         return self
 
 
@@ -122,9 +125,17 @@ class Model(Section):
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:
         if self.mix and self.batch_size % 2:
-            raise ValueError(f"mix requires an even batch_size, not {self.batch_size}")
+            raise ValueError(
+                f"mix requires an even batch_size, not {self.batch_size}. Change it, or set mix: "
+                "null."
+            )
         if self.head == "batch_norm" and self.batch_size < 2:
-            raise ValueError("head: batch_norm requires a batch_size of at least 2")
+            raise ValueError(
+                "head: batch_norm requires a batch_size of at least 2. Raise it, or set head: "
+                "linear."
+            )
         if self.phases[0].init_from == "best":
-            raise ValueError("phases[0] cannot use init_from: best (no earlier epoch)")
+            raise ValueError(
+                "phases[0] cannot use init_from: best (no earlier epoch). Set init_from: last."
+            )
         return self

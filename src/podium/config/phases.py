@@ -148,10 +148,13 @@ class Phase(Section):
     def _options_fit_together(self) -> Self:
         gradual = self.trainable.gradual if isinstance(self.trainable, Part) else None
         if self.warmup_epochs >= min(self.epochs, gradual or self.epochs):
-            raise ValueError("warmup_epochs must be less than epochs (and trainable.gradual)")
+            raise ValueError(
+                "warmup_epochs must be less than epochs (and trainable.gradual). Reduce it."
+            )
         only_head = self.trainable in ("head", Part(last=0))
         if only_head and (self.backbone_lr is not None or self.layer_decay != 1):
             raise ValueError(
-                "backbone_lr and layer_decay have no effect when only the head is trained"
+                "backbone_lr and layer_decay have no effect when only the head is trained. Remove "
+                "them."
             )
         return self

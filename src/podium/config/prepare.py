@@ -17,7 +17,7 @@ def check_pattern(pattern: str) -> str:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise ValueError(f"invalid regular expression {pattern!r}: {error}") from None
+        raise ValueError(f"invalid regular expression {pattern!r}: {error}. Fix it.") from None
     require(groups == 1, f"{pattern!r} has {groups} groups. Put only the label in parentheses.")
     return pattern
 
@@ -105,7 +105,9 @@ class Prepare(Section):
         require(len(set(names)) == len(names), problem)
         if self.train_csv is None:
             if self.group_column is not None or self.pixel_columns:
-                raise ValueError("group_column and pixel_columns require train_csv")
+                raise ValueError(
+                    "group_column and pixel_columns require train_csv. Set it, or remove them."
+                )
             require(
                 self.train_images.strip("/") != self.test_images.strip("/"),
                 "with train_csv: null, train_images and test_images must be different folders",

@@ -37,7 +37,9 @@ class Submission(Section):
     @model_validator(mode="after")
     def _top_and_separator_are_used(self) -> Self:
         if self.top is not None and self.format not in ("auto", "top_k"):
-            raise ValueError(f"top requires format: top_k, not {self.format}")
+            raise ValueError(f"top requires format: top_k, not {self.format}. Remove top.")
         if self.separator is not None and self.format not in ("auto", "top_k", "labels"):
-            raise ValueError(f"separator requires format: labels or top_k, not {self.format}")
+            raise ValueError(
+                f"separator requires format: labels or top_k, not {self.format}. Remove separator."
+            )
         return self

@@ -78,7 +78,7 @@ def _reader(opener: Opener, name: str) -> Iterator[Callable[..., Any]]:
             raise UserError(f"{name} is not a CSV in UTF-8: {detail}. Save it as UTF-8.") from None
         except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
             detail = _irregular(opener, encoding, separator) or str(error).strip()
-            raise UserError(f"{name} is not a valid CSV: {detail}") from None
+            raise UserError(f"{name} is not a valid CSV: {detail}. Fix it.") from None
 
 
 def _dialect(opener: Opener, name: str) -> tuple[str, str]:
@@ -95,7 +95,7 @@ def _dialect(opener: Opener, name: str) -> tuple[str, str]:
         lines = io.TextIOWrapper(stream, encoding, errors="replace")
         first = list(islice((line for line in lines if line.strip()), 2))
     if not first:
-        raise UserError(f"{name} is not a valid CSV: it is empty")
+        raise UserError(f"{name} is not a valid CSV: it is empty. Restore it.")
     return encoding, _separator(first)
 
 

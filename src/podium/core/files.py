@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+RERUN_HINT = "Restore it, or run `dvc repro`."
 
 
 @contextmanager
@@ -49,7 +50,8 @@ def atomic(path: Path, *, size: int | None = None) -> Iterator[Path]:
             raise UserError(disk_full_message(path, error, size)) from None
         is_target = error.filename is None or str(path.parent) in str(error.filename)
         if is_target and error.errno in NOT_WRITABLE:
-            raise UserError(f"cannot write {path}: {error.strerror}") from None
+            fix = "Change the permissions of the file or its folder."
+            raise UserError(f"cannot write {path}: {error.strerror}. {fix}") from None
         raise
 
 
@@ -57,7 +59,8 @@ def disk_full_message(path: Path, error: OSError, size: int | None) -> str:
     """Say which file could not be written, how many bytes it needs, and how many are free."""
     needs = "" if size is None else f"{size:,} bytes needed, "
     reason = os.strerror(error.errno or 0)
-    return f"cannot write {path}: {reason} ({needs}{free_bytes(path):,} bytes free)"
+    free = f"{free_bytes(path):,} bytes free"
+    return f"cannot write {path}: {reason} ({needs}{free}). Free up disk space."
 
 
 def free_bytes(path: Path) -> int:
@@ -108,7 +111,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(data)
     except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from None
+        raise UserError(f"{path} is not valid JSON: {error}. {RERUN_HINT}") from None
 
 
 def read(path: Path) -> bytes:
@@ -120,7 +123,7 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+        raise UserError(f"cannot read {path}: {error.strerror}. {RERUN_HINT}") from None
 
 
 def sha256(path: Path) -> str:

@@ -88,5 +88,5 @@ def release_freed_memory() -> None:
 def _from_environment(variable: str, default: int) -> int:
     value = os.environ.get(variable, "")
     if value and not value.isdigit():
-        raise UserError(f"{variable} must be a whole number, not {value!r}")
+        raise UserError(f"{variable} must be a whole number, not {value!r}. Fix or unset it.")
     return int(value) if value else default

@@ -35,7 +35,7 @@ def _load(raw: dict[str, Any], key: str, kind: Kind, path: Path) -> Any:
     for name in key.split("."):
         if not isinstance(value, dict) or name not in value:
             known = value if isinstance(value, dict) else ()
-            raise UserError(f"{path} has no {key}{nearest(name, known)}")
+            raise UserError(f"{path} has no {key}{nearest(name, known) or '. Add it.'}")
         value = value[name]
     value, problems = check(kind, value, at=key)
     if problems:
@@ -54,7 +54,7 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{path} not found. Run this from the project's root folder.") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
+        raise UserError(f"{path} is not valid YAML: {error}. Save it as UTF-8.") from None
 
 
 def parse(text: str, *, source: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
         raw = YAML(typ="safe", pure=True).load(text)  # names the line that is wrong
     except YAMLError as error:
         problem = str(error).partition("\n\nTo suppress")[0]  # how to allow duplicate keys
-        raise UserError(f"{source} is not valid YAML: {problem}") from None
+        raise UserError(f"{source} is not valid YAML. Fix this: {problem}") from None
     if not isinstance(raw, dict):
-        raise UserError(f"{source} must be a mapping of sections")
+        raise UserError(f"{source} must be a mapping of sections. Restore it.")
     return raw

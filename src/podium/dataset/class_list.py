@@ -35,7 +35,10 @@ def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> No
     """
     different = texts.astype(float) if task == "regression" else texts
     if different.nunique() < 2:
-        raise UserError(f"{name}: all labels are {texts.iloc[0]!r}, so there is nothing to learn")
+        raise UserError(
+            f"{name}: all labels are {texts.iloc[0]!r}. Add images of other classes, or set "
+            "prepare.label_column to another column."
+        )
     if task == "binary" and len(classes) != 2:
         raise UserError(
             f"{name}: task: binary requires 2 classes, not {len(classes)}: {examples(classes)}. "

@@ -69,7 +69,8 @@ def _read_columns(
     names = [sample.spell(str(name)) for name in columns.columns]
     if task in ("regression", "ordinal"):
         raise UserError(
-            f"prepare.label_column lists {len(names)} columns, but task: {task} requires one"
+            f"prepare.label_column lists {len(names)} columns, but task: {task} requires one. "
+            "Keep one, or set task."
         )
     ones = _are_ones(columns.set_axis(names, axis=1), location)  # [N, C]
     classes = in_order(names, sample.columns)

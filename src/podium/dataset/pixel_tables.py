@@ -119,7 +119,7 @@ def _pixel_columns(archive: Archive, layout: Prepare) -> tuple[list[str], int]:
         different = sorted(set(train) ^ set(test))
         raise UserError(
             f"{names[0]} has {len(train)} pixel columns and {names[1]} has {len(test)}: only "
-            f"one of them has {examples(different)}"
+            f"one of them has {examples(different)}. Give both the same columns."
         )
     if len(train) > 1:
         return train, len(train)
@@ -127,7 +127,8 @@ def _pixel_columns(archive: Archive, layout: Prepare) -> tuple[list[str], int]:
     counts = [len(str(row[train[0]].iloc[0]).split()) for row in first_rows]
     if counts[0] != counts[1]:
         raise UserError(
-            f"the images of {names[0]} have {counts[0]} pixels, those of {names[1]} {counts[1]}"
+            f"the images of {names[0]} have {counts[0]} pixels, those of {names[1]} {counts[1]}. "
+            "Resize them to the same size."
         )
     return train, counts[0]
 
@@ -164,7 +165,7 @@ def _values(chunk: pd.DataFrame, count: int, name: str, start: int) -> np.ndarra
         raise UserError(
             f"{name}, row {start + row + 2}: {where} is {value!r}, but pixels must be whole "
             f"numbers from 0 to 255. In rows {start + 2} to {start + len(chunk) + 1}, "
-            f"{int((~valid).sum())} values are not."
+            f"{int((~valid).sum())} values are not. Fix them."
         )
     return values.astype(np.uint8)
 
@@ -181,7 +182,7 @@ def _split(cells: pd.Series, count: int, name: str, start: int) -> np.ndarray:
         if len(parts) != count:
             raise UserError(
                 f"{name}, row {start + row + 2}: {cells.name} has {len(parts)} pixels, but row 2 "
-                f"has {count}"
+                f"has {count}. Fix it."
             )
         try:
             values[row] = parts

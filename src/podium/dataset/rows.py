@@ -38,7 +38,7 @@ def check_ids(table: pd.DataFrame, name: str) -> None:
         UserError: if not, or if an id contains a line break.
     """
     if table.empty:
-        raise UserError(f"{name} has no rows")
+        raise UserError(f"{name} has no rows. Restore the complete file.")
     empty = (table["id"].str.strip() == "").to_numpy().nonzero()[0].tolist()
     if empty:
         where = examples([f"row {row + 2}" for row in empty])

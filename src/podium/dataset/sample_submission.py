@@ -60,7 +60,7 @@ def check_targets(
         expected = f"label or one column per class: {examples(classes, 99)}"
     raise UserError(
         f"{layout.sample_submission} has the columns {examples(columns, 99)}. After the id it must "
-        f"have one {expected}."
+        f"have one {expected}. Fix it, or set task."
     )
 
 
@@ -118,6 +118,7 @@ def _spell_like_sample(test: pd.DataFrame, sample: pd.Series, layout: Prepare) -
         raise UserError(
             f"{layout.sample_submission} and {layout.test_csv} have different ids: "
             f"{len(extra)} only in the first ({examples(sorted(extra)) or 'none'}), "
-            f"{len(missing)} only in the second ({examples(sorted(missing)) or 'none'})"
+            f"{len(missing)} only in the second ({examples(sorted(missing)) or 'none'}). Give both "
+            "the same ids."
         )
     return test

@@ -69,7 +69,7 @@ def _split(train: pd.DataFrame, task: Task, *, count: int, seed: int) -> list[in
     units = len(train) if groups is None else groups.nunique()
     if units < count:
         what = "different images" if groups is None else "groups"
-        raise UserError(f"folds.count is {count}, but there are only {units} {what}")
+        raise UserError(f"folds.count is {count}, but there are only {units} {what}. Set fewer.")
     splitter = _splitter(strata, grouped=groups is not None, count=count, seed=seed)
     folds = np.full(len(train), -1)
     with warnings.catch_warnings():

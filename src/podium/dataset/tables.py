@@ -64,7 +64,7 @@ def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
     train = tables.train[~tables.train["id"].isin(ids)].reset_index(drop=True)
     name = f"training images without the {len(ids)} unusable ones"
     if train.empty:
-        raise UserError(f"{name}: none are left")
+        raise UserError(f"{name}: none are left. Fix or replace the images.")
     classes = tables.classes
     is_submitted = set(tables.sample.columns[1:]) == set(classes)
     if Task(task, classes).single_label and not is_submitted:

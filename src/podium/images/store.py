@@ -115,7 +115,7 @@ class ImageStore:
             UserError: if the image is missing or damaged.
         """
         if image not in self._rows:
-            raise UserError(f"image {image} not found in {self.folder}")
+            raise UserError(f"image {image} not found in {self.folder}. {RERUN_HINT}")
         column, row, crc32 = self._rows[image]
         data = memoryview(column[row].as_buffer())
         if _crc32(image, data) != crc32:
@@ -125,7 +125,7 @@ class ImageStore:
                 return codec.decode(bytes(data), value_range=self._value_range)
             return codec.decode_stored(data)
         except ImageError as error:
-            raise UserError(f"image {image} in {self.folder}: {error}") from None
+            raise UserError(f"image {image} in {self.folder}: {error}. {RERUN_HINT}") from None
 
     def sha256(self) -> str:
         """The SHA-256 of the images' ids and checksums."""

@@ -49,7 +49,7 @@ def check_one_image_per_id(table: Table, images: ImageIndex) -> None:
             raise UserError(
                 f"{table.name}: column {column} has several images per id, such as {ids[0]}: "
                 f"{examples(by_part[ids[0]], 3)}. Only one image per id is supported: write one "
-                "row per image, with the image's name as its id"
+                "row per image, with the image's name as its id."
             )
 
 
@@ -70,7 +70,7 @@ def guess_ids(table: Table, ids: IdColumn | None, images: ImageIndex) -> Guess:
     if _is_image(ids.name, table, images):
         raise UserError(
             f"{table.name}: seems to have no header: {ids.name!r} in the first line is the id of "
-            "an image. Add a header, such as id,label"
+            "an image. Add a header, such as `id,label`."
         )
     others = tuple(column for column in table.columns if column != ids.name)
     if ids.match_rate == 1:
@@ -104,7 +104,7 @@ def guess_labels(table: Table, id_column: str | None, sample: Sample | None) -> 
     if inferred is None and varied.empty:
         names = examples([str(column) for column in rest.columns])
         why = f"{names}: the same value in all rows" if names else f"{id_column} is its only column"
-        raise UserError(f"{table.name}: no column can contain labels ({why})")
+        raise UserError(f"{table.name}: no column can contain labels ({why}). Add one.")
     value, confidence, reason = inferred or _from_table(varied)
     others = [str(c) for c in varied.columns if isinstance(value, str) and c != value]
     parse = some_of([str(column) for column in rest.columns], what=f"column of {table.name}")

@@ -189,7 +189,7 @@ def check_weights(path: str | None) -> None:
         UserError: if not.
     """
     if path is not None and not Path(path).expanduser().is_file():
-        raise UserError(f"--pretrained: file {path} not found")
+        raise UserError(f"--pretrained: file {path} not found. Fix the path.")
 
 
 def architecture_of(weights: str) -> str | None:

@@ -57,7 +57,7 @@ def guess_unlisted(survey: Survey, train: str) -> Guess:
         raise UserError(
             "no test images found: no test table, no sample submission, and no image folder "
             f"other than {train or 'that of the training images'} (image folders: "
-            f"{examples([folder or '(top)' for folder in survey.folders])}). Add a test folder"
+            f"{examples([folder or '(top)' for folder in survey.folders])}). Add a test folder."
         )
     confidence: Confidence = "likely" if len(named) == 1 else "guess"
     reason = "by its name" if named else "contains images that are not training images"

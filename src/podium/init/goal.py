@@ -50,7 +50,8 @@ def _from_flags(labels: pd.DataFrame) -> Inferred:
     if not numbers.isin([0, 1]).all(axis=None):
         raise UserError(
             f"columns {examples(list(labels.columns))} contain values other than 0 and 1, but "
-            "predicting several numbers per image is not supported. Choose one with --label-column"
+            "predicting several numbers per image is not supported. Choose one with "
+            "--label-column."
         )
     if not (numbers.sum(axis=1) == 1).all():
         return "multilabel", "certain", "some rows have several label columns with 1, or none", ()

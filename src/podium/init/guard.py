@@ -17,15 +17,15 @@ def check_committed(path: Path, *, command: str) -> None:
     if state is None:
         raise UserError(
             f"{path}: not in a git repository, so {command} would overwrite it permanently. "
-            f"Commit it first: git init && git add {path} && git commit -m params"
+            f"Commit it first: `git init && git add {path} && git commit -m params`."
         )
     if state.startswith(("??", "!!")):
         raise UserError(
             f"{path}: not tracked by git, so {command} would overwrite it permanently. "
-            f"Commit it first: git add --force {path} && git commit -m params"
+            f"Commit it first: `git add --force {path} && git commit -m params`."
         )
     if state:
         raise UserError(
             f"{path}: has uncommitted edits, which {command} would overwrite. Commit them "
-            f"(git commit -m params {path}) or drop them (git checkout {path})"
+            f"(`git commit -m params {path}`) or drop them (`git checkout {path}`)."
         )

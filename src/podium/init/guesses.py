@@ -42,7 +42,7 @@ class Guess:
             return self.parse(answer)
         values = {to_text(value): value for value in (self.value, *self.alternatives)}
         if answer not in values:
-            raise UserError(f"{answer!r} is not one of {', '.join(values)}")
+            raise UserError(f"{answer!r} is not one of {', '.join(values)}. Choose one.")
         return values[answer]
 
     def answered(self, answer: str) -> "Guess":
@@ -78,7 +78,7 @@ def one_of(values: Sequence[str], *, what: str, nullable: bool = False) -> Calla
             return answer
         if nullable and answer == "none":
             return None
-        raise UserError(f"{answer!r} is not a {what} (choose from {examples(values, most=12)})")
+        raise UserError(f"{answer!r} is not a {what}. Choose from {examples(values, most=12)}.")
 
     return parse
 

@@ -69,7 +69,7 @@ def with_pattern(folder: str, pattern: str, survey: Survey) -> LabeledFolder:
     for labeled in named_files(survey, pattern):
         if labeled.folder == folder:
             return labeled
-    raise UserError(f"{pattern!r} matches no file name in {folder or 'the top folder'}")
+    raise UserError(f"{pattern!r} matches no file name in {folder or 'the top folder'}. Fix it.")
 
 
 def find_folders(survey: Survey, pattern: str | None, *, has_table: bool) -> list[LabeledFolder]:
@@ -132,7 +132,7 @@ def named_files(survey: Survey, pattern: str | None = None) -> list[LabeledFolde
                 labeled.append(LabeledFolder(folder, dict(sorted(counts.items())), candidate))
                 break
     if pattern is not None and not labeled:
-        raise UserError(f"{pattern!r} matches no file name of a training image")
+        raise UserError(f"{pattern!r} matches no file name of a training image. Fix it.")
     return _training_first(labeled)
 
 

@@ -119,7 +119,7 @@ def check_pixel_row_order(test: Table, sample: Table, columns: Sequence[str]) ->
             raise UserError(
                 f"{test.name}: the ids in column {column} are in a different order than in "
                 f"{sample.name}. Sort {sample.name} to match, or add a column {column} to the "
-                "training table"
+                "training table."
             )
 
 

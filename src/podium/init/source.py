@@ -20,7 +20,8 @@ def source_and_slug(source: str, slug: str | None) -> tuple[str, str]:
     """
     if slug is not None and not SLUG.fullmatch(slug):
         raise UserError(
-            f"--slug {slug}: must contain only letters, digits, - and _, and not start with - or _"
+            f"--slug {slug}: must contain only letters, digits, - and _, and not start with - or "
+            "_. Fix it."
         )
     path = Path(source).expanduser()
     if path.exists():
@@ -29,7 +30,10 @@ def source_and_slug(source: str, slug: str | None) -> tuple[str, str]:
         return source, slug or "digits"
     name = KAGGLE_URL.sub(r"\1", source)
     if not SLUG.fullmatch(name):
-        raise UserError(f"{source}: not a folder, a zip archive or a Kaggle competition slug")
+        raise UserError(
+            f"{source}: not a folder, a zip archive or a Kaggle competition slug. Fix the path or "
+            "the name."
+        )
     return "kaggle", slug or name
 
 

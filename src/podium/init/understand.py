@@ -109,7 +109,7 @@ class _Reader:
         ids = self._take(columns.guess_ids(train, survey.id_columns[train.name], survey.index))
         if ids is None:
             reason = self.layout.guess("prepare.id_column").reason
-            raise UserError(f"{reason}. Set the id column with --id-column")
+            raise UserError(f"{reason}. Set the id column with --id-column.")
         self._read_columns(tables, train, ids)
         values = train.rows[ids].tolist()
         folder = self._take(folders.guess_folder("train", values, survey))
@@ -148,13 +148,13 @@ class _Reader:
         if test is None or test.pixels is None:
             raise UserError(
                 f"{train.name} contains the pixels of the training images, but no other table has "
-                f"the same columns ({examples(content.columns, 2)}) for the test images"
+                f"the same columns ({examples(content.columns, 2)}) for the test images. Add one."
             )
         ids = self._take(columns.guess_row_ids(train))
         if ids is not None and ids not in test.columns:
             raise UserError(
                 f"{test.name} has no column {ids}, the id column of {train.name}. Rename its id "
-                "column, or number the rows of both with --id-column none"
+                "column, or number the rows of both with --id-column none."
             )
         if ids is None and tables.sample is not None:
             own = [column for column in test.columns if column not in train.columns]
@@ -225,7 +225,7 @@ class _Reader:
             return test.rows[ids]
         problem = f"no column {ids} (columns: {examples(test.columns)})"
         if sample is None:
-            raise UserError(f"{test.name}: {problem}. Rename its id column, or set --id-column")
+            raise UserError(f"{test.name}: {problem}. Rename its id column, or set --id-column.")
         self._drop("prepare.test_csv", f"{problem}; using the ids in {sample.name}")
         return tables.sample_ids
 

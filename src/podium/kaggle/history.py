@@ -80,7 +80,10 @@ def check_new(table: pd.DataFrame, *, slug: str, sha256: str, file: str) -> None
     same = (table["competition"] == slug) & (table["sha256"] == sha256)
     for row in rows(table[same & (table["status"] != SENDING)])[:1]:
         facts = (f"ref {row['ref']}", row["time"], row["status"], row["public"])
-        raise UserError(f"{file} was already submitted: {', '.join(filter(None, facts))}")
+        raise UserError(
+            f"{file} was already submitted: {', '.join(filter(None, facts))}. Change params.yaml "
+            "and run `dvc repro` for another submission."
+        )
 
 
 def append(path: Path, row: Mapping[str, str]) -> None:
@@ -143,7 +146,8 @@ def locked(path: Path, name: str, *, timeout_s: float = -1) -> Iterator[None]:
     except Timeout:
         raise
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+        fix = "Change the permissions of its folder."
+        raise UserError(f"cannot write {path}: {error.strerror}. {fix}") from None
     try:
         yield
     finally:

@@ -34,7 +34,9 @@ def submit(
         UserError: if it was submitted before, or Kaggle rejects it or cannot score it.
     """
     if competition.source == "builtin":
-        raise UserError("competition.source: builtin is not a competition on Kaggle.")
+        raise UserError(
+            "competition.source: builtin is not a competition on Kaggle. Set source: kaggle."
+        )
     api, slug = kaggle_api.login(), competition.slug
     file = submission.path.as_posix()
     row = send(
@@ -107,8 +109,8 @@ def send(
                 history.append(past, accepted)
         except UserError as error:
             raise UserError(
-                f"Kaggle accepted {row['file']} as number {ref}, but this could not be recorded: "
-                f"{error}. Fix this, then run `make history`, which adds the number."
+                f"Kaggle accepted {row['file']} as number {ref}, but this could not be recorded. "
+                f"Fix this, then run `make history`, which adds the number: {error}"
             ) from None
     return accepted
 
@@ -129,7 +131,8 @@ def add_score(
     if values["status"] == "ERROR":
         history.remove(past, row)
         reason = listed.error_description or "no reason given"
-        raise UserError(f"Kaggle could not score {row['file']} (ref {row['ref']}): {reason}")
+        problem = f"Kaggle could not score {row['file']} (ref {row['ref']})"
+        raise UserError(f"{problem}. Fix this and submit again: {reason}")
     history.update(past, row, values)
     return row | values
 

@@ -22,7 +22,7 @@ def check(params: Params) -> None:
     command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
     status = subprocess.run(command, capture_output=True, text=True, check=False)
     if status.returncode != 0:
-        raise UserError(f"`dvc status` failed: {status.stderr.strip()}")
+        raise UserError(f"`dvc status` failed. Fix this and run it again: {status.stderr.strip()}")
     changed = [stage for stage in stages if stage in json.loads(status.stdout)]
     # `check` also has params that the submission does not depend on.
     if files.read_json(paths.METRIC) != metrics.get(params.metric, params.task).facts():

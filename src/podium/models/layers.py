@@ -38,7 +38,10 @@ def depths(net: nn.Module) -> dict[str, int]:
     try:
         groups = group_parameters(net, net.group_matcher(coarse=True), reverse=True)  # type: ignore[operator]
     except (AttributeError, NotImplementedError, AssertionError):
-        raise UserError(f"timm defines no layer groups for {type(net).__name__}") from None
+        raise UserError(
+            f"timm defines no layer groups for {type(net).__name__}. Set trainable: all, head or "
+            "norms, and layer_decay: 1."
+        ) from None
     top = max(groups.values())  # the head, in some architectures with the norm before it
     return {
         name: 0 if is_head(net, name) else max(1, top - groups[name])
@@ -82,14 +85,15 @@ def _part(net: nn.Module, part: Part, backbone: list[str]) -> set[str]:
         if part.last_tensors > len(backbone):
             raise UserError(
                 f"trainable.last_tensors: {part.last_tensors} is more than the backbone's "
-                f"{len(backbone)} tensors"
+                f"{len(backbone)} tensors. Set fewer."
             )
         return set(backbone[-part.last_tensors :])
     assert part.last is not None  # gradual unfreezing has been expanded
     depth = depths(net)
     if part.last > (deepest := max(depth.values())):
         raise UserError(
-            f"trainable.last: {part.last} is more than the backbone's {deepest} layer groups"
+            f"trainable.last: {part.last} is more than the backbone's {deepest} layer groups. "
+            "Set fewer."
         )
     return {name for name in backbone if depth[name] <= part.last}
 

@@ -94,7 +94,9 @@ def load(model: nn.Module, path: Path) -> None:
     try:
         state = timm.models.load_state_dict(str(path), weights_only=True)
     except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
-        raise UserError(f"pretrained: {path} is not a weights file: {error}") from None
+        raise UserError(
+            f"pretrained: {path} is not a weights file: {error}. {USE_A_FILE}"
+        ) from None
     # Some architectures convert other publishers' names, and position embeddings to the image size.
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     if convert is not None:
@@ -108,7 +110,8 @@ def load(model: nn.Module, path: Path) -> None:
         raise UserError(
             f"pretrained: {path} does not fit the architecture: {len(missing)} tensors missing, "
             f"{len(unexpected)} unexpected, {len(reshaped)} of another shape "
-            f"({examples([*missing, *unexpected, *reshaped], 3)})"
+            f"({examples([*missing, *unexpected, *reshaped], 3)}). Set architecture to that of the "
+            "file."
         )
     model.load_state_dict(state, strict=False)
 

@@ -36,9 +36,9 @@ def load(path: Path) -> tuple[nn.Module, TrainingProvenance, str]:
             header = (file.metadata() or {}).get(checksums.KEY)
         state = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+        raise UserError(f"{path} cannot be read: {error}. {files.RERUN_HINT}") from None
     if header is None:
-        raise UserError(f"{path} was not written by this pipeline")
+        raise UserError(f"{path} was not written by Podium. {files.RERUN_HINT}")
     content, sha256 = checksums.verify(header, _arrays(state), path=path)
     provenance = TrainingProvenance.from_json(content, path=path)
     config = Model.model_validate(provenance.config)

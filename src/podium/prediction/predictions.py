@@ -57,13 +57,13 @@ def read(path: Path, kind: type[P]) -> Predictions[P]:
         table = pq.read_table(path)
         header = (table.schema.metadata or {}).get(checksums.KEY.encode())
         if header is None:
-            raise UserError(f"{path} was not written by this pipeline. Run `dvc repro`.")
+            raise UserError(f"{path} was not written by Podium. {files.RERUN_HINT}")
         ids = table["id"].to_pylist()
         names = [name for name in table.column_names if name.startswith(LOGIT)]
         logits = np.stack([table[name].to_numpy() for name in names], axis=1)
         labels = table["label"].to_pylist() if "label" in table.column_names else None
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+        raise UserError(f"{path} cannot be read: {error}. {files.RERUN_HINT}") from None
     content, _ = checksums.verify(header, _arrays(ids, logits, labels), path=path)
     return Predictions(ids, logits, kind.from_json(content, path=path), labels)
 

@@ -127,9 +127,9 @@ def check_name(name: str, task: TaskName) -> None:
         return
     key = family(name)
     if name in RENAMED:
-        raise ValueError(f"{name} was renamed: use {RENAMED[name]}")
+        raise ValueError(f"{name} was renamed. Use {RENAMED[name]}.")
     if name.endswith("@k"):
-        raise ValueError(f"write a number for k, as in {name[:-1]}5")
+        raise ValueError(f"{name} has no number. Write one for k, as in {name[:-1]}5.")
     if key not in METRICS:
         choices = f"Choose from {', '.join(names(task))}."
         raise ValueError(f"unknown metric {name}{nearest(key, METRICS) or f'. {choices}'}")

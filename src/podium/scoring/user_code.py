@@ -43,7 +43,7 @@ def check_name(name: str) -> None:
             f"use {FOLDER}/<file>.py:{function}."
         )
     if not NAME.fullmatch(name):
-        raise ValueError(f"a user-defined metric must be given as {FORM}, not {name}")
+        raise ValueError(f"a user-defined metric is not {name}. Write it as {FORM}.")
 
 
 def load(name: str) -> tuple[Callable[..., float], Options, str]:
@@ -62,10 +62,13 @@ def load(name: str) -> tuple[Callable[..., float], Options, str]:
     try:
         module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
     except (Exception, SystemExit) as error:  # the user's module may raise anything on import
-        raise UserError(f"metric: cannot import {name}: {_describe(error)}") from None
+        raise UserError(
+            f"metric: cannot import {name}: {_describe(error)}. Fix the code."
+        ) from None
     if not callable(function := getattr(module, attribute, None)):
         others = [other for other, value in vars(module).items() if callable(value)]
-        raise UserError(f"metric: {path} has no function {attribute}{nearest(attribute, others)}")
+        hint = nearest(attribute, others) or ". Define it."
+        raise UserError(f"metric: {path} has no function {attribute}{hint}")
     file = Path(str(module.__file__))
     files = source_files(file, file.parents[path.count("/")])
     sha256 = hashlib.sha256(b"".join(file.read_bytes() for file in files))
@@ -74,7 +77,7 @@ def load(name: str) -> tuple[Callable[..., float], Options, str]:
 
 def _options(name: str, function: Callable[..., Any]) -> Options:
     if hasattr(function, "takes"):
-        raise UserError(f"metric: {name}: the attribute takes was renamed: use inputs")
+        raise UserError(f"metric: {name}: the attribute takes was renamed. Use inputs.")
     if inspect.isfunction(function):  # other objects may have attributes of their own
         known = Options._fields
         for key in vars(function):
@@ -85,13 +88,14 @@ def _options(name: str, function: Callable[..., Any]) -> Options:
     options = Options(**given)
     for key in ("greater_is_better", "tune_thresholds"):
         if not isinstance(value := getattr(options, key), bool):
-            raise UserError(f"metric: {name}.{key} must be True or False, not {value!r}")
+            raise UserError(f"metric: {name}.{key} must be True or False, not {value!r}. Fix it.")
     if options.inputs not in ("labels", "probabilities"):
         raise UserError(
-            f"metric: {name}.inputs must be 'labels' or 'probabilities', not {options.inputs!r}"
+            f"metric: {name}.inputs must be 'labels' or 'probabilities', not {options.inputs!r}. "
+            "Fix it."
         )
     if options.tune_thresholds and options.inputs != "labels":
-        raise UserError(f"metric: {name}.tune_thresholds requires inputs = 'labels'")
+        raise UserError(f"metric: {name}.tune_thresholds requires inputs = 'labels'. Remove one.")
     return options
 
 
@@ -107,7 +111,8 @@ def _reporting(name: str, function: Callable[..., Any]) -> Callable[..., float]:
             return float(function(targets.copy(), predictions.copy(), **copies))
         except (Exception, SystemExit) as error:  # the user's function may raise anything
             shapes = f"targets {list(targets.shape)} and predictions {list(predictions.shape)}"
-            raise UserError(f"metric: {name} fails for {shapes}: {_describe(error)}") from None
+            problem = f"{name} fails for {shapes}: {_describe(error)}"
+            raise UserError(f"metric: {problem}. Fix the code.") from None
 
     return score
 

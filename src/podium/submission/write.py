@@ -93,8 +93,8 @@ def _labels(
         return dict(zip(ids, labels, strict=True))
     if sorted(columns) != sorted(task.classes):
         raise UserError(
-            "the solution must have the columns id and label, or id and one column per class, but "
-            f"has {', '.join(solution.columns)}."
+            f"the solution has the columns {', '.join(solution.columns)}. Give it the columns id "
+            "and label, or id and one per class."
         )
     indicators = solution[task.classes].to_numpy(dtype=np.float64) > 0.5
     names = np.array(task.classes)

@@ -50,7 +50,9 @@ class Checkpoints:
             self._wait_for(owner)
         if owner and not self.folder.exists():
             self._lock.release()
-            raise UserError(f"{self.folder.name} was just completed by process {owner}")
+            raise UserError(
+                f"{self.folder.name} was just completed by process {owner}. Run `dvc repro`."
+            )
         files.write_text(owner_file, str(os.getpid()))
         return self
 

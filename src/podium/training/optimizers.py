@@ -33,14 +33,16 @@ def create(net: nn.Module, phase: Phase, config: Model) -> Optimizer:
         hint = nearest(name, list_optimizers()) or ". See timm.optim.list_optimizers()."
         raise UserError(f"optimizer: timm has no {name}{hint}")
     if name in SECOND_ORDER:
-        raise UserError(f"optimizer: {name} requires second derivatives, which are not supported")
+        raise UserError(
+            f"optimizer: {name} requires second derivatives, which are not supported. Set another."
+        )
     groups = _parameter_groups(net, phase, config)
     try:
         kind = get_optimizer_class(name, bind_defaults=False)
         options: dict[str, Any] = {"fused": True} if kind in FUSED else {}
         return create_optimizer_v2(groups, opt=name, lr=phase.lr, **options)
     except (AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
-        raise UserError(f"optimizer: {name} is not available: {error}") from None
+        raise UserError(f"optimizer: {name} is not available: {error}. Set another.") from None
 
 
 def set_factor(optimizer: Optimizer, factor: float) -> None:

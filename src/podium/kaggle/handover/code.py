@@ -43,5 +43,5 @@ def list_files(competition: Competition) -> list[Path]:
 def _git_files(*options: str) -> set[str]:
     listing = git.output("ls-files", "-z", *options)
     if listing is None:
-        raise UserError("not in a git repository, which says which files to pack: run `git init`.")
+        raise UserError("not in a git repository, which says which files to pack. Run `git init`.")
     return set(listing.split("\0")) - {""}

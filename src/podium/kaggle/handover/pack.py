@@ -119,5 +119,8 @@ def _time(command: str, folder: Path) -> float:
         check=False,
     )
     if finished.returncode != 0:
-        raise UserError(f"`{command}` failed in a copy of the archive: {finished.stdout.strip()}")
+        problem = finished.stdout.strip()
+        raise UserError(
+            f"`{command}` failed in a copy of the archive. Fix this and run it again: {problem}"
+        )
     return time.perf_counter() - start

@@ -92,7 +92,9 @@ class KernelClient:
         response, output = kaggle_api.call(upload, action=f"upload the data set {ref}")
         if response is None or response.status.lower() != "ok":
             reason = getattr(response, "error", None) or "no reason given"
-            raise UserError(f"Kaggle rejected the data set {ref}: {reason}")
+            raise UserError(
+                f"Kaggle rejected the data set {ref}. Fix this and run it again: {reason}"
+            )
         names = [path.name for path in folder.iterdir() if path.name != METADATA]
         if failed := sorted(n for n in names if f"Upload successful: {n} (" not in output):
             raise UserError(
@@ -120,7 +122,8 @@ class KernelClient:
         status, version = self._dataset() or ("not created yet", 0)
         if status in ("failed", "deleted"):
             raise UserError(
-                f"Kaggle could not process the data set {self.name.ref} (status {status})."
+                f"Kaggle could not process the data set {self.name.ref} (status {status}). Run it "
+                "again."
             )
         return "not updated yet" if status == "ready" and version <= previous else status
 
@@ -134,7 +137,9 @@ class KernelClient:
         )
         if response is None or response.error or not response.version_number:
             reason = getattr(response, "error", None) or "no version number"
-            raise UserError(f"Kaggle rejected the kernel {ref}: {reason}")
+            raise UserError(
+                f"Kaggle rejected the kernel {ref}. Fix this and run it again: {reason}"
+            )
         missing = [*response.invalid_dataset_sources, *response.invalid_competition_sources]
         if missing:
             raise UserError(
@@ -153,7 +158,7 @@ class KernelClient:
             raise UserError(
                 f"kernel {ref} failed with status {status}: "
                 f"{response.failure_message or 'no reason given'}. See its log at "
-                f"https://www.kaggle.com/code/{ref}"
+                f"https://www.kaggle.com/code/{ref}."
             )
         return status
 

@@ -57,4 +57,7 @@ def _download(requirements: Path, folder: Path, python: str) -> None:
     command += ["--requirement", str(requirements), "--dest", str(folder)]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode != 0:
-        raise UserError(f"could not download wheels for Python {python}: {process.stderr.strip()}")
+        reason = process.stderr.strip()
+        raise UserError(
+            f"could not download wheels for Python {python}. Fix this and run it again: {reason}"
+        )
