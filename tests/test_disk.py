@@ -51,7 +51,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.mark.parametrize("command", STAGES, ids=lambda command: command[0])
-def test_a_full_disk_is_named_with_the_bytes_needed_and_once_there_is_room_it_goes_on(
+def test_a_full_disk_is_an_error_with_the_bytes_needed_and_a_rerun_resumes(
     done: Project, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     """Full is a limit on a file's size: the kernel fails the same writes."""
@@ -115,7 +115,7 @@ def read_only(done: Project, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.mark.parametrize("command", STAGES, ids=lambda command: command[0])
-def test_a_folder_that_must_not_be_written_to_is_named(
+def test_the_error_names_the_folder_that_is_not_writable(
     read_only: Project, command: tuple[str, ...]
 ) -> None:
     ran = read_only.stage(*command)

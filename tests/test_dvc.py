@@ -165,7 +165,7 @@ def test_a_mistake_in_a_late_section_stops_everything(project: Project) -> None:
 
 
 @pytest.mark.thorough
-def test_running_all_anew_without_decoded_images_gives_the_same_submission(
+def test_rerunning_everything_without_decoded_images_gives_the_same_submission(
     project: Project,
 ) -> None:
     before = project.read("submissions/shapes.csv")

@@ -110,7 +110,7 @@ def test_a_stage_declares_all_the_code_that_it_imports(stage: str) -> None:
     assert code(files) - needed == {f"src/podium/{name}" for name in EXTRA[stage]}
 
 
-def test_a_package_holds_a_docstring_of_its_own_and_nothing_else() -> None:
+def test_a_package_init_contains_only_a_docstring() -> None:
     for path in PODIUM.rglob("__init__.py"):
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree) and len(tree.body) == 1, path

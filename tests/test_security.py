@@ -57,7 +57,7 @@ def test_code_in_a_checkpoint_is_not_run(
     assert not marker.exists()
 
 
-def test_an_archive_that_leads_outside_of_its_folder_is_refused(project: Project) -> None:
+def test_an_archive_with_paths_outside_its_folder_is_an_error(project: Project) -> None:
     """It is read in place; but whoever unpacks it would be harmed."""
     outside = project.folder.parent / "evil.png"
     files = competitions.competition()
@@ -75,7 +75,7 @@ def test_an_archive_that_leads_outside_of_its_folder_is_refused(project: Project
     assert not list((project.folder / "data").rglob("*.*"))
 
 
-def test_an_archive_of_an_archive_that_leads_outside_is_refused(project: Project) -> None:
+def test_an_inner_archive_with_paths_outside_its_folder_is_an_error(project: Project) -> None:
     inner = competitions.write_zip(project.folder / "inner.zip", {"../evil.png": b""}).read_bytes()
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         with zipfile.ZipFile(project.folder / "shapes.zip", "w", compression) as archive:
@@ -86,7 +86,7 @@ def test_an_archive_of_an_archive_that_leads_outside_is_refused(project: Project
         assert not list((project.folder / "data").rglob("*.*"))
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(project: Project) -> None:
+def test_a_bomb_is_an_error_before_it_is_unpacked(project: Project) -> None:
     with zipfile.ZipFile(project.folder / "shapes.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("train/0000.png", bytes(2**27))
     done = project.stage("fetch")

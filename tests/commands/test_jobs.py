@@ -125,7 +125,7 @@ def test_without_the_variable_the_gpus_are_those_of_nvidia_smi(
     assert run(recorded).stdout.count(" on none") == 4
 
 
-def test_a_training_that_fails_is_named_and_the_others_run(recorded: Project) -> None:
+def test_the_error_names_the_failed_training_and_the_others_run(recorded: Project) -> None:
     done = run(recorded, "1")
     assert done.returncode == 1
     assert done.stdout.count("repro --single-item train@") == 2

@@ -38,7 +38,9 @@ def test_a_missing_archive_is_an_error_with_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_damaged_entry_is_named_and_the_others_are_read(tmp_path: Path, compression: int) -> None:
+def test_the_error_names_the_damaged_entry_and_the_others_are_read(
+    tmp_path: Path, compression: int
+) -> None:
     path = tmp_path / "files.zip"
     with zipfile.ZipFile(path, "w", compression) as output:
         output.writestr("a.png", b"first" * 20)
@@ -52,7 +54,7 @@ def test_a_damaged_entry_is_named_and_the_others_are_read(tmp_path: Path, compre
     assert damaged.read("b.png") == b"second" * 20
 
 
-def test_an_entry_that_is_cut_short_is_named(tmp_path: Path) -> None:
+def test_the_error_names_the_truncated_entry(tmp_path: Path) -> None:
     path = competitions.write_zip(tmp_path / "files.zip", {"a.png": b"data"})
     data = bytearray(path.read_bytes())
     data[29] = 0xFF  # the local header says that more follows it than the file has
@@ -79,7 +81,7 @@ def test_an_ambiguous_name_is_an_error_with_its_matches(tmp_path: Path) -> None:
         found.find("train.csv")
 
 
-def test_a_missing_table_is_refused_with_the_tables_that_are_there(tmp_path: Path) -> None:
+def test_a_missing_table_is_an_error_with_the_tables_that_exist(tmp_path: Path) -> None:
     found = archive(tmp_path, {"labels.csv": b"", "train/a.png": b""})
     with pytest.raises(UserError, match=r"^train\.csv not found in .*: labels\.csv\)"):
         found.find("train.csv")
@@ -94,7 +96,7 @@ def test_the_values_of_a_csv_stay_the_text_that_they_are(tmp_path: Path) -> None
     assert table["label"].tolist() == ["NA", "null", "", "é"]
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_a_csv(tmp_path: Path) -> None:
+def test_byte_order_marks_and_windows_line_ends_are_stripped_from_a_csv(tmp_path: Path) -> None:
     data = b"\xef\xbb\xbfid,label\r\n1,cat\r\n"
     table = archive(tmp_path, {"train.csv": data}).read_csv("train.csv")
     assert table.to_dict("list") == {"id": ["1"], "label": ["cat"]}
@@ -156,7 +158,7 @@ def test_an_invalid_csv_is_an_error_with_file_and_row(
             read("train.csv")
 
 
-def test_a_far_row_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_late_row_that_is_not_utf_8(tmp_path: Path) -> None:
     data = b"id,x\n" + b"1,a\n" * 300_000 + b"2,\xff\n"
     opened = archive(tmp_path, {"train.csv": data})
     for read in (opened.read_csv, lambda name: list(opened.csv_chunks(name, 1000))):
@@ -229,7 +231,7 @@ def test_only_images_in_the_folder_count() -> None:
         build.match_images(NAMES, {"train": ["notes", "notes.txt"]}, Prepare())
 
 
-def test_an_id_that_several_files_match_is_refused_with_them() -> None:
+def test_an_id_that_several_files_match_is_an_error_with_their_names() -> None:
     with pytest.raises(UserError, match=r"1 ids match several .* as 1: .*cats/1\.jpg, test/cats/1"):
         find_images(NAMES, ["1", "2"], folder="")
 

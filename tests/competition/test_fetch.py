@@ -283,7 +283,7 @@ def test_without_credentials_one_message_says_how_to_get_some(from_kaggle: Proje
     assert contents(from_kaggle.folder / "data/raw") == set()
 
 
-def test_without_a_network_one_message_says_so(from_kaggle: Project) -> None:
+def test_without_a_network_there_is_one_message(from_kaggle: Project) -> None:
     nowhere = "http://127.0.0.1:9"  # the discard port: refused at once
     done = from_kaggle.stage(
         "fetch", KAGGLE_API_TOKEN="KGAT_1", HTTPS_PROXY=nowhere, https_proxy=nowhere
@@ -317,7 +317,7 @@ def test_another_slug_leaves_no_archive_of_the_one_before(fetch: Fetch, source: 
 
 
 @pytest.mark.parametrize("place", [".", "raw", "raw/mine"])
-def test_a_source_folder_around_or_in_the_archives_place_is_refused(
+def test_a_source_folder_that_overlaps_the_archive_folder_is_an_error(
     fetch: Fetch, place: str
 ) -> None:
     Path(place).mkdir(parents=True, exist_ok=True)

@@ -92,13 +92,15 @@ def test_archives_are_looked_into_one_level_deep(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", [STORED, DEFLATED])
-def test_a_broken_archive_in_the_archive_is_named(tmp_path: Path, compression: int) -> None:
+def test_the_error_names_the_broken_archive_in_the_archive(
+    tmp_path: Path, compression: int
+) -> None:
     path = write(tmp_path / "files.zip", {"train.zip": packed(INNER)[:-30]}, compression)
     with pytest.raises(UserError, match=r"train\.zip in .*files\.zip is not a readable zip"):
         Archive(path)
 
 
-def test_a_damaged_file_of_an_archive_in_the_archive_is_named(tmp_path: Path) -> None:
+def test_the_error_names_the_damaged_file_of_an_archive_in_the_archive(tmp_path: Path) -> None:
     data = bytearray(packed({"train.zip": packed(INNER)}))
     data[data.index(b"second")] ^= 0xFF
     (tmp_path / "files.zip").write_bytes(data)
@@ -161,7 +163,7 @@ def test_dots_within_a_name_lead_nowhere(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_bomb_is_refused_with_its_sizes_before_it_is_unpacked(
+def test_a_bomb_is_an_error_with_its_sizes_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: bool
 ) -> None:
     zeros = bytes(zips.MAX_UNCHECKED_BYTES + 1)
@@ -173,14 +175,14 @@ def test_a_bomb_is_refused_with_its_sizes_before_it_is_unpacked(
         Archive(path)
 
 
-def test_an_archive_that_unpacks_to_an_archive_of_zeros_is_refused(tmp_path: Path) -> None:
+def test_an_archive_that_unpacks_to_an_archive_of_zeros_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "files.zip", {"a.zip": bytes(zips.MAX_UNCHECKED_BYTES + 1)}, DEFLATED)
     with pytest.raises(UserError, match=r"a\.zip \([\d,]+ bytes, unpacked"):
         Archive(path, tmp_path / "scratch")
     assert not (tmp_path / "scratch").exists()
 
 
-def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+def test_entries_that_share_their_bytes_are_an_error(tmp_path: Path) -> None:
     """Each of them is no bomb, and all of them are."""
     single = packed({"a": np.random.default_rng(0).bytes(2000) + bytes(200_000)}, DEFLATED)
     start, end = single.index(b"PK\x01\x02"), single.index(b"PK\x05\x06")
@@ -203,7 +205,7 @@ def test_a_large_compressible_file_is_not_a_bomb(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_encrypted_entries_are_refused_with_what_to_do(tmp_path: Path, deep: bool) -> None:
+def test_encrypted_entries_are_an_error_with_advice(tmp_path: Path, deep: bool) -> None:
     data = bytearray(packed(INNER))
     data[6] |= 1  # the flags of the local header and of the directory's entry
     data[data.index(b"PK\x01\x02") + 8] |= 1
@@ -266,7 +268,7 @@ def test_an_id_that_is_a_whole_path_goes_before_one_that_ends_alike() -> None:
     assert find_images(names, ["cats/1.jpg"], folder="train") == ["train/cats/1.jpg"]
 
 
-def test_the_images_of_a_folder_are_named_by_their_paths_in_it() -> None:
+def test_images_of_a_folder_have_their_paths_in_it_as_names() -> None:
     names = [
         "data/train/b/2.jpg",
         "data/train/a/1.jpg",

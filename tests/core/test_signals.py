@@ -51,7 +51,7 @@ def run_from_a_shell_that_exits(folder: Path, kind: str, **environment: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["plain", "resumable"])
-def test_a_stage_run_by_hand_outlives_its_shell(tmp_path: Path, kind: str) -> None:
+def test_a_stage_started_in_a_shell_outlives_it(tmp_path: Path, kind: str) -> None:
     assert "finished" in run_from_a_shell_that_exits(tmp_path, kind)
 
 

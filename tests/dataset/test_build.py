@@ -103,7 +103,7 @@ def test_a_lower_quality_takes_less_space(archive: Archive, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_all_images_that_cannot_be_decoded_are_named(tmp_path: Path) -> None:
+def test_the_error_names_all_images_that_cannot_be_decoded(tmp_path: Path) -> None:
     files = {**competitions.competition(), **BROKEN}
     archive = Archive(competitions.write_zip(tmp_path / "files.zip", files))
     with pytest.raises(UserError) as caught:
@@ -117,7 +117,7 @@ def test_all_images_that_cannot_be_decoded_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_an_entry_damaged_in_the_archive_is_named(tmp_path: Path) -> None:
+def test_the_error_names_an_entry_damaged_in_the_archive(tmp_path: Path) -> None:
     files = competitions.competition()
     path = competitions.write_zip(tmp_path / "files.zip", files)
     data = bytearray(path.read_bytes())
@@ -127,7 +127,7 @@ def test_an_entry_damaged_in_the_archive_is_named(tmp_path: Path) -> None:
         prepare(Archive(path), tmp_path / "images", processes=2)
 
 
-def test_a_missing_image_is_named_before_any_is_decoded(
+def test_the_error_names_a_missing_image_before_any_is_decoded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     files = {**competitions.competition(), **BROKEN}
@@ -253,7 +253,7 @@ def test_images_of_8_bits_have_no_range(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["skip", "blank"])
-def test_the_stage_leaves_bad_training_images_out_and_says_so(project: Project, how: str) -> None:
+def test_the_stage_drops_bad_training_images_and_reports_it(project: Project, how: str) -> None:
     files = {**competitions.competition(), **TRAIN_ONLY}
     del files["train/0005.png"]
     project.write_archive(files)

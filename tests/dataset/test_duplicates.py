@@ -141,14 +141,14 @@ def test_sets_are_counted_with_those_that_cross_folds() -> None:
     assert lines(train, pairs(0), "group") == []
 
 
-def test_sets_with_different_labels_are_named() -> None:
+def test_the_warning_names_duplicates_with_different_labels() -> None:
     found = same(["0000", "0001"], ["0059", "0060"], ["0058", "0061", "0062"])
     _, line = lines(table(LABELS), found, "group")
     assert line.startswith("warning: 2 sets ")
     assert "0059 (cat) = 0060 (dog), 0058 (cat) = 0061 (dog) = 0062 (dog)" in line
 
 
-def test_test_images_that_are_training_images_are_named() -> None:
+def test_the_warning_names_test_images_that_are_training_images() -> None:
     found = same(["0003"], ["0005", "0006"], test={"9": "0003", "8": "0006"})
     *_, line = lines(table(LABELS), found, "group")
     assert line.startswith("2 test images ") and line.endswith(": 9 = 0003, 8 = 0005")

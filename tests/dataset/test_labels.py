@@ -73,7 +73,7 @@ def test_a_single_column_takes_its_order_from_the_sample_submission_too(tmp_path
     assert read(tmp_path, "1,a b\n2,c\n", "multilabel", sample).classes == ["b", "c", "a"]
 
 
-def test_rows_with_no_class_or_several_are_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_rows_with_no_class_or_several_are_an_error_with_advice(tmp_path: Path) -> None:
     train = ONE_HOT + b"5,1,1,0\n6,0,0,0\n"
     text = refused(tmp_path, train, "multiclass", label_column=COLUMNS)
     assert "2 of 6 rows" in text and "5 (row 6: 'healthy, rust'), 6 (row 7: '')" in text
@@ -89,7 +89,7 @@ def test_several_columns_may_be_1_or_none_of_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["2", "yes", "", "0.5", "-1"])
-def test_values_that_are_neither_0_nor_1_are_refused(tmp_path: Path, value: str) -> None:
+def test_values_that_are_neither_0_nor_1_are_an_error(tmp_path: Path, value: str) -> None:
     train = ONE_HOT + f"5,0,{value},1\n".encode()
     text = refused(tmp_path, train, "multilabel", label_column=COLUMNS)
     assert "1 values are neither 0 nor 1" in text and "In rust: 5 (row 6: " in text
@@ -133,12 +133,12 @@ def test_numbered_labels_are_in_the_order_of_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["", " ", ";", " ; "])
-def test_a_cell_without_a_label_is_refused(tmp_path: Path, cell: str) -> None:
+def test_a_cell_without_a_label_is_an_error(tmp_path: Path, cell: str) -> None:
     text = refused(tmp_path, f"1,a\n2,{cell}\n3,b\n", "multilabel", label_separator=";")
     assert "1 rows have no label: 2 (row 3)" in text
 
 
-def test_a_label_with_our_own_separator_is_refused(tmp_path: Path) -> None:
+def test_a_label_with_our_own_separator_is_an_error(tmp_path: Path) -> None:
     text = refused(tmp_path, b"id,label\n1,a|b c\n2,c\n", "multilabel")
     assert "1 labels contain '|'" in text and ": a|b. " in text
 
@@ -149,13 +149,13 @@ def test_an_image_may_have_one_row_per_label(tmp_path: Path) -> None:
     assert found.warnings == ["train.csv: joined the labels of 1 duplicate ids: 1"]
 
 
-def test_rows_that_say_the_same_are_taken_once_and_named(tmp_path: Path) -> None:
+def test_equal_rows_are_deduplicated_with_a_warning(tmp_path: Path) -> None:
     found = read(tmp_path, "1,a\n2,b\n1,a\n3,a\n3,a\n", "multiclass")
     assert found.train.to_dict("list") == {"id": ["1", "2", "3"], "label": ["a", "b", "a"]}
     assert found.warnings == ["train.csv: dropped duplicate rows for 2 ids: 1, 3"]
 
 
-def test_rows_with_different_groups_are_refused(tmp_path: Path) -> None:
+def test_rows_with_different_groups_are_an_error(tmp_path: Path) -> None:
     train = b"id,label,who\n1,a,x\n1,a,y\n2,b,x\n"
     text = refused(tmp_path, train, "multiclass", group_column="who")
     assert "different groups: 1 (row 2: x, row 3: y)" in text
@@ -191,7 +191,7 @@ def test_grades_are_whole_numbers_in_their_order(tmp_path: Path) -> None:
 VARIANTS = "1,Cat\n2,cat\n3,cat\n4,dog\n5, dog\n6,red  fox\n7,red fox\n8,red fox\n"
 
 
-def test_labels_that_look_the_same_are_refused_with_their_places(tmp_path: Path) -> None:
+def test_labels_that_look_the_same_are_an_error_with_their_rows(tmp_path: Path) -> None:
     text = refused(tmp_path, VARIANTS, "multiclass")
     assert text.startswith("train.csv: 3 labels ") and "prepare.label_variants" in text
     assert "'Cat' (1x, such as 1 (row 2)) and 'cat' (2x, such as 2 (row 3))" in text
@@ -215,7 +215,7 @@ def test_labels_that_look_the_same_may_be_kept_apart(tmp_path: Path) -> None:
     assert found.classes == [" dog", "Cat", "cat", "dog", "red  fox", "red fox"]
 
 
-def test_a_label_with_stray_spaces_in_every_row_is_refused_too(tmp_path: Path) -> None:
+def test_a_label_with_stray_spaces_in_every_row_is_an_error_too(tmp_path: Path) -> None:
     assert "' cat' (2x" in refused(tmp_path, "1, cat\n2, cat\n3,dog\n", "multiclass")
 
 
@@ -240,7 +240,7 @@ def test_merged_variants_may_be_the_same_row_twice(tmp_path: Path) -> None:
         ("1,2\n2,2.0\n", "regression"),
     ],
 )
-def test_equal_labels_are_refused(tmp_path: Path, rows: str, task: TaskName) -> None:
+def test_equal_labels_are_an_error(tmp_path: Path, rows: str, task: TaskName) -> None:
     assert "Add images of other classes" in refused(tmp_path, rows, task)
 
 
@@ -257,7 +257,7 @@ def test_a_submission_of_a_number_has_one_column(tmp_path: Path, task: TaskName)
 
 
 @pytest.mark.parametrize("data", [b'id,label\n1,"a\nb"\n2,c\n', b'id,label\n"1\r",a\n2,c\n'])
-def test_line_breaks_in_ids_and_labels_are_refused(tmp_path: Path, data: bytes) -> None:
+def test_line_breaks_in_ids_and_labels_are_an_error(tmp_path: Path, data: bytes) -> None:
     assert "contain a line break" in refused(tmp_path, data, "multiclass")
 
 
@@ -363,7 +363,7 @@ def test_images_left_out_leave_the_tables_and_their_class_if_it_has_no_other(
     assert leave_out(with_sample, "4").classes == ["a", "b", "c"]
 
 
-def test_too_few_images_left_are_refused(tmp_path: Path) -> None:
+def test_too_few_images_left_are_an_error(tmp_path: Path) -> None:
     found = read(tmp_path, "1,a\n2,b\n3,a\n", "multiclass")
     with pytest.raises(UserError, match=r"1 unusable.*: all labels are 'a'"):
         leave_out(found, "2")

@@ -166,7 +166,9 @@ def test_all_pixels_of_an_image_may_be_in_one_cell(
         ("1 2", "row 6: pixels has 2 .* 16"),
     ],
 )
-def test_a_damaged_cell_of_pixels_is_named(tmp_path: Path, cell: str, problem: str) -> None:
+def test_the_error_names_the_damaged_cell_of_pixels(
+    tmp_path: Path, cell: str, problem: str
+) -> None:
     files = in_cells(values(9, 16), values(2, 16))
     lines = files["train.csv"].decode().splitlines()
     lines[5] = f"1,{cell}"
@@ -228,7 +230,7 @@ def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
     assert np.array_equal(stores["train"].decode("3")[..., 0], train[2].reshape(4, 4))
 
 
-def test_columns_that_make_no_square_are_refused(tmp_path: Path) -> None:
+def test_columns_that_make_no_square_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train\.csv has 17 pixels"):
         prepare(tmp_path, competition(values(3, 17), values(1, 17)))
     with pytest.raises(UserError, match=r"train\.csv has no pixel columns px0"):
@@ -242,7 +244,7 @@ def test_the_shape_follows_from_the_number_of_columns(
     assert pixel_tables.square_shape(count) == expected
 
 
-def test_missing_labels_are_named_by_row(tmp_path: Path) -> None:
+def test_the_error_names_the_rows_of_missing_labels(tmp_path: Path) -> None:
     files = competition(values(3, 16), values(1, 16))
     lines = files["train.csv"].split(b"\n")
     lines[2] = b"," + lines[2].partition(b",")[2]

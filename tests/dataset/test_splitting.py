@@ -74,7 +74,7 @@ def test_groups_are_stratified_as_far_as_that_goes() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_class_with_fewer_images_than_folds_is_named() -> None:
+def test_the_warning_names_a_class_with_fewer_images_than_folds() -> None:
     train = table({"cat": 30, "dog": 5, "eel": 4, "fox": 1})
     assert len(make_folds(train, count=5, seed=1)) == 40
     task = Task("multiclass", ["cat", "dog", "eel", "fox"])
@@ -91,12 +91,12 @@ def test_all_classes_may_be_rare(group: int | None) -> None:
     assert folds["fold"].value_counts().to_dict() == dict.fromkeys(range(5), 4)
 
 
-def test_more_folds_than_images_are_refused() -> None:
+def test_more_folds_than_images_are_an_error() -> None:
     with pytest.raises(UserError, match=r"folds\.count is 5, .* only 4 .*images"):
         make_folds(table({"cat": 2, "dog": 2}), count=5, seed=1)
 
 
-def test_more_folds_than_groups_are_refused() -> None:
+def test_more_folds_than_groups_are_an_error() -> None:
     with pytest.raises(UserError, match=r"folds\.count is 5, but there are only 4 groups"):
         make_folds(table({"cat": 20, "dog": 20}, group=10), count=5, seed=1)
 
@@ -166,7 +166,7 @@ def test_every_fold_has_its_share_of_each_of_several_labels() -> None:
     pd.testing.assert_frame_equal(shuffled, folds)
 
 
-def test_a_rare_one_of_several_labels_is_named() -> None:
+def test_the_warning_names_a_rare_label_of_several() -> None:
     table = several(40)
     table["label"] = table["label"].str.replace("|c", "").replace("c", "")
     table.loc[3, "label"] = "a|c"

@@ -47,7 +47,7 @@ def test_the_sample_submission_keeps_its_order_and_columns(tmp_path: Path) -> No
     assert found.test["id"].tolist() == ["04", "05"]
 
 
-def test_tables_and_columns_may_have_other_names_and_others_beside_them(tmp_path: Path) -> None:
+def test_tables_and_columns_may_have_other_names_and_there_may_be_others(tmp_path: Path) -> None:
     files: dict[str, bytes | None] = {
         "train.csv": None,
         "a/labels.csv": b"width,breed,image\n3,pug,1.jpg\n4,husky,2.jpg\n",
@@ -123,7 +123,7 @@ def test_without_both_the_test_ids_are_the_files_of_the_folder(tmp_path: Path) -
     assert found.sample.to_dict("list") == {"id": ["01.png", "b/2.jpg"], "label": ["", ""]}
 
 
-def test_a_test_folder_without_images_is_refused(tmp_path: Path) -> None:
+def test_a_test_folder_without_images_is_an_error(tmp_path: Path) -> None:
     left_out = {"test.csv": None, "sample_submission.csv": None}
     with pytest.raises(UserError, match=r"^test/ .*prepare\.test_images"):
         read(tmp_path, left_out, test_csv=None, sample_submission=None)
@@ -223,7 +223,7 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
         ("test.csv", b"id\n4\n5\n", {}, r"2 only in the first \(04, 05\)"),
     ],
 )
-def test_a_table_that_cannot_be_right_is_refused_with_the_place(
+def test_a_wrong_table_is_an_error_that_names_the_place(
     tmp_path: Path, name: str, data: bytes, layout: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):

@@ -161,7 +161,7 @@ def test_more_than_8_bits_are_scaled_from_a_range(kind: str) -> None:
     assert np.array_equal(codec.decode(data), codec.decode(data, value_range=(low, high)))
 
 
-def test_tiff_tags_that_opencv_does_not_know_are_no_warning(capfd: pytest.CaptureFixture) -> None:
+def test_tiff_tags_unknown_to_opencv_cause_no_warning(capfd: pytest.CaptureFixture) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[33550], tags.tagtype[33550] = (1.0, 1.0, 0.0), TiffTags.DOUBLE  # of a GeoTIFF
     codec.decode(file(TWELVE_BITS, "TIFF", tiffinfo=tags))
@@ -169,7 +169,7 @@ def test_tiff_tags_that_opencv_does_not_know_are_no_warning(capfd: pytest.Captur
 
 
 @pytest.mark.parametrize("kind", WIDE)
-def test_files_with_more_than_8_bits_that_are_cut_short_are_refused(kind: str) -> None:
+def test_files_with_more_than_8_bits_that_are_cut_short_are_an_error(kind: str) -> None:
     data = WIDE[kind][0]
     with pytest.raises(ImageError):
         codec.decode(data[: len(data) * 3 // 4])
@@ -252,7 +252,7 @@ def test_the_exif_orientation_is_applied(kind: str) -> None:
 
 @pytest.mark.parametrize("encode", ["jpeg", "png", "original"])
 @pytest.mark.parametrize("broken", BROKEN)
-def test_broken_images_are_refused(broken: str, encode: str) -> None:
+def test_broken_images_are_an_error(broken: str, encode: str) -> None:
     with pytest.raises(ImageError) as caught:
         store(BROKEN[broken], encode=encode)
     assert str(caught.value)
@@ -265,7 +265,7 @@ def test_the_error_says_whether_there_is_anything_at_all() -> None:
         codec.decode(BROKEN["text"])
 
 
-def test_an_image_too_large_to_be_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_too_large_to_be_one_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
     with pytest.raises(ImageError, match="too large"):
         codec.decode(PNG)
@@ -283,7 +283,7 @@ def test_no_damaged_png_is_stored_that_cannot_be_decoded_later(data: bytes) -> N
             assert np.array_equal(codec.decode_stored(stored), codec.decode(data))
 
 
-def test_what_opencv_cannot_decode_is_refused() -> None:
+def test_what_opencv_cannot_decode_is_an_error() -> None:
     with pytest.raises(ImageError):
         codec.decode_stored(b"not an image")
 
@@ -407,21 +407,21 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("encode", ["png", "original"])
-def test_more_pixels_than_pillow_takes_are_refused(encode: str) -> None:
+def test_more_pixels_than_pillow_takes_are_an_error(encode: str) -> None:
     with pytest.raises(ImageError, match=r"too large: .*196000000 pixels"):
         store(png_that_claims(14_000, 14_000), encode=encode)
     with pytest.raises(ImageError, match="too large: 1,500,000 pixels"):
         store(png_that_claims(1_500_000, 1), encode=encode)
 
 
-def test_a_side_that_no_jpeg_can_have_is_refused() -> None:
+def test_a_side_that_no_jpeg_can_have_is_an_error() -> None:
     data = file(np.zeros((1, 70_000, 3), np.uint8), "BMP")
     with pytest.raises(ImageError, match=r"too large: 70,000 pixels .*, the maximum is 65,500"):
         store(data, encode="jpeg")
     assert codec.decode_stored(store(data, encode="png")).shape == (1, 70_000, 3)
 
 
-def test_damaged_descriptions_are_no_reason_to_warn() -> None:
+def test_damaged_metadata_causes_no_warning() -> None:
     exif = Image.Exif()
     exif[decoders.ORIENTATION] = 1
     data = bytearray(file(SCENE, "JPEG", exif=exif))

@@ -62,7 +62,7 @@ def test_originals_are_decoded_whatever_they_are(tmp_path: Path) -> None:
     assert (ImageStore(tmp_path).decode("1") == 255).all()
 
 
-def test_a_store_that_is_not_there_is_refused_with_what_makes_it(tmp_path: Path) -> None:
+def test_a_missing_store_is_an_error_with_the_command_that_creates_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"contains no prepared images\. Run `dvc repro prepare`"):
         ImageStore(tmp_path / "nothing")
 

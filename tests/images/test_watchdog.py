@@ -39,7 +39,7 @@ program.run(lambda: list(loading.in_order(made, 4, workers=int(sys.argv[2]))))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_image_that_cannot_be_read_in_time_is_named(
+def test_the_error_names_the_image_that_cannot_be_read_in_time(
     images: ImageStore,
     workers: int,
 ) -> None:
@@ -132,7 +132,7 @@ program.run(main)
 
 
 @pytest.mark.slow
-def test_a_mistake_of_ours_ends_the_process_although_its_loaders_live(images: ImageStore) -> None:
+def test_a_bug_ends_the_process_although_its_loaders_live(images: ImageStore) -> None:
     done = ended(BREAKS, images.folder)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback") and done.stderr.endswith("ror: a bug\n")

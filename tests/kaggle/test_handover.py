@@ -185,7 +185,7 @@ def test_a_command_that_fails_while_measured_is_an_error_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_an_outdated_submission_is_refused_and_the_archive_stays(
+def test_an_outdated_submission_is_an_error_and_the_archive_stays(
     project: Project, archive: Path, tmp_path: Path
 ) -> None:
     copy = project.copy(tmp_path / "project")
@@ -198,7 +198,7 @@ def test_an_outdated_submission_is_refused_and_the_archive_stays(
 
 
 @pytest.mark.slow
-def test_pretrained_weights_that_have_changed_are_refused(
+def test_pretrained_weights_that_have_changed_are_an_error(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.enter(monkeypatch)
@@ -291,7 +291,7 @@ def test_code_is_what_git_tracks_and_untracked_code_but_no_data(
     }
 
 
-def test_a_folder_as_output_is_refused(tmp_path: Path) -> None:
+def test_a_folder_as_output_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=re.escape(str(tmp_path))):
         zip_writer.write(tmp_path, {"README.md": b""})
 

@@ -166,7 +166,7 @@ def test_the_export_contains_weights_inference_code_and_a_kernel_without_interne
 
 
 @pytest.mark.slow
-def test_damaged_and_missing_weights_are_refused(exported: Path, tmp_path: Path) -> None:
+def test_damaged_and_missing_weights_are_an_error(exported: Path, tmp_path: Path) -> None:
     dataset = Path(shutil.copytree(exported / "dataset", tmp_path / "dataset"))
     weights = dataset / "a-fold1.safetensors"
     damaged = bytearray(weights.read_bytes())
@@ -233,6 +233,6 @@ def test_names_have_a_length_that_kaggle_allows(
 
 
 @pytest.mark.parametrize("title", ["short", "x" * 51, "äöüäöüäöü", "a  b  c", "Leaf: it's"])
-def test_a_title_that_kaggle_does_not_allow_is_refused(title: str) -> None:
+def test_a_title_that_kaggle_does_not_allow_is_an_error(title: str) -> None:
     with pytest.raises(UserError, match="6 to 50"):
         ExportName.create("digits", owner="me", title=title)

@@ -18,7 +18,7 @@ from podium.images.store import ImageStore
 from podium.kaggle.kernel import main, spec, start
 
 
-def test_code_and_data_set_of_different_exports_are_refused(tmp_path: Path) -> None:
+def test_code_and_data_set_of_different_exports_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "podium.json").write_text("{}")
     folders = {"PODIUM_DATASET": str(tmp_path), "PODIUM_COMPETITION": str(tmp_path)}
     process = kernels.run(start.__file__, tmp_path / "run", **folders)
@@ -111,7 +111,7 @@ def test_pixels_in_tables_are_stored_without_the_training_table(tmp_path: Path) 
     assert prepare_kernel(folder, layout, tmp_path / "work").sha256() == images.sha256()
 
 
-def test_a_missing_image_is_named(tmp_path: Path) -> None:
+def test_the_error_names_the_missing_image(tmp_path: Path) -> None:
     contents = kernels.files(9)
     del contents["test/0040.png"]
     folder = Folder(kernels.lay_out(tmp_path / "competition", contents))
@@ -119,7 +119,7 @@ def test_a_missing_image_is_named(tmp_path: Path) -> None:
         prepare_kernel(folder, Prepare(), tmp_path / "work")
 
 
-def test_a_damaged_specification_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_specification_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / spec.SPEC
     spec.write(path, kernels.spec(Prepare()))
     assert spec.read(tmp_path) == kernels.spec(Prepare())

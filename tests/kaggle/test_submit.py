@@ -212,7 +212,7 @@ def check(tmp_path: Path) -> Check:
         ("id,label\n1,a,b\n", "row 2 "),
     ],
 )
-def test_a_csv_that_does_not_match_the_sample_is_refused(
+def test_a_csv_that_does_not_match_the_sample_is_an_error(
     check: Check, text: str, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
@@ -238,7 +238,7 @@ def test_only_edited_files_other_than_the_lock_make_a_commit_dirty(check: Check)
     assert check(VALID, git=None).commit == ""
 
 
-def test_a_csv_that_its_json_does_not_describe_is_refused(check: Check) -> None:
+def test_a_csv_that_its_json_does_not_describe_is_an_error(check: Check) -> None:
     with pytest.raises(UserError, match=r"shapes\.csv .*shapes\.json .*SHA-256"):
         check(VALID, sha256="0" * 64)
     with pytest.raises(UserError, match=r"shapes\.json"):

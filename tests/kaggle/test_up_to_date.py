@@ -12,7 +12,7 @@ from podium.params import schema
 pytestmark = pytest.mark.slow
 
 
-def test_edited_and_missing_files_are_named_by_stage(
+def test_the_error_names_the_stages_of_edited_and_missing_files(
     finished_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = finished_project.copy(tmp_path / "project")

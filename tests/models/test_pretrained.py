@@ -120,7 +120,7 @@ def test_offline_the_hub_is_not_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch)
     factory.create(config(pretrained=True), outputs=3)
 
 
-def test_a_damaged_file_in_the_hubs_cache_is_named(hub: Hub) -> None:
+def test_the_error_names_the_damaged_file_in_the_hubs_cache(hub: Hub) -> None:
     path = hub.add("c0ffee", 0)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(UserError, match=str(path)):

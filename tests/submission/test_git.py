@@ -56,7 +56,7 @@ def test_only_files_that_results_depend_on_make_a_commit_dirty(repository: Git) 
 
 
 @pytest.mark.usefixtures("repository")
-def test_a_repository_of_another_user_is_named(
+def test_the_error_names_the_repository_of_another_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
