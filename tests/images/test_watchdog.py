@@ -62,7 +62,7 @@ def test_the_error_names_the_image_that_cannot_be_read_in_time(
 def test_a_process_that_was_suspended_is_not_taken_for_one_that_hangs() -> None:
     code = (
         "import time; from podium.images import watchdog; watchdog.TIMEOUT_SECONDS = 2.0;"
-        "watchdog.begin('x');"
+        "watchdog.begin('reading x');"
         "print('begun', flush=True); time.sleep(1); print('done', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(

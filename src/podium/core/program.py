@@ -12,8 +12,6 @@ from typing import NoReturn
 from podium.core import files, machine, signals
 from podium.core.errors import Stopped, UserError
 
-EXIT_INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h
-
 
 def run(main: Callable[[], None]) -> None:
     """Run `main`. A UserError prints one message and exits with 1, an interruption with 75."""
@@ -36,7 +34,7 @@ def _run(main: Callable[[], None]) -> None:
     except (Stopped, KeyboardInterrupt) as error:
         resume = " to resume" if isinstance(error, Stopped) else ""
         print(f"interrupted by {str(error) or 'SIGINT'}; rerun{resume}", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(signals.EXIT_INTERRUPTED)
     except BrokenPipeError:  # downstream closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

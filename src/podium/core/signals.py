@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from podium.core.errors import Stopped
 
+EXIT_INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h
 PR_SET_PDEATHSIG = 1  # of prctl(2), which only Linux has
 # DVC's death has its own signal: if a process group gets SIGTERM, DVC may die before the stage gets
 # its own SIGTERM.

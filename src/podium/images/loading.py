@@ -1,9 +1,6 @@
 """Batches of images: uint8 until they reach the device, the same for any number of workers."""
 
-import math
-import signal
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -13,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from podium.core import machine, seeding, signals
-from podium.images import watchdog
+from podium.core import machine, seeding
+from podium.images import watchdog, workers
 from podium.images.augment import Augmentation
 from podium.images.sampling import EpochBatchSampler, SampleIndex
 from podium.images.store import ImageSource
 
-PREFETCH_BATCHES = 2  # per worker
+LOST_SECONDS = 40.0  # without any worker loading a batch that the main process waits for
 
 
 class Batch(NamedTuple):
@@ -27,25 +24,6 @@ class Batch(NamedTuple):
 
     inputs: dict[str, Tensor]  # "image": uint8 [B, size, size, 3]; `models.inputs` uses them
     targets: Tensor  # as `Task` encodes them; -1 if unknown
-
-
-class SharedBuffers:
-    """A ring of shared-memory tensors that a loader worker reuses: newly allocated memory costs a
-    page fault per 4 KiB, which can take half as long as decoding.
-    """
-
-    def __init__(self, count: int) -> None:
-        """`take` reuses a tensor after `count` - 1 others."""
-        self._tensors = deque[Tensor](maxlen=count)
-
-    def take(self, shape: tuple[int, ...]) -> Tensor:
-        """Return a uint8 tensor of `shape` to fill."""
-        size, full = math.prod(shape), len(self._tensors) == self._tensors.maxlen
-        if not full or self._tensors[0].numel() < size:
-            self._tensors.append(torch.empty(size, dtype=torch.uint8).share_memory_())
-        else:
-            self._tensors.rotate(-1)
-        return self._tensors[-1][:size].view(shape)
 
 
 class Images(Dataset[Batch]):
@@ -64,7 +42,9 @@ class Images(Dataset[Batch]):
         `transforms` has one augmentation per phase, all with the same output size.
         """
         self.store, self.ids, self.transforms, self.seed = store, ids, transforms, seed
-        self.buffers: SharedBuffers | None = None  # in a worker process
+        self.buffers: workers.SharedBuffers | None = None  # in a worker process
+        self.busy = torch.zeros(0, dtype=torch.bool)  # per worker, in shared memory
+        self.shares_memory = True  # whether workers send batches in shared memory
         self.threads: ThreadPoolExecutor | None = None  # in a process without workers
         unknown = np.full(len(ids), -1)
         self.targets = torch.as_tensor(unknown if targets is None else targets)
@@ -76,6 +56,8 @@ class Images(Dataset[Batch]):
         """Load a whole batch into one tensor. Augmentation depends only on the seed, the epoch, the
         image id and the repeat.
         """
+        if worker := get_worker_info():
+            self.busy[worker.id] = True
         size = self.transforms[0].size
         shape = (len(samples), size, size, 3)
         images = self.buffers.take(shape) if self.buffers else torch.empty(shape, dtype=torch.uint8)
@@ -83,10 +65,12 @@ class Images(Dataset[Batch]):
         squares = (self.threads.map if self.threads else map)(self._square, samples)
         for slot, sample in enumerate(samples):
             image_id = self.ids[sample.row]
-            watchdog.begin(f"image {image_id} in {self.store.folder}")
+            watchdog.begin(f"reading image {image_id} in {self.store.folder} (hung disk?)")
             key = seeding.digest(self.seed, sample.epoch, image_id, sample.repeat)
             pixels[slot] = self.transforms[sample.phase].augment(next(squares), key)
         watchdog.end()
+        if worker:
+            self.busy[worker.id] = False
         return Batch({"image": images}, self.targets[[sample.row for sample in samples]])
 
     def _square(self, sample: SampleIndex) -> np.ndarray:
@@ -102,16 +86,36 @@ class Loader(DataLoader[Batch]):
     def __iter__(self) -> Any:
         """Yield an epoch's batches. The caller may keep their tensors, unlike `SharedBuffers`.
 
+        A batch that no worker is loading any more ends the process, see `watchdog`.
+
         Raises:
             RuntimeError: as torch raises it for a dead worker, also if a worker dies while sending
                 a batch. torch may then consider it alive and raise a connection error.
         """
+        batches = super().__iter__()
+        while (batch := self._next(batches)) is not None:
+            inputs, targets = batch
+            own = {name: self._own(values) for name, values in inputs.items()}
+            yield Batch(own, self._own(targets))
+
+    def _next(self, batches: Iterator[Any]) -> Any:
+        if not self.num_workers:
+            return next(batches, None)
+        busy = self.dataset.busy  # not `self`: the watching thread must not be the last to hold it
+        watchdog.begin(
+            "waiting for a batch that no DataLoader worker is loading. Rerun to resume. If it "
+            f"happens again, set {machine.WORKERS_VARIABLE}=0.",
+            seconds=LOST_SECONDS,
+            is_busy=lambda: bool(busy.any()),
+        )
         try:
-            for inputs, targets in super().__iter__():
-                own = {name: self._own(values) for name, values in inputs.items()}
-                yield Batch(own, self._own(targets))
-        except (ConnectionError, EOFError) as error:
+            return next(batches, None)
+        except (ConnectionError, FileNotFoundError, EOFError) as error:
+            if "in DataLoader worker process" in str(error):  # raised by our code there
+                raise
             raise RuntimeError(f"DataLoader worker (pid unknown) is gone: {error!r}.") from error
+        finally:
+            watchdog.end()
 
     def _own(self, values: Tensor | np.ndarray) -> Tensor:
         if isinstance(values, np.ndarray):
@@ -148,22 +152,27 @@ def in_order(images: Images, batch_size: int, *, workers: int) -> Loader:
     return loader
 
 
-def _loader(images: Images, sampler: EpochBatchSampler, workers: int) -> Loader:
+def _loader(images: Images, sampler: EpochBatchSampler, num_workers: int) -> Loader:
     cv2.setNumThreads(0)  # the cores are busy with workers or with the model
-    workers = min(workers, len(sampler))
+    num_workers = min(num_workers, len(sampler))
     images.threads = None
+    if num_workers:
+        workers.use_short_socket_paths()
+        images.busy = torch.zeros(num_workers, dtype=torch.bool).share_memory_()
+        batch_bytes = sampler.batch_size * images.transforms[0].size ** 2 * 3
+        images.shares_memory = workers.fit_shared_memory(num_workers, batch_bytes=batch_bytes)
     return Loader(
         images,
         batch_sampler=sampler,
         collate_fn=_pack,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        prefetch_factor=PREFETCH_BATCHES if workers else None,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        prefetch_factor=workers.PREFETCH_BATCHES if num_workers else None,
         pin_memory=torch.cuda.is_available(),
         # A DataLoader draws a seed per pass. From the global generator, that would change all later
         # dropout masks.
         generator=torch.Generator(),
-        worker_init_fn=_start_worker,
+        worker_init_fn=workers.start,
     )
 
 
@@ -173,13 +182,3 @@ def _pack(batch: Any) -> tuple[dict[str, Tensor | np.ndarray], np.ndarray]:
     """
     packed = {name: t if t.is_shared() else t.numpy() for name, t in batch.inputs.items()}
     return packed, batch.targets.numpy()
-
-
-def _start_worker(_: int) -> None:
-    cv2.setNumThreads(0)
-    # The prefetched batches, and the one that the main process is copying.
-    get_worker_info().dataset.buffers = SharedBuffers(PREFETCH_BATCHES + 1)  # type: ignore[union-attr]
-    signals.die_with_parent()
-    # On a signal to the process group, the main process writes a checkpoint, then ends its workers.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

@@ -77,7 +77,7 @@ def _decode_ahead(
                 if not pending:
                     break
                 image_id, future = pending.popleft()
-                watchdog.begin(f"image {image_id} in {store.folder}")
+                watchdog.begin(f"reading image {image_id} in {store.folder} (hung disk?)")
                 yield image_id, future.result()
     finally:
         watchdog.end()
