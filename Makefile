@@ -36,7 +36,7 @@ test-long: $(VENV)/.dev ## run the longest tests: 2,000 generated competitions, 
 test-fast: $(VENV)/.dev ## run only the fast tests (under a minute)
 	$(PYTEST) -m "not slow"
 
-faults: $(VENV)/.dev ## kill the pipeline N times at random moments and check that it resumes (N=60)
+faults: $(VENV)/.dev ## kill the pipeline N times, at moments spread evenly over each stage, and check that it resumes (N=60)
 	python tests/faults/kills.py $(call argument,N)
 
 bench: $(VENV)/.run ## run the benchmarks in docs/performance.md (half an hour)

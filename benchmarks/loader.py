@@ -159,7 +159,7 @@ def compare(folder: Path, originals: list[bytes], title: str) -> None:
     try:
         runs["fastai"] = fastai_loader(folder / "files")
     except ImportError:
-        print("Skipping fastai, which is not installed. To include it: pip install fastai")
+        print('Skipping fastai, which is not installed: see "Data loader" in docs/performance.md')
     measured = rates({name: partial(lambda ready: ready, run) for name, run in runs.items()})
     own = measured["Podium"][1]
     versions = {name: importlib.metadata.version(name) for name in ("torchvision", "timm", "fastai")

@@ -27,10 +27,10 @@ def photos(folder: Path) -> Photos:
     return [(path, path.parent.name) for path in paths]
 
 
-def split(labelled: Photos, fraction: float, seed: int) -> tuple[Photos, Photos]:
+def split(labeled: Photos, fraction: float, seed: int) -> tuple[Photos, Photos]:
     """Split the photos at random into a training set and a test set with `fraction` of them."""
-    test = {*random.Random(seed).sample(range(len(labelled)), round(fraction * len(labelled)))}
-    numbered = list(enumerate(labelled))
+    test = {*random.Random(seed).sample(range(len(labeled)), round(fraction * len(labeled)))}
+    numbered = list(enumerate(labeled))
     return [p for n, p in numbered if n not in test], [p for n, p in numbered if n in test]
 
 

@@ -13,7 +13,7 @@ from podium.training import build, memory
 def main() -> None:
     """Try growing batch sizes for one model, and set its `batch_size` to the largest that fits."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
+    parser.add_argument("model", nargs="?", default="")
     name = parser.parse_args().model
     params = schema.load()
     config = params.model(name)

@@ -23,7 +23,7 @@ DIVERGED = 3.0  # times the lowest smoothed loss
 def main() -> None:
     """Run the test for one model on its first fold, and plot it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
+    parser.add_argument("model", nargs="?", default="")
     parser.add_argument("--phase", type=int, default=1, help="of the model, from 1 (default: 1)")
     parser.add_argument("--low", type=float, default=1e-6, help="first rate (default: 1e-6)")
     parser.add_argument("--high", type=float, default=1.0, help="last rate (default: 1)")

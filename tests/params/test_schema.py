@@ -41,6 +41,12 @@ def test_load_returns_the_requested_sections_in_order(tmp_path: Path) -> None:
     assert (model.architecture, model.batch_size) == ("test_efficientnet", 32)  # <<: *base
 
 
+def test_no_model_is_an_error_that_lists_the_models() -> None:
+    params = schema.validate(copy.deepcopy(PARAMS))
+    with pytest.raises(UserError, match=r"MODEL to one of: " + ", ".join(PARAMS["models"])):
+        params.model("")
+
+
 def test_an_unknown_model_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     with pytest.raises(UserError, match=r"models\.resnt: did you mean resnet\?"):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-MAX_CROP_ASPECT = 16  # longer strips are cut before the centre crop
+MAX_CROP_ASPECT = 16  # longer strips are cut before the center crop
 
 
 def downsize(
@@ -23,7 +23,7 @@ def downsize(
 def resize_square(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
     """Make an image square: uint8 [H, W, 3] -> [size, size, 3].
 
-    `squash` changes the aspect ratio, `crop` keeps the centre, `pad` adds black borders.
+    `squash` changes the aspect ratio, `crop` keeps the center, `pad` adds black borders.
     """
     height, width = pixels.shape[:2]
     if how == "squash":

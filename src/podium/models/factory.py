@@ -87,7 +87,7 @@ def _unsupported_pool(config: Model) -> UserError:
 
 
 def _reset_head(model: nn.Module, name: str, *, batch_norm: bool) -> None:
-    """Initialise the head near zero, so that the first loss is about log C; put a BatchNorm1d
+    """Initialize the head near zero, so that the first loss is about log C; put a BatchNorm1d
     before it if `batch_norm`.
 
     timm's EfficientNets draw their heads from a range that grows as the number of classes falls:

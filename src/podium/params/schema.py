@@ -49,6 +49,8 @@ class Params(Section):
         Raises:
             UserError: if there is none.
         """
+        if not name:
+            raise UserError(f"no model is given. Set MODEL to one of: {', '.join(self.models)}.")
         if name not in self.models:
             raise UserError(f"params.yaml has no models.{name}{nearest(name, self.models)}")
         return self.models[name]

@@ -1,6 +1,6 @@
 """Threshold tuning: from probabilities or numbers to labels.
 
-Thresholds maximise the metric itself; scikit-learn's multilabel metrics have faster
+Thresholds maximize the metric itself; scikit-learn's multilabel metrics have faster
 implementations here.
 """
 

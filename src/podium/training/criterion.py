@@ -1,4 +1,4 @@
-"""The loss that a training run minimises: a registered loss with its class weights."""
+"""The loss that a training run minimizes: a registered loss with its class weights."""
 
 from collections.abc import Sequence
 

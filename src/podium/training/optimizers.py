@@ -14,7 +14,7 @@ from podium.models import layers
 
 SECOND_ORDER = ("adahessian",)
 # One kernel for all tensors. Not SGD: if the first step overflows in fp16, its fused kernel leaves
-# the momentum uninitialised.
+# the momentum uninitialized.
 FUSED = (Adam, AdamW)
 
 
