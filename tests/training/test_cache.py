@@ -51,7 +51,7 @@ def test_images_beyond_the_budget_are_read_from_the_store(
     sizes = np.cumsum([pixels.size for pixels in expected.values()])
     cached = fill(images, int(sizes[24]))
     assert "25 of 40" in capsys.readouterr().out
-    assert not watchdog._task  # or the process would end as if it hung
+    assert not watchdog._task.text  # or the process would end as if it hung
     decoded: list[str] = []
     decode = images.decode
     monkeypatch.setattr(images, "decode", lambda name: decoded.append(name) or decode(name))
