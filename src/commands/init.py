@@ -1,6 +1,8 @@
 """Detect the layout of a competition's files and write params.yaml for it."""
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 
@@ -130,7 +132,11 @@ def _options() -> argparse.Namespace:
     for key, description in ANSWERS.items():
         parser.add_argument(guesses.option(key), dest=key, metavar="VALUE", help=description)
     parser.add_argument("--pretrained", metavar="FILE", help="weights to use instead of timm's")
-    return parser.parse_args()
+    try:  # `make init ARGS=…` passes its options as one text that no shell may interpret
+        options = shlex.split(os.environ.get("PODIUM_INIT_ARGS", ""))
+    except ValueError as error:
+        parser.error(f"ARGS: {error}")
+    return parser.parse_args([*options, *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -306,31 +306,6 @@ def test_make_passes_any_file_name_to_init(name: str, project: Project) -> None:
     (project.folder / "shapes.zip").rename(project.folder / name)
     # Without setting up an environment: the tests' own has all that is needed.
     command = ("make", "-o", ".venv/.run", "init", f"SOURCE={name}", "YES=1")
-    project.run(*command, "ARGS=--metric log_loss")
+    project.run(*command, "ARGS=--metric 'log_loss'")
     assert params(project).competition.source == name
     assert params(project).metric == "log_loss"
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("recipe NAME", ["commands.recipe"]),
-        ("lr-range MODEL", ["commands.lr_range"]),
-        ("batch-size MODEL", ["commands.batch_size"]),
-        ("submit MESSAGE", ["commands.submit", "--message"]),
-        ("kernel OWNER", ["commands.export", "--owner"]),
-        ("kernel TITLE", ["commands.export", "--title"]),
-        ("kernel MESSAGE", ["commands.export", "--message"]),
-    ],
-)
-def test_make_quotes_arguments(target: str, expected: list[str]) -> None:
-    if shutil.which("make") is None:
-        pytest.skip("there is no make")
-    target, variable = target.split()
-    value = 'two folds (1), it\'s "$HOME"'
-    command = ["make", "-n", "-o", ".venv/.run", target, f"{variable}={value}"]
-    # As from a shell: `make test` passes its own level and flags on.
-    env = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    (line,) = done.stdout.replace("\\\n", "").splitlines()
-    assert shlex.split(line) == ["PYTHONPATH=src", "python", "-m", *expected, value]

@@ -1,0 +1,170 @@
+"""The Makefile: no value that a user gives reaches make or a shell as code, and .venv may move."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+
+HOSTILE = [
+    'two folds (1), it\'s "$HOME"',
+    "`touch hacked` $(touch hacked) ${HOME} $HOME $$ $(HOME)",
+    "$(shell touch hacked)${eval x := $(shell touch hacked)}$(error no)",
+    "'; touch hacked; '",
+    '"; touch hacked; "',
+    "one\ntouch hacked\n\ttouch hacked",
+    "--help",
+    "-n 3",
+    "a  * ? [a-z] ~ {a,b} #b \\ \\n % a\\",
+    "& touch hacked | touch hacked > hacked",
+    "Übung №1 привет",
+]
+TEXT = {  # target and variable: the command and how it gets the value
+    ("recipe", "NAME"): ["-m", "commands.recipe", "--", "VALUE"],
+    ("lr-range", "MODEL"): ["-m", "commands.lr_range", "--", "VALUE"],
+    ("lr-range", "PHASE"): ["-m", "commands.lr_range", "--phase=VALUE"],
+    ("batch-size", "MODEL"): ["-m", "commands.batch_size", "--", "VALUE"],
+    ("init", "SOURCE"): ["-m", "commands.init", "--", "VALUE"],
+    ("submit", "MESSAGE"): ["-m", "commands.submit", "--message=VALUE"],
+    ("submit", "WAIT"): ["-m", "commands.submit", "--wait=VALUE"],
+    ("kernel", "OWNER"): ["-m", "commands.export", "--owner=VALUE"],
+    ("kernel", "TITLE"): ["-m", "commands.export", "--title=VALUE"],
+    ("kernel", "MESSAGE"): ["-m", "commands.export", "--message=VALUE"],
+    ("kernel", "WAIT"): ["-m", "commands.export", "--wait=VALUE"],
+    ("train", "JOBS"): ["-m", "commands.jobs", "--", "VALUE"],
+    ("faults", "N"): ["tests/faults/kills.py", "--", "VALUE"],
+    ("init", "ARGS"): ["-m", "commands.init"],  # in the environment
+    ("init", "YES"): ["-m", "commands.init", "--yes"],
+    ("submit", "DRY"): ["-m", "commands.submit", "--dry-run"],
+    ("kernel", "PUSH"): ["-m", "commands.export", "--push"],
+    ("kernel", "WHEELS"): ["-m", "commands.export", "--wheels"],
+    ("handover", "MEASURE"): ["-m", "commands.handover", "--measure"],
+}
+RECORDER = f"""#!{sys.executable}
+import json, os, sys
+record = {{"argv": sys.argv[1:], "args": os.environ.get("PODIUM_INIT_ARGS", "")}}
+with open("called", "a") as file:
+    print(json.dumps(record), file=file)
+"""
+SET_UP = """#!/bin/sh
+test "$1" = -m || exit 0
+mkdir -p .venv/bin
+cat > .venv/bin/python <<END
+#!/bin/sh
+echo "$PWD" >> set-up
+END
+cp .venv/bin/python .venv/bin/uv
+chmod +x .venv/bin/python .venv/bin/uv
+"""
+
+
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project with the Makefile, whose Python records how it is called."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (tmp_path / name).touch()
+    program(tmp_path / ".venv/bin/python", RECORDER)
+    return tmp_path
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    # As from a shell: `make test` passes its own level, flags and variables on.
+    names = {variable for _, variable in TEXT} | {"PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def called(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / "called").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("target", TEXT, ids=" ".join)
+def test_a_value_reaches_its_command_unchanged(folder: Path, target: tuple[str, str]) -> None:
+    name, variable = target
+    ready = ("-o", ".venv/.run", "-o", ".venv/.dev")
+    for number, value in enumerate(HOSTILE):
+        done = make(folder, *ready, name, f"{variable}={value}")
+        assert done.returncode == 0, done.stderr
+        record = called(folder)[number]
+        assert record["argv"] == [text.replace("VALUE", value) for text in TEXT[target]]
+        assert record["args"] == (value if variable == "ARGS" else "")
+    assert {path.name for path in folder.iterdir()} == {
+        "Makefile", "requirements.txt", "requirements-dev.txt", ".venv", "called"}  # fmt: skip
+
+
+def test_all_variables_are_tested() -> None:
+    text = (ROOT / "Makefile").read_text()
+    (line,) = re.findall(r"VARIABLES := (.*)", text)
+    assert set(line.split()) == {variable for _, variable in TEXT} | {"PYTHON"}
+    recipes = [line for line in text.splitlines() if line.startswith("\t")]
+    expanded = {name for line in recipes for name in re.findall(r"(?<!\$)\$[({](\w+)", line)}
+    assert expanded == {"COMMAND", "PYTEST", "LOCK", "UV"}  # which `override` protects
+    assert all(f"override {name} :=" in text for name in expanded)
+
+
+def test_the_computers_name_is_not_a_recipe(folder: Path) -> None:
+    make(folder, "-o", ".venv/.run", "recipe", NAME="DESKTOP-1")
+    assert called(folder)[0]["argv"] == ["-m", "commands.recipe"]
+
+
+@pytest.mark.parametrize("value", HOSTILE[:5])
+def test_no_value_of_python_is_run_by_the_shell(folder: Path, value: str) -> None:
+    shutil.rmtree(folder / ".venv")
+    done = make(folder, "run", f"PYTHON={value}")
+    assert done.returncode != 0 and not (folder / "hacked").exists()
+
+
+@pytest.mark.parametrize("name", ["moved", 'it\'s a "$(b), `c`" $HOME #1'])
+def test_the_environment_is_set_up_again_where_the_project_was_moved(
+    folder: Path, name: str
+) -> None:
+    shutil.rmtree(folder / ".venv")
+    project = folder / "project"
+    project.mkdir()
+    for path in ("Makefile", "requirements.txt"):
+        (folder / path).rename(project / path)
+    program(folder / "python3", SET_UP)
+    command = (".venv/.run", f"PYTHON={folder / 'python3'}")
+
+    def set_ups(project: Path) -> int:
+        was_there = (project / ".venv").exists()
+        done = make(project, *command)
+        assert done.returncode == 0, done.stderr
+        count = len((project / "set-up").read_text().splitlines())
+        assert ("was moved" in done.stdout) == (was_there and count > 0)
+        (project / "set-up").write_text("")
+        return count
+
+    assert set_ups(project) == 2  # pip and uv
+    assert set_ups(project) == 0
+    moved = project.rename(folder / name)
+    assert set_ups(moved) == 2
+    assert set_ups(moved) == 0
+    copy = folder / "copy"
+    shutil.copytree(moved, copy)
+    assert set_ups(copy) == 2
+    (copy / ".venv/bin/python").unlink()
+    (copy / ".venv/bin/python").symlink_to("/usr/bin/python2.99")  # it was upgraded
+    assert set_ups(copy) == 2
+    assert set_ups(copy) == 0
