@@ -13,7 +13,7 @@ CLASSES = ("circle", "square", "stripes")
 
 
 def picture(label: str, rng: np.random.Generator, size: tuple[int, int] = (40, 32)) -> np.ndarray:
-    """A noisy picture that its label can be learned from: uint8 [H, W, 3]."""
+    """A noisy image that shows its label: uint8 [H, W, 3]."""
     height, width = size
     y, x = np.mgrid[:height, :width]
     top, left = rng.integers(4, height // 2), rng.integers(4, width // 2)

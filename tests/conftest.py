@@ -1,4 +1,4 @@
-"""What tests share: a project folder of their own, and stages run in it as a user runs them."""
+"""Shared fixtures: a project folder per test, and stages that run in it as a user runs them."""
 
 import gc
 import os
@@ -26,9 +26,9 @@ ROOT = Path(__file__).parent.parent
 # The models here are too small for more, and threads that wait for each other on a busy machine
 # make a test a hundred times slower. Read when torch is imported, here and in the stages.
 os.environ["OMP_NUM_THREADS"] = "1"
-# As the Makefile has it for `python -m commands.<name>`.
+# As in the Makefile, for `python -m commands.<name>`.
 os.environ["PYTHONPATH"] = "src"
-# For the property tests of `make test-long`: a new seed in each run, the same in all processes.
+# Property tests of `make test-long`: a new seed per run, the same in all processes.
 PROPERTY_SEED = int(os.environ.setdefault("PODIUM_TEST_SEED", str(secrets.randbelow(2**32))))
 COMMANDS = {path.stem for path in (ROOT / "src" / "commands").glob("*.py")}
 
@@ -73,7 +73,7 @@ score.tune_thresholds = True
 
 
 def program(name: str) -> tuple[str, ...]:
-    """The command line of a stage, or of a command beside the stages."""
+    """The command line of a stage or of another command."""
     if name in COMMANDS:
         return "python", "-m", f"commands.{name}"
     return "python", f"src/{name}.py"

@@ -1,4 +1,4 @@
-"""Competitions that hypothesis makes up: of any layout, whole or with a fault."""
+"""Competitions that hypothesis generates, in any layout, with or without faults."""
 
 import io
 import zipfile
@@ -20,25 +20,25 @@ SIDE = 8  # pixels
 
 @dataclass
 class Competition:
-    """Its files, and what must come out of them."""
+    """A competition's files, and the expected result of preparing them."""
 
     files: dict[str, bytes]
-    labels: dict[str, str]  # of the training images, by id, as our tables have them
-    test: list[str]  # ids, in the order of the submission; any order without sample and test table
-    colours: dict[str, tuple[int, int, int]]  # of the images, by id
-    header: list[str] | None  # of the submission, where there is a sample
+    labels: dict[str, str]  # id -> label of the training images, as in data/train.csv
+    test: list[str]  # ids in the order of the submission; any without sample and test table
+    colors: dict[str, tuple[int, int, int]]  # id -> color of the image
+    header: list[str] | None  # the submission's, if there is a sample
     faults: list[str] = field(default_factory=list)
-    archive: bytes | None = None  # where it is not simply the files
+    archive: bytes | None = None  # if it is not simply a zip of the files
 
 
-def colour(number: int) -> tuple[int, int, int]:
-    """Different ones, far enough apart for a JPEG."""
+def color(number: int) -> tuple[int, int, int]:
+    """Distinct colors that JPEG does not confuse."""
     return 16 + 32 * (number % 8), 16 + 32 * (number // 8 % 8), 200
 
 
 def picture(number: int, kind: str) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (SIDE, SIDE + number % 3), colour(number)).save(buffer, KINDS[kind])
+    Image.new("RGB", (SIDE, SIDE + number % 3), color(number)).save(buffer, KINDS[kind])
     return buffer.getvalue()
 
 
@@ -82,7 +82,7 @@ def _ids(draw: Callable[..., Any], count: int) -> list[str]:
 
 
 def _labels(draw: Callable[..., Any], task: str, count: int) -> list[str]:
-    """Labels as our tables have them."""
+    """Labels as in data/train.csv."""
     if task == "number":
         numbers = st.lists(st.integers(-400, 400), min_size=count, max_size=count, unique=True)
         return [f"{number / 8 + 0.0625}" for number in draw(numbers)]
@@ -111,10 +111,10 @@ def _columns(task: str, labels: list[str], label: str) -> pd.DataFrame:
 
 @st.composite
 def competitions(draw: Callable[..., Any]) -> Competition:
-    """A competition of files and tables, of folders, of telling names, or of pixels."""
+    """A competition with tables, class folders, labels in file names, or tables of pixels."""
     layout = draw(st.sampled_from(["table", "table", "table", "folders", "names", "pixels"]))
     task = draw(st.sampled_from(["names"] if layout in ("folders", "names") else TASKS))
-    # Names that occur once each are no classes.
+    # Names that occur once each are not classes.
     train, test = draw(st.integers(8 if layout == "names" else 6, 14)), draw(st.integers(1, 5))
     ids = _ids(draw, train + test)
     labels = _labels(draw, task, train)
@@ -139,8 +139,8 @@ def _table(
     draw: Callable[..., Any], task: str, ids: list[str], labels: list[str], style: Style
 ) -> Competition:
     count, kind = len(labels), draw(st.sampled_from([*KINDS]))
-    told = draw(st.booleans())  # the extension stands in the tables
-    named = [f"{image}.{kind}" for image in ids] if told else ids
+    has_extension = draw(st.booleans())
+    named = [f"{image}.{kind}" for image in ids] if has_extension else ids
     train_dir, test_dir = draw(
         st.sampled_from(
             [("train", "test"), ("images", "images"), ("data/train", "data/test"), ("", "")]
@@ -180,18 +180,16 @@ def _table(
         files["sample_submission.csv"] = style.write(table)
     elif not has_test:
         hidden = [f"{image}.{kind}" for image in ids[count:]]
-    colours = {image: colour(number) for number, image in enumerate(named)}
+    colors = {image: color(number) for number, image in enumerate(named)}
     if not (sample or has_test):
-        colours |= {image: colour(count + n) for n, image in enumerate(hidden)}
+        colors |= {image: color(count + n) for n, image in enumerate(hidden)}
     if train_dir == "train" and draw(st.booleans()):
         files = _nested(draw, files)
-    return Competition(
-        files, dict(zip(named[:count], labels, strict=True)), hidden, colours, header
-    )
+    return Competition(files, dict(zip(named[:count], labels, strict=True)), hidden, colors, header)
 
 
 def _nested(draw: Callable[..., Any], files: dict[str, bytes]) -> dict[str, bytes]:
-    """The folders of images as archives within the archive, with the folder in them or not."""
+    """Pack the image folders into inner archives, with or without the folder itself."""
     keep = "" if draw(st.booleans()) else "{}/"
     outer = {name: data for name, data in files.items() if not name.startswith(("train/", "test/"))}
     for folder in ("train", "test"):
@@ -207,27 +205,27 @@ def _nested(draw: Callable[..., Any], files: dict[str, bytes]) -> dict[str, byte
 def _folders(
     draw: Callable[..., Any], ids: list[str], labels: list[str], style: Style, *, in_names: bool
 ) -> Competition:
-    """Labels that are folders, or stand in the files' names."""
+    """Labels that are folder names or part of the file names."""
     count, kind = len(labels), draw(st.sampled_from([*KINDS]))
     between = draw(st.sampled_from([".", "_", "-", ""]))
     top = draw(st.sampled_from(["", "data/"]))
-    files, colours, truth = {}, {}, {}
+    files, colors, truth = {}, {}, {}
     for number, (image, label) in enumerate(zip(ids[:count], labels, strict=True)):
         name = f"{label}{between}{number}.{kind}" if in_names else f"{label}/{image}.{kind}"
         files[f"{top}train/{name}"] = picture(number, kind)
-        colours[name], truth[name] = colour(number), label
+        colors[name], truth[name] = color(number), label
     hidden = []
     for number, image in enumerate(ids[count:], start=count):
         files[f"{top}test/{image}.{kind}"] = picture(number, kind)
         hidden.append(f"{image}.{kind}")
-        colours[f"{image}.{kind}"] = colour(number)
+        colors[f"{image}.{kind}"] = color(number)
     header = None
     if draw(st.booleans()):
         header = ["id", "label"]
         files["sample_submission.csv"] = style.write(
             pd.DataFrame({"id": hidden, "label": labels[0]})
         )
-    return Competition(files, truth, hidden, colours, header)
+    return Competition(files, truth, hidden, colors, header)
 
 
 def _pixels(
@@ -237,13 +235,15 @@ def _pixels(
     prefix = draw(st.sampled_from(["pixel", "px_"]))
     everything = []
     for number in range(count + test):
-        shade = np.array(colour(number) if rgb else [16 + 12 * number], np.uint8)
-        noise = (np.arange(SIDE * SIDE) % 2 + 1)[:, None].astype(np.uint8)  # lossless is asked for
+        shade = np.array(color(number) if rgb else [16 + 12 * number], np.uint8)
+        noise = (np.arange(SIDE * SIDE) % 2 + 1)[:, None].astype(
+            np.uint8
+        )  # must be stored losslessly
         everything.append((shade + noise).ravel())
     names = [f"{prefix}{number}" for number in range(SIDE * SIDE * (3 if rgb else 1))]
     pixels = pd.DataFrame(everything, columns=names)
     written = pixels
-    if draw(st.booleans()):  # all of a picture in one cell
+    if draw(st.booleans()):  # all pixels of an image in one cell
         written = pd.DataFrame({prefix: [" ".join(map(str, row)) for row in everything]})
     has_id = draw(st.booleans())
     named = [f"r{number}" for number in range(count + test)] if has_id else []
@@ -266,12 +266,12 @@ def _pixels(
         shown = dict.fromkeys(columns.columns, 0 if len(columns.columns) > 1 else value)
         table = pd.DataFrame({header[0]: hidden, **shown})
         files["sample_submission.csv"] = style.write(table)
-    # Training and test rows may have the same numbers: colours are looked up by part.
-    colours = {f"train {image}": tuple(map(int, pixels.iloc[n, : 3 if rgb else 1])) for n, image in
+    # Training and test rows may have the same numbers: colors are looked up by part.
+    colors = {f"train {image}": tuple(map(int, pixels.iloc[n, : 3 if rgb else 1])) for n, image in
                enumerate(known)}  # fmt: skip
-    colours |= {f"test {image}": tuple(map(int, pixels.iloc[count + n, : 3 if rgb else 1])) for
+    colors |= {f"test {image}": tuple(map(int, pixels.iloc[count + n, : 3 if rgb else 1])) for
                 n, image in enumerate(hidden)}  # fmt: skip
-    return Competition(files, dict(zip(known, labels, strict=True)), hidden, colours, header)
+    return Competition(files, dict(zip(known, labels, strict=True)), hidden, colors, header)
 
 
 def _some_image(draw: Callable[..., Any], made: Competition) -> str | None:
@@ -305,7 +305,7 @@ def _missing_image(draw: Callable[..., Any], made: Competition, _: Style) -> boo
 
 
 def _lines(made: Competition, name: str, style: Style) -> list[str]:
-    """Of a table; none if another fault has left no text of it."""
+    """The lines of a table; none if another fault has made it binary."""
     try:
         return made.files[name].decode(style.encoding).split(style.terminator)
     except UnicodeError:
@@ -315,12 +315,12 @@ def _lines(made: Competition, name: str, style: Style) -> list[str]:
 def _edit(
     change: Callable[[Callable[..., Any], list[str]], list[str]],
 ) -> Callable[[Callable[..., Any], Competition, Style], bool]:
-    """A fault of the training table's lines."""
+    """A fault in the lines of the training table."""
 
     def fault(draw: Callable[..., Any], made: Competition, style: Style) -> bool:
         name = _train_csv(made)
         lines = _lines(made, name, style) if name else []
-        if name is None or len(lines) < 4:  # there is none, or another fault has emptied it
+        if name is None or len(lines) < 4:  # no table, or emptied by another fault
             return False
         lines = change(draw, lines)
         made.files[name] = style.terminator.join(lines).encode(style.encoding)
@@ -354,7 +354,7 @@ def _twice(draw: Callable[..., Any], lines: list[str]) -> list[str]:
 
 
 def _odd_label(draw: Callable[..., Any], lines: list[str]) -> list[str]:
-    """In the last column; the image's name stays."""
+    """In the last column, so that the ids stay."""
     row = draw(st.integers(1, len(lines) - 2))
     head, last = lines[row][:-1], lines[row][-1:]
     lines[row] = head + draw(st.sampled_from([last.upper(), f"{last} ", f"{last}nan"]))
@@ -399,7 +399,7 @@ def _other_sample(_: Callable[..., Any], made: Competition, style: Style) -> boo
     name = "sample_submission.csv"
     if name not in made.files or len(lines := _lines(made, name, style)) < 2:
         return False
-    if lines[0].startswith("ImageId"):  # the test table has no ids: whatever stands there is one
+    if lines[0].startswith("ImageId"):  # the test table has no id column: any text is an id
         return False
     lines[1] = "zzz" + lines[1]
     made.files[name] = style.terminator.join(lines).encode(style.encoding)

@@ -1,7 +1,7 @@
-"""Kaggle on loopback: the endpoints that the official client calls, for the unmodified client.
+"""Kaggle on loopback: the endpoints that the unmodified official client calls.
 
-Faults are asked for beforehand: `kaggle.faults.append(Fault("GET", after=10_000, times=3))`.
-What came in stands in `kaggle.log`, with the bytes that went out.
+Faults are injected with `kaggle.faults.append(Fault("GET", after=10_000, times=3))`. Requests are
+recorded in `kaggle.log`, with the number of bytes sent.
 """
 
 import json
@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from kaggle_service import RefusedError, Service
 
 KEY = "0123456789abcdef"
-SIGNATURE = "X-Goog-Signature=5160a7e5"  # lets in whoever has it
-BUFFER = 2**16  # bytes that a connection holds which nobody may ever read
+SIGNATURE = "X-Goog-Signature=5160a7e5"  # grants access
+BUFFER = 2**16  # bytes in a connection's buffers that may never be read
 BLOCK = 2**16
 
 
@@ -34,18 +34,18 @@ class Fault:
     after: int | None = None  # bytes of the body, sent or received, before the connection is cut
     stall: float = 0.0  # seconds in which nothing comes before that
     delay: float = 0.0  # seconds before the answer
-    etag: str | None = None  # that the archive has from now on
-    lost: bool = False  # the request is carried out, its answer is not sent
+    etag: str | None = None  # new content of the archive
+    lost: bool = False  # the request is processed, but its answer is not sent
     times: int = 1
     skip: int = 0
 
 
 @dataclass
 class Request:
-    """What came in."""
+    """A request."""
 
     kind: str  # "GET", "PUT", or a method of the API
-    name: str  # of the competition, file or upload
+    name: str  # name of the competition, file or upload
     headers: dict[str, str]  # without Authorization
     body: Any  # JSON, or bytes
     at: float  # seconds
@@ -55,25 +55,25 @@ class Request:
 
 
 class Kaggle(ThreadingHTTPServer):
-    """The server: its `service` is what stands behind it."""
+    """The server; `service` is its state."""
 
     daemon_threads = True
 
     def __init__(self, archives: dict[str, bytes]) -> None:
-        """`archives` by competition; a competition that is not there is 404."""
+        """`archives` by competition; unknown competitions are 404."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.archives = archives
         self.service = Service(archives)
         self.log: list[Request] = []
         self.faults: list[Fault] = []
         self.status: int | None = None  # answered to every call instead, if set
-        self.storage: int | None = None  # answered where the archive lies, if set
+        self.storage: int | None = None  # answered by the storage, if set
         self.etag = '"1"'
         self.length: int | None = None  # claimed instead of the archive's, if set
 
     @property
     def requests(self) -> list[str]:
-        """What was asked for: the kind and the name."""
+        """The kinds and names of the requests."""
         return [f"{request.kind} {request.name}" for request in self.log]
 
     def of(self, kind: str) -> list[Request]:
@@ -81,7 +81,7 @@ class Kaggle(ThreadingHTTPServer):
         return [request for request in self.log if request.kind == kind]
 
     def fault(self, kind: str) -> Fault | None:
-        """That which hits the next request of a kind."""
+        """The fault for the next request of a kind."""
         for fault in self.faults:
             if fault.of == kind and fault.skip > 0:
                 fault.skip -= 1
@@ -92,7 +92,7 @@ class Kaggle(ThreadingHTTPServer):
         return None
 
     def environment(self, home: Path) -> dict[str, str]:
-        """What leads the client here: it speaks to http://localhost through us as its proxy."""
+        """Environment variables that redirect the client to this server, as its proxy."""
         proxy = f"http://127.0.0.1:{self.server_address[1]}"
         names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
         return {
@@ -104,7 +104,7 @@ class Kaggle(ThreadingHTTPServer):
             "KAGGLE_KEY": KEY,
             "KAGGLE_CONFIG_DIR": str(home),
             "HOME": str(home),
-            "TMPDIR": str(home),  # where the client keeps the addresses of unfinished uploads
+            "TMPDIR": str(home),  # where the client stores the addresses of unfinished uploads
         }
 
 
@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         super().setup()
 
     def begin(self, kind: str, name: str, body: Any = None) -> bool:
-        """Write down the request; True if a fault has answered it."""
+        """Record the request; True if a fault has answered it."""
         headers = {k: v for k, v in self.headers.items() if k.lower() != "authorization"}
         self.request_ = Request(kind, name, headers, body, time.monotonic())
         self.server.log.append(self.request_)
@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             self.cut()
 
     def do_PUT(self) -> None:
-        """Bytes of an upload, as to Google's storage: all, or those from a place on."""
+        """Bytes of an upload, as to Google's storage: all, or those after an offset."""
         name = urlsplit(self.path).path.rsplit("/", 1)[-1]
         upload = self.server.service.uploads.get(name)
         size = int(self.headers["Content-Length"] or 0)
@@ -207,7 +207,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {})
             return
         asked = self.headers.get("Content-Range", "bytes 0-/")
-        if asked.startswith("bytes */"):  # how far it has come
+        if asked.startswith("bytes */"):  # a query of the progress
             held = {"Range": f"bytes=0-{len(upload.data) - 1}"} if upload.data else {}
             self.answer(200 if upload.whole else 308, {}, held)
             return
@@ -242,7 +242,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Silent: what was asked for stands in `Kaggle.log`."""
+        """Print nothing: requests are recorded in `Kaggle.log`."""
 
 
 @contextmanager

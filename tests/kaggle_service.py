@@ -1,4 +1,4 @@
-"""Behind the loopback Kaggle: competitions, uploads, submissions, data sets and kernels."""
+"""The state of the loopback Kaggle: competitions, uploads, submissions, data sets and kernels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from itertools import count
 from typing import Any
 
 USER = "someone"
-UPLOAD = "upload_id=97ad10b3"  # of an address that lets in whoever has it
+UPLOAD = "upload_id=97ad10b3"  # part of an address that grants access
 
 
 class RefusedError(Exception):
-    """A call that is answered with an error."""
+    """The API answers the call with an error."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class RefusedError(Exception):
 
 @dataclass
 class Upload:
-    """A place for the bytes of one file."""
+    """The upload of one file."""
 
     name: str
     size: int
@@ -32,7 +32,7 @@ class Upload:
 
 
 class Service:
-    """The methods of the API, and what they have left."""
+    """The methods of the API, and the state that they change."""
 
     def __init__(self, competitions: Any) -> None:
         """`competitions`: a container of their names."""
@@ -45,7 +45,9 @@ class Service:
         self.polls = 1  # lists in which a new submission is PENDING
         self.expire = False  # whether new uploads are expired at once
         self.datasets: dict[str, list[dict[str, bytes]]] = {}  # versions' files, by owner/slug
-        self.dataset_bodies: list[dict[str, Any]] = []  # of CreateDataset and CreateDatasetVersion
+        self.dataset_bodies: list[
+            dict[str, Any]
+        ] = []  # bodies of CreateDataset and CreateDatasetVersion
         self.dataset_states = ["BLOBS_RECEIVED", "READY"]  # the last one stays
         self.kernels: dict[str, list[dict[str, Any]]] = {}  # what was pushed, by owner/slug
         self.kernel_states = ["QUEUED", "RUNNING", "COMPLETE"]  # after each push; the last stays

@@ -25,13 +25,13 @@ TRAIN, TEST = 36, 9
 
 @dataclass(frozen=True)
 class Built:
-    """A competition's files, and what init must find."""
+    """A competition's files, and what init should infer."""
 
     files: dict[str, bytes]
     task: str = "multiclass"
     metric: str = "accuracy"
     format: str = "auto"
-    prepare: dict[str, Any] = field(default_factory=dict)  # of the section, as far as it matters
+    prepare: dict[str, Any] = field(default_factory=dict)  # the relevant keys of the section
     classes: list[str] = field(default_factory=lambda: [*CLASSES])
 
 
@@ -78,7 +78,7 @@ def _key(name: str) -> str:
 def photos(
     ids: list[str], labels: list[str], *, folder: str, kind: str = "PNG"
 ) -> dict[str, bytes]:
-    """A picture of each label by its path; `ids` have no extension."""
+    """Path -> image of its label; `ids` have no extension."""
     rng = np.random.default_rng(len(ids))
     suffix = {"JPEG": "jpg", "TIFF": "tif"}.get(kind, kind.lower())
     return {
@@ -101,7 +101,7 @@ def all_photos(kind: str = "PNG") -> dict[str, bytes]:
     }
 
 
-def labelled(train: pd.DataFrame, sample: pd.DataFrame, **more: pd.DataFrame) -> dict[str, bytes]:
+def labeled(train: pd.DataFrame, sample: pd.DataFrame, **more: pd.DataFrame) -> dict[str, bytes]:
     """The plain competition's pictures with other tables; test.csv has the ids."""
     _, hidden = known_and_hidden()
     found = {"train": train, "test": hidden[["id"]], "sample_submission": sample, **more}
@@ -140,7 +140,7 @@ def named_files(kind: str) -> Built:
 
 
 def kinds_of_files() -> Built:
-    """Each image a file of another kind, and ids with the extension."""
+    """Images of different file types, and ids with the extension."""
     known, hidden = known_and_hidden()
     both, rng, files = pd.concat([known, hidden]), np.random.default_rng(0), {}
     kinds = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF", "webp": "WEBP", "bmp": "BMP"}
@@ -193,7 +193,7 @@ def one_folder() -> Built:
 
 
 def class_folders() -> Built:
-    """One folder a class, test in a flat folder, no table."""
+    """One folder per class, a flat test folder, no table."""
     known, hidden = known_and_hidden()
     files = photos([*hidden["id"]], [*hidden["label"]], folder="test", kind="JPEG")
     for label, rows in known.groupby("label"):
@@ -209,7 +209,7 @@ def class_folders() -> Built:
 
 
 def class_folders_at_top() -> Built:
-    """The folders of classes beside that of the test, and a sample submission."""
+    """Class folders next to the test folder, and a sample submission."""
     _, hidden = known_and_hidden()
     files = {name.removeprefix("train/"): data for name, data in class_folders().files.items()}
     sample = pd.DataFrame({"file": hidden["id"] + ".jpg", "species": CLASSES[1]})
@@ -252,25 +252,25 @@ def _pixel_files(rows: dict[str, np.ndarray], columns: list[str]) -> dict[str, b
     }
 
 
-def _squares(*, colour: bool) -> dict[str, np.ndarray]:
-    """Pictures of 16 x 16 pixels: uint8 [N, 16, 16, 3], smooth where they have colours."""
+def _squares(*, color: bool) -> dict[str, np.ndarray]:
+    """Pictures of 16 x 16 pixels: uint8 [N, 16, 16, 3], smooth where they have colors."""
     known, hidden = known_and_hidden()
     rng = np.random.default_rng(0)
     found = {}
     for part, table in (("train", known), ("test", hidden)):
         images = np.stack([picture(label, rng, (16, 16)) for label in table["label"]])
-        if colour:
+        if color:
             shapes = images.max(axis=3, keepdims=True) > 100
             images = np.where(shapes, [220, 120, 20], [30, 90, 160]).astype(np.uint8)
         found[part] = images
     return found
 
 
-def pixels_grey() -> Built:
+def pixels_gray() -> Built:
     """The Digit Recognizer's layout."""
     rows = {
         part: images[..., 0].reshape(len(images), -1)
-        for part, images in _squares(colour=False).items()
+        for part, images in _squares(color=False).items()
     }
     found = {
         "train_csv": "train.csv",
@@ -287,7 +287,7 @@ def pixels_by_row_and_column() -> Built:
     """The layout of MNIST in CSV."""
     rows = {
         part: images[..., 0].reshape(len(images), -1)
-        for part, images in _squares(colour=False).items()
+        for part, images in _squares(color=False).items()
     }
     columns = [f"{y}x{x}" for y in range(1, 17) for x in range(1, 17)]
     found = {"id_column": None, "pixel_columns": ""}
@@ -298,7 +298,7 @@ def pixels_in_a_cell() -> Built:
     """The layout of FER-2013."""
     rows = {
         part: np.array([[" ".join(map(str, image[..., 0].ravel()))] for image in images])
-        for part, images in _squares(colour=False).items()
+        for part, images in _squares(color=False).items()
     }
     found = {"id_column": None, "pixel_columns": "pixels", "label_column": "label"}
     return Built(_pixel_files(rows, ["pixels"]), prepare=found, classes=["0", "1", "2"])
@@ -306,7 +306,7 @@ def pixels_in_a_cell() -> Built:
 
 def pixels_interleaved() -> Built:
     """RGB, RGB, …"""
-    rows = {part: images.reshape(len(images), -1) for part, images in _squares(colour=True).items()}
+    rows = {part: images.reshape(len(images), -1) for part, images in _squares(color=True).items()}
     files = _pixel_files(rows, [f"p{n}" for n in range(768)])
     found = {"pixel_columns": "p", "pixel_order": "interleaved"}
     return Built(files, prepare=found, classes=["0", "1", "2"])
@@ -316,7 +316,7 @@ def pixels_planar() -> Built:
     """All R, all G, all B."""
     rows = {
         part: images.transpose(0, 3, 1, 2).reshape(len(images), -1)
-        for part, images in _squares(colour=True).items()
+        for part, images in _squares(color=True).items()
     }
     files = _pixel_files(rows, [f"p{n}" for n in range(768)])
     found = {"pixel_columns": "p", "pixel_order": "planar"}
@@ -326,7 +326,7 @@ def pixels_planar() -> Built:
 def pixels_with_ids() -> Built:
     """Tables of pixels whose rows have ids."""
     known, hidden = known_and_hidden()
-    files = dict(pixels_grey().files)
+    files = dict(pixels_gray().files)
     for name, table in (("train.csv", known), ("test.csv", hidden)):
         rows = pd.read_csv(io.BytesIO(files[name]))
         files[name] = csv(pd.concat([("a" + table["id"]).reset_index(drop=True), rows], axis=1))
@@ -336,24 +336,24 @@ def pixels_with_ids() -> Built:
 
 
 def one_hot() -> Built:
-    """One column a class, in the order of the sample submission."""
+    """One column per class, in the order of the sample submission."""
     known, hidden = known_and_hidden()
     order = ["stripes", "circle", "square"]
     train = pd.DataFrame(
         {"id": known["id"], **{c: (known["label"] == c).astype(int) for c in order}}
     )
     sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(order, 1 / 3)})
-    files = labelled(train, sample)
+    files = labeled(train, sample)
     return Built(files, metric="log_loss", prepare={"label_column": order}, classes=order)
 
 
 def classes_as_columns() -> Built:
-    """A column of labels, and a sample submission with one column a class."""
+    """A column of labels, and a sample submission with one column per class."""
     known, hidden = known_and_hidden()
     order = ["square", "stripes", "circle"]
     train = known.rename(columns={"label": "kind"}).assign(source=["a", "b"] * (TRAIN // 2))
     sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(order, 1 / 3)})
-    files = labelled(train, sample)
+    files = labeled(train, sample)
     return Built(files, metric="log_loss", prepare={"label_column": "kind"}, classes=order)
 
 
@@ -361,33 +361,33 @@ def integers() -> Built:
     """Whole numbers as labels."""
     known, hidden = known_and_hidden()
     place = {name: number for number, name in enumerate(CLASSES)}
-    files = labelled(known.replace({"label": place}), hidden.assign(label=0))
+    files = labeled(known.replace({"label": place}), hidden.assign(label=0))
     return Built(files, prepare={"label_column": "label"}, classes=["0", "1", "2"])
 
 
 def numbers_of_names() -> Built:
-    """Names to learn from, and their numbers in the sample submission."""
+    """Class names in the training table, class indices in the sample submission."""
     known, hidden = known_and_hidden()
-    files = labelled(known, hidden.assign(label=0))
+    files = labeled(known, hidden.assign(label=0))
     return Built(files, format="number")
 
 
 def two_classes() -> Built:
-    """0 and 1, and a probability to give."""
+    """Labels 0 and 1, and a probability to submit."""
     known, hidden = known_and_hidden()
     train = pd.DataFrame({"id": known["id"], "is_round": (known["label"] == "circle").astype(int)})
     train["patient_id"] = [f"P{place // 3}" for place in range(TRAIN)]
     sample = pd.DataFrame({"id": hidden["id"], "is_round": 0.5})
     found = {"label_column": "is_round", "group_column": "patient_id"}
-    files = labelled(train, sample)
+    files = labeled(train, sample)
     return Built(files, task="binary", metric="roc_auc", prepare=found, classes=["0", "1"])
 
 
 def top_lists() -> Built:
-    """The five, here two, likeliest labels in one cell."""
+    """The two highest-scoring labels in one cell (often five on Kaggle)."""
     known, hidden = known_and_hidden()
     sample = pd.DataFrame({"Image": hidden["id"], "Id": "square circle"})
-    files = labelled(known.set_axis(["Image", "Id"], axis=1), sample)
+    files = labeled(known.set_axis(["Image", "Id"], axis=1), sample)
     files["test.csv"] = csv(hidden[["id"]].set_axis(["Image"], axis=1))
     return Built(files, metric="map@2", prepare={"id_column": "Image", "label_column": "Id"})
 
@@ -419,7 +419,7 @@ def several_labels(separator: str) -> Built:
 
 
 def several_columns() -> Built:
-    """One column a class, several of them 1, or none."""
+    """One column per class; several or none are 1."""
     files, labels, known, hidden = _several()
     flags = {name: [int(name in names) for names in labels] for name in CLASSES}
     train = pd.DataFrame({"id": known, **flags})
@@ -501,7 +501,7 @@ def nested(compression: int) -> Built:
 
 
 def other_names(train: str, test: str | None) -> Built:
-    """Tables that are called otherwise."""
+    """Tables with other names."""
     files = competition(TRAIN, TEST)
     files[train] = files.pop("train.csv")
     ids = files.pop("test.csv")
@@ -526,14 +526,14 @@ def no_test_table_and_no_sample() -> Built:
 
 
 def extra_columns() -> Built:
-    """Tabular columns beside the images, and a patient with several images each."""
+    """Tabular columns alongside the images, and several images per patient."""
     known, hidden = known_and_hidden()
     more = {
         "age": [30 + place % 40 for place in range(TRAIN)],
         "sex": ["f", "m"] * (TRAIN // 2),
         "patient_id": [f"P{place // 3}" for place in range(TRAIN)],
     }
-    files = labelled(known.assign(**more), hidden.assign(label=CLASSES[0]))
+    files = labeled(known.assign(**more), hidden.assign(label=CLASSES[0]))
     return Built(files, prepare={"label_column": "label", "group_column": "patient_id"})
 
 
@@ -568,7 +568,7 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "named_after_classes": named_after_classes,
     "named_after_classes_spaces": lambda: named_after_classes("{label} ({number})"),
     "named_after_classes_together": lambda: named_after_classes("{label}{number}"),
-    "pixels_grey": pixels_grey,
+    "pixels_gray": pixels_gray,
     "pixels_by_row_and_column": pixels_by_row_and_column,
     "pixels_in_a_cell": pixels_in_a_cell,
     "pixels_interleaved": pixels_interleaved,
@@ -599,7 +599,7 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "paths_as_ids": paths_as_ids,
 }  # fmt: skip
 
-# For each row of docs/layouts.md about what is recognised: the builders that test it, and the
+# Per row of docs/layouts.md about what is recognized: the builders that test it, and the
 # competition of test_any_competition.py that tests it in the whole pipeline.
 DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
     "Ids without extension": (("plain",), "a number, labels.csv"),
@@ -636,8 +636,8 @@ DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
         "labels in file names",
     ),
     "Pixels in the tables, grayscale (MNIST as CSV)": (
-        ("pixels_grey", "pixels_by_row_and_column", "pixels_with_ids"),
-        "grey pixels",
+        ("pixels_gray", "pixels_by_row_and_column", "pixels_with_ids"),
+        "gray pixels",
     ),
     "Pixels in the tables, RGB": (("pixels_planar", "pixels_interleaved"), "RGB pixels"),
     "All pixels of an image in one cell (FER-2013)": (("pixels_in_a_cell",), "pixels in a cell"),

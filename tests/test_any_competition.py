@@ -31,7 +31,7 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
     "one folder, two classes, patients": lambda: layouts.in_one_folder(layouts.two_classes()),
     "class folders alone": layouts.class_folders,
     "labels in file names": layouts.named_after_classes,
-    "grey pixels": layouts.pixels_grey,
+    "gray pixels": layouts.pixels_gray,
     "pixels in a cell": layouts.pixels_in_a_cell,
     "RGB pixels": layouts.pixels_planar,
     "several labels, nested": lambda: layouts.nest(BUILDERS["several_labels_space"]()),

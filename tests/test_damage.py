@@ -1,4 +1,4 @@
-"""One changed byte in any file that a stage reads: the same is read, or an error says so."""
+"""One changed byte in any file that a stage reads: the same is read, or an error is raised."""
 
 import random
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def predicted(folder: Path) -> tuple[Path, Reader]:
 
 
 def checkpoint(folder: Path) -> tuple[Path, Reader]:
-    """Of two: where the newer is damaged the older is read, and a training does the rest again."""
+    """The newer of two: if it is damaged, the older one is read."""
     kept, expected = Checkpoints(folder / "x"), {}
     kept.identify({})
     for number in (1, 2):

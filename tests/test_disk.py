@@ -1,4 +1,4 @@
-"""Disks that are full, and folders that must not be written to."""
+"""Full disks and read-only folders."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_a_full_disk_is_an_error_with_the_bytes_needed_and_a_rerun_resumes(
     done: Project, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    """Full is a limit on a file's size: the kernel fails the same writes."""
+    """A limit on file sizes stands in for a full disk: the same writes fail."""
     project = done.copy(tmp_path / "project")
     limit, name = STAGES[command]
     out = project.folder / name

@@ -118,7 +118,7 @@ def check(made: Competition) -> None:
         store = ImageStore(DATA / "images" / part)
         assert len(store) == len(ids)
         for image in ids:
-            expected = made.colours.get(image) or made.colours[f"{part} {image}"]
+            expected = made.colors.get(image) or made.colors[f"{part} {image}"]
             seen = store.decode(image)[0, 0].astype(int)
             assert abs(seen - expected).max() <= 6, (part, image, seen, expected)
     assert set(csvs.read(DATA / "folds.csv")["id"]) == set(labels)

@@ -91,7 +91,7 @@ def wrong_imports(src: Path = SRC) -> list[str]:
 
 
 def code(paths: set[str]) -> set[str]:
-    """Without the packages' `__init__.py`, which hold a docstring only."""
+    """Ignores the packages' `__init__.py`, which contain only a docstring."""
     return {path for path in paths if not path.endswith("__init__.py")}
 
 
@@ -213,7 +213,7 @@ def test_the_library_never_imports_a_stage_and_stages_never_each_other() -> None
 
 
 def test_nothing_is_imported_relatively() -> None:
-    """Our closures know of absolute names only."""
+    """Import closures support only absolute imports."""
     for path, tree in sources():
         for node in ast.walk(tree):
             assert not isinstance(node, ast.ImportFrom) or node.level == 0, path

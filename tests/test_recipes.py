@@ -60,7 +60,7 @@ def test_a_recipe_is_valid_says_what_it_is_and_blends_all_its_models(path: Path)
     title = path.read_text().splitlines()[0]
     assert title.startswith("# ") and len(title) <= 100
     assert made.ensemble.members == list(made.models)
-    for model in made.models.values():  # a trained model's file holds its config
+    for model in made.models.values():  # the file of a trained model contains its config
         assert Model.model_validate(model.model_dump()) == model
 
 
@@ -103,7 +103,7 @@ def _smaller(augment: Any) -> Any:
 
 
 def options(model: Model) -> str:
-    """What a model uses, whatever the numbers: names, switches, and which keys are set."""
+    """The techniques that a model uses: names, switches and set keys, without the numbers."""
 
     def shape(value: Any) -> Any:
         if isinstance(value, dict):
@@ -185,7 +185,7 @@ def test_lists_whose_items_stand_below_their_key_are_replaced() -> None:
 
 
 def test_recipes_do_not_leave_their_traces_in_one_another() -> None:
-    """One applied after any other is as if it had been the first, but for whose data it is."""
+    """Applying one after another gives the same as applying it first, except for the data."""
     for name in ("weather", "macro-f1-102-classes", "pets-imbalanced"):
         between = merge.apply(BASE, (ROOT / "recipes" / f"{name}.yaml").read_text())
         for path in RECIPES:

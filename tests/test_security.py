@@ -1,4 +1,4 @@
-"""Nothing that a user gets from others is run, and nothing of the user's leaks."""
+"""Downloaded files are never executed, and secrets never leak."""
 
 import os
 import pickle
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
 
 class Evil:
-    """Whoever unpickles it runs a command."""
+    """Unpickling it runs a command."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -41,7 +41,7 @@ def test_code_in_a_weights_file_is_not_run(tmp_path: Path, name: str) -> None:
         factory.create(config(pretrained=str(path)), outputs=3)
     assert not marker.exists()
     pickle.loads(path.read_bytes())
-    assert marker.exists()  # so it would have been
+    assert marker.exists()  # otherwise it would have run
 
 
 def test_code_in_a_checkpoint_is_not_run(
@@ -58,7 +58,7 @@ def test_code_in_a_checkpoint_is_not_run(
 
 
 def test_an_archive_with_paths_outside_its_folder_is_an_error(project: Project) -> None:
-    """It is read in place; but whoever unpacks it would be harmed."""
+    """Podium reads it in place, but unpacking it would overwrite files elsewhere."""
     outside = project.folder.parent / "evil.png"
     files = competitions.competition()
     pixels = files["train/0000.png"]
@@ -125,7 +125,7 @@ def test_a_signed_address_stays_out_of_the_log(
     kaggle: Kaggle,
     tmp_path: Path,
 ) -> None:
-    """Kaggle sends the client to storage, with a signature that lets in whoever has it."""
+    """Kaggle sends the client to storage, with a signature that grants access."""
     kaggle.storage = 403
     done = project.stage("fetch", **kaggle.environment(tmp_path / "home"))
     assert done.returncode == 1 and "failed to download shapes from Kaggle" in done.stdout, (

@@ -1,4 +1,4 @@
-"""Trainings at once: which GPU each gets, and how they end."""
+"""Parallel trainings: their GPUs, and how they end."""
 
 import os
 import re
@@ -26,7 +26,7 @@ case "$*" in *train@a-1*) sleep 0.2; exit 1;; *) sleep 0.2;; esac
 
 @pytest.fixture
 def recorded(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with a `dvc` that only says what it was called with."""
+    """A project with a `dvc` that only prints its arguments."""
     _program(project.folder / "bin" / "dvc", DVC)
     monkeypatch.setenv("PATH", f"{project.folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -73,7 +73,7 @@ def test_trainings_share_cores_and_memory(
     names = "PODIUM_CORES", "OMP_NUM_THREADS", "PODIUM_CACHE_MIB"
 
     def shares(*jobs: str) -> list[list[str]]:
-        """Of each training run."""
+        """The values of the variables `names` in each training run."""
         lines = run(recorded, *jobs).stdout.splitlines()[1:]
         return [re.findall(r"(?:cores|threads|with) (\d*) ", line) for line in lines]
 

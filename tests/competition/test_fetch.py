@@ -258,7 +258,7 @@ def test_the_embedded_competition_comes_with_its_solution(fetch: Fetch) -> None:
     assert len(csvs.read(Path("solution/solution.csv"))) == 450
     assert "train.csv" in Archive(FETCHED).names
     before = FETCHED.read_bytes()
-    assert fetch("builtin")  # written anew: its code may have changed
+    assert fetch("builtin")  # written again: its code may have changed
     assert FETCHED.read_bytes() == before
 
 

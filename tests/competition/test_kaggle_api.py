@@ -36,7 +36,7 @@ BUSY = {"Retry-After": "0"}
 
 
 class Fetch:
-    """Fetching in this process, or as a stage; nothing secret may come of it."""
+    """Fetching in this process or as a stage; checks that no secret appears anywhere."""
 
     def __init__(self, project: Project, kaggle: Kaggle, home: Path) -> None:
         self.project, self.kaggle = project, kaggle
@@ -97,7 +97,7 @@ def fetch(
 
 @pytest.fixture
 def begun(fetch: Fetch) -> Fetch:
-    """A download that has failed on its way: two of three MB are there."""
+    """A download that failed after two of three MB."""
     fetch.kaggle.archives["shapes"] = stored(3_000_000)
     fetch.kaggle.faults = [
         Fault("GET", skip=1, after=2_000_000),
@@ -170,7 +170,7 @@ def test_a_damaged_download_is_not_kept(fetch: Fetch) -> None:
 
 
 def test_a_file_that_was_damaged_later_is_downloaded_again(fetch: Fetch) -> None:
-    """Also where size and time stay as they were, by which the client would keep it."""
+    """Even if size and date are unchanged, for which the client would keep it."""
     fetch()
     times = fetch.archive.stat()
     data = bytearray(fetch.archive.read_bytes())
@@ -265,7 +265,7 @@ def test_what_has_changed_on_kaggle_is_fetched_from_its_start(begun: Fetch) -> N
 
 
 def test_what_changes_on_kaggle_on_the_way_is_fetched_from_its_start(begun: Fetch) -> None:
-    """Between the client's question and ours: then storage answers with the whole file."""
+    """Between two requests: then storage answers with the whole file."""
     begun.kaggle.faults = [Fault("GET", skip=1, etag='"2"')]
     assert begun()
     assert begun.is_intact()

@@ -1,4 +1,4 @@
-"""Archives in archives, names made on other systems, and archives that harm who unpacks them."""
+"""Archives in archives, names made on other systems, and malicious archives."""
 
 import io
 import os
@@ -183,7 +183,7 @@ def test_an_archive_that_unpacks_to_an_archive_of_zeros_is_an_error(tmp_path: Pa
 
 
 def test_entries_that_share_their_bytes_are_an_error(tmp_path: Path) -> None:
-    """Each of them is no bomb, and all of them are."""
+    """None of them is a bomb alone, but all of them together are."""
     single = packed({"a": np.random.default_rng(0).bytes(2000) + bytes(200_000)}, DEFLATED)
     start, end = single.index(b"PK\x01\x02"), single.index(b"PK\x05\x06")
     count = 60_000
@@ -237,7 +237,10 @@ def test_macos_metadata_files_are_skipped(tmp_path: Path) -> None:
     assert Archive(write(tmp_path / "files.zip", files)).names == ["a/1.jpg", "a/.1.jpg"]
 
 
-COMPOSED, APART = "caf\u00e9", "cafe\u0301"  # the accent in the letter, and beside it
+COMPOSED, APART = (
+    "caf\u00e9",
+    "cafe\u0301",
+)  # with a composed character, and with a combining accent
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What this machine offers."""
+"""Cores and memory of the machine."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def test_memory_that_was_freed_is_used_again_without_page_faults() -> None:
         command = [sys.executable, "-c", FAULTS, what]
         return int(subprocess.run(command, env=WITH_SRC, capture_output=True, check=True).stdout)
 
-    assert faults("hand back") > 5_000  # of 44,000 pages
+    assert faults("hand back") > 5_000  # out of 44,000 pages
     assert faults("keep") < 500
 
 

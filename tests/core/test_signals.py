@@ -1,4 +1,4 @@
-"""What becomes of a stage when the process that started it ends."""
+"""What happens to a stage when its parent process ends."""
 
 import shlex
 import subprocess

@@ -84,7 +84,7 @@ def test_metrics_are_those_of_the_positive_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize("positive", ["benign", "malignant"])
 def test_the_submission_is_the_positive_classs_probability(tmp_path: Path, positive: str) -> None:
     found = read(tmp_path, positive_class=positive)
-    assert submitted(found, "roc_auc") == pytest.approx(0.75)  # of the second class
+    assert submitted(found, "roc_auc") == pytest.approx(0.75)  # for the second class
     assert submitted(found, "accuracy", format="number") == 1
     assert submitted(found, "accuracy", format="label") == positive
 

@@ -1,4 +1,4 @@
-"""Names that differ in Unicode normalisation only are the same, as CSV files of a Mac have them."""
+"""Names that differ in Unicode normalization only are the same, as CSV files of a Mac have them."""
 
 import unicodedata
 from collections import Counter

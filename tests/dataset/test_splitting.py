@@ -16,7 +16,7 @@ def make_folds(train: pd.DataFrame, **options: Any) -> pd.DataFrame:
 
 
 def table(sizes: dict[str, int], *, group: int | None = None) -> pd.DataFrame:
-    """A training table with so many images of each class, `group` of them at a time in a group."""
+    """A training table with so many images per class, in groups of `group` images."""
     labels = [label for label, size in sizes.items() for _ in range(size)]
     train = pd.DataFrame({"id": [f"{n:04d}" for n in range(len(labels))], "label": labels})
     return train if group is None else train.assign(group=[f"g{n // group}" for n in train.index])

@@ -26,7 +26,7 @@ def read(
     task: TaskName = "multiclass",
     **layout: Any,
 ) -> Tables:
-    """The tables of FILES, of which some are changed or, as None, left out."""
+    """The tables of FILES with changes; None removes a file."""
     files = {**FILES, **(changed or {})}
     kept = {name: data for name, data in files.items() if data is not None}
     archive = Archive(competitions.write_zip(folder / "files.zip", kept))

@@ -13,10 +13,10 @@ from podium.images import codec, decoders, resizing
 from podium.images.decoders import ImageError
 
 RAMP = np.linspace(0, 255, 40)
-SCENE = np.stack(  # a smooth picture, which JPEG keeps: uint8 [30, 40, 3]
+SCENE = np.stack(  # a smooth image, which JPEG preserves: uint8 [30, 40, 3]
     np.broadcast_arrays(RAMP, RAMP[:30, None], 128), axis=2
 ).astype(np.uint8)
-GREY = SCENE[..., 0]
+GRAY = SCENE[..., 0]
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -29,7 +29,7 @@ def file(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def rotated(kind: str) -> bytes:
-    """SCENE as a camera held upright stores it: lying, with EXIF orientation 6."""
+    """SCENE as an upright camera stores it: rotated, with EXIF orientation 6."""
     exif = Image.Exif()
     exif[decoders.ORIENTATION] = 6
     return file(np.ascontiguousarray(np.rot90(SCENE)), kind, exif=exif)
@@ -46,11 +46,11 @@ def difference(a: np.ndarray, b: np.ndarray) -> int:
 
 
 PNG, JPEG = file(SCENE, "PNG"), file(SCENE, "JPEG", quality=95)
-PLAIN = {"rgb png": PNG, "grey png": file(GREY, "PNG"), "jpeg": JPEG, "grey": file(GREY, "JPEG")}
+PLAIN = {"rgb png": PNG, "gray png": file(GRAY, "PNG"), "jpeg": JPEG, "gray": file(GRAY, "JPEG")}
 OTHERS = {
-    "rgba": file(np.dstack([SCENE, GREY]), "PNG"),
+    "rgba": file(np.dstack([SCENE, GRAY]), "PNG"),
     "palette": file(Image.fromarray(SCENE).quantize(16), "PNG"),
-    "transparent colour": file(SCENE, "PNG", transparency=(0, 0, 128)),
+    "transparent color": file(SCENE, "PNG", transparency=(0, 0, 128)),
     "rotated": rotated("JPEG"),
     "rotated png": rotated("PNG"),
     "cmyk": file(Image.fromarray(SCENE).convert("CMYK"), "JPEG"),
@@ -91,13 +91,13 @@ def test_the_first_frame_is_decoded(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
-def test_grey_gets_three_equal_channels(kind: str) -> None:
-    pixels = codec.decode(file(GREY, kind, **({"quality": 100} if kind == "JPEG" else {})))
-    assert all(difference(pixels[..., channel], GREY) <= 1 for channel in range(3))
+def test_gray_gets_three_equal_channels(kind: str) -> None:
+    pixels = codec.decode(file(GRAY, kind, **({"quality": 100} if kind == "JPEG" else {})))
+    assert all(difference(pixels[..., channel], GRAY) <= 1 for channel in range(3))
 
 
 def test_black_and_white_becomes_0_and_255() -> None:
-    bits = GREY > 100
+    bits = GRAY > 100
     assert np.array_equal(codec.decode(file(bits, "PNG"))[..., 1], bits * np.uint8(255))
 
 
@@ -105,8 +105,8 @@ def test_transparent_pixels_are_laid_on_white() -> None:
     black = np.zeros((1, 3, 4), np.uint8)
     black[0, :, 3] = 0, 51, 255  # alpha
     assert codec.decode(file(black, "PNG"))[0].tolist() == [[255] * 3, [204] * 3, [0] * 3]
-    grey = black[..., 2:]  # [1, 3, 2]: grey and alpha
-    assert codec.decode(file(grey, "PNG"))[0].tolist() == [[255] * 3, [204] * 3, [0] * 3]
+    gray = black[..., 2:]  # [1, 3, 2]: gray and alpha
+    assert codec.decode(file(gray, "PNG"))[0].tolist() == [[255] * 3, [204] * 3, [0] * 3]
 
 
 def test_a_palette_becomes_its_colors() -> None:
@@ -132,7 +132,7 @@ WIDE: dict[str, tuple[bytes, np.ndarray]] = {
     "12 bits in a PNG": (file(TWELVE_BITS, "PNG"), TWELVE_BITS),
     "16 bits in a PNG": (file(TWELVE_BITS * 16, "PNG"), TWELVE_BITS * 16),
     "colored PNG": (encoded(COLORED, ".png"), COLORED),
-    "grey TIFF": (file(TWELVE_BITS, "TIFF"), TWELVE_BITS),
+    "gray TIFF": (file(TWELVE_BITS, "TIFF"), TWELVE_BITS),
     "compressed TIFF": (file(TWELVE_BITS, "TIFF", compression="tiff_lzw"), TWELVE_BITS),
     "colored TIFF": (encoded(COLORED, ".tif"), COLORED),
     "signed TIFF": (encoded(TWELVE_BITS.astype(np.int16) - 2000, ".tif"), TWELVE_BITS - 2000.0),
@@ -163,7 +163,7 @@ def test_more_than_8_bits_are_scaled_from_a_range(kind: str) -> None:
 
 def test_tiff_tags_unknown_to_opencv_cause_no_warning(capfd: pytest.CaptureFixture) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
-    tags[33550], tags.tagtype[33550] = (1.0, 1.0, 0.0), TiffTags.DOUBLE  # of a GeoTIFF
+    tags[33550], tags.tagtype[33550] = (1.0, 1.0, 0.0), TiffTags.DOUBLE  # as in a GeoTIFF
     codec.decode(file(TWELVE_BITS, "TIFF", tiffinfo=tags))
     assert capfd.readouterr().err == ""
 
@@ -213,8 +213,8 @@ def test_a_constant_image_is_black() -> None:
 def test_16_bits_are_turned_upright_as_8_are(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[decoders.ORIENTATION] = orientation
-    expected = codec.decode(file(GREY, kind, exif=exif))
-    wide = file(GREY.astype(np.uint16) * 257, kind, exif=exif)
+    expected = codec.decode(file(GRAY, kind, exif=exif))
+    wide = file(GRAY.astype(np.uint16) * 257, kind, exif=exif)
     assert np.array_equal(codec.decode(wide, value_range=(0, 65535)), expected)
 
 
@@ -271,7 +271,7 @@ def test_an_image_too_large_to_be_one_is_an_error(monkeypatch: pytest.MonkeyPatc
         codec.decode(PNG)
 
 
-@pytest.mark.parametrize("data", [PNG, file(GREY, "PNG")], ids=["rgb", "grey"])
+@pytest.mark.parametrize("data", [PNG, file(GRAY, "PNG")], ids=["rgb", "gray"])
 def test_no_damaged_png_is_stored_that_cannot_be_decoded_later(data: bytes) -> None:
     for at in range(len(data)):
         for damaged in (data[:at], data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]):
@@ -279,7 +279,7 @@ def test_no_damaged_png_is_stored_that_cannot_be_decoded_later(data: bytes) -> N
                 stored = store(damaged)
             except ImageError:
                 continue
-            assert at >= len(data) - 12  # in the last chunk, which holds no pixels
+            assert at >= len(data) - 12  # in the last chunk, which contains no pixels
             assert np.array_equal(codec.decode_stored(stored), codec.decode(data))
 
 
@@ -438,7 +438,7 @@ def test_a_blank_image_is_a_black_square(size: int | None, side: int) -> None:
     assert pixels.shape == (side, side, 3) and not pixels.any()
 
 
-@pytest.mark.parametrize("pixels", [SCENE, GREY])
+@pytest.mark.parametrize("pixels", [SCENE, GRAY])
 def test_a_png_of_pixels_holds_them(pixels: np.ndarray) -> None:
     decoded = codec.decode_stored(codec.encode_png(pixels))
     assert np.array_equal(decoded if pixels.ndim == 3 else decoded[..., 0], pixels)

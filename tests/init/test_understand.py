@@ -185,7 +185,7 @@ def test_the_label_column_contains_the_labels_of_the_sample_submission(tmp_path:
     known, hidden = layouts.known_and_hidden()
     train = known.rename(columns={"label": "individual_id"}).assign(species=["a", "b"] * 18)
     sample = pd.DataFrame({"id": hidden["id"], "predictions": "square circle new"})
-    found = inspect(tmp_path, layouts.labelled(train, sample))
+    found = inspect(tmp_path, layouts.labeled(train, sample))
     assert found.prepare["label_column"] == "individual_id"
     assert found.layout.metric == "map@3"
     assert found.guess("label_column").alternatives == ("species",)
@@ -405,7 +405,7 @@ def test_a_column_is_a_group_by_its_whole_name(tmp_path: Path, column: str, take
 
 
 def test_folder_names_are_never_lists_of_labels(tmp_path: Path) -> None:
-    names = [f"{colour} {kind}" for colour in ("red", "blue") for kind in ("car", "bus", "truck")]
+    names = [f"{color} {kind}" for color in ("red", "blue") for kind in ("car", "bus", "truck")]
     pictures = [data for name, data in competition().items() if name.startswith("train/")]
     files = {f"train/{names[n % 6]}/{n}.png": data for n, data in enumerate(pictures)}
     found = inspect(tmp_path, files | {"test/1.png": pictures[0]})
@@ -413,11 +413,11 @@ def test_folder_names_are_never_lists_of_labels(tmp_path: Path) -> None:
 
 
 def test_columns_of_the_sample_submission_are_never_lists_of_labels(tmp_path: Path) -> None:
-    names = [f"{colour} {kind}" for colour in ("red", "blue") for kind in ("car", "bus", "truck")]
+    names = [f"{color} {kind}" for color in ("red", "blue") for kind in ("car", "bus", "truck")]
     known, hidden = layouts.known_and_hidden()
     train = known.assign(label=[names[n % 6] for n in range(len(known))])
     sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(names, 1 / 6)})
-    found = inspect(tmp_path, layouts.labelled(train, sample))
+    found = inspect(tmp_path, layouts.labeled(train, sample))
     assert (found.layout.task, found.tables.classes) == ("multiclass", names)
 
 
@@ -466,7 +466,7 @@ def test_numbered_flags_are_not_pixels(tmp_path: Path) -> None:
 
 
 def test_a_damaged_pixel_is_left_to_prepare(tmp_path: Path) -> None:
-    files = layouts.pixels_grey().files
+    files = layouts.pixels_gray().files
     head, first, *rest = files["train.csv"].split(b"\n")
     files["train.csv"] = b"\n".join([head, first[: first.rindex(b",")] + b",x", *rest])
     assert inspect(tmp_path, files).prepare["pixel_columns"] == "pixel"
@@ -540,22 +540,22 @@ def test_the_positive_class_follows_from_the_sample_or_the_labels(
     known, hidden = layouts.known_and_hidden()
     train = known.assign(label=labels * (len(known) // 2))
     sample = pd.DataFrame({"id": hidden["id"], target: 0.5})
-    found = inspect(tmp_path, layouts.labelled(train, sample))
+    found = inspect(tmp_path, layouts.labeled(train, sample))
     guess = found.guess("positive_class")
     assert (guess.value, guess.confidence) == (positive, confidence)
     assert found.tables.classes[1] == positive
     (other,) = {*labels} - {positive}
-    answered = inspect(tmp_path, layouts.labelled(train, sample), positive_class=other)
+    answered = inspect(tmp_path, layouts.labeled(train, sample), positive_class=other)
     assert answered.tables.classes[1] == other
     with pytest.raises(UserError, match="--positive-class"):
-        inspect(tmp_path, layouts.labelled(train, sample), positive_class="bird")
+        inspect(tmp_path, layouts.labeled(train, sample), positive_class="bird")
 
 
 def test_one_column_per_class_needs_no_positive_class(tmp_path: Path) -> None:
     known, hidden = layouts.known_and_hidden()
     train = known.assign(label=["cat", "dog"] * (len(known) // 2))
     sample = pd.DataFrame({"id": hidden["id"], "dog": 0.5, "cat": 0.5})
-    found = inspect(tmp_path, layouts.labelled(train, sample))
+    found = inspect(tmp_path, layouts.labeled(train, sample))
     guess = found.guess("positive_class")
     assert (guess.value, guess.confidence) == (None, "certain")
     assert found.tables.classes == ["dog", "cat"]

@@ -46,7 +46,7 @@ def test_logits_are_averaged_over_the_views(net: nn.Module, dataset: loading.Ima
 
 
 class SmallDevice(nn.Module):
-    """Holds `max_images`; beyond, torch's own error."""
+    """Has memory for `max_images`; raises torch's own error for more."""
 
     def __init__(self, net: nn.Module, max_images: int) -> None:
         super().__init__()

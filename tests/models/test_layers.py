@@ -71,7 +71,7 @@ def test_the_last_tensors_are_counted_without_the_head() -> None:
 
 
 @pytest.mark.parametrize("architecture", [*FAMILIES, "resnet10t"])
-def test_norms_are_the_normalisation_layers_and_the_head(architecture: str) -> None:
+def test_norms_are_the_normalization_layers_and_the_head(architecture: str) -> None:
     net = factory.create(config(architecture=architecture), outputs=2)
     names = layers.trainable_names(net, "norms")
     backbone = [name for name in names if not layers.is_head(net, name)]

@@ -60,7 +60,7 @@ def test_cumulative_outputs_out_of_order_give_no_negative_probability() -> None:
     assert values[0] == pytest.approx(1 - torch.tensor(-3.0).sigmoid().item(), abs=1e-4)
 
 
-def test_regression_targets_are_standardised_and_restored() -> None:
+def test_regression_targets_are_standardized_and_restored() -> None:
     targets = np.array([[10.0], [20.0], [60.0]], np.float32)
     codec = TargetCodec(config(), REGRESSION, scale=scale(REGRESSION, targets))
     encoded = codec.encode(torch.as_tensor(targets))

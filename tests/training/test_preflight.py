@@ -67,7 +67,7 @@ def test_too_little_disk_space_for_the_checkpoints_is_an_error_before_the_first_
 def test_an_augmentation_of_a_later_phase_that_fails_is_an_error_before_the_first_epoch(
     images: ImageStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    too_large = [{"RandomCrop": {"height": 64, "width": 64}}]  # of images of 40 x 32 pixels
+    too_large = [{"RandomCrop": {"height": 64, "width": 64}}]  # but the images have 40 x 32 pixels
     phase = {"epochs": 1, "lr": 0.01}
     with pytest.raises(UserError, match="augment"):
         train(images, phases=[phase, {**phase, "augment": too_large}])

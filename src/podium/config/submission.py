@@ -10,7 +10,7 @@ from podium.core.section import PositiveInt, Section
 FORMATS: dict[str, tuple[TaskName, ...]] = {  # the tasks whose predictions can be written so
     "label": SINGLE_LABEL,
     "number": SINGLE_LABEL,
-    "probability": SINGLE_LABEL,  # of two classes
+    "probability": SINGLE_LABEL,  # only with two classes
     "columns": (*SINGLE_LABEL, "multilabel"),
     "labels": ("multilabel",),
     "top_k": (*SINGLE_LABEL, "multilabel"),

@@ -15,7 +15,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # constants of malloc.h
 CORES_VARIABLE = "PODIUM_CORES"  # `make train` sets it for each of several training runs
 WORKERS_VARIABLE = "PODIUM_WORKERS"
 CACHE_VARIABLE = "PODIUM_CACHE_MIB"
-CACHE_FRACTION = 0.25  # of the free memory
+CACHE_FRACTION = 0.25  # share of the free memory
 CGROUP = Path("/sys/fs/cgroup")  # a container's memory limits, which psutil ignores
 LIMITS = (  # cgroup v2 and v1: limit, usage, statistics, and their key for reclaimable page cache
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),

@@ -43,14 +43,14 @@ class TrainingProvenance(Provenance):
     task: str
     classes: list[str]
     folds_sha256: str
-    images_sha256: str  # of the training images
+    images_sha256: str  # checksum of the training images
     config: dict[str, Any]  # the model's section of params.yaml, defaults included
     fold: int
     seed: int
     metric: str
-    metric_sha256: str | None  # of the file with a user-defined metric
+    metric_sha256: str | None  # checksum of the code of a user-defined metric
     deterministic: bool
-    pretrained_sha256: str | None  # of the weights file with the initial weights
+    pretrained_sha256: str | None  # checksum of the file with the initial weights
     pretrained_revision: str | None  # <repo>@<commit> of that file on the Hugging Face hub
     scale: list[float]  # mean and standard deviation of a regression target
     torch: str
@@ -65,7 +65,7 @@ class PredictionProvenance(Provenance):
     training: TrainingProvenance
     weights_sha256: str
     predict: dict[str, Any]  # the section of params.yaml, with the views that were used
-    images_sha256: str  # of the images that were predicted
+    images_sha256: str  # checksum of the predicted images
     averaging: Averaging  # see `losses.Loss.averaging`
 
     @property

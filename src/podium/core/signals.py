@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from podium.core.errors import Stopped
 
 EXIT_INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h
-PR_SET_PDEATHSIG = 1  # of prctl(2), which only Linux has
+PR_SET_PDEATHSIG = 1  # option of prctl(2), which only Linux has
 # DVC's death has its own signal: if a process group gets SIGTERM, DVC may die before the stage gets
 # its own SIGTERM.
 _DVC_DIED = signal.SIGUSR1 if sys.platform == "linux" else None
@@ -51,7 +51,7 @@ def raise_if_stopped() -> None:
 
 def die_with_dvc(number: int = signal.SIGKILL) -> None:
     """Die with DVC if it runs this stage: the next `dvc repro` would start another process. A stage
-    that was started by hand outlives its shell (`nohup`).
+    that was started in a shell outlives it (`nohup`).
     """
     if _is_run_by_dvc():
         die_with_parent(number)

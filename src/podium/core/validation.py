@@ -90,7 +90,7 @@ def _explain(raw: Any, problem: Any, at: str) -> tuple[str, str, str]:
     key, value = _locate(raw, loc, at)
     if kind == "value_error":  # raised by a section: it contains the value where that helps
         return key, str(problem["ctx"]["error"]), ""
-    text = problem["msg"].replace("Input should be", "must be")  # of an albumentations transform
+    text = problem["msg"].replace("Input should be", "must be")  # from albumentations
     if kind in MESSAGES:
         text = MESSAGES[kind].format(**problem.get("ctx", {}))
     if loc[-1:] == ("[key]",):

@@ -31,7 +31,7 @@ def find(checksums: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
 
 
 def first_of_set(ids: pd.Series, duplicates: pd.DataFrame) -> pd.Series:
-    """For each training image the first of `ids` [N] with the same pixels, mostly itself."""
+    """Per training image, the first of `ids` [N] with the same pixels (usually its own)."""
     train = duplicates[duplicates["part"] == "train"]
     pixels = ids.map(train.set_index("id")["pixels"])
     return ids.groupby(pixels).transform("first").fillna(ids)

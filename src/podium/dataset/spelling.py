@@ -13,7 +13,7 @@ class SampleNames:
     """How the sample submission spells labels, in its columns or its cells."""
 
     def __init__(self, sample: pd.DataFrame | None) -> None:
-        """`sample`: text [rows, columns], its first column the ids; None if there is none."""
+        """`sample`: the sample submission as text, ids first; None if there is none."""
         self.columns = [] if sample is None else [str(name) for name in sample.columns[1:]]
         self._by_nfc = {nfc(name): name for name in self.columns}
         self._text = ""

@@ -14,7 +14,7 @@ from podium.core.errors import UserError, examples
 from podium.dataset.duplicates import first_of_set, merge_groups
 from podium.scoring.task import LABEL_SEPARATOR, Task
 
-MAX_BINS = 10  # for regression, which is stratified by bins of the target
+MAX_BINS = 10  # regression is stratified by bins of the target
 
 
 def make_folds(

@@ -68,7 +68,7 @@ class Augmentation:
         self._state = self._numpy.bit_generator.state
         built = [_build(entry, size) for entry in transforms]
         self.resizes_first = not _size_arguments(type(built[0]), size)
-        self._compose = library.Compose(built, is_check_shapes=False)  # for images with masks
+        self._compose = library.Compose(built, is_check_shapes=False)  # checks masks, not used here
         self._compose.set_random_state(self._numpy, self._python)
 
     def __call__(self, pixels: np.ndarray, key: bytes) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from podium.dataset.image_files import ImageIndex, normalize_path
 
-MAX_TESTED_VALUES = 2_000  # of a column
+MAX_TESTED_VALUES = 2_000  # per column
 MIN_MATCH_RATE = 0.5
 
 

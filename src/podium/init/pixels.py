@@ -13,8 +13,8 @@ from podium.init.guesses import Confidence, Guess
 
 MIN_PIXELS = 16  # 4 x 4
 PROBED_ROWS = 200
-MIN_VALID_FRACTION = 0.98  # of the probed values
-MAX_ROUGHNESS_RATIO = 0.8  # of the better pixel order to the other, if the guess is likely
+MIN_VALID_FRACTION = 0.98  # share of probed values that are pixels
+MAX_ROUGHNESS_RATIO = 0.8  # better pixel order to the other, for confidence "likely"
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 _ROW_BY_COLUMN = re.compile(r"(\d+)x(\d+)")
 

@@ -60,7 +60,7 @@ class ImageStats:
 class Survey:
     """The contents of an archive."""
 
-    path: Path  # of the archive
+    path: Path  # the archive
     tables: list[Table]
     images: list[str]
     folders: dict[str, int]  # number of images directly in each

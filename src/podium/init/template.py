@@ -16,7 +16,7 @@ from podium.init.layout import Layout
 # The shipped params.yaml; a copy, since that file is the user's to edit.
 TEMPLATE = Path(__file__).with_name("template.yaml")
 MAX_HEADER_WIDTH = 96
-COMMENTS = {  # of keys that the shipped file does not have
+COMMENTS = {  # for keys that the shipped file does not have
     "label_pattern": "regular expression whose group captures the label in the file name",
     "label_separator": "between labels in one cell",
     "label_variants": "labels that differ only in case or whitespace: error | merge | keep",

@@ -51,7 +51,7 @@ def put(section: CommentedMap, key: str, value: Any) -> None:
     """Set a value, quoted if necessary. The comment next to its key is kept."""
     section[key] = quoted(value)
     comment = section.ca.items.get(key)
-    if comment is not None and comment[3] == []:  # of a list that started at its key's column;
+    if comment is not None and comment[3] == []:  # a list that started at its key's column:
         comment[3] = None  # it would swallow the next line break
 
 

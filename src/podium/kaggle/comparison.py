@@ -11,7 +11,7 @@ from podium.core.errors import UserError
 from podium.scoring import metrics
 from podium.submission import text_tables
 
-MIN_SCORES = 3  # for a correlation
+MIN_SCORES = 3  # fewer have no meaningful correlation
 
 
 class Comparison(NamedTuple):
@@ -19,8 +19,8 @@ class Comparison(NamedTuple):
 
     competition: str
     metric: str
-    greater_is_better: bool | None  # None if there is no such metric any more
-    numbers: list[int]  # of the rows, from 1
+    greater_is_better: bool | None  # None if the metric no longer exists
+    numbers: list[int]  # row numbers, from 1
     oof: np.ndarray  # [N]
     public: np.ndarray  # [N]
 

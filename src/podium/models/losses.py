@@ -117,7 +117,7 @@ class BinaryCrossEntropy(CrossEntropy):
         if outputs.shape[1] == 1:
             log_p = torch.cat([F.logsigmoid(-outputs), F.logsigmoid(outputs)], dim=1)
             return _weighted_mean(-log_p, targets)
-        # For an image of weight 1: -log p for each class's share, -log(1 - p) for what it lacks.
+        # Per image of weight 1: -log p times each class's share, -log(1 - p) times the rest.
         missing = targets.sum(dim=1, keepdim=True) - targets
         per_class = -targets * F.logsigmoid(outputs) - missing * F.logsigmoid(-outputs)
         return per_class.mean(1).sum() / targets.sum()
@@ -136,7 +136,7 @@ class Cumulative(Loss):
         return _smooth_labels((targets[:, None] > levels).float(), smoothing)
 
     def to_logits(self, outputs: Tensor, task: Task) -> Tensor:
-        """A level's probability is the difference of two neighbouring sigmoids, made monotonic."""
+        """A level's probability is the difference of two neighboring sigmoids, made monotonic."""
         above = outputs.sigmoid().cummin(dim=1).values  # [B, C - 1]
         bounds = torch.cat([torch.ones_like(above[:, :1]), above, 0 * above[:, :1]], dim=1)
         return (bounds[:, :-1] - bounds[:, 1:]).clamp(min=MIN_LEVEL_PROBABILITY).log()
@@ -147,7 +147,7 @@ class Cumulative(Loss):
 
 @dataclass(frozen=True)
 class Regression(Loss):
-    """A torch loss of standardised numbers, one output."""
+    """A torch loss of standardized numbers, one output."""
 
     function: Callable[[Tensor, Tensor], Tensor]
 

@@ -37,7 +37,7 @@ class TargetCodec:
     def encode(self, targets: Tensor) -> Tensor:
         """Targets as `Task.targets` returns them -> what the loss takes: float32 [B, C or O].
 
-        Regression targets are standardised; labels are smoothed.
+        Regression targets are standardized; labels are smoothed.
         """
         if self.task.name == "regression":
             mean, std = self.scale

@@ -32,7 +32,7 @@ class Metric(NamedTuple):
     k: int | None = None
     """The k of a metric `<name>@k`."""
     sha256: str | None = None
-    """Of the code of a user-defined metric."""
+    """Checksum of the code of a user-defined metric."""
 
     @property
     def accepts_sample_weight(self) -> bool:

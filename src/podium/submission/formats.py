@@ -23,7 +23,7 @@ class SubmissionFormat(NamedTuple):
     columns: list[str]  # after the id
     top: int  # labels per image of `top_k`
     separator: str  # between the labels of `labels` and `top_k`
-    class_index: int  # of the class whose probability `probability` contains
+    class_index: int  # the class whose probability is submitted with `probability`
 
     @classmethod
     def detect(

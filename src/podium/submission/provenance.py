@@ -13,7 +13,13 @@ from podium.core.provenance import EnsembleProvenance, PredictionProvenance
 from podium.submission import git
 
 LOCK = Path("dvc.lock")
-INPUTS = ("params.yaml", "dvc.yaml", "src", "custom", "requirements.txt")  # of results, in git
+INPUTS = (
+    "params.yaml",
+    "dvc.yaml",
+    "src",
+    "custom",
+    "requirements.txt",
+)  # tracked files that affect results
 
 
 def describe(

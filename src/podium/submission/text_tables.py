@@ -34,7 +34,7 @@ def plain(rows: Rows, *, indent: str = "", max_width: int | None = None) -> str:
 
 
 def _numeric(rows: Rows) -> list[bool]:
-    """For each column whether all its cells are numbers or empty, except for the header's."""
+    """Per column, whether all cells below the header are numbers or empty."""
     return [
         any(cells) and all(not cell or _NUMBER.fullmatch(cell) for cell in cells)
         for cells in ([row[column] for row in rows[1:]] for column in range(len(rows[0])))

@@ -42,7 +42,7 @@ def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> 
         values, default = probabilities[:, 1], np.array([0.5])
 
     # Images with the same target between the same two candidates always get the same label, so one
-    # of them is scored, with the weight of all.
+    # of them is scored with their total weight.
     candidates = _candidates(values)
     interval = np.searchsorted(np.sort(np.concatenate([candidates, default])), values)
     kinds = np.stack([interval, targets.reshape(len(targets))], axis=1)
@@ -64,7 +64,7 @@ def coordinate_ascent(
     ordered: bool = True,
 ) -> np.ndarray:
     """Move one threshold after the other to the candidate with the best score, until none moves;
-    `ordered` ones stay between their neighbours.
+    `ordered` ones stay between their neighbors.
     """
     default, best = thresholds, score(thresholds)
     for _ in range(MAX_ROUNDS):
@@ -84,7 +84,7 @@ def coordinate_ascent(
 
 
 def _candidates(values: np.ndarray) -> np.ndarray:
-    """Thresholds of `values` [N] to try: midway between neighbours, or between quantiles."""
+    """Thresholds of `values` [N] to try: midway between neighbors, or between quantiles."""
     distinct = np.unique(values)
     if len(distinct) > MAX_CANDIDATES:
         shares = np.linspace(0, 1, MAX_CANDIDATES)
@@ -133,7 +133,7 @@ def _best_f1_threshold(targets: np.ndarray, probabilities: np.ndarray) -> float:
     """
     order = np.argsort(-probabilities, kind="stable")
     values, hits = probabilities[order], targets[order]
-    last = np.flatnonzero(np.append(values[1:] < values[:-1], True))  # of equal values
+    last = np.flatnonzero(np.append(values[1:] < values[:-1], True))  # last of equal values
     selected, positives = last + 1, hits.sum()
     f1 = 2 * hits.cumsum()[last] / (selected + positives)
     default = np.count_nonzero(values > 0.5)

@@ -106,7 +106,7 @@ class Checkpoints:
         return len(data)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the older of the two checkpoints; the newer one stays whatever happens."""
+        """Replace the older of the two checkpoints; the newer one survives any failure."""
         data = _serialise(state)
         self._number += 1
         header = {

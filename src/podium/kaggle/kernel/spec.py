@@ -21,7 +21,7 @@ class ExportedFold(Section):
 
     file: str
     sha256: str
-    """Of the file."""
+    """Checksum of the file."""
 
 
 class ExportedModel(Section):

@@ -23,7 +23,7 @@ PACKAGES = (
     "stringzilla",
     "timm",
 )
-PYTHON_VERSIONS = ("3.11", "3.12", "3.13")  # of Kaggle's images this year and next year
+PYTHON_VERSIONS = ("3.11", "3.12", "3.13")  # in Kaggle's images this year and next year
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 
 
