@@ -52,8 +52,8 @@ def main() -> None:
                     raise layout.error
                 tables = dry_run(archive, layout)
             except UserError as error:
-                known = [guess for guess in layout.guesses if guess.key in ANSWERS]
-                hint = printout.correction_hint(error, known, source)
+                answerable = [guess for guess in layout.guesses if guess.key in ANSWERS]
+                hint = printout.correction_hint(error, answerable, source)
                 raise UserError(f"{error}\n{hint}") from None
         architecture = options.pretrained and defaults.architecture_of(options.pretrained)
         text = template.render(

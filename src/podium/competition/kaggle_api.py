@@ -102,10 +102,10 @@ class Retries:
             raise self._failure(error)
         if self.failed == len(RETRY_PAUSES):
             raise self._failure(error, f" ({self.failed + 1} tries)")
-        asked = None if response is None else _retry_after(response)
-        if asked is not None and asked > MAX_RETRY_AFTER:
-            raise self._failure(error, f". Kaggle asks to wait {asked:.0f} s: rerun after that.")
-        pause = RETRY_PAUSES[self.failed] if asked is None else asked
+        wait_s = None if response is None else _retry_after(response)
+        if wait_s is not None and wait_s > MAX_RETRY_AFTER:
+            raise self._failure(error, f". Kaggle asks to wait {wait_s:.0f} s: rerun after that.")
+        pause = RETRY_PAUSES[self.failed] if wait_s is None else wait_s
         self.failed += 1
         tqdm.write(f"Kaggle: {_brief(error)}; retrying in {pause:g} s", file=sys.stderr)
         time.sleep(pause)

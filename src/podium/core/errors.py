@@ -15,8 +15,8 @@ class Stopped(SystemExit):
 def examples(items: Sequence[object], most: int = 5) -> str:
     """The first `most` items as text: "a, b, c and 7 more"."""
     shown = ", ".join(str(item) for item in items[:most])
-    rest = len(items) - most
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    omitted = len(items) - most
+    return f"{shown} and {omitted} more" if omitted > 0 else shown
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -34,8 +34,8 @@ def _load(raw: dict[str, Any], key: str, kind: Kind, path: Path) -> Any:
     value: Any = raw
     for name in key.split("."):
         if not isinstance(value, dict) or name not in value:
-            known = value if isinstance(value, dict) else ()
-            raise UserError(f"{path} has no {key}{nearest(name, known) or '. Add it.'}")
+            siblings = value if isinstance(value, dict) else ()
+            raise UserError(f"{path} has no {key}{nearest(name, siblings) or '. Add it.'}")
         value = value[name]
     value, problems = check(kind, value, at=key)
     if problems:

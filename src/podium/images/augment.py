@@ -136,10 +136,11 @@ def _build(entry: Transform, size: int) -> Any:
         hint = nearest(name, _registry()) or ". See https://albumentations.ai/docs"
         raise UserError(f"augment: albumentations has no transform {name}{hint}")
     kind, arguments = _registry()[name], arguments or {}
-    known = inspect.signature(kind.__init__).parameters
+    parameters = inspect.signature(kind.__init__).parameters
     for argument in arguments:
-        if argument not in known:
-            hint = nearest(argument, known) or f". Choose from {', '.join(list(known)[1:])}."
+        if argument not in parameters:
+            choices = ", ".join(list(parameters)[1:])
+            hint = nearest(argument, parameters) or f". Choose from {choices}."
             raise UserError(f"augment: {name} has no argument {argument}{hint}")
     if not {"interpolation", "area_for_downscale"} & arguments.keys():
         kind, arguments = _resized_as_in_validation(kind, arguments)

@@ -98,29 +98,31 @@ def guess_labels(table: Table, id_column: str | None, sample: Sample | None) -> 
     Raises:
         UserError: if no column can contain labels.
     """
-    rest = table.rows[[column for column in table.columns if column != id_column]]
-    varied = rest[[column for column in rest.columns if rest[column].nunique() > 1]]
-    inferred = _from_sample(sample, rest, varied) if sample is not None else None
+    candidates = table.rows[[column for column in table.columns if column != id_column]]
+    varied = candidates[
+        [column for column in candidates.columns if candidates[column].nunique() > 1]
+    ]
+    inferred = _from_sample(sample, candidates, varied) if sample is not None else None
     if inferred is None and varied.empty:
-        names = examples([str(column) for column in rest.columns])
+        names = examples([str(column) for column in candidates.columns])
         why = f"{names}: the same value in all rows" if names else f"{id_column} is its only column"
         raise UserError(f"{table.name}: no column can contain labels ({why}). Add one.")
     value, confidence, reason = inferred or _from_table(varied)
     others = [str(c) for c in varied.columns if isinstance(value, str) and c != value]
-    parse = some_of([str(column) for column in rest.columns], what=f"column of {table.name}")
+    parse = some_of([str(column) for column in candidates.columns], what=f"column of {table.name}")
     return Guess("prepare.label_column", value, confidence, reason, tuple(others), parse)
 
 
 Inferred = tuple[str | list[str], Confidence, str]
 
 
-def _from_sample(sample: Sample, rest: pd.DataFrame, varied: pd.DataFrame) -> Inferred | None:
+def _from_sample(sample: Sample, candidates: pd.DataFrame, varied: pd.DataFrame) -> Inferred | None:
     targets = sample.targets
-    if targets and set(targets) <= set(rest.columns):
+    if targets and set(targets) <= set(candidates.columns):
         value = targets if len(targets) > 1 else targets[0]
         return value, "certain", "also in the sample submission"
     for column in varied.columns if len(targets) > 1 else []:
-        if set(rest[column].str.strip()) == set(targets):
+        if set(candidates[column].str.strip()) == set(targets):
             return column, "certain", "its values are the columns of the sample submission"
     if column := _column_with_values_of(sample, varied):
         return column, "likely", "contains labels from the sample submission"
@@ -143,10 +145,10 @@ def _from_table(varied: pd.DataFrame) -> Inferred:
 
 def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
     """The column whose groups must stay in one fold, not one of `used`; None if there is none."""
-    rest = [column for column in table.columns if column not in used]
+    candidates = [column for column in table.columns if column not in used]
     repeated = [
         column
-        for column in rest
+        for column in candidates
         if 1 < table.rows[column].nunique() < len(table.rows)
         and table.rows[column].str.strip().all()  # none is empty
     ]
@@ -166,7 +168,7 @@ def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
     else:
         confidence, reason = "certain", "no column looks like groups of related images"
     others = tuple(choice for choice in (*groups, *ids, None) if choice != value)
-    parse = one_of(rest, what=f"column of {table.name}", nullable=True)
+    parse = one_of(candidates, what=f"column of {table.name}", nullable=True)
     return Guess("prepare.group_column", value, confidence, reason, others, parse)
 
 

@@ -40,8 +40,8 @@ class LabeledFolder:
 
 def guess_folder(candidates: Sequence[LabeledFolder]) -> Guess:
     """The folder of the training images, the first of `candidates`."""
-    first, *rest = candidates
-    others = tuple(candidate.folder for candidate in rest)
+    first, *alternatives = candidates
+    others = tuple(candidate.folder for candidate in alternatives)
     confidence: Confidence = "likely" if others or first.pattern is not None else "certain"
     reason = first.reason
     if sum(first.counts.values()) < 2 * len(first.counts):

@@ -96,11 +96,11 @@ class _Reader:
         tables = self.survey.tables
         by_name = {table.name: table for table in tables}
         sample = by_name.get(self._take(roles.guess_sample(tables)))
-        rest = [table for table in tables if table is not sample]
-        guess = roles.guess_train(rest, sample, self.survey.id_columns)
+        candidates = [table for table in tables if table is not sample]
+        guess = roles.guess_train(candidates, sample, self.survey.id_columns)
         train = by_name.get(self._take(guess))
-        rest = [table for table in rest if table is not train]
-        test = by_name.get(self._take(roles.guess_test(rest, train, self.survey.id_columns)))
+        candidates = [table for table in candidates if table is not train]
+        test = by_name.get(self._take(roles.guess_test(candidates, train, self.survey.id_columns)))
         return Roles(train, test, sample)
 
     def _read_table(self, tables: Roles, train: Table) -> None:

@@ -122,11 +122,11 @@ def _cut_lines_after(container: CommentedMap | CommentedSeq, key: Any) -> str:
     if not comments or not comments[position]:
         return ""
     token = comments[position]
-    own, _, rest = token.value.partition("\n")
+    own, _, following = token.value.partition("\n")
     token.value = f"{own}\n"
     if not own:
         comments[position] = None
-    return str(rest)
+    return str(following)
 
 
 def _mappings(params: CommentedMap) -> Iterator[CommentedMap]:

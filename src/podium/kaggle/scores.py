@@ -104,8 +104,8 @@ def settle(api: Any, slug: str, path: Path) -> int:
     for row in history.rows(rows):
         newest = history.number(row["ref"].removeprefix(history.AFTER)) or 0  # at that time
         listed = list_submissions(api, slug, {newest})
-        known = {history.number(ref) for ref in table["ref"]}
-        refs = [ref for ref in listed if ref > newest and ref not in known]
+        recorded = {history.number(ref) for ref in table["ref"]}
+        refs = [ref for ref in listed if ref > newest and ref not in recorded]
         if ref := find(listed, row["message"], refs):
             history.update(path, row, {"ref": str(ref), **values(listed[ref])})
             print(f"{row['file']} was submitted as number {ref} by a run that was interrupted")

@@ -79,10 +79,10 @@ def _options(name: str, function: Callable[..., Any]) -> Options:
     if hasattr(function, "takes"):
         raise UserError(f"metric: {name}: the attribute takes was renamed. Use inputs.")
     if inspect.isfunction(function):  # other objects may have attributes of their own
-        known = Options._fields
+        attributes = Options._fields
         for key in vars(function):
-            if not key.startswith("_") and key not in known:
-                hint = nearest(key, known) or f". Choose from {', '.join(known)}."
+            if not key.startswith("_") and key not in attributes:
+                hint = nearest(key, attributes) or f". Choose from {', '.join(attributes)}."
                 raise UserError(f"metric: {name} has the unknown attribute {key}{hint}")
     given = {key: getattr(function, key) for key in Options._fields if hasattr(function, key)}
     options = Options(**given)

@@ -171,9 +171,9 @@ def _is_list(cell: str, separator: str, classes: set[str]) -> bool:
 
 def _separator(sample: pd.DataFrame, classes: list[str]) -> str:
     """What separates an image's labels in the sample submission; by default a space."""
-    cells, known = _cells(sample), set(classes)
+    cells, labels = _cells(sample), set(classes)
     for separator in SEPARATORS:
-        if any(_is_list(cell, separator, known) for cell in cells):
+        if any(_is_list(cell, separator, labels) for cell in cells):
             return separator
     return SEPARATORS[0]
 

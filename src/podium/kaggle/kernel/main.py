@@ -105,9 +105,9 @@ def predict(
     Which images share a batch can change the last bits of their logits (matrix shapes affect the
     order of summation), so the public ids are predicted first, in the same batches as before.
     """
-    present, known = set(ids), set(spec.public_ids)
+    present, public_ids = set(ids), set(spec.public_ids)
     public = [image for image in spec.public_ids if image in present]
-    hidden = [image for image in ids if image not in known]
+    hidden = [image for image in ids if image not in public_ids]
     logits = []
     for fold in model.folds:
         console.say(f"{model.name}: {fold.file}")
