@@ -124,15 +124,15 @@ def competitions(draw: Callable[..., Any]) -> Competition:
         draw(st.sampled_from(["\n", "\r\n"])),
     )
     if layout == "pixels":
-        made = _pixels(draw, task, labels, test, style)
+        competition = _pixels(draw, task, labels, test, style)
     elif layout in ("folders", "names"):
-        made = _folders(draw, ids, labels, style, in_names=layout == "names")
+        competition = _folders(draw, ids, labels, style, in_names=layout == "names")
     else:
-        made = _table(draw, task, ids, labels, style)
+        competition = _table(draw, task, ids, labels, style)
     for fault in draw(st.lists(st.sampled_from([*FAULTS]), max_size=2, unique=True)):
-        if FAULTS[fault](draw, made, style):
-            made.faults.append(fault)
-    return made
+        if FAULTS[fault](draw, competition, style):
+            competition.faults.append(fault)
+    return competition
 
 
 def _table(
@@ -274,40 +274,40 @@ def _pixels(
     return Competition(files, dict(zip(known, labels, strict=True)), hidden, colors, header)
 
 
-def _some_image(draw: Callable[..., Any], made: Competition) -> str | None:
-    names = [name for name in made.files if name.endswith(tuple(KINDS))]
+def _some_image(draw: Callable[..., Any], competition: Competition) -> str | None:
+    names = [name for name in competition.files if name.endswith(tuple(KINDS))]
     return draw(st.sampled_from(names)) if names else None
 
 
-def _train_csv(made: Competition) -> str | None:
-    return next((n for n in made.files if n.lower().startswith(("train", "labels")) and
+def _train_csv(competition: Competition) -> str | None:
+    return next((n for n in competition.files if n.lower().startswith(("train", "labels")) and
                  n.endswith(".csv")), None)  # fmt: skip
 
 
-def _broken_image(draw: Callable[..., Any], made: Competition, _: Style) -> bool:
-    if (name := _some_image(draw, made)) is None:
+def _broken_image(draw: Callable[..., Any], competition: Competition, _: Style) -> bool:
+    if (name := _some_image(draw, competition)) is None:
         return False
-    data = made.files[name]
-    made.files[name] = draw(
+    data = competition.files[name]
+    competition.files[name] = draw(
         st.sampled_from([b"", data[: len(data) // 2], b"not an image", b"\0" * 50])
     )
     return True
 
 
-def _missing_image(draw: Callable[..., Any], made: Competition, _: Style) -> bool:
-    if (name := _some_image(draw, made)) is None:
+def _missing_image(draw: Callable[..., Any], competition: Competition, _: Style) -> bool:
+    if (name := _some_image(draw, competition)) is None:
         return False
-    del made.files[name]
-    tables = [other for other in made.files if other.endswith(".csv")]
+    del competition.files[name]
+    tables = [other for other in competition.files if other.endswith(".csv")]
     if not any("sample" in other or other.lower().startswith("test") for other in tables):
-        made.test = [image for image in made.test if not name.endswith(f"/{image}")]
+        competition.test = [image for image in competition.test if not name.endswith(f"/{image}")]
     return True
 
 
-def _lines(made: Competition, name: str, style: Style) -> list[str]:
+def _lines(competition: Competition, name: str, style: Style) -> list[str]:
     """The lines of a table; none if another fault has made it binary."""
     try:
-        return made.files[name].decode(style.encoding).split(style.terminator)
+        return competition.files[name].decode(style.encoding).split(style.terminator)
     except UnicodeError:
         return []
 
@@ -317,13 +317,13 @@ def _edit(
 ) -> Callable[[Callable[..., Any], Competition, Style], bool]:
     """A fault in the lines of the training table."""
 
-    def fault(draw: Callable[..., Any], made: Competition, style: Style) -> bool:
-        name = _train_csv(made)
-        lines = _lines(made, name, style) if name else []
+    def fault(draw: Callable[..., Any], competition: Competition, style: Style) -> bool:
+        name = _train_csv(competition)
+        lines = _lines(competition, name, style) if name else []
         if name is None or len(lines) < 4:  # no table, or emptied by another fault
             return False
         lines = change(draw, lines)
-        made.files[name] = style.terminator.join(lines).encode(style.encoding)
+        competition.files[name] = style.terminator.join(lines).encode(style.encoding)
         return True
 
     return fault
@@ -370,55 +370,59 @@ def _one_class(_: Callable[..., Any], lines: list[str]) -> list[str]:
     return lines
 
 
-def _latin(_: Callable[..., Any], made: Competition, style: Style) -> bool:
-    name = _train_csv(made)
-    if name is None or not (lines := _lines(made, name, style)):
+def _latin(_: Callable[..., Any], competition: Competition, style: Style) -> bool:
+    name = _train_csv(competition)
+    if name is None or not (lines := _lines(competition, name, style)):
         return False
-    made.files[name] = "\n".join([*lines, "é,é", ""]).encode("latin-1", errors="replace")
+    competition.files[name] = "\n".join([*lines, "é,é", ""]).encode("latin-1", errors="replace")
     return True
 
 
 def _replace(pattern: str, new: bytes) -> Callable[[Callable[..., Any], Competition, Style], bool]:
-    def fault(_: Callable[..., Any], made: Competition, __: Style) -> bool:
-        name = _train_csv(made) if pattern == "train" else next(
-            (name for name in made.files if pattern in name.lower()), None)  # fmt: skip
+    def fault(_: Callable[..., Any], competition: Competition, __: Style) -> bool:
+        name = _train_csv(competition) if pattern == "train" else next(
+            (name for name in competition.files if pattern in name.lower()), None)  # fmt: skip
         if name is None:
             return False
-        made.files[name] = new
+        competition.files[name] = new
         return True
 
     return fault
 
 
-def _outside(draw: Callable[..., Any], made: Competition, _: Style) -> bool:
-    made.files[draw(st.sampled_from(["../evil.png", "/etc/evil.png", "C:\\evil.png"]))] = b"x"
+def _outside(draw: Callable[..., Any], competition: Competition, _: Style) -> bool:
+    competition.files[draw(st.sampled_from(["../evil.png", "/etc/evil.png", "C:\\evil.png"]))] = (
+        b"x"
+    )
     return True
 
 
-def _other_sample(_: Callable[..., Any], made: Competition, style: Style) -> bool:
+def _other_sample(_: Callable[..., Any], competition: Competition, style: Style) -> bool:
     name = "sample_submission.csv"
-    if name not in made.files or len(lines := _lines(made, name, style)) < 2:
+    if name not in competition.files or len(lines := _lines(competition, name, style)) < 2:
         return False
     if lines[0].startswith("ImageId"):  # the test table has no id column: any text is an id
         return False
     lines[1] = "zzz" + lines[1]
-    made.files[name] = style.terminator.join(lines).encode(style.encoding)
+    competition.files[name] = style.terminator.join(lines).encode(style.encoding)
     return True
 
 
-def _cut_archive(draw: Callable[..., Any], made: Competition, _: Style) -> bool:
-    whole = pack(made.files)
-    made.archive = draw(st.sampled_from([b"", b"<html>404</html>", whole[: len(whole) // 2]]))
+def _cut_archive(draw: Callable[..., Any], competition: Competition, _: Style) -> bool:
+    whole = pack(competition.files)
+    competition.archive = draw(
+        st.sampled_from([b"", b"<html>404</html>", whole[: len(whole) // 2]])
+    )
     return True
 
 
-def _flipped(draw: Callable[..., Any], made: Competition, _: Style) -> bool:
-    whole = bytearray(made.archive or pack(made.files))
+def _flipped(draw: Callable[..., Any], competition: Competition, _: Style) -> bool:
+    whole = bytearray(competition.archive or pack(competition.files))
     if not whole:
         return False
     place = draw(st.integers(0, len(whole) - 1))
     whole[place] ^= 0xFF
-    made.archive = bytes(whole)
+    competition.archive = bytes(whole)
     return True
 
 

@@ -115,7 +115,7 @@ class Service:
 
     def _submit(self, body: dict[str, Any], name: str) -> int:
         number = next(self._numbers)
-        made = {
+        submission = {
             "ref": 40_000_000 + number,
             "competition": body["competitionName"],
             "date": f"2026-11-02T10:{number // 60:02}:{number % 60:02}.123Z",
@@ -124,19 +124,19 @@ class Service:
             "status": "PENDING",
             "polls": self.polls,
         }
-        self.submissions.insert(0, made)
-        return int(made["ref"])
+        self.submissions.insert(0, submission)
+        return int(submission["ref"])
 
     def _list_submissions(self, body: dict[str, Any]) -> dict[str, Any]:
         mine = [s for s in self.submissions if s["competition"] == body["competitionName"]]
         size, page = body.get("pageSize", 20), body.get("page", 1)
-        for made in mine:
-            if made["status"] == "PENDING" and made["polls"] == 0:
+        for submission in mine:
+            if submission["status"] == "PENDING" and submission["polls"] == 0:
                 end = {"status": "COMPLETE", "publicScore": self.score}
                 if self.failing is not None:
                     end = {"status": "ERROR", "errorDescription": self.failing}
-                made.update(end)
-            made["polls"] = max(0, made["polls"] - 1)
+                submission.update(end)
+            submission["polls"] = max(0, submission["polls"] - 1)
         shown = mine[(page - 1) * size : page * size]
         inner = ("competition", "polls")
         return {"submissions": [{k: s[k] for k in s if k not in inner} for s in shown]}

@@ -104,13 +104,13 @@ def all_photos(kind: str = "PNG") -> dict[str, bytes]:
 def labeled(train: pd.DataFrame, sample: pd.DataFrame, **more: pd.DataFrame) -> dict[str, bytes]:
     """The plain competition's pictures with other tables; test.csv has the ids."""
     _, hidden = known_and_hidden()
-    found = {"train": train, "test": hidden[["id"]], "sample_submission": sample, **more}
-    return {**{f"{name}.csv": csv(table) for name, table in found.items()}, **all_photos()}
+    named = {"train": train, "test": hidden[["id"]], "sample_submission": sample, **more}
+    return {**{f"{name}.csv": csv(table) for name, table in named.items()}, **all_photos()}
 
 
 def plain() -> Built:
     """Ids without extension."""
-    found = {
+    expected = {
         "train_csv": "train.csv",
         "test_csv": "test.csv",
         "sample_submission": "sample_submission.csv",
@@ -120,7 +120,7 @@ def plain() -> Built:
         "test_images": "test",
         "group_column": None,
     }
-    return Built(competition(TRAIN, TEST), prepare=found)
+    return Built(competition(TRAIN, TEST), prepare=expected)
 
 
 def named_files(kind: str) -> Built:
@@ -168,8 +168,8 @@ def in_two_sizes(built: Built) -> Built:
                 pixels = np.asarray(Image.open(io.BytesIO(data)))[::scale, ::scale]
                 path = f"{folder}/{name.rpartition('/')[2]}"
                 files[path] = encode(np.ascontiguousarray(pixels))
-    found = {"train_images": "images_large", "test_images": "images_large"}
-    return replace(built, files=files, prepare=built.prepare | found)
+    expected = {"train_images": "images_large", "test_images": "images_large"}
+    return replace(built, files=files, prepare=built.prepare | expected)
 
 
 def several_folders() -> Built:
@@ -183,8 +183,8 @@ def in_one_folder(built: Built) -> Built:
         (f"images/{name.partition('/')[2]}" if "/" in name else name): data
         for name, data in built.files.items()
     }
-    found = {"train_images": "images", "test_images": "images"}
-    return replace(built, files=files, prepare=built.prepare | found)
+    expected = {"train_images": "images", "test_images": "images"}
+    return replace(built, files=files, prepare=built.prepare | expected)
 
 
 def one_folder() -> Built:
@@ -198,14 +198,14 @@ def class_folders() -> Built:
     files = photos([*hidden["id"]], [*hidden["label"]], folder="test", kind="JPEG")
     for label, rows in known.groupby("label"):
         files |= photos([*rows["id"]], [*rows["label"]], folder=f"train/{label}", kind="JPEG")
-    found = {
+    expected = {
         "train_csv": None,
         "test_csv": None,
         "sample_submission": None,
         "train_images": "train",
         "test_images": "test",
     }
-    return Built(files, prepare=found)
+    return Built(files, prepare=expected)
 
 
 def class_folders_at_top() -> Built:
@@ -214,7 +214,7 @@ def class_folders_at_top() -> Built:
     files = {name.removeprefix("train/"): data for name, data in class_folders().files.items()}
     sample = pd.DataFrame({"file": hidden["id"] + ".jpg", "species": CLASSES[1]})
     files["sampleSubmission.csv"] = csv(sample)
-    found = {
+    expected = {
         "train_csv": None,
         "sample_submission": "sampleSubmission.csv",
         "train_images": "",
@@ -222,7 +222,7 @@ def class_folders_at_top() -> Built:
         "id_column": "file",
         "label_column": "species",
     }
-    return Built(files, prepare=found)
+    return Built(files, prepare=expected)
 
 
 def named_after_classes(name: str = "{label}.{number}") -> Built:
@@ -234,8 +234,8 @@ def named_after_classes(name: str = "{label}.{number}") -> Built:
         **photos([*hidden["id"]], [*hidden["label"]], folder="test"),
         "sample_submission.csv": csv(hidden.assign(label=CLASSES[0])),
     }
-    found = {"train_csv": None, "train_images": "train", "test_images": "test"}
-    return Built(files, prepare=found)
+    expected = {"train_csv": None, "train_images": "train", "test_images": "test"}
+    return Built(files, prepare=expected)
 
 
 def _pixel_files(rows: dict[str, np.ndarray], columns: list[str]) -> dict[str, bytes]:
@@ -256,14 +256,14 @@ def _squares(*, color: bool) -> dict[str, np.ndarray]:
     """Pictures of 16 x 16 pixels: uint8 [N, 16, 16, 3], smooth where they have colors."""
     known, hidden = known_and_hidden()
     rng = np.random.default_rng(0)
-    found = {}
+    expected = {}
     for part, table in (("train", known), ("test", hidden)):
         images = np.stack([picture(label, rng, (16, 16)) for label in table["label"]])
         if color:
             shapes = images.max(axis=3, keepdims=True) > 100
             images = np.where(shapes, [220, 120, 20], [30, 90, 160]).astype(np.uint8)
-        found[part] = images
-    return found
+        expected[part] = images
+    return expected
 
 
 def pixels_gray() -> Built:
@@ -272,7 +272,7 @@ def pixels_gray() -> Built:
         part: images[..., 0].reshape(len(images), -1)
         for part, images in _squares(color=False).items()
     }
-    found = {
+    expected = {
         "train_csv": "train.csv",
         "test_csv": "test.csv",
         "id_column": None,
@@ -280,7 +280,7 @@ def pixels_gray() -> Built:
         "pixel_columns": "pixel",
     }
     files = _pixel_files(rows, [f"pixel{n}" for n in range(256)])
-    return Built(files, prepare=found, classes=["0", "1", "2"])
+    return Built(files, prepare=expected, classes=["0", "1", "2"])
 
 
 def pixels_by_row_and_column() -> Built:
@@ -290,8 +290,8 @@ def pixels_by_row_and_column() -> Built:
         for part, images in _squares(color=False).items()
     }
     columns = [f"{y}x{x}" for y in range(1, 17) for x in range(1, 17)]
-    found = {"id_column": None, "pixel_columns": ""}
-    return Built(_pixel_files(rows, columns), prepare=found, classes=["0", "1", "2"])
+    expected = {"id_column": None, "pixel_columns": ""}
+    return Built(_pixel_files(rows, columns), prepare=expected, classes=["0", "1", "2"])
 
 
 def pixels_in_a_cell() -> Built:
@@ -300,16 +300,16 @@ def pixels_in_a_cell() -> Built:
         part: np.array([[" ".join(map(str, image[..., 0].ravel()))] for image in images])
         for part, images in _squares(color=False).items()
     }
-    found = {"id_column": None, "pixel_columns": "pixels", "label_column": "label"}
-    return Built(_pixel_files(rows, ["pixels"]), prepare=found, classes=["0", "1", "2"])
+    expected = {"id_column": None, "pixel_columns": "pixels", "label_column": "label"}
+    return Built(_pixel_files(rows, ["pixels"]), prepare=expected, classes=["0", "1", "2"])
 
 
 def pixels_interleaved() -> Built:
     """RGB, RGB, …"""
     rows = {part: images.reshape(len(images), -1) for part, images in _squares(color=True).items()}
     files = _pixel_files(rows, [f"p{n}" for n in range(768)])
-    found = {"pixel_columns": "p", "pixel_order": "interleaved"}
-    return Built(files, prepare=found, classes=["0", "1", "2"])
+    expected = {"pixel_columns": "p", "pixel_order": "interleaved"}
+    return Built(files, prepare=expected, classes=["0", "1", "2"])
 
 
 def pixels_planar() -> Built:
@@ -319,8 +319,8 @@ def pixels_planar() -> Built:
         for part, images in _squares(color=True).items()
     }
     files = _pixel_files(rows, [f"p{n}" for n in range(768)])
-    found = {"pixel_columns": "p", "pixel_order": "planar"}
-    return Built(files, prepare=found, classes=["0", "1", "2"])
+    expected = {"pixel_columns": "p", "pixel_order": "planar"}
+    return Built(files, prepare=expected, classes=["0", "1", "2"])
 
 
 def pixels_with_ids() -> Built:
@@ -331,8 +331,8 @@ def pixels_with_ids() -> Built:
         rows = pd.read_csv(io.BytesIO(files[name]))
         files[name] = csv(pd.concat([("a" + table["id"]).reset_index(drop=True), rows], axis=1))
     files["sample_submission.csv"] = csv(pd.DataFrame({"id": "a" + hidden["id"], "label": 0}))
-    found = {"id_column": "id", "pixel_columns": "pixel"}
-    return Built(files, prepare=found, classes=["0", "1", "2"])
+    expected = {"id_column": "id", "pixel_columns": "pixel"}
+    return Built(files, prepare=expected, classes=["0", "1", "2"])
 
 
 def one_hot() -> Built:
@@ -378,9 +378,9 @@ def two_classes() -> Built:
     train = pd.DataFrame({"id": known["id"], "is_round": (known["label"] == "circle").astype(int)})
     train["patient_id"] = [f"P{place // 3}" for place in range(TRAIN)]
     sample = pd.DataFrame({"id": hidden["id"], "is_round": 0.5})
-    found = {"label_column": "is_round", "group_column": "patient_id"}
+    expected = {"label_column": "is_round", "group_column": "patient_id"}
     files = labeled(train, sample)
-    return Built(files, task="binary", metric="roc_auc", prepare=found, classes=["0", "1"])
+    return Built(files, task="binary", metric="roc_auc", prepare=expected, classes=["0", "1"])
 
 
 def top_lists() -> Built:
@@ -414,8 +414,8 @@ def several_labels(separator: str) -> Built:
     train = pd.DataFrame({"id": known, "labels": [separator.join(names) for names in labels]})
     sample = pd.DataFrame({"id": hidden, "labels": separator.join(CLASSES[:2])})
     files |= {"train.csv": csv(train), "sample_submission.csv": csv(sample)}
-    found = {"label_column": "labels", "label_separator": separator, "test_csv": None}
-    return Built(files, task="multilabel", metric="samples_f1", prepare=found)
+    expected = {"label_column": "labels", "label_separator": separator, "test_csv": None}
+    return Built(files, task="multilabel", metric="samples_f1", prepare=expected)
 
 
 def several_columns() -> Built:
@@ -458,16 +458,16 @@ def numbers() -> Built:
     """A number to predict."""
     labels = np.random.default_rng(1).random(TRAIN + TEST).round(3) * 10
     files = _measured("weight", labels, 5.0)
-    found = {"label_column": "weight", "test_csv": None}
-    return Built(files, task="regression", metric="rmse", prepare=found, classes=["weight"])
+    expected = {"label_column": "weight", "test_csv": None}
+    return Built(files, task="regression", metric="rmse", prepare=expected, classes=["weight"])
 
 
 def whole_numbers() -> Built:
     """A count to predict."""
     labels = np.random.default_rng(1).permutation(TRAIN + TEST) + 1
     files = _measured("Pawpularity", labels, 20)
-    found = {"label_column": "Pawpularity"}
-    return Built(files, task="regression", metric="rmse", prepare=found, classes=["Pawpularity"])
+    expected = {"label_column": "Pawpularity"}
+    return Built(files, task="regression", metric="rmse", prepare=expected, classes=["Pawpularity"])
 
 
 def grades() -> Built:
@@ -491,8 +491,8 @@ def nest(built: Built, compression: int = zipfile.ZIP_DEFLATED) -> Built:
             for name in [name for name in files if name.startswith(f"{part}/")]:
                 inner.writestr(name.removeprefix(f"{part}/"), files.pop(name))
         files[f"{part}.zip"] = buffer.getvalue()
-    found = {"train_images": "train", "test_images": "test"}
-    return replace(built, files=files, prepare=built.prepare | found)
+    expected = {"train_images": "train", "test_images": "test"}
+    return replace(built, files=files, prepare=built.prepare | expected)
 
 
 def nested(compression: int) -> Built:
@@ -521,8 +521,8 @@ def no_test_table_and_no_sample() -> Built:
     """The test images are the files of their folder."""
     files = competition(TRAIN, TEST)
     del files["sample_submission.csv"], files["test.csv"]
-    found = {"sample_submission": None, "test_csv": None, "test_images": "test"}
-    return Built(files, prepare=found)
+    expected = {"sample_submission": None, "test_csv": None, "test_images": "test"}
+    return Built(files, prepare=expected)
 
 
 def extra_columns() -> Built:

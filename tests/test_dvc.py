@@ -198,16 +198,18 @@ def test_the_submission_has_the_form_of_the_sample(project: Project) -> None:
 
 
 def test_the_provenance_says_what_the_submission_was_made_of(project: Project) -> None:
-    told = json.loads(project.read("submissions/shapes.json"))
-    assert told["sha256"] == hashlib.sha256(project.read("submissions/shapes.csv")).hexdigest()
+    provenance = json.loads(project.read("submissions/shapes.json"))
+    assert (
+        provenance["sha256"] == hashlib.sha256(project.read("submissions/shapes.csv")).hexdigest()
+    )
     archive = hashlib.sha256(project.read("shapes.zip")).hexdigest()
-    assert told["data"]["sha256"] == archive
-    assert told["packages"]["torch"].startswith("2.11.0")
-    assert told["devices"] and told["weights"] == {"a": 0.5, "b": 0.5}
+    assert provenance["data"]["sha256"] == archive
+    assert provenance["packages"]["torch"].startswith("2.11.0")
+    assert provenance["devices"] and provenance["weights"] == {"a": 0.5, "b": 0.5}
     scores = json.loads(project.read("metrics/ensemble.json"))
-    assert told["oof"] == {"accuracy": scores["ensemble"]["oof"]}
-    assert told["stages"]["train@b-1"]["params"]["models.b"]["batch_size"] == 12
-    assert "data/folds.csv" in told["stages"]["train@b-1"]["inputs"]
+    assert provenance["oof"] == {"accuracy": scores["ensemble"]["oof"]}
+    assert provenance["stages"]["train@b-1"]["params"]["models.b"]["batch_size"] == 12
+    assert "data/folds.csv" in provenance["stages"]["train@b-1"]["inputs"]
 
 
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:
@@ -305,9 +307,9 @@ def test_trainings_at_once_give_the_bytes_of_one_after_the_other(
 
     project.edit(eight)
     serial = project.copy(tmp_path / "serial")
-    told = project.run("python", "-m", "commands.jobs", "8").stdout
-    assert told.count("| Running stage 'train@") == 8
-    assert told.count("Running stage 'predict") == 0
+    output = project.run("python", "-m", "commands.jobs", "8").stdout
+    assert output.count("| Running stage 'train@") == 8
+    assert output.count("Running stage 'predict") == 0
     serial.repro(*(f"train@{name}-{fold}" for name in "ab" for fold in range(4)))
     for name in "ab":
         for fold in range(4):

@@ -178,9 +178,9 @@ def test_lists_whose_items_stand_below_their_key_are_replaced() -> None:
     )
     over = "predict:\n  views: [identity, hflip]\nensemble:\n  members: [y, z]\n  method: mean\n"
     made = merge.apply(base, over)
-    wanted = {"predict": {"views": ["identity", "hflip"]},
+    expected = {"predict": {"views": ["identity", "hflip"]},
               "ensemble": {"members": ["y", "z"], "method": "mean"}}  # fmt: skip
-    assert YAML(typ="safe").load(made) == wanted
+    assert YAML(typ="safe").load(made) == expected
     assert "# a" in made and "# b" in made
 
 

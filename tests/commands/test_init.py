@@ -89,9 +89,9 @@ def test_init_writes_params_and_prints_how_certain_they_are(clone: Project) -> N
     clone.write_archive(layouts.extra_columns().files)
     done = clone.stage("init", "shapes.zip", "--yes")
     assert done.returncode == 0, done.stdout
-    made = params(clone)
-    assert (made.competition.source, made.competition.slug) == ("shapes.zip", "shapes")
-    assert made.prepare.group_column == "patient_id" and made.task == "multiclass"
+    written = params(clone)
+    assert (written.competition.source, written.competition.slug) == ("shapes.zip", "shapes")
+    assert written.prepare.group_column == "patient_id" and written.task == "multiclass"
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert "train.csv 36 rows id, label, age, sex, patient_id" in lines
     assert "train/ 36 images 32 x 40" in lines
@@ -164,8 +164,8 @@ def test_questions_are_answered_on_a_terminal(clone: Project) -> None:
     terminal.press("\n")  # Enter takes the guess
     assert terminal.end() == 0, terminal.text
     assert "label_column [" not in terminal.text  # certain: not asked
-    made = params(clone)
-    assert (made.metric, made.prepare.group_column) == ("macro_f1", "patient_id")
+    written = params(clone)
+    assert (written.metric, written.prepare.group_column) == ("macro_f1", "patient_id")
     (line,) = [line for line in terminal.text.splitlines() if line.startswith("  metric ")]
     assert line.split() == ["metric", "macro_f1", "given", "given", "by", "you"]
 
@@ -178,8 +178,8 @@ def test_none_is_an_answer_and_the_end_of_input_accepts_the_guess(clone: Project
     terminal.until("group_column [patient_id]: ")
     terminal.press("none\n")
     assert terminal.end() == 0, terminal.text
-    made = params(clone)
-    assert (made.metric, made.prepare.group_column) == ("accuracy", None)
+    written = params(clone)
+    assert (written.metric, written.prepare.group_column) == ("accuracy", None)
 
 
 def test_nothing_is_asked_with_yes(clone: Project) -> None:
@@ -191,8 +191,8 @@ def test_nothing_is_asked_with_yes(clone: Project) -> None:
 def test_nothing_is_asked_without_a_terminal(clone: Project) -> None:
     done = clone.stage("init", "shapes.zip", "--metric", "log_loss", "--slug", "other")
     assert done.returncode == 0 and "metric [" not in done.stdout
-    made = params(clone)
-    assert (made.metric, made.competition.slug) == ("log_loss", "other")
+    written = params(clone)
+    assert (written.metric, written.competition.slug) == ("log_loss", "other")
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
@@ -224,8 +224,8 @@ def test_a_competition_on_kaggle_is_a_source(
     environment = kaggle.environment(tmp_path_factory.mktemp("home"))
     done = clone.stage("init", "shapes", "--yes", **environment)
     assert done.returncode == 0, done.stdout
-    made = params(clone)
-    assert (made.competition.source, made.competition.slug) == ("kaggle", "shapes")
+    written = params(clone)
+    assert (written.competition.source, written.competition.slug) == ("kaggle", "shapes")
 
 
 @pytest.mark.long

@@ -59,9 +59,9 @@ def test_each_training_gets_a_gpu_of_those_that_may_be_used(
 ) -> None:
     four_folds(recorded)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
-    told = run(recorded).stdout
-    assert told.startswith("--wait-for-lock repro folds ") and " on 3, 5\n" in told
-    lines = [line for line in told.splitlines() if line.startswith("train@")]
+    output = run(recorded).stdout
+    assert output.startswith("--wait-for-lock repro folds ") and " on 3, 5\n" in output
+    lines = [line for line in output.splitlines() if line.startswith("train@")]
     assert [line.partition(" | ")[0] for line in lines] == ["train@a-0", "train@a-2", "train@a-3"]
     assert [line.rpartition(" on ")[2] for line in lines] in (["3", "5", "3"], ["3", "5", "5"])
     assert "--wait-for-lock repro --single-item train@a-0 cores" in lines[0]

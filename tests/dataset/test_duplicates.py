@@ -37,8 +37,8 @@ def pairs(count: int) -> pd.DataFrame:
 def test_only_sets_with_a_training_image_are_found() -> None:
     train = {"a": "1", "b": "2", "c": "1", "d": "3"}
     test = {"x": "2", "y": "4", "z": "4", "a": "1"}
-    found = duplicates.find({"train": train, "test": test})
-    assert found.to_numpy().tolist() == [
+    duplicate_sets = duplicates.find({"train": train, "test": test})
+    assert duplicate_sets.to_numpy().tolist() == [
         ["train", "a", "1"], ["train", "c", "1"], ["test", "a", "1"],
         ["train", "b", "2"], ["test", "x", "2"],
     ]  # fmt: skip
@@ -46,10 +46,12 @@ def test_only_sets_with_a_training_image_are_found() -> None:
 
 
 def split(
-    train: pd.DataFrame, found: pd.DataFrame | None, task: str = "multiclass"
+    train: pd.DataFrame, duplicate_sets: pd.DataFrame | None, task: str = "multiclass"
 ) -> pd.DataFrame:
     classes = sorted({label for text in train["label"] for label in text.split("|")})
-    return splitting.make_folds(train, Task(task, classes), count=5, seed=1, duplicates=found)
+    return splitting.make_folds(
+        train, Task(task, classes), count=5, seed=1, duplicates=duplicate_sets
+    )
 
 
 LABELS = [*["cat"] * 60, *["dog"] * 40]
@@ -64,18 +66,18 @@ def test_a_set_is_never_split(task: TaskName, group: bool) -> None:
         "regression": [str(n // 2) for n in range(100)],
     }[task]
     groups = [f"g{n // 2 % 30}" for n in range(100)] if group else None
-    train, found = table(labels, groups=groups), pairs(60)
+    train, duplicate_sets = table(labels, groups=groups), pairs(60)
     assert duplicates.crossing(
-        split(train.drop(columns="group", errors="ignore"), None, task), found
+        split(train.drop(columns="group", errors="ignore"), None, task), duplicate_sets
     )
-    folds = split(train, found, task)
-    assert duplicates.crossing(folds, found) == 0
+    folds = split(train, duplicate_sets, task)
+    assert duplicates.crossing(folds, duplicate_sets) == 0
     assert folds["id"].tolist() == train["id"].tolist()
     assert folds["fold"].value_counts().min() >= 10
     if groups:
         assert (folds.groupby(train["group"])["fold"].nunique() == 1).all()
     shuffled = split(
-        train.sample(frac=1, random_state=0), found.sample(frac=1, random_state=0), task
+        train.sample(frac=1, random_state=0), duplicate_sets.sample(frac=1, random_state=0), task
     )
     pd.testing.assert_frame_equal(shuffled, folds)
 
@@ -91,8 +93,8 @@ def test_folds_are_the_same_where_there_are_no_duplicates(group: bool) -> None:
     groups = [f"g{n // 3}" for n in range(100)] if group else None
     train = table(LABELS, groups=groups)
     only_test = same(["0001"], ["0007"], test={"9": "0001"})
-    for found in (pairs(0), only_test):
-        pd.testing.assert_frame_equal(split(train, found), split(train, None))
+    for duplicate_sets in (pairs(0), only_test):
+        pd.testing.assert_frame_equal(split(train, duplicate_sets), split(train, None))
 
 
 def test_groups_that_share_an_image_are_one() -> None:
@@ -115,52 +117,54 @@ def test_sets_and_groups_in_any_number_are_united() -> None:
         checksums = {
             image: str(n) for image, n in zip(train["id"], rng.integers(0, 60, 40), strict=True)
         }
-        found = duplicates.find({"train": checksums, "test": {}})
-        merged = duplicates.merge_groups(train, duplicates.first_of_set(train["id"], found))
+        duplicate_sets = duplicates.find({"train": checksums, "test": {}})
+        merged = duplicates.merge_groups(
+            train, duplicates.first_of_set(train["id"], duplicate_sets)
+        )
         keys = (np.array(groups), train["id"].map(checksums).to_numpy())
         linked = np.any([key[:, None] == key for key in keys], axis=0)  # [40, 40]
         reached = np.linalg.matrix_power(linked.astype(float), 40) > 0
         assert (reached == (merged.to_numpy()[:, None] == merged.to_numpy())).all()
 
 
-def lines(train: pd.DataFrame, found: pd.DataFrame, how: str) -> list[str]:
+def lines(train: pd.DataFrame, duplicate_sets: pd.DataFrame, how: str) -> list[str]:
     plain = split(train, None)
-    folds = plain if how == "ignore" else split(train, found)
-    crossing = duplicates.crossing(plain, found)
-    return duplicates.describe(folds, found, crossing=crossing, how=how)
+    folds = plain if how == "ignore" else split(train, duplicate_sets)
+    crossing = duplicates.crossing(plain, duplicate_sets)
+    return duplicates.describe(folds, duplicate_sets, crossing=crossing, how=how)
 
 
 def test_sets_are_counted_with_those_that_cross_folds() -> None:
-    train, found = table(LABELS), pairs(10)
-    crossing = duplicates.crossing(split(train, None), found)
+    train, duplicate_sets = table(LABELS), pairs(10)
+    crossing = duplicates.crossing(split(train, None), duplicate_sets)
     assert 0 < crossing <= 5
     for how in ("group", "ignore"):
-        (line,) = lines(train, found, how)
+        (line,) = lines(train, duplicate_sets, how)
         assert line.startswith("5 sets") and "(10)" in line and f" {crossing} " in line
         assert ("folds.duplicates" in line) == (how == "ignore")
     assert lines(train, pairs(0), "group") == []
 
 
 def test_the_warning_names_duplicates_with_different_labels() -> None:
-    found = same(["0000", "0001"], ["0059", "0060"], ["0058", "0061", "0062"])
-    _, line = lines(table(LABELS), found, "group")
+    duplicate_sets = same(["0000", "0001"], ["0059", "0060"], ["0058", "0061", "0062"])
+    _, line = lines(table(LABELS), duplicate_sets, "group")
     assert line.startswith("warning: 2 sets ")
     assert "0059 (cat) = 0060 (dog), 0058 (cat) = 0061 (dog) = 0062 (dog)" in line
 
 
 def test_the_warning_names_test_images_that_are_training_images() -> None:
-    found = same(["0003"], ["0005", "0006"], test={"9": "0003", "8": "0006"})
-    *_, line = lines(table(LABELS), found, "group")
+    duplicate_sets = same(["0003"], ["0005", "0006"], test={"9": "0003", "8": "0006"})
+    *_, line = lines(table(LABELS), duplicate_sets, "group")
     assert line.startswith("2 test images ") and line.endswith(": 9 = 0003, 8 = 0005")
 
 
 def test_subsampling_keeps_sets_together() -> None:
-    train, found = table(LABELS), pairs(60)
+    train, duplicate_sets = table(LABELS), pairs(60)
     task = Task("multiclass", ["cat", "dog"])
     folds = splitting.make_folds(
-        train, task, count=5, seed=1, duplicates=found, subsample={"cat": 0.5}
+        train, task, count=5, seed=1, duplicates=duplicate_sets, subsample={"cat": 0.5}
     )
-    assert duplicates.crossing(folds, found) == 0 and (folds["train"] == "no").sum() == 30
+    assert duplicates.crossing(folds, duplicate_sets) == 0 and (folds["train"] == "no").sum() == 30
 
 
 def test_both_ways_are_params() -> None:

@@ -28,8 +28,8 @@ def read(
     return tables.read(archive, Prepare(**{"sample_submission": name, **layout}), task)
 
 
-def labels_of(found: Tables) -> dict[str, str]:
-    return dict(found.train[["id", "label"]].to_numpy().tolist())
+def labels_of(result: Tables) -> dict[str, str]:
+    return dict(result.train[["id", "label"]].to_numpy().tolist())
 
 
 def refused(folder: Path, train: bytes | str, task: TaskName, **options: Any) -> str:
@@ -40,10 +40,10 @@ def refused(folder: Path, train: bytes | str, task: TaskName, **options: Any) ->
 
 
 def test_one_column_a_class_names_the_class_of_each_image(tmp_path: Path) -> None:
-    found = read(tmp_path, ONE_HOT, "multiclass", label_column=COLUMNS)
-    assert labels_of(found) == {"1": "healthy", "2": "rust", "3": "scab", "4": "rust"}
-    assert found.classes == COLUMNS
-    assert found.sample.to_dict("list") == {
+    result = read(tmp_path, ONE_HOT, "multiclass", label_column=COLUMNS)
+    assert labels_of(result) == {"1": "healthy", "2": "rust", "3": "scab", "4": "rust"}
+    assert result.classes == COLUMNS
+    assert result.sample.to_dict("list") == {
         "id": ["9"],
         "healthy": [""],
         "rust": [""],
@@ -53,8 +53,8 @@ def test_one_column_a_class_names_the_class_of_each_image(tmp_path: Path) -> Non
 
 def test_two_columns_are_a_binary_task(tmp_path: Path) -> None:
     train = b"id,b,a\n1,1,0\n2,0,1\n"
-    found = read(tmp_path, train, "binary", label_column=["b", "a"])
-    assert labels_of(found) == {"1": "b", "2": "a"} and found.classes == ["a", "b"]
+    result = read(tmp_path, train, "binary", label_column=["b", "a"])
+    assert labels_of(result) == {"1": "b", "2": "a"} and result.classes == ["a", "b"]
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
@@ -62,9 +62,9 @@ def test_the_classes_are_in_the_order_of_the_sample_submissions_columns(
     tmp_path: Path, task: TaskName
 ) -> None:
     sample = b"id,scab,healthy,rust\n9,0,0,0\n"
-    found = read(tmp_path, ONE_HOT, task, sample, label_column=COLUMNS)
-    assert found.classes == ["scab", "healthy", "rust"]
-    assert labels_of(found)["2"] == "rust"
+    result = read(tmp_path, ONE_HOT, task, sample, label_column=COLUMNS)
+    assert result.classes == ["scab", "healthy", "rust"]
+    assert labels_of(result)["2"] == "rust"
 
 
 def test_a_single_column_takes_its_order_from_the_sample_submission_too(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_rows_with_no_class_or_several_are_an_error_with_advice(tmp_path: Path) 
 
 def test_several_columns_may_be_1_or_none_of_them(tmp_path: Path) -> None:
     train = ONE_HOT + b"5,1,0,1\n6,0,0,0\n"
-    found = read(tmp_path, train, "multilabel", label_column=COLUMNS)
-    assert labels_of(found) == {
+    result = read(tmp_path, train, "multilabel", label_column=COLUMNS)
+    assert labels_of(result) == {
         "1": "healthy", "2": "rust", "3": "scab", "4": "rust", "5": "healthy|scab", "6": ""
     }  # fmt: skip
 
@@ -105,11 +105,11 @@ def test_a_class_without_an_image_stays_where_the_submission_has_it(tmp_path: Pa
     train = b"id,a,b,c\n1,1,0,0\n2,0,1,0\n"
     columns = ["a", "b", "c"]
     sample = b"id,c,b,a\n9,0,0,0\n"
-    found = read(tmp_path, train, "multiclass", sample, label_column=columns)
-    assert found.classes == ["c", "b", "a"]
-    assert found.warnings == ["1 classes have no training image: c"]
-    found = read(tmp_path, train, "multiclass", b"id,label\n9,a\n", label_column=columns)
-    assert found.classes == ["a", "b"]
+    result = read(tmp_path, train, "multiclass", sample, label_column=columns)
+    assert result.classes == ["c", "b", "a"]
+    assert result.warnings == ["1 classes have no training image: c"]
+    result = read(tmp_path, train, "multiclass", b"id,label\n9,a\n", label_column=columns)
+    assert result.classes == ["a", "b"]
     assert read(tmp_path, train, "multiclass", label_column=columns).classes == columns
 
 
@@ -117,19 +117,19 @@ def test_a_class_without_an_image_stays_where_the_submission_has_it(tmp_path: Pa
 def test_several_labels_in_one_column(tmp_path: Path, separator: str) -> None:
     cells = [["b", "a"], ["c"], ["a", "c", "a"]]
     rows = "".join(f'{n},"{separator.join(cell)}"\n' for n, cell in enumerate(cells))
-    found = read(tmp_path, rows, "multilabel", label_separator=separator)
-    assert labels_of(found) == {"0": "a|b", "1": "c", "2": "a|c"}
-    assert found.classes == ["a", "b", "c"]
+    result = read(tmp_path, rows, "multilabel", label_separator=separator)
+    assert labels_of(result) == {"0": "a|b", "1": "c", "2": "a|c"}
+    assert result.classes == ["a", "b", "c"]
 
 
 def test_labels_of_several_words_keep_their_spaces(tmp_path: Path) -> None:
-    found = read(tmp_path, "1,dark red; blue\n2,blue\n", "multilabel", label_separator=";")
-    assert found.classes == ["blue", "dark red"]
+    result = read(tmp_path, "1,dark red; blue\n2,blue\n", "multilabel", label_separator=";")
+    assert result.classes == ["blue", "dark red"]
 
 
 def test_numbered_labels_are_in_the_order_of_numbers(tmp_path: Path) -> None:
-    found = read(tmp_path, "1,10 9\n2,100\n", "multilabel")
-    assert found.classes == ["9", "10", "100"] and labels_of(found)["1"] == "9|10"
+    result = read(tmp_path, "1,10 9\n2,100\n", "multilabel")
+    assert result.classes == ["9", "10", "100"] and labels_of(result)["1"] == "9|10"
 
 
 @pytest.mark.parametrize("cell", ["", " ", ";", " ; "])
@@ -144,15 +144,15 @@ def test_a_label_with_our_own_separator_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_image_may_have_one_row_per_label(tmp_path: Path) -> None:
-    found = read(tmp_path, "1,b\n2,c\n1,a\n1,b\n", "multilabel")
-    assert labels_of(found) == {"1": "a|b", "2": "c"}
-    assert found.warnings == ["train.csv: joined the labels of 1 duplicate ids: 1"]
+    result = read(tmp_path, "1,b\n2,c\n1,a\n1,b\n", "multilabel")
+    assert labels_of(result) == {"1": "a|b", "2": "c"}
+    assert result.warnings == ["train.csv: joined the labels of 1 duplicate ids: 1"]
 
 
 def test_equal_rows_are_deduplicated_with_a_warning(tmp_path: Path) -> None:
-    found = read(tmp_path, "1,a\n2,b\n1,a\n3,a\n3,a\n", "multiclass")
-    assert found.train.to_dict("list") == {"id": ["1", "2", "3"], "label": ["a", "b", "a"]}
-    assert found.warnings == ["train.csv: dropped duplicate rows for 2 ids: 1, 3"]
+    result = read(tmp_path, "1,a\n2,b\n1,a\n3,a\n3,a\n", "multiclass")
+    assert result.train.to_dict("list") == {"id": ["1", "2", "3"], "label": ["a", "b", "a"]}
+    assert result.warnings == ["train.csv: dropped duplicate rows for 2 ids: 1, 3"]
 
 
 def test_rows_with_different_groups_are_an_error(tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_rows_with_different_groups_are_an_error(tmp_path: Path) -> None:
 )
 def test_numbers_stay_as_they_are_written(tmp_path: Path, cells: str, texts: str) -> None:
     rows = "".join(f"{n}, {cell} \n" for n, cell in enumerate(cells.split()))
-    found = read(tmp_path, rows, "regression")
-    assert found.train["label"].tolist() == texts.split()
-    assert found.classes == ["label"]
+    result = read(tmp_path, rows, "regression")
+    assert result.train["label"].tolist() == texts.split()
+    assert result.classes == ["label"]
 
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "1e999", "a", '"1,5"', "1_000", "٣", "0x1"])
@@ -182,9 +182,9 @@ def test_a_non_finite_number_is_an_error(tmp_path: Path, cell: str, task: TaskNa
 
 
 def test_grades_are_whole_numbers_in_their_order(tmp_path: Path) -> None:
-    found = read(tmp_path, "1,10\n2,9\n3,9.0\n4,-1\n", "ordinal")
-    assert found.train["label"].tolist() == ["10", "9", "9", "-1"]
-    assert found.classes == ["-1", "9", "10"]
+    result = read(tmp_path, "1,10\n2,9\n3,9.0\n4,-1\n", "ordinal")
+    assert result.train["label"].tolist() == ["10", "9", "9", "-1"]
+    assert result.classes == ["-1", "9", "10"]
     assert "are not whole numbers" in refused(tmp_path, "1,1\n2,1.5\n", "ordinal")
 
 
@@ -199,20 +199,20 @@ def test_labels_that_look_the_same_are_an_error_with_their_rows(tmp_path: Path) 
 
 
 def test_labels_that_look_the_same_are_one_in_the_commonest_spelling(tmp_path: Path) -> None:
-    found = read(tmp_path, VARIANTS, "multiclass", label_variants="merge")
-    assert found.classes == ["cat", "dog", "red fox"]
-    assert found.train["label"].tolist() == [*["cat"] * 3, *["dog"] * 2, *["red fox"] * 3]
+    result = read(tmp_path, VARIANTS, "multiclass", label_variants="merge")
+    assert result.classes == ["cat", "dog", "red fox"]
+    assert result.train["label"].tolist() == [*["cat"] * 3, *["dog"] * 2, *["red fox"] * 3]
 
 
 def test_the_sample_submissions_spelling_goes_before_the_commonest(tmp_path: Path) -> None:
     sample = b"id,Cat,dog,red fox\n9,0,0,0\n"
-    found = read(tmp_path, VARIANTS, "multiclass", sample, label_variants="merge")
-    assert found.classes == ["Cat", "dog", "red fox"]
+    result = read(tmp_path, VARIANTS, "multiclass", sample, label_variants="merge")
+    assert result.classes == ["Cat", "dog", "red fox"]
 
 
 def test_labels_that_look_the_same_may_be_kept_apart(tmp_path: Path) -> None:
-    found = read(tmp_path, VARIANTS, "multiclass", label_variants="keep")
-    assert found.classes == [" dog", "Cat", "cat", "dog", "red  fox", "red fox"]
+    result = read(tmp_path, VARIANTS, "multiclass", label_variants="keep")
+    assert result.classes == [" dog", "Cat", "cat", "dog", "red  fox", "red fox"]
 
 
 def test_a_label_with_stray_spaces_in_every_row_is_an_error_too(tmp_path: Path) -> None:
@@ -221,13 +221,13 @@ def test_a_label_with_stray_spaces_in_every_row_is_an_error_too(tmp_path: Path) 
 
 def test_variants_among_several_labels_of_a_cell_are_found(tmp_path: Path) -> None:
     assert "'B' (1x, such as 2 (row 3)) and 'b'" in refused(tmp_path, "1,a b\n2,B\n", "multilabel")
-    found = read(tmp_path, "1,a b\n2,B b\n", "multilabel", label_variants="merge")
-    assert labels_of(found) == {"1": "a|b", "2": "b"}
+    result = read(tmp_path, "1,a b\n2,B b\n", "multilabel", label_variants="merge")
+    assert labels_of(result) == {"1": "a|b", "2": "b"}
 
 
 def test_merged_variants_may_be_the_same_row_twice(tmp_path: Path) -> None:
-    found = read(tmp_path, "1,a\n1,A\n1,a\n2,b\n", "multiclass", label_variants="merge")
-    assert labels_of(found) == {"1": "a", "2": "b"}
+    result = read(tmp_path, "1,a\n1,A\n1,a\n2,b\n", "multiclass", label_variants="merge")
+    assert labels_of(result) == {"1": "a", "2": "b"}
 
 
 @pytest.mark.parametrize(
@@ -272,16 +272,16 @@ def folders(folder: Path, names: list[str], task: TaskName = "multiclass", **lay
 
 
 def test_folders_are_classes(tmp_path: Path) -> None:
-    found = folders(tmp_path, [*FOLDERS, "test/9.jpg"])
-    assert labels_of(found) == {"cats/3.jpg": "cats", "cats/b/1.jpg": "cats", "dogs/2.jpg": "dogs"}
-    assert found.test["id"].tolist() == ["9.jpg"]
-    assert found.classes == ["cats", "dogs"]
+    result = folders(tmp_path, [*FOLDERS, "test/9.jpg"])
+    assert labels_of(result) == {"cats/3.jpg": "cats", "cats/b/1.jpg": "cats", "dogs/2.jpg": "dogs"}
+    assert result.test["id"].tolist() == ["9.jpg"]
+    assert result.classes == ["cats", "dogs"]
 
 
 def test_the_test_folder_is_not_a_class(tmp_path: Path) -> None:
     names = [name.removeprefix("train/") for name in FOLDERS]
-    found = folders(tmp_path, [*names, "test/9.jpg"], train_images="")
-    assert found.classes == ["cats", "dogs"]
+    result = folders(tmp_path, [*names, "test/9.jpg"], train_images="")
+    assert result.classes == ["cats", "dogs"]
 
 
 def test_images_outside_class_folders_are_listed(tmp_path: Path) -> None:
@@ -293,13 +293,13 @@ def test_images_outside_class_folders_are_listed(tmp_path: Path) -> None:
 
 def test_labels_may_be_part_of_file_names(tmp_path: Path) -> None:
     names = ["train/red cat_1.jpg", "train/a/dog_7.JPG", "train/cats/dog_2.png", "test/cat_9.jpg"]
-    found = folders(tmp_path, names, label_pattern=r"^(.+)_\d")
-    assert labels_of(found) == {
+    result = folders(tmp_path, names, label_pattern=r"^(.+)_\d")
+    assert labels_of(result) == {
         "red cat_1.jpg": "red cat",
         "a/dog_7.JPG": "dog",
         "cats/dog_2.png": "dog",
     }
-    assert (found.classes, found.test["id"].tolist()) == (["dog", "red cat"], ["cat_9.jpg"])
+    assert (result.classes, result.test["id"].tolist()) == (["dog", "red cat"], ["cat_9.jpg"])
     wrong = r"1 of 4 images in train/ .*label_pattern '\^\(\.\+\)_.*: x\.png\."
     with pytest.raises(UserError, match=wrong):
         folders(tmp_path, [*names, "train/x.png"], label_pattern=r"^(.+)_\d")
@@ -348,32 +348,32 @@ def test_the_order_of_rows_plays_no_part() -> None:
     assert class_list.in_order(["b", "a"], ["b", "a"]) == ["b", "a"]
 
 
-def leave_out(found: Tables, *ids: str) -> Tables:
-    return tables.drop(found, [*ids], "multiclass")
+def leave_out(result: Tables, *ids: str) -> Tables:
+    return tables.drop(result, [*ids], "multiclass")
 
 
 def test_images_left_out_leave_the_tables_and_their_class_if_it_has_no_other(
     tmp_path: Path,
 ) -> None:
-    found = read(tmp_path, "1,a\n2,b\n3,a\n4,c\n", "multiclass")
-    assert labels_of(leave_out(found, "4", "1")) == {"2": "b", "3": "a"}
-    assert leave_out(found, "4").classes == ["a", "b"]
-    assert leave_out(found) is found
+    result = read(tmp_path, "1,a\n2,b\n3,a\n4,c\n", "multiclass")
+    assert labels_of(leave_out(result, "4", "1")) == {"2": "b", "3": "a"}
+    assert leave_out(result, "4").classes == ["a", "b"]
+    assert leave_out(result) is result
     with_sample = read(tmp_path, "1,a\n2,b\n4,c\n", "multiclass", b"id,a,b,c\n9,0,0,0\n")
     assert leave_out(with_sample, "4").classes == ["a", "b", "c"]
 
 
 def test_too_few_images_left_are_an_error(tmp_path: Path) -> None:
-    found = read(tmp_path, "1,a\n2,b\n3,a\n", "multiclass")
+    result = read(tmp_path, "1,a\n2,b\n3,a\n", "multiclass")
     with pytest.raises(UserError, match=r"1 unusable.*: all labels are 'a'"):
-        leave_out(found, "2")
+        leave_out(result, "2")
     with pytest.raises(UserError, match=r"3 unusable.*: none are left\. Fix"):
-        leave_out(found, "1", "2", "3")
+        leave_out(result, "1", "2", "3")
 
 
 @pytest.mark.slow
 def test_a_million_rows_are_read_in_seconds(tmp_path: Path) -> None:
     ids = pd.Series(range(1_000_000)).astype(str)
     train = pd.DataFrame({"id": ids, "label": "c" + (pd.Series(range(1_000_000)) % 50).astype(str)})
-    found = read(tmp_path, competitions.csv(train), "multiclass")
-    assert len(found.train) == 1_000_000 and len(found.classes) == 50
+    result = read(tmp_path, competitions.csv(train), "multiclass")
+    assert len(result.train) == 1_000_000 and len(result.classes) == 50

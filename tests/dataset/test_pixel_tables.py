@@ -30,8 +30,8 @@ RNG = np.random.default_rng(0)
 def table(values: np.ndarray, prefix: str = "pixel", **first: list[str]) -> pd.DataFrame:
     """A table of pixels [N, n] with other columns before them."""
     columns = [f"{prefix}{number}" for number in range(values.shape[1])]
-    found = pd.DataFrame(values, columns=columns)
-    return pd.DataFrame(first).join(found) if first else found
+    result = pd.DataFrame(values, columns=columns)
+    return pd.DataFrame(first).join(result) if first else result
 
 
 def competition(train: np.ndarray, test: np.ndarray, prefix: str = "pixel") -> dict[str, bytes]:
@@ -50,12 +50,12 @@ def prepare(
 ) -> tuple[Tables, dict[str, ImageStore]]:
     archive = Archive(competitions.write_zip(folder / "files.zip", dict(files)))
     chosen = Prepare(**{**LAYOUT, **layout})
-    found = tables.read(archive, chosen, "multiclass")
-    ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
+    result = tables.read(archive, chosen, "multiclass")
+    ids = {"train": result.train["id"].tolist(), "test": result.test["id"].tolist()}
     stored = build.store_images(archive, ids, folder=folder / "images", layout=chosen, processes=1)
     assert stored.unusable == {"train": {}, "test": {}}
     assert {part: [*checksums] for part, checksums in stored.checksums.items()} == ids
-    return found, {part: ImageStore(folder / "images" / part) for part in ids}
+    return result, {part: ImageStore(folder / "images" / part) for part in ids}
 
 
 def values(count: int, size: int) -> np.ndarray:
@@ -64,10 +64,10 @@ def values(count: int, size: int) -> np.ndarray:
 
 def test_each_row_is_an_image_in_the_order_of_the_header(tmp_path: Path) -> None:
     train, test = values(9, 64), values(4, 64)
-    found, stores = prepare(tmp_path, competition(train, test))
-    assert found.train["id"].tolist() == [str(number) for number in range(1, 10)]
-    assert found.train["label"].tolist() == ["0", "1", "2"] * 3
-    assert found.test["id"].tolist() == ["1", "2", "3", "4"]
+    result, stores = prepare(tmp_path, competition(train, test))
+    assert result.train["id"].tolist() == [str(number) for number in range(1, 10)]
+    assert result.train["label"].tolist() == ["0", "1", "2"] * 3
+    assert result.test["id"].tolist() == ["1", "2", "3", "4"]
     for part, rows in (("train", train), ("test", test)):
         for number, row in enumerate(rows, start=1):
             decoded = stores[part].decode(str(number))
@@ -78,8 +78,8 @@ def test_the_test_ids_are_the_sample_submissions_in_its_order(tmp_path: Path) ->
     test = values(3, 16)
     files = competition(values(6, 16), test)
     files["sample_submission.csv"] = b"ImageId,Label\nc,0\na,0\nb,0\n"
-    found, stores = prepare(tmp_path, files)
-    assert found.test["id"].tolist() == ["c", "a", "b"]
+    result, stores = prepare(tmp_path, files)
+    assert result.test["id"].tolist() == ["c", "a", "b"]
     assert np.array_equal(stores["test"].decode("a")[..., 0], test[1].reshape(4, 4))
     files["sample_submission.csv"] = b"ImageId,Label\nc,0\na,0\n"
     with pytest.raises(UserError, match=r"sample_submission\.csv has 2 rows.* test\.csv has 3"):
@@ -88,8 +88,8 @@ def test_the_test_ids_are_the_sample_submissions_in_its_order(tmp_path: Path) ->
 
 def test_without_a_sample_submission_the_test_ids_are_the_rows_numbers(tmp_path: Path) -> None:
     files = competition(values(6, 16), values(2, 16))
-    found, _ = prepare(tmp_path, files, sample_submission=None)
-    assert found.sample.to_dict("list") == {"id": ["1", "2"], "label": ["", ""]}
+    result, _ = prepare(tmp_path, files, sample_submission=None)
+    assert result.sample.to_dict("list") == {"id": ["1", "2"], "label": ["", ""]}
 
 
 def test_pixel_tables_may_have_an_id_column(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_pixel_tables_may_have_an_id_column(tmp_path: Path) -> None:
         "test.csv": competitions.csv(table(test, name=["p", "q"])),
         "sample_submission.csv": b"name,label\nq,a\np,a\n",
     }
-    found, stores = prepare(tmp_path, files, id_column="name")
-    assert found.test["id"].tolist() == ["p", "q"]
+    result, stores = prepare(tmp_path, files, id_column="name")
+    assert result.test["id"].tolist() == ["p", "q"]
     assert np.array_equal(stores["train"].decode("07")[..., 0], train[1].reshape(4, 4))
     assert np.array_equal(stores["test"].decode("q")[..., 0], test[1].reshape(4, 4))
     files["train.csv"] = files["train.csv"].replace(b"z,", b"x,")
@@ -147,8 +147,8 @@ def test_all_pixels_of_an_image_may_be_in_one_cell(
 ) -> None:
     monkeypatch.setattr(pixel_tables, "MAX_VALUES", 48 * 4)  # 4 rows
     train, test = values(9, 48), values(5, 48)
-    found, stores = prepare(tmp_path, in_cells(train, test), pixel_columns="pixels")
-    assert found.train["label"].tolist() == ["0", "1", "2"] * 3
+    result, stores = prepare(tmp_path, in_cells(train, test), pixel_columns="pixels")
+    assert result.train["label"].tolist() == ["0", "1", "2"] * 3
     for part, rows in (("train", train), ("test", test)):
         for number, row in enumerate(rows, start=1):
             assert np.array_equal(stores[part].decode(str(number)), row.reshape(4, 4, 3))
@@ -264,8 +264,8 @@ def peak(folder: Path, rows: int) -> int:
     del files
     tracemalloc.start()
     try:
-        found = tables.read(archive, layout, "multiclass")
-        ids = {"train": found.train["id"].tolist(), "test": found.test["id"].tolist()}
+        result = tables.read(archive, layout, "multiclass")
+        ids = {"train": result.train["id"].tolist(), "test": result.test["id"].tolist()}
         build.store_images(archive, ids, folder=folder / "images", layout=layout, processes=1)
         return tracemalloc.get_traced_memory()[1]
     finally:

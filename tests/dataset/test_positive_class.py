@@ -37,22 +37,22 @@ def read(folder: Path, sample: str = "id,label\n9,0\n", **layout: Any) -> Tables
     return tables.read(Archive(path), Prepare(**layout), "binary")
 
 
-def score(found: Tables, metric: str) -> float:
-    task = Task("binary", found.classes)
+def score(result: Tables, metric: str) -> float:
+    task = Task("binary", result.classes)
     columns = [["benign", "malignant"].index(name) for name in task.classes]
     probabilities = np.stack([1 - PROBABILITY_OF_MALIGNANT, PROBABILITY_OF_MALIGNANT], axis=1)
-    targets = task.targets(found.train["label"].tolist())
+    targets = task.targets(result.train["label"].tolist())
     return metrics.get(metric, "binary").function(targets, probabilities[:, columns])
 
 
-def submitted(found: Tables, metric: str, **options: Any) -> Any:
+def submitted(result: Tables, metric: str, **options: Any) -> Any:
     probabilities = np.array([[0.25, 0.75]])
-    sample = found.sample
+    sample = result.sample
     filled = write.fill(
         sample,
         sample["id"].tolist(),
         np.log(probabilities).astype(np.float32),
-        task=Task("binary", found.classes),
+        task=Task("binary", result.classes),
         rule=DecisionRule(),
         metric=metrics.get(metric, "binary"),
         options=Submission(**options),
@@ -62,9 +62,9 @@ def submitted(found: Tables, metric: str, **options: Any) -> Any:
 
 def test_the_positive_class_is_the_second_and_is_printed(tmp_path: Path) -> None:
     for positive in (None, *LABELS[:2]):
-        found = read(tmp_path, positive_class=positive)
-        assert found.classes[1] == (positive or "malignant")
-        assert tables.summary(found, "binary").endswith(f"positive class is {found.classes[1]}")
+        result = read(tmp_path, positive_class=positive)
+        assert result.classes[1] == (positive or "malignant")
+        assert tables.summary(result, "binary").endswith(f"positive class is {result.classes[1]}")
 
 
 def test_a_label_that_is_a_number_may_be_written_as_one() -> None:
@@ -83,18 +83,18 @@ def test_metrics_are_those_of_the_positive_class(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("positive", ["benign", "malignant"])
 def test_the_submission_is_the_positive_classs_probability(tmp_path: Path, positive: str) -> None:
-    found = read(tmp_path, positive_class=positive)
-    assert submitted(found, "roc_auc") == pytest.approx(0.75)  # for the second class
-    assert submitted(found, "accuracy", format="number") == 1
-    assert submitted(found, "accuracy", format="label") == positive
+    result = read(tmp_path, positive_class=positive)
+    assert submitted(result, "roc_auc") == pytest.approx(0.75)  # for the second class
+    assert submitted(result, "accuracy", format="number") == 1
+    assert submitted(result, "accuracy", format="label") == positive
 
 
 def test_a_column_called_like_a_class_has_its_probability(tmp_path: Path) -> None:
-    found = read(tmp_path, "id,benign\n9,0\n")
-    assert submitted(found, "roc_auc") == pytest.approx(0.25)
-    assert len(found.warnings) == 1 and "positive_class: benign" in found.warnings[0]
-    found = read(tmp_path, "id,benign\n9,0\n", positive_class="benign")
-    assert submitted(found, "roc_auc") == pytest.approx(0.75) and not found.warnings
+    result = read(tmp_path, "id,benign\n9,0\n")
+    assert submitted(result, "roc_auc") == pytest.approx(0.25)
+    assert len(result.warnings) == 1 and "positive_class: benign" in result.warnings[0]
+    result = read(tmp_path, "id,benign\n9,0\n", positive_class="benign")
+    assert submitted(result, "roc_auc") == pytest.approx(0.75) and not result.warnings
 
 
 def test_the_order_of_the_samples_columns_gives_way_to_the_positive_class(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_the_order_of_the_samples_columns_gives_way_to_the_positive_class(tmp_pa
 
 
 def test_images_that_are_dropped_leave_the_positive_class(tmp_path: Path) -> None:
-    found = tables.drop(read(tmp_path, positive_class="benign"), ["0"], "binary")
-    assert found.classes == ["malignant", "benign"]
+    result = tables.drop(read(tmp_path, positive_class="benign"), ["0"], "binary")
+    assert result.classes == ["malignant", "benign"]
 
 
 def test_an_unknown_class_is_an_error_with_the_nearest_one(tmp_path: Path) -> None:

@@ -37,23 +37,23 @@ def train(*labels: str) -> str:
 
 def test_labels_in_both_forms_are_one_class_in_the_most_frequent_spelling(tmp_path: Path) -> None:
     for labels, name in (((NFC, NFC, NFD), NFC), ((NFC, NFD, NFD), NFD)):
-        found = read(tmp_path, {"train.csv": train(*labels, "tea")})
-        assert found.train["label"].tolist() == [name, name, name, "tea"]
-        assert found.classes == [name, "tea"]
+        result = read(tmp_path, {"train.csv": train(*labels, "tea")})
+        assert result.train["label"].tolist() == [name, name, name, "tea"]
+        assert result.classes == [name, "tea"]
 
 
 @pytest.mark.parametrize("variants", ["error", "merge", "keep"])
 def test_both_forms_are_one_class_whatever_is_done_with_variants(
     tmp_path: Path, variants: str
 ) -> None:
-    found = read(tmp_path, {"train.csv": train(NFC, NFD, "tea")}, label_variants=variants)
-    assert len(found.classes) == 2
+    result = read(tmp_path, {"train.csv": train(NFC, NFD, "tea")}, label_variants=variants)
+    assert len(result.classes) == 2
 
 
 def test_variants_in_case_are_merged_across_forms(tmp_path: Path) -> None:
     labels = train(NFC, NFD.upper(), NFC, "tea")
-    found = read(tmp_path, {"train.csv": labels}, label_variants="merge")
-    assert found.classes == [NFC, "tea"]
+    result = read(tmp_path, {"train.csv": labels}, label_variants="merge")
+    assert result.classes == [NFC, "tea"]
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(NFC, NFD), (NFD, NFC)])
@@ -65,10 +65,10 @@ def test_classes_are_spelled_as_in_the_sample_submission(
     tmp_path: Path, ours: str, theirs: str, sample: str
 ) -> None:
     files = {"train.csv": train(ours, "tea", ours), "sample_submission.csv": sample.format(theirs)}
-    found = read(tmp_path, files)
-    assert found.classes == sorted([theirs, "tea"])
-    assert found.train["label"].tolist() == [theirs, "tea", theirs]
-    assert found.sample.to_csv(index=False) == files["sample_submission.csv"]
+    result = read(tmp_path, files)
+    assert result.classes == sorted([theirs, "tea"])
+    assert result.train["label"].tolist() == [theirs, "tea", theirs]
+    assert result.sample.to_csv(index=False) == files["sample_submission.csv"]
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(NFC, NFD), (NFD, NFC)])
@@ -77,21 +77,21 @@ def test_folders_and_columns_are_spelled_as_in_the_sample_submission(
 ) -> None:
     sample = f"id,{theirs},tea\n9,0,0\n"
     images = [f"train/{ours}/1.jpg", "train/tea/2.jpg", "test/9.jpg"]
-    found = read(tmp_path, {**dict.fromkeys(images, ""), "sample_submission.csv": sample},
+    result = read(tmp_path, {**dict.fromkeys(images, ""), "sample_submission.csv": sample},
                  **FOLDERS)  # fmt: skip
-    assert found.classes == [theirs, "tea"]
+    assert result.classes == [theirs, "tea"]
     files = {"train.csv": f"id,{ours},tea\n1,1,0\n2,0,1\n", "sample_submission.csv": sample}
     for task in ("multiclass", "multilabel"):
         for written in (ours, theirs):  # in params.yaml
-            found = read(tmp_path, files, task, label_column=[written, "tea"])
-            assert found.classes == [theirs, "tea"]
-            assert found.train["label"].tolist() == found.classes
+            result = read(tmp_path, files, task, label_column=[written, "tea"])
+            assert result.classes == [theirs, "tea"]
+            assert result.train["label"].tolist() == result.classes
 
 
 def test_several_labels_in_a_cell_are_spelled_as_in_the_sample_submission(tmp_path: Path) -> None:
     files = {"train.csv": train(f"{NFC} tea", NFD), "sample_submission.csv": f"id,x\n9,tea {NFD}\n"}
-    found = read(tmp_path, files, "multilabel")
-    assert found.train["label"].tolist() == [f"{NFD}|tea", NFD]
+    result = read(tmp_path, files, "multilabel")
+    assert result.train["label"].tolist() == [f"{NFD}|tea", NFD]
 
 
 def test_test_ids_are_those_of_the_sample_submission(tmp_path: Path) -> None:
@@ -100,16 +100,16 @@ def test_test_ids_are_those_of_the_sample_submission(tmp_path: Path) -> None:
         "test.csv": f"id\n{NFC}\n9\n",
         "sample_submission.csv": f"id,label\n9,\n{NFD},\n",
     }
-    found = read(tmp_path, files)
-    assert found.test["id"].tolist() == [NFD, "9"]
-    assert found.sample["id"].tolist() == ["9", NFD]
+    result = read(tmp_path, files)
+    assert result.test["id"].tolist() == [NFD, "9"]
+    assert result.sample["id"].tolist() == ["9", NFD]
 
 
 def test_ids_and_groups_in_both_forms_are_the_same(tmp_path: Path) -> None:
     rows = f"id,label,who\n{NFC},a,{NFC}\n{NFD},a,{NFD}\n2,b,{NFD}\n"
-    found = read(tmp_path, {"train.csv": rows}, group_column="who")
-    assert found.train["id"].tolist() == [NFC, "2"]
-    assert found.train["group"].nunique() == 1
+    result = read(tmp_path, {"train.csv": rows}, group_column="who")
+    assert result.train["id"].tolist() == [NFC, "2"]
+    assert result.train["group"].nunique() == 1
 
 
 def test_variants_are_labels_that_differ_in_case_or_whitespace() -> None:

@@ -34,17 +34,20 @@ def read(
 
 
 def test_a_competition_has_training_images_test_images_and_classes(tmp_path: Path) -> None:
-    found = read(tmp_path)
-    assert found.train.to_dict("list") == {"id": ["01", "02", "03"], "label": ["cat", "dog", "cat"]}
-    assert found.test.to_dict("list") == {"id": ["04", "05"]}
-    assert found.classes == ["cat", "dog"]
+    result = read(tmp_path)
+    assert result.train.to_dict("list") == {
+        "id": ["01", "02", "03"],
+        "label": ["cat", "dog", "cat"],
+    }
+    assert result.test.to_dict("list") == {"id": ["04", "05"]}
+    assert result.classes == ["cat", "dog"]
 
 
 def test_the_sample_submission_keeps_its_order_and_columns(tmp_path: Path) -> None:
     sample = b"Image,Predicted\n05,x\n04,y\n"
-    found = read(tmp_path, {"sample_submission.csv": sample})
-    assert found.sample.to_dict("list") == {"Image": ["05", "04"], "Predicted": ["x", "y"]}
-    assert found.test["id"].tolist() == ["04", "05"]
+    result = read(tmp_path, {"sample_submission.csv": sample})
+    assert result.sample.to_dict("list") == {"Image": ["05", "04"], "Predicted": ["x", "y"]}
+    assert result.test["id"].tolist() == ["04", "05"]
 
 
 def test_tables_and_columns_may_have_other_names_and_there_may_be_others(tmp_path: Path) -> None:
@@ -54,9 +57,9 @@ def test_tables_and_columns_may_have_other_names_and_there_may_be_others(tmp_pat
         "test.csv": b"width,image\n3,4\n4,5\n",
         "sample_submission.csv": b"image,breed\n4,pug\n5,pug\n",
     }
-    found = read(tmp_path, files, train_csv="labels.csv", id_column="image", label_column="breed")
-    assert found.train.to_dict("list") == {"id": ["1.jpg", "2.jpg"], "label": ["pug", "husky"]}
-    assert found.test.columns.tolist() == ["id"]
+    result = read(tmp_path, files, train_csv="labels.csv", id_column="image", label_column="breed")
+    assert result.train.to_dict("list") == {"id": ["1.jpg", "2.jpg"], "label": ["pug", "husky"]}
+    assert result.test.columns.tolist() == ["id"]
 
 
 def test_the_columns_id_and_label_may_be_swapped(tmp_path: Path) -> None:
@@ -64,14 +67,14 @@ def test_the_columns_id_and_label_may_be_swapped(tmp_path: Path) -> None:
         "train.csv": b"label,id\n01,cat\n02,dog\n",
         "test.csv": b"label\n04\n05\n",
     }
-    found = read(tmp_path, files, id_column="label", label_column="id")
-    assert found.train.to_dict("list") == {"id": ["01", "02"], "label": ["cat", "dog"]}
+    result = read(tmp_path, files, id_column="label", label_column="id")
+    assert result.train.to_dict("list") == {"id": ["01", "02"], "label": ["cat", "dog"]}
 
 
 def test_the_group_column_is_kept(tmp_path: Path) -> None:
     train = b"id,patient,label\n01,p1,cat\n02,p1,dog\n"
-    found = read(tmp_path, {"train.csv": train}, group_column="patient")
-    assert found.train.to_dict("list") == {
+    result = read(tmp_path, {"train.csv": train}, group_column="patient")
+    assert result.train.to_dict("list") == {
         "id": ["01", "02"],
         "label": ["cat", "dog"],
         "group": ["p1", "p1"],
@@ -98,8 +101,8 @@ def test_classes_are_sorted_as_numbers_where_all_are(
 
 
 def test_without_test_csv_the_test_ids_are_those_of_the_sample(tmp_path: Path) -> None:
-    found = read(tmp_path, {"test.csv": None}, test_csv=None)
-    assert found.test.to_dict("list") == {"id": ["05", "04"]}
+    result = read(tmp_path, {"test.csv": None}, test_csv=None)
+    assert result.test.to_dict("list") == {"id": ["05", "04"]}
 
 
 def test_without_a_sample_the_submission_has_the_columns_of_the_training_table(
@@ -111,16 +114,16 @@ def test_without_a_sample_the_submission_has_the_columns_of_the_training_table(
         "test.csv": b"image\n04\n05\n",
         "sample_submission.csv": None,
     }
-    found = read(tmp_path, files, sample_submission=None, id_column="image", label_column="breed")
-    assert found.sample.to_dict("list") == {"image": ["04", "05"], "breed": ["", ""]}
+    result = read(tmp_path, files, sample_submission=None, id_column="image", label_column="breed")
+    assert result.sample.to_dict("list") == {"image": ["04", "05"], "breed": ["", ""]}
 
 
 def test_without_both_the_test_ids_are_the_files_of_the_folder(tmp_path: Path) -> None:
     files = dict.fromkeys(("test/b/2.jpg", "test/01.png", "test/notes.txt", "train/3.jpg"), b"")
     left_out = {"test.csv": None, "sample_submission.csv": None}
-    found = read(tmp_path, {**files, **left_out}, test_csv=None, sample_submission=None)
-    assert found.test.to_dict("list") == {"id": ["01.png", "b/2.jpg"]}
-    assert found.sample.to_dict("list") == {"id": ["01.png", "b/2.jpg"], "label": ["", ""]}
+    result = read(tmp_path, {**files, **left_out}, test_csv=None, sample_submission=None)
+    assert result.test.to_dict("list") == {"id": ["01.png", "b/2.jpg"]}
+    assert result.sample.to_dict("list") == {"id": ["01.png", "b/2.jpg"], "label": ["", ""]}
 
 
 def test_a_test_folder_without_images_is_an_error(tmp_path: Path) -> None:

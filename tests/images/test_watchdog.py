@@ -101,10 +101,10 @@ def test_training_reports_a_killed_loader_and_resumes(
     process = start(prepared)
     loaders = psutil.Process(process.pid).children(recursive=True)
     loaders[0].kill()
-    told, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "error: a DataLoader worker died: DataLoader worker (pid" in told
-    assert "Traceback" not in told
+    assert "error: a DataLoader worker died: DataLoader worker (pid" in output
+    assert "Traceback" not in output
     assert not psutil.wait_procs(loaders, timeout=5)[1]
     done = prepared.stage(*command)
     assert done.returncode == 0 and "resuming from checkpoint at step " in done.stdout
@@ -158,8 +158,8 @@ def test_a_stage_ends_with_one_line_and_a_status() -> None:
     done = run("def main(): raise errors.UserError('no luck')\nprogram.run(main)")
     assert (done.returncode, done.stderr) == (1, "error: no luck\n")
     done = run("def main(): raise KeyboardInterrupt\nprogram.run(main)")
-    told = "interrupted by SIGINT; rerun\n"
-    assert (done.returncode, done.stderr) == (75, told)
+    message = "interrupted by SIGINT; rerun\n"
+    assert (done.returncode, done.stderr) == (75, message)
     done = run("def main(): raise RuntimeError('a bug')\nprogram.run(main)")
     assert done.returncode == 1 and "Traceback" in done.stderr
 

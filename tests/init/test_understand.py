@@ -37,9 +37,12 @@ def test_folders_with_the_same_file_names_are_distinguished_by_their_own_names(
         files[f"test/{image}.png"] = encode(picture("square", rng, (80, 80)))
         files[f"masks/{image}.png"] = encode(picture("square", rng, (90, 90)))
         files[f"extra/{image}.png"] = encode(picture("square", rng, (90, 90)))
-    found = inspect(tmp_path, files)
-    assert (found.prepare["train_images"], found.prepare["test_images"]) == ("train", "test")
-    assert len(found.tables.test) == 36
+    inspection = inspect(tmp_path, files)
+    assert (inspection.prepare["train_images"], inspection.prepare["test_images"]) == (
+        "train",
+        "test",
+    )
+    assert len(inspection.tables.test) == 36
 
 
 def test_the_table_with_the_samples_columns_is_the_training_table(tmp_path: Path) -> None:
@@ -47,10 +50,10 @@ def test_the_table_with_the_samples_columns_is_the_training_table(tmp_path: Path
     files["labels.csv"] = files.pop("train.csv")
     known, _ = layouts.known_and_hidden()
     files["train_cameras.csv"] = csv(known[["id"]].assign(camera=["a", "b"] * 18))
-    found = inspect(tmp_path, files)
-    assert found.prepare["train_csv"] == "labels.csv"
-    assert found.guess("train_csv").alternatives == ("train_cameras.csv",)
-    assert found.layout.notes == ["not used: train_cameras.csv"]
+    inspection = inspect(tmp_path, files)
+    assert inspection.prepare["train_csv"] == "labels.csv"
+    assert inspection.guess("train_csv").alternatives == ("train_cameras.csv",)
+    assert inspection.layout.notes == ["not used: train_cameras.csv"]
 
 
 def test_a_label_with_a_space_is_one_label(tmp_path: Path) -> None:
@@ -63,8 +66,8 @@ def test_a_label_with_a_space_is_one_label(tmp_path: Path) -> None:
     files["sample_submission.csv"] = csv(
         pd.DataFrame({"file": sorted(names), "species": "red square"})
     )
-    found = inspect(tmp_path, files)
-    assert (found.layout.metric, found.tables.classes[1]) == ("accuracy", "red square")
+    inspection = inspect(tmp_path, files)
+    assert (inspection.layout.metric, inspection.tables.classes[1]) == ("accuracy", "red square")
     files["sample_submission.csv"] = csv(
         pd.DataFrame({"file": sorted(names), "species": "red fox"})
     )
@@ -72,19 +75,19 @@ def test_a_label_with_a_space_is_one_label(tmp_path: Path) -> None:
 
 
 def test_a_sample_that_contradicts_the_format_is_an_error(tmp_path: Path) -> None:
-    found = inspect(tmp_path, layouts.several_labels(" ").files, task="multiclass")
-    found.layout.submission["format"] = "probability"
+    inspection = inspect(tmp_path, layouts.several_labels(" ").files, task="multiclass")
+    inspection.layout.submission["format"] = "probability"
     with pytest.raises(UserError, match=r"submission\.format"):
-        _ = found.tables
+        _ = inspection.tables
 
 
 def test_labels_in_file_names_are_likely_and_a_pattern_may_be_given(tmp_path: Path) -> None:
     files = layouts.named_after_classes("{number}_{label}_x").files
     with pytest.raises(UserError, match="no labeled training images"):
         inspect(tmp_path, files)
-    found = inspect(tmp_path, files, label_pattern=r"_(.+)_")
-    assert found.tables.classes == [*CLASSES]
-    assert found.prepare["label_pattern"] == r"_(.+)_"
+    inspection = inspect(tmp_path, files, label_pattern=r"_(.+)_")
+    assert inspection.tables.classes == [*CLASSES]
+    assert inspection.prepare["label_pattern"] == r"_(.+)_"
     for pattern, problem in {"(": "regular expression", "x": "0 groups", "(zz)": "no file"}.items():
         with pytest.raises(UserError, match=problem):
             inspect(tmp_path, files, label_pattern=pattern)
@@ -102,9 +105,12 @@ def test_test_folders_are_not_classes_if_file_names_contain_labels(tmp_path: Pat
     tests = sorted(name for name in files if name.startswith("test/"))
     for place, name in enumerate(tests):
         files[name.replace("test/", f"test/site{place % 2}/")] = files.pop(name)
-    found = inspect(tmp_path, files)
-    assert (found.prepare["train_images"], found.prepare["test_images"]) == ("train", "test")
-    assert found.tables.test["id"][0].startswith("site0/")
+    inspection = inspect(tmp_path, files)
+    assert (inspection.prepare["train_images"], inspection.prepare["test_images"]) == (
+        "train",
+        "test",
+    )
+    assert inspection.tables.test["id"][0].startswith("site0/")
 
 
 def test_camera_file_names_contain_no_labels(tmp_path: Path) -> None:
@@ -150,27 +156,27 @@ def test_captions_with_as_many_words_as_an_image_has_pixels_are_not_pixels(tmp_p
 
 def test_ignored_files_are_listed_and_other_archives_are_a_problem(tmp_path: Path) -> None:
     files = competition() | {"a.tfrec": b"", "b.tfrec": b"", "map.json": b"{}", "notes": b""}
-    found = inspect(tmp_path, files)
-    assert "ignored: 2 .tfrec, 1 .json, 1 (no suffix)" in printout.files(found.survey, "x")
+    inspection = inspect(tmp_path, files)
+    assert "ignored: 2 .tfrec, 1 .json, 1 (no suffix)" in printout.files(inspection.survey, "x")
     packed = {"train.7z": b"", "test.tar.gz": b"", "sample_submission.csv": b"id,label\n1,a\n"}
     with pytest.raises(UserError, match=r"train\.7z, test\.tar\.gz: only zip"):
         inspect(tmp_path, packed)
 
 
 def test_groups_are_likely_and_unused_columns_are_noted(tmp_path: Path) -> None:
-    found = inspect(tmp_path, layouts.extra_columns().files)
-    assert found.layout.notes == ["train.csv: columns not used: age, sex"]
-    guess = found.guess("group_column")
+    inspection = inspect(tmp_path, layouts.extra_columns().files)
+    assert inspection.layout.notes == ["train.csv: columns not used: age, sex"]
+    guess = inspection.guess("group_column")
     assert (guess.confidence, guess.alternatives) == ("likely", (None,))
     assert "12 groups" in guess.reason
-    assert found.tables.train["group"].nunique() == 12
+    assert inspection.tables.train["group"].nunique() == 12
 
 
 def test_another_repeated_id_is_only_an_alternative_group(tmp_path: Path) -> None:
     files = layouts.extra_columns().files
     files["train.csv"] = files["train.csv"].replace(b"patient_id", b"camera_id", 1)
-    found = inspect(tmp_path, files)
-    guess = found.guess("group_column")
+    inspection = inspect(tmp_path, files)
+    guess = inspection.guess("group_column")
     assert guess.value is None and guess.alternatives == ("camera_id",)
     assert inspect(tmp_path, files, group_column="camera_id").prepare["group_column"] == "camera_id"
 
@@ -185,18 +191,20 @@ def test_the_label_column_contains_the_labels_of_the_sample_submission(tmp_path:
     known, hidden = layouts.known_and_hidden()
     train = known.rename(columns={"label": "individual_id"}).assign(species=["a", "b"] * 18)
     sample = pd.DataFrame({"id": hidden["id"], "predictions": "square circle new"})
-    found = inspect(tmp_path, layouts.labeled(train, sample))
-    assert found.prepare["label_column"] == "individual_id"
-    assert found.layout.metric == "map@3"
-    assert found.guess("label_column").alternatives == ("species",)
+    inspection = inspect(tmp_path, layouts.labeled(train, sample))
+    assert inspection.prepare["label_column"] == "individual_id"
+    assert inspection.layout.metric == "map@3"
+    assert inspection.guess("label_column").alternatives == ("species",)
 
 
 def test_answers_replace_guesses(tmp_path: Path) -> None:
     files = layouts.extra_columns().files
-    found = inspect(tmp_path, files, label_column="sex", metric="mcc", group_column="none")
-    assert found.prepare["label_column"] == "sex" and found.prepare["group_column"] is None
-    assert (found.layout.task, found.layout.metric) == ("binary", "mcc")
-    assert found.guess("metric").confidence == "given"
+    inspection = inspect(tmp_path, files, label_column="sex", metric="mcc", group_column="none")
+    assert (
+        inspection.prepare["label_column"] == "sex" and inspection.prepare["group_column"] is None
+    )
+    assert (inspection.layout.task, inspection.layout.metric) == ("binary", "mcc")
+    assert inspection.guess("metric").confidence == "given"
 
 
 @pytest.mark.parametrize(
@@ -225,8 +233,10 @@ def test_an_id_column_that_cannot_be_guessed_can_be_given(tmp_path: Path) -> Non
         inspect(tmp_path, files)
     layout = Inspection(tmp_path / "shapes.zip").layout
     assert layout.guesses[-1].key == "prepare.id_column" and layout.guesses[-1].is_open
-    found = inspect(tmp_path, files, id_column="code")
-    assert found.guess("id_column").value == "code" and found.guess("test_csv").value is None
+    inspection = inspect(tmp_path, files, id_column="code")
+    assert (
+        inspection.guess("id_column").value == "code" and inspection.guess("test_csv").value is None
+    )
 
 
 @pytest.mark.parametrize("name", ["{id}/a.png {id}/b.png", "{id}_red.png {id}_blue.png"])
@@ -317,8 +327,8 @@ def test_task_and_metric_follow_from_labels_and_sample(
         del files["sample_submission.csv"]
     else:
         files["sample_submission.csv"] = csv(pd.DataFrame({"id": hidden["id"], column: sample}))
-    found = inspect(tmp_path, files).layout
-    assert found.task == task and (metric is None or found.metric == metric)
+    inspection = inspect(tmp_path, files).layout
+    assert inspection.task == task and (metric is None or inspection.metric == metric)
 
 
 def test_several_numbers_per_image_are_an_error(tmp_path: Path) -> None:
@@ -331,10 +341,10 @@ def test_several_numbers_per_image_are_an_error(tmp_path: Path) -> None:
 def test_labels_that_differ_in_case_or_whitespace_are_merged(tmp_path: Path) -> None:
     files = competition()
     files["train.csv"] = files["train.csv"].replace(b"0000,circle", b"0000,Circle ")
-    found = inspect(tmp_path, files)
-    assert found.prepare["label_variants"] == "merge"
-    assert found.tables.classes == [*CLASSES]
-    assert "'Circle ', 'circle'" in found.guess("label_variants").reason
+    inspection = inspect(tmp_path, files)
+    assert inspection.prepare["label_variants"] == "merge"
+    assert inspection.tables.classes == [*CLASSES]
+    assert "'Circle ', 'circle'" in inspection.guess("label_variants").reason
 
 
 def test_missing_training_images_are_skipped_missing_test_images_are_an_error(
@@ -353,10 +363,10 @@ def test_missing_training_images_are_skipped_missing_test_images_are_an_error(
 def test_test_ids_in_a_column_with_another_name_are_taken_from_the_sample(tmp_path: Path) -> None:
     files = competition()
     files["test.csv"] = files["test.csv"].replace(b"id", b"image", 1)
-    found = inspect(tmp_path, files)
-    assert found.prepare["test_csv"] is None and len(found.tables.test) == 9
-    assert found.guess("test_csv").value is None
-    assert "test.csv: no column id (columns: image)" in found.guess("test_csv").reason
+    inspection = inspect(tmp_path, files)
+    assert inspection.prepare["test_csv"] is None and len(inspection.tables.test) == 9
+    assert inspection.guess("test_csv").value is None
+    assert "test.csv: no column id (columns: image)" in inspection.guess("test_csv").reason
     del files["sample_submission.csv"]
     with pytest.raises(UserError, match=r"test\.csv: no column id"):
         inspect(tmp_path, files)
@@ -376,12 +386,12 @@ def test_rows_of_pixels_in_another_order_than_the_sample_are_an_error(
 
 def test_a_damaged_table_is_listed_and_the_others_are_used(tmp_path: Path) -> None:
     files = competition() | {"notes.csv": b"a,b\n\xe9,1\n", "extra.csv": b"a,b\n1,2,3\n"}
-    found = inspect(tmp_path, files)
-    assert sorted(found.survey.problems) == [
+    inspection = inspect(tmp_path, files)
+    assert sorted(inspection.survey.problems) == [
         "extra.csv",
         "notes.csv",
     ]
-    assert found.prepare["train_csv"] == "train.csv"
+    assert inspection.prepare["train_csv"] == "train.csv"
 
 
 @pytest.mark.parametrize(
@@ -400,16 +410,16 @@ def test_a_damaged_table_with_a_role_is_an_error(tmp_path: Path, name: str) -> N
 def test_a_column_is_a_group_by_its_whole_name(tmp_path: Path, column: str, taken: bool) -> None:
     files = layouts.extra_columns().files
     files["train.csv"] = files["train.csv"].replace(b"patient_id", column.encode())
-    found = inspect(tmp_path, files).prepare["group_column"]
-    assert found == (column if taken else None)
+    inspection = inspect(tmp_path, files).prepare["group_column"]
+    assert inspection == (column if taken else None)
 
 
 def test_folder_names_are_never_lists_of_labels(tmp_path: Path) -> None:
     names = [f"{color} {kind}" for color in ("red", "blue") for kind in ("car", "bus", "truck")]
     pictures = [data for name, data in competition().items() if name.startswith("train/")]
     files = {f"train/{names[n % 6]}/{n}.png": data for n, data in enumerate(pictures)}
-    found = inspect(tmp_path, files | {"test/1.png": pictures[0]})
-    assert (found.layout.task, found.tables.classes) == ("multiclass", sorted(names))
+    inspection = inspect(tmp_path, files | {"test/1.png": pictures[0]})
+    assert (inspection.layout.task, inspection.tables.classes) == ("multiclass", sorted(names))
 
 
 def test_columns_of_the_sample_submission_are_never_lists_of_labels(tmp_path: Path) -> None:
@@ -417,8 +427,8 @@ def test_columns_of_the_sample_submission_are_never_lists_of_labels(tmp_path: Pa
     known, hidden = layouts.known_and_hidden()
     train = known.assign(label=[names[n % 6] for n in range(len(known))])
     sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(names, 1 / 6)})
-    found = inspect(tmp_path, layouts.labeled(train, sample))
-    assert (found.layout.task, found.tables.classes) == ("multiclass", names)
+    inspection = inspect(tmp_path, layouts.labeled(train, sample))
+    assert (inspection.layout.task, inspection.tables.classes) == ("multiclass", names)
 
 
 def test_an_image_with_two_ids_is_an_error(tmp_path: Path) -> None:
@@ -434,11 +444,12 @@ def test_flags_next_to_another_column_are_one_column_per_class(tmp_path: Path) -
     files["train.csv"] = b"\n".join([rows[0] + b",width", *(row + b",3" for row in rows[1:-1]),
                                      rows[-1] + b",4", b""])  # fmt: skip
     del files["sample_submission.csv"]
-    found = inspect(tmp_path, files)
+    inspection = inspect(tmp_path, files)
     assert (
-        isinstance(found.prepare["label_column"], list) and len(found.prepare["label_column"]) == 3
+        isinstance(inspection.prepare["label_column"], list)
+        and len(inspection.prepare["label_column"]) == 3
     )
-    assert found.layout.task == "multiclass"
+    assert inspection.layout.task == "multiclass"
 
 
 def test_subfolders_of_classes_are_not_classes(tmp_path: Path) -> None:
@@ -446,9 +457,9 @@ def test_subfolders_of_classes_are_not_classes(tmp_path: Path) -> None:
     places = [f"train/{label}/{day}/" for label in ("cat", "dog") for day in ("mon", "tue", "sun")]
     files = {f"{places[n % 6]}{n}.png": data for n, data in enumerate(pictures)}
     files |= {f"test/{n}.png": pictures[0] for n in range(4)}
-    found = inspect(tmp_path, files)
-    assert (found.prepare["train_csv"], found.prepare["train_images"]) == (None, "train")
-    assert found.tables.classes == ["cat", "dog"]
+    inspection = inspect(tmp_path, files)
+    assert (inspection.prepare["train_csv"], inspection.prepare["train_images"]) == (None, "train")
+    assert inspection.tables.classes == ["cat", "dog"]
 
 
 def test_numbered_flags_are_not_pixels(tmp_path: Path) -> None:
@@ -461,8 +472,8 @@ def test_numbered_flags_are_not_pixels(tmp_path: Path) -> None:
     files["train.csv"] = csv(train)
     sample = pd.DataFrame({"id": hidden["id"], **dict.fromkeys(names, 0.1)})
     files["sample_submission.csv"] = csv(sample)
-    found = inspect(tmp_path, files)
-    assert found.prepare["label_column"] == names and found.tables.classes == names
+    inspection = inspect(tmp_path, files)
+    assert inspection.prepare["label_column"] == names and inspection.tables.classes == names
 
 
 def test_a_damaged_pixel_is_left_to_prepare(tmp_path: Path) -> None:
@@ -496,8 +507,8 @@ def test_nothing_to_train_on_is_an_error(files: dict[str, bytes], tmp_path: Path
 
 def test_hidden_files_are_ignored(tmp_path: Path) -> None:
     extra = {"__MACOSX/train/._0000.png": b"x", "train/._0001.png": b"x", "._train.csv": b"\0"}
-    found = inspect(tmp_path, competition() | extra)
-    assert len(found.survey.images) == 45 and not found.survey.problems
+    inspection = inspect(tmp_path, competition() | extra)
+    assert len(inspection.survey.images) == 45 and not inspection.survey.problems
 
 
 def test_matching_takes_time_linear_in_the_number_of_images() -> None:
@@ -540,10 +551,10 @@ def test_the_positive_class_follows_from_the_sample_or_the_labels(
     known, hidden = layouts.known_and_hidden()
     train = known.assign(label=labels * (len(known) // 2))
     sample = pd.DataFrame({"id": hidden["id"], target: 0.5})
-    found = inspect(tmp_path, layouts.labeled(train, sample))
-    guess = found.guess("positive_class")
+    inspection = inspect(tmp_path, layouts.labeled(train, sample))
+    guess = inspection.guess("positive_class")
     assert (guess.value, guess.confidence) == (positive, confidence)
-    assert found.tables.classes[1] == positive
+    assert inspection.tables.classes[1] == positive
     (other,) = {*labels} - {positive}
     answered = inspect(tmp_path, layouts.labeled(train, sample), positive_class=other)
     assert answered.tables.classes[1] == other
@@ -555,7 +566,7 @@ def test_one_column_per_class_needs_no_positive_class(tmp_path: Path) -> None:
     known, hidden = layouts.known_and_hidden()
     train = known.assign(label=["cat", "dog"] * (len(known) // 2))
     sample = pd.DataFrame({"id": hidden["id"], "dog": 0.5, "cat": 0.5})
-    found = inspect(tmp_path, layouts.labeled(train, sample))
-    guess = found.guess("positive_class")
+    inspection = inspect(tmp_path, layouts.labeled(train, sample))
+    guess = inspection.guess("positive_class")
     assert (guess.value, guess.confidence) == (None, "certain")
-    assert found.tables.classes == ["dog", "cat"]
+    assert inspection.tables.classes == ["dog", "cat"]
