@@ -289,10 +289,11 @@ def test_a_renamed_key_names_the_new_one() -> None:
     assert "models.a.phases[0].lr_decay: renamed: use layer_decay" in text
 
 
-def test_broken_yaml_is_one_error(tmp_path: Path) -> None:
+def test_broken_yaml_is_one_error_that_names_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("a: [1\nb: 2\n")
-    with pytest.raises(UserError, match="is not valid YAML"):
+    with pytest.raises(UserError, match="is not valid YAML") as error:
         params_file.read(tmp_path / "params.yaml")
+    assert f"in {tmp_path / 'params.yaml'}, line 2" in str(error.value)
 
 
 def test_a_duplicate_key_is_an_error(tmp_path: Path) -> None:

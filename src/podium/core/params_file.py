@@ -67,6 +67,7 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
         raw = YAML(typ="safe", pure=True).load(text)  # names the line that is wrong
     except YAMLError as error:
         problem = str(error).partition("\n\nTo suppress")[0]  # how to allow duplicate keys
+        problem = problem.replace('"<unicode string>"', source)
         raise UserError(f"{source} is not valid YAML. Fix this: {problem}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{source} must be a mapping of sections. Restore it.")
