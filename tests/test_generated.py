@@ -143,6 +143,7 @@ def test_a_competition_gives_a_valid_submission_or_one_error(made: Competition) 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @seed(PROPERTY_SEED)
 @given(made=competitions())
 @examples(2000, fixed=False)
