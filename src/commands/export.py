@@ -55,7 +55,9 @@ def _options() -> argparse.Namespace:
         "--wheels", action="store_true", help="include packages that Kaggle may lack"
     )
     parser.add_argument("--owner", help="your Kaggle user name (default: from the credentials)")
-    parser.add_argument("--title", help="of data set and kernel (default: podium-<competition>)")
+    parser.add_argument(
+        "--title", help="title of data set and kernel (default: podium-<competition>)"
+    )
     parser.add_argument(
         "--wait",
         type=float,

@@ -24,7 +24,9 @@ ADVICE = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config",
 def main() -> None:
     """Bring every training run up to date; `dvc repro` does the rest afterwards."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("jobs", type=int, nargs="?", help="at a time (default: one per GPU)")
+    parser.add_argument(
+        "jobs", type=int, nargs="?", help="training runs at a time (default: one per GPU)"
+    )
     jobs = parser.parse_args().jobs
     params = schema.load()
     gpus = _gpus()

@@ -24,10 +24,12 @@ def main() -> None:
     """Run the test for one model on its first fold, and plot it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", default="")
-    parser.add_argument("--phase", type=int, default=1, help="of the model, from 1 (default: 1)")
-    parser.add_argument("--low", type=float, default=1e-6, help="first rate (default: 1e-6)")
-    parser.add_argument("--high", type=float, default=1.0, help="last rate (default: 1)")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--phase", type=int, default=1, help="phase of the model (default: 1)")
+    parser.add_argument(
+        "--low", type=float, default=1e-6, help="first learning rate (default: 1e-6)"
+    )
+    parser.add_argument("--high", type=float, default=1.0, help="last learning rate (default: 1)")
+    parser.add_argument("--steps", type=int, default=100, help="training steps (default: 100)")
     options = parser.parse_args()
     params = schema.load()
     config = params.model(options.model)

@@ -67,7 +67,7 @@ def writer(processes: int) -> Iterator[Callable[[list[Shard]], list[Written]]]:
     except BrokenProcessPool:
         raise UserError(
             f"one of {processes} image decoding processes died (out of memory?). Set "
-            f"{machine.WORKERS_VARIABLE} to a lower number"
+            f"{machine.WORKERS_VARIABLE} to a lower number."
         ) from None
 
 

@@ -45,7 +45,7 @@ def check_readable(survey: Survey) -> None:
         if suffix(name) == ".csv" and has_word(name.rpartition("/")[2], *ROLE_WORDS)
     ]
     if problems:
-        raise UserError("; ".join(problems))
+        raise UserError("\n".join(problems))
 
 
 def guess_sample(tables: Sequence[Table]) -> Guess:

@@ -95,7 +95,8 @@ class Survey:
             for table in self.tables
         ]
         folders = [f"{folder or '(top)'} ({count})" for folder, count in self.folders.items()]
-        unusable = f"; not usable: {examples([*self.problems.values()])}" if self.problems else ""
+        problems = [problem.removesuffix(".") for problem in self.problems.values()]
+        unusable = f"; not usable: {examples(problems)}" if problems else ""
         return (
             f"Tables: {examples(tables) or 'none'}; "
             f"image folders: {examples(folders) or 'none'}{unusable}"
