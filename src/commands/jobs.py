@@ -53,7 +53,7 @@ def _gpus() -> list[str | None]:
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     return [*done.stdout.split()] if done.returncode == 0 else []
 
 

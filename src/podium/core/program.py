@@ -1,6 +1,7 @@
 """Run a stage or command: error messages and exit statuses."""
 
 import gc
+import io
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from podium.core.errors import Stopped, UserError
 
 def run(main: Callable[[], None]) -> None:
     """Run `main`. A UserError prints one message and exits with 1, an interruption with 75."""
+    _use_utf8()
     signals.die_with_dvc()
     machine.keep_freed_memory()
     gc.freeze()  # skip imported modules when collecting at exit: with torch, a second
@@ -22,6 +24,19 @@ def run(main: Callable[[], None]) -> None:
         _run(main)
     except RuntimeError as error:  # torch raises it anywhere when a DataLoader worker dies
         _fail_for_worker(error)
+
+
+def _use_utf8() -> None:
+    """Start again in Python's UTF-8 mode if the locale has another encoding, which would garble the
+    names of files. Print what the terminal's encoding lacks as escapes.
+    """
+    if sys.getfilesystemencoding().lower() != "utf-8":
+        os.environ["PYTHONIOENCODING"] = sys.stdout.encoding
+        os.environ["PYTHONUTF8"] = "1"  # for processes that this one starts
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(main: Callable[[], None]) -> None:

@@ -20,7 +20,9 @@ def check(params: Params) -> None:
     stages = ["fetch", "prepare", "folds", "ensemble", "submission"]
     stages += [f"{stage}@{run}" for stage in ("train", "predict") for run in runs]
     command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
-    status = subprocess.run(command, capture_output=True, text=True, check=False)
+    status = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
+    )
     if status.returncode != 0:
         raise UserError(f"`dvc status` failed. Fix this and run it again: {status.stderr.strip()}")
     changed = [stage for stage in stages if stage in json.loads(status.stdout)]

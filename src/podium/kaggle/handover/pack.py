@@ -115,7 +115,8 @@ def _time(command: str, folder: Path) -> float:
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
         check=False,
     )
     if finished.returncode != 0:

@@ -43,7 +43,7 @@ def download(requirements: Path, folder: Path) -> list[str]:
         raise UserError(f"{requirements} does not pin {examples(missing)}. Run `make lock`.")
     with tempfile.TemporaryDirectory() as scratch:
         selected = Path(scratch, "requirements.txt")
-        selected.write_text("".join(pins[name] for name in PACKAGES))
+        selected.write_text("".join(pins[name] for name in PACKAGES), encoding="utf-8")
         for version in PYTHON_VERSIONS:
             _download(selected, folder, version)
     return sorted(path.name for path in folder.glob("*.whl"))
@@ -55,7 +55,9 @@ def _download(requirements: Path, folder: Path, python: str) -> None:
     for platform in PLATFORMS:
         command += ["--platform", platform]
     command += ["--requirement", str(requirements), "--dest", str(folder)]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
+    )
     if process.returncode != 0:
         reason = process.stderr.strip()
         raise UserError(
