@@ -42,6 +42,7 @@ def test_the_budget_is_a_share_of_what_the_machine_and_its_container_leave_free(
 ) -> None:
     monkeypatch.delenv("PODIUM_CACHE_MIB", raising=False)
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    monkeypatch.setattr(machine, "MEMBERSHIP", tmp_path / "membership")
     assert machine.free_memory() > 2**26
     (tmp_path / "memory.current").write_text(f"{2**21}\n")
     (tmp_path / "memory.stat").write_text(f"anon 7\ninactive_file {2**20}\nslab 8\n")
@@ -55,3 +56,56 @@ def test_the_budget_is_a_share_of_what_the_machine_and_its_container_leave_free(
     monkeypatch.setenv("PODIUM_CACHE_MIB", "all")
     with pytest.raises(UserError, match=r"PODIUM_CACHE_MIB .* not 'all'"):
         machine.cache_bytes()
+
+
+MIB = 2**20
+V2 = "0::/slurm.slice/job_7/step\n"
+V1 = "9:name=systemd:/\n4:memory,hugetlb:/slurm/job_7/step\n1:cpuacct,cpu:/slurm/job_7/step\n"
+
+
+def write(folder: Path, **files: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text + "\n")
+
+
+@pytest.fixture
+def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in (machine.CORES_VARIABLE, machine.WORKERS_VARIABLE, machine.CACHE_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    monkeypatch.setattr(machine, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "level", ["", "slurm.slice", "slurm.slice/job_7", "slurm.slice/job_7/step"]
+)
+def test_limits_of_nested_cgroups_v2_apply(cgroups: Path, level: str) -> None:
+    (cgroups / "membership").write_text(V2)
+    unlimited = {"memory__max": "max", "memory__current": "7", "cpu__max": "max 100000"}
+    for path in ("", "slurm.slice", "slurm.slice/job_7", "slurm.slice/job_7/step"):
+        write(cgroups / path, **unlimited, memory__stat="inactive_file 0")
+    assert machine.cores() == 64 and machine.free_memory() > 64 * MIB
+    limits = {"memory__max": str(9 * MIB), "memory__current": str(2 * MIB)}
+    write(cgroups / level, **limits, cpu__max="250000 100000", memory__stat=f"inactive_file {MIB}")
+    assert machine.free_memory() == 8 * MIB
+    assert machine.cores() == machine.worker_count() == machine.loader_workers("cuda") == 3
+    write(cgroups / "other", cpu__max="100000 100000")
+    assert machine.cores() == 3
+    write(cgroups / level, cpu__max="20000 100000")
+    assert machine.cores() == 1
+
+
+@pytest.mark.parametrize("level", ["", "slurm", "slurm/job_7", "slurm/job_7/step"])
+def test_limits_of_nested_cgroups_v1_apply(cgroups: Path, level: str) -> None:
+    (cgroups / "membership").write_text(V1)
+    memory, cpu = cgroups / "memory" / level, cgroups / "cpu" / level
+    write(cgroups / "cpu", cpu__cfs_quota_us="-1", cpu__cfs_period_us="100000")
+    assert machine.cores() == 64
+    write(memory, memory__limit_in_bytes=str(9 * MIB), memory__usage_in_bytes=str(2 * MIB))
+    write(memory, memory__stat=f"cache 5\ntotal_inactive_file {MIB}")
+    write(cpu, cpu__cfs_quota_us="400000", cpu__cfs_period_us="100000")
+    assert machine.free_memory() == 8 * MIB
+    assert machine.cores() == 4

@@ -20,6 +20,7 @@ import requests
 from conftest import Project
 from kaggle_server import KEY, Fault, Kaggle
 from kaggle_service import UPLOAD
+from trainings import WITH_SRC
 
 from podium.config.competition import Competition
 from podium.core.errors import UserError
@@ -292,6 +293,7 @@ def submit(
     [
         (401, "https://www.kaggle.com/settings/api"),
         (403, "https://www.kaggle.com/competitions/shapes/rules"),
+        (403, "competition.slug must be the name"),
         (404, "competition.slug"),
     ],
 )
@@ -464,6 +466,30 @@ def test_the_wait_is_limited(submit: Submit) -> None:
     assert 1.5 <= time.monotonic() - before < 6
     # Before submitting, at once, after 1 s, at the end.
     assert len(submit.kaggle.of("ListSubmissions")) == 4
+
+
+@pytest.mark.parametrize("home", [os.devnull, "/proc/nowhere", "{file}"])
+def test_credentials_in_the_environment_need_no_home(
+    kaggle: Kaggle, tmp_path: Path, home: str
+) -> None:
+    (tmp_path / "file").touch()
+    environment = kaggle.environment(tmp_path) | {"HOME": home.format(file=tmp_path / "file")}
+    del environment["KAGGLE_CONFIG_DIR"]
+    inherited = {name: value for name, value in WITH_SRC.items() if "KAGGLE" not in name}
+    code = """
+from podium.competition import kaggle_api
+print(kaggle_api.login().competition_submissions("shapes"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    assert len(kaggle.of("ListSubmissions")) == 1
+    assert not list(tmp_path.glob("kaggle-*"))
 
 
 def test_the_builtin_competition_is_not_on_kaggle(submit: Submit) -> None:

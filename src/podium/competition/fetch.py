@@ -120,9 +120,11 @@ def _copy(source: Path, target: Path, raw: Path) -> None:
                     with path.open("rb") as file, output.open(info, "w", force_zip64=True) as entry:
                         shutil.copyfileobj(file, entry)
     else:
+        is_copy = "/.dvc/tmp/exps/" in Path.cwd().as_posix()  # of `dvc exp run --temp` or --queue
+        hint = " This is a copy of what git tracks: use an absolute path." if is_copy else ""
         raise UserError(
             f"competition.source: {source} is neither `builtin`, `kaggle`, nor a folder or file. "
-            "Fix the path."
+            f"Fix the path.{hint}"
         )
 
 

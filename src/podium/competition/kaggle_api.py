@@ -1,14 +1,18 @@
 """The official Kaggle client: login, retries, and error messages that say what to do."""
 
+import atexit
 import io
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -41,6 +45,7 @@ def login() -> Any:
 
     def authenticate() -> Any:
         # `import kaggle` looks for credentials, and may use the network.
+        _provide_config_folder()
         from kaggle.api.kaggle_api_extended import KaggleApi
 
         api = KaggleApi()
@@ -55,6 +60,26 @@ def login() -> Any:
             "put it into ~/.kaggle/access_token (for an older username and key: KAGGLE_USERNAME "
             "and KAGGLE_KEY, or ~/.kaggle/kaggle.json)."
         ) from None
+    except OSError as error:
+        raise UserError(
+            f"the Kaggle client cannot use its folder: {error}. Set KAGGLE_CONFIG_DIR to a "
+            "writable folder."
+        ) from None
+
+
+def _provide_config_folder() -> None:
+    """Give the client an empty folder for its settings if it cannot make one (HOME=/dev/null): the
+    credentials may be in the environment.
+    """
+    home = Path("~").expanduser()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    try:
+        if not (os.environ.get("KAGGLE_CONFIG_DIR") or (home / ".kaggle").exists()):
+            (config / "kaggle").mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = tempfile.mkdtemp(prefix="kaggle-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["KAGGLE_CONFIG_DIR"] = folder
 
 
 def call(
@@ -124,8 +149,10 @@ def _advice(slug: str | None) -> dict[int, str]:
     advice = {401: f"The token is not valid. Create a new one at {TOKENS}"}
     if slug is not None:
         rules = f"https://www.kaggle.com/competitions/{slug}/rules"
-        advice[403] = f"Accept the rules first: {rules}"
         advice[404] = "competition.slug must be the name in the competition's Kaggle URL."
+        advice[403] = (
+            f"Accept the rules first: {rules} (if that page does not exist: {advice[404]})"
+        )
     return advice
 
 

@@ -3,9 +3,11 @@ do not change results.
 """
 
 import ctypes
+import itertools
+import math
 import os
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 
@@ -16,22 +18,30 @@ CORES_VARIABLE = "PODIUM_CORES"  # `make train` sets it for each of several trai
 WORKERS_VARIABLE = "PODIUM_WORKERS"
 CACHE_VARIABLE = "PODIUM_CACHE_MIB"
 CACHE_FRACTION = 0.25  # share of the free memory
-CGROUP = Path("/sys/fs/cgroup")  # a container's memory limits, which psutil ignores
-LIMITS = (  # cgroup v2 and v1: limit, usage, statistics, and their key for reclaimable page cache
-    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-    (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_inactive_file",
-    ),
+# Limits of containers and batch jobs, which psutil and the CPU affinity ignore: cgroups v2 and v1.
+CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")  # the cgroups of this process: id:controllers:path
+LIMITS = (  # limit, usage, and the key in memory.stat for reclaimable page cache
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
+QUOTAS = (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us"))  # microseconds per period
 
 
 def cores() -> int:
-    """The number of cores that this process may use: PODIUM_CORES, or all of its CPU affinity."""
+    """The number of cores that this process may use: PODIUM_CORES, or all of its CPU affinity, up
+    to the CPU quota of its cgroups (rounded up).
+    """
     has_affinity = hasattr(os, "sched_getaffinity")
     available = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    for folder, names in itertools.product(_cgroups("cpu"), QUOTAS):
+        try:
+            texts = [(folder / name).read_text(encoding="ascii") for name in names]
+            quota, period = map(int, " ".join(texts).split())
+        except (OSError, ValueError):  # no such cgroup, or no quota
+            continue
+        if quota > 0 < period:
+            available = min(available, math.ceil(quota / period))
     return max(1, _from_environment(CORES_VARIABLE, available))
 
 
@@ -57,15 +67,31 @@ def cache_bytes() -> int:
 def free_memory() -> int:
     """The bytes that this process can still allocate."""
     free = psutil.virtual_memory().available
-    for limit, used, statistics, cached in LIMITS:
+    for folder, (limit, used, cached) in itertools.product(_cgroups("memory"), LIMITS):
         try:
-            left = int((CGROUP / limit).read_text()) - int((CGROUP / used).read_text())
-            lines = (CGROUP / statistics).read_text().splitlines()
+            names = (limit, used, "memory.stat")
+            texts = [(folder / name).read_text(encoding="ascii") for name in names]
+            left, lines = int(texts[0]) - int(texts[1]), texts[2].splitlines()
             left += int(dict(line.split(maxsplit=1) for line in lines)[cached])
         except (OSError, ValueError, KeyError):  # no such cgroup, or no limit
             continue
         free = min(free, max(0, left))
     return free
+
+
+def _cgroups(controller: str) -> list[Path]:
+    """The folders of this process's cgroups and of those around them, whose limits apply, too."""
+    try:
+        lines = MEMBERSHIP.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    folders = [CGROUP, CGROUP / controller]  # a container may see its own cgroup as the root
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        if not controllers or controller in controllers.split(","):
+            root = CGROUP / controller if controllers else CGROUP
+            inner = PurePosixPath(path.lstrip("/"))
+            folders += [root / part for part in (inner, *inner.parents)]
+    return folders
 
 
 def keep_freed_memory() -> None:

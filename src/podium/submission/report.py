@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 
 from podium.scoring.task import Task
 from podium.submission import text_tables
-from podium.submission.text_tables import Rows
+from podium.submission.text_tables import Markup, Rows, escape
 
 MAX_MATRIX_CLASSES = 12  # with more, the most frequent mistakes are listed instead
 MAX_MISTAKES = 10
@@ -38,10 +38,10 @@ def render(
     scores of the models and the ensemble on known test labels. `oof` has the columns id, actual
     and predicted.
     """
-    positive = f", positive class: {task.classes[1]}" if task.name == "binary" else ""
+    positive = f", positive class: {escape(task.classes[1])}" if task.name == "binary" else ""
     blocks = [
         f"# {submission.stem}",
-        f"Metric: {scores['metric']}, task: {task.name}{positive}.",
+        f"Metric: {escape(scores['metric'])}, task: {task.name}{positive}.",
         text_tables.markdown(_scores(scores, seconds, test_scores)),
         NOTE,
         f"- Submission: `{submission}`, {rows} rows",
@@ -104,7 +104,7 @@ def _scores(
             row(name, name, f"{member['weight']:.3f}", member, seconds[name])
             for name, member in scores["members"].items()
         ),
-        row("ensemble", "**ensemble**", "", scores["ensemble"], total),
+        row("ensemble", Markup("**ensemble**"), "", scores["ensemble"], total),
     ]
 
 
@@ -136,7 +136,7 @@ def _classes(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> R
             [name, str(support), *(f"{score:.4f}" for score in scores)]
             for name, *scores, support in zip(classes, *per_class, strict=True)
         ),
-        ["**mean**", str(len(actual)), *(f"{score:.4f}" for score in means[:3])],
+        [Markup("**mean**"), str(len(actual)), *(f"{score:.4f}" for score in means[:3])],
     ]
 
 

@@ -3,14 +3,40 @@
 import re
 from collections.abc import Sequence
 
+# Characters that mean something in Markdown or HTML. An underscore within a word does not.
+_SPECIAL = re.compile(
+    r"""[`*\[\]|~$<>]|&(?=\#?\w+;)|\\(?=[!-/:-@\[-`{-~]|$)|(?<![^\W_])_|_(?![^\W_])"""
+)
+_HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
 Rows = Sequence[Sequence[str]]  # the header first; every row has as many cells
 
 _NUMBER = re.compile(r"\**[-+]?\d[\d.,]*(e[-+]?\d+)?%?( ± [\d.]+)?\**")
 
 
+class Markup(str):
+    """Text that is Markdown already."""
+
+    __slots__ = ()
+
+
+def escape(text: str) -> str:
+    """Return Markdown that shows `text` on one line: names contain anything."""
+    if isinstance(text, Markup) or _NUMBER.fullmatch(text):
+        return text
+    return _SPECIAL.sub(lambda match: _HTML.get(match[0], f"\\{match[0]}"), " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """Return Markdown that shows `text` as code, also within a table."""
+    text = " ".join(text.split()).replace("|", "\\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
+
+
 def markdown(rows: Rows) -> str:
     """Format `rows` as a Markdown table that is aligned in plain text, too."""
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    escaped = [[escape(cell) for cell in row] for row in rows]
     widths = [max(3, *map(len, column)) for column in zip(*escaped, strict=True)]
     numeric = _numeric(rows)
     rule = [

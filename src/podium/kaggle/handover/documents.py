@@ -14,6 +14,7 @@ import psutil
 
 from podium.core import files, paths
 from podium.params.schema import Params
+from podium.submission import text_tables
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -22,6 +23,7 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+TEMPLATES.filters |= {"md": text_tables.escape, "code": text_tables.code}
 GPU_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 
 
@@ -75,12 +77,12 @@ def _hardware() -> dict[str, str]:
     """Describe this machine."""
     cpu, system, gpus = platform.processor() or "unknown", platform.platform(), "none"
     with contextlib.suppress(OSError, StopIteration):  # Linux only
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         cpu = next(line.partition(":")[2].strip() for line in lines if "model name" in line)
     with contextlib.suppress(OSError):
         system = f"{platform.freedesktop_os_release()['PRETTY_NAME']} ({system})"
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        query = subprocess.run(GPU_QUERY, capture_output=True, text=True, check=True)
+        query = subprocess.run(GPU_QUERY, capture_output=True, encoding="utf-8", check=True)
         gpus = "; ".join(query.stdout.splitlines())
     return {
         "CPU": f"{cpu}, {platform.machine()}",
