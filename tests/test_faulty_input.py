@@ -1,6 +1,7 @@
 """What happens to faulty or unusual files, for each row of docs/layouts.md about it."""
 
 import io
+import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -119,6 +120,31 @@ def with_gif(files: Files) -> None:
     files["train/0000.gif"] = animated()
 
 
+def with_suffixes(suffix: str) -> Callable[[Files], Files]:
+    return lambda files: {
+        f"{name.removesuffix('.png')}{suffix}" if name.endswith("5.png") else name: data
+        for name, data in files.items()
+    }
+
+
+def with_link(files: Files) -> bytes:
+    link = zipfile.ZipInfo("train/0003.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(link if name == link.filename else name, data)
+    return buffer.getvalue()
+
+
+def with_orientation(orientation: int) -> Callable[[Files], None]:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(buffer, "PNG", exif=exif)
+    return put(**{"train/0003.png": buffer.getvalue()})
+
+
 WHOLE = competition()["train/0003.png"]
 CASES: dict[str, list[Case]] = {
     "A damaged or encrypted zip, a zip bomb, a path outside the archive's folder": [
@@ -135,6 +161,14 @@ CASES: dict[str, list[Case]] = {
     "Other files (`.dcm`, `.tfrec`, `.json`)": [
         Case(put(**{"a.dcm": b"x", "b.tfrec": b"x"}), printed="ignored: 1 .dcm, 1 .tfrec"),
     ],
+    "Images with an unusual suffix (`.jfif`, `.dat`) or none": [
+        *(Case(with_suffixes(suffix)) for suffix in (".jfif", ".dat", "")),
+    ],
+    "Hidden files and folders (`.DS_Store`, `.ipynb_checkpoints`), `__MACOSX`, `Thumbs.db`": [
+        Case(put(**{f"train/{folder}/0003.png": WHOLE, f"test/{folder}/0040.png": WHOLE}))
+        for folder in (".ipynb_checkpoints", "__MACOSX", "@eaDir")
+    ],
+    "A symbolic link in a zip, without its file": [Case(with_link, "1 symbolic links")],
     "CSV with `;`, tabs or `|`; UTF-8 with byte order mark, UTF-16": [
         *(Case(reencode(separator, "utf-8-sig")) for separator in ",;\t|"),
         Case(reencode(";", "utf-16")),
@@ -188,6 +222,9 @@ CASES: dict[str, list[Case]] = {
         Case(put(**{"test/0040.png": b""}), params={"on_bad_image": "blank"}),
     ],
     "An animated image": [Case(with_gif)],
+    "A rotated or mirrored image (EXIF or XMP orientation)": [
+        Case(with_orientation(orientation)) for orientation in (6, 9)
+    ],
 }
 
 

@@ -216,19 +216,21 @@ def test_a_whole_name_goes_before_a_name_cut_short() -> None:
     assert find_images(names, ["a.jpg"], folder="train") == ["train/a.jpg"]
 
 
-def test_missing_images_are_counted_and_the_first_few_named() -> None:
+def test_missing_images_are_counted_and_the_first_few_named(tmp_path: Path) -> None:
+    named = dict.fromkeys(NAMES, b"")
     ids = ["1", *(f"x{number}" for number in range(8))]
     with pytest.raises(
         UserError, match=r"8 of 9 training images .* train/: x0, x1, x2, x3, x4 and 3 more"
     ):
-        build.match_images(NAMES, {"train": ids}, Prepare())
+        build.match_images(archive(tmp_path, named), {"train": ids}, Prepare())
 
 
-def test_only_images_in_the_folder_count() -> None:
+def test_only_images_in_the_folder_count(tmp_path: Path) -> None:
+    opened = archive(tmp_path, dict.fromkeys(NAMES, b""))
     with pytest.raises(UserError, match=r"1 of 2 test images .* test/: 2\."):
-        build.match_images(NAMES, {"test": ["1", "2"]}, Prepare())
+        build.match_images(opened, {"test": ["1", "2"]}, Prepare())
     with pytest.raises(UserError, match=r"2 of 2 training images .* train/: notes, notes\.txt"):
-        build.match_images(NAMES, {"train": ["notes", "notes.txt"]}, Prepare())
+        build.match_images(opened, {"train": ["notes", "notes.txt"]}, Prepare())
 
 
 def test_an_id_that_several_files_match_is_an_error_with_their_names() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import time
 import zipfile
 from collections.abc import Mapping
@@ -14,8 +15,9 @@ from conftest import Project
 
 from podium.competition import zips
 from podium.competition.archive import Archive
+from podium.competition.folder import Folder
 from podium.core.errors import UserError
-from podium.dataset.image_files import find_images, images_below
+from podium.dataset.image_files import find_images, image_names, images_below
 
 INNER = {"1.jpg": b"first" * 50, "b/2.jpg": b"second" * 50}
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
@@ -232,9 +234,76 @@ def test_names_in_utf_8_that_are_not_called_so_are_read_as_such(tmp_path: Path) 
     assert opened.names == ["é.jpg"] and opened.read("é.jpg") == b"data"
 
 
-def test_macos_metadata_files_are_skipped(tmp_path: Path) -> None:
-    files = {"a/1.jpg": b"", "__MACOSX/a/._1.jpg": b"", "a/._1.jpg": b"", "a/.1.jpg": b""}
-    assert Archive(write(tmp_path / "files.zip", files)).names == ["a/1.jpg", "a/.1.jpg"]
+HIDDEN = [
+    *("__MACOSX/a/._1.jpg", "a/._1.jpg", "a/.1.jpg", ".DS_Store", "a/Thumbs.db", "a/desktop.ini"),
+    *("a/.ipynb_checkpoints/1-checkpoint.jpg", ".git/1.jpg", "a/@eaDir/1.jpg", "__macosx/1.jpg"),
+]
+
+
+def test_hidden_files_and_folders_are_skipped(tmp_path: Path) -> None:
+    files = dict.fromkeys((*HIDDEN, "a/1.jpg"), b"")
+    kept = ["a/1.jpg"]
+    assert Archive(write(tmp_path / "files.zip", files)).names == kept
+    inner = {"train.zip": packed(files)}
+    assert Archive(write(tmp_path / "files.zip", inner)).names == ["train/a/1.jpg"]
+    for name, data in files.items():
+        path = tmp_path / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    assert Folder(tmp_path / "folder").names == kept
+
+
+def test_a_path_may_start_at_a_dot(tmp_path: Path) -> None:
+    opened = Archive(write(tmp_path / "files.zip", {"./train/1.jpg": b"data"}))
+    assert opened.names == ["./train/1.jpg"] and opened.read("./train/1.jpg") == b"data"
+
+
+def test_symbolic_links_without_their_files_are_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("train/bird")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "files.zip", "w") as output:
+        output.writestr("train/cat/1.jpg", b"")
+        output.writestr(link, "../elsewhere/bird")
+    with pytest.raises(UserError, match=r"1 symbolic links .*\(train/bird\)\. Repack"):
+        Archive(tmp_path / "files.zip")
+
+
+PICTURE = competitions.picture("circle", np.random.default_rng(0))
+IMAGES = {
+    "a": competitions.encode(PICTURE, "JPEG"),
+    "b.PNG": b"damaged",
+    "c.jfif": b"damaged",
+    "d.txt": competitions.encode(PICTURE, "PNG"),
+    "e.dat": competitions.encode(PICTURE, "WEBP"),
+    "f.img": competitions.encode(PICTURE, "BMP"),
+    "g.1": competitions.encode(PICTURE, "TIFF"),
+    "h.x": competitions.encode(PICTURE, "GIF"),
+    "i.pnm": competitions.encode(PICTURE, "PPM"),
+}
+NO_IMAGES = {
+    **{"BMI.txt": b"BMI of 3 patients\n" * 9, "P3.txt": b"P3 is a patient\n", "none": b""},
+    **{"train.csv": IMAGES["a"], "raw.dng": IMAGES["g.1"], "notes": b"text"},
+}
+
+
+@pytest.mark.parametrize("compression", [STORED, DEFLATED])
+def test_images_are_known_by_their_first_bytes(tmp_path: Path, compression: int) -> None:
+    path = write(tmp_path / "files.zip", IMAGES | NO_IMAGES, compression)
+    assert image_names(Archive(path)) == [*IMAGES]
+    with zipfile.ZipFile(path) as opened:
+        opened.extractall(tmp_path / "folder")
+    assert image_names(Folder(tmp_path / "folder")) == [*IMAGES]
+    inner = write(tmp_path / "outer.zip", {"x.zip": path.read_bytes()}, compression)
+    assert image_names(Archive(inner)) == [f"x/{name}" for name in IMAGES]
+
+
+def test_images_with_known_suffixes_are_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"train/{number}.jpg" for number in range(9)]
+    opened = Archive(write(tmp_path / "files.zip", dict.fromkeys([*names, "train.csv"], b"")))
+    monkeypatch.delattr(Archive, "open")
+    assert image_names(opened) == names
 
 
 COMPOSED, APART = (
@@ -275,7 +344,6 @@ def test_images_of_a_folder_have_their_paths_in_it_as_names() -> None:
     names = [
         "data/train/b/2.jpg",
         "data/train/a/1.jpg",
-        "data/train/a/notes.txt",
         "data/test/3.jpg",
     ]
     assert images_below(names, "train") == {

@@ -5,6 +5,8 @@ import tempfile
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -57,6 +59,10 @@ class Archive:
             full_name = f"{name[: -len('.zip')]}/{inner_name}"
             self._entries.setdefault(full_name, (opened.open, inner_entry))
 
+    @cached_property
+    def _heads(self) -> dict[str, bytes]:
+        return {}
+
     @property
     def scratch(self) -> Path:
         """The folder for unpacked inner archives."""
@@ -85,6 +91,14 @@ class Archive:
         opener, entry = self._entries[name]
         with zips.reporting(self._full_title(name)):
             return opener(entry)
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of a file, at most `size`; none if it cannot be read."""
+        if name not in self._heads:
+            self._heads[name] = b""
+            with suppress(UserError, *zips.READ_ERRORS), self.open(name) as file:
+                self._heads[name] = file.read(size)
+        return self._heads[name]
 
     def read(self, name: str) -> bytes:
         """Read one file.

@@ -7,6 +7,7 @@ from typing import Any
 
 from podium.competition import digits, download, zips
 from podium.competition.archive import Archive
+from podium.competition.tree import list_files
 from podium.config.competition import Competition
 from podium.core import files
 from podium.core.errors import UserError
@@ -98,7 +99,7 @@ def _fetch_solution(competition: Competition, folder: Path) -> None:
 
 def _size(path: Path) -> int | None:
     """The size of a file or folder in bytes; None if there is none."""
-    paths = path.rglob("*") if path.is_dir() else [path]
+    paths = list_files(path).values() if path.is_dir() else [path]
     return sum(p.stat().st_size for p in paths if p.is_file()) or None
 
 
@@ -114,11 +115,10 @@ def _copy(source: Path, target: Path, raw: Path) -> None:
         shutil.copyfile(source, target)
     elif source.is_dir():
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as output:
-            for path in sorted(source.rglob("*")):
-                if path.is_file():
-                    info = zipfile.ZipInfo(path.relative_to(source).as_posix())
-                    with path.open("rb") as file, output.open(info, "w", force_zip64=True) as entry:
-                        shutil.copyfileobj(file, entry)
+            for name, path in list_files(source).items():
+                info = zipfile.ZipInfo(name)
+                with path.open("rb") as file, output.open(info, "w", force_zip64=True) as entry:
+                    shutil.copyfileobj(file, entry)
     else:
         is_copy = "/.dvc/tmp/exps/" in Path.cwd().as_posix()  # of `dvc exp run --temp` or --queue
         hint = " This is a copy of what git tracks: use an absolute path." if is_copy else ""

@@ -1,13 +1,12 @@
 """Read a competition's unpacked files, as on Kaggle's machines."""
 
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from podium.competition import zips
 from podium.competition.archive import Archive
+from podium.competition.tree import list_files
 from podium.core import files
 from podium.core.errors import UserError
 
@@ -19,19 +18,14 @@ class Folder(Archive):
         """List the folder at `path`.
 
         Raises:
-            UserError: if it does not exist, or an archive in it is refused (see `Archive`).
+            UserError: if it does not exist, or a link (see `list_files`) or an archive in it is
+                refused (see `Archive`).
         """
         # Not super().__init__(), which opens a zip: only the reading of tables is shared.
         if not path.is_dir():
             raise UserError(f"folder {path} not found. Restore it.")
-        self.path, self._title, self._entries = path, str(path), {}
-        for base, folders, names in os.walk(path):
-            folders.sort()
-            for name in sorted(names):
-                file = Path(base, name)
-                relative = file.relative_to(path).as_posix()
-                if not zips.RESOURCE_FORK.match(relative):
-                    self._entries[relative] = _open, file
+        self.path, self._title = path, str(path)
+        self._entries = {name: (_open, file) for name, file in list_files(path).items()}
         for relative in [name for name in self._entries if name.lower().endswith(".zip")]:
             _, file = self._entries.pop(relative)
             archive = Archive(file)

@@ -2,8 +2,22 @@
 
 import unicodedata
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from podium.core.errors import UserError, examples, nearest
+
+FILES_OF_TOOLS = {  # in lower case; those of macOS, Jupyter and git start with a dot
+    "__macosx", "__pycache__", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found",
+    "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini",
+}  # fmt: skip
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a file, or a folder above it, is hidden or was left behind by another tool."""
+    return any(
+        (part.startswith(".") and not part.startswith("..")) or part.lower() in FILES_OF_TOOLS
+        for part in PurePosixPath(path).parts
+    )
 
 
 def nfc(text: str) -> str:

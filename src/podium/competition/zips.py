@@ -3,6 +3,7 @@
 import io
 import lzma
 import re
+import stat
 import struct
 import zipfile
 import zlib
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from podium.competition.names import is_hidden
 from podium.core import files
 from podium.core.errors import UserError, examples
 
@@ -18,7 +20,6 @@ MAX_RATIO = 500  # unpacked to packed size; the images and tables of competition
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field
 UTF8_NAME, ENCRYPTED = 0x800, 0x1  # flags of an entry
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)")
-RESOURCE_FORK = re.compile(r"(.*/)?(__MACOSX/|\._)")  # macOS adds one per file
 CHUNK_BYTES = 2**20
 REPLACE = "Replace it with an intact copy."
 READ_ERRORS = (  # raised for damaged (also in their names), encrypted or unsupported entries
@@ -84,11 +85,11 @@ def open_zip(file: Path | FileSlice, title: str) -> zipfile.ZipFile:
 
 
 def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
-    """List the files of an archive by name, with `/` between folders.
+    """List the files of an archive by name, with `/` between folders; without hidden ones.
 
     Raises:
-        UserError: if entries have paths outside the archive's folder, are encrypted, or are
-            decompression bombs.
+        UserError: if entries have paths outside the archive's folder, are encrypted, symbolic links
+            or decompression bombs.
     """
     named = [(_name(entry), entry) for entry in opened.infolist()]
     if outside := [entry.filename for name, entry in named if OUTSIDE.match(name)]:
@@ -102,11 +103,13 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
             f"encrypted ({examples(locked)}). Repack it without a password."
         )
     _refuse_bombs(named, title, opened.start_dir)
-    return {
-        name: entry
-        for name, entry in named
-        if not name.endswith("/") and not RESOURCE_FORK.match(name)
-    }
+    visible = {n: entry for n, entry in named if not n.endswith("/") and not is_hidden(n)}
+    if links := [n for n, entry in visible.items() if stat.S_ISLNK(entry.external_attr >> 16)]:
+        raise UserError(
+            f"{title} contains {len(links)} symbolic links without their files "
+            f"({examples(links)}). Repack it with the files (`zip -r`, without `-y`)."
+        )
+    return visible
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

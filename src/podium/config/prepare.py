@@ -88,9 +88,9 @@ class Prepare(Section):
             list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(_check_range)
         ]
     ) = "auto"
-    """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel
-    (12- and 16-bit, integer and float TIFF). auto: the minimum and maximum over the training
-    images, which prepare prints."""
+    """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel,
+    signed or float values. auto: the minimum and maximum over the training images, which prepare
+    prints."""
 
     @property
     def label_columns(self) -> list[str]:

@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables
-from podium.dataset.image_files import find_images, shown
+from podium.dataset.image_files import find_images, image_names, shown
 from podium.dataset.shards import MISSING, Shard, Written, writer
 from podium.images import store
 
@@ -94,7 +94,7 @@ def _shards(
     archive: Archive, ids: dict[str, list[str]], folder: Path, layout: Prepare
 ) -> list[Shard]:
     shards = []
-    for part, part_images in match_images(archive.names, ids, layout).items():
+    for part, part_images in match_images(archive, ids, layout).items():
         (folder / part).mkdir(parents=True)
         for number, start in enumerate(range(0, len(part_images), store.SHARD_SIZE)):
             shard = Shard(
@@ -111,7 +111,7 @@ def _shards(
 
 
 def match_images(
-    names: list[str], ids: dict[str, list[str]], layout: Prepare
+    archive: Archive, ids: dict[str, list[str]], layout: Prepare
 ) -> dict[str, list[tuple[str, str | None]]]:
     """Find the archive's file for each image: pairs of id and name, None if it is missing.
 
@@ -120,6 +120,7 @@ def match_images(
     """
     folders = {"train": layout.train_images, "test": layout.test_images}
     images, missing = {}, {}
+    names = image_names(archive)
     for part, part_ids in ids.items():
         files = find_images(names, part_ids, folder=folders[part])
         images[part] = list(zip(part_ids, files, strict=True))

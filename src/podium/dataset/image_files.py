@@ -4,11 +4,29 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from podium.competition.archive import Archive
 from podium.competition.names import nfc
 from podium.core.errors import UserError, examples
 from podium.images import decoders
 
 IMAGE_SUFFIXES = decoders.suffixes()
+OTHER_SUFFIXES = {".csv", ".dng", ".nef", ".cr2", ".arw"}  # raw files start as TIFF files do
+
+
+def image_names(archive: Archive) -> list[str]:
+    """The archive's image files: by their suffixes, which may belong to damaged images; files with
+    other suffixes by their first bytes.
+    """
+    names = {name: PurePosixPath(name).suffix.lower() for name in archive.names}
+    return [
+        name
+        for name, suffix in names.items()
+        if suffix in IMAGE_SUFFIXES
+        or (
+            suffix not in OTHER_SUFFIXES
+            and decoders.is_image(archive.head(name, decoders.HEAD_BYTES))
+        )
+    ]
 
 
 class ImageIndex:
@@ -51,7 +69,7 @@ def normalize_path(image_id: str) -> str:
 
 
 def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | None]:
-    """Find the archive's file for each image id, None where it is missing: [len(ids)].
+    """Find the image file, among `names`, for each image id, None where it is missing: [len(ids)].
 
     An id is the name or path of a file, with or without its extension, in `folder` or below it. The
     path may start at any folder ("a.jpg", "cats/a", "train/cats/a.jpg").
@@ -94,8 +112,8 @@ def _check_distinct(ids: Sequence[str], files: Sequence[str | None]) -> None:
 
 
 def images_below(names: list[str], folder: str, *, exclude: str = "") -> dict[str, str]:
-    """List the image files in `folder` and below, sorted: their paths in it -> their full names.
-    Without those of the folder `exclude`, if that is inside `folder`.
+    """List the image files `names` in `folder` and below, sorted: their paths in it -> their full
+    names. Without those of the folder `exclude`, if that is inside `folder`.
 
     If all that a folder contains is a folder of the same name (`train.zip` with `train/` in it),
     the inner one is taken.
@@ -132,11 +150,11 @@ def shown(folder: str) -> str:
 
 
 def _paths_below(names: Sequence[str], folder: str) -> dict[str, str]:
-    """The image files in `folder`, wherever in the archive that is, with their paths in it."""
+    """The files in `folder`, wherever in the archive that is, with their paths in it."""
     prefix = f"/{nfc(folder).strip('/')}/" if folder.strip("/") else "/"
     paths = {}
     for name in names:
         _, is_inside, path = ("/" + nfc(name)).partition(prefix)
-        if is_inside and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+        if is_inside:
             paths[name] = path
     return paths

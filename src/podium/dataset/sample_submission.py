@@ -8,7 +8,7 @@ from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset import rows
-from podium.dataset.image_files import images_below, shown
+from podium.dataset.image_files import image_names, images_below, shown
 from podium.dataset.table_columns import find, read_columns
 
 
@@ -94,7 +94,7 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
         return sample_ids
     if sample_ids is not None:
         return sample_ids
-    files = images_below(archive.names, layout.test_images, exclude=layout.train_images)
+    files = images_below(image_names(archive), layout.test_images, exclude=layout.train_images)
     if not files:
         raise UserError(
             f"{shown(layout.test_images)} contains no images. Set prepare.test_images to another "

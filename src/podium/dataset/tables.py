@@ -11,7 +11,7 @@ from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset import class_list, labels, rows, sample_submission
-from podium.dataset.image_files import images_below, label_in, shown
+from podium.dataset.image_files import image_names, images_below, label_in, shown
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
 from podium.dataset.table_columns import read_columns
@@ -129,7 +129,7 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFram
 def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
     """Read labels from the images' paths: id, and one column `label <name>`."""
     folder = shown(layout.train_images)
-    files = images_below(archive.names, layout.train_images, exclude=layout.test_images)
+    files = images_below(image_names(archive), layout.train_images, exclude=layout.test_images)
     if not files:
         raise UserError(f"{folder} contains no images. Set prepare.train_images to another folder.")
     texts = [label_in(path, layout.label_pattern) for path in files]

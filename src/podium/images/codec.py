@@ -48,7 +48,8 @@ def decode_stored(data: bytes | memoryview) -> np.ndarray:
     Raises:
         ImageError: if OpenCV cannot decode it.
     """
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION  # `decoders` has applied it
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise ImageError("not an image that OpenCV can decode")
     return pixels

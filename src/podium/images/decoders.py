@@ -1,19 +1,30 @@
 """Image formats: which files are images, and how each format is decoded."""
 
 import io
+import math
+import re
 import struct
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from podium.images import tiff_header
+
 MAX_SIDE = 1_000_000  # pixels: a limit of OpenCV
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+HEAD_BYTES = 32  # of a file, which show whether it is an image
+OTHER_STARTS = re.compile(
+    rb"\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|BM.{4}\0{4}.{4}[\x0c-\x7c]\0\0\0|P[1-6]\s+[#\d]"
+    rb"|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51|....ftypavi[fs]|qoif",  # also JPEG 2000, AVIF
+    re.DOTALL,
+)
+XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*(\d+)""")
 ORIENTATION = 0x0112  # the EXIF tag: 1 is upright, 2 to 8 are rotated or mirrored
 FLIPPED_AXES = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
 TRANSPOSED = range(5, 9)
@@ -49,7 +60,7 @@ class Decoder(NamedTuple):
     suffixes: tuple[str, ...]
     """Suffixes of image files, in lower case."""
     accepts: Callable[[bytes], bool]
-    """Whether a file's content has this format."""
+    """Whether a file has this format, by its first `HEAD_BYTES` or all of it."""
     decode: Callable[[bytes, int | None], Decoded]
     """Decodes a file's content; the shorter side may be reduced to the given number of pixels."""
 
@@ -76,13 +87,40 @@ def decode_other(data: bytes, _: int | None = None) -> Decoded:
     return _decode_opened(_open(data), data)
 
 
+def decode_tiff(data: bytes, _: int | None = None) -> Decoded:
+    """Decode with Pillow if each channel is an unsigned integer of up to 8 bits, else with OpenCV:
+    Pillow drops bits and signs, or refuses them.
+    """
+    header = tiff_header.read(data)
+    kind, bits, channels = header.kind, header.bits, header.channels
+    if (bits <= 8 and kind == "u") or header.colors > tiff_header.RGB:
+        return _decode_opened(_open(data), data)
+    check_sides(header.sides)
+    if math.prod(header.sides) > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):
+        raise Image.DecompressionBombError(f"{math.prod(header.sides):,} pixels")
+    pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
+    found = pixels.dtype.kind, 1 if pixels.ndim == 2 else pixels.shape[2]
+    is_signed_rgba = channels == 4 and bits == 8  # which OpenCV changes
+    if found != (kind, channels) or pixels.itemsize * 8 < bits or is_signed_rgba:
+        raise ImageError(f"not supported: a TIFF of {channels} channels of type {kind}{bits}")
+    if header.colors == tiff_header.WHITE_IS_0 and kind == "u":
+        pixels = np.array(2**bits - 1, pixels.dtype) - pixels
+    orientation = 1 if header.has_orientation else _in_xmp(header.xmp)  # OpenCV applies the tag
+    return Decoded(_turn(_as_rgb(pixels), orientation))
+
+
 DECODERS = {
     "other": Decoder(
-        (".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"),
-        lambda _: True,
+        (".png", ".bmp", ".webp", ".gif", ".ppm", ".pgm"),
+        lambda data: OTHER_STARTS.match(data) is not None,
         decode_other,
     ),
-    "jpeg": Decoder((".jpg", ".jpeg"), lambda data: data.startswith(JPEG_START), decode_jpeg),
+    "tiff": Decoder(
+        (".tif", ".tiff"), lambda data: data.startswith(tiff_header.STARTS), decode_tiff
+    ),
+    "jpeg": Decoder(
+        (".jpg", ".jpeg", ".jfif", ".jpe"), lambda data: data.startswith(JPEG_START), decode_jpeg
+    ),
 }
 """The image formats. Of those that accept a file, the last one decodes it."""
 
@@ -98,8 +136,13 @@ def decode(data: bytes, min_side: int | None = None) -> Decoded:
     Raises:
         Exception: whatever the libraries raise for damaged files; `codec` converts it.
     """
-    last_first = reversed(DECODERS.values())
-    return next(d for d in last_first if d.accepts(data)).decode(data, min_side)
+    accepting = (d.decode for d in reversed(DECODERS.values()) if d.accepts(data))
+    return next(accepting, decode_other)(data, min_side)
+
+
+def is_image(head: bytes) -> bool:
+    """Whether a file that starts with `head`, of `HEAD_BYTES`, has a format of `DECODERS`."""
+    return any(decoder.accepts(head) for decoder in DECODERS.values())
 
 
 def check_sides(sides: tuple[int, ...], limit: int = MAX_SIDE) -> None:
@@ -127,13 +170,8 @@ def _decode_opened(image: ImageFile, data: bytes) -> Decoded:
     is_wide = _is_wide(image)  # before _orientation, which decodes PNG files
     orientation = 1 if image.format == "TIFF" else _orientation(image)  # TIFF: done by the decoder
     if is_wide:
-        cv2.utils.logging.setLogLevel(
-            cv2.utils.logging.LOG_LEVEL_ERROR
-        )  # no warning per GeoTIFF tag
         pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
-        if pixels.ndim == 3:  # BGR or BGRA
-            pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
-        return Decoded(_turn(pixels, orientation))
+        return Decoded(_turn(_as_rgb(pixels), orientation))
     transparent = image.has_transparency_data
     pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
     complete = image.format == "PNG" and data.endswith(PNG_END)
@@ -150,10 +188,17 @@ def _is_wide(image: ImageFile) -> bool:
     args = image.tile[0].args  # such as "RGB;16B", ("RGB;16N", False, 78) or ("RGB", 65535)
     if image.format == "PPM":
         return isinstance(args, tuple) and args[1] > 255
-    return image.format in ("PNG", "TIFF") and ";16" in str(args)
+    return image.format == "PNG" and ";16" in str(args)
+
+
+def _as_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of OpenCV, which may be BGR or BGRA, as RGB or RGBA."""
+    return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
 def _by_opencv(data: bytes, flags: int) -> np.ndarray:
+    # It would print a warning per tag of a GeoTIFF, and errors, which are raised here.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise ImageError("OpenCV cannot decode it")
@@ -161,12 +206,30 @@ def _by_opencv(data: bytes, flags: int) -> np.ndarray:
 
 
 def _orientation(image: ImageFile) -> int:
-    """The EXIF orientation, 1 to 8."""
+    """The orientation in the EXIF data, else in the XMP data: 1 to 8."""
+    if image.format == "PNG":
+        image.load()  # its metadata may follow the pixels
+    xmp = [image.info.pop(key, b"") for key in ("xmp", "XML:com.adobe.xmp")]
     try:
-        orientation = int(image.getexif().get(ORIENTATION, 1))
+        value = image.getexif().get(ORIENTATION)  # Pillow would add that of the XMP data
     except DECODER_ERRORS:
         return 1  # damaged EXIF data: the pixels are fine
-    return orientation if 1 <= orientation <= 8 else 1
+    return _in_xmp(xmp[0] or xmp[1]) if value is None else _valid(value)
+
+
+def _in_xmp(xmp: bytes | str) -> int:
+    found = XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+    return _valid(found[1]) if found else 1
+
+
+def _valid(orientation: Any) -> int:
+    """An orientation of any type as an integer; 1, upright, if it is none."""
+    first = orientation[0] if isinstance(orientation, tuple) and orientation else orientation
+    try:
+        number = int(first)
+    except DECODER_ERRORS:
+        return 1
+    return number if 1 <= number <= 8 else 1
 
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -24,7 +24,7 @@ def dry_run(archive: Archive, layout: Layout) -> Tables:
     options = Submission(**layout.submission)
     content = tables.read(archive, config, layout.task)
     if config.pixel_columns is None:
-        build.match_images(archive.names, content.ids, config)
+        build.match_images(archive, content.ids, config)
     metric = metrics.get(layout.metric, layout.task)
     SubmissionFormat.detect(content.sample, Task(layout.task, content.classes), metric, options)
     return content

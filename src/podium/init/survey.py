@@ -14,7 +14,7 @@ import pandas as pd
 
 from podium.competition.archive import Archive
 from podium.core.errors import UserError, examples
-from podium.dataset.image_files import IMAGE_SUFFIXES, ImageIndex
+from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
 from podium.images.decoders import ImageError
 from podium.init.matching import IdColumn, find_id_column
@@ -24,7 +24,7 @@ MAX_ILLUSTRATIONS = 10  # image files next to tables of pixels
 MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
 PACKED = (".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".zst")
-KNOWN_SUFFIXES = {*IMAGE_SUFFIXES, ".csv", *PACKED}
+KNOWN_SUFFIXES = {".csv", *PACKED}
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,7 @@ def survey(archive: Archive) -> Survey:
 
     A CSV file that cannot be parsed, or is empty, is listed as a problem.
     """
-    names = [name for name in archive.names if not name.rpartition("/")[2].startswith(".")]
-    images = [name for name in names if suffix(name) in IMAGE_SUFFIXES]
+    names, images = archive.names, image_names(archive)
     tables, problems = list[Table](), dict[str, str]()
     if packed := [name for name in names if suffix(name) in PACKED]:
         problems[packed[0]] = (
@@ -126,7 +125,9 @@ def survey(archive: Archive) -> Survey:
         else:
             problems[name] = f"{name} has no rows"
     folders = Counter(name.rpartition("/")[0] for name in images)
-    ignored = Counter(suffix(n) or "(no suffix)" for n in names if suffix(n) not in KNOWN_SUFFIXES)
+    is_image = set(images).__contains__
+    others = (suffix(name) for name in names if not is_image(name))
+    ignored = Counter(name or "(no suffix)" for name in others if name not in KNOWN_SUFFIXES)
     return Survey(
         archive.path,
         tables,

@@ -14,7 +14,7 @@ from podium.competition.folder import Folder
 from podium.config.prepare import Prepare
 from podium.core import console, files, machine, seeding
 from podium.dataset import build, sample_submission
-from podium.dataset.image_files import find_images
+from podium.dataset.image_files import find_images, image_names
 from podium.images.store import ImageStore
 from podium.kaggle.kernel import spec as kernel_spec
 from podium.kaggle.kernel.spec import ExportedModel, KernelSpec
@@ -81,7 +81,7 @@ def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> I
     if layout.pixel_columns is not None:
         layout = layout.model_copy(update={"train_csv": layout.test_csv})  # there is no train.csv
     else:
-        names = find_images(folder.names, ids, folder=layout.test_images)
+        names = find_images(image_names(folder), ids, folder=layout.test_images)
         folder.pack(list(dict.fromkeys(filter(None, names))), zipped)  # worker processes need a zip
         archive = Archive(zipped, title=str(folder.path))
     stored = build.store_images(
