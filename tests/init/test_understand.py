@@ -11,12 +11,16 @@ from competitions import CLASSES, competition, csv, encode, picture, write_zip
 from layouts import Inspection, inspect
 
 from commands import init
+from podium.config.submission import Submission
 from podium.core.errors import UserError
 from podium.dataset.image_files import ImageIndex
 from podium.init import printout
 from podium.init.guesses import Guess, to_text
 from podium.init.matching import match_rate, matching_folders
 from podium.init.understand import understand
+from podium.scoring import metrics
+from podium.scoring.task import Task
+from podium.submission.formats import SubmissionFormat
 
 
 def test_of_several_folders_with_the_same_images_the_largest_is_guessed(tmp_path: Path) -> None:
@@ -294,7 +298,14 @@ def test_the_same_survey_and_answers_give_the_same_layout(tmp_path: Path) -> Non
         ("breed", ["American Shorthair", "British Shorthair", "Siamese"], None, "multiclass", None),
         ("label", ["yes", "no"], "no", "binary", "accuracy"),
         ("label", ["0", "1"], "0.5", "binary", "roc_auc"),
-        ("label", ["0", "1"], "0", "binary", "accuracy"),
+        ("label", ["0", "1"], "0", "binary", "roc_auc"),
+        ("label", ["0", "1"], "1", "binary", "roc_auc"),
+        ("label", ["0", "1"], "", "binary", "roc_auc"),
+        ("label", ["0", "1"], None, "binary", "roc_auc"),
+        ("label", ["0.0", "1.0"], "0", "binary", "roc_auc"),
+        ("label", ["True", "False"], "0", "binary", "roc_auc"),
+        ("label", ["dog", "cat"], "0", "binary", "roc_auc"),
+        ("label", ["1", "2"], "1", "binary", "accuracy"),
         ("level", ["0", "1", "2"], "0", "ordinal", "quadratic_weighted_kappa"),
         ("isup_grade", ["0", "1", "2", "5"], "0", "ordinal", None),
         ("label", ["3", "4", "5"], "3", "multiclass", "accuracy"),
@@ -329,6 +340,50 @@ def test_task_and_metric_follow_from_labels_and_sample(
         files["sample_submission.csv"] = csv(pd.DataFrame({"id": hidden["id"], column: sample}))
     inspection = inspect(tmp_path, files).layout
     assert inspection.task == task and (metric is None or inspection.metric == metric)
+
+
+@pytest.mark.parametrize("classes", [("0", "1"), ("cat", "dog")])
+@pytest.mark.parametrize(
+    ("values", "answer", "metric", "format_"),
+    [
+        (("0",), None, "roc_auc", "probability"),
+        (("0", "1"), None, "accuracy", "label"),
+        (("0",), "accuracy", "accuracy", "label"),
+        (("0", "1"), "roc_auc", "roc_auc", "probability"),
+        (("0.5",), None, "roc_auc", "probability"),
+    ],
+)
+def test_probabilities_of_two_classes_are_kept_unless_labels_are_asked_for(
+    classes: tuple[str, str],
+    values: tuple[str, ...],
+    answer: str | None,
+    metric: str,
+    format_: str,
+    tmp_path: Path,
+) -> None:
+    files = competition()
+    known, hidden = layouts.known_and_hidden()
+    labels = [classes[place % 2] for place in range(len(known))]
+    files["train.csv"] = csv(known[["id"]].assign(target=labels))
+    cells = [values[place % len(values)] for place in range(len(hidden))]
+    files["sample_submission.csv"] = csv(hidden[["id"]].assign(target=cells))
+    found = inspect(tmp_path, files, **({"metric": answer} if answer else {}))
+    assert found.layout.metric == metric
+    tables = found.tables
+    detected = SubmissionFormat.detect(
+        tables.sample,
+        Task("binary", tables.classes),
+        metrics.get(metric, "binary"),
+        Submission(**found.layout.submission),
+    )
+    expected = "number" if format_ == "label" and classes[0] == "cat" else format_
+    assert detected.name == expected
+
+
+def test_f1_scores_are_named_next_to_accuracy(tmp_path: Path) -> None:
+    guess = inspect(tmp_path, competition()).guess("metric")
+    assert (guess.value, guess.alternatives[:2]) == ("accuracy", ("macro_f1", "micro_f1"))
+    assert "macro_f1 and micro_f1 are as common" in guess.reason
 
 
 def test_several_numbers_per_image_are_an_error(tmp_path: Path) -> None:

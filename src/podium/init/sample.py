@@ -18,6 +18,11 @@ USUAL_METRICS: dict[TaskName, tuple[str, str]] = {
     "regression": ("rmse", "the usual metric for regression"),
     "ordinal": ("quadratic_weighted_kappa", "the usual metric for ordinal labels"),
 }
+OFTEN_MEANT = {  # metrics that the files do not distinguish from another
+    "accuracy": ("macro_f1", "micro_f1"),
+    "samples_f1": ("macro_f1", "micro_f1"),
+}
+PROBABILITY_METRICS = {name for name, m in metrics.METRICS.items() if m.inputs == "probabilities"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,11 @@ class Sample:
     def has_fractions(self) -> bool:
         """Whether all values are numbers, at least one with a decimal point."""
         return are_numbers(self.values) and any("." in value for value in self.values)
+
+    @property
+    def has_one_number(self) -> bool:
+        """Whether the only value is a number, as in a placeholder."""
+        return len(self.values) == 1 and are_numbers(self.values)
 
     @property
     def has_integers(self) -> bool:
@@ -79,10 +89,13 @@ def guess_metric(
             raise UserError(str(error)) from None
         return answer
 
-    names = (name.replace("@k", "@5") for name in metrics.names(task))
-    others = tuple(name for name in names if metrics.family(name) != metrics.family(value))
+    plausible = OFTEN_MEANT.get(value, ())
+    names = (name.replace("@k", "@5") for name in (*plausible, *metrics.names(task)))
+    others = dict.fromkeys(n for n in names if metrics.family(n) != metrics.family(value))
+    if plausible:
+        reason += f"; {' and '.join(plausible)} are as common"
     reason += "; check the competition's evaluation page"
-    return Guess("metric", value, "guess", reason, others, parse)
+    return Guess("metric", value, "guess", reason, tuple(others), parse)
 
 
 def _metric(
@@ -96,11 +109,28 @@ def _metric(
         return metric, "the submission has one column per class"
     if task == "multilabel":
         return "samples_f1", "the submission lists labels in one column"
-    if sample is not None and task == "binary" and sample.has_fractions:
-        return "roc_auc", f"the sample submission contains {sample.value}, a probability"
+    if task == "binary" and (reason := _probability_in(sample, classes)):
+        return "roc_auc", reason
     if sample is not None and task == "multiclass" and (top := labels_per_row(sample, classes)) > 1:
         return f"map@{top}", f"the sample submission lists {top} labels per image"
     return "accuracy", "the submission contains one label per image"
+
+
+def _probability_in(sample: Sample | None, classes: Sequence[str]) -> str | None:
+    """Why a binary submission contains probabilities; None if the sample clearly has labels: both
+    classes, or one that is not 0 or 1.
+    """
+    if sample is not None and sample.has_fractions:
+        return f"the sample submission contains {sample.value}, a probability"
+    if sample is not None and sample.values and not sample.has_one_number:
+        return None
+    if are_numbers(classes) and {float(name) for name in classes} != {0, 1}:
+        return None
+    if sample is not None and sample.value is not None:
+        return f"{sample.value} in all rows of the sample submission may stand for a probability"
+    if are_numbers(classes):
+        return "probabilities of 0 and 1 are usual"
+    return None
 
 
 def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:
@@ -111,12 +141,14 @@ def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:
     return counts.pop() if len(counts) == 1 else 1
 
 
-def guess_format(task: TaskName, sample: Sample | None, classes: Sequence[str]) -> Guess:
+def guess_format(
+    task: TaskName, metric: str, sample: Sample | None, classes: Sequence[str]
+) -> Guess:
     """The submission's format: "number" if the sample has integers although the classes are names,
-    else "auto".
+    else "auto". In a binary task a metric of probabilities decides for them.
     """
-    is_single = task in ("binary", "multiclass")
-    if sample is not None and is_single and sample.has_integers and not are_numbers(classes):
+    has_labels = task == "multiclass" or (task == "binary" and metric not in PROBABILITY_METRICS)
+    if sample is not None and has_labels and sample.has_integers and not are_numbers(classes):
         reason = f"the sample submission contains {sample.value}, a class index"
         return Guess("submission.format", "number", "likely", reason, ("label",))
     return Guess("submission.format", "auto", "certain", _describe(sample))

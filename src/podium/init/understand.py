@@ -194,8 +194,9 @@ class _Reader:
         classes = values if is_one_column else [*labels.columns]
         if task == "binary":
             self._read_positive_class(classes, sample)
-        self._take(samples.guess_metric(task, sample, classes, has_lists=has_lists))
-        self._take(samples.guess_format(task, sample, classes))
+        guess = samples.guess_metric(task, sample, classes, has_lists=has_lists)
+        metric = self._take(guess)
+        self._take(samples.guess_format(task, metric, sample, classes))
 
     def _read_positive_class(self, labels: list[str], sample: Sample | None) -> None:
         keep = self.layout.prepare.get("label_variants") == "keep"
