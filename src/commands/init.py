@@ -26,6 +26,7 @@ ANSWERS = {
     "prepare.id_column": "the column with the image ids or file names",
     "prepare.label_column": "the label column, or one per class, separated by commas",
     "prepare.label_pattern": "a regular expression whose group captures the label in the file name",
+    "prepare.label_map": "the label of each class folder: Cover=0,JMiPOD=1,UERD=1",
     "prepare.positive_class": "one of the two classes; none: the last in sort order",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
 }

@@ -11,9 +11,11 @@ from competitions import CLASSES, competition, csv, encode, picture, write_zip
 from layouts import Inspection, inspect
 
 from commands import init
+from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.core.errors import UserError
 from podium.dataset.image_files import ImageIndex
+from podium.dataset.tables import read
 from podium.init import printout
 from podium.init.guesses import Guess, to_text
 from podium.init.matching import match_rate, matching_folders
@@ -146,6 +148,75 @@ def test_unused_image_folders_are_noted(tmp_path: Path) -> None:
         f"not used: {', '.join(f'{f}/' for f in folders)}"
     ]
     assert inspect(tmp_path, layouts.paths_as_ids().files).layout.notes == []
+
+
+def in_folders(folders: dict[str, int], test: str = "test") -> dict[str, bytes]:
+    """Images in `folders`, the number of images in each, and test images."""
+    rng = np.random.default_rng(0)
+    counts = {**folders, test: 4}
+    return {
+        f"{folder}/{place}{n}.png": encode(picture("circle", rng, (16, 16)))
+        for place, (folder, count) in enumerate(counts.items())
+        for n in range(count)
+    }
+
+
+@pytest.mark.parametrize("top", ["train/images", "train", "data/images", "images"])
+def test_folders_that_leave_most_images_unused_are_not_taken_for_the_classes(
+    top: str, tmp_path: Path
+) -> None:
+    folders = {f"{top}/000/{n:02d}": 4 for n in (3, 5, 8)}
+    folders |= {f"{top}/{n:03d}/{n:02d}": 4 for n in range(1, 5)}
+    if top == "train":  # then the outer folders are the classes
+        found = inspect(tmp_path, in_folders(folders))
+        assert found.guess("train_images").value == "train"
+        assert found.guess("train_images").confidence == "likely"
+        return
+    with pytest.raises(UserError, match=rf"{top}/000 has 3 class folders.* 16 images .* unclear"):
+        inspect(tmp_path, in_folders(folders))
+
+
+def test_class_folders_next_to_unused_images_are_a_guess(tmp_path: Path) -> None:
+    folders = {"data/labeled/cat": 9, "data/labeled/dog": 9, "data/unlabeled": 30}
+    guess = inspect(tmp_path, in_folders(folders)).guess("train_images")
+    assert (guess.value, guess.confidence) == ("data/labeled", "guess")
+    assert "30 images in others are not used: data/unlabeled/" in guess.reason
+    folders = {"train/cat": 9, "train/dog": 9, "val/cat": 3, "val/dog": 3, "masks": 9}
+    assert inspect(tmp_path, in_folders(folders)).guess("train_images").confidence != "guess"
+
+
+KINDS = {"Cover": 6, "JMiPOD": 6, "JUNIWARD": 6, "UERD": 6}
+KIND_MAP = "Cover=0,JMiPOD=1,JUNIWARD=1,UERD=1"
+
+
+@pytest.mark.parametrize("value", ["0", "0.5"])
+@pytest.mark.parametrize("top", ["", "train/"])
+def test_folders_finer_than_the_labels_are_mapped(value: str, top: str, tmp_path: Path) -> None:
+    files = in_folders({f"{top}{name}": count for name, count in KINDS.items()}, "Test")
+    names = [name.removeprefix("Test/") for name in files if name.startswith("Test/")]
+    files["sample_submission.csv"] = csv(pd.DataFrame({"Id": names, "Label": value}))
+    guess = inspect(tmp_path, files).guess("label_map")
+    assert (guess.value, guess.confidence) == (None, "guess")
+    assert KIND_MAP in guess.reason
+    found = inspect(tmp_path, files, label_map=KIND_MAP)
+    assert (found.layout.task, found.layout.metric) == ("binary", "roc_auc")
+    assert found.tables.classes == ["0", "1"]
+    assert found.tables.train["label"].tolist() == ["0"] * 6 + ["1"] * 18
+    for wrong in ("Cover=0", f"{KIND_MAP},x=1", "Cover", KIND_MAP.replace("=0", "=")):
+        with pytest.raises(UserError, match=r"--label-map: .* must give each folder a label"):
+            inspect(tmp_path, files, label_map=wrong)
+    with pytest.raises(UserError, match=r"label_map must have one label .* UERD: .* UERD"):
+        changed = {**found.layout.prepare, "label_map": {"Cover": 0, "JMiPOD": 1, "JUNIWARD": 1}}
+        read(found.archive, Prepare(**changed), "binary")
+
+
+def test_class_folders_with_a_number_per_class_are_not_mapped(tmp_path: Path) -> None:
+    files = in_folders({f"train/{name}": count for name, count in KINDS.items()})
+    names = [name.removeprefix("test/") for name in files if name.startswith("test/")]
+    files["sample_submission.csv"] = csv(pd.DataFrame({"Id": names, "Label": range(4)}))
+    found = inspect(tmp_path, files).layout
+    assert (found.task, found.submission["format"]) == ("multiclass", "number")
+    assert "label_map" not in found.prepare
 
 
 def test_captions_with_as_many_words_as_an_image_has_pixels_are_not_pixels(tmp_path: Path) -> None:

@@ -54,6 +54,10 @@ class Prepare(Section):
     """The positive class: its probability is thresholded, scored by `average_precision` and
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
+    label_map: dict[str, str | int] | None = None
+    """The label of each class folder, or of each match of `label_pattern`, if these are finer than
+    the labels: `{Cover: 0, JMiPOD: 1, UERD: 1}`. Requires `train_csv: null`. null: they are the
+    labels."""
     label_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """Regular expression whose group captures the label in the file name: `^(.+)_` for
     `beagle_12.jpg`. Requires `train_csv: null`. null: the label is the folder."""
@@ -114,6 +118,7 @@ class Prepare(Section):
             )
         else:
             require(self.label_pattern is None, "label_pattern requires train_csv: null")
+            require(self.label_map is None, "label_map requires train_csv: null")
         if self.pixel_columns is None:
             has_ids = self.train_csv is None or self.id_column is not None
             require(has_ids, "id_column: null requires pixel_columns")

@@ -147,6 +147,15 @@ def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
             "prepare.label_column is a list, but each image has one label in its path. Set it to "
             "one name."
         )
+    if layout.label_map is not None:
+        labels = {nfc(name): str(label) for name, label in layout.label_map.items()}
+        found = {nfc(text) for text in texts if text is not None}
+        if unknown := sorted(found ^ labels.keys()):
+            raise UserError(
+                f"prepare.label_map must have one label for each of {examples(sorted(found), 12)}: "
+                f"missing or not found are {examples(unknown)}"
+            )
+        texts = [labels[nfc(text)] for text in texts if text is not None]
     table = pd.DataFrame({"id": [*files], f"label {layout.label_columns[0]}": texts}, dtype=str)
     rows.check_ids(table, folder)
     return table

@@ -5,12 +5,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from podium.config.prepare import check_pattern
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import label_in
-from podium.init.folders import is_test
+from podium.init.folders import AUXILIARY_WORDS, is_in, is_test
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import parents
+from podium.init.sample import Sample, are_numbers
 from podium.init.survey import Survey, has_word
 
 SPLIT_WORDS = ("train", "test", "val", "image", "img")
@@ -38,15 +42,52 @@ class LabeledFolder:
         return f"has {len(self.counts)} class folders: {names}"
 
 
-def guess_folder(candidates: Sequence[LabeledFolder]) -> Guess:
-    """The folder of the training images, the first of `candidates`."""
+def guess_folder(candidates: Sequence[LabeledFolder], survey: Survey) -> Guess:
+    """The folder of the training images, the first of `candidates`.
+
+    Raises:
+        UserError: if as many images or more are in other folders that look like classes.
+    """
     first, *alternatives = candidates
     others = tuple(candidate.folder for candidate in alternatives)
     confidence: Confidence = "likely" if others or first.pattern is not None else "certain"
     reason = first.reason
-    if sum(first.counts.values()) < 2 * len(first.counts):
+    used = sum(first.counts.values())
+    if used < 2 * len(first.counts):
         confidence, reason = "guess", f"{reason}, but most have only one image"
+    if unused := _unused(first, survey):
+        count, shown = sum(unused.values()), examples([f"{folder}/" for folder in unused], 3)
+        confidence, reason = (
+            "guess",
+            f"{reason}, but {count} images in others are not used: {shown}",
+        )
+        if sum(n for folder, n in unused.items() if _is_as_deep(folder, first)) >= used:
+            raise UserError(
+                f"{first.folder} {reason}. Which folders are the classes is unclear. Move one "
+                "folder per class into one folder, or add a table of image ids and labels"
+            )
     return Guess("prepare.train_images", first.folder, confidence, reason, others)
+
+
+def _unused(labeled: LabeledFolder, survey: Survey) -> dict[str, int]:
+    """The numbers of images in other folders near a folder of training images: in the outermost
+    folder around it named train, or else next to it.
+    """
+    around = [*sorted(parents(labeled.folder), key=len), labeled.folder]
+    train = (folder for folder in around if _is_train(folder.split("/")))
+    root = next(train, labeled.folder.rpartition("/")[0])
+    return {
+        folder: count
+        for folder, count in survey.folders.items()
+        if (root in ("", folder) or is_in(folder, root))
+        and not (labeled.folder in ("", folder) or is_in(folder, labeled.folder))
+        and not has_word(folder, "test", "val", *AUXILIARY_WORDS)
+    }
+
+
+def _is_as_deep(folder: str, labeled: LabeledFolder) -> bool:
+    """Whether a folder is as many folders deep as the classes, like another part of them."""
+    return labeled.folder != "" and folder.count("/") > labeled.folder.count("/")
 
 
 def guess_pattern(labeled: LabeledFolder, survey: Survey) -> Guess:
@@ -58,6 +99,38 @@ def guess_pattern(labeled: LabeledFolder, survey: Survey) -> Guess:
 
     key, reason = "prepare.label_pattern", labeled.reason
     return Guess(key, labeled.pattern, "likely", reason, parse=parse)
+
+
+def guess_map(labeled: LabeledFolder, sample: Sample | None) -> Guess | None:
+    """Which label each of several folders stands for, if one number per image is submitted; None if
+    the folders are the classes.
+    """
+    names = [*labeled.counts]
+    is_one_number = sample is not None and (sample.has_one_number or sample.has_fractions)
+    if not is_one_number or are_numbers(names) or len(names) < 3:
+        return None
+
+    def parse(answer: str) -> dict[str, str] | None:
+        if answer == "none":
+            return None
+        pairs = [pair.strip().rpartition("=") for pair in answer.split(",")]
+        mapping = {folder.strip(): label.strip() for folder, _, label in pairs}
+        if {*mapping} != {*names} or not all(mapping.values()):
+            raise UserError(f"{answer!r} must give each folder a label: {example}")
+        return mapping
+
+    example = ",".join(f"{name}={int(position > 0)}" for position, name in enumerate(names))
+    reason = (
+        f"the submission has one number per image, but there are {len(names)} folders: if they are "
+        f"finer than the labels, answer such as {example}"
+    )
+    return Guess("prepare.label_map", None, "guess", reason, parse=parse)
+
+
+def labels_of(labeled: LabeledFolder, label_map: dict[str, str] | None) -> pd.DataFrame:
+    """The label of each image, as a table with one column."""
+    names = [label_map[name] if label_map else name for name in labeled.counts]
+    return pd.DataFrame({"label": np.repeat(names, [*labeled.counts.values()])}, dtype=str)
 
 
 def with_pattern(folder: str, pattern: str, survey: Survey) -> LabeledFolder:

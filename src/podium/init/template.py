@@ -18,6 +18,7 @@ TEMPLATE = Path(__file__).with_name("template.yaml")
 MAX_HEADER_WIDTH = 96
 COMMENTS = {  # for keys that the shipped file does not have
     "label_pattern": "regular expression whose group captures the label in the file name",
+    "label_map": "the label of each folder",
     "label_separator": "between labels in one cell",
     "label_variants": "labels that differ only in case or whitespace: error | merge | keep",
     "positive_class": "class whose probability is submitted; null: the second",

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from podium.core.errors import UserError, examples
@@ -123,7 +122,7 @@ class _Reader:
         """Labels in the paths of the images, no training table."""
         survey, prepare = self.survey, self.layout.prepare
         self._drop("prepare.train_csv", "the labels are in the paths of the images")
-        folder = self._take(path_labels.guess_folder(candidates))
+        folder = self._take(path_labels.guess_folder(candidates, survey))
         labeled = next(candidate for candidate in candidates if candidate.folder == folder)
         if labeled.pattern is not None:
             pattern = self._take(path_labels.guess_pattern(labeled, survey))
@@ -136,9 +135,10 @@ class _Reader:
         if tables.test is not None and (ids := survey.id_columns[tables.test.name]) is not None:
             prepare["id_column"] = ids.name
             test_ids = tables.test.rows[ids.name]
-        repeated = np.repeat([*labeled.counts], [*labeled.counts.values()])
-        labels = pd.DataFrame({"label": repeated}, dtype=str)
-        self._read_goal(labels, sample, from_paths=True)
+        question = path_labels.guess_map(labeled, sample)
+        label_map = self._take(question) if question is not None else None
+        labels = path_labels.labels_of(labeled, label_map)
+        self._read_goal(labels, sample, from_paths=label_map is None)
         self._read_test(test_ids)
         self.layout.image_stats = survey.stats(folder)
 
