@@ -372,12 +372,12 @@ def numbers_of_names() -> Built:
     return Built(files, format="number")
 
 
-def two_classes() -> Built:
+def two_classes(value: float = 0.5) -> Built:
     """Labels 0 and 1, and a probability to submit."""
     known, hidden = known_and_hidden()
     train = pd.DataFrame({"id": known["id"], "is_round": (known["label"] == "circle").astype(int)})
     train["patient_id"] = [f"P{place // 3}" for place in range(TRAIN)]
-    sample = pd.DataFrame({"id": hidden["id"], "is_round": 0.5})
+    sample = pd.DataFrame({"id": hidden["id"], "is_round": value})
     expected = {"label_column": "is_round", "group_column": "patient_id"}
     files = labeled(train, sample)
     return Built(files, task="binary", metric="roc_auc", prepare=expected, classes=["0", "1"])
@@ -579,6 +579,7 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "integers": integers,
     "numbers_of_names": numbers_of_names,
     "two_classes": two_classes,
+    "two_classes_all_0": lambda: two_classes(0),
     "top_lists": top_lists,
     "several_labels_space": lambda: several_labels(" "),
     "several_labels_bar": lambda: several_labels("|"),
@@ -687,6 +688,10 @@ DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "One column of fractions, with two classes": (
         ("two_classes",),
+        "one folder, two classes, patients",
+    ),
+    "The same integer in all rows, with two classes": (
+        ("two_classes_all_0",),
         "one folder, two classes, patients",
     ),
     "One column per class": (("one_hot", "classes_as_columns"), "several folders, one-hot"),

@@ -28,7 +28,7 @@ TINY = {
 COMPETITIONS: dict[str, Callable[[], Built]] = {
     "kinds of files, top lists": lambda: top_lists(layouts.kinds_of_files()),
     "several folders, one-hot": lambda: layouts.in_two_sizes(layouts.one_hot()),
-    "one folder, two classes, patients": lambda: layouts.in_one_folder(layouts.two_classes()),
+    "one folder, two classes, patients": lambda: layouts.in_one_folder(layouts.two_classes(0)),
     "class folders alone": layouts.class_folders,
     "labels in file names": layouts.named_after_classes,
     "gray pixels": layouts.pixels_gray,

@@ -137,6 +137,21 @@ def with_link(files: Files) -> bytes:
     return buffer.getvalue()
 
 
+class GbkInfo(zipfile.ZipInfo):
+    """An entry whose name is written as old Chinese programs do."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802
+        return self.filename.encode("gbk"), self.flag_bits
+
+
+def with_gbk_names(files: Files) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in rename("图片{}")(files).items():
+            archive.writestr(GbkInfo(name), data)
+    return buffer.getvalue()
+
+
 def with_orientation(orientation: int) -> Callable[[Files], None]:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -169,6 +184,9 @@ CASES: dict[str, list[Case]] = {
         for folder in (".ipynb_checkpoints", "__MACOSX", "@eaDir")
     ],
     "A symbolic link in a zip, without its file": [Case(with_link, "1 symbolic links")],
+    "File names in a zip that are not UTF-8 (GBK, Big5, Shift JIS, EUC-KR, cp866, cp437)": [
+        Case(with_gbk_names),
+    ],
     "CSV with `;`, tabs or `|`; UTF-8 with byte order mark, UTF-16": [
         *(Case(reencode(separator, "utf-8-sig")) for separator in ",;\t|"),
         Case(reencode(";", "utf-16")),

@@ -1,3 +1,5 @@
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,22 @@ def test_links_that_multiply_files_are_refused(folder: Path) -> None:
             link(folder / f"l{level}" / name, f"../l{level + 1}")
     (folder / "l12").mkdir()
     with pytest.raises(UserError, match=f"more than {MAX_LINKED_FOLDERS:,}"):
+        Folder(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have names in Unicode only")
+def test_names_in_old_encodings_are_read(folder: Path) -> None:
+    path = folder / "train" / os.fsdecode("狗".encode("gbk"))
+    path.mkdir()
+    (path / "1.jpg").write_bytes(b"dog")
+    opened = Folder(folder)
+    assert opened.read("train/狗/1.jpg") == b"dog"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_cannot_be_read_is_an_error(folder: Path) -> None:
+    (folder / "train").chmod(0)
+    with pytest.raises(UserError, match="Permission denied"):
         Folder(folder)
 
 

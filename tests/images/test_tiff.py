@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from podium.images import codec
 from podium.images.decoders import ImageError
@@ -163,11 +163,16 @@ def photo(format_: str, xmp: str) -> bytes:
     pixels = np.repeat(VALUES[..., None] * 2, 3, axis=2).astype(np.uint8).repeat(8, 0).repeat(8, 1)
     if format_ == "TIFF":
         return tiff(pixels[..., 0].astype("u2"), xmp=xmp.encode())
-    Image.fromarray(pixels).save(buffer, format_, xmp=xmp.encode())
+    if format_ == "8-bit TIFF":
+        return tiff(pixels, xmp=xmp.encode())
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp)
+    options = {"pnginfo": info} if format_ == "PNG" else {"xmp": xmp.encode()}
+    Image.fromarray(pixels).save(buffer, format_, **options)
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("format_", ["JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "8-bit TIFF"])
 @pytest.mark.parametrize("text", XMP_TEXTS)
 def test_an_orientation_in_xmp_data_turns_size_and_pixels(format_: str, text: str) -> None:
     plain = store(photo(format_, "<x/>"), (0, 255)).astype(int)

@@ -205,7 +205,9 @@ def test_folders_finer_than_the_labels_are_mapped(value: str, top: str, tmp_path
     for wrong in ("Cover=0", f"{KIND_MAP},x=1", "Cover", KIND_MAP.replace("=0", "=")):
         with pytest.raises(UserError, match=r"--label-map: .* must give each folder a label"):
             inspect(tmp_path, files, label_map=wrong)
-    with pytest.raises(UserError, match=r"label_map must have one label .* UERD: .* UERD"):
+    with pytest.raises(
+        UserError, match=r"label_map must have one label .* UERD\. Add or remove UERD\."
+    ):
         changed = {**found.layout.prepare, "label_map": {"Cover": 0, "JMiPOD": 1, "JUNIWARD": 1}}
         read(found.archive, Prepare(**changed), "binary")
 

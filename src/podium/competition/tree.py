@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from podium.competition.entry_names import decode_bytes
 from podium.competition.names import is_hidden
 from podium.core.errors import UserError, examples
 
@@ -15,10 +16,14 @@ def list_files(folder: Path) -> dict[str, Path]:
     """The files in `folder` and below by their paths in it, sorted; without hidden ones.
 
     Raises:
-        UserError: if a symbolic link leads outside the folder, to a folder above it, or nowhere.
+        UserError: if a folder cannot be read, or a symbolic link leads outside `folder`, to a
+            folder above it, or nowhere.
     """
     walk = _Walk(folder)
-    found = dict(walk.files(folder, "", (walk.top,)))
+    try:
+        found = dict(walk.files(folder, "", (walk.top,)))
+    except OSError as error:
+        raise UserError(f"{folder}: {error}. Make it readable, or remove it.") from None
     if walk.problems:
         texts = [
             f"{len(links)} links {k} ({examples(links)})" for k, links in walk.problems.items()
@@ -27,7 +32,18 @@ def list_files(folder: Path) -> dict[str, Path]:
             f"{folder}: {'; '.join(texts)}. Replace them by what belongs there (`cp -rL` copies a "
             "folder with the files that its links lead to), or remove them."
         )
-    return {path: found[path] for path in sorted(found, key=PurePosixPath)}
+    names = decode_bytes([_utf8_or_bytes(path) for path in found])
+    decoded = dict(zip(names, found.values(), strict=True))
+    return {path: decoded[path] for path in sorted(decoded, key=PurePosixPath)}
+
+
+def _utf8_or_bytes(path: str) -> str | bytes:
+    """A path, or its bytes if they are not UTF-8, as after unpacking an old archive."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
 
 
 class _Walk:

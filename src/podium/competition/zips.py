@@ -8,9 +8,10 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from podium.competition import entry_names
 from podium.competition.names import is_hidden
 from podium.core import files
 from podium.core.errors import UserError, examples
@@ -18,7 +19,7 @@ from podium.core.errors import UserError, examples
 MAX_UNCHECKED_BYTES = 64 * 2**20  # larger content must not exceed MAX_RATIO
 MAX_RATIO = 500  # unpacked to packed size; the images and tables of competitions stay far below
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field
-UTF8_NAME, ENCRYPTED = 0x800, 0x1  # flags of an entry
+ENCRYPTED = 0x1  # a flag of an entry
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)")
 CHUNK_BYTES = 2**20
 REPLACE = "Replace it with an intact copy."
@@ -91,7 +92,8 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
         UserError: if entries have paths outside the archive's folder, are encrypted, symbolic links
             or decompression bombs.
     """
-    named = [(_name(entry), entry) for entry in opened.infolist()]
+    listed = opened.infolist()
+    named = [*zip(entry_names.decode(listed), listed, strict=True)]
     if outside := [entry.filename for name, entry in named if OUTSIDE.match(name)]:
         raise UserError(
             f"{title} is not safe to unpack: {len(outside)} of {len(named)} entries have paths "
@@ -110,17 +112,6 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
             f"({examples(links)}). Repack it with the files (`zip -r`, without `-y`)."
         )
     return visible
-
-
-def _name(entry: zipfile.ZipInfo) -> str:
-    r"""An entry's name as on Linux. Archives from Windows may have `\` in their names, archives
-    from macOS UTF-8 that is not flagged as such.
-    """
-    name = entry.filename
-    if not (entry.flag_bits & UTF8_NAME or name.isascii()):
-        with suppress(UnicodeError):  # then the flag is right
-            name = name.encode("cp437").decode()
-    return name.replace("\\", "/")
 
 
 def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: int) -> None:

@@ -152,8 +152,8 @@ def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
         found = {nfc(text) for text in texts if text is not None}
         if unknown := sorted(found ^ labels.keys()):
             raise UserError(
-                f"prepare.label_map must have one label for each of {examples(sorted(found), 12)}: "
-                f"missing or not found are {examples(unknown)}"
+                f"prepare.label_map must have one label for each of {examples(sorted(found), 12)}. "
+                f"Add or remove {examples(unknown)}."
             )
         texts = [labels[nfc(text)] for text in texts if text is not None]
     table = pd.DataFrame({"id": [*files], f"label {layout.label_columns[0]}": texts}, dtype=str)

@@ -93,8 +93,12 @@ def decode_tiff(data: bytes, _: int | None = None) -> Decoded:
     """
     header = tiff_header.read(data)
     kind, bits, channels = header.kind, header.bits, header.channels
+    # Both libraries apply the tag; Pillow reads some XMP data, too.
+    orientation = 1 if header.has_orientation else _in_xmp(header.xmp)
     if (bits <= 8 and kind == "u") or header.colors > tiff_header.RGB:
-        return _decode_opened(_open(data), data)
+        image = _open(data)
+        image.info.pop("xmp", None)
+        return _decode_opened(image, data, orientation)
     check_sides(header.sides)
     if math.prod(header.sides) > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):
         raise Image.DecompressionBombError(f"{math.prod(header.sides):,} pixels")
@@ -105,7 +109,6 @@ def decode_tiff(data: bytes, _: int | None = None) -> Decoded:
         raise ImageError(f"not supported: a TIFF of {channels} channels of type {kind}{bits}")
     if header.colors == tiff_header.WHITE_IS_0 and kind == "u":
         pixels = np.array(2**bits - 1, pixels.dtype) - pixels
-    orientation = 1 if header.has_orientation else _in_xmp(header.xmp)  # OpenCV applies the tag
     return Decoded(_turn(_as_rgb(pixels), orientation))
 
 
@@ -163,12 +166,12 @@ def _open(data: bytes) -> ImageFile:
     return Image.open(io.BytesIO(data))
 
 
-def _decode_opened(image: ImageFile, data: bytes) -> Decoded:
+def _decode_opened(image: ImageFile, data: bytes, orientation: int | None = None) -> Decoded:
     """Decode an opened image: with OpenCV if it has more than 8 bits per channel, which Pillow
     drops or clips, else with Pillow.
     """
     is_wide = _is_wide(image)  # before _orientation, which decodes PNG files
-    orientation = 1 if image.format == "TIFF" else _orientation(image)  # TIFF: done by the decoder
+    orientation = orientation or _orientation(image)
     if is_wide:
         pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
         return Decoded(_turn(_as_rgb(pixels), orientation))

@@ -36,6 +36,7 @@ def read(data: bytes) -> TiffHeader:
         value = tags.get(tag, default)  # a tuple for each channel, or an integer
         return int(value[0] if isinstance(value, tuple) else value)
 
+    xmp = tags.get(XMP, b"")
     return TiffHeader(
         sides=(first(WIDTH), first(HEIGHT)),
         bits=first(BITS),
@@ -43,5 +44,5 @@ def read(data: bytes) -> TiffHeader:
         channels=first(CHANNELS),
         colors=first(COLORS),
         has_orientation=ORIENTATION in tags,
-        xmp=bytes(tags.get(XMP, b"")),
+        xmp=xmp if isinstance(xmp, bytes) else str(xmp).encode(),
     )

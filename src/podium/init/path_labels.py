@@ -86,8 +86,8 @@ def _unused(labeled: LabeledFolder, survey: Survey) -> dict[str, int]:
 
 
 def _is_as_deep(folder: str, labeled: LabeledFolder) -> bool:
-    """Whether a folder is as many folders deep as the classes, like another part of them."""
-    return labeled.folder != "" and folder.count("/") > labeled.folder.count("/")
+    """Whether a folder is as deep as the classes, which are below the top: another part of them."""
+    return "/" in labeled.folder and folder.count("/") > labeled.folder.count("/")
 
 
 def guess_pattern(labeled: LabeledFolder, survey: Survey) -> Guess:
