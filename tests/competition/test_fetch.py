@@ -325,3 +325,16 @@ def test_a_source_folder_that_overlaps_the_archive_folder_is_an_error(
     with pytest.raises(UserError, match=r"competition\.source: .* overlaps"):
         fetch(place)
     assert (Path(place) / "train.csv").exists()
+
+
+def test_a_source_that_a_queued_experiment_lacks_is_explained(
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dvc exp run --temp` and --queue work in a copy of what git tracks."""
+    competitions.write_zip(tmp_path / "files.zip", FILES)
+    copy = tmp_path / ".dvc/tmp/exps/tmp1"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    with pytest.raises(UserError, match="what git tracks: use an absolute path"):
+        fetch()
+    assert fetch(str(tmp_path / "files.zip"))
