@@ -154,7 +154,7 @@ def test_inference_loads_every_image_once_in_order(images: MakeImages) -> None:
 def test_a_lost_connection_to_a_worker_is_reported_like_a_dead_worker(
     images: MakeImages, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    loader = loading.in_order(images(), 4, workers=1)
+    loader = loading.in_order(images(), 4, workers=0)
     first = next(DataLoader.__iter__(loader))
 
     def batches(_: object) -> Iterator[object]:

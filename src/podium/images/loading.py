@@ -99,20 +99,17 @@ class Loader(DataLoader[Batch]):
             yield Batch(own, self._own(targets))
 
     def _next(self, batches: Iterator[Any]) -> Any:
-        if not self.num_workers:
-            return next(batches, None)
-        busy = self.dataset.busy  # not `self`: the watching thread must not be the last to hold it
-        watchdog.begin(
-            "waiting for a batch that no DataLoader worker is loading. Rerun to resume. If it "
-            f"happens again, set {machine.WORKERS_VARIABLE}=0.",
-            seconds=LOST_SECONDS,
-            is_busy=lambda: bool(busy.any()),
-        )
+        if self.num_workers:
+            busy = self.dataset.busy  # not `self`: the watching thread must not be last to hold it
+            watchdog.begin(
+                "waiting for a batch that no DataLoader worker is loading. Rerun to resume. If it "
+                f"happens again, set {machine.WORKERS_VARIABLE}=0.",
+                seconds=LOST_SECONDS,
+                is_busy=lambda: bool(busy.any()),
+            )
         try:
             return next(batches, None)
-        except (ConnectionError, FileNotFoundError, EOFError) as error:
-            if "in DataLoader worker process" in str(error):  # raised by our code there
-                raise
+        except (ConnectionError, EOFError) as error:
             raise RuntimeError(f"DataLoader worker (pid unknown) is gone: {error!r}.") from error
         finally:
             watchdog.end()
