@@ -156,7 +156,7 @@ def test_questions_are_answered_on_a_terminal(clone: Project) -> None:
     clone.write_archive(layouts.extra_columns().files)
     terminal = Terminal(clone, "shapes.zip")
     shown = terminal.until("metric [accuracy]: ")
-    assert "metric (guess: " in shown and "balanced_accuracy, macro_f1" in shown
+    assert "metric (guess: " in shown and "macro_f1, micro_f1, balanced_accuracy" in shown
     terminal.press("f1\n")
     assert "unknown metric f1" in terminal.until("metric [accuracy]: ")
     terminal.press("macro_f1\n")

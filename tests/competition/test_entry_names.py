@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from podium.competition import entry_names
 from podium.competition.archive import Archive
 
 NAMES = {
@@ -78,3 +79,8 @@ def test_the_name_in_the_unicode_path_field_is_used_if_it_belongs_to_the_other(
 def test_damaged_extra_fields_are_ignored(tmp_path: Path) -> None:
     path = write(tmp_path / "files.zip", ["é.jpg"], "cp437", struct.pack("<HH", 0x7075, 0))
     assert Archive(path).names == ["é.jpg"]
+
+
+def test_names_that_no_encoding_suits_are_read_all_the_same() -> None:
+    """As in a damaged archive: cp437 gives each byte a character."""
+    assert entry_names.decode_bytes([b"train\xb1.png", "a.png"]) == ["train▒.png", "a.png"]

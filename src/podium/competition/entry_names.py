@@ -66,6 +66,8 @@ def _guess_encoding(raw: bytes) -> str:
     """The encoding in which most letters of the names `raw` are common ones."""
     scores = {encoding: _score(raw, encoding, pattern) for encoding, pattern in COMMON.items()}
     best = max(scores, key=scores.__getitem__)
+    if not scores[best][0]:
+        return STATED  # which can decode any bytes
     is_korean = _score(raw, KOREAN, HANGUL)[0] == 1 and len(_letters(raw, KOREAN)) >= MIN_SYLLABLES
     return KOREAN if best == CHINESE and is_korean else best
 
