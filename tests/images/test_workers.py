@@ -70,8 +70,11 @@ def process(images: ImageStore, code: str, **environment: str) -> "subprocess.Po
 
 
 def run(images: ImageStore, code: str = "", **environment: str) -> tuple[int, list[str], list[str]]:
-    started = process(images, code, **environment)
-    output, errors = started.communicate(timeout=60)
+    with process(images, code, **environment) as started:
+        try:
+            output, errors = started.communicate(timeout=60)
+        finally:
+            started.kill()
     return started.returncode, output.splitlines(), errors.splitlines()
 
 

@@ -21,7 +21,7 @@ def list_files(folder: Path) -> dict[str, Path]:
     """
     walk = _Walk(folder)
     try:
-        found = dict(walk.files(folder, "", (walk.top,)))
+        paths = dict(walk.files(folder, "", (walk.top,)))
     except OSError as error:
         raise UserError(f"{folder}: {error}. Make it readable, or remove it.") from None
     if walk.problems:
@@ -32,8 +32,8 @@ def list_files(folder: Path) -> dict[str, Path]:
             f"{folder}: {'; '.join(texts)}. Replace them by what belongs there (`cp -rL` copies a "
             "folder with the files that its links lead to), or remove them."
         )
-    names = decode_bytes([_utf8_or_bytes(path) for path in found])
-    decoded = dict(zip(names, found.values(), strict=True))
+    names = decode_bytes([_utf8_or_bytes(path) for path in paths])
+    decoded = dict(zip(names, paths.values(), strict=True))
     return {path: decoded[path] for path in sorted(decoded, key=PurePosixPath)}
 
 

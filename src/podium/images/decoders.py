@@ -103,9 +103,9 @@ def decode_tiff(data: bytes, _: int | None = None) -> Decoded:
     if math.prod(header.sides) > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):
         raise Image.DecompressionBombError(f"{math.prod(header.sides):,} pixels")
     pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
-    found = pixels.dtype.kind, 1 if pixels.ndim == 2 else pixels.shape[2]
+    actual = pixels.dtype.kind, 1 if pixels.ndim == 2 else pixels.shape[2]
     is_signed_rgba = channels == 4 and bits == 8  # which OpenCV changes
-    if found != (kind, channels) or pixels.itemsize * 8 < bits or is_signed_rgba:
+    if actual != (kind, channels) or pixels.itemsize * 8 < bits or is_signed_rgba:
         raise ImageError(f"not supported: a TIFF of {channels} channels of type {kind}{bits}")
     if header.colors == tiff_header.WHITE_IS_0 and kind == "u":
         pixels = np.array(2**bits - 1, pixels.dtype) - pixels
@@ -221,8 +221,8 @@ def _orientation(image: ImageFile) -> int:
 
 
 def _in_xmp(xmp: bytes | str) -> int:
-    found = XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
-    return _valid(found[1]) if found else 1
+    match = XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+    return _valid(match[1]) if match else 1
 
 
 def _valid(orientation: Any) -> int:

@@ -100,7 +100,7 @@ def send(
         except OutcomeUnknownError:
             raise
         except UserError:
-            with suppress(UserError):  # what is left is settled next time
+            with suppress(UserError):  # the next submission settles a row that is left
                 history.remove(past, intent)
             raise
         accepted = row | {"ref": str(ref), "status": "PENDING"}
@@ -158,7 +158,7 @@ def _submit_once(
     is not repeated. `action` describes it in error messages ("failed to …").
 
     Raises:
-        OutcomeUnknownError: if the list cannot be had either.
+        OutcomeUnknownError: if the list cannot be read either.
         UserError: if Kaggle rejects it.
     """
     slug, message = row["competition"], row["message"]
