@@ -85,13 +85,15 @@ def test_the_group_column_is_kept(tmp_path: Path) -> None:
     ("labels", "classes"),
     [
         (["10", "9", "0"], ["0", "9", "10"]),
-        (["10", "9", "b"], ["10", "9", "b"]),
-        (["1.5", "10.5", "2.5"], ["1.5", "10.5", "2.5"]),
+        (["1", "-1", "0"], ["-1", "0", "1"]),
+        (["10", "9", "b"], ["9", "10", "b"]),
+        (["1.5", "10.5", "2.5"], ["1.5", "2.5", "10.5"]),
+        (["class_10", "class_2", "b"], ["b", "class_2", "class_10"]),
         (["01", "1", "2"], ["01", "1", "2"]),
         (["NA", "no", "yes"], ["NA", "no", "yes"]),
     ],
 )
-def test_classes_are_sorted_as_numbers_where_all_are(
+def test_classes_are_in_natural_order(
     tmp_path: Path, labels: list[str], classes: list[str]
 ) -> None:
     rows = [f"{number},{label}\n" for number, label in enumerate(labels)]

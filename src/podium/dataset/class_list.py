@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from podium.competition.names import natural_order
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.scoring.task import LABEL_SEPARATOR
@@ -16,15 +17,11 @@ def union(texts: Iterable[str], classes: list[str]) -> str:
 
 
 def in_order(labels: Iterable[str], columns: list[str]) -> list[str]:
-    """Order the classes like `columns`, if these are the same names; else sort them, as numbers if
-    all of them are.
+    """Order the classes like `columns`, if these are the same names; else numbers by value, and
+    names by the numbers in them (class_2 before class_10).
     """
-    classes = sorted(labels)
-    if sorted(columns) == classes:
-        return columns
-    if all(label.isascii() and label.isdigit() for label in classes):
-        return sorted(classes, key=lambda label: (int(label), label))
-    return classes
+    classes = sorted(labels, key=natural_order)
+    return columns if sorted(columns, key=natural_order) == classes else classes
 
 
 def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> None:

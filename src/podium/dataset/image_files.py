@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from podium.competition.archive import Archive
-from podium.competition.names import nfc
+from podium.competition.names import canonical, is_number, nfc
 from podium.core.errors import UserError, examples
 from podium.images import decoders
 
@@ -41,13 +42,29 @@ class ImageIndex:
 
     def find(self, image_id: str) -> list[str]:
         """The files that `image_id` may refer to. If it includes the extension of some of them,
-        only those.
+        only those. 7.0 is the file 7.jpg, unless there is a file of that name.
         """
+        return self.find_exact(image_id) or self._numbers.get(_as_number(image_id), [])
+
+    def find_exact(self, image_id: str) -> list[str]:
+        """The files that `image_id` may refer to without reading it as a number."""
         path = normalize_path(image_id)
         matches = self._tails(path.count("/")).get(path, [])
         if not matches and path != path.strip():
-            return self.find(path.strip())
+            return self.find_exact(path.strip())
         return [name for name in matches if nfc(name).endswith(path)] or matches
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, str], list[str]]:
+        """Files whose names are numbers, by every end of their folders' path, and the number."""
+        numbers: dict[tuple[str, str], list[str]] = {}
+        for name in self.names:
+            *folders, file = nfc(name).split("/")
+            if is_number(stem := file.rpartition(".")[0]):
+                for start in range(len(folders) + 1):
+                    key = "/".join(folders[start:]), canonical(stem)
+                    numbers.setdefault(key, []).append(name)
+        return numbers
 
     def _tails(self, depth: int) -> dict[str, list[str]]:
         """Files by the last `depth` + 1 parts of their paths, built on first use."""
@@ -66,6 +83,12 @@ class ImageIndex:
 def normalize_path(image_id: str) -> str:
     r"""An id as a path within the archive: "train/cats/1.jpg" for ".\\train\\cats\\1.jpg"."""
     return nfc(image_id).replace("\\", "/").removeprefix("./").strip("/")
+
+
+def _as_number(image_id: str) -> tuple[str, str]:
+    """The folder and the canonical number of an id: train/7.0 -> ("train", "7")."""
+    folder, _, stem = normalize_path(image_id).rpartition("/")
+    return folder, canonical(stem)
 
 
 def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | None]:

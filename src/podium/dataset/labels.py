@@ -5,13 +5,13 @@ ordinal: a whole number. regression: a finite number.
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import compress
 
 import pandas as pd
 
+from podium.competition.names import NUMBER, normalize
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
@@ -21,8 +21,7 @@ from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
 from podium.scoring.task import LABEL_SEPARATOR
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-ONES, ZEROS = {"1", "1.0"}, {"0", "0.0"}
+FLAGS = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}  # normalized
 
 
 Labels = tuple[list[str], list[str]]  # the label of each image, [N], and the classes
@@ -92,8 +91,8 @@ def _read_columns(
 
 
 def _are_ones(columns: pd.DataFrame, location: Location) -> pd.DataFrame:
-    table = columns.apply(lambda column: column.str.strip())
-    wrong = ~table.isin(ONES | ZEROS)
+    table = flags(columns)
+    wrong = table.isna()
     if wrong.to_numpy().any():
         counts = {name: int(wrong[name].sum()) for name in table if wrong[name].any()}
         first = next(iter(counts))
@@ -103,7 +102,19 @@ def _are_ones(columns: pd.DataFrame, location: Location) -> pd.DataFrame:
             f"{examples([*counts])}. In {first}: "
             f"{location.describe(rows, columns[first].tolist())}. Fix them."
         )
-    return table.isin(ONES)
+    return table == 1
+
+
+def flags(columns: pd.DataFrame) -> pd.DataFrame:
+    """Columns of text as 0 and 1, also where they are spelled 1.0 or True; NaN for all else.
+
+    Returns float64 [rows, columns].
+    """
+
+    def read_flags(column: pd.Series) -> pd.Series:
+        return column.map({cell: FLAGS.get(normalize(cell)) for cell in column.unique()})
+
+    return columns.apply(read_flags).astype(float)
 
 
 def _read_lists(

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.competition.names import nfc
+from podium.competition.names import NameIndex
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
@@ -106,13 +106,13 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
 
 
 def _spell_like_sample(test: pd.DataFrame, sample: pd.Series, layout: Prepare) -> pd.DataFrame:
-    """The test ids in the sample submission's Unicode normalization.
+    """The test ids as the sample submission spells them.
 
     Raises:
         UserError: if the two do not have the same ids.
     """
-    spelled = {nfc(image): image for image in sample}
-    test = test.assign(id=[spelled.get(nfc(image), image) for image in test["id"]])
+    names = NameIndex(sample, ignore_case=False)
+    test = test.assign(id=[names.find(image) or image for image in test["id"]])
     extra, missing = set(sample) - set(test["id"]), set(test["id"]) - set(sample)
     if extra or missing:
         raise UserError(

@@ -1,12 +1,15 @@
 """One spelling per label: labels may differ in Unicode normalization, case or whitespace only."""
 
-import unicodedata
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from podium.competition.names import nfc
+from podium.competition.names import NameIndex, canonical, is_number, nfc, normalize
+from podium.core.errors import examples
+
+SEPARATORS = r"[\s|;,]+"  # between labels in a cell of the sample submission
 
 
 class SampleNames:
@@ -15,37 +18,73 @@ class SampleNames:
     def __init__(self, sample: pd.DataFrame | None) -> None:
         """`sample`: the sample submission as text, ids first; None if there is none."""
         self.columns = [] if sample is None else [str(name) for name in sample.columns[1:]]
-        self._by_nfc = {nfc(name): name for name in self.columns}
-        self._text = ""
+        cells = list[str]()
         if sample is not None and len(self.columns) == 1:
-            cells = sample.iloc[:, 1].unique().tolist()
-            self._text = "\n".join(cell for cell in cells if not cell.isascii())
+            cells = [cell.strip() for cell in sample.iloc[:, 1].unique()]
+        parts = [part for cell in cells for part in re.split(SEPARATORS, cell)]
+        self._names = dict[str, str]()
+        for name in (*self.columns, *cells, *parts):
+            self._names.setdefault(canonical(name), name)
+        self._index = NameIndex(self.columns)
 
     def spell(self, label: str) -> str:
         """The sample submission's spelling of `label`; `label` itself if it has none."""
-        if nfc(label) in self._by_nfc:
-            return self._by_nfc[nfc(label)]
-        spellings = (label, nfc(label), unicodedata.normalize("NFD", label))
-        return next((spelling for spelling in spellings if spelling in self._text), label)
+        return self._names.get(canonical(label), label)
 
+    def spell_variant(self, label: str) -> str:
+        """The column of the sample submission that may differ from `label` in case or whitespace;
+        `label` itself if there is none.
+        """
+        return self._index.find(label) or label
 
-def normalize(label: str) -> str:
-    """The same text for labels that differ in Unicode normalization, case or whitespace only."""
-    return " ".join(nfc(label).casefold().split())
+    def spell_numbers(self, spellings: dict[str, list[str]]) -> dict[str, str]:
+        """Spell numbers like the sample submission, which need not contain all of them: "4" for 4.0
+        if it has 0 and 10.
+
+        Args:
+            spellings: of each number in the training table, the most frequent first, by the
+                number's canonical form.
+        """
+        ways: list[Callable[[str], str]] = [
+            lambda number: spellings[number][0],
+            lambda number: number,
+            lambda number: number if "." in number else f"{number}.0",
+        ]
+        if any(len(ways_of_one) > 1 for ways_of_one in spellings.values()):
+            ways[0], ways[1] = ways[1], ways[0]
+        known = {number: self._names[number] for number in spellings if number in self._names}
+        ways = [way for way in ways if all(way(n) == name for n, name in known.items())] or ways
+        return {number: ways[0](number) for number in spellings} | known
 
 
 def unify(counts: Counter[str], sample: SampleNames) -> dict[str, str]:
-    """Map labels that differ in Unicode normalization only to one spelling: that of the sample
-    submission, else the most frequent.
+    """Map labels that differ in Unicode normalization only, or are the same number, to one
+    spelling: that of the sample submission, else the most frequent.
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for label in sorted(counts):
-        groups[nfc(label)].append(label)
-    return {
-        label: sample.spell(max(group, key=counts.__getitem__))
-        for group in groups.values()
-        for label in group
+        groups[canonical(label)].append(label)
+    for group in groups.values():
+        group.sort(key=lambda label: -counts[label])
+    numbers = {
+        key: list(dict.fromkeys(label.strip() for label in group))
+        for key, group in groups.items()
+        if is_number(key)
     }
+    names = {key: sample.spell(group[0]) for key, group in groups.items()}
+    names |= sample.spell_numbers(numbers)
+    return {label: names[key] for key, group in groups.items() for label in group}
+
+
+def joined_numbers(labels: Iterable[str], name: str) -> list[str]:
+    """A warning about numbers that the table `name` spells in several ways."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(set(labels)):
+        if is_number(label):
+            groups[canonical(label)].append(repr(label))
+    joined = [" = ".join(group) for group in groups.values() if len(group) > 1]
+    warning = f"{name}: {len(joined)} labels are spelled in several ways: {examples(joined)}"
+    return [warning] if joined else []
 
 
 def variants(labels: Iterable[str]) -> list[list[str]]:
@@ -54,7 +93,7 @@ def variants(labels: Iterable[str]) -> list[list[str]]:
     Labels that differ in Unicode normalization only are not variants, but the same (`unify`).
     """
     groups: dict[str, list[str]] = defaultdict(list)
-    for label in sorted({nfc(label): label for label in labels}.values()):
+    for label in sorted({nfc(label): label for label in labels if not is_number(label)}.values()):
         groups[normalize(label)].append(label)
     return [group for group in groups.values() if len(group) > 1 or group[0] != group[0].strip()]
 
@@ -63,12 +102,21 @@ def merge(counts: Counter[str], sample: SampleNames) -> dict[str, str]:
     """Map the labels of each group of `variants` to one spelling: that of the sample submission's
     columns, else the most frequent. Other labels are mapped to themselves.
     """
-    in_sample = {normalize(name): name for name in sample.columns}
     names = {label: label for label in counts}
     for group in variants(counts):
         stripped = Counter[str]()
         for label in group:
             stripped[label.strip()] += counts[label]
         common = max(sorted(stripped), key=stripped.__getitem__)
-        names |= dict.fromkeys(group, in_sample.get(normalize(common), common))
+        names |= dict.fromkeys(group, sample.spell_variant(common))
     return names
+
+
+def unify_groups(groups: pd.Series) -> pd.Series:
+    """Give groups that differ in spelling only (3, 3.0, "P3 ", "p3") one of their spellings: two
+    spellings of one patient must not be in different folds.
+    """
+    names: dict[str, str] = {}
+    for group in sorted(groups.map(nfc).unique()):
+        names.setdefault(normalize(group), group)
+    return groups.map(lambda group: names[normalize(group)])

@@ -10,7 +10,7 @@ from podium.competition.names import find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset import class_list, labels, rows, sample_submission
+from podium.dataset import class_list, labels, rows, sample_submission, spelling
 from podium.dataset.image_files import image_names, images_below, label_in, shown
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
@@ -106,7 +106,10 @@ def _read_train(
     if layout.positive_class is not None:
         name = find_class(str(layout.positive_class), classes, "prepare.positive_class")
         classes = [*(label for label in classes if label != name), name]
-    return train, classes, [*warnings, *class_list.without_images(train, classes, task)]
+    warnings += class_list.without_images(train, classes, task)
+    if task in ("binary", "multiclass") and len(layout.label_columns) == 1:
+        warnings += spelling.joined_numbers(columns.iloc[:, 0], location.name)
+    return train, classes, warnings
 
 
 def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFrame:
@@ -119,10 +122,10 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFram
     for column in columns:
         rows.check_lines(train[column], name, "groups" if column == "group" else "labels")
     if "group" in train:
-        if empty := (train["group"] == "").to_numpy().nonzero()[0].tolist():
+        if empty := (train["group"].str.strip() == "").to_numpy().nonzero()[0].tolist():
             where = Location(name, train["id"].tolist()).describe(empty)
             raise UserError(f"{name}: {len(empty)} rows have no group: {where}. Add one.")
-        train["group"] = train["group"].map(nfc)
+        train["group"] = spelling.unify_groups(train["group"])
     return train
 
 

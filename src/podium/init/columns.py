@@ -1,98 +1,40 @@
-"""Guess which columns of a table contain the ids, the labels and the groups."""
+"""Guess which columns of a table contain the labels and the groups."""
 
 import re
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 import pandas as pd
 
+from podium.competition.names import NUMBER, NameIndex, canonical
 from podium.core.errors import UserError, examples
 from podium.dataset import spelling
-from podium.dataset.image_files import ImageIndex
-from podium.dataset.labels import NUMBER
+from podium.dataset.labels import flags
 from podium.init.guesses import Confidence, Guess, one_of, some_of
-from podium.init.matching import IdColumn
+from podium.init.matching import is_unnamed
 from podium.init.sample import Sample
 from podium.init.survey import Table
+from podium.init.words import name_parts
 
 MIN_GROUPS = 5  # the default number of folds
-LABEL_NAMES = (
+CLASS_NAMES = (
     "label", "labels", "class", "target", "category", "diagnosis", "species", "breed", "y",
     "class_id", "label_id", "category_id", "class_name", "individual_id", "individual", "tags",
-    "attribute_ids", "level", "grade", "score", "rating", "severity", "stage", "quality", "age",
+    "attribute_ids",
+)  # fmt: skip
+LABEL_NAMES = (
+    *CLASS_NAMES, "level", "grade", "score", "rating", "severity", "stage", "quality", "age",
     "count", "price", "value",
 )  # fmt: skip
 GROUP_NAME = re.compile(  # "PatientID" and "the_patient", not "age_group"
     r"(?i)(.*[_ ])?(patient|subject|individual|scene)([_ ]?(id|number|name|code))?"
     r"|(group|session)([_ ]?(id|number|name|code))?"
 )
-ID_NAME = re.compile(r"(?i)(.*[ _])?(id|name|file|filename|image)|.*I[dD]")
 FOREIGN_ID_NAME = re.compile(r".*([_ ][iI][dD]|[a-z]I[dD])")
 
 
-def check_one_image_per_id(table: Table, images: ImageIndex) -> None:
-    """Check that no id refers to several images, in a table whose ids are not image names.
-
-    Raises:
-        UserError: if most values of a unique column are folders or prefixes of several images each,
-            unless all columns are unique, as in a list of classes.
-    """
-    by_part = defaultdict[str, list[str]](list)
-    for name in images.names:
-        *folders, stem = name.rpartition(".")[0].split("/")
-        for part in {*folders, *(stem[: mark.start()] for mark in re.finditer("[ ._-]", stem))}:
-            by_part[part].append(name)
-    unique = [column for column in table.columns if table.rows[column].is_unique]
-    for column in unique if len(unique) < len(table.columns) else ():
-        ids = [value for value in table.rows[column] if len(by_part.get(value, ())) > 1]
-        if 2 * len(ids) > len(table.rows):
-            raise UserError(
-                f"{table.name}: column {column} has several images per id, such as {ids[0]}: "
-                f"{examples(by_part[ids[0]], 3)}. Only one image per id is supported: write one "
-                "row per image, with the image's name as its id."
-            )
-
-
-def guess_ids(table: Table, ids: IdColumn | None, images: ImageIndex) -> Guess:
-    """The id column of the training table; None if no column (`ids`) identifies images.
-
-    Raises:
-        UserError: if the column's name is the id of an image, so the table has no header.
-    """
-    parse = one_of(table.columns, what=f"column of {table.name}")
-    if ids is None:
-        values = "; ".join(f"{c}: {examples(table.rows[c].tolist(), 2)}" for c in table.columns[:5])
-        reason = (
-            f"no column of {table.name} identifies image files ({values}); "
-            f"the images are {examples(images.names, 3)}"
-        )
-        return Guess("prepare.id_column", None, "guess", reason, tuple(table.columns), parse)
-    if _is_image(ids.name, table, images):
-        raise UserError(
-            f"{table.name}: seems to have no header: {ids.name!r} in the first line is the id of "
-            "an image. Add a header, such as `id,label`."
-        )
-    others = tuple(column for column in table.columns if column != ids.name)
-    if ids.match_rate == 1:
-        return Guess("prepare.id_column", ids.name, "certain", "identifies images", others, parse)
-    reason = f"{ids.match_rate:.0%} of its values identify images"
-    return Guess("prepare.id_column", ids.name, "likely", reason, others, parse)
-
-
-def guess_row_ids(table: Table) -> Guess:
-    """The id column of a table of pixels: unique and named like an id; None if there is none."""
-    candidates = [
-        column
-        for column in table.columns
-        if ID_NAME.fullmatch(column) and table.rows[column].is_unique
-    ]
-    value = candidates[0] if candidates else None
-    reason = "unique, named like an id" if candidates else "no unique id: rows are numbered from 1"
-    parse = one_of(table.columns, what=f"column of {table.name}", nullable=True)
-    return Guess("prepare.id_column", value, "certain", reason, tuple(candidates[1:]), parse)
-
-
-def guess_labels(table: Table, id_column: str | None, sample: Sample | None) -> Guess:
+def guess_labels(
+    table: Table, id_column: str | None, sample: Sample | None, test: Table | None
+) -> Guess:
     """The label column of the training table, or a list with one column per class.
 
     Raises:
@@ -107,7 +49,7 @@ def guess_labels(table: Table, id_column: str | None, sample: Sample | None) -> 
         names = examples([str(column) for column in candidates.columns])
         why = f"{names}: the same value in all rows" if names else f"{id_column} is its only column"
         raise UserError(f"{table.name}: no column can contain labels ({why}). Add one.")
-    value, confidence, reason = inferred or _from_table(varied)
+    value, confidence, reason = inferred or _from_table(varied, test)
     others = [str(c) for c in varied.columns if isinstance(value, str) and c != value]
     parse = some_of([str(column) for column in candidates.columns], what=f"column of {table.name}")
     return Guess("prepare.label_column", value, confidence, reason, tuple(others), parse)
@@ -118,27 +60,36 @@ Inferred = tuple[str | list[str], Confidence, str]
 
 def _from_sample(sample: Sample, candidates: pd.DataFrame, varied: pd.DataFrame) -> Inferred | None:
     targets = sample.targets
-    if targets and set(targets) <= set(candidates.columns):
-        value = targets if len(targets) > 1 else targets[0]
+    found = NameIndex(map(str, candidates.columns), ignore_case=len(targets) == 1).find_all(targets)
+    if found:
+        value = found if len(found) > 1 else found[0]
         return value, "certain", "also in the sample submission"
+    expected = set(map(canonical, targets))
     for column in varied.columns if len(targets) > 1 else []:
-        if set(candidates[column].str.strip()) == set(targets):
+        if set(map(canonical, candidates[column].str.strip().unique())) == expected:
             return column, "certain", "its values are the columns of the sample submission"
     if column := _column_with_values_of(sample, varied):
         return column, "likely", "contains labels from the sample submission"
     return None
 
 
-def _from_table(varied: pd.DataFrame) -> Inferred:
+def _from_table(varied: pd.DataFrame, test: Table | None) -> Inferred:
     columns = [str(column) for column in varied.columns]
+    given = set() if test is None else {c for c in test.columns if test.rows[c].nunique() > 1}
+    # What the test table also has is a feature, unless it is called "label"; an index is neither.
+    features = [c for c in columns if c in given and c.lower() not in CLASS_NAMES]
+    features += [c for c in columns if is_unnamed(c)]
+    columns = [column for column in columns if column not in features] or columns
     if named := _named(columns):
-        return named, "likely" if len(columns) > 1 else "certain", "by its name"
+        return named, "likely" if len(varied.columns) > 1 else "certain", "by its name"
     if len(columns) == 1:
+        if test is not None and given.intersection(features):
+            return columns[0], "likely", f"the only column that {test.name} does not have"
         return columns[0], "certain", "the only column that can contain labels"
-    flags = [column for column in columns if varied[column].isin(["0", "1"]).all()]
-    if len(flags) > 1:
-        confidence: Confidence = "likely" if flags == columns else "guess"
-        return flags, confidence, "contain only 0 and 1: one column per class"
+    zero_one = [column for column in columns if not flags(varied[[column]]).isna().any(axis=None)]
+    if len(zero_one) > 1:
+        confidence: Confidence = "likely" if zero_one == columns else "guess"
+        return zero_one, confidence, "contain only 0 and 1: one column per class"
     fewest = min(columns, key=lambda column: varied[column].nunique())
     return fewest, "guess", f"has the fewest distinct values ({varied[fewest].nunique()})"
 
@@ -186,20 +137,14 @@ def guess_variants(labels: Sequence[str], targets: Sequence[str]) -> Guess | Non
     return Guess("prepare.label_variants", value, "guess", reason, others)
 
 
-def _is_image(column: str, table: Table, images: ImageIndex) -> bool:
-    """Whether the name of an id column is itself the id of an image."""
-    is_specific = re.search(r"\d|\.", column)  # an image.jpg does not make "image" an id
-    return bool(is_specific and images.find(column)) and column not in set(table.rows[column])
-
-
 def _column_with_values_of(sample: Sample, rows: pd.DataFrame) -> str:
     """The only column that contains the labels in the sample submission; "" if there is none."""
     if sample.value is None or NUMBER.fullmatch(sample.value):
         return ""
-    labels = {sample.value}, set(sample.value.split())
+    labels = {canonical(sample.value)}, set(map(canonical, sample.value.split()))
     columns = []
     for column in rows.columns:
-        values = set(rows[column].str.strip())
+        values = set(map(canonical, rows[column].str.strip().unique()))
         if any(2 * len(names & values) >= len(names) for names in labels):
             columns.append(str(column))
     return columns[0] if len(columns) == 1 else ""
@@ -213,6 +158,6 @@ def _named(columns: Sequence[str]) -> str | None:
             return lower[name]
     for name in LABEL_NAMES:
         for column in columns:
-            if name in re.split(r"[ _\-.]+", column.lower()):
+            if name in name_parts(column):
                 return column
     return None

@@ -6,7 +6,8 @@ from typing import Literal
 from podium.core.errors import UserError, examples
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import matching_folders, parents
-from podium.init.survey import Survey, has_word
+from podium.init.survey import Survey
+from podium.init.words import has_word
 
 Part = Literal["train", "test"]
 OTHER_PART: dict[Part, Part] = {"train": "test", "test": "train"}

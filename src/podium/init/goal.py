@@ -1,28 +1,29 @@
 """What is predicted, inferred from the labels: the task and the positive class."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import pandas as pd
 
+from podium.competition.names import canonical, normalize
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset import spelling
 from podium.dataset.class_list import in_order
-from podium.dataset.labels import split
+from podium.dataset.labels import flags, split
 from podium.init.guesses import Confidence, Guess, one_of
 from podium.init.sample import LABEL_SEPARATORS, Sample, are_numbers
+from podium.init.words import has_part
 
 ORDINAL_NAMES = ("diagnosis", "grade", "level", "severity", "stage", "rating", "quality")
-NUMERIC_NAMES = ("age", "count", "score", "price", "pawpularity", "value")
+NUMERIC_NAMES = ("age", "boneage", "count", "score", "price", "pawpularity", "value")
 MAX_ORDINAL_LEVELS = 20
 MIN_REGRESSION_VALUES = 20  # distinct integers
 NEGATIVE_NAMES = {
-    "-1", "0", "0.0", "absent", "benign", "f", "false", "healthy", "n", "neg", "negative", "no",
+    "-1", "0", "absent", "benign", "f", "false", "healthy", "n", "neg", "negative", "no",
     "none", "normal",
 }  # fmt: skip
 POSITIVE_NAMES = {
-    "1", "1.0", "abnormal", "diseased", "malignant", "p", "pos", "positive", "present", "sick", "t",
+    "1", "abnormal", "diseased", "malignant", "p", "pos", "positive", "present", "sick", "t",
     "true", "y", "yes",
 }  # fmt: skip
 
@@ -46,8 +47,8 @@ Inferred = tuple[TaskName, Confidence, str, tuple[TaskName, ...]]
 
 
 def _from_flags(labels: pd.DataFrame) -> Inferred:
-    numbers = labels.apply(pd.to_numeric, errors="coerce")
-    if not numbers.isin([0, 1]).all(axis=None):
+    numbers = flags(labels)
+    if numbers.isna().any(axis=None):
         raise UserError(
             f"columns {examples(list(labels.columns))} contain values other than 0 and 1, but "
             "predicting several numbers per image is not supported. Choose one with "
@@ -61,8 +62,10 @@ def _from_flags(labels: pd.DataFrame) -> Inferred:
 
 
 def _from_labels(column: pd.Series, sample: Sample | None, from_paths: bool) -> Inferred:
-    values = [value for value in column.str.strip().unique() if value]
-    are_classes = from_paths or (sample is not None and {*values} == {*sample.targets})
+    values = distinct(value for value in column.str.strip().unique() if value)
+    are_classes = from_paths or (
+        sample is not None and {*map(canonical, values)} == {*map(canonical, sample.targets)}
+    )
     if not are_numbers(values) or from_paths:
         return _from_names(values, are_classes=are_classes)
     if not all(float(value).is_integer() for value in values):
@@ -74,10 +77,10 @@ def _from_labels(column: pd.Series, sample: Sample | None, from_paths: bool) -> 
 
 def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
     reason = f"{count} distinct integers in column {name}"
-    if count <= MAX_ORDINAL_LEVELS and any(word in name.lower() for word in ORDINAL_NAMES):
+    if count <= MAX_ORDINAL_LEVELS and has_part(name, ORDINAL_NAMES):
         return "ordinal", "likely", f"{reason}, whose name suggests ordinal levels", (
             "multiclass", "regression")  # fmt: skip
-    is_numeric = any(word in name.lower() for word in (*NUMERIC_NAMES, *ORDINAL_NAMES))
+    is_numeric = has_part(name, (*NUMERIC_NAMES, *ORDINAL_NAMES))
     if count > MIN_REGRESSION_VALUES and is_numeric:
         return "regression", "likely", reason, ("multiclass", "ordinal")
     if sample is not None and sample.has_fractions:
@@ -99,12 +102,17 @@ def _from_names(values: Sequence[str], *, are_classes: bool) -> Inferred:
     return "multiclass", "certain", f"{len(values)} labels: {examples(values, 3)}", ()
 
 
+def distinct(labels: Iterable[str]) -> list[str]:
+    """The labels that are different classes: 1 and 1.0 are the same."""
+    return [*{canonical(label): label for label in labels}.values()]
+
+
 def guess_positive_class(classes: Sequence[str], sample: Sample | None) -> Guess:
     """Which of two classes is the positive one, whose probability is submitted."""
     first, second = in_order(classes, [])
     other = {first: second, second: first}
-    by_name = {spelling.normalize(name): name for name in classes}
-    targets = [spelling.normalize(target) for target in sample.targets] if sample else []
+    by_name = {normalize(name): name for name in classes}
+    targets = [normalize(target) for target in sample.targets] if sample else []
     positive = [name for text, name in by_name.items() if text in POSITIVE_NAMES]
     positive += [other[name] for text, name in by_name.items() if text in NEGATIVE_NAMES]
     value: str | None = second

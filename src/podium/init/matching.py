@@ -1,7 +1,8 @@
 """Match the values of a column with image files, and find the folders of those files."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,23 +19,37 @@ class IdColumn:
 
     name: str
     match_rate: float  # fraction of its values that identify an image
+    distinct: float  # the same, counting repeated values once
 
 
-def find_id_column(rows: pd.DataFrame, index: ImageIndex) -> IdColumn | None:
-    """The column that identifies most images with the fewest repeated values, if there is one."""
-    rates = {name: match_rate(rows[name].tolist(), index) for name in rows.columns}
-    candidates = [IdColumn(name, rate) for name, rate in rates.items() if rate >= MIN_MATCH_RATE]
-    return max(
-        candidates,
-        key=lambda column: round(column.match_rate * rows[column.name].nunique() / len(rows), 9),
-        default=None,
-    )
+def find_id_columns(rows: pd.DataFrame, index: ImageIndex) -> list[IdColumn]:
+    """The columns that identify images; first those that identify most with the fewest repeated
+    values, and of equal ones those that have a name. Values are read as numbers (7.0 is 7.jpg) only
+    if no column has the names of images.
+    """
+    for find in (index.find_exact, index.find):
+        rates = {name: match_rate(rows[name].tolist(), find) for name in rows.columns}
+        columns = [
+            IdColumn(name, rate, round(rate * rows[name].nunique() / len(rows), 9))
+            for name, rate in rates.items()
+            if rate >= MIN_MATCH_RATE
+        ]
+        if columns:
+            break
+    return sorted(columns, key=lambda column: (-column.distinct, is_unnamed(column.name)))
 
 
-def match_rate(values: Sequence[str], index: ImageIndex) -> float:
-    """The fraction of `values`, or of a sample of them, that identify an image."""
+def is_unnamed(column: str) -> bool:
+    """Whether a column has no name in the file, such as the index that pandas writes, or the name
+    that pandas then gives it.
+    """
+    return re.fullmatch(r"Unnamed: \d+(\.\d+)*|index|", column) is not None
+
+
+def match_rate(values: Sequence[str], find: Callable[[str], list[str]]) -> float:
+    """The fraction of `values`, or of a sample of them, for which `find` finds an image."""
     sample = values[:: max(1, len(values) // MAX_TESTED_VALUES)]
-    return sum(bool(index.find(value)) for value in sample) / max(1, len(sample))
+    return sum(bool(find(value)) for value in sample) / max(1, len(sample))
 
 
 def matching_folders(values: Sequence[str], index: ImageIndex) -> tuple[list[str], int]:

@@ -15,7 +15,8 @@ from podium.init.folders import AUXILIARY_WORDS, is_in, is_test
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import parents
 from podium.init.sample import Sample, are_numbers
-from podium.init.survey import Survey, has_word
+from podium.init.survey import Survey
+from podium.init.words import has_word
 
 SPLIT_WORDS = ("train", "test", "val", "image", "img")
 TEST_FOLDER = re.compile(r"(?i)test(s|ing|[_-].*)?")

@@ -9,7 +9,8 @@ from podium.core.errors import UserError
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import IdColumn
 from podium.init.sample import Sample, read_sample
-from podium.init.survey import Survey, Table, has_word, suffix
+from podium.init.survey import Survey, Table, suffix
+from podium.init.words import has_word
 
 ROLE_WORDS = ("train", "label", "test", "sample", "submission")
 

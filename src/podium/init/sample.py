@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from podium.competition.names import NUMBER
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
-from podium.dataset.labels import NUMBER
 from podium.init.guesses import Guess
 from podium.scoring import metrics
 

@@ -1,7 +1,6 @@
 """Survey a competition's archive: tables, image folders, and a sample of the images."""
 
 import posixpath
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
 from podium.images.decoders import ImageError
-from podium.init.matching import IdColumn, find_id_column
+from podium.init import words
+from podium.init.matching import IdColumn, find_id_columns
 from podium.init.pixels import Pixels, find_pixels
 
 MAX_ILLUSTRATIONS = 10  # image files next to tables of pixels
@@ -40,11 +40,9 @@ class Table:
         """Its columns, except those of pixels."""
         return [str(column) for column in self.rows.columns]
 
-    def has_word(self, *words: str) -> bool:
-        """Whether a word of the file name starts with one of `words`: "submission" matches
-        "sampleSubmission.csv", "test" does not match "latest.csv".
-        """
-        return has_word(self.name.rpartition("/")[2], *words)
+    def has_word(self, *any_of: str) -> bool:
+        """Whether a word of the file name is one of `any_of` (see `words.has_word`)."""
+        return words.has_word(self.name.rpartition("/")[2], *any_of)
 
 
 @dataclass(frozen=True)
@@ -74,9 +72,14 @@ class Survey:
         return ImageIndex(self.images)
 
     @cached_property
+    def id_candidates(self) -> dict[str, list[IdColumn]]:
+        """The columns of each table that identify images, the best first."""
+        return {table.name: find_id_columns(table.rows, self.index) for table in self.tables}
+
+    @cached_property
     def id_columns(self) -> dict[str, IdColumn | None]:
-        """The column of each table that identifies images."""
-        return {table.name: find_id_column(table.rows, self.index) for table in self.tables}
+        """The column of each table that identifies images best."""
+        return {name: next(iter(columns), None) for name, columns in self.id_candidates.items()}
 
     def stats(self, folder: str) -> ImageStats | None:
         """Statistics of the probed images in `folder` and below; None if there are none."""
@@ -137,12 +140,6 @@ def survey(archive: Archive) -> Survey:
         problems,
         dict(ignored.most_common()),
     )
-
-
-def has_word(name: str, *words: str) -> bool:
-    """Whether a word of `name` starts with one of `words`."""
-    snake_case = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-    return any(re.search(rf"(?<![a-z]){word}", snake_case) for word in words)
 
 
 def suffix(name: str) -> str:

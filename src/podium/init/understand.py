@@ -8,7 +8,7 @@ import pandas as pd
 
 from podium.core.errors import UserError, examples
 from podium.dataset.labels import split
-from podium.init import columns, folders, goal, path_labels, pixels, roles
+from podium.init import columns, folders, goal, id_columns, path_labels, pixels, roles
 from podium.init import sample as samples
 from podium.init.guesses import Guess
 from podium.init.layout import Layout
@@ -53,7 +53,7 @@ class _Reader:
         labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
         has_ids = train is not None and survey.id_columns[train.name] is not None
         if train is not None and not has_ids:
-            columns.check_one_image_per_id(train, survey.index)
+            id_columns.check_one_image_per_id(train, survey.index)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
         elif labeled and (not has_ids or pattern is not None):
@@ -105,7 +105,8 @@ class _Reader:
     def _read_table(self, tables: Roles, train: Table) -> None:
         """A table of ids and labels, and image files."""
         survey = self.survey
-        ids = self._take(columns.guess_ids(train, survey.id_columns[train.name], survey.index))
+        candidates = survey.id_candidates[train.name]
+        ids = self._take(id_columns.guess_ids(train, candidates, survey.index, tables))
         if ids is None:
             reason = self.layout.guess("prepare.id_column").reason
             raise UserError(f"{reason}. Set the id column with --id-column.")
@@ -113,8 +114,7 @@ class _Reader:
         values = train.rows[ids].tolist()
         folder = self._take(folders.guess_folder("train", values, survey))
         self._read_test(self._test_ids(tables, ids))
-        missing = folders.guess_missing(values, folder, survey)
-        if missing is not None:
+        if (missing := folders.guess_missing(values, folder, survey)) is not None:
             self._take(missing)
         self.layout.image_stats = survey.stats(folder)
 
@@ -132,9 +132,9 @@ class _Reader:
             prepare["id_column"] = tables.sample.columns[0]
         if sample is not None and len(sample.targets) == 1:
             prepare["label_column"] = sample.targets[0]
-        if tables.test is not None and (ids := survey.id_columns[tables.test.name]) is not None:
-            prepare["id_column"] = ids.name
-            test_ids = tables.test.rows[ids.name]
+        if tables.test is not None and (ids := survey.id_candidates[tables.test.name]):
+            prepare["id_column"] = id_columns.choose_ids(ids, tables.sample)[0].name
+            test_ids = tables.test.rows[prepare["id_column"]]
         question = path_labels.guess_map(labeled, sample)
         label_map = self._take(question) if question is not None else None
         labels = path_labels.labels_of(labeled, label_map)
@@ -150,7 +150,7 @@ class _Reader:
                 f"{train.name} contains the pixels of the training images, but no other table has "
                 f"the same columns ({examples(content.columns, 2)}) for the test images. Add one."
             )
-        ids = self._take(columns.guess_row_ids(train))
+        ids = self._take(id_columns.guess_row_ids(train))
         if ids is not None and ids not in test.columns:
             raise UserError(
                 f"{test.name} has no column {ids}, the id column of {train.name}. Rename its id "
@@ -171,7 +171,7 @@ class _Reader:
 
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
         """The columns of the training table, and the goal that follows from its labels."""
-        labels = self._take(columns.guess_labels(train, ids, tables.targets))
+        labels = self._take(columns.guess_labels(train, ids, tables.targets, tables.test))
         label_columns = labels if isinstance(labels, list) else [labels]
         self._read_goal(train.rows[label_columns], tables.targets, from_paths=False)
         group = self._take(columns.guess_groups(train, [ids, *label_columns]))
@@ -200,7 +200,7 @@ class _Reader:
 
     def _read_positive_class(self, labels: list[str], sample: Sample | None) -> None:
         keep = self.layout.prepare.get("label_variants") == "keep"
-        classes = [*dict.fromkeys(label if keep else label.strip() for label in labels)]
+        classes = goal.distinct(label if keep else label.strip() for label in labels)
         if len(classes) == 2:  # else the stage prepare reports it
             self._take(goal.guess_positive_class(classes, sample))
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from podium.competition.names import canonical
 from podium.config.submission import FORMATS, Submission
 from podium.core.errors import UserError, examples
 from podium.scoring import decisions
@@ -146,6 +147,7 @@ def _infer(sample: pd.DataFrame, task: Task, metric: Metric, separator: str) -> 
 def _infer_single_label(classes: set[str], cells: set[str], metric: Metric) -> str:
     """Infer the format of a single column with one class per image."""
     numbers = {str(number) for number in range(len(classes))}
+    classes, cells = set(map(canonical, classes)), set(map(canonical, cells))
     # The same number in all rows is a placeholder; where classes are numbers, numbers are labels.
     numbered = len(cells) > 1 and numbers.issuperset(cells) and not classes & numbers
     if metric.inputs == "labels":

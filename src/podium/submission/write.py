@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from podium.competition.names import NameIndex, normalize
 from podium.config.submission import Submission
 from podium.core.errors import UserError, examples
 from podium.prediction import predictions
@@ -11,6 +12,8 @@ from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import LABEL_SEPARATOR, Task
 from podium.submission.formats import SubmissionFormat
+
+BOOLEANS = {"true": "1", "false": "0"}  # in a solution with one column per class
 
 
 def fill(
@@ -60,8 +63,7 @@ def score(
     Raises:
         UserError: if the ids differ from the submission's, or a label is unknown.
     """
-    labels = _labels(solution, task, submission_format)
-    ids = submission.iloc[:, 0].tolist()
+    labels, ids = _labels(solution, task, submission, submission_format), submission.iloc[:, 0]
     problems = sorted(labels.keys() ^ set(ids))
     targets = np.empty(0)
     try:
@@ -81,23 +83,71 @@ def score(
 
 
 def _labels(
-    solution: pd.DataFrame, task: Task, submission_format: SubmissionFormat
+    solution: pd.DataFrame,
+    task: Task,
+    submission: pd.DataFrame,
+    submission_format: SubmissionFormat,
 ) -> dict[str, str]:
-    """The solution's labels by id, in the form that `Task.targets` takes."""
-    ids, columns = solution.iloc[:, 0], solution.columns[1:].tolist()
+    """The solution's labels by id, in the form that `Task.targets` takes. Ids and classes may be
+    spelled differently than in the submission.
+
+    Other columns are ignored if the solution has the submission's columns: an index, Kaggle's
+    "Usage".
+    """
+    id_column, *columns = _columns(solution, task, submission)
+    known = NameIndex(submission.iloc[:, 0], ignore_case=False)
+    ids = [known.find(image) or image for image in solution.iloc[:, id_column]]
     if len(columns) == 1:
-        labels = solution[columns[0]]
-        if task.name == "multilabel":
-            separator = submission_format.separator
-            labels = labels.str.replace(separator, LABEL_SEPARATOR, regex=False)
-        return dict(zip(ids, labels, strict=True))
-    if sorted(columns) != sorted(task.classes):
-        raise UserError(
-            f"the solution has the columns {', '.join(solution.columns)}. Give it the columns id "
-            "and label, or id and one per class."
-        )
-    indicators = solution[task.classes].to_numpy(dtype=np.float64) > 0.5
+        labels = solution.iloc[:, columns[0]]
+        return dict(zip(ids, _spelled(labels, task, submission_format.separator), strict=True))
+    indicators = _indicators(solution.iloc[:, columns])
     names = np.array(task.classes)
     return {
         image: LABEL_SEPARATOR.join(names[row]) for image, row in zip(ids, indicators, strict=True)
     }
+
+
+def _columns(solution: pd.DataFrame, task: Task, submission: pd.DataFrame) -> list[int]:
+    """The places of the solution's columns: of the id, and of the label or of each class.
+
+    Raises:
+        UserError: if there is neither one label nor one column per class.
+    """
+    header = [str(column) for column in solution.columns]
+    index = NameIndex(header)
+    ids = index.find(str(submission.columns[0])) or header[0]
+    targets = [column for column in header if column != ids]
+    if len(targets) != 1:
+        submitted = [str(column) for column in submission.columns[1:]]
+        found = index.find_all(task.classes) or index.find_all(submitted)
+        if found is None or ids in found or len(found) not in (1, len(task.classes)):
+            raise UserError(
+                f"the solution has the columns {', '.join(header)}. Give it the columns id and "
+                "label, or id and one per class."
+            )
+        targets = found
+    return [header.index(column) for column in (ids, *targets)]
+
+
+def _indicators(columns: pd.DataFrame) -> np.ndarray:
+    """Whether each class is present, [N, C]: 1, 1.0 or True, or a share above 0.5."""
+    present = columns.apply(lambda column: column.map(normalize).replace(BOOLEANS))
+    try:
+        return present.to_numpy(dtype=np.float64) > 0.5
+    except ValueError as error:
+        raise UserError(f"the solution's columns must contain 0 and 1: {error}.") from None
+
+
+def _spelled(labels: pd.Series, task: Task, separator: str) -> list[str]:
+    """A column of labels as `task` spells them; unknown ones as they are."""
+    if task.name == "regression":
+        return labels.tolist()
+    known = NameIndex(task.classes)
+    parts = {cell: [cell] for cell in labels.unique()}
+    if task.name == "multilabel":
+        parts = {cell: cell.split(separator) if cell else [] for cell in parts}
+    names = {
+        cell: LABEL_SEPARATOR.join(known.find(label) or label for label in labels_of_cell)
+        for cell, labels_of_cell in parts.items()
+    }
+    return [names[cell] for cell in labels]

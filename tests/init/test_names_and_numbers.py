@@ -1,0 +1,155 @@
+"""What `make init` makes of numbers as class names, of index columns, and of words in names."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from competitions import competition, csv
+from layouts import inspect
+
+from podium.init.words import has_part, has_word, name_parts
+
+CASES = Path(__file__).parents[2] / "../shared/cases/faults"
+
+
+def renamed(labels: list[str], sample: str) -> dict[str, bytes]:
+    """The competition with `labels` instead of its classes, in turn."""
+    files = competition(36, 9)
+    known = pd.DataFrame({"id": [f"{n:04d}" for n in range(36)]})
+    known["label"] = [labels[n % len(labels)] for n in range(36)]
+    hidden = pd.DataFrame({"id": [f"{n:04d}" for n in range(36, 45)], "label": sample})
+    return {**files, "train.csv": csv(known), "sample_submission.csv": csv(hidden)}
+
+
+def test_two_classes_in_three_spellings_are_binary(tmp_path: Path) -> None:
+    found = inspect(tmp_path, renamed(["0", "1", "1.0"], "0"))
+    assert found.layout.task == "binary" and found.tables.classes == ["0", "1"]
+    assert found.guess("positive_class").value in ("1", "1.0")
+
+
+def test_numbers_are_the_columns_of_the_sample_in_another_spelling(tmp_path: Path) -> None:
+    files = renamed(["0.0", "1.0", "2.0"], "0")
+    hidden = pd.DataFrame({"id": [f"{n:04d}" for n in range(36, 45)], "0": 0, "1": 0, "2": 0})
+    found = inspect(tmp_path, {**files, "sample_submission.csv": csv(hidden)})
+    assert found.guess("label_column").confidence == "certain"
+    assert (found.layout.task, found.tables.classes) == ("multiclass", ["0", "1", "2"])
+
+
+def with_index(table: pd.DataFrame, shift: int) -> pd.DataFrame:
+    """With pandas' index as the first column, of ids of other rows."""
+    index = [f"{(n + shift) % len(table):04d}" for n in range(len(table))]
+    return pd.concat([pd.DataFrame({"": index}), table], axis=1)
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index", "row"])
+def test_the_column_that_the_sample_names_is_the_id(tmp_path: Path, name: str) -> None:
+    files = renamed(["a", "b", "c"], "a")
+    known = pd.DataFrame({"id": [f"{n:04d}" for n in range(36)], "label": ["a", "b", "c"] * 12})
+    table = with_index(known, 7).rename(columns={"": name})
+    guess = inspect(tmp_path, {**files, "train.csv": csv(table)}).guess("id_column")
+    assert (guess.value, guess.confidence) == ("id", "certain")
+
+
+def test_of_two_columns_that_identify_images_neither_is_certain(tmp_path: Path) -> None:
+    files = renamed(["a", "b", "c"], "a")
+    known = pd.DataFrame({"key": [f"{n:04d}" for n in range(36)], "label": ["a", "b", "c"] * 12})
+    files["train.csv"] = csv(with_index(known, 7))
+    del files["test.csv"]
+    guess = inspect(tmp_path, files).guess("id_column")
+    assert (guess.value, guess.confidence) == ("key", "guess")
+    assert "so does Unnamed: 0" in guess.reason and "Unnamed: 0" in guess.alternatives
+    hidden = pd.DataFrame({"key": [f"{n:04d}" for n in range(36, 45)]})
+    guess = inspect(tmp_path, {**files, "test.csv": csv(hidden)}).guess("id_column")
+    assert (guess.value, guess.confidence) == ("key", "certain")
+
+
+def test_an_index_is_no_label(tmp_path: Path) -> None:
+    files = renamed(["a", "b", "c"], "")
+    known = pd.DataFrame({"id": [f"{n:04d}" for n in range(36)], "kind": ["a", "b", "c"] * 12})
+    table = pd.concat([pd.DataFrame({"": [str(n % 2 + 1000) for n in range(36)]}), known], axis=1)
+    hidden = pd.DataFrame({"id": [f"{n:04d}" for n in range(36, 45)], "x": ""})
+    files |= {"train.csv": csv(table), "sample_submission.csv": csv(hidden)}
+    assert inspect(tmp_path, files).guess("label_column").value == "kind"
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("image_label", "multiclass"),
+        ("country", "multiclass"),
+        ("stagecoach", "multiclass"),
+        ("percentage", "multiclass"),
+        ("patientAge", "regression"),
+        ("age_years", "regression"),
+        ("Counts", "regression"),
+        ("boneage", "regression"),
+    ],
+)
+def test_a_word_inside_a_word_says_nothing(tmp_path: Path, name: str, task: str) -> None:
+    labels = [str(n) for n in range(24)]
+    files = renamed(labels, "0")
+    for table in ("train.csv", "sample_submission.csv"):
+        files[table] = files[table].replace(b"id,label", f"id,{name}".encode())
+    assert inspect(tmp_path, files).layout.task == task
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "expected"),
+    [
+        ("sampleSubmission.csv", "submission", True),
+        ("samplesubmission.csv", "submission", True),
+        ("train2017", "train", True),
+        ("trainLabels", "label", True),
+        ("TrainingSet", "train", True),
+        ("testsets_b", "test", True),
+        ("valid", "val", True),
+        ("valley", "val", False),
+        ("valve", "val", False),
+        ("latest", "test", False),
+        ("testament", "test", False),
+        ("trainers", "train", False),
+        ("imagenet", "image", False),
+        ("depthmaps", "depth", True),
+        ("labelled", "label", True),
+        ("maskedman", "mask", False),
+    ],
+)
+def test_words_of_files_are_whole(name: str, word: str, expected: bool) -> None:
+    assert has_word(name, word) == expected
+
+
+def test_parts_of_names() -> None:
+    assert name_parts("imageLabel_2 XMLFile-no") == ["image", "label", "xml", "file", "no"]
+    assert has_part("bone_ages", ("age",)) and not has_part("image", ("age",))
+    assert has_part("diagnosis", ("diagnosis",))
+
+
+def test_classes_called_like_a_part_of_test_are_classes(tmp_path: Path) -> None:
+    files = {}
+    for name, data in competition(36, 9).items():
+        if name.startswith("train/"):
+            number = int(name[6:10])
+            files[f"train/{('valley', 'valve', 'trainers')[number % 3]}/{number}.png"] = data
+        elif name.startswith("test/"):
+            files[name] = data
+    assert inspect(tmp_path, files).tables.classes == ["trainers", "valley", "valve"]
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="no shared cases")
+@pytest.mark.parametrize(
+    ("case", "task", "classes"),
+    [
+        ("floatlabels", "multiclass", [str(n) for n in range(12)]),
+        ("mixed", "multiclass", ["0", "1", "2"]),
+        ("q_bool", "binary", ["cat", "dog"]),
+        ("reg_image_label", "multiclass", [str(n) for n in range(24)]),
+        ("nfd", "binary", ["caf\u00e9", "dog"]),
+    ],
+)
+def test_the_reported_cases(tmp_path: Path, case: str, task: str, classes: list[str]) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(CASES / f"{case}.zip") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    found = inspect(tmp_path, files)
+    assert (found.layout.task, found.tables.classes) == (task, classes)
