@@ -1,6 +1,7 @@
 """Small competitions in each layout that `make init` understands, and what it should infer."""
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -418,6 +419,20 @@ def several_labels(separator: str) -> Built:
     return Built(files, task="multilabel", metric="samples_f1", prepare=expected)
 
 
+def lists_in_brackets(write: Callable[[list[str]], str]) -> Built:
+    """Several labels in a cell, as `write` writes lists."""
+    files, labels, known, hidden = _several()
+    train = pd.DataFrame({"id": known, "labels": [write([*names]) for names in labels]})
+    sample = pd.DataFrame({"id": hidden, "labels": write([*CLASSES][:2])})
+    files |= {"train.csv": csv(train), "sample_submission.csv": csv(sample)}
+    return Built(
+        files,
+        task="multilabel",
+        metric="samples_f1",
+        prepare={"label_column": "labels", "test_csv": None},
+    )
+
+
 def several_columns() -> Built:
     """One column per class; several or none are 1."""
     files, labels, known, hidden = _several()
@@ -585,6 +600,9 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "several_labels_bar": lambda: several_labels("|"),
     "several_labels_comma": lambda: several_labels(","),
     "several_labels_semicolon": lambda: several_labels(";"),
+    "lists_in_brackets_python": lambda: lists_in_brackets(str),
+    "lists_in_brackets_json": lambda: lists_in_brackets(json.dumps),
+    "lists_in_brackets_numpy": lambda: lists_in_brackets(lambda names: str(np.array(names))),
     "several_columns": several_columns,
     "numbers": numbers,
     "whole_numbers": whole_numbers,
@@ -663,6 +681,10 @@ DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
             "several_labels_semicolon",
         ),
         "several labels, nested",
+    ),
+    "Lists in brackets (`['cat', 'dog']`, as Python, NumPy and JSON write them)": (
+        ("lists_in_brackets_python", "lists_in_brackets_json", "lists_in_brackets_numpy"),
+        "lists in brackets",
     ),
     "Numbers": (("numbers", "whole_numbers"), "a number, labels.csv"),
     "A few integers in a column such as `diagnosis` or `grade`": (

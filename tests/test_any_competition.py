@@ -1,5 +1,6 @@
 """Competitions of every layout: `make init`, then the real `dvc repro`."""
 
+import ast
 import io
 import json
 from collections.abc import Callable
@@ -34,6 +35,7 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
     "gray pixels": layouts.pixels_gray,
     "pixels in a cell": layouts.pixels_in_a_cell,
     "RGB pixels": layouts.pixels_planar,
+    "lists in brackets": BUILDERS["lists_in_brackets_python"],
     "several labels, nested": lambda: layouts.nest(BUILDERS["several_labels_space"]()),
     "several columns, no sample, Training_set.csv": lambda: without_sample(
         renamed(layouts.several_columns(), "Training_set")
@@ -138,6 +140,8 @@ def check(values: pd.DataFrame, built: Built) -> None:
         return
     for text in values.iloc[:, 0]:
         labels = text.split(" ") if built.metric in ("map@2", "samples_f1") else [text]
+        if text.startswith("["):
+            labels = ast.literal_eval(text)
         assert {*labels} - {""} <= {*built.classes}
         if built.metric == "map@2":
             assert len(set(labels)) == 2

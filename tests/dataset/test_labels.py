@@ -122,6 +122,19 @@ def test_several_labels_in_one_column(tmp_path: Path, separator: str) -> None:
     assert result.classes == ["a", "b", "c"]
 
 
+def test_lists_in_brackets_may_be_empty(tmp_path: Path) -> None:
+    rows = "1,\"['b', 'dark red', 'b']\"\n2,[]\n3,['a']\n"
+    result = read(tmp_path, rows, "multilabel", b"id,label\n9,['Dark Red']\n")
+    assert result.classes == ["a", "b", "dark red"]
+    assert labels_of(result) == {"1": "b|dark red", "2": "", "3": "a"}
+
+
+def test_the_sample_says_how_listed_numbers_are_spelled(tmp_path: Path) -> None:
+    rows = '1,"[1.0, 2.0]"\n2,[10.0]\n'
+    result = read(tmp_path, rows, "multilabel", b"id,label\n9,[2]\n")
+    assert result.classes == ["1", "2", "10"]
+
+
 def test_labels_of_several_words_keep_their_spaces(tmp_path: Path) -> None:
     result = read(tmp_path, "1,dark red; blue\n2,blue\n", "multilabel", label_separator=";")
     assert result.classes == ["blue", "dark red"]

@@ -1,7 +1,10 @@
 """What `make init` makes of numbers as class names, of index columns, and of words in names."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from competitions import competition, csv
@@ -33,6 +36,58 @@ def test_numbers_are_the_columns_of_the_sample_in_another_spelling(tmp_path: Pat
     found = inspect(tmp_path, {**files, "sample_submission.csv": csv(hidden)})
     assert found.guess("label_column").confidence == "certain"
     assert (found.layout.task, found.tables.classes) == ("multiclass", ["0", "1", "2"])
+
+
+GENRES = [
+    ["Action", "Drama"],
+    ["Drama"],
+    ["Comedy", "Action"],
+    ["Horror", "Comedy", "Action"],
+    ["Horror"],
+]
+
+
+@pytest.mark.parametrize("write", [str, json.dumps, lambda g: str(np.array(g)), " ".join, "|".join])
+def test_lists_of_labels(tmp_path: Path, write: Callable[[list[str]], str]) -> None:
+    found = inspect(tmp_path, renamed([write(genres) for genres in GENRES], write(["Drama"])))
+    assert found.layout.task == "multilabel"
+    assert found.tables.classes == ["Action", "Comedy", "Drama", "Horror"]
+    labels = found.tables.train["label"].tolist()
+    assert labels[:4] == ["Action|Drama", "Drama", "Action|Comedy", "Action|Comedy|Horror"]
+
+
+PLANTS = ["Apple", "Grape", "Tomato", "Bell pepper", "Corn"]
+DISEASES = ["scab", "rust", "leaf spot", "healthy", "black rot"]
+
+
+@pytest.mark.parametrize("separator", [" ", ", "])
+@pytest.mark.parametrize("others", [[], ["Background", "healthy"]])
+def test_names_of_several_words_are_no_lists(
+    tmp_path: Path, separator: str, others: list[str]
+) -> None:
+    names = [f"{plant}{separator}{disease}" for plant in PLANTS for disease in DISEASES]
+    files = renamed([*names, *others], names[0])
+    found = inspect(tmp_path, files)
+    assert found.guess("task").value == "multiclass"
+    assert found.guess("task").alternatives == ("multilabel",)
+    assert set(found.tables.classes) == {*names, *others}
+
+
+def test_lists_whose_labels_rarely_stand_alone(tmp_path: Path) -> None:
+    cells = [
+        "clear primary", "haze primary", "cloudy", "agriculture clear primary water", "clear road",
+        "clear habitation primary road", "partly_cloudy primary", "primary water haze", "clear",
+        "agriculture clear primary", "haze primary water", "agriculture clear primary road",
+    ]  # fmt: skip
+    found = inspect(tmp_path, renamed(cells, cells[0]))
+    assert found.layout.task == "multilabel"
+    assert "cloudy" in found.tables.classes and "partly_cloudy" in found.tables.classes
+
+
+def test_lists_of_numbers(tmp_path: Path) -> None:
+    found = inspect(tmp_path, renamed(["16 0", "7 1", "25 4", "16 7", "0 1", "16 1", "4"], "0"))
+    assert found.layout.task == "multilabel"
+    assert found.tables.classes == ["0", "1", "4", "7", "16", "25"]
 
 
 def with_index(table: pd.DataFrame, shift: int) -> pd.DataFrame:
@@ -135,6 +190,9 @@ def test_classes_called_like_a_part_of_test_are_classes(tmp_path: Path) -> None:
     assert inspect(tmp_path, files).tables.classes == ["trainers", "valley", "valve"]
 
 
+STATES = ["healthy", "rust", "scab"]
+
+
 @pytest.mark.skipif(not CASES.exists(), reason="no shared cases")
 @pytest.mark.parametrize(
     ("case", "task", "classes"),
@@ -143,6 +201,8 @@ def test_classes_called_like_a_part_of_test_are_classes(tmp_path: Path) -> None:
         ("mixed", "multiclass", ["0", "1", "2"]),
         ("q_bool", "binary", ["cat", "dog"]),
         ("reg_image_label", "multiclass", [str(n) for n in range(24)]),
+        ("lists", "multilabel", ["Action", "Comedy", "Drama", "Horror"]),
+        ("twoword", "multiclass", [f"{plant} {state}" for plant in PLANTS[:3] for state in STATES]),
         ("nfd", "binary", ["caf\u00e9", "dog"]),
     ],
 )

@@ -1,3 +1,4 @@
+import io
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,34 @@ def test_a_solution_can_have_one_column_per_class() -> None:
     assert found == pytest.approx(2 / 3)  # "ant fly" and none are correct, "bee" is not
 
 
+@pytest.mark.parametrize(
+    ("task", "metric", "cell", "expected"),
+    [
+        ("multilabel", "samples_f1", "['bee', 'ant']", ["['ant', 'fly']", "[]", "['bee']"]),
+        ("multilabel", "samples_f1", '["ant"]', ['["ant", "fly"]', "[]", '["bee"]']),
+        (
+            "multiclass",
+            "map@2",
+            "['ant' 'fly']",
+            ["['ant' 'bee']", "['fly' 'bee']", "['bee' 'ant']"],
+        ),
+    ],
+)
+def test_lists_in_brackets_are_written_and_read(
+    task: TaskName, metric: str, cell: str, expected: list[str]
+) -> None:
+    filled = fill(task, metric, {"y": [cell] * 3})
+    table = pd.read_csv(io.StringIO(filled), dtype=str)
+    assert table["y"].tolist() == expected
+    names = Task(task, BY_TASK[task][0])
+    detected = SubmissionFormat.detect(table, names, metrics.get(metric, task), Submission())
+    again = detected.read(names, table)
+    assert (again > 0).sum() == sum(text.count("'") + text.count('"') for text in expected) / 2
+    solution = pd.DataFrame({"id": IDS, "y": expected if task == "multilabel" else list("012")})
+    if task == "multilabel":
+        assert score(task, metric, table, solution) == 1
+
+
 def test_a_number_between_levels_with_gaps_is_read_exactly() -> None:
     task = Task("ordinal", ["0", "1", "2", "4"])
     table = pd.DataFrame({"id": IDS, "y": ["3.2", "0.25", "9"]})
@@ -212,6 +241,6 @@ def test_class_names_must_not_contain_the_separator() -> None:
     task = Task("multilabel", ["red fox", "toad"])
     table = pd.DataFrame({"id": IDS, "y": ["red fox|toad"] * 3})
     metric = metrics.get("samples_f1", "multilabel")
-    assert SubmissionFormat.detect(table, task, metric, Submission()).separator == "|"
+    assert SubmissionFormat.detect(table, task, metric, Submission()).lists.separator == "|"
     with pytest.raises(UserError, match=r"submission.separator: 1 .*' ' \(red fox\)"):
         SubmissionFormat.detect(table.assign(y="red fox"), task, metric, Submission())

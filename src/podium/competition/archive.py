@@ -13,7 +13,7 @@ from typing import IO, Any, Self
 import pandas as pd
 
 from podium.competition import zips
-from podium.competition.names import nfc
+from podium.competition.text.names import nfc
 from podium.core import csvs
 from podium.core.errors import UserError, examples
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from podium.competition.entry_names import decode_bytes
-from podium.competition.names import is_hidden
+from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
 
 MAX_LINKED_FOLDERS = 1_000  # visits of them: links to folders of links multiply

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from podium.competition import entry_names
-from podium.competition.names import is_hidden
+from podium.competition.text.names import is_hidden
 from podium.core import files
 from podium.core.errors import UserError, examples
 

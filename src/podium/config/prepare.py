@@ -46,7 +46,8 @@ class Prepare(Section):
     label_column: str | Annotated[list[str], Field(min_length=2)] = "label"
     """The label column. A list: one column of 0 and 1 per class."""
     label_separator: Annotated[str, Field(min_length=1)] = " "
-    """Separator between several labels in one column. Requires `task: multilabel`."""
+    """Separator between several labels in one column; not used for lists in brackets
+    (`['cat', 'dog']`). Requires `task: multilabel`."""
     label_variants: Literal["error", "merge", "keep"] = "error"
     """Labels that differ only in case or whitespace: an `error`, `merge` them under the most common
     spelling, or `keep` them as separate classes."""

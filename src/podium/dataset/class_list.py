@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from podium.competition.names import natural_order
+from podium.competition.text.names import natural_order
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.scoring.task import LABEL_SEPARATOR

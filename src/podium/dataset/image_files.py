@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from podium.competition.archive import Archive
-from podium.competition.names import canonical, is_number, nfc
+from podium.competition.text.names import canonical, is_number, nfc
 from podium.core.errors import UserError, examples
 from podium.images import decoders
 

@@ -11,7 +11,8 @@ from itertools import compress
 
 import pandas as pd
 
-from podium.competition.names import NUMBER, normalize
+from podium.competition.text import cell_lists
+from podium.competition.text.names import NUMBER, normalize
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
@@ -120,9 +121,11 @@ def flags(columns: pd.DataFrame) -> pd.DataFrame:
 def _read_lists(
     cells: list[str], layout: Prepare, location: Location, sample: SampleNames
 ) -> Labels:
-    """Read several labels per cell."""
-    parts = {cell: split(cell, layout.label_separator) for cell in set(cells)}
-    if empty := [row for row, cell in enumerate(cells) if not parts[cell]]:
+    """Read several labels per cell; none in a cell like "[]"."""
+    lists = cell_lists.split(cells, layout.label_separator)
+    parts = {cell: list(dict.fromkeys(labels)) for cell, labels in lists.items()}
+    empty = [row for row, cell in enumerate(cells) if not parts[cell]]
+    if empty and not cell_lists.are_bracketed(parts):
         raise _no_label(empty, "multilabel", location)
     rows = {label: row for row, cell in enumerate(cells) for label in parts[cell]}
     counts = Counter(label for cell in cells for label in parts[cell])
@@ -131,12 +134,6 @@ def _read_lists(
     _check_joint(classes, location)
     texts = {cell: union((names[label] for label in parts[cell]), classes) for cell in parts}
     return [texts[cell] for cell in cells], classes
-
-
-def split(cell: str, separator: str) -> list[str]:
-    """The distinct labels listed in a cell."""
-    parts = (part if separator == " " else part.strip() for part in cell.split(separator))
-    return list(dict.fromkeys(part for part in parts if part.strip()))
 
 
 def _check_joint(names: list[str], location: Location) -> None:

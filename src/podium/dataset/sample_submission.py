@@ -3,7 +3,7 @@
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.competition.names import NameIndex
+from podium.competition.text.names import NameIndex
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples

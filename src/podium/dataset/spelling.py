@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from podium.competition.names import NameIndex, canonical, is_number, nfc, normalize
+from podium.competition.text import cell_lists
+from podium.competition.text.names import NameIndex, canonical, is_number, nfc, normalize
 from podium.core.errors import examples
 
 SEPARATORS = r"[\s|;,]+"  # between labels in a cell of the sample submission
@@ -22,6 +23,8 @@ class SampleNames:
         if sample is not None and len(self.columns) == 1:
             cells = [cell.strip() for cell in sample.iloc[:, 1].unique()]
         parts = [part for cell in cells for part in re.split(SEPARATORS, cell)]
+        if cell_lists.are_bracketed(cells):
+            cells, parts = [], cell_lists.distinct_labels(cells, " ")
         self._names = dict[str, str]()
         for name in (*self.columns, *cells, *parts):
             self._names.setdefault(canonical(name), name)

@@ -8,7 +8,7 @@ import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from podium.competition.names import find_class
+from podium.competition.text.names import find_class
 from podium.core import seeding
 from podium.core.errors import UserError, examples
 from podium.dataset.duplicates import first_of_set, merge_groups

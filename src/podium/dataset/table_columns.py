@@ -3,7 +3,7 @@
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.competition.names import nfc
+from podium.competition.text.names import nfc
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables, rows

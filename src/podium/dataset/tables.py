@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.competition.names import find_class, nfc
+from podium.competition.text.names import find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples

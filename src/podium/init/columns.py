@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from podium.competition.names import NUMBER, NameIndex, canonical
+from podium.competition.text.names import NUMBER, NameIndex, canonical
 from podium.core.errors import UserError, examples
 from podium.dataset import spelling
 from podium.dataset.labels import flags

@@ -1,15 +1,16 @@
 """What is predicted, inferred from the labels: the task and the positive class."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import get_args
 
 import pandas as pd
 
-from podium.competition.names import canonical, normalize
+from podium.competition.text import cell_lists
+from podium.competition.text.names import canonical, normalize
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset.class_list import in_order
-from podium.dataset.labels import flags, split
+from podium.dataset.labels import flags
 from podium.init.guesses import Confidence, Guess, one_of
 from podium.init.sample import LABEL_SEPARATORS, Sample, are_numbers
 from podium.init.words import has_part
@@ -90,16 +91,45 @@ def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
 
 
 def _from_names(values: Sequence[str], *, are_classes: bool) -> Inferred:
-    if not are_classes and (separator := find_separator(values)):
-        lists = [split(value, separator) for value in values]
-        labels = {label for names in lists for label in names}
-        confidence: Confidence = "likely" if len({len(part) for part in lists}) > 1 else "guess"
-        mark = "spaces" if separator == " " else repr(separator)
-        reason = f"{len(values)} distinct cells list {len(labels)} labels, separated by {mark}"
-        return "multilabel", confidence, reason, ("multiclass",)
+    if not are_classes and (inferred := _from_lists(values)):
+        return inferred
     if len(values) == 2:
         return "binary", "certain", f"two labels: {examples(values)}", ("multiclass",)
     return "multiclass", "certain", f"{len(values)} labels: {examples(values, 3)}", ()
+
+
+def _from_lists(values: Sequence[str]) -> Inferred | None:
+    """Multilabel, or multiclass with names that look like lists; None if each cell is one label."""
+    separator = find_separator(values)
+    lists = cell_lists.split(values, separator or " ")
+    labels = cell_lists.distinct_labels(values, separator or " ")
+    counts = {len(names) for names in lists.values()}
+    if cell_lists.are_bracketed(values):
+        if counts == {1}:
+            return None
+        return "multilabel", "certain", f"the cells are lists of {len(labels)} labels", ()
+    if separator is None:
+        return None
+    mark = "spaces" if separator == " " else repr(separator)
+    if not _are_lists(lists.values(), separator):
+        reason = f"{len(values)} labels: {examples(values, 3)}, not lists separated by {mark}"
+        return "binary" if len(values) == 2 else "multiclass", "likely", reason, ("multilabel",)
+    reason = f"{len(values)} distinct cells list {len(labels)} labels, separated by {mark}"
+    return "multilabel", "likely" if len(counts) > 1 else "guess", reason, ("multiclass",)
+
+
+def _are_lists(cells: Collection[list[str]], separator: str) -> bool:
+    """Whether `cells` are lists of labels rather than names of several words ("Apple scab").
+
+    In lists, labels also stand alone and in several places: a quarter of them at least. In names,
+    the first word seldom is a name or the end of another.
+    """
+    first = {cell[0] for cell in cells if len(cell) > 1}
+    later = {label for cell in cells for label in cell[1:]}
+    alone = {cell[0] for cell in cells if len(cell) == 1}
+    labels = first | later
+    in_several_places = (first & later) | (alone & labels)
+    return separator in "|;" or are_numbers([*labels]) or 4 * len(in_several_places) >= len(labels)
 
 
 def distinct(labels: Iterable[str]) -> list[str]:
@@ -137,10 +167,11 @@ def find_separator(values: Sequence[str]) -> str | None:
     """The separator of labels in a cell, which leaves fewer distinct labels than there are distinct
     cells (`values`). None if each cell is one label.
     """
+    is_bracketed = cell_lists.are_bracketed(values)
     counts = {
-        separator: len({label for value in values for label in split(value, separator)})
+        separator: len(cell_lists.distinct_labels(values, separator))
         for separator in LABEL_SEPARATORS
-        if any(separator in value for value in values)
+        if any(separator in value.strip() for value in values) and not is_bracketed
     }
     best = min(counts, key=counts.__getitem__, default=None)
     return best if best is not None and counts[best] < len(values) else None

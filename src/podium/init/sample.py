@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from podium.competition.names import NUMBER
+from podium.competition.text import cell_lists
+from podium.competition.text.names import NUMBER
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
 from podium.init.guesses import Guess
@@ -70,6 +71,8 @@ def are_numbers(values: Sequence[str]) -> bool:
 def separator_in(sample: Sample | None, default: str) -> str:
     """The separator of labels in the sample submission; `default` if it has none."""
     text = "\n".join(sample.values) if sample is not None else ""
+    if sample is not None and cell_lists.are_bracketed(sample.values):
+        return " "  # is not used
     return next((mark for mark in (default, *LABEL_SEPARATORS) if mark in text), default)
 
 
@@ -137,7 +140,7 @@ def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:
     """How many labels, separated by spaces, each row lists; 1 if class names contain spaces."""
     if any(" " in name for name in classes):
         return 1
-    counts = {len(value.split()) for value in sample.values}
+    counts = {len(labels) for labels in cell_lists.split(sample.values, " ").values()}
     return counts.pop() if len(counts) == 1 else 1
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from podium.competition.text import cell_lists
 from podium.core.errors import UserError, examples
-from podium.dataset.labels import split
 from podium.init import columns, folders, goal, id_columns, path_labels, pixels, roles
 from podium.init import sample as samples
 from podium.init.guesses import Guess
@@ -206,12 +206,12 @@ class _Reader:
 
     def _split_lists(self, values: list[str], sample: Sample | None) -> list[str]:
         """The distinct labels in cells that list several."""
-        separator = goal.find_separator([value.strip() for value in values]) or " "
+        separator = goal.find_separator(values) or " "
         self.layout.prepare["label_separator"] = separator
         submitted = samples.separator_in(sample, separator)
         if submitted != " ":
             self.layout.submission["separator"] = submitted
-        return [*dict.fromkeys(label for value in values for label in split(value, separator))]
+        return cell_lists.distinct_labels(values, separator)
 
     def _test_ids(self, tables: Roles, ids: str) -> pd.Series | None:
         """The ids in the test table if it has the training table's id column, else in the sample.

@@ -1,11 +1,14 @@
 """The format of a submission: detected from the sample, filled with predictions, read back."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from podium.competition.names import canonical
+from podium.competition.text import cell_lists
+from podium.competition.text.cell_lists import ListStyle
+from podium.competition.text.names import canonical
 from podium.config.submission import FORMATS, Submission
 from podium.core.errors import UserError, examples
 from podium.scoring import decisions
@@ -23,7 +26,7 @@ class SubmissionFormat(NamedTuple):
     name: str  # a value of `submission.format` in params.yaml, except for auto
     columns: list[str]  # after the id
     top: int  # labels per image of `top_k`
-    separator: str  # between the labels of `labels` and `top_k`
+    lists: ListStyle  # how `labels` and `top_k` write several labels
     class_index: int  # the class whose probability is submitted with `probability`
 
     @classmethod
@@ -37,10 +40,10 @@ class SubmissionFormat(NamedTuple):
                 separator.
         """
         columns, classes = sample.columns[1:].tolist(), task.classes
-        separator = options.separator or _separator(sample, classes)
+        lists = _list_style(sample, classes, options.separator)
         name: str = options.format
         if name == "auto":
-            name = _infer(sample, task, metric, separator)
+            name = _infer(sample, task, metric, lists)
         if name == "columns" and len(columns) == 1:
             columns = classes
         fits = sorted(columns) == sorted(classes) if name == "columns" else len(columns) == 1
@@ -52,15 +55,15 @@ class SubmissionFormat(NamedTuple):
                 f"{', '.join(sample.columns)}, task: {task.name} and the classes "
                 f"{examples(classes)}. Set submission.format or task."
             )
-        ambiguous = [label for label in classes if separator in label]
+        ambiguous = [label for label in classes if lists.is_ambiguous(label)]
         if ambiguous and name in ("labels", "top_k"):
             raise UserError(
-                f"submission.separator: {len(ambiguous)} class names contain {separator!r} "
-                f"({examples(ambiguous)}). Set another separator."
+                f"submission.separator: {len(ambiguous)} class names contain "
+                f"{lists.separator!r} ({examples(ambiguous)}). Set another separator."
             )
         index = classes.index(columns[0]) if columns[0] in classes else 1
-        top = options.top or _top(sample, classes, metric, separator)
-        return cls(name, columns, top, separator, index)
+        top = options.top or _top(sample, classes, metric, lists)
+        return cls(name, columns, top, lists, index)
 
     def fill(
         self, task: Task, metric: Metric, predicted: np.ndarray, rule: DecisionRule
@@ -81,10 +84,10 @@ class SubmissionFormat(NamedTuple):
             case "probability":
                 column = predicted[:, self.class_index]
             case "labels":
-                column = [self.separator.join(names[row > 0]) for row in labels]
+                column = [self.lists.join(names[row > 0]) for row in labels]
             case "top_k":
                 best = np.argsort(-predicted, axis=1, kind="stable")[:, : self.top]
-                column = [self.separator.join(names[row]) for row in best]
+                column = [self.lists.join(names[row]) for row in best]
             case _ if task.name == "regression" and metric.inputs == "labels":
                 column = labels[:, 0].astype(int)
             case _:
@@ -103,8 +106,9 @@ class SubmissionFormat(NamedTuple):
             case "labels" | "top_k":
                 probabilities = np.zeros((len(cells), count))
                 index = {name: i for i, name in enumerate(task.classes)}
+                lists = cell_lists.split(cells, self.lists.separator)
                 for row, cell in enumerate(cells):
-                    for rank, name in enumerate(cell.split(self.separator) if cell else [], 1):
+                    for rank, name in enumerate(lists[cell], 1):
                         value = 1 / rank if self.name == "top_k" else 1
                         probabilities[row, index[name]] = value
                 return probabilities
@@ -128,7 +132,7 @@ def _between_levels(levels: np.ndarray, values: np.ndarray) -> np.ndarray:
     return probabilities
 
 
-def _infer(sample: pd.DataFrame, task: Task, metric: Metric, separator: str) -> str:
+def _infer(sample: pd.DataFrame, task: Task, metric: Metric, lists: ListStyle) -> str:
     """Infer the format from the sample, as far as task and metric leave it open."""
     if task.name == "regression" or (task.name == "ordinal" and metric.inputs == "values"):
         return "value"
@@ -139,7 +143,7 @@ def _infer(sample: pd.DataFrame, task: Task, metric: Metric, separator: str) -> 
         return "top_k"
     if task.name == "multilabel":
         return "labels"
-    if cells and all(_is_list(cell, separator, classes) for cell in cells):
+    if cells and len(_lists(cells, lists.separator, classes)) == len(cells):
         return "top_k"
     return _infer_single_label(classes, cells, metric)
 
@@ -165,23 +169,30 @@ def _cells(sample: pd.DataFrame) -> set[str]:
     return set(sample.iloc[:, 1]) - {""} if sample.shape[1] > 1 else set()
 
 
-def _is_list(cell: str, separator: str, classes: set[str]) -> bool:
-    """Whether a cell contains several classes."""
-    names = cell.split(separator)
-    return cell not in classes and len(names) > 1 and classes.issuperset(names)
+def _lists(cells: set[str], separator: str, classes: Collection[str]) -> list[list[str]]:
+    """The labels in the cells that contain several classes."""
+    lists = cell_lists.split(cells, separator)
+    return [
+        labels
+        for cell, labels in lists.items()
+        if cell not in classes and len(labels) > 1 and set(labels) <= set(classes)
+    ]
 
 
-def _separator(sample: pd.DataFrame, classes: list[str]) -> str:
-    """What separates an image's labels in the sample submission; by default a space."""
-    cells, labels = _cells(sample), set(classes)
-    for separator in SEPARATORS:
-        if any(_is_list(cell, separator, labels) for cell in cells):
-            return separator
-    return SEPARATORS[0]
+def _list_style(sample: pd.DataFrame, classes: list[str], separator: str | None) -> ListStyle:
+    """How the sample submission writes several labels per image; by default with spaces between.
+
+    `separator`: from params.yaml.
+    """
+    cells = _cells(sample)
+    style = ListStyle.of(cells - set(classes))
+    if style is None:
+        found = (mark for mark in SEPARATORS if _lists(cells, mark, classes))
+        style = ListStyle(next(found, SEPARATORS[0]))
+    return style if separator is None else style._replace(separator=separator)
 
 
-def _top(sample: pd.DataFrame, classes: list[str], metric: Metric, separator: str) -> int:
+def _top(sample: pd.DataFrame, classes: list[str], metric: Metric, lists: ListStyle) -> int:
     """How many labels `top_k` writes: as many as the sample has, else the metric's k."""
-    lists = (cell for cell in _cells(sample) if _is_list(cell, separator, set(classes)))
-    counts = [cell.count(separator) + 1 for cell in lists]
+    counts = map(len, _lists(_cells(sample), lists.separator, classes))
     return max(counts, default=metric.k or DEFAULT_TOP)

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from podium.competition.names import NameIndex, normalize
+from podium.competition.text import cell_lists
+from podium.competition.text.names import NameIndex, normalize
 from podium.config.submission import Submission
 from podium.core.errors import UserError, examples
 from podium.prediction import predictions
@@ -98,8 +99,9 @@ def _labels(
     known = NameIndex(submission.iloc[:, 0], ignore_case=False)
     ids = [known.find(image) or image for image in solution.iloc[:, id_column]]
     if len(columns) == 1:
-        labels = solution.iloc[:, columns[0]]
-        return dict(zip(ids, _spelled(labels, task, submission_format.separator), strict=True))
+        separator = submission_format.lists.separator
+        labels = _spelled(solution.iloc[:, columns[0]], task, separator)
+        return dict(zip(ids, labels, strict=True))
     indicators = _indicators(solution.iloc[:, columns])
     names = np.array(task.classes)
     return {
@@ -145,7 +147,7 @@ def _spelled(labels: pd.Series, task: Task, separator: str) -> list[str]:
     known = NameIndex(task.classes)
     parts = {cell: [cell] for cell in labels.unique()}
     if task.name == "multilabel":
-        parts = {cell: cell.split(separator) if cell else [] for cell in parts}
+        parts = cell_lists.split(parts, separator)
     names = {
         cell: LABEL_SEPARATOR.join(known.find(label) or label for label in labels_of_cell)
         for cell, labels_of_cell in parts.items()

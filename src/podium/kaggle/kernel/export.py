@@ -126,7 +126,7 @@ def _spec(
     if detected.name == "top_k":
         submission["top"] = detected.top
     if detected.name in ("labels", "top_k"):
-        submission["separator"] = detected.separator
+        submission["separator"] = detected.lists.separator
     return KernelSpec(
         competition=params.competition.slug,
         task=task.name,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from podium.competition.archive import Archive
-from podium.competition.names import NameIndex, canonical, find_class, natural_order, normalize
+from podium.competition.text.names import NameIndex, canonical, find_class, natural_order, normalize
 from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName

@@ -1,0 +1,115 @@
+"""Cells that list several labels: "cat dog", "cat|dog", "['cat', 'dog']"."""
+
+import ast
+import json
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+BRACKETS = {"[": "]", "(": ")", "{": "}"}
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_WRAPPED = re.compile(  # array(['cat', 'dog'], dtype=object), frozenset({'cat'})
+    r"(?:(?:np|numpy)\.)?(?:array|Index|frozenset|list|tuple|set)\((.*?)(?:,\s*dtype=[^\]})]*)?\)",
+    re.DOTALL,
+)
+_SCALAR = re.compile(r"np\.\w+\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*)\)")  # np.str_('cat')
+
+
+def split(cells: Iterable[str], separator: str) -> dict[str, list[str]]:
+    """The labels that each distinct cell lists, in its order: "cat|dog" -> cat, dog.
+
+    If all cells that are not blank are lists in brackets, as Python, NumPy and JSON write them,
+    they are read as such, whatever the `separator`.
+    """
+    distinct = dict.fromkeys(cells)
+    if are_bracketed(distinct):
+        return {cell: _items(cell) for cell in distinct}
+    return {cell: _parts(cell, separator) for cell in distinct}
+
+
+def distinct_labels(cells: Iterable[str], separator: str) -> list[str]:
+    """The distinct labels in `cells`, in order of appearance."""
+    lists = split(cells, separator).values()
+    return list(dict.fromkeys(label for labels in lists for label in labels))
+
+
+def are_bracketed(cells: Iterable[str]) -> bool:
+    """Whether there are cells that are not blank, and all of them are lists in brackets."""
+    inner = [_inside(cell) for cell in cells if cell.strip()]
+    return bool(inner) and None not in inner
+
+
+class ListStyle(NamedTuple):
+    """How a table writes several labels in a cell."""
+
+    separator: str = " "
+    brackets: str = ""  # such as "[]"
+    quote: str = ""  # around each label
+
+    @classmethod
+    def of(cls, cells: Collection[str]) -> "ListStyle | None":
+        """The style of the first lists in brackets; None if the cells are not such lists."""
+        if not are_bracketed(cells):
+            return None
+        texts = sorted((cell.strip() for cell in cells if cell.strip()), key=len, reverse=True)
+        longest = texts[0]
+        brackets = longest[0] + BRACKETS[longest[0]] if longest[0] in BRACKETS else "[]"
+        inner = _inside(longest) or ""
+        quoted = _QUOTED.match(inner.lstrip())
+        quote = quoted[0][0] if quoted else ""
+        gaps = _QUOTED.sub("", inner) if quoted else inner
+        between = re.search(r",\s*", gaps)
+        is_numpy = not between and len(_items(longest)) > 1
+        return cls(between[0] if between else " " if is_numpy else ", ", brackets, quote)
+
+    def join(self, labels: Iterable[str]) -> str:
+        """The cell that lists `labels`."""
+        text = self.separator.join(self._quote(label) for label in labels)
+        return f"{self.brackets[:1]}{text}{self.brackets[1:]}"
+
+    def is_ambiguous(self, label: str) -> bool:
+        """Whether `label` contains the separator, and no quotes show where it ends."""
+        return not self.quote and self.separator in label
+
+    def _quote(self, label: str) -> str:
+        if self.quote == "'":
+            return repr(label)
+        return json.dumps(label, ensure_ascii=False) if self.quote else label
+
+
+def _parts(cell: str, separator: str) -> list[str]:
+    parts = (part if separator == " " else part.strip() for part in cell.split(separator))
+    return [part for part in parts if part.strip()]
+
+
+def _inside(cell: str) -> str | None:
+    """What is between the brackets of a cell; None if it is not one list in brackets."""
+    text = cell.strip()
+    if wrapped := _WRAPPED.fullmatch(text):
+        text = wrapped[1].strip()
+    if text[:1] not in BRACKETS or text[-1] != BRACKETS[text[0]]:
+        return None
+    inner = _SCALAR.sub(r"\1", text[1:-1])
+    bare = _QUOTED.sub("", inner) if _is_quoted(inner) else inner
+    return None if text[0] in bare or text[-1] in bare else inner
+
+
+def _is_quoted(inner: str) -> bool:
+    return inner.lstrip()[:1] in ("'", '"')
+
+
+def _items(cell: str) -> list[str]:
+    """The labels in a list in brackets: quoted, or separated by commas, or by spaces."""
+    inner = _inside(cell) or ""
+    if _is_quoted(inner):
+        return [label for label in map(_unquote, _QUOTED.findall(inner)) if label.strip()]
+    parts: Sequence[str] = inner.split(",") if "," in inner else inner.split()
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _unquote(text: str) -> str:
+    """The label in quotes, as Python or JSON writes it; in case of an unknown escape, as it is."""
+    try:
+        return str(ast.literal_eval(text.replace("\\/", "/")))
+    except (SyntaxError, ValueError):
+        return text[1:-1]
