@@ -433,6 +433,18 @@ def lists_in_brackets(write: Callable[[list[str]], str]) -> Built:
     )
 
 
+def one_row_per_label() -> Built:
+    """Several rows per image, with a label each."""
+    files, labels, known, hidden = _several()
+    pairs = [(name, label) for name, names in zip(known, labels, strict=True) for label in names]
+    sample = pd.DataFrame({"id": hidden, "label": "|".join([*CLASSES][:2])})
+    files |= {
+        "train.csv": csv(pd.DataFrame(pairs, columns=["id", "label"])),
+        "sample_submission.csv": csv(sample),
+    }
+    return Built(files, task="multilabel", metric="samples_f1", prepare={"test_csv": None})
+
+
 def several_columns() -> Built:
     """One column per class; several or none are 1."""
     files, labels, known, hidden = _several()
@@ -600,6 +612,7 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "several_labels_bar": lambda: several_labels("|"),
     "several_labels_comma": lambda: several_labels(","),
     "several_labels_semicolon": lambda: several_labels(";"),
+    "one_row_per_label": one_row_per_label,
     "lists_in_brackets_python": lambda: lists_in_brackets(str),
     "lists_in_brackets_json": lambda: lists_in_brackets(json.dumps),
     "lists_in_brackets_numpy": lambda: lists_in_brackets(lambda names: str(np.array(names))),
@@ -686,6 +699,7 @@ DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
         ("lists_in_brackets_python", "lists_in_brackets_json", "lists_in_brackets_numpy"),
         "lists in brackets",
     ),
+    "One row per label, several per image": (("one_row_per_label",), "one row per label"),
     "Numbers": (("numbers", "whole_numbers"), "a number, labels.csv"),
     "A few integers in a column such as `diagnosis` or `grade`": (
         ("grades",),

@@ -36,6 +36,7 @@ COMPETITIONS: dict[str, Callable[[], Built]] = {
     "pixels in a cell": layouts.pixels_in_a_cell,
     "RGB pixels": layouts.pixels_planar,
     "lists in brackets": BUILDERS["lists_in_brackets_python"],
+    "one row per label": layouts.one_row_per_label,
     "several labels, nested": lambda: layouts.nest(BUILDERS["several_labels_space"]()),
     "several columns, no sample, Training_set.csv": lambda: without_sample(
         renamed(layouts.several_columns(), "Training_set")
@@ -139,7 +140,8 @@ def check(values: pd.DataFrame, built: Built) -> None:
         assert {*values.iloc[:, 0]} <= {str(place) for place in range(len(built.classes))}
         return
     for text in values.iloc[:, 0]:
-        labels = text.split(" ") if built.metric in ("map@2", "samples_f1") else [text]
+        separator = "|" if "|" in text else " "
+        labels = text.split(separator) if built.metric in ("map@2", "samples_f1") else [text]
         if text.startswith("["):
             labels = ast.literal_eval(text)
         assert {*labels} - {""} <= {*built.classes}

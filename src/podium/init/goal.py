@@ -19,6 +19,7 @@ ORDINAL_NAMES = ("diagnosis", "grade", "level", "severity", "stage", "rating", "
 NUMERIC_NAMES = ("age", "boneage", "count", "score", "price", "pawpularity", "value")
 MAX_ORDINAL_LEVELS = 20
 MIN_REGRESSION_VALUES = 20  # distinct integers
+MIN_LABELS_PER_IMAGE = 1.1  # on average; fewer are errors in the table
 NEGATIVE_NAMES = {
     "-1", "0", "absent", "benign", "f", "false", "healthy", "n", "neg", "negative", "no",
     "none", "normal",
@@ -29,10 +30,20 @@ POSITIVE_NAMES = {
 }  # fmt: skip
 
 
-def guess_task(labels: pd.DataFrame, sample: Sample | None, *, from_paths: bool) -> Guess:
+def labels_per_image(rows: pd.DataFrame, ids: str | None, columns: Sequence[str]) -> float:
+    """The mean number of different labels per image, if each row has one label; else 1."""
+    if ids is None or len(columns) > 1:
+        return 1
+    return float(rows.groupby(ids, sort=False)[columns[0]].nunique().mean())
+
+
+def guess_task(
+    labels: pd.DataFrame, sample: Sample | None, *, from_paths: bool, per_image: float = 1
+) -> Guess:
     """The task, from one label column or one column per class.
 
-    `from_paths`: labels are folder or file names, which are never lists or numbers.
+    `from_paths`: labels are folder or file names, which are never lists or numbers. `per_image`:
+    the mean number of different labels in the rows of an image.
 
     Raises:
         UserError: if several label columns have other values than 0 and 1.
@@ -40,7 +51,8 @@ def guess_task(labels: pd.DataFrame, sample: Sample | None, *, from_paths: bool)
     if labels.shape[1] > 1:
         value, confidence, reason, others = _from_flags(labels)
     else:
-        value, confidence, reason, others = _from_labels(labels.iloc[:, 0], sample, from_paths)
+        column = labels.iloc[:, 0]
+        value, confidence, reason, others = _from_labels(column, sample, from_paths, per_image)
     return Guess("task", value, confidence, reason, others, one_of(get_args(TaskName), what="task"))
 
 
@@ -62,14 +74,20 @@ def _from_flags(labels: pd.DataFrame) -> Inferred:
     return "multiclass", "certain", "exactly one of the label columns is 1", ("multilabel",)
 
 
-def _from_labels(column: pd.Series, sample: Sample | None, from_paths: bool) -> Inferred:
+def _from_labels(
+    column: pd.Series, sample: Sample | None, from_paths: bool, per_image: float
+) -> Inferred:
     values = distinct(value for value in column.str.strip().unique() if value)
+    is_whole = all(float(value).is_integer() for value in values) if are_numbers(values) else True
+    if per_image >= MIN_LABELS_PER_IMAGE and is_whole:
+        reason = f"one row per label, {per_image:.2g} different ones per image on average"
+        return "multilabel", "likely", reason, ("multiclass",)
     are_classes = from_paths or (
         sample is not None and {*map(canonical, values)} == {*map(canonical, sample.targets)}
     )
     if not are_numbers(values) or from_paths:
         return _from_names(values, are_classes=are_classes)
-    if not all(float(value).is_integer() for value in values):
+    if not is_whole:
         return "regression", "certain", "the labels are numbers, not all of them integers", ()
     if len(values) == 2:
         return "binary", "certain", f"two labels: {examples(values)}", ("multiclass",)
@@ -161,6 +179,15 @@ def guess_positive_class(classes: Sequence[str], sample: Sample | None) -> Guess
     others = tuple(name for name in other if name != value)
     parse = one_of(classes, what="class", nullable=True)
     return Guess("prepare.positive_class", value, confidence, reason, others, parse)
+
+
+def separator(values: Sequence[str], per_image: float) -> str:
+    """What separates the labels in cells (`values`); if each has one label, something that is in
+    none of them.
+    """
+    found = find_separator(values) if per_image < MIN_LABELS_PER_IMAGE else None
+    unused = (mark for mark in (" ", *LABEL_SEPARATORS) if not any(mark in v for v in values))
+    return found or next(unused, " ")
 
 
 def find_separator(values: Sequence[str]) -> str | None:

@@ -94,6 +94,18 @@ def guess_row_ids(table: Table) -> Guess:
     return Guess("prepare.id_column", value, "certain", reason, tuple(candidates[1:]), parse)
 
 
+def why_sample_ids(test: Table, sample: Table | None, ids: str) -> str:
+    """Why the ids are taken from the sample submission rather than from the test table.
+
+    Raises:
+        UserError: if there is no sample submission.
+    """
+    problem = f"no column {ids} (columns: {examples(test.columns)})"
+    if sample is None:
+        raise UserError(f"{test.name}: {problem}. Rename its id column, or set --id-column.")
+    return f"{problem}; using the ids in {sample.name}"
+
+
 def _is_image(column: str, table: Table, images: ImageIndex) -> bool:
     """Whether the name of an id column is itself the id of an image."""
     is_specific = re.search(r"\d|\.", column)  # an image.jpg does not make "image" an id

@@ -68,12 +68,13 @@ def are_numbers(values: Sequence[str]) -> bool:
     return bool(values) and all(NUMBER.fullmatch(value) for value in values)
 
 
-def separator_in(sample: Sample | None, default: str) -> str:
-    """The separator of labels in the sample submission; `default` if it has none."""
+def separator_in(sample: Sample | None, labels: Sequence[str], default: str) -> str:
+    """The separator of `labels` in the sample submission; `default` if it has none."""
     text = "\n".join(sample.values) if sample is not None else ""
     if sample is not None and cell_lists.are_bracketed(sample.values):
         return " "  # is not used
-    return next((mark for mark in (default, *LABEL_SEPARATORS) if mark in text), default)
+    marks = [mark for mark in LABEL_SEPARATORS if not any(mark in label for label in labels)]
+    return next((mark for mark in (default, *marks) if mark in text), default)
 
 
 def guess_metric(

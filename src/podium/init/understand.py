@@ -8,7 +8,7 @@ import pandas as pd
 
 from podium.competition.text import cell_lists
 from podium.core.errors import UserError, examples
-from podium.init import columns, folders, goal, id_columns, path_labels, pixels, roles
+from podium.init import columns, folders, goal, id_columns, other_jobs, path_labels, pixels, roles
 from podium.init import sample as samples
 from podium.init.guesses import Guess
 from podium.init.layout import Layout
@@ -110,6 +110,8 @@ class _Reader:
         if ids is None:
             reason = self.layout.guess("prepare.id_column").reason
             raise UserError(f"{reason}. Set the id column with --id-column.")
+        if "prepare.label_column" not in self.answers:
+            other_jobs.check(train, ids, tables.targets)
         self._read_columns(tables, train, ids)
         values = train.rows[ids].tolist()
         folder = self._take(folders.guess_folder("train", values, survey))
@@ -173,29 +175,37 @@ class _Reader:
         """The columns of the training table, and the goal that follows from its labels."""
         labels = self._take(columns.guess_labels(train, ids, tables.targets, tables.test))
         label_columns = labels if isinstance(labels, list) else [labels]
-        self._read_goal(train.rows[label_columns], tables.targets, from_paths=False)
+        per_image = goal.labels_per_image(train.rows, ids, label_columns)
+        self._read_goal(train.rows[label_columns], tables.targets, per_image=per_image)
         group = self._take(columns.guess_groups(train, [ids, *label_columns]))
         unused = [c for c in train.columns if c not in (ids, group, *label_columns)]
         if unused:
             self.layout.notes.append(f"{train.name}: columns not used: {examples(unused)}")
 
-    def _read_goal(self, labels: pd.DataFrame, sample: Sample | None, *, from_paths: bool) -> None:
+    def _read_goal(
+        self,
+        labels: pd.DataFrame,
+        sample: Sample | None,
+        *,
+        from_paths: bool = False,
+        per_image: float = 1,
+    ) -> None:
         """Task, metric and format."""
         is_one_column = labels.shape[1] == 1
-        task = self._take(goal.guess_task(labels, sample, from_paths=from_paths))
+        guess = goal.guess_task(labels, sample, from_paths=from_paths, per_image=per_image)
+        task = self._take(guess)
         has_lists = task == "multilabel" and is_one_column
         values = [value for value in labels.iloc[:, 0].unique() if value.strip()]
         if has_lists:
-            values = self._split_lists(values, sample)
+            values = self._split_lists(values, sample, per_image)
         if is_one_column and task in ("binary", "multiclass", "multilabel"):
-            variants = columns.guess_variants(values, sample.targets if sample else [])
-            if variants is not None:
+            targets = sample.targets if sample else []
+            if (variants := columns.guess_variants(values, targets)) is not None:
                 self._take(variants)
         classes = values if is_one_column else [*labels.columns]
         if task == "binary":
             self._read_positive_class(classes, sample)
-        guess = samples.guess_metric(task, sample, classes, has_lists=has_lists)
-        metric = self._take(guess)
+        metric = self._take(samples.guess_metric(task, sample, classes, has_lists=has_lists))
         self._take(samples.guess_format(task, metric, sample, classes))
 
     def _read_positive_class(self, labels: list[str], sample: Sample | None) -> None:
@@ -204,30 +214,20 @@ class _Reader:
         if len(classes) == 2:  # else the stage prepare reports it
             self._take(goal.guess_positive_class(classes, sample))
 
-    def _split_lists(self, values: list[str], sample: Sample | None) -> list[str]:
+    def _split_lists(self, values: list[str], sample: Sample | None, per_image: float) -> list[str]:
         """The distinct labels in cells that list several."""
-        separator = goal.find_separator(values) or " "
+        separator = goal.separator(values, per_image)
         self.layout.prepare["label_separator"] = separator
-        submitted = samples.separator_in(sample, separator)
-        if submitted != " ":
+        labels = cell_lists.distinct_labels(values, separator)
+        if (submitted := samples.separator_in(sample, labels, separator)) != " ":
             self.layout.submission["separator"] = submitted
-        return cell_lists.distinct_labels(values, separator)
+        return labels
 
     def _test_ids(self, tables: Roles, ids: str) -> pd.Series | None:
-        """The ids in the test table if it has the training table's id column, else in the sample.
-
-        Raises:
-            UserError: if it has no such column and there is no sample submission.
-        """
-        test, sample = tables.test, tables.sample
-        if test is None:
-            return tables.sample_ids
-        if ids in test.columns:
-            return test.rows[ids]
-        problem = f"no column {ids} (columns: {examples(test.columns)})"
-        if sample is None:
-            raise UserError(f"{test.name}: {problem}. Rename its id column, or set --id-column.")
-        self._drop("prepare.test_csv", f"{problem}; using the ids in {sample.name}")
+        """The ids of the test images, from the test table if it has the column `ids`."""
+        if tables.test is None or ids in tables.test.columns:
+            return tables.sample_ids if tables.test is None else tables.test.rows[ids]
+        self._drop("prepare.test_csv", id_columns.why_sample_ids(tables.test, tables.sample, ids))
         return tables.sample_ids
 
     def _read_test(self, ids: pd.Series | None) -> None:
