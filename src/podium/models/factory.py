@@ -39,6 +39,10 @@ def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.M
         _reset_head(model, head, batch_norm=config.head == "batch_norm")
     if weights is not None and hub_file is None:
         pretrained.load(model, weights.path)
+    if weights is not None:
+        pretrained.check_finite(model, weights.path)
+    if any(parameter.ndim == 5 for parameter in model.parameters()):  # 3-d convolutions
+        return model
     return model.to(memory_format=torch.channels_last)
 
 

@@ -118,3 +118,8 @@ def set_train_mode(net: nn.Module, batch_norm: str) -> None:
         if isinstance(module, _BatchNorm) and not is_head(net, name):
             trains = any(parameter.requires_grad for parameter in module.parameters())
             module.train(batch_norm == "all" or (batch_norm == "trained" and trains))
+
+
+def is_batch_too_small(error: ValueError) -> bool:
+    """Whether a batch norm got one value per channel: torch's message."""
+    return str(error).startswith("Expected more than 1 value per channel when training")

@@ -1,6 +1,6 @@
 """Pretrained weights: locate the file, which may be on the Hugging Face hub, and load it."""
 
-import pickle
+import difflib
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +9,13 @@ import requests
 import timm
 from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
-from safetensors import SafetensorError
 from timm.models import PretrainedCfg
+from timm.models._registry import _deprecated_models  # the public functions warn or fail
 from torch import nn
 
 from podium.config.models import Model
 from podium.core.errors import UserError, examples, nearest
+from podium.models import weights_file
 from podium.models.layers import is_head
 
 HUB_TIMEOUT_SECONDS = 5
@@ -38,12 +39,29 @@ def timm_config(architecture: str) -> PretrainedCfg:
     if not timm.is_model(architecture):
         hint = nearest(architecture, timm.list_models()) or ". See timm.list_models()."
         raise UserError(f"architecture: timm has no {architecture}{hint}")
+    name = architecture.partition(".")[0]
+    if name in _deprecated_models:
+        new = _deprecated_models[name]
+        if new is None:
+            raise UserError(f"architecture: {name} was removed from timm. Choose another.")
+        raise UserError(f"architecture: {name} is called {_closest(new)} now. Use that name.")
     try:
-        return timm.get_pretrained_cfg(architecture)
+        cfg = timm.get_pretrained_cfg(architecture)
     except RuntimeError:
-        names = timm.list_pretrained(architecture.partition(".")[0] + ".*")
+        names = timm.list_pretrained(f"{name}.*")
         hint = nearest(architecture, names) or f". Choose from {examples(names)}."
         raise UserError(f"architecture: timm has no weights {architecture}{hint}") from None
+    if cfg is None or not cfg.classifier:
+        raise UserError(f"architecture: {architecture} has no classifier. Choose another.")
+    return cfg
+
+
+def _closest(name: str) -> str:
+    """`name`, or if timm has renamed its tag since, the most similar one that it has."""
+    names = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+    if name in names or "." not in name:
+        return name
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.0)), name)
 
 
 def locate(config: Model) -> WeightsFile | None:
@@ -91,18 +109,22 @@ def load(model: nn.Module, path: Path) -> None:
     Raises:
         UserError: if the file is not readable or does not fit the architecture.
     """
-    try:
-        state = timm.models.load_state_dict(str(path), weights_only=True)
-    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"pretrained: {path} is not a weights file: {error}. {USE_A_FILE}"
-        ) from None
+    own = {k: v for k, v in model.state_dict().items() if not is_head(model, k)}
+    state = weights_file.unwrap(weights_file.read(path), own)
     # Some architectures convert other publishers' names, and position embeddings to the image size.
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     if convert is not None:
-        state = convert(state, model)
+        try:
+            state = convert(state, model)
+        except (KeyError, IndexError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"pretrained: {path} does not fit the architecture ({type(error).__name__}: "
+                f"{error}). Set architecture to that of the file."
+            ) from None
     state = {name: tensor for name, tensor in state.items() if not is_head(model, name)}
-    own = {k: v for k, v in model.state_dict().items() if not is_head(model, k)}
+    counters = {name for name in own.keys() ^ state.keys() if name.endswith(weights_file.COUNTER)}
+    state = {name: t for name, t in state.items() if name not in counters}
+    state |= {name: own[name] for name in counters & own.keys()}
     missing = sorted(own.keys() - state.keys())
     unexpected = sorted(state.keys() - own.keys())
     reshaped = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
@@ -114,6 +136,17 @@ def load(model: nn.Module, path: Path) -> None:
             "file."
         )
     model.load_state_dict(state, strict=False)
+
+
+def check_finite(model: nn.Module, path: Path) -> None:
+    """Raises: UserError: if weights or statistics that were loaded from `path` are not finite."""
+    buffers = ((k, t) for k, t in model.named_buffers() if ".running_" in f".{k}")
+    loaded = [*model.named_parameters(), *buffers]
+    if bad := [name for name, tensor in loaded if not tensor.isfinite().all()]:
+        raise UserError(
+            f"pretrained: {path} contains NaN or infinite values ({len(bad)} tensors: "
+            f"{examples(bad, 3)}). Use other weights."
+        )
 
 
 def _download(repo: str) -> Path:

@@ -27,15 +27,20 @@ def _check_network(model: Model, at: str, result: list[Problem]) -> None:
     import torch
 
     from podium.models import factory, layers, pretrained
+    from podium.params import probe
     from podium.training import optimizers, unfreezing
 
     with collect(result, at), torch.device("meta"):  # a device without memory
+        probe.check_image_size(model)
         net = factory.create(model, outputs=2, load_pretrained=False)
         for index, phase in enumerate(model.phases):
             with collect(result, f"{at}.phases[{index}]"):
                 for part in unfreezing.expand([phase], net):
                     layers.set_trainable(net, part.trainable)
                     optimizers.create(net, part, model)
+                    if model.batch_size == 1:
+                        layers.set_train_mode(net, part.batch_norm)
+                        probe.check_single_image(net, model)
         pretrained.source_of(model)
 
 

@@ -11,7 +11,7 @@ from podium.config.models import Model
 from podium.core import console, files, machine, signals
 from podium.core.errors import UserError
 from podium.core.provenance import TrainingProvenance
-from podium.models import device, pretrained
+from podium.models import device, layers, pretrained
 from podium.scoring.metrics import Metric
 from podium.training import build, loop, memory, preflight
 from podium.training.build import Components, TrainingData
@@ -65,6 +65,13 @@ def train_fold(
                 if config.compile:
                     _raise_compiler_error(error)
                 raise
+        except ValueError as error:
+            if not layers.is_batch_too_small(error):
+                raise
+            raise UserError(
+                f"batch_size: one image is too small a batch for the batch norm of "
+                f"{config.architecture} at {config.image_size} pixels. Use at least 2."
+            ) from None
         del run  # its tensors would keep their memory
         clear_device_cache(garbage_collection=True)
         run = build.build(config, data, fold=fold, seed=seed)

@@ -1,0 +1,126 @@
+"""Files of weights as other tools write them, and files that are none."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+from torch import Tensor, nn
+from trainings import config
+
+from podium.core.errors import UserError
+from podium.models import factory, layers
+
+State = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    torch.manual_seed(3)
+    return dict(timm.create_model("test_resnet").state_dict())
+
+
+def load(path: Path) -> nn.Module:
+    return factory.create(config(pretrained=str(path)), outputs=3)
+
+
+def prefixed(state: State, prefix: str) -> State:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+WRAPPED: dict[str, Callable[[State], Any]] = {
+    "DataParallel": lambda s: prefixed(s, "module."),
+    "torch.compile": lambda s: prefixed(s, "_orig_mod."),
+    "both": lambda s: {"state_dict": prefixed(s, "module._orig_mod.")},
+    "Lightning": lambda s: {"epoch": 3, "state_dict": prefixed(s, "model.")},
+    "Lightning with a metric": lambda s: {
+        "state_dict": prefixed(s, "net.") | {"criterion.weight": torch.ones(3)}
+    },
+    "a network in a network": lambda s: {"model": prefixed(s, "model.backbone.")},
+    "an unknown key": lambda s: {"epoch": 1, "weights": s, "optimizer": {"state": {}}},
+    "EMA": lambda s: {"state_dict": {k: 0 * t for k, t in s.items()}, "state_dict_ema": s},
+    "no counters": lambda s: {k: t for k, t in s.items() if "num_batches" not in k},
+    "half precision": lambda s: {k: t.half() if t.is_floating_point() else t for k, t in s.items()},
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_the_weights_inside_a_wrapper_are_loaded(state: State, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(WRAPPED[kind](state), path)
+    net = load(path)
+    for name, tensor in net.state_dict().items():
+        if not layers.is_head(net, name) and "num_batches" not in name:
+            expected = state[name].half().float() if kind == "half precision" else state[name]
+            assert torch.equal(tensor, expected), name
+
+
+def test_safetensors_are_recognized_by_content(state: State, tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    safetensors.torch.save_file(state, path)
+    load(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_an_error(
+    state: State, tmp_path: Path, value: float
+) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({**state, "bn1.running_var": torch.full_like(state["bn1.running_var"], value)}, path)
+    with pytest.raises(UserError, match=r"contains NaN or infinite values \(1 tensors: bn1.runn"):
+        load(path)
+
+
+NOT_WEIGHTS = [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
+    (b"<!DOCTYPE html><html>Sign in</html>", "is a web page"),
+    (b"\n <?xml version='1.0'?><Error/>", "is a web page"),
+    (b"", "is empty"),
+    (b"{'error': 'not found'}", "Download|Save"),
+]
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(("content", "text"), NOT_WEIGHTS)
+def test_a_file_that_is_not_weights_is_an_error(
+    tmp_path: Path, suffix: str, content: bytes, text: str
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"^pretrained: .*({text})") as error:
+        load(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("part", [0.001, 0.5, 0.99])
+@pytest.mark.parametrize("kind", ["safetensors", "torch", "old torch"])
+def test_a_truncated_file_is_an_error(state: State, tmp_path: Path, kind: str, part: float) -> None:
+    path = tmp_path / "weights"
+    if kind == "safetensors":
+        safetensors.torch.save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=kind == "torch")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    with pytest.raises(UserError, match="damaged") as error:
+        load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_pickled_network_is_an_error(tmp_path: Path) -> None:
+    torch.save(timm.create_model("test_resnet"), tmp_path / "net.pth")
+    with pytest.raises(UserError, match=r"Save only model.state_dict\(\)"):
+        load(tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize(
+    "architecture", ["test_vit", "test_convnext", "swin_tiny_patch4_window7_224"]
+)
+def test_another_architecture_is_an_error(state: State, tmp_path: Path, architecture: str) -> None:
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="does not fit the architecture"):
+        factory.create(
+            config(architecture=architecture, pretrained=str(tmp_path / "weights.pth")), outputs=3
+        )
