@@ -15,7 +15,7 @@ from podium.models import (
     pretrained,
     simple_cnn,  # noqa: F401  registers itself with timm
 )
-from podium.models.layers import head_names
+from podium.models.layers import head_names, subsample_before_strided_1x1
 
 HEAD_STD = 0.01
 
@@ -33,6 +33,8 @@ def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.M
     weights = pretrained.locate(config) if load_pretrained else None
     hub_file = weights.path if weights is not None and weights.revision is not None else None
     model = _create_timm(config, cfg, outputs, hub_file=hub_file)
+    if not set(head_names(model)) <= {name for name, _ in model.named_modules()}:
+        raise pretrained.no_classifier(config.architecture)
     if config.pool:
         _check_pool(model, config)
     for head in head_names(model):
@@ -41,6 +43,7 @@ def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.M
         pretrained.load(model, weights.path)
     if weights is not None:
         pretrained.check_finite(model, weights.path)
+    subsample_before_strided_1x1(model)
     if any(parameter.ndim == 5 for parameter in model.parameters()):  # 3-d convolutions
         return model
     return model.to(memory_format=torch.channels_last)
@@ -67,6 +70,8 @@ def _create_timm(config: Model, cfg: PretrainedCfg, outputs: int, *, hub_file: P
             f"pretrained: cannot load {hub_file}: {error}. Delete it to download it again."
         ) from None
     except (AssertionError, TypeError) as error:
+        if "drop_rate" in str(error):  # an encoder, whose config has a classifier nevertheless
+            raise pretrained.no_classifier(name) from None
         if "drop_path_rate" in str(error):
             raise UserError(
                 f"drop_path: {name} has no stochastic depth. Set drop_path: 0."

@@ -1,11 +1,12 @@
 """The layer groups of a network, and which of its parameters and statistics train."""
 
 import fnmatch
+from functools import partial
 from typing import Any
 
 from timm import layers as timm_layers
 from timm.models import group_parameters
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from podium.config.phases import Part
@@ -15,6 +16,7 @@ _NORMS = (
     *(_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
     *(timm_layers.RmsNorm, timm_layers.RmsNorm2d, timm_layers.SimpleNorm, timm_layers.SimpleNorm2d),
 )
+ONEDNN_BLOCK = 16  # channels that oneDNN's kernels for AVX-512 handle at once
 
 
 def head_names(net: nn.Module) -> tuple[str, ...]:
@@ -123,3 +125,26 @@ def set_train_mode(net: nn.Module, batch_norm: str) -> None:
 def is_batch_too_small(error: ValueError) -> bool:
     """Whether a batch norm got one value per channel: torch's message."""
     return str(error).startswith("Expected more than 1 value per channel when training")
+
+
+def subsample_before_strided_1x1(net: nn.Module) -> None:
+    """Let 1x1 convolutions with a stride and few channels (in the stems of RepVGG, MobileOne and
+    FastViT) take a subsampled input instead: the same outputs. In channels_last, oneDNN's gradient
+    of their weights writes outside its memory on CPUs with AVX-512, which ends the process.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and _is_strided_1x1(module):
+            module.register_forward_pre_hook(partial(_subsample, stride=module.stride))
+            module.stride = (1, 1)
+
+
+def _is_strided_1x1(conv: nn.Conv2d) -> bool:
+    few = conv.in_channels < ONEDNN_BLOCK and conv.groups == 1
+    plain = conv.padding in ((0, 0), "valid")
+    return few and plain and conv.kernel_size == (1, 1) and conv.stride != (1, 1)
+
+
+def _subsample(
+    _: nn.Module, inputs: tuple[Tensor, ...], *, stride: tuple[int, ...]
+) -> tuple[Tensor, ...]:
+    return (inputs[0][:, :, :: stride[0], :: stride[1]], *inputs[1:])

@@ -52,8 +52,12 @@ def timm_config(architecture: str) -> PretrainedCfg:
         hint = nearest(architecture, names) or f". Choose from {examples(names)}."
         raise UserError(f"architecture: timm has no weights {architecture}{hint}") from None
     if cfg is None or not cfg.classifier:
-        raise UserError(f"architecture: {architecture} has no classifier. Choose another.")
+        raise no_classifier(architecture)
     return cfg
+
+
+def no_classifier(architecture: str) -> UserError:
+    return UserError(f"architecture: {architecture} has no classifier. Choose another.")
 
 
 def _closest(name: str) -> str:

@@ -26,13 +26,12 @@ def _check_network(model: Model, at: str, result: list[Problem]) -> None:
     """Build the network, and the optimizer of each phase; look for the pretrained weights."""
     import torch
 
-    from podium.models import factory, layers, pretrained
+    from podium.models import layers, pretrained
     from podium.params import probe
     from podium.training import optimizers, unfreezing
 
     with collect(result, at), torch.device("meta"):  # a device without memory
-        probe.check_image_size(model)
-        net = factory.create(model, outputs=2, load_pretrained=False)
+        net = probe.build(model)
         for index, phase in enumerate(model.phases):
             with collect(result, f"{at}.phases[{index}]"):
                 for part in unfreezing.expand([phase], net):

@@ -1,4 +1,8 @@
-"""Whether a network takes images of its size: a training step on torch's meta device."""
+"""Whether a network trains with images of its size: a step on torch's meta device, which computes
+shapes only.
+"""
+
+from contextlib import suppress
 
 import torch
 from torch import nn
@@ -7,42 +11,37 @@ from podium.config.models import Model
 from podium.core.errors import UserError
 from podium.models import factory, layers, pretrained
 
-FACTORS = (14, 16, 32, 64, 112, 224)  # patches and windows; most networks take multiples of one
+FACTORS = (16, 32, 64, 112, 224)  # patches and windows; most networks take multiples of one
 MIN_SIZE = 16
-MAX_TRIES = 8
+MAX_TRIES = 10
 SHOWN = 2
 REJECTED = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError)
 
 
-def check_image_size(model: Model) -> None:
-    """Raises: UserError: if the network does not take images of `image_size`, with sizes that it
-    takes.
+def build(model: Model) -> nn.Module:
+    """Create the network without weights, and take a training step with two images.
+
+    Raises:
+        UserError: as `factory.create`; if the network does not take images of `image_size`, with
+            sizes that it takes.
     """
-    size = model.image_size
-    if _problem(model, size) is None:
-        return
-    usual = pretrained.timm_config(model.architecture).input_size[-1]
-    near = {factor * n for factor in FACTORS for n in (size // factor, size // factor + 1)}
-    sizes = sorted(near - {size, usual}, key=lambda other: abs(other - size))
-    tried = [other for other in sizes if other >= MIN_SIZE][:MAX_TRIES]
-    if size != usual:
-        tried.append(usual)
-    valid: list[int] = []
-    for other in tried:
-        if len(valid) < SHOWN and _problem(model, other) is None:
-            valid.append(other)
-    if not valid:  # the meta device lacks an operation: the training tries the real one
-        return
-    raise UserError(
-        f"image_size: {model.architecture} does not take {size} pixels. Use "
-        f"{' or '.join(map(str, sorted(valid)))}."
-    )
+    try:
+        return _try(model)
+    except (UserError, *REJECTED) as error:
+        _check_size(model)
+        if isinstance(error, UserError):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"architecture: {model.architecture} fails in a training step with two images of "
+            f"{model.image_size} pixels ({type(error).__name__}: {reason}). Choose another."
+        ) from None
 
 
 def check_single_image(net: nn.Module, model: Model) -> None:
     """Raises: UserError: if the network normalizes over a batch of one value per channel."""
     try:
-        net(torch.zeros(1, 3, model.image_size, model.image_size))
+        _step(net, images=1, size=model.image_size)
     except ValueError as error:
         if not layers.is_batch_too_small(error):
             raise
@@ -52,14 +51,41 @@ def check_single_image(net: nn.Module, model: Model) -> None:
         ) from None
 
 
-def _problem(model: Model, size: int) -> Exception | None:
-    """Why a training step with two images of `size` pixels fails."""
-    plain = model.model_copy(
-        update={"image_size": size, "pool": None, "head": "linear", "drop_path": 0.0}
-    )
+def _try(model: Model) -> nn.Module:
+    net = factory.create(model, outputs=2, load_pretrained=False)
+    _step(net, images=2, size=model.image_size)
+    return net
+
+
+def _step(net: nn.Module, *, images: int, size: int) -> None:
+    with suppress(NotImplementedError):  # on the meta device; the training tries the real one
+        net(torch.zeros(images, 3, size, size)).sum().backward()
+
+
+def _check_size(model: Model) -> None:
+    """Raises: UserError: if the network takes other sizes, but not `image_size`."""
+    size = model.image_size
+    if _takes(model, size):
+        return
+    usual = pretrained.timm_config(model.architecture).input_size[-1]
+    near = {factor * (size // factor + n) for factor in FACTORS for n in range(3)}
+    sizes = sorted(near - {size, usual}, key=lambda other: abs(other - size))
+    valid: list[int] = []
+    for other in [*[other for other in sizes if other >= MIN_SIZE][:MAX_TRIES], usual]:
+        if len(valid) < SHOWN and other != size and _takes(model, other):
+            valid.append(other)
+    if valid:
+        raise UserError(
+            f"image_size: {model.architecture} does not take {size} pixels. Use "
+            f"{' or '.join(map(str, sorted(valid)))}."
+        )
+
+
+def _takes(model: Model, size: int) -> bool:
+    """Whether the architecture, without options, trains with images of `size` pixels."""
+    plain = {"pool": None, "head": "linear", "drop_path": 0.0, "image_size": size}
     try:
-        net = factory.create(plain, outputs=2, load_pretrained=False)
-        net(torch.zeros(2, 3, size, size)).sum().backward()
-    except REJECTED as error:
-        return error
-    return None
+        _try(model.model_copy(update=plain))
+    except REJECTED:
+        return False
+    return True
