@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import timm
@@ -115,7 +116,9 @@ def test_a_step_with_a_strided_1x1_convolution_does_not_end_the_process(architec
 
 @pytest.mark.long
 @pytest.mark.parametrize("module", timm.list_modules())
-def test_the_smallest_network_of_each_family_takes_its_usual_size(module: str) -> None:
+def test_the_smallest_network_of_each_family_trains_and_its_own_weights_fit(
+    module: str, tmp_path: Path
+) -> None:
     names = [n for n in timm.list_models(module=module) if n not in _deprecated_models]
     usable = [n for n in names if timm.get_pretrained_cfg(n).classifier]
     if not usable:
@@ -124,9 +127,11 @@ def test_the_smallest_network_of_each_family_takes_its_usual_size(module: str) -
         parameters = {n: sum(p.numel() for p in timm.create_model(n).parameters()) for n in usable}
     name = min(usable, key=parameters.__getitem__)
     size = pretrained.timm_config(name).input_size[-1]
-    model = config(architecture=name, image_size=size)
+    net = factory.create(config(architecture=name, image_size=size), outputs=2)
+    torch.save(net.state_dict(), tmp_path / "weights.pth")
+    model = config(architecture=name, image_size=size, pretrained=str(tmp_path / "weights.pth"))
     assert libraries.problems({"a": model}) == []
-    net = factory.create(model, outputs=2)
+    pretrained.load(net, tmp_path / "weights.pth")
     outputs = net(torch.randn(2, size, size, 3).permute(0, 3, 1, 2))  # channels_last
     assert outputs.shape == (2, 2)
     outputs.sum().backward()

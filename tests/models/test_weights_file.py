@@ -1,9 +1,12 @@
 """Files of weights as other tools write them, and files that are none."""
 
+import re
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import timm
@@ -12,7 +15,8 @@ from torch import Tensor, nn
 from trainings import config
 
 from podium.core.errors import UserError
-from podium.models import factory, layers
+from podium.models import factory, layers, pretrained
+from podium.params import libraries
 
 State = dict[str, Tensor]
 
@@ -40,7 +44,15 @@ WRAPPED: dict[str, Callable[[State], Any]] = {
         "state_dict": prefixed(s, "net.") | {"criterion.weight": torch.ones(3)}
     },
     "a network in a network": lambda s: {"model": prefixed(s, "model.backbone.")},
-    "an unknown key": lambda s: {"epoch": 1, "weights": s, "optimizer": {"state": {}}},
+    "an unknown key": lambda s: {
+        "optimizer": {"state": {0: {"step": torch.ones(1), "exp_avg": torch.ones(9)}}},
+        "weights": s,
+    },
+    "one tensor beside": lambda s: {"class_weights": torch.ones(3), "net": s},
+    "timm": lambda s: {"arch": "test_resnet", "args": Namespace(lr=0.1), "state_dict": s},
+    "a NumPy score": lambda s: {"best": np.float64(0.5), "epoch": np.int64(3), "model": s},
+    "DDP of Lightning": lambda s: {"state_dict": prefixed(s, "model.module.")},
+    "an encoder": lambda s: prefixed(s, "encoder.") | {"decoder.weight": torch.ones(3)},
     "EMA": lambda s: {"state_dict": {k: 0 * t for k, t in s.items()}, "state_dict_ema": s},
     "no counters": lambda s: {k: t for k, t in s.items() if "num_batches" not in k},
     "half precision": lambda s: {k: t.half() if t.is_floating_point() else t for k, t in s.items()},
@@ -70,7 +82,7 @@ def test_weights_that_are_not_finite_are_an_error(
 ) -> None:
     path = tmp_path / "weights.pth"
     torch.save({**state, "bn1.running_var": torch.full_like(state["bn1.running_var"], value)}, path)
-    with pytest.raises(UserError, match=r"contains NaN or infinite values \(1 tensors: bn1.runn"):
+    with pytest.raises(UserError, match=r"contains NaN or infinite values \(1 tensor: bn1.runn"):
         load(path)
 
 
@@ -111,16 +123,41 @@ def test_a_truncated_file_is_an_error(state: State, tmp_path: Path, kind: str, p
 
 def test_a_pickled_network_is_an_error(tmp_path: Path) -> None:
     torch.save(timm.create_model("test_resnet"), tmp_path / "net.pth")
-    with pytest.raises(UserError, match=r"Save only model.state_dict\(\)"):
+    with pytest.raises(UserError, match=r"contains timm.models.resnet.ResNet, not only tensors"):
         load(tmp_path / "net.pth")
 
 
+def test_a_torchscript_archive_is_an_error(tmp_path: Path) -> None:
+    torch.jit.trace(nn.Conv2d(3, 3, 1), torch.zeros(1, 3, 8, 8)).save(tmp_path / "net.pt")
+    with pytest.raises(UserError, match=r"is a TorchScript archive. Save model.state_dict\(\)"):
+        load(tmp_path / "net.pt")
+
+
+def test_the_check_reads_the_file_before_anything_is_prepared(state: State, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    model = config(pretrained=str(path))
+    torch.save({**state, "fc.weight": torch.zeros(1000, 9)}, path)  # heads do not matter
+    assert libraries.problems({"a": model}) == []
+    torch.save({**state, "conv1.0.weight": state["conv1.0.weight"] * torch.nan}, path)
+    contents = {"contains NaN": path.read_bytes()} | {text: data for data, text in NOT_WEIGHTS}
+    for text, content in contents.items():
+        path.write_bytes(content)
+        ((key, message),) = libraries.problems({"a": model})
+        assert key == "models.a.pretrained" and re.search(text, message)
+
+
 @pytest.mark.parametrize(
-    "architecture", ["test_vit", "test_convnext", "swin_tiny_patch4_window7_224"]
+    ("source", "architecture"),
+    [
+        ("test_resnet", "test_vit"),
+        ("test_resnet", "test_convnext"),
+        ("test_resnet", "swin_tiny_patch4_window7_224"),
+        ("test_vit", "beit_base_patch16_224"),
+    ],
 )
-def test_another_architecture_is_an_error(state: State, tmp_path: Path, architecture: str) -> None:
-    torch.save(state, tmp_path / "weights.pth")
+def test_another_architecture_is_an_error(tmp_path: Path, source: str, architecture: str) -> None:
+    torch.save(timm.create_model(source).state_dict(), tmp_path / "weights.pth")
+    with torch.device("meta"):
+        net = factory.create(config(architecture=architecture, image_size=224), outputs=3)
     with pytest.raises(UserError, match="does not fit the architecture"):
-        factory.create(
-            config(architecture=architecture, pretrained=str(tmp_path / "weights.pth")), outputs=3
-        )
+        pretrained.read(net, tmp_path / "weights.pth")

@@ -39,10 +39,10 @@ def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.M
         _check_pool(model, config)
     for head in head_names(model):
         _reset_head(model, head, batch_norm=config.head == "batch_norm")
-    if weights is not None and hub_file is None:
+    if hub_file is not None:
+        pretrained.check_finite(model, model.state_dict(), hub_file)
+    elif weights is not None:
         pretrained.load(model, weights.path)
-    if weights is not None:
-        pretrained.check_finite(model, weights.path)
     subsample_before_strided_1x1(model)
     if any(parameter.ndim == 5 for parameter in model.parameters()):  # 3-d convolutions
         return model

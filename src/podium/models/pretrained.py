@@ -17,9 +17,11 @@ from podium.config.models import Model
 from podium.core.errors import UserError, examples, nearest
 from podium.models import weights_file
 from podium.models.layers import is_head
+from podium.models.weights_file import State
 
 HUB_TIMEOUT_SECONDS = 5
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's order
+CONVERSION_ERRORS = (LookupError, RuntimeError, ValueError, AttributeError)  # timm's functions
 USE_A_FILE = "Set pretrained to the path of a weights file (.safetensors or .pth), or to false."
 
 
@@ -107,11 +109,21 @@ def source_of(config: Model) -> Path | str | None:
 
 
 def load(model: nn.Module, path: Path) -> None:
-    """Load the backbone's weights from the file at `path`: safetensors, or torch's format without
-    pickled code. The head keeps its random weights, since the file's head has other classes.
+    """Load the backbone's weights from the file at `path`. The head keeps its random weights, since
+    the file's head has other classes.
 
     Raises:
-        UserError: if the file is not readable or does not fit the architecture.
+        UserError: see `read`.
+    """
+    model.load_state_dict(read(model, path), strict=False)
+
+
+def read(model: nn.Module, path: Path) -> State:
+    """Read the weights of the model's backbone from the file at `path`: safetensors, or torch's
+    format without pickled code. The model may be on the meta device.
+
+    Raises:
+        UserError: if the file is not readable, does not fit the architecture or is not finite.
     """
     own = {k: v for k, v in model.state_dict().items() if not is_head(model, k)}
     state = weights_file.unwrap(weights_file.read(path), own)
@@ -120,7 +132,7 @@ def load(model: nn.Module, path: Path) -> None:
     if convert is not None:
         try:
             state = convert(state, model)
-        except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        except CONVERSION_ERRORS as error:
             raise UserError(
                 f"pretrained: {path} does not fit the architecture ({type(error).__name__}: "
                 f"{error}). Set architecture to that of the file."
@@ -139,17 +151,19 @@ def load(model: nn.Module, path: Path) -> None:
             f"({examples([*missing, *unexpected, *reshaped], 3)}). Set architecture to that of the "
             "file."
         )
-    model.load_state_dict(state, strict=False)
+    check_finite(model, state, path)
+    return state
 
 
-def check_finite(model: nn.Module, path: Path) -> None:
-    """Raises: UserError: if weights or statistics that were loaded from `path` are not finite."""
-    buffers = ((k, t) for k, t in model.named_buffers() if ".running_" in f".{k}")
-    loaded = [*model.named_parameters(), *buffers]
-    if bad := [name for name, tensor in loaded if not tensor.isfinite().all()]:
+def check_finite(model: nn.Module, state: State, path: Path) -> None:
+    """Raises: UserError: if weights or statistics in `state`, from `path`, are not finite."""
+    weights = {name for name, _ in model.named_parameters()}  # other buffers may be infinite: masks
+    loaded = {k: t for k, t in state.items() if k in weights or ".running_" in f".{k}"}
+    if bad := [name for name, tensor in loaded.items() if not tensor.isfinite().all()]:
+        tensors = "1 tensor" if len(bad) == 1 else f"{len(bad)} tensors"
         raise UserError(
-            f"pretrained: {path} contains NaN or infinite values ({len(bad)} tensors: "
-            f"{examples(bad, 3)}). Use other weights."
+            f"pretrained: {path} contains NaN or infinite values ({tensors}: {examples(bad, 3)}). "
+            "Use other weights."
         )
 
 

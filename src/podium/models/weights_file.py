@@ -1,13 +1,17 @@
 """Read a file of weights that the user has, from any framework around PyTorch."""
 
+import argparse
 import pickle
+import re
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy._core.multiarray import scalar  # as pickles name it
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -25,6 +29,13 @@ NESTED = (
 )
 WRAPPERS = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile and Lightning
 COUNTER = "num_batches_tracked"  # of a batch norm; only one without momentum uses it
+# What training scripts write beside the weights: timm its arguments, others NumPy's scalars. None
+# of it can run code.
+HARMLESS: list[Any] = [
+    argparse.Namespace,
+    *((scalar, f"numpy.{module}.multiarray.scalar") for module in ("core", "_core")),
+    *(np.dtype, *(type(np.dtype(code)) for code in ("float32", "float64", "int64"))),
+]
 # Of torch's reader of pickles, for bytes that are none.
 UNREADABLE = (
     *(OSError, RuntimeError, ValueError, EOFError, SafetensorError),
@@ -49,14 +60,23 @@ def read(path: Path) -> State:
     try:
         if start[8:9] == b"{":
             return safetensors.torch.load_file(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(
-            f"pretrained: {path} is not a weights file: it is damaged, or contains more than "
-            "tensors, which could be harmful code. Save only model.state_dict()."
-        ) from None
+        with torch.serialization.safe_globals(HARMLESS):
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        objects = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        reason = (
+            f": it contains {objects[1]}, not only tensors, and could run harmful code. Save only "
+            "model.state_dict()."
+            if objects
+            else ", or is damaged. Download the file again."
+        )
+        raise UserError(f"pretrained: {path} is not a weights file{reason}") from None
     except UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if "TorchScript" in reason:
+            raise UserError(
+                f"pretrained: {path} is a TorchScript archive. Save model.state_dict() instead."
+            ) from None
         raise UserError(
             f"pretrained: {path} is not a weights file, or is truncated or damaged: {reason}. "
             "Download the file again."
@@ -67,13 +87,16 @@ def read(path: Path) -> State:
 
 
 def _tensors(content: Any) -> State:
-    """The tensors of a state dict, which other entries may surround."""
+    """The tensors of a state dict, which other entries may surround: where they have no usual name,
+    the largest of the entries, since optimizers have states, too.
+    """
     if not isinstance(content, Mapping):
         return {}
-    for key in (*NESTED, *content):
-        if isinstance(nested := content.get(key), Mapping) and (state := _tensors(nested)):
+    for key in NESTED:
+        if state := _tensors(content.get(key)):
             return state
-    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    own = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    return max((own, *map(_tensors, content.values())), key=len)
 
 
 def unwrap(state: State, names: Iterable[str]) -> State:

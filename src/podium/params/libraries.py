@@ -5,6 +5,7 @@ The imports take seconds, so they are inside the function that needs them.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from podium.config.models import Model
 from podium.core.errors import UserError
@@ -23,7 +24,7 @@ def problems(models: dict[str, Model]) -> list[Problem]:
 
 
 def _check_network(model: Model, at: str, result: list[Problem]) -> None:
-    """Build the network, and the optimizer of each phase; look for the pretrained weights."""
+    """Build the network, and the optimizer of each phase; read the user's pretrained weights."""
     import torch
 
     from podium.models import layers, pretrained
@@ -40,7 +41,10 @@ def _check_network(model: Model, at: str, result: list[Problem]) -> None:
                     if model.batch_size == 1:
                         layers.set_train_mode(net, part.batch_norm)
                         probe.check_single_image(net, model)
-        pretrained.source_of(model)
+        source = pretrained.source_of(model)
+        if isinstance(source, Path):
+            with torch.device("cpu"):
+                pretrained.read(net, source)
 
 
 def _check_augmentations(model: Model, at: str, result: list[Problem]) -> None:
