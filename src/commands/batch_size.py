@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", default="")
     name = parser.parse_args().model
-    params = schema.load()
+    params = schema.load(build_models=True)
     config = params.model(name)
     seeding.set_deterministic(params.deterministic)  # some algorithms need more memory
     data = build.read_data(paths.DATA)

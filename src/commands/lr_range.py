@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--high", type=float, default=1.0, help="last learning rate (default: 1)")
     parser.add_argument("--steps", type=int, default=100, help="training steps (default: 100)")
     options = parser.parse_args()
-    params = schema.load()
+    params = schema.load(build_models=True)
     config = params.model(options.model)
     seeding.set_deterministic(params.deterministic)
     data = build.read_data(paths.DATA)

@@ -1,12 +1,14 @@
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import Project
 from PIL import Image
 from trainings import components
 
-from commands import lr_range
+from commands import batch_size, lr_range
 from podium.core.errors import UserError
 from podium.images.store import ImageStore
 
@@ -46,3 +48,14 @@ def test_what_cannot_be_measured_is_an_error(
 ) -> None:
     with pytest.raises(UserError, match=named):
         lr_range.range_test(components(images), phase, low=low, high=high, steps=steps)
+
+
+@pytest.mark.parametrize("command", [lr_range, batch_size])
+def test_a_size_that_the_network_does_not_take_is_one_message(
+    command: ModuleType, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.enter(monkeypatch)
+    project.edit(lambda p: p["models"]["a"].update(architecture="test_vit", image_size=100))
+    monkeypatch.setattr("sys.argv", ["command", "a"])
+    with pytest.raises(UserError, match=r"test_vit does not take 100 pixels\. Use 96 or 112"):
+        command.main()

@@ -57,6 +57,22 @@ def test_an_old_name_is_an_error_with_the_new_one(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("timm/resnet50.a1_in1k", "resnet50.a1_in1k"),
+        ("hf_hub:timm/vit_base_patch16_224", "vit_base_patch16_224"),
+        ("hf-hub:timm/resnet50.a1_in1k", "resnet50.a1_in1k"),
+        ("ResNet50", "resnet50"),
+        ("efficientnet-b0", "efficientnet_b0"),
+    ],
+)
+def test_an_unknown_spelling_is_an_error_with_the_nearest_name(name: str, nearest: str) -> None:
+    with pytest.raises(UserError) as error:
+        factory.create(config(architecture=name), outputs=2)
+    assert str(error.value) == f"architecture: timm has no {name}: did you mean {nearest}?"
+
+
+@pytest.mark.parametrize(
     "architecture",  # the last two have one according to timm's config
     ["deepseek_vit_412m_enc", "qwen3_vit_88m_enc", "gemma4_vit_167m_enc", "mobilenetv5_300m_enc"],
 )

@@ -70,6 +70,30 @@ def test_the_weights_inside_a_wrapper_are_loaded(state: State, tmp_path: Path, k
             assert torch.equal(tensor, expected), name
 
 
+def facebook(name: str) -> str:
+    """What the authors of ConvNeXt call one of timm's tensors."""
+    for pattern, old in {
+        r"^stem\.": "downsample_layers.0.",
+        r"^stages\.(\d)\.downsample": r"downsample_layers.\1",
+        r"blocks\.": "",
+        r"conv_dw": "dwconv",
+        r"mlp\.fc": "pwconv",
+        r"^head\.norm": "norm",
+        r"^head\.fc": "head",
+    }.items():
+        name = re.sub(pattern, old, name)
+    return name
+
+
+def test_another_publishers_names_are_converted_inside_a_wrapper(tmp_path: Path) -> None:
+    state = timm.create_model("test_convnext").state_dict()
+    path = tmp_path / "weights.pth"
+    torch.save({"model": {f"module.{facebook(k)}": t for k, t in state.items()}}, path)
+    net = factory.create(config(architecture="test_convnext", pretrained=str(path)), outputs=3)
+    for name, tensor in net.state_dict().items():
+        assert layers.is_head(net, name) or torch.equal(tensor, state[name]), name
+
+
 def test_safetensors_are_recognized_by_content(state: State, tmp_path: Path) -> None:
     path = tmp_path / "pytorch_model.bin"
     safetensors.torch.save_file(state, path)

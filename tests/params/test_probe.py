@@ -24,7 +24,7 @@ SIZES: list[tuple[str, int, list[int]]] = [  # architecture, a size that it reje
     ("crossvit_tiny_240", 100, [240]),
     ("halonet26t", 100, [256]),
     ("xcit_nano_12_p16_224", 100, [96, 112]),
-    ("vgg11", 16, [32, 48]),
+    ("dla34", 16, [32, 64]),
     ("convnext_atto", 16, [32, 48]),
 ]
 
@@ -57,10 +57,13 @@ def test_other_settings_do_not_hide_a_wrong_size() -> None:
 def test_one_image_per_batch_needs_more_than_one_value_per_channel() -> None:
     single = {"architecture": "test_resnet", "batch_size": 1, "image_size": 16}
     assert problems(**single) == [
-        "models.a.phases[0].batch_size: 1 is too small for the batch norm of test_resnet at 16 "
+        "models.a.batch_size: 1 is too small for the batch norm of test_resnet at 16 "
         "pixels. Use at least 2, or batch_norm: none in the phases."
     ]
     assert problems(**{**single, "image_size": 64}) == []
+    assert problems(**single, phases=[{"epochs": 1, "lr": 0.1, "trainable": "head"}] * 2) == []
+    mixed = [{"epochs": 1, "lr": 0.1, "trainable": part} for part in ("head", "all", "all")]
+    assert len(problems(**single, phases=mixed)) == 1
     for phase in ({"batch_norm": "none"}, {"trainable": "head"}):
         assert problems(**single, phases=[{"epochs": 1, "lr": 0.1, **phase}]) == []
     assert problems(**{**single, "architecture": "test_vit"}) == []

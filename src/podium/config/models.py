@@ -56,9 +56,11 @@ class Model(Section):
     """Any name in `timm.list_models()`, or `simple_cnn`."""
     pretrained: bool | str = True
     """true: timm's pretrained weights from the Hugging Face Hub, at the revision in its
-    local cache. false: random weights. A path: the weights in that file."""
+    local cache. false: random weights. A path: the weights in that file, which may be a checkpoint
+    of another tool: prefixes such as `module.` or `model.` are removed."""
     image_size: Annotated[int, Field(ge=16)]
-    """Input height and width in pixels."""
+    """Input height and width in pixels. Some architectures take certain sizes only; the stage
+    `check` names the nearest."""
     resize_mode: Literal["crop", "squash", "pad"] = "crop"
     """How an image becomes square, unless an augmentation crops it: `crop` its center, `squash` it
     (ignoring the aspect ratio), or `pad` it."""

@@ -39,7 +39,10 @@ def timm_config(architecture: str) -> PretrainedCfg:
         UserError: if timm lacks the architecture, or the weights that its name's tag asks for.
     """
     if not timm.is_model(architecture):
-        hint = nearest(architecture, timm.list_models()) or ". See timm.list_models()."
+        plain = architecture.rpartition("/")[2].lower()  # the hub's names start with timm/
+        hint = nearest(plain, timm.list_models()) or ". See timm.list_models()."
+        if timm.is_model(plain):
+            hint = f": did you mean {plain}?"
         raise UserError(f"architecture: timm has no {architecture}{hint}")
     name = architecture.partition(".")[0]
     if name in _deprecated_models:

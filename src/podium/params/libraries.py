@@ -32,15 +32,18 @@ def _check_network(model: Model, at: str, result: list[Problem]) -> None:
     from podium.training import optimizers, unfreezing
 
     with collect(result, at), torch.device("meta"):  # a device without memory
-        net = probe.build(model)
+        net, parts = probe.build(model), []
         for index, phase in enumerate(model.phases):
             with collect(result, f"{at}.phases[{index}]"):
                 for part in unfreezing.expand([phase], net):
                     layers.set_trainable(net, part.trainable)
                     optimizers.create(net, part, model)
-                    if model.batch_size == 1:
-                        layers.set_train_mode(net, part.batch_norm)
-                        probe.check_single_image(net, model)
+                    parts.append(part)
+        if model.batch_size == 1:
+            for part in parts:
+                layers.set_trainable(net, part.trainable)
+                layers.set_train_mode(net, part.batch_norm)
+                probe.check_single_image(net, model)
         source = pretrained.source_of(model)
         if isinstance(source, Path):
             with torch.device("cpu"):

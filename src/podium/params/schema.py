@@ -60,7 +60,7 @@ def validate(
     raw: dict[str, Any], *, source: str = str(params_file.PARAMS), build_models: bool = False
 ) -> Params:
     """Validate a whole params file; with `build_models` also names and arguments of timm and
-    albumentations, paths of weights, and what views and losses return.
+    albumentations, files of weights, and what views and losses return.
 
     Raises:
         UserError: listing each problem with its key, its value and what is allowed.
@@ -85,10 +85,10 @@ def validate(
     return valid
 
 
-def load() -> Params:
+def load(*, build_models: bool = False) -> Params:
     """Read and validate params.yaml.
 
     Raises:
-        UserError: listing each problem with its key, its value and what is allowed.
+        UserError: see `validate`.
     """
-    return validate(params_file.read(params_file.PARAMS))
+    return validate(params_file.read(params_file.PARAMS), build_models=build_models)
