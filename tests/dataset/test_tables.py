@@ -3,15 +3,25 @@ from pathlib import Path
 from typing import Any
 
 import competitions
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
+from podium.config.submission import Submission
 from podium.config.tasks import TaskName
+from podium.core import csvs, files, manifest
 from podium.core.errors import UserError
+from podium.core.manifest import Manifest
 from podium.dataset import tables
 from podium.dataset.tables import Tables
+from podium.kaggle import check
+from podium.scoring import metrics
+from podium.scoring.decisions import DecisionRule
+from podium.scoring.task import Task
+from podium.submission import write
+from podium.submission.formats import SubmissionFormat
 
 FILES = {
     "train.csv": b"id,label\n01,cat\n02,dog\n03,cat\n",
@@ -48,6 +58,51 @@ def test_the_sample_submission_keeps_its_order_and_columns(tmp_path: Path) -> No
     result = read(tmp_path, {"sample_submission.csv": sample})
     assert result.sample.to_dict("list") == {"Image": ["05", "04"], "Predicted": ["x", "y"]}
     assert result.test["id"].tolist() == ["04", "05"]
+
+
+@pytest.mark.parametrize(
+    "header", [",label", "id,", "label,label", '"id","label"', "Unnamed: 0,label", "id,label.1"]
+)
+def test_the_submission_has_the_samples_own_header(tmp_path: Path, header: str) -> None:
+    sample = f"{header}\n05,cat\n04,cat\n".encode()
+    result = read(tmp_path, {"sample_submission.csv": sample})
+    files.write_csv(tmp_path / "sample_submission.csv", result.sample)
+    manifest.write(tmp_path / "prepared.json", ["sample_submission.csv"])
+    stored = Manifest(tmp_path / "prepared.json").csv("sample_submission.csv")
+    filled = write.fill(
+        stored,
+        ["04", "05"],
+        np.array([[1, 0], [0, 1]], np.float32),
+        task=Task("multiclass", ["cat", "dog"]),
+        rule=DecisionRule(),
+        metric=metrics.get("accuracy", "multiclass"),
+        options=Submission(),
+    )
+    path = tmp_path / "submission.csv"
+    files.write_csv(path, filled)
+    assert path.read_text() == header.replace('"', "") + "\n05,dog\n04,cat\n"
+    detected = SubmissionFormat.detect(
+        stored,
+        Task("multiclass", ["cat", "dog"]),
+        metrics.get("accuracy", "multiclass"),
+        Submission(),
+    )
+    again = detected.read(Task("multiclass", ["cat", "dog"]), csvs.read(path))
+    assert again.tolist() == [[0, 1], [1, 0]]
+    columns = [str(stored.columns[0]), *detected.columns]
+    with pytest.raises(UserError, match=r"submission\.json"):  # the header and the ids are right
+        check.check_csv(path, columns=columns, ids=stored.iloc[:, 0], allow_empty=False)
+
+
+def test_an_unnamed_id_column_stays_unnamed_without_a_sample(tmp_path: Path) -> None:
+    changed: dict[str, bytes | None] = {
+        "train.csv": b",label\n01,cat\n02,dog\n",
+        "test.csv": b",width\n04,3\n05,4\n",
+        "sample_submission.csv": None,
+    }
+    result = read(tmp_path, changed, sample_submission=None, id_column="Unnamed: 0")
+    assert result.sample.columns.tolist() == ["", "label"]
+    assert result.sample.iloc[:, 0].tolist() == ["04", "05"]
 
 
 def test_tables_and_columns_may_have_other_names_and_there_may_be_others(tmp_path: Path) -> None:

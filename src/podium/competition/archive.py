@@ -131,21 +131,23 @@ class Archive:
             )
         return full_names[matches[0]]
 
-    def read_csv(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """Read a CSV file as text; only `columns`, if given.
+    def read_csv(
+        self, name: str, columns: list[str] | None = None, *, own_names: bool = False
+    ) -> pd.DataFrame:
+        """Read a CSV file as text; only `columns`, if given. `own_names`: see `csvs.table`.
 
         Raises:
             UserError: if it is missing or cannot be parsed.
         """
         title = self._full_title(name := self.find(name))
         with zips.reporting(title):
-            return csvs.table(lambda: self.open(name), title, columns)
+            return csvs.table(lambda: self.open(name), title, columns, own_names=own_names)
 
-    def header(self, name: str) -> list[str]:
+    def header(self, name: str, *, own_names: bool = False) -> list[str]:
         """Read the column names of a CSV file only; raises as `read_csv` does."""
         title = self._full_title(name := self.find(name))
         with zips.reporting(title):
-            return csvs.header(lambda: self.open(name), title)
+            return csvs.header(lambda: self.open(name), title, own_names=own_names)
 
     def csv_chunks(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
         """Read a CSV file, `rows` at a time, with numbers as numbers; raises as `read_csv` does."""

@@ -25,7 +25,7 @@ Opener = Callable[[], IO[bytes]]  # opens the file from its beginning
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a CSV file as text.
+    """Read a CSV file as text, with its own column names.
 
     Raises:
         UserError: if it is missing or cannot be parsed.
@@ -34,26 +34,32 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def parse(data: bytes, *, name: str = "the CSV") -> pd.DataFrame:
-    """Parse a CSV as text; raises as `table` does."""
-    return table(lambda: io.BytesIO(data), name)
+    """Parse a CSV as text, with its own column names; raises as `table` does."""
+    return table(lambda: io.BytesIO(data), name, own_names=True)
 
 
-def table(opener: Opener, name: str, columns: list[str] | None = None) -> pd.DataFrame:
+def table(
+    opener: Opener, name: str, columns: list[str] | None = None, *, own_names: bool = False
+) -> pd.DataFrame:
     """Read the CSV that `opener` opens as text; only `columns`, if given.
 
-    The header line determines the separator: comma, semicolon, tab or vertical bar.
+    The header line determines the separator: comma, semicolon, tab or vertical bar. Empty and
+    repeated column names become unique, as in pandas ("Unnamed: 0", "label.1"), unless `own_names`.
 
     Raises:
         UserError: with `name` and the row (the header is row 1), if it is empty, is neither UTF-8
             nor UTF-16 with a byte order mark, or a row has more fields than the header.
     """
     with _reader(opener, name) as read_csv:
-        return read_csv(dtype=str, usecols=columns)
+        rows: pd.DataFrame = read_csv(dtype=str, usecols=columns)
+    return rows.set_axis(header(opener, name, own_names=True), axis=1) if own_names else rows
 
 
-def header(opener: Opener, name: str) -> list[str]:
-    """Read the column names only; raises as `table` does."""
+def header(opener: Opener, name: str, *, own_names: bool = False) -> list[str]:
+    """Read the column names only, as `table` does."""
     with _reader(opener, name) as read_csv:
+        if own_names:
+            return [str(column) for column in read_csv(dtype=str, header=None, nrows=1).iloc[0]]
         return [str(column) for column in read_csv(dtype=str, nrows=0).columns]
 
 

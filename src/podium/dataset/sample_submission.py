@@ -13,14 +13,15 @@ from podium.dataset.table_columns import find, read_columns
 
 
 def read(archive: Archive, layout: Prepare) -> pd.DataFrame | None:
-    """Read the sample submission, None if `layout` has none.
+    """Read the sample submission, with its own column names; None if `layout` has none.
 
     Raises:
         UserError: if it has no rows, or rows without an id, or duplicate ids.
     """
     if layout.sample_submission is None:
         return None
-    sample = archive.read_csv(find(archive, layout.sample_submission, "sample_submission"))
+    path = find(archive, layout.sample_submission, "sample_submission")
+    sample = archive.read_csv(path, own_names=True)
     ids = sample.iloc[:, :1].set_axis(["id"], axis=1)
     rows.check_ids(ids, layout.sample_submission)
     rows.check_unique(ids["id"], layout.sample_submission)
@@ -38,8 +39,8 @@ def read_test(
     test = _test_ids(archive, layout, sample)
     if sample is None:
         empty = dict.fromkeys(layout.label_columns, "")
-        sample = pd.DataFrame({layout.id_column or "id": test["id"], **empty}, dtype=str)
-        return test, sample
+        sample = pd.DataFrame({"": test["id"], **empty}, dtype=str)
+        return test, sample.set_axis([_id_name(archive, layout), *empty], axis=1)
     return _spell_like_sample(test, sample.iloc[:, 0], layout), sample
 
 
@@ -74,6 +75,15 @@ def other_positive(sample: pd.DataFrame, classes: list[str], task: TaskName) -> 
         f"column is named, but the positive class is {classes[1]}. Set prepare.positive_class: "
         f"{target}"
     ]
+
+
+def _id_name(archive: Archive, layout: Prepare) -> str:
+    """The name of the id column in the test table: "" for what pandas calls "Unnamed: 0"."""
+    if layout.id_column is None or layout.test_csv is None:
+        return layout.id_column or "id"
+    path = archive.find(layout.test_csv)
+    names, own_names = archive.header(path), archive.header(path, own_names=True)
+    return dict(zip(names, own_names, strict=True)).get(layout.id_column, layout.id_column)
 
 
 def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) -> pd.DataFrame:

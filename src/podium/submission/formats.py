@@ -101,7 +101,7 @@ class SubmissionFormat(NamedTuple):
         """
         if self.name == "columns":
             return submission[task.classes].to_numpy(dtype=np.float64)
-        cells, count = submission[self.columns[0]], len(task.classes)
+        cells, count = submission.iloc[:, 1], len(task.classes)
         match self.name:
             case "labels" | "top_k":
                 probabilities = np.zeros((len(cells), count))
