@@ -60,3 +60,49 @@ def test_printing_ends_no_stage_and_files_are_utf8(
     shown = name if not locale else name.encode("unicode_escape").decode()
     assert done.stdout.decode().startswith(shown)
     assert not option or done.stderr.decode().startswith(f"error: {shown}")
+
+
+CHATTY = """
+import sys
+from pathlib import Path
+from podium.core import console, program
+
+def main():
+    for stream in (sys.stdout, sys.stderr):
+        for number in range(2000):  # more than a pipe's buffer
+            print("a line that nobody reads", number, file=stream)
+    for item in console.bar(range(3), "items"):
+        console.say(f"item {item}")
+    Path("out").write_text("done")
+
+program.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "| head -1",
+        "2>&1 | head -1",
+        "| true",
+        pytest.param(
+            "> /dev/full 2> /dev/full",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only"),
+        ),
+        ">&-",
+        ">&- 2>&-",
+    ],
+)
+def test_output_that_nobody_takes_ends_no_stage(tmp_path: Path, where: str) -> None:
+    (tmp_path / "stage.py").write_text(CHATTY)
+    source = str(Path(WITH_SRC["PYTHONPATH"]).absolute())
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} stage.py {where}; echo ${{PIPESTATUS[0]}} > status"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        check=False,
+    )
+    assert (tmp_path / "status").read_text() == "0\n", done.stderr
+    assert (tmp_path / "out").read_text() == "done"
+    assert b"Traceback" not in done.stderr and b"BrokenPipe" not in done.stderr

@@ -68,7 +68,7 @@ def test_the_positive_class_is_the_second_and_is_printed(tmp_path: Path) -> None
 
 
 def test_a_label_that_is_a_number_may_be_written_as_one() -> None:
-    assert Prepare(positive_class=0).positive_class == 0
+    assert Prepare.model_validate({"positive_class": 0}).positive_class == "0"
 
 
 def test_metrics_are_those_of_the_positive_class(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, canonical, find_class, natural_order, normalize
+from podium.config.folds import Folds
 from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName
+from podium.core import params_file
 from podium.core.errors import UserError
 from podium.dataset import labels, splitting, tables
 from podium.dataset.image_files import ImageIndex
@@ -77,6 +79,28 @@ def test_a_name_is_found_by_its_nearest_spelling_only() -> None:
     assert find_class("3", ["2.0", "3.0"], "folds.subsample") == "3.0"
     with pytest.raises(UserError, match="unknown class 4"):
         find_class("4", ["2.0", "3.0"], "folds.subsample")
+
+
+@pytest.mark.parametrize(
+    ("yaml", "label"),
+    [
+        ("3", "3"), ("04", "04"), ("1.0", "1"), ("1e3", "1000"), ("true", "True"), ("no", "no"),
+        ("null", "null"), ("2020-01-31", "2020-01-31"), ("~", "null"), ("'007'", "007"),
+    ],
+)  # fmt: skip
+def test_a_class_is_found_however_yaml_reads_its_name(yaml: str, label: str) -> None:
+    raw = params_file.parse(f"{yaml}: 0.5", source="params.yaml")
+    folds = Folds(count=2, run=[0], duplicates="group", subsample=raw)
+    (name,) = folds.subsample
+    assert find_class(name, [label, "other", "40"], "folds.subsample") == label
+
+
+def test_columns_named_with_numbers() -> None:
+    layout = Prepare.model_validate({"id_column": 0, "label_column": [1, 2, 3.5]})
+    assert (layout.id_column, layout.label_columns) == ("0", ["1", "2", "3.5"])
+    assert Prepare(id_column=None, pixel_columns="p", positive_class=None).id_column is None
+    mapped = Prepare.model_validate({"label_map": {1: 0, "x": True}, "train_csv": None})
+    assert mapped.label_map == {"1": "0", "x": "true"}
 
 
 @pytest.mark.parametrize(

@@ -196,9 +196,9 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
     (lambda p: p.update({3: 1}), "3", "unknown key"),
     (lambda p: p["folds"].update({3: 1}), "folds.3", "unknown key. Choose from count, "),
     (
-        lambda p: p["folds"].update(subsample={1: 0.5}),
+        lambda p: p["folds"].update(subsample={1: 1.5}),
         "folds.subsample.1",
-        "the key must be a string, not 1. Quote it.",
+        "1.5",
     ),
     (
         lambda p: p["models"].update({4: p["models"]["a"]}),

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from podium.core.section import Fraction, Section, Unique, require
+from podium.core.section import Fraction, Name, Section, Unique, require
 
 
 class Folds(Section):
@@ -19,7 +19,7 @@ class Folds(Section):
     duplicates: Literal["group", "ignore"]
     """Training images with the same pixels: `group` keeps them in one fold, `ignore` splits them
     like others."""
-    subsample: dict[str, Fraction]
+    subsample: dict[Name, Fraction]
     """Simulated class imbalance: the fraction of training images to keep, per class. `{}` keeps
     all. Validation always uses all images."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
-from podium.core.section import Section, require
+from podium.core.section import Name, Section, require
 
 
 def check_pattern(pattern: str) -> str:
@@ -40,10 +40,10 @@ class Prepare(Section):
     sample_submission: str | None = "sample_submission.csv"
     """null: the submission's columns are inferred from `id_column`, `label_column` and the section
     `submission`."""
-    id_column: str | None = "id"
+    id_column: Name | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
-    label_column: str | Annotated[list[str], Field(min_length=2)] = "label"
+    label_column: Name | Annotated[list[Name], Field(min_length=2)] = "label"
     """The label column. A list: one column of 0 and 1 per class."""
     label_separator: Annotated[str, Field(min_length=1)] = " "
     """Separator between several labels in one column; not used for lists in brackets
@@ -51,18 +51,18 @@ class Prepare(Section):
     label_variants: Literal["error", "merge", "keep"] = "error"
     """Labels that differ only in case or whitespace: an `error`, `merge` them under the most common
     spelling, or `keep` them as separate classes."""
-    positive_class: str | int | None = None
+    positive_class: Name | None = None
     """The positive class: its probability is thresholded, scored by `average_precision` and
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
-    label_map: dict[str, str | int] | None = None
+    label_map: dict[Name, Name] | None = None
     """The label of each class folder, or of each match of `label_pattern`, if these are finer than
     the labels: `{Cover: 0, JMiPOD: 1, UERD: 1}`. Requires `train_csv: null`. null: they are the
     labels."""
     label_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """Regular expression whose group captures the label in the file name: `^(.+)_` for
     `beagle_12.jpg`. Requires `train_csv: null`. null: the label is the folder."""
-    group_column: str | None = None
+    group_column: Name | None = None
     """Column of groups (patient, scene): images of the same group are kept in the same fold."""
     train_images: str = "train"
     """Folder of the training images in the archive. "": the whole archive."""

@@ -1,12 +1,62 @@
-"""Progress bars on a terminal, and unbuffered lines."""
+"""Progress bars on a terminal, unbuffered lines, and output that never ends a program."""
 
+import io
+import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+
+
+class _SafeStream(io.TextIOWrapper):
+    """Discards what cannot be written: the pipe's reader has ended, the terminal is closed, or the
+    disk with the log is full.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        super().__init__(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors="backslashreplace",
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+        self._stream = stream  # would close the buffer if it were deleted
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            self._discard()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            self._discard()
+
+    def _discard(self) -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())
+        os.close(null)
+        super().flush()
+
+
+def make_printing_safe() -> None:
+    """Make sure that no `print` of this process raises, wherever its output goes. What the
+    terminal's encoding lacks is printed as escapes.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed when this process started
+            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  stays open
+        if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, _SafeStream):
+            setattr(sys, name, _SafeStream(stream))
 
 
 def bar(items: Iterable[T], title: str, *, total: int | None = None) -> Iterable[T]:

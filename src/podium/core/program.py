@@ -1,7 +1,6 @@
 """Run a stage or command: error messages and exit statuses."""
 
 import gc
-import io
 import multiprocessing
 import os
 import signal
@@ -10,13 +9,14 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from podium.core import files, machine, signals
+from podium.core import console, files, machine, signals
 from podium.core.errors import Stopped, UserError
 
 
 def run(main: Callable[[], None]) -> None:
     """Run `main`. A UserError prints one message and exits with 1, an interruption with 75."""
     _use_utf8()
+    console.make_printing_safe()
     signals.die_with_dvc()
     machine.keep_freed_memory()
     gc.freeze()  # skip imported modules when collecting at exit: with torch, a second
@@ -28,21 +28,18 @@ def run(main: Callable[[], None]) -> None:
 
 def _use_utf8() -> None:
     """Start again in Python's UTF-8 mode if the locale has another encoding, which would garble the
-    names of files. Print what the terminal's encoding lacks as escapes.
+    names of files.
     """
     if sys.getfilesystemencoding().lower() != "utf-8":
-        os.environ["PYTHONIOENCODING"] = sys.stdout.encoding
+        if sys.stdout is not None:
+            os.environ["PYTHONIOENCODING"] = sys.stdout.encoding
         os.environ["PYTHONUTF8"] = "1"  # for processes that this one starts
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(main: Callable[[], None]) -> None:
     try:
         main()
-        sys.stdout.flush()
     except UserError as error:
         # An error from a DataLoader worker has the worker's traceback in front.
         _fail(str(error).rpartition(f"{UserError.__module__}.UserError: ")[2].strip())
@@ -50,9 +47,6 @@ def _run(main: Callable[[], None]) -> None:
         resume = " to resume" if isinstance(error, Stopped) else ""
         print(f"interrupted by {str(error) or 'SIGINT'}; rerun{resume}", file=sys.stderr)
         sys.exit(signals.EXIT_INTERRUPTED)
-    except BrokenPipeError:  # downstream closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except Exception as error:
         if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
             _fail_for_worker(error)

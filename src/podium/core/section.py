@@ -1,11 +1,13 @@
 """The base class of the sections of params.yaml, and their types."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -19,6 +21,16 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+def _as_text(value: Any) -> Any:
+    """A name as text, which YAML may read as a number, true, null or a date."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) if isinstance(value, int | float | date) else value
+
+
+Name = Annotated[str, BeforeValidator(_as_text)]  # of a class or a column, in the data
 
 
 def require(condition: bool, problem: str) -> None:

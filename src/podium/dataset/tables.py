@@ -104,7 +104,7 @@ def _read_train(
     train, warnings = rows.deduplicate(train, location, join)
     class_list.check(train["label"], classes, task, name)
     if layout.positive_class is not None:
-        name = find_class(str(layout.positive_class), classes, "prepare.positive_class")
+        name = find_class(layout.positive_class, classes, "prepare.positive_class")
         classes = [*(label for label in classes if label != name), name]
     warnings += class_list.without_images(train, classes, task)
     if task in ("binary", "multiclass") and len(layout.label_columns) == 1:
@@ -151,7 +151,7 @@ def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
             "one name."
         )
     if layout.label_map is not None:
-        labels = {nfc(name): str(label) for name, label in layout.label_map.items()}
+        labels = {nfc(name): label for name, label in layout.label_map.items()}
         found = {nfc(text) for text in texts if text is not None}
         if unknown := sorted(found ^ labels.keys()):
             raise UserError(

@@ -103,6 +103,9 @@ def find_class(name: str, classes: Iterable[str], key: str) -> str:
     """
     known = list(classes)
     found = NameIndex(known).find(name)
+    if found is None and is_number(name):  # YAML reads 04 as 4
+        equal = [label for label in known if is_number(label) and float(label) == float(name)]
+        found = equal[0] if len(equal) == 1 else None
     if found is None:
         hint = nearest(name, known) or f"; the classes are {examples(known)}"
         raise UserError(f"{key}: unknown class {name}{hint}")
