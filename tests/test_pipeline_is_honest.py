@@ -34,21 +34,21 @@ EXTRA = {
     | {f"models/{name}.py" for name in ("device", "inference", "inputs", "targets", "weights")},
     # An archive that is intact is kept.
     "fetch": {f"core/{name}.py" for name in ("checksums", "manifest", "provenance")}
-    | {"competition/folder.py", "competition/text/cell_lists.py", "core/console.py"},
+    | {"competition/folder.py", "competition/text/cell_lists.py"},
     # The stores are rebuilt, with the same bytes: list dataset's files one by one if that hurts.
     "prepare": {"core/seeding.py", "dataset/splitting.py"},
-    "folds": {"core/console.py", "competition/text/cell_lists.py"},
+    "folds": {"competition/text/cell_lists.py"},
     "train": set[str](),
     "predict": set[str](),
     "ensemble": {f"submission/{n}.py" for n in SUBMISSION - BLENDING} | {"core/seeding.py"},
     "submission": {
         f"submission/{n}.py" for n in SUBMISSION - {"formats", "git", "provenance", "write"}
     }
-    | {"core/console.py", "core/seeding.py"},
+    | {"core/seeding.py"},
     "report": {
         f"submission/{n}.py" for n in SUBMISSION - {"formats", "report", "text_tables", "write"}
     }
-    | {"core/console.py", "core/seeding.py"},
+    | {"core/seeding.py"},
 }
 
 # Params that a stage reads without declaring them, since they cannot change its result.

@@ -38,6 +38,19 @@ def test_numbers_are_the_columns_of_the_sample_in_another_spelling(tmp_path: Pat
     assert (found.layout.task, found.tables.classes) == ("multiclass", ["0", "1", "2"])
 
 
+@pytest.mark.parametrize("cells", ["cat", "alternating"])
+def test_a_metric_of_probabilities_outweighs_class_names(tmp_path: Path, cells: str) -> None:
+    files = renamed(["cat", "dog"], "cat")
+    if cells == "alternating":
+        hidden = pd.DataFrame({"id": [f"{n:04d}" for n in range(36, 45)], "label": "cat"})
+        hidden.loc[::2, "label"] = "dog"
+        files["sample_submission.csv"] = csv(hidden)
+    guess = inspect(tmp_path, files, metric="roc_auc").layout.guess("submission.format")
+    assert (guess.value, guess.confidence) == ("probability", "guess")
+    assert guess.alternatives == ("label",)
+    assert inspect(tmp_path, files).layout.guess("submission.format").value == "auto"
+
+
 GENRES = [
     ["Action", "Drama"],
     ["Drama"],

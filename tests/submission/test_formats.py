@@ -99,6 +99,22 @@ def test_the_format_is_inferred_from_the_sample_the_task_and_the_metric(
     assert fill(task, metric, sample).replace('""', "").splitlines() == lines
 
 
+@pytest.mark.parametrize(
+    ("task", "cell", "hint"),
+    [("binary", "no", "format: probability."), ("multiclass", "ant", "page.")],
+)
+def test_labels_for_a_metric_of_probabilities_come_with_a_warning(
+    capsys: pytest.CaptureFixture[str], task: TaskName, cell: str, hint: str
+) -> None:
+    fill(task, "roc_auc", {"y": [cell] * 3})
+    printed = capsys.readouterr().out
+    assert "so labels are written, but the metric roc_auc scores probabilities" in printed
+    assert printed.strip().endswith(hint)
+    fill(task, "roc_auc", {"y": [cell] * 3}, format="label")
+    fill(task, "accuracy", {"y": [cell] * 3})
+    assert not capsys.readouterr().out
+
+
 def test_tuned_thresholds_are_applied() -> None:
     binary = fill("binary", "macro_f1", {"y": ["no"] * 3}, [0.7])
     assert binary.splitlines()[1:] == ["2,no", "3,yes", "1,no"]

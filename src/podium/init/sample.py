@@ -9,7 +9,7 @@ import pandas as pd
 from podium.competition.text import cell_lists
 from podium.competition.text.names import NUMBER
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError
+from podium.core.errors import UserError, examples
 from podium.init.guesses import Guess
 from podium.scoring import metrics
 
@@ -149,13 +149,24 @@ def guess_format(
     task: TaskName, metric: str, sample: Sample | None, classes: Sequence[str]
 ) -> Guess:
     """The submission's format: "number" if the sample has integers although the classes are names,
-    else "auto". In a binary task a metric of probabilities decides for them.
+    else "auto". In a binary task a metric of probabilities decides for them, even if the sample has
+    class names.
     """
+    if task == "binary" and metric in PROBABILITY_METRICS and _has_names(sample, classes):
+        shown = examples(sample.values if sample is not None else [])
+        reason = f"{metric} scores probabilities, but the sample submission contains {shown}"
+        return Guess("submission.format", "probability", "guess", reason, ("label",))
     has_labels = task == "multiclass" or (task == "binary" and metric not in PROBABILITY_METRICS)
     if sample is not None and has_labels and sample.has_integers and not are_numbers(classes):
         reason = f"the sample submission contains {sample.value}, a class index"
         return Guess("submission.format", "number", "likely", reason, ("label",))
     return Guess("submission.format", "auto", "certain", _describe(sample))
+
+
+def _has_names(sample: Sample | None, classes: Sequence[str]) -> bool:
+    """Whether the sample contains classes, which are not 0 and 1."""
+    values = set(sample.values) if sample is not None else set()
+    return bool(values) and values <= set(classes) and not values <= {"0", "1"}
 
 
 def _describe(sample: Sample | None) -> str:

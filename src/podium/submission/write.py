@@ -33,6 +33,7 @@ def fill(
         UserError: if the logits do not cover the sample's ids, or the format cannot be detected.
     """
     submission_format = SubmissionFormat.detect(sample, task, metric, options)
+    binary = task.name == "binary"
     if submission_format.name == "probability":
         label = task.classes[submission_format.class_index]
         print(f"column {submission_format.columns[0]}: the probability of class {label}")
@@ -42,6 +43,13 @@ def fill(
             f"warning: the sample submission contains {examples(unknown)}, but class names such as "
             f"{task.classes[0]} are written. For their indices, counted from 0, set "
             "submission.format: number."
+        )
+    is_label = submission_format.name in ("label", "number")
+    if options.format == "auto" and is_label and metric.inputs == "probabilities":
+        hint = " For probabilities, set submission.format: probability." if binary else ""
+        print(
+            "warning: the sample submission contains labels, so labels are written, but the metric "
+            f"{metric.name} scores probabilities. Check the competition's evaluation page.{hint}"
         )
     logits = predictions.align([(ids, logits)], sample.iloc[:, 0].tolist(), source="the ensemble")
     columns = submission_format.fill(task, metric, task.probabilities(logits), rule)
