@@ -83,6 +83,15 @@ def test_a_metric_that_is_undefined_on_the_validation_fold_is_an_error_before_th
     assert "epoch" not in capsys.readouterr().out
 
 
+def test_a_single_image_to_train_on_is_an_error_before_the_first_epoch(
+    images: ImageStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one_image = FOLDS.assign(fold=[1] + [0] * (len(FOLDS) - 1))
+    with pytest.raises(UserError, match=r"one image is too small a batch.*Use batch_size: 2 or"):
+        train(images, folds=one_image)
+    assert "epoch" not in capsys.readouterr().out
+
+
 def test_the_step_is_taken_in_the_phase_that_trains_most(
     images: ImageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

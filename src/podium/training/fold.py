@@ -69,8 +69,9 @@ def train_fold(
             if not layers.is_batch_too_small(error):
                 raise
             raise UserError(
-                f"batch_size: one image is too small a batch for the batch norm of "
-                f"{config.architecture} at {config.image_size} pixels. Use at least 2."
+                "one image is too small a batch for the batch norm of "
+                f"{config.architecture} at {config.image_size} pixels. Use batch_size: 2 or more, "
+                "and at least two images to train on."
             ) from None
         del run  # its tensors would keep their memory
         clear_device_cache(garbage_collection=True)
