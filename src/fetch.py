@@ -12,7 +12,7 @@ def main() -> None:
     (competition,) = params_file.load(SECTIONS)
     is_new = fetch.fetch(competition, raw=paths.RAW, solution=paths.SOLUTION)
     archive = paths.RAW / f"{competition.slug}.zip"
-    print(f"{archive} {'fetched' if is_new else 'already downloaded (checksum OK)'}")
+    print(f"{archive} {'fetched' if is_new else 'is unchanged (checksum OK)'}")
 
 
 if __name__ == "__main__":

@@ -186,6 +186,18 @@ def test_bad_images_may_be_left_out_of_training_only(tmp_path: Path) -> None:
     assert "prepare.on_bad_image: blank" in str(caught.value)
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_if_all_images_of_a_part_are_missing_the_folder_is_wrong(tmp_path: Path, part: str) -> None:
+    files = {
+        name: data
+        for name, data in competitions.competition(36, 9).items()
+        if not name.startswith(f"{part}/")
+    }
+    archive = Archive(competitions.write_zip(tmp_path / "shapes.zip", files))
+    with pytest.raises(UserError, match=rf"missing from {part}/: .*Set prepare\.{part}_images to"):
+        store_images(archive, tmp_path / "images")
+
+
 def test_a_missing_test_image_is_an_error_where_training_images_are_skipped(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^1 of 9 test images .* test/: 0041\."):
         store_images(

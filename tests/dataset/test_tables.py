@@ -206,9 +206,24 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize(
     ("name", "data", "layout", "message"),
     [
-        ("train.csv", b"id,class\n1,a\n", {}, r"train\.csv has no column label; it has id, class"),
-        ("train.csv", b"a,b\n1,a\n", {}, r"train\.csv has no column id, label; it has a, b"),
-        ("train.csv", FILES["train.csv"], {"group_column": "who"}, r"train\.csv has no column who"),
+        (
+            "train.csv",
+            b"id,class\n1,a\n",
+            {},
+            r"train\.csv has no column label; it has id, class\. Fix prepare\.label_column\.",
+        ),
+        (
+            "train.csv",
+            b"a,b\n1,a\n",
+            {},
+            r"train\.csv has no column id, label; it has a, b\. Fix prepare\.id_column and",
+        ),
+        (
+            "train.csv",
+            FILES["train.csv"],
+            {"group_column": "who"},
+            r"train\.csv has no column who; .*Fix prepare\.group_column",
+        ),
         (
             "train.csv",
             b"id label\n1 a\n",

@@ -138,7 +138,7 @@ def _check(
     """Check that `on_bad_image` allows the unusable images; `folders` if they are only missing."""
     allowed = {"error": [], "skip": ["train"], "blank": ["train", "test"]}[layout.on_bad_image]
     problems = []
-    hint = "skip to drop them."
+    hint = "on_bad_image: skip to drop them."
     for part, reasons in unusable.items():
         if not reasons or part in allowed:
             continue
@@ -146,10 +146,13 @@ def _check(
         if folders is not None:
             problem = f"missing from {shown(folders[part])}: {examples([*reasons])}"
         problems.append(f"{len(reasons)} of {len(ids[part])} {TITLES[part]} are {problem}")
+        if folders is not None and len(reasons) == len(ids[part]):
+            hint = f"{part}_images to the folder that contains them."
+            break
         if part == "test":
-            hint = "blank to predict black images in their place."
+            hint = "on_bad_image: blank to predict black images in their place."
     if problems:
-        raise UserError(f"{'; '.join(problems)}. Set prepare.on_bad_image: {hint}")
+        raise UserError(f"{'; '.join(problems)}. Set prepare.{hint}")
 
 
 def _shown(reasons: Mapping[str, str]) -> str:

@@ -8,6 +8,8 @@ from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables, rows
 
+KEYS = {"id": "id_column", "group": "group_column"}  # of params.yaml; others are of label_column
+
 
 def find(archive: Archive, name: str, key: str) -> str:
     """`archive.find(name)`. Raises: UserError: with the `key` of params.yaml that has `name`."""
@@ -32,11 +34,15 @@ def read_columns(
     path = find(archive, name, key)
     header = archive.header(path)
     spelled = {nfc(column): column for column in header}
-    if missing := [column for column in columns.values() if nfc(column) not in spelled]:
+    if missing := {old: new for new, old in columns.items() if nfc(old) not in spelled}:
         columns_shown = header if len(header) <= 50 else [*header[:20], f"… ({len(header)} in all)"]
-        hint = ". Are its fields separated by , ; | or a tab?" if len(header) == 1 else ""
+        keys = dict.fromkeys(KEYS.get(new, "label_column") for new in missing.values())
+        hint = "Are its fields separated by , ; | or a tab?"
+        if len(header) > 1:
+            hint = f"Fix {' and '.join(f'prepare.{setting}' for setting in keys)}."
         raise UserError(
-            f"{name} has no column {examples(missing)}; it has {', '.join(columns_shown)}{hint}"
+            f"{name} has no column {examples([*missing])}; it has {', '.join(columns_shown)}. "
+            f"{hint}"
         )
     columns = {new: spelled[nfc(old)] for new, old in columns.items()}
     needed = None

@@ -113,7 +113,8 @@ def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
     value: str | None = None
     if groups:
         value = groups[0]
-        reason = f"{table.rows[value].nunique()} groups, each kept within one fold"
+        count = spelling.unify_groups(table.rows[value]).nunique()
+        reason = f"{count} groups, each kept within one fold"
     elif ids:
         reason = f"{examples(ids)} has repeated values; choose it if they mark related images"
     else:
