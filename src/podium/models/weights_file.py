@@ -72,7 +72,8 @@ def read(path: Path) -> State:
         )
         raise UserError(f"pretrained: {path} is not a weights file{reason}") from None
     except UNREADABLE as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        first = re.split(r"\.?(?:\s*\n|\. |$)", str(error).strip(), maxsplit=1)[0]
+        reason = first or type(error).__name__
         if "TorchScript" in reason:
             raise UserError(
                 f"pretrained: {path} is a TorchScript archive. Save model.state_dict() instead."
