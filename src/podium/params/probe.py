@@ -2,10 +2,13 @@
 shapes only.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from podium.config.models import Model
 from podium.core.errors import UserError
@@ -51,9 +54,34 @@ def check_single_image(net: nn.Module, model: Model) -> None:
         ) from None
 
 
+class _Lookups(TorchDispatchMode):
+    """Notes whether a network indexes with positions that it computes in its forward pass: the meta
+    device cannot check them (MViT has too few for some sizes).
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.stored = {buffer.untyped_storage()._cdata for buffer in net.buffers()}
+        self.computed = False
+
+    def __torch_dispatch__(
+        self, op: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if op is torch.ops.aten.index.Tensor:
+            positions = [tensor for tensor in args[1] if isinstance(tensor, Tensor)]
+            storages = {tensor.untyped_storage()._cdata for tensor in positions}
+            self.computed = self.computed or not storages <= self.stored
+        return op(*args, **(kwargs or {}))
+
+
 def _try(model: Model) -> nn.Module:
     net = factory.create(model, outputs=2, load_pretrained=False)
-    _step(net, images=2, size=model.image_size)
+    with _Lookups(net) as lookups:
+        _step(net, images=2, size=model.image_size)
+    if lookups.computed:
+        with torch.device("cpu"), torch.inference_mode():
+            real = factory.create(model, outputs=2, load_pretrained=False).eval()
+            real(torch.zeros(1, 3, model.image_size, model.image_size))
     return net
 
 
