@@ -175,11 +175,11 @@ class _Reader:
         """The columns of the training table, and the goal that follows from its labels."""
         labels = self._take(columns.guess_labels(train, ids, tables.targets, tables.test))
         label_columns = labels if isinstance(labels, list) else [labels]
-        per_image = goal.labels_per_image(train.rows, ids, label_columns)
+        is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
+        per_image = goal.labels_per_image(train.rows, ids if is_id else None, label_columns)
         self._read_goal(train.rows[label_columns], tables.targets, per_image=per_image)
         group = self._take(columns.guess_groups(train, [ids, *label_columns]))
-        unused = [c for c in train.columns if c not in (ids, group, *label_columns)]
-        if unused:
+        if unused := [c for c in train.columns if c not in (ids, group, *label_columns)]:
             self.layout.notes.append(f"{train.name}: columns not used: {examples(unused)}")
 
     def _read_goal(
