@@ -53,6 +53,8 @@ PARAMS: dict[str, Any] = {
             "batch_size": 8,
         },
     },
+    "embeddings": {},
+    "probes": {},
     "predict": {"views": ["identity", "hflip"], "batch_size": 8},
     "ensemble": {"members": ["a"], "method": "mean"},
     "submission": {"format": "auto"},

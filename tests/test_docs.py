@@ -80,7 +80,8 @@ OUTPUT_FOLDERS = ("data", "models", "submissions")
 
 def outputs() -> list[str]:
     """The outputs of all stages, of the model "a" and its first fold."""
-    values = {"competition.slug": "shapes", "item.model": "a", "item.fold": "0"}
+    values = {"competition.slug": "shapes", "item.fold": "0"}
+    values |= {"item.model": "a", "item.probe": "p", "item.embedding": "e"}
     stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].values()
     outs = [
         out
@@ -112,7 +113,7 @@ def test_make_clean_removes_the_outputs_and_nothing_else(project: Project) -> No
     for name in {*outputs(), *stay}:
         path = project.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.mkdir() if name == "models/p" else path.touch()
     project.run("make", "clean")
     left = {name for name in {*outputs(), *stay} if (project.folder / name).exists()}
     assert left == stay

@@ -56,7 +56,7 @@ def registries_kept(module: ModuleType) -> Iterator[None]:
 
 def merged(params: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
-        params[key] = merged(params[key], value) if isinstance(value, Mapping) else value
+        params[key] = merged(params.get(key, {}), value) if isinstance(value, Mapping) else value
     return params
 
 

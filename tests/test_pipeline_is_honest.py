@@ -20,8 +20,8 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 # Packages in import order: each imports only those before it.
 ORDER = (
-    *("core", "config", "competition", "images", "scoring", "dataset", "models", "training"),
-    *("prediction", "submission", "params", "init", "kaggle"),
+    *("core", "config", "competition", "images", "scoring", "dataset", "models", "features"),
+    *("training", "prediction", "submission", "params", "init", "kaggle"),
 )
 MAX_LINES = 250
 
@@ -38,6 +38,8 @@ EXTRA = {
     # The stores are rebuilt, with the same bytes: list dataset's files one by one if that hurts.
     "prepare": {"core/seeding.py", "dataset/splitting.py"},
     "folds": {"competition/text/cell_lists.py"},
+    "embed": {"models/weights.py"},
+    "probe": {"core/seeding.py"} | {f"models/{n}.py" for n in ("device", "inference", "inputs")},
     "train": set[str](),
     "predict": set[str](),
     "ensemble": {f"submission/{n}.py" for n in SUBMISSION - BLENDING} | {"core/seeding.py"},

@@ -59,7 +59,7 @@ def test_a_recipe_is_valid_says_what_it_is_and_blends_all_its_models(path: Path)
     made = params(path)
     title = path.read_text().splitlines()[0]
     assert title.startswith("# ") and len(title) <= 100
-    assert made.ensemble.members == list(made.models)
+    assert made.ensemble.members == [*made.models, *made.probes]
     for model in made.models.values():  # the file of a trained model contains its config
         assert Model.model_validate(model.model_dump()) == model
 
@@ -198,13 +198,13 @@ def test_recipes_do_not_leave_their_traces_in_one_another() -> None:
 
 
 def test_a_models_key_can_be_set_without_touching_anything_else() -> None:
-    text = merge.set_model_key(BASE, "efficientnet", "batch_size", 64)
+    text = merge.set_key(BASE, "models", "efficientnet", "batch_size", 64)
     changed = set(text.splitlines()) ^ set(BASE.splitlines())
     assert changed == {"    batch_size: 64"}
 
 
 def test_models_that_merge_the_changed_one_keep_what_they_had() -> None:
-    text = merge.set_model_key(BASE, "resnet", "batch_size", 64)
+    text = merge.set_key(BASE, "models", "resnet", "batch_size", 64)
     before, after = (YAML(typ="safe").load(each)["models"] for each in (BASE, text))
     assert after["efficientnet"] == before["efficientnet"]
     assert after["resnet"] == {**before["resnet"], "batch_size": 64}

@@ -34,7 +34,7 @@ def main() -> None:
         may_run_out=run.accelerator.device.type == "cuda",
     )
     text = params_file.PARAMS.read_text(encoding="utf-8")
-    files.write_text(params_file.PARAMS, merge.set_model_key(text, name, "batch_size", largest))
+    files.write_text(params_file.PARAMS, merge.set_key(text, "models", name, "batch_size", largest))
     device_name = device.name(run.accelerator.device)
     print(
         f"models.{name}.batch_size: {largest} (was {config.batch_size}), measured on {device_name}"

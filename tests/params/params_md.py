@@ -32,7 +32,7 @@ TABLE = re.compile(r"(<!-- (\w+) -->\n\n\|.*\n\|.*\n)((?:\|.*\n)*)")
 SECTIONS: dict[str, type[Section]] = {
     kind.__name__: kind
     for kind in {**vars(schema), **vars(models), **vars(phases)}.values()
-    if isinstance(kind, type) and issubclass(kind, Section) and kind is not Section
+    if isinstance(kind, type) and issubclass(kind, Section) and not kind.__subclasses__()
 }
 SCHEDULES = ("Step", "CosineRestarts", "OneCycle", "Plateau")  # those with arguments
 PLAIN = {bool: "bool", int: "int", float: "float", str: "str", types.NoneType: "null"}
@@ -66,9 +66,13 @@ def section_rows(kind: type[Section]) -> list[str]:
     lines = []
     for key in keys:
         field = kind.model_fields[key]
-        default = "required" if field.is_required() else f"`{default_text(field.default)}`"
+        default = "required" if field.is_required() else f"`{default_text(default_of(field))}`"
         lines.append(f"| `{key}` | {type_text(hints[key])} | {default} | {meanings[key]} |")
     return lines
+
+
+def default_of(field: FieldInfo) -> Any:
+    return field.get_default(call_default_factory=True, validated_data={})
 
 
 def default_text(value: Any) -> str:
@@ -86,10 +90,12 @@ def is_own_table(hint: Any) -> bool:
 
 
 def docstrings(kind: type[Section]) -> dict[str, str]:
-    """The docstring below each field of a section, as one line."""
+    """The docstring below each field of a section and of its bases, as one line."""
+    bases = [base for base in kind.__bases__ if issubclass(base, Section)]
+    inherited = docstrings(bases[0]) if bases and kind is not Section else {}
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(tree, ast.ClassDef)
-    return {
+    return inherited | {
         field.target.id: " ".join(text.value.value.split())
         for field, text in zip(tree.body, tree.body[1:], strict=False)
         if isinstance(field, ast.AnnAssign)

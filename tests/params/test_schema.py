@@ -82,6 +82,12 @@ def phase(params: dict[str, Any], **values: Any) -> None:
     params["models"]["a"]["phases"][0].update(values)
 
 
+def probe(params: dict[str, Any], image_size: int = 32, **values: Any) -> None:
+    small = {"architecture": "test_resnet", "pretrained": False, "image_size": image_size}
+    params["embeddings"] = {"small": small}
+    params["probes"] = {"p": {"features": ["small"], **values}}
+
+
 Change = Callable[[dict[str, Any]], Any]
 WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the problem, what is named
     (lambda p: p.update(metric="acuracy"), "metric", "did you mean accuracy?"),
@@ -211,6 +217,25 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
         "have 1 or more items, not []",
     ),
     (lambda p: p.update(models={}), "models", "must have 1 or more items"),
+    (lambda p: probe(p, features=["small", "b"]), "probes.p.features[1]", "unknown embedding b"),
+    (lambda p: probe(p, head="logit"), "probes.p.head", "did you mean logistic?"),
+    (
+        lambda p: (p.update(task="regression", metric="rmse"), probe(p)),
+        "probes.p.head",
+        "unknown head for task: regression, logistic. Choose from ridge, svm, knn.",
+    ),
+    (lambda p: probe(p, strength=0), "probes.p.strength", "0"),
+    (lambda p: (probe(p), p["probes"].update(a=p["probes"]["p"])), "probes.a", "the same name"),
+    (
+        lambda p: (probe(p), p["embeddings"]["small"].update(views=["hflop"])),
+        "embeddings.small.views[0]",
+        "did you mean hflip?",
+    ),
+    (
+        lambda p: (probe(p, image_size=64), p["prepare"].update(max_size=32)),
+        "prepare.max_size",
+        "less than embeddings.small.image_size (64)",
+    ),
     (
         lambda p: p["prepare"].update(label_column=["a"]),
         "prepare.label_column",

@@ -41,16 +41,8 @@ class Mix(Section):
         return self
 
 
-class Model(Section):
-    """One model of the ensemble and how it is trained."""
-
-    RENAMED: ClassVar = {
-        "fit": "resize_mode",
-        "accumulate": "grad_accum_steps",
-        "out_of_memory": "on_oom",
-        "clip_norm": "grad_clip_norm",
-        "ema": "ema_decay",
-    }
+class Backbone(Section):
+    """A network without its head, and the images that it takes."""
 
     architecture: str
     """Any name in `timm.list_models()`, or `simple_cnn`."""
@@ -67,6 +59,19 @@ class Model(Section):
     pool: Literal["avg", "max", "avgmax", "catavgmax"] | None = None
     """Global pooling of a convolutional network. `catavgmax` concatenates average and max pooling,
     as fastai does. null: the architecture's own."""
+
+
+class Model(Backbone):
+    """One model of the ensemble and how it is trained."""
+
+    RENAMED: ClassVar = {
+        "fit": "resize_mode",
+        "accumulate": "grad_accum_steps",
+        "out_of_memory": "on_oom",
+        "clip_norm": "grad_clip_norm",
+        "ema": "ema_decay",
+    }
+
     head: Literal["linear", "batch_norm"] = "linear"
     """The classifier after dropout. `batch_norm`: BatchNorm1d, then a linear layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

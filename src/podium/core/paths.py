@@ -11,6 +11,7 @@ IMAGES = DATA / "images"
 PREPARED = DATA / "prepared.json"
 FOLDS = DATA / "folds.json"
 PREDICTIONS = DATA / "predictions"
+EMBEDDINGS = DATA / "embeddings"
 ENSEMBLE = DATA / "ensemble"
 MODELS = Path("models")
 METRICS = Path("metrics")
@@ -22,6 +23,11 @@ CHECKPOINTS = Path(".checkpoints")
 def fold_name(model: str, fold: int) -> str:
     """The folder of a model's fold, below `MODELS`, `METRICS` and the like."""
     return f"{model}/fold{fold}"
+
+
+def embedding(name: str, part: str) -> Path:
+    """The features that `embed` writes; `part` is train or test."""
+    return EMBEDDINGS / name / f"{part}.parquet"
 
 
 def weights(model: str, fold: int) -> Path:

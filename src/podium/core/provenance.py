@@ -59,6 +59,20 @@ class TrainingProvenance(Provenance):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmbeddingProvenance(Provenance):
+    """Everything that determines the features of one backbone."""
+
+    config: dict[str, Any]  # the embedding's section of params.yaml, defaults included
+    images_sha256: str  # checksum of the images
+    seed: int | None  # of random weights; None with pretrained ones
+    pretrained_sha256: str | None  # see `TrainingProvenance`
+    pretrained_revision: str | None
+    deterministic: bool
+    torch: str
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictionProvenance(Provenance):
     """Everything that determines the logits of one model and fold."""
 

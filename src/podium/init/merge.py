@@ -4,7 +4,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from podium.init import yaml_edit
 
-REPLACED = {"models"}  # as a whole: models of different experiments do not belong together
+REPLACED = ("models", "embeddings", "probes")  # as a whole: those of one experiment
 RESET = {"predict", "ensemble"}  # keys that the overlay lacks go back to their defaults
 RESET_WITH_COMPETITION = {"competition", "prepare"}  # also these, if it has a competition
 
@@ -12,12 +12,16 @@ RESET_WITH_COMPETITION = {"competition", "prepare"}  # also these, if it has a c
 def apply(base: str, overlay: str) -> str:
     """Merge the sections of the params file `overlay` into `base`.
 
-    `models` is replaced. `predict` and `ensemble` get only the keys of `overlay`, as do
-    `competition` and `prepare` if it has a competition. In other sections, keys that `overlay`
-    lacks keep their values. Comments in `base` stay next to their keys.
+    `models`, `embeddings` and `probes` are replaced, if it has models. `predict` and `ensemble` get
+    only the keys of `overlay`, as do `competition` and `prepare` if it has a competition. In other
+    sections, keys that `overlay` lacks keep their values. Comments in `base` stay next to their
+    keys.
     """
     params, changes = yaml_edit.load(base), yaml_edit.load(overlay)
     reset = RESET | (RESET_WITH_COMPETITION if "competition" in changes else set())
+    if "models" in changes:
+        for name in REPLACED:
+            changes.setdefault(name, CommentedMap())
     for name, value in changes.items():
         if not isinstance(value, CommentedMap) or name not in params or name in REPLACED:
             yaml_edit.put(params, name, value)
@@ -30,15 +34,15 @@ def apply(base: str, overlay: str) -> str:
     return yaml_edit.dump(params)
 
 
-def set_model_key(base: str, model: str, key: str, value: int | float | str) -> str:
-    """Set a key of one model in the params file `base`. Models that merge that model
-    (`<<: *base`) keep their values.
+def set_key(base: str, section: str, model: str, key: str, value: int | float | str) -> str:
+    """Set a key of one model or embedding in the params file `base`. Others of the `section` that
+    merge it (`<<: *base`) keep their values.
     """
     params = yaml_edit.load(base)
-    models = params["models"]
+    models = params[section]
     before = {name: models[name].get(key) for name in models}
     models[model][key] = value
-    after = yaml_edit.load(yaml_edit.dump(params))["models"]
+    after = yaml_edit.load(yaml_edit.dump(params))[section]
     for name, old in before.items():
         if name != model and after[name].get(key) != old:
             models[name][key] = old

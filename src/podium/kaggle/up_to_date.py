@@ -16,9 +16,14 @@ def check(params: Params) -> None:
     Raises:
         UserError: naming the stages that changed, or whose outputs were edited or are missing.
     """
-    runs = [f"{model}-{fold}" for model in params.ensemble.members for fold in params.folds.run]
     stages = ["fetch", "prepare", "folds", "ensemble", "submission"]
-    stages += [f"{stage}@{run}" for stage in ("train", "predict") for run in runs]
+    stages += [f"embed@{name}" for name in params.used_embeddings()]
+    for member in params.ensemble.members:
+        if member in params.probes:
+            stages.append(f"probe@{member}")
+        else:
+            runs = [f"{member}-{fold}" for fold in params.folds.run]
+            stages += [f"{stage}@{run}" for stage in ("train", "predict") for run in runs]
     command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
     status = subprocess.run(
         command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False

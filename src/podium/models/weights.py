@@ -17,9 +17,13 @@ from podium.core.provenance import TrainingProvenance
 from podium.models import factory
 from podium.models.targets import TargetCodec
 
+State = dict[str, torch.Tensor]  # by name
 
-def save(path: Path, state: dict[str, torch.Tensor], provenance: TrainingProvenance) -> None:
-    """Write a network's state dict and its provenance atomically."""
+
+def save(path: Path, state: State, provenance: TrainingProvenance) -> None:
+    """Write a network's state dict, or the arrays of a probe's head, and its provenance
+    atomically.
+    """
     contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
     header = {checksums.KEY: checksums.sign(provenance.to_json(), _arrays(contiguous))}
     files.write_bytes(path, safetensors.torch.save(contiguous, header))
@@ -27,6 +31,20 @@ def save(path: Path, state: dict[str, torch.Tensor], provenance: TrainingProvena
 
 def load(path: Path) -> tuple[nn.Module, TrainingProvenance, str]:
     """Load the network with its weights, their provenance, and the SHA-256 of both.
+
+    Raises:
+        UserError: as `read`.
+    """
+    state, provenance, sha256 = read(path)
+    config = Model.model_validate(provenance.config)
+    outputs = TargetCodec.of(provenance).outputs
+    model = factory.create(config, outputs=outputs, load_pretrained=False)
+    model.load_state_dict(state)
+    return model, provenance, sha256
+
+
+def read(path: Path) -> tuple[State, TrainingProvenance, str]:
+    """Read the tensors that `save` wrote, their provenance, and the SHA-256 of both.
 
     Raises:
         UserError: if the file is missing, corrupted, or was not written by `save`.
@@ -40,12 +58,7 @@ def load(path: Path) -> tuple[nn.Module, TrainingProvenance, str]:
     if header is None:
         raise UserError(f"{path} was not written by Podium. {files.RERUN_HINT}")
     content, sha256 = checksums.verify(header, _arrays(state), path=path)
-    provenance = TrainingProvenance.from_json(content, path=path)
-    config = Model.model_validate(provenance.config)
-    outputs = TargetCodec.of(provenance).outputs
-    model = factory.create(config, outputs=outputs, load_pretrained=False)
-    model.load_state_dict(state)
-    return model, provenance, sha256
+    return state, TrainingProvenance.from_json(content, path=path), sha256
 
 
 def _arrays(state: dict[str, torch.Tensor]) -> Iterable[tuple[str, np.ndarray]]:

@@ -8,11 +8,13 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from podium.config.embeddings import Embedding
 from podium.config.ensemble import Ensemble
 from podium.config.folds import Folds
 from podium.config.models import Model
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
+from podium.config.probes import Probe
 from podium.config.submission import FORMATS, Submission
 from podium.config.tasks import SINGLE_LABEL, TaskName
 from podium.core.errors import nearest
@@ -72,24 +74,69 @@ def _losses(models: dict[str, Model], task: TaskName) -> Iterator[Problem]:
         yield from problems
 
 
-def _members(ensemble: Ensemble, models: dict[str, Model]) -> Iterator[Problem]:
+def _members(
+    ensemble: Ensemble, models: dict[str, Model], probes: dict[str, Probe]
+) -> Iterator[Problem]:
+    known = [*models, *probes]
     for index, name in enumerate(ensemble.members):
-        if name not in models:
-            yield f"ensemble.members[{index}]", _unknown("model", name, models)
+        if known and name not in known:
+            yield f"ensemble.members[{index}]", _unknown("model or probe", name, known)
 
 
-def _names(models: dict[str, Model]) -> Iterator[Problem]:
-    if "ensemble" in models:  # a key of the scores in the report
-        yield "models.ensemble", "ensemble is reserved for the blend. Rename the model."
+def _names(models: dict[str, Model], probes: dict[str, Probe]) -> Iterator[Problem]:
+    if not models and not probes:
+        yield "models", "must have 1 or more items, unless there are probes."
+    for section, names in (("models", models), ("probes", probes)):
+        if "ensemble" in names:  # a key of the scores in the report
+            yield f"{section}.ensemble", "ensemble is reserved for the blend. Choose another name."
+    for name in models.keys() & probes.keys():
+        yield f"probes.{name}", f"models.{name} has the same name. Choose another."
 
 
-def _sizes(prepare: Prepare, models: dict[str, Model]) -> Iterator[Problem]:
-    name, model = max(models.items(), key=lambda item: item[1].image_size)
-    if prepare.max_size is not None and prepare.max_size < model.image_size:
+def _probes(
+    probes: dict[str, Probe], embeddings: dict[str, Embedding], task: TaskName
+) -> Iterator[Problem]:
+    if not probes:
+        return
+    from podium.features.heads import HEADS
+
+    for name, probe in probes.items():
+        known = [embeddings[feature] for feature in probe.features if feature in embeddings]
+        for index, feature in enumerate(probe.features):
+            if feature not in embeddings:
+                at = f"probes.{name}.features[{index}]"
+                yield at, _unknown("embedding", feature, embeddings)
+        if any(embedding.views != known[0].views for embedding in known):
+            yield f"probes.{name}.features", "the embeddings have different views. Use the same."
+        if probe.head not in HEADS:
+            yield f"probes.{name}.head", _unknown("head", probe.head, HEADS)
+        elif task not in HEADS[probe.head].tasks:
+            heads = [name for name, head in HEADS.items() if task in head.tasks]
+            yield f"probes.{name}.head", _unknown(f"head for task: {task},", probe.head, heads)
+
+
+def _embedding_views(embeddings: dict[str, Embedding]) -> Iterator[Problem]:
+    if not embeddings:
+        return
+    from podium.prediction.tta import VIEWS
+
+    for name, embedding in embeddings.items():
+        for index, view in enumerate(embedding.views):
+            if view not in VIEWS:
+                yield f"embeddings.{name}.views[{index}]", _unknown("view", view, VIEWS)
+
+
+def _sizes(
+    prepare: Prepare, models: dict[str, Model], embeddings: dict[str, Embedding]
+) -> Iterator[Problem]:
+    sizes = {f"models.{name}": model.image_size for name, model in models.items()}
+    sizes |= {f"embeddings.{name}": network.image_size for name, network in embeddings.items()}
+    name = max(sizes, key=sizes.__getitem__, default=None)
+    if name is not None and prepare.max_size is not None and prepare.max_size < sizes[name]:
         yield (
             "prepare.max_size",
-            f"{prepare.max_size} is less than models.{name}.image_size ({model.image_size}), so "
-            f"images would be upscaled. Set it to {model.image_size} or more, or to null.",
+            f"{prepare.max_size} is less than {name}.image_size ({sizes[name]}), so images would "
+            f"be upscaled. Set it to {sizes[name]} or more, or to null.",
         )
 
 
@@ -130,6 +177,6 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 
 CHECKS = (
-    *(_metric, _views, _blending, _losses, _members, _names),
+    *(_metric, _views, _blending, _losses, _members, _names, _probes, _embedding_views),
     *(_sizes, _labels, _format, _subsample, _imbalance),
 )

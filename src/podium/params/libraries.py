@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from podium.config.embeddings import Embedding
 from podium.config.models import Model
 from podium.core.errors import UserError
 from podium.core.validation import Problem
@@ -23,16 +24,24 @@ def problems(models: dict[str, Model]) -> list[Problem]:
     return result
 
 
+def embedding_problems(embeddings: dict[str, Embedding]) -> list[Problem]:
+    """The architectures and sizes that timm rejects. Nothing is downloaded."""
+    result: list[Problem] = []
+    for name, embedding in embeddings.items():
+        _check_network(embedding.network(), f"embeddings.{name}", result)
+    return result
+
+
 def _check_network(model: Model, at: str, result: list[Problem]) -> None:
     """Build the network, and the optimizer of each phase; read the user's pretrained weights."""
     import torch
 
     from podium.models import layers, pretrained
-    from podium.params import probe
+    from podium.params import trial
     from podium.training import optimizers, unfreezing
 
     with collect(result, at), torch.device("meta"):  # a device without memory
-        net, parts = probe.build(model), []
+        net, parts = trial.build(model), []
         for index, phase in enumerate(model.phases):
             with collect(result, f"{at}.phases[{index}]"):
                 for part in unfreezing.expand([phase], net):
@@ -43,7 +52,7 @@ def _check_network(model: Model, at: str, result: list[Problem]) -> None:
             for part in parts:
                 layers.set_trainable(net, part.trainable)
                 layers.set_train_mode(net, part.batch_norm)
-                probe.check_single_image(net, model)
+                trial.check_single_image(net, model)
         source = pretrained.source_of(model)
         if isinstance(source, Path):
             with torch.device("cpu"):

@@ -7,11 +7,13 @@ from pydantic import Field
 
 from podium.config.checkpoint import Checkpoint
 from podium.config.competition import Competition
+from podium.config.embeddings import Embedding
 from podium.config.ensemble import Ensemble
 from podium.config.folds import Folds
 from podium.config.models import Model
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
+from podium.config.probes import Probe
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName
 from podium.core import params_file, validation
@@ -38,7 +40,9 @@ class Params(Section):
     prepare: Prepare
     folds: Folds
     checkpoint: Checkpoint
-    models: Annotated[dict[Slug, Model], Field(min_length=1)]
+    models: dict[Slug, Model]
+    embeddings: dict[Slug, Embedding]
+    probes: dict[Slug, Probe]
     predict: Predict
     ensemble: Ensemble
     submission: Submission
@@ -54,6 +58,11 @@ class Params(Section):
         if name not in self.models:
             raise UserError(f"params.yaml has no models.{name}{nearest(name, self.models)}")
         return self.models[name]
+
+    def used_embeddings(self) -> list[str]:
+        """The embeddings of the ensemble's members."""
+        probes = [self.probes[name] for name in self.ensemble.members if name in self.probes]
+        return list(dict.fromkeys(name for probe in probes for name in probe.features))
 
 
 def validate(
@@ -75,6 +84,7 @@ def validate(
     problems += checks.problems(sections)
     if build_models:
         problems += libraries.problems(sections.get("models", {}))
+        problems += libraries.embedding_problems(sections.get("embeddings", {}))
         if sections.keys() >= (needs := {"predict", "models", "task"}):
             from podium.params import extensions  # imports torch
 

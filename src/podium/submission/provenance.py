@@ -40,16 +40,24 @@ def describe(
         "git": _git(),
         "data": raw,
         "stages": _stages(ensemble.members),
-        "pretrained": {
-            fold.training.pretrained_sha256: fold.training.pretrained_revision
-            for fold in folds
-            if fold.training.pretrained_sha256 is not None
-        },
+        "pretrained": _pretrained(folds),
         "devices": sorted({fold.training.device for fold in folds}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": dict(sorted({(d.name, d.version) for d in distributions()})),
     }
+
+
+def _pretrained(folds: list[PredictionProvenance]) -> dict[str, str | None]:
+    """The pretrained weights of all models and embeddings: revision on the hub, by SHA-256."""
+    weights = dict[str, str | None]()
+    for fold in folds:
+        training = fold.training
+        pairs = [(training.pretrained_sha256, training.pretrained_revision)]
+        for embedding in training.config.get("embeddings", ()):
+            pairs.append((embedding["pretrained_sha256"], embedding["pretrained_revision"]))
+        weights |= {sha256: revision for sha256, revision in pairs if sha256 is not None}
+    return weights
 
 
 def _git() -> dict[str, Any] | None:
@@ -83,6 +91,8 @@ def _stages(members: dict[str, list[PredictionProvenance]]) -> dict[str, Any]:
         for fold in folds
         for stage in ("train", "predict")
     }
+    used |= {f"probe@{name}" for name in members}
+    used |= {name for name in stages if name.startswith("embed@")}
     return {
         name: {
             "params": stage.get("params", {}).get("params.yaml", {}),

@@ -32,20 +32,23 @@ def render(params: Params, seconds: dict[str, float]) -> dict[str, bytes]:
     empty if they were not measured.
     """
     slug, commands = params.competition.slug, steps(params)
-    runs = [paths.METRICS / f"{paths.fold_name(*run)}.json" for run in list_runs(params)]
-    training_seconds = [files.read_json(path)["seconds"] for path in runs]
+    training_seconds = Counter[str]()  # by command
+    for run in list_runs(params):
+        record = files.read_json(paths.METRICS / f"{paths.fold_name(*run)}.json")
+        training_seconds[command(params, "train", *run)] += record["seconds"]
     with zipfile.ZipFile(paths.RAW / f"{slug}.zip") as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
     values = {
         "params": params,
         "paths": paths,
         "steps": commands,
+        "embeddings": params.used_embeddings(),
         "record": files.read_json(paths.SUBMISSIONS / f"{slug}.json"),
         "scores": files.read_json(paths.METRICS / "ensemble.json"),
         "hardware": _hardware(),
         "data": sorted(Counter(re.sub("/.*", "/", name) for name in names).items()),
         "measured": bool(seconds),
-        "seconds": {**dict(zip(commands["train"], training_seconds, strict=True)), **seconds},
+        "seconds": {**training_seconds, **seconds},
     }
     return {
         name.removesuffix(".j2"): TEMPLATES.get_template(name).render(values).encode()
@@ -54,22 +57,33 @@ def render(params: Params, seconds: dict[str, float]) -> dict[str, bytes]:
 
 
 def list_runs(params: Params) -> list[tuple[str, int]]:
-    """The ensemble's pairs of model and fold."""
+    """The ensemble's pairs of member and fold."""
     return [(model, fold) for model in params.ensemble.members for fold in params.folds.run]
+
+
+def command(params: Params, stage: str, member: str, fold: int) -> str:
+    """The command of the stage train or predict; a probe does both, for all folds."""
+    if member in params.probes:
+        return f"python src/probe.py --probe {member}"
+    return f"python src/{stage}.py --model {member} --fold {fold}"
 
 
 def steps(params: Params) -> dict[str, list[str]]:
     """The commands of Kaggle's three steps: prepare, train, predict."""
-    options = [f"--model {model} --fold {fold}" for model, fold in list_runs(params)]
+    runs = list_runs(params)
     prepare = ["python src/prepare.py", "python src/folds.py"]
+    prepare += [f"python src/embed.py --embedding {name}" for name in params.used_embeddings()]
     source, solution = params.competition.source, params.competition.solution
     if source in ("builtin", "kaggle") and not solution:  # can be fetched on another machine
         prepare.insert(0, "python src/fetch.py")
-    predict = [f"python src/predict.py {option}" for option in options]
+
+    def commands(stage: str) -> list[str]:
+        return list(dict.fromkeys(command(params, stage, *run) for run in runs))
+
     return {
         "prepare": prepare,
-        "train": [f"python src/train.py {option}" for option in options],
-        "predict": [*predict, "python src/ensemble.py", "python src/submission.py"],
+        "train": commands("train"),
+        "predict": [*commands("predict"), "python src/ensemble.py", "python src/submission.py"],
     }
 
 

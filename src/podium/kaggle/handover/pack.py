@@ -32,11 +32,11 @@ def contents(params: Params, seconds: dict[str, float] | None = None) -> Content
     for path in [*code.list_files(params.competition), *_outputs(params)]:
         entries["PODIUM.md" if path == Path("README.md") else path.as_posix()] = path
     packed = files.read(params_file.PARAMS).decode()
-    for model, path in _pretrained(params).items():
+    for (section, model), path in _pretrained(params).items():
         name = path.as_posix()
         if path.is_absolute() or ".." in path.parts:
             name = f"pretrained/{files.sha256(path)[:12]}/{path.name}"
-            packed = merge.set_model_key(packed, model, "pretrained", name)
+            packed = merge.set_key(packed, section, model, "pretrained", name)
         entries[name] = path
     if missing := [p for p in entries.values() if isinstance(p, Path) and not p.is_file()]:
         raise UserError(f"{len(missing)} files are missing: {examples(missing)}. Restore them.")
@@ -52,7 +52,9 @@ def _outputs(params: Params) -> Iterator[Path]:
     yield from (paths.RAW / "source.json", paths.DATA / "folds.csv", paths.FOLDS)
     for model, fold in documents.list_runs(params):
         weights = paths.weights(model, fold)
-        yield from (weights, weights.with_name("curves.csv"))
+        yield weights
+        if model in params.models:
+            yield weights.with_name("curves.csv")
         yield paths.METRICS / f"{paths.fold_name(model, fold)}.json"
     yield paths.METRICS / "ensemble.json"
     for suffix in (".csv", ".json"):
@@ -65,17 +67,23 @@ def directory_structure(names: Iterable[str]) -> str:
     return "\n".join([".", *sorted(f"./{path.as_posix()}" for path in every)]) + "\n"
 
 
-def _pretrained(params: Params) -> dict[str, Path]:
-    """The weights file that each model's training started from, unless timm provided it."""
+def _pretrained(params: Params) -> dict[tuple[str, str], Path]:
+    """The weights file of each model and embedding of the ensemble, unless timm provided it; by
+    section of params.yaml and name.
+    """
     record = files.read_json(paths.SUBMISSIONS / f"{params.competition.slug}.json")
     weights = {}
-    for name in params.ensemble.members:
-        if isinstance(pretrained := params.models[name].pretrained, str):
-            weights[name] = path = Path(pretrained).expanduser()
+    models = [name for name in params.ensemble.members if name in params.models]
+    used = {("models", name): params.models[name].pretrained for name in models}
+    for name in params.used_embeddings():
+        used["embeddings", name] = params.embeddings[name].pretrained
+    for (section, name), pretrained in used.items():
+        if isinstance(pretrained, str):
+            weights[section, name] = path = Path(pretrained).expanduser()
             if not path.is_file() or files.sha256(path) not in record["pretrained"]:
                 raise UserError(
-                    f"models.{name}.pretrained: {path} is missing or has changed since training. "
-                    "Restore the original file."
+                    f"{section}.{name}.pretrained: {path} is missing or has changed since "
+                    "training. Restore the original file."
                 )
     return weights
 

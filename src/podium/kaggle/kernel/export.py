@@ -11,6 +11,7 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.kaggle import up_to_date, zip_writer
+from podium.kaggle.kernel import probes as kernel_probes
 from podium.kaggle.kernel import spec, wheels
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel, KernelSpec
 from podium.models import weights
@@ -99,7 +100,7 @@ def _export_model(
     exported = []
     for fold in folds:
         path, copy = paths.weights(name, fold), dataset / f"{name}-fold{fold}.safetensors"
-        _, _, sha256 = weights.load(path)  # detects damage that DVC does not
+        _, _, sha256 = weights.read(path)  # detects damage that DVC does not
         if sha256 != provenance[fold].weights_sha256:
             raise UserError(f"{path} is not what the submission was made with. Run `dvc repro`.")
         shutil.copyfile(path, copy)
@@ -109,6 +110,7 @@ def _export_model(
         weight=blended.provenance.weights[name],
         averaging=provenance[folds[0]].averaging,
         folds=exported,
+        embeddings=kernel_probes.export(provenance[folds[0]].training, dataset),
     )
 
 

@@ -17,6 +17,7 @@ from podium.dataset import build, sample_submission
 from podium.dataset.image_files import find_images, image_names
 from podium.images.store import ImageStore
 from podium.kaggle.kernel import spec as kernel_spec
+from podium.kaggle.kernel.probes import ProbePredictor
 from podium.kaggle.kernel.spec import ExportedModel, KernelSpec
 from podium.prediction import predictions
 from podium.prediction.predictor import Predictor
@@ -109,6 +110,14 @@ def predict(
     public = [image for image in spec.public_ids if image in present]
     hidden = [image for image in ids if image not in public_ids]
     logits = []
+    if model.embeddings:
+        console.say(f"{model.name}: {len(model.folds)} heads")
+        prober = ProbePredictor(model, dataset)
+        by_part = [(part, prober.predict(store, part)) for part in (public, hidden) if part]
+        for index, fold in enumerate(model.folds):
+            pairs = [(part, values[index]) for part, values in by_part]
+            logits.append(predictions.align(pairs, ids, source=fold.file))
+        return blend.mean_over_folds(logits, model.averaging)
     for fold in model.folds:
         console.say(f"{model.name}: {fold.file}")
         predictor = Predictor(dataset / fold.file, spec.predict)

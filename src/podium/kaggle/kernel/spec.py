@@ -17,7 +17,7 @@ EXPORT_HINT = "Export it again (`make kernel`)."
 
 
 class ExportedFold(Section):
-    """The weights of one model and fold."""
+    """The weights of one model and fold, or of a frozen backbone."""
 
     file: str
     sha256: str
@@ -32,6 +32,8 @@ class ExportedModel(Section):
     averaging: Averaging
     """What is averaged over its folds, and over the members."""
     folds: list[ExportedFold]
+    embeddings: list[ExportedFold]
+    """The backbones of a probe; none for a model that was fine-tuned."""
 
 
 class KernelSpec(Section):
@@ -70,7 +72,8 @@ def read(folder: Path) -> KernelSpec:
     except UserError:
         raise UserError(f"{path} is damaged. {EXPORT_HINT}") from None
     spec = KernelSpec.model_validate(values)
-    weights = {fold.file: fold.sha256 for model in spec.models for fold in model.folds}
+    exported = [file for model in spec.models for file in (*model.folds, *model.embeddings)]
+    weights = {file.file: file.sha256 for file in exported}
     if missing := [name for name in weights if not (folder / name).is_file()]:
         raise UserError(
             f"{folder}: {len(missing)} of {len(weights)} weights files are missing "

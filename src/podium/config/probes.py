@@ -1,0 +1,22 @@
+"""The sections `probes.<name>` of params.yaml."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from podium.core.section import Positive, Section, Unique
+
+
+class Probe(Section):
+    """A head on frozen features: a member of the ensemble that trains in seconds."""
+
+    features: Annotated[list[str], Field(min_length=1), Unique]
+    """Names in `embeddings`, whose features are concatenated. They need the same views."""
+    head: str = "logistic"
+    """`logistic`: logistic regression. `ridge`: ridge regression. `svm`: a linear support vector
+    machine. `knn`: the nearest neighbors by cosine similarity. `task: regression` requires
+    `ridge`, `svm` or `knn`, `task: ordinal` `logistic` or `knn`."""
+    strength: Positive | None = None
+    """How closely the head fits the training images: C of `logistic` and `svm`, 1 / alpha of
+    `ridge`, 1 / the number of neighbors of `knn`. null: the best in cross-validation among the
+    training folds."""

@@ -1,0 +1,94 @@
+"""Compute the pooled features of images with a frozen backbone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from podium.config.embeddings import Embedding
+from podium.core import console, files, machine, seeding, signals
+from podium.core.errors import UserError
+from podium.core.provenance import EmbeddingProvenance
+from podium.features.tables import Features
+from podium.images import loading
+from podium.images.augment import Augmentation
+from podium.images.store import ImageStore
+from podium.models import device, factory, pretrained
+from podium.models.inference import View
+from podium.models.inputs import Preprocess
+
+
+class Extractor:
+    """A frozen backbone: batch norm uses its stored statistics, and nothing is trained."""
+
+    def __init__(
+        self, config: Embedding, *, seed: int, state: dict[str, Tensor] | None = None
+    ) -> None:
+        """Create the network with its pretrained weights, or with random ones from `seed`; or with
+        those of `state`.
+
+        Raises:
+            UserError: as `models.factory.create`.
+        """
+        self.config, self.seed, model = config, seed, config.network()
+        seeding.set_global(seed, "embedding", 0)
+        self.accelerator = device.accelerator(config.precision)
+        net = factory.create(model, outputs=1, load_pretrained=state is None)
+        if state is not None:
+            net.load_state_dict(state)
+        self.net = net.to(self.accelerator.device).eval()
+        self.weights = None if state is not None else pretrained.locate(model)
+
+    def extract(self, store: ImageStore, ids: list[str], views: Sequence[View]) -> Features:
+        """The features of the images `ids` of `store`: float32 [N, V, D]."""
+        config = self.config
+        no_augmentation = Augmentation(
+            "none", size=config.image_size, resize_mode=config.resize_mode
+        )
+        images = loading.Images(store, ids, None, transforms=[no_augmentation])
+        workers = machine.loader_workers(self.accelerator.device.type)
+        loader = loading.in_order(images, config.batch_size, workers=workers)
+        return Features(ids, self.features(loader, views), self._provenance(store))
+
+    @torch.inference_mode()
+    def features(self, loader: loading.Loader, views: Sequence[View]) -> np.ndarray:
+        """The features of the images in `loader`, in order: float32 [N, V, D]."""
+        preprocess = Preprocess(self.net, self.accelerator.device)
+        batches = list[Tensor]()
+        for batch in console.bar(loader, "features"):
+            signals.raise_if_stopped()
+            images = preprocess(batch.inputs)["image"]
+            with self.accelerator.autocast():
+                pooled_views = [pooled(self.net, view(images)).float() for view in views]
+            batches.append(torch.stack(pooled_views, dim=1).cpu())
+        features: np.ndarray = torch.cat(batches).numpy()
+        return features
+
+    def _provenance(self, store: ImageStore) -> EmbeddingProvenance:
+        weights = self.weights
+        return EmbeddingProvenance(
+            config=self.config.model_dump(),
+            images_sha256=store.sha256(),
+            seed=self.seed if weights is None else None,
+            pretrained_sha256=None if weights is None else files.sha256(weights.path),
+            pretrained_revision=None if weights is None else weights.revision,
+            deterministic=torch.are_deterministic_algorithms_enabled(),
+            torch=torch.__version__,
+            device=device.name(self.accelerator.device),
+        )
+
+
+def pooled(net: nn.Module, images: Tensor) -> Tensor:
+    """The features [B, D] that a timm network gives its classifier.
+
+    Raises:
+        UserError: if they are not vectors.
+    """
+    features: Tensor = net.forward_head(net.forward_features(images), pre_logits=True)  # type: ignore[operator]
+    if features.ndim != 2:
+        raise UserError(
+            f"architecture: {type(net).__name__} gives features of shape "
+            f"{tuple(features.shape[1:])}, not a vector per image. Choose another."
+        )
+    return features

@@ -1,0 +1,70 @@
+"""Probes in an export: their frozen backbones, and predictions without the pipeline."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+
+from podium.config.embeddings import Embedding
+from podium.core import files
+from podium.core.errors import UserError
+from podium.core.provenance import EmbeddingProvenance, TrainingProvenance
+from podium.features import probe
+from podium.features.extract import Extractor
+from podium.images.store import ImageStore
+from podium.kaggle.kernel.spec import ExportedFold, ExportedModel
+from podium.models import weights
+from podium.prediction.tta import VIEWS
+
+
+def export(training: TrainingProvenance, dataset: Path) -> list[ExportedFold]:
+    """Write the backbones of a probe to `dataset`, once each; none for other models.
+
+    Raises:
+        UserError: if pretrained weights have changed since the features were computed.
+    """
+    exported = []
+    for values in training.config.get("embeddings", ()):
+        provenance = EmbeddingProvenance(**values)
+        extractor = Extractor(Embedding(**provenance.config), seed=training.seed)
+        file = extractor.weights
+        if (None if file is None else files.sha256(file.path)) != provenance.pretrained_sha256:
+            raise UserError(
+                f"the pretrained weights of {provenance.config['architecture']} have changed since "
+                "its features were computed. Run `dvc repro --force embed`, then `dvc repro`."
+            )
+        state = {name: tensor.contiguous() for name, tensor in extractor.net.state_dict().items()}
+        data = safetensors.torch.save({name: tensor.cpu() for name, tensor in state.items()})
+        path = dataset / f"backbone-{hashlib.sha256(data).hexdigest()[:12]}.safetensors"
+        files.write_bytes(path, data)
+        exported.append(ExportedFold(file=path.name, sha256=files.sha256(path)))
+    return exported
+
+
+class ProbePredictor:
+    """The backbones of a probe, whose features all its folds share."""
+
+    def __init__(self, model: ExportedModel, dataset: Path) -> None:
+        """Load the backbones that `export` wrote to `dataset`."""
+        states = [weights.read(dataset / fold.file) for fold in model.folds]
+        self.heads = [{n: tensor.numpy() for n, tensor in state.items()} for state, _, _ in states]
+        training = states[0][1]
+        self.kind = training.config["probe"]["head"]
+        self.extractors = [
+            Extractor(
+                Embedding(**embedding["config"]),
+                seed=training.seed,
+                state=safetensors.torch.load_file(dataset / file.file),
+            )
+            for embedding, file in zip(training.config["embeddings"], model.embeddings, strict=True)
+        ]
+
+    def predict(self, store: ImageStore, ids: list[str]) -> list[np.ndarray]:
+        """The logits of the images `ids`, [N, C], of each fold."""
+        parts = []
+        for extractor in self.extractors:
+            views = [VIEWS[view] for view in extractor.config.views]
+            parts.append(extractor.extract(store, ids, views).values)
+        features = np.concatenate(parts, axis=2)
+        return [probe.predict(self.kind, arrays, features) for arrays in self.heads]

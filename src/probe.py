@@ -1,0 +1,152 @@
+"""Fit one probe's heads -> models/<probe>/, metrics/<probe>/ and data/predictions/<probe>/."""
+
+import argparse
+import time
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from podium.config.folds import Folds
+from podium.config.probes import Probe
+from podium.core import files, params_file, paths, program
+from podium.core.errors import UserError
+from podium.core.manifest import Manifest
+from podium.core.provenance import PredictionProvenance, TrainingProvenance
+from podium.features import probe, tables
+from podium.features.tables import Features
+from podium.models import weights
+from podium.prediction import predictions
+from podium.prediction.predictions import Predictions
+from podium.scoring import decisions, metrics
+from podium.scoring.metrics import Metric
+from podium.scoring.task import Task
+
+SECTIONS = {
+    "seed": int,
+    "metric": str | None,
+    "folds.run": (Folds, "run"),
+    "probes.{probe}": Probe,
+}
+
+
+class Data(NamedTuple):
+    """The features and folds that all heads of a probe share."""
+
+    name: str
+    train: list[Features]  # of each embedding
+    test: list[Features]
+    folds: pd.DataFrame  # id, label, fold; with folds.subsample also train ("yes" or "no")
+    folds_sha256: str
+    task: Task
+    metric: Metric
+
+
+def main() -> None:
+    """Fit a head for each fold to the others, and predict that fold and the test images."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--probe", required=True)
+    options = parser.parse_args()
+    seed, metric_name, run, config = params_file.load(SECTIONS, probe=options.probe)
+    manifest = Manifest(paths.FOLDS)
+    task = Task.read(manifest)
+    train, test = (
+        [tables.read(paths.embedding(name, part)) for name in config.features]
+        for part in ("train", "test")
+    )
+    data = Data(
+        options.probe,
+        train,
+        test,
+        manifest.csv("folds.csv").astype({"fold": int}),
+        manifest.sha256["folds.csv"],
+        task,
+        metrics.get(metric_name, task.name),
+    )
+    for fold in run:
+        _run(data, config, fold, seed)
+
+
+def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
+    """Fit the head of one fold, and write it, its score and its predictions."""
+    start, task, folds = time.perf_counter(), data.task, data.folds
+    targets = task.targets(folds["label"].tolist())
+    held_out = (folds["fold"] == fold).to_numpy()
+    rows = ~held_out & (folds["train"] == "yes").to_numpy() if "train" in folds else ~held_out
+    values = _join(data.train, folds["id"].tolist())
+    fitted = probe.fit(
+        config,
+        values[rows],
+        targets[rows],
+        sizes=[features.values.shape[2] for features in data.train],
+        task=task,
+        folds=folds["fold"].to_numpy()[rows],
+        seed=seed,
+    )
+    provenance, name = _provenance(data, config, fold, seed), paths.fold_name(data.name, fold)
+    path = paths.weights(data.name, fold)
+    weights.save(path, {k: torch.from_numpy(v) for k, v in fitted.arrays.items()}, provenance)
+    _, _, sha256 = weights.read(path)
+    ids = {"oof": folds["id"][held_out].tolist(), "test": data.test[0].ids}
+    logits = {}
+    for part, features in (("oof", data.train), ("test", data.test)):
+        logits[part] = probe.predict(config.head, fitted.arrays, _join(features, ids[part]))
+        predicted = PredictionProvenance(
+            training=provenance,
+            weights_sha256=sha256,
+            predict={"views": features[0].views},
+            images_sha256=features[0].provenance.images_sha256,
+            averaging="logits",
+        )
+        table = paths.PREDICTIONS / name / f"{part}.parquet"
+        predictions.write(table, Predictions(ids[part], logits[part], predicted))
+    score = decisions.score(task, data.metric, targets[held_out], logits["oof"])
+    seconds = round(time.perf_counter() - start, 1)
+    scores = {"strength": fitted.strength, data.metric.name: score, "inner_loss": fitted.loss}
+    files.write_json(paths.METRICS / f"{name}.json", {**scores, "seconds": seconds})
+    print(f"{name}: strength {fitted.strength:g}, {data.metric.name} {score:.4f}, {seconds} s")
+
+
+def _provenance(data: Data, config: Probe, fold: int, seed: int) -> TrainingProvenance:
+    embeddings = [features.provenance for features in data.train]
+    first = embeddings[0]
+    return TrainingProvenance(
+        **data.task.facts(),
+        folds_sha256=data.folds_sha256,
+        images_sha256=first.images_sha256,
+        config={
+            "probe": config.model_dump(),
+            "embeddings": [embedding.to_json() for embedding in embeddings],
+        },
+        fold=fold,
+        seed=seed,
+        metric=data.metric.name,
+        metric_sha256=data.metric.sha256,
+        deterministic=first.deterministic,
+        pretrained_sha256=first.pretrained_sha256,
+        pretrained_revision=first.pretrained_revision,
+        scale=[0.0, 1.0],
+        torch=torch.__version__,
+        device=first.device,
+        micro_batches=1,
+    )
+
+
+def _join(parts: list[Features], ids: list[str]) -> np.ndarray:
+    """The features of the images `ids`, of all embeddings together: [N, V, D].
+
+    Raises:
+        UserError: if an image has none.
+    """
+    rows = []
+    for part in parts:
+        index = {image: row for row, image in enumerate(part.ids)}
+        if missing := [image for image in ids if image not in index]:
+            raise UserError(f"{len(missing)} images have no features. Run `dvc repro`.")
+        rows.append(part.values[[index[image] for image in ids]])
+    return np.concatenate(rows, axis=2)
+
+
+if __name__ == "__main__":
+    program.run(main)
