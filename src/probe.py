@@ -31,6 +31,9 @@ SECTIONS = {
 }
 
 
+MIN_IMAGES = 2  # for cross-validation
+
+
 class Data(NamedTuple):
     """The features and folds that all heads of a probe share."""
 
@@ -74,6 +77,11 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     targets = task.targets(folds["label"].tolist())
     held_out = (folds["fold"] == fold).to_numpy()
     rows = ~held_out & (folds["train"] == "yes").to_numpy() if "train" in folds else ~held_out
+    if rows.sum() < MIN_IMAGES:
+        raise UserError(
+            f"fold {fold} has {rows.sum()} training images, a probe needs {MIN_IMAGES}. Keep more "
+            "with folds.subsample."
+        )
     values = _join(data.train, folds["id"].tolist())
     fitted = probe.fit(
         config,

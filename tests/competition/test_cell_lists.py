@@ -1,5 +1,6 @@
 """Cells that list several labels, in the forms that tables have them."""
 
+import itertools
 import json
 
 import numpy as np
@@ -94,6 +95,13 @@ def test_lists_are_written_like_the_table(cells: list[str], expected: str) -> No
     assert style.join(["x", "it's"]) == expected
     assert cell_lists.split([expected], style.separator)[expected] == ["x", "it's"]
     assert style.join([]) == style.brackets
+
+
+def test_the_style_depends_on_no_order() -> None:
+    cells = ["['Drama']", '["it\'s ok"]', "['a']"]
+    assert {ListStyle.of(order) for order in itertools.permutations(cells)} == {
+        ListStyle(", ", "[]", "'")
+    }
 
 
 def test_plain_cells_have_no_such_style() -> None:

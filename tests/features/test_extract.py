@@ -110,3 +110,14 @@ def test_a_damaged_table_is_an_error(tmp_path: Path, how: str) -> None:
         pq.write_table(table.take([1, 0, 2]).replace_schema_metadata(table.schema.metadata), path)
     with pytest.raises(UserError, match=r"train\.parquet"):
         tables.read(path)
+
+
+def test_a_batch_that_does_not_fit_is_an_error(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: object) -> torch.Tensor:
+        raise RuntimeError("CUDA out of memory.")
+
+    monkeypatch.setattr(extract, "pooled", run_out)
+    with pytest.raises(UserError, match=r"batch_size: 64 images do not fit .* cpu\. Set 32\."):
+        Extractor(config(), seed=1).extract(images, FOLDS["id"].tolist()[:3], [VIEWS["identity"]])

@@ -143,6 +143,15 @@ def test_the_strength_is_the_best_in_cross_validation() -> None:
         assert fit("logistic", features, noisy, task, strength=strength).loss >= wrong.loss
 
 
+@pytest.mark.parametrize("strength", [0.3, 10.0])
+def test_a_neighbor_is_the_fewest(strength: float) -> None:
+    task = Task("binary", ["no", "yes"])
+    features, targets = data("binary")
+    arrays = fit("knn", features, targets, task, strength=strength).arrays
+    assert arrays["neighbors"][0] == (3 if strength == 0.3 else 1)
+    assert np.isfinite(probe.predict("knn", arrays, features)).all()
+
+
 def test_a_single_training_fold_is_divided_at_random() -> None:
     task = Task("binary", ["no", "yes"])
     features, targets = data("binary")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from trainings import config
 
+from podium.config.embeddings import Embedding
 from podium.config.predict import Predict
 from podium.config.tasks import TaskName
 from podium.models import losses
@@ -18,7 +19,7 @@ TASKS: tuple[TaskName, ...] = ("binary", "multiclass", "multilabel", "ordinal", 
 
 def problems(task: TaskName, *views: str, **model: Any) -> list[tuple[str, str]]:
     predict = Predict.model_validate({"views": ["identity", *views]})
-    return [*extensions.problems(predict, {"a": config(**model)}, task)]
+    return [*extensions.problems(predict, {"a": config(**model)}, {}, task)]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -48,6 +49,15 @@ def test_a_view_must_keep_the_batch(
     ((key, text),) = problems("binary", "mine")
     assert key == "predict.views[1]"
     assert problem in text
+
+
+def test_the_views_of_an_embedding_must_keep_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(VIEWS, "mine", lambda images: images[:, :, ::2])
+    values = {"architecture": "test_resnet", "image_size": 32, "views": ["identity", "mine"]}
+    embeddings = {"small": Embedding.model_validate(values)}
+    predict = Predict(views=["identity"])
+    ((key, text),) = extensions.problems(predict, {}, embeddings, "binary")
+    assert key == "embeddings.small.views[1]" and "shape [2, 3, 16, 32]" in text
 
 
 def loss_with(base: type[Loss] = CrossEntropy, **members: Any) -> Loss:

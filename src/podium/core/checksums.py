@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from podium.core import files
 from podium.core.errors import UserError
 
 KEY = "podium"  # the header's only entry: with several, their order could change the bytes
@@ -17,6 +18,20 @@ def sign(content: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]) -> s
     """Return a header as JSON: `content`, and the SHA-256 of `content` and the named `arrays`."""
     signed = {"content": content, "sha256": _sha256(content, arrays)}
     return json.dumps(signed, sort_keys=True)
+
+
+def header(metadata: Mapping[Any, Any] | None, *, path: Path) -> str | bytes:
+    """The header among the `metadata` of the file at `path`.
+
+    Raises:
+        UserError: if it has none.
+    """
+    found: str | bytes | None = None
+    if metadata is not None:
+        found = metadata.get(KEY, metadata.get(KEY.encode()))
+    if found is None:
+        raise UserError(f"{path} was not written by Podium. {files.RERUN_HINT}")
+    return found
 
 
 def verify(

@@ -30,7 +30,7 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float | date) else value
 
 
-Name = Annotated[str, BeforeValidator(_as_text)]  # of a class or a column, in the data
+Name = Annotated[str, BeforeValidator(_as_text)]  # a class or column name as the data spell it
 
 
 def require(condition: bool, problem: str) -> None:

@@ -12,7 +12,6 @@ from podium.core.errors import UserError
 from podium.core.provenance import EmbeddingProvenance
 from podium.features.tables import Features
 from podium.images import loading
-from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
 from podium.models import device, factory, pretrained
 from podium.models.inference import View
@@ -41,19 +40,26 @@ class Extractor:
         self.weights = None if state is not None else pretrained.locate(model)
 
     def extract(self, store: ImageStore, ids: list[str], views: Sequence[View]) -> Features:
-        """The features of the images `ids` of `store`: float32 [N, V, D]."""
-        config = self.config
-        no_augmentation = Augmentation(
-            "none", size=config.image_size, resize_mode=config.resize_mode
+        """The features of the images `ids` of `store`: float32 [N, V, D].
+
+        Raises:
+            UserError: if a batch does not fit the device's memory.
+        """
+        config, where = self.config, self.accelerator.device
+        loader = loading.for_inference(
+            store,
+            ids,
+            size=config.image_size,
+            resize_mode=config.resize_mode,
+            batch_size=config.batch_size,
+            workers=machine.loader_workers(where.type),
         )
-        images = loading.Images(store, ids, None, transforms=[no_augmentation])
-        workers = machine.loader_workers(self.accelerator.device.type)
-        loader = loading.in_order(images, config.batch_size, workers=workers)
-        return Features(ids, self.features(loader, views), self._provenance(store))
+        with device.batch_size_errors("batch_size", config.batch_size, where):
+            values = self._features(loader, views)
+        return Features(ids, values, self._provenance(store))
 
     @torch.inference_mode()
-    def features(self, loader: loading.Loader, views: Sequence[View]) -> np.ndarray:
-        """The features of the images in `loader`, in order: float32 [N, V, D]."""
+    def _features(self, loader: loading.Loader, views: Sequence[View]) -> np.ndarray:
         preprocess = Preprocess(self.net, self.accelerator.device)
         batches = list[Tensor]()
         for batch in console.bar(loader, "features"):

@@ -41,6 +41,7 @@ class Head(NamedTuple):
 
 
 def linear(arrays: Arrays, features: np.ndarray) -> np.ndarray:
+    """The scores [N, C] of a linear head with `weight` [C, D] and `bias` [C]."""
     scores: np.ndarray = features @ arrays["weight"].T + arrays["bias"]
     return scores
 
@@ -72,7 +73,7 @@ def _fit_columns(
 
 
 def _prior(column: np.ndarray) -> float:
-    """The logit of a class that is in all images or in none, by Laplace's rule of succession."""
+    """The log-odds of a label that all images have, or none, with add-one smoothing."""
     return float(np.log((column.sum() + 1) / ((1 - column).sum() + 1)))
 
 
@@ -129,7 +130,7 @@ def _neighbors(features: np.ndarray, targets: np.ndarray, task: Task, strength: 
     return {
         "features": _unit(features).astype(np.float32),
         "columns": _columns(targets, task).astype(np.float32),
-        "neighbors": np.array([round(1 / strength)], np.float32),
+        "neighbors": np.array([max(1, round(1 / strength))], np.float32),
         "votes": np.array([VOTES.index(task.name) if task.name in VOTES else 0], np.float32),
     }
 

@@ -44,21 +44,20 @@ def fit(
         folds: the fold of each training image, [N]: the strength is the best in cross-validation
             over these folds; with a single one, over random parts.
     """
-    head = HEADS[config.head]
     mean, std = target_codec.scale(task, targets)
-    standardized = (targets - mean) / std if task.name == "regression" else targets
-    strengths = head.strengths if config.strength is None else (config.strength,)
-    inner = _inner_folds(folds, seed)
+    if task.name == "regression":
+        targets = (targets - mean) / std
+    fitter, inner = _Fitter(HEADS[config.head], task, sizes), _inner_folds(folds, seed)
     losses: dict[tuple[float, float], float] = {}
     best = [np.inf]  # so far, by strength
-    for strength in strengths:
-        found = _validate(head, strength, features, standardized, sizes, task, inner)
-        losses |= {(strength, scale): loss for scale, loss in found}
-        best.append(min(best[-1], *(loss for _, loss in found)))
+    for strength in fitter.head.strengths if config.strength is None else (config.strength,):
+        by_scale = fitter.cross_validate(features, targets, inner, strength)
+        losses |= {(strength, scale): loss for scale, loss in by_scale.items()}
+        best.append(min(best[-1], *by_scale.values()))
         if len(best) > PATIENCE + 1 and best[-1] == best[-1 - PATIENCE]:
             break  # stronger heads take longer, and fit the training images ever more closely
     strength, scale = min(losses, key=losses.__getitem__)
-    arrays = _fit(head, strength, features, standardized, sizes, task)
+    arrays = fitter.fit(features, targets, strength)
     output = np.array([scale * std, mean], np.float32)
     return Fitted({**arrays, "output": output}, strength, losses[strength, scale])
 
@@ -83,25 +82,33 @@ def _inner_folds(folds: np.ndarray, seed: int) -> np.ndarray:
     return parts
 
 
-def _validate(
-    head: Head,
-    strength: float,
-    features: np.ndarray,
-    targets: np.ndarray,
-    sizes: Sequence[int],
-    task: Task,
-    folds: np.ndarray,
-) -> list[tuple[float, float]]:
-    """The loss of each scale of the scores, in cross-validation."""
-    scores = np.empty((len(features), len(task.classes)), np.float64)
-    for fold in np.unique(folds):
-        held_out = folds == fold
-        arrays = _fit(head, strength, features[~held_out], targets[~held_out], sizes, task)
-        scores[held_out] = _scores(head, arrays, features[held_out]).mean(axis=1)
-    is_scaled = not head.are_logits and task.name != "regression"
-    return [
-        (scale, _loss(scores * scale, targets, task)) for scale in (SCALES if is_scaled else (1.0,))
-    ]
+class _Fitter(NamedTuple):
+    """Fits one kind of head."""
+
+    head: Head
+    task: Task
+    sizes: Sequence[int]  # the numbers of features from each embedding
+
+    def fit(self, features: np.ndarray, targets: np.ndarray, strength: float) -> Arrays:
+        """Fit to standardized features [N, V, D], with each view as an example."""
+        flat = features.reshape(-1, features.shape[-1])
+        center, factor = _standardize(flat, self.sizes)
+        repeated = np.repeat(targets, features.shape[1], axis=0)
+        arrays = self.head.fit((flat - center) * factor, repeated, self.task, strength)
+        return {**arrays, "center": center, "factor": factor}
+
+    def cross_validate(
+        self, features: np.ndarray, targets: np.ndarray, folds: np.ndarray, strength: float
+    ) -> dict[float, float]:
+        """The loss by the scale of the scores."""
+        scores = np.empty((len(features), len(self.task.classes)))
+        for fold in np.unique(folds):
+            held_out = folds == fold
+            arrays = self.fit(features[~held_out], targets[~held_out], strength)
+            scores[held_out] = _scores(self.head, arrays, features[held_out]).mean(axis=1)
+        is_scaled = not self.head.are_logits and self.task.name != "regression"
+        scales = SCALES if is_scaled else (1.0,)
+        return {scale: _loss(scores * scale, targets, self.task) for scale in scales}
 
 
 def _loss(logits: np.ndarray, targets: np.ndarray, task: Task) -> float:
@@ -115,25 +122,9 @@ def _loss(logits: np.ndarray, targets: np.ndarray, task: Task) -> float:
     return float(-log_softmax(logits, axis=1)[rows, targets].mean())
 
 
-def _fit(
-    head: Head,
-    strength: float,
-    features: np.ndarray,
-    targets: np.ndarray,
-    sizes: Sequence[int],
-    task: Task,
-) -> Arrays:
-    """Fit a head to standardized features, with each view as an example."""
-    flat = features.reshape(-1, features.shape[-1])
-    center, factor = _standardize(flat, sizes)
-    repeated = np.repeat(targets, features.shape[1], axis=0)
-    arrays = head.fit((flat - center) * factor, repeated, task, strength)
-    return {**arrays, "center": center, "factor": factor}
-
-
 def _standardize(features: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """The center [D] of features [N, D], and the factor [D] that gives those of each embedding a
-    mean variance of 1. Dividing each feature by its own deviation was worse on all photo sets.
+    mean variance of 1.
     """
     center = features.mean(axis=0)
     parts = np.split(features.var(axis=0), np.cumsum(sizes)[:-1])

@@ -51,9 +51,7 @@ def read(path: Path) -> Features:
     """
     try:
         table = pq.read_table(path)
-        header = (table.schema.metadata or {}).get(checksums.KEY.encode())
-        if header is None:
-            raise UserError(f"{path} was not written by Podium. {files.RERUN_HINT}")
+        header = checksums.header(table.schema.metadata, path=path)
         ids = table["id"].to_pylist()
         views = [
             table[name].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)

@@ -149,6 +149,21 @@ def in_order(images: Images, batch_size: int, *, workers: int) -> Loader:
     return loader
 
 
+def for_inference(
+    store: ImageSource,
+    ids: list[str],
+    *,
+    size: int,
+    resize_mode: str,
+    batch_size: int,
+    workers: int,
+) -> Loader:
+    """Batches of the images `ids` without targets and augmentation, in order."""
+    transforms = [Augmentation("none", size=size, resize_mode=resize_mode)]
+    images = Images(store, ids, None, transforms=transforms)
+    return in_order(images, batch_size, workers=workers)
+
+
 def _loader(images: Images, sampler: EpochBatchSampler, num_workers: int) -> Loader:
     cv2.setNumThreads(0)  # the cores are busy with workers or with the model
     num_workers = min(num_workers, len(sampler))

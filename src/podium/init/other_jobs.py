@@ -77,7 +77,7 @@ def _in_names(train: Table, ids: str) -> Found:
 
 def _coordinate(column: str) -> str:
     """The name of a coordinate: "bbox_x_min", "Roi.XMin" -> "xmin"."""
-    return re.sub(r"^(bbox|box|roi|bb)(?=.)|[\W_]", "", re.sub(r"[\W_]", "", column.lower()))
+    return re.sub(r"^(bbox|box|roi|bb)(?=.)", "", re.sub(r"[\W_]", "", column.lower()))
 
 
 def _in_cells(train: Table, ids: str) -> Found:

@@ -1,8 +1,14 @@
 """The device and precision that a network runs with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils.memory import should_reduce_batch_size
+
+from podium.core.errors import UserError
 
 
 def accelerator(precision: str) -> Accelerator:
@@ -18,6 +24,19 @@ def accelerator(precision: str) -> Accelerator:
             )
     AcceleratorState._reset_state()  # else the first precision stays for the whole process
     return Accelerator(mixed_precision="no" if precision == "fp32" else precision)
+
+
+@contextmanager
+def batch_size_errors(key: str, size: int, device: torch.device) -> Iterator[None]:
+    """Raises: UserError: with the `key` in params.yaml, if `size` images per batch do not fit."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        raise UserError(
+            f"{key}: {size} images do not fit into the memory of {name(device)}. Set {size // 2}."
+        ) from None
 
 
 def name(device: torch.device) -> str:

@@ -16,8 +16,7 @@ from podium.core.errors import UserError
 from podium.core.provenance import TrainingProvenance
 from podium.models import factory
 from podium.models.targets import TargetCodec
-
-State = dict[str, torch.Tensor]  # by name
+from podium.models.weights_file import State
 
 
 def save(path: Path, state: State, provenance: TrainingProvenance) -> None:
@@ -51,12 +50,10 @@ def read(path: Path) -> tuple[State, TrainingProvenance, str]:
     """
     try:
         with safe_open(path, "pt") as file:
-            header = (file.metadata() or {}).get(checksums.KEY)
+            header = checksums.header(file.metadata(), path=path)
         state = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read: {error}. {files.RERUN_HINT}") from None
-    if header is None:
-        raise UserError(f"{path} was not written by Podium. {files.RERUN_HINT}")
     content, sha256 = checksums.verify(header, _arrays(state), path=path)
     return state, TrainingProvenance.from_json(content, path=path), sha256
 

@@ -47,12 +47,15 @@ def _metric(metric: str | None, task: TaskName) -> Iterator[Problem]:
             yield "metric", str(error)
 
 
-def _views(predict: Predict) -> Iterator[Problem]:
+def _views(predict: Predict, embeddings: dict[str, Embedding]) -> Iterator[Problem]:
     from podium.prediction.tta import VIEWS
 
-    for index, view in enumerate(predict.views):
-        if view not in VIEWS:
-            yield f"predict.views[{index}]", _unknown("view", view, VIEWS)
+    sections = {"predict": predict.views}
+    sections |= {f"embeddings.{name}": embedding.views for name, embedding in embeddings.items()}
+    for section, views in sections.items():
+        for index, view in enumerate(views):
+            if view not in VIEWS:
+                yield f"{section}.views[{index}]", _unknown("view", view, VIEWS)
 
 
 def _blending(ensemble: Ensemble) -> Iterator[Problem]:
@@ -112,18 +115,8 @@ def _probes(
             yield f"probes.{name}.head", _unknown("head", probe.head, HEADS)
         elif task not in HEADS[probe.head].tasks:
             heads = [name for name, head in HEADS.items() if task in head.tasks]
-            yield f"probes.{name}.head", _unknown(f"head for task: {task},", probe.head, heads)
-
-
-def _embedding_views(embeddings: dict[str, Embedding]) -> Iterator[Problem]:
-    if not embeddings:
-        return
-    from podium.prediction.tta import VIEWS
-
-    for name, embedding in embeddings.items():
-        for index, view in enumerate(embedding.views):
-            if view not in VIEWS:
-                yield f"embeddings.{name}.views[{index}]", _unknown("view", view, VIEWS)
+            text = f"{probe.head} does not support task: {task}. Choose from {', '.join(heads)}."
+            yield f"probes.{name}.head", text
 
 
 def _sizes(
@@ -177,6 +170,6 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 
 CHECKS = (
-    *(_metric, _views, _blending, _losses, _members, _names, _probes, _embedding_views),
+    *(_metric, _views, _blending, _losses, _members, _names, _probes),
     *(_sizes, _labels, _format, _subsample, _imbalance),
 )

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from podium.config.embeddings import Embedding
 from podium.config.models import Model
 from podium.config.predict import Predict
 from podium.config.tasks import SINGLE_LABEL, TaskName
@@ -19,13 +20,18 @@ from podium.scoring.task import Task
 BATCH = 2
 
 
-def problems(predict: Predict, models: dict[str, Model], task: TaskName) -> Iterator[Problem]:
+def problems(
+    predict: Predict, models: dict[str, Model], embeddings: dict[str, Embedding], task: TaskName
+) -> Iterator[Problem]:
     """What is wrong with the views and losses that are used, by their results."""
-    sizes = {model.image_size for model in models.values()}
-    for index, name in enumerate(predict.views):
-        texts = (_view_problem(name, size) for size in sizes if name in VIEWS)
-        if text := next(filter(None, texts), None):
-            yield f"predict.views[{index}]", f"{name} {text}"
+    sections = {"predict": (predict.views, {model.image_size for model in models.values()})}
+    for name, embedding in embeddings.items():
+        sections[f"embeddings.{name}"] = embedding.views, {embedding.image_size}
+    for section, (views, sizes) in sections.items():
+        for index, view in enumerate(views):
+            texts = (_view_problem(view, size) for size in sizes if view in VIEWS)
+            if text := next(filter(None, texts), None):
+                yield f"{section}.views[{index}]", f"{view} {text}"
     classes = ["0"] if task == "regression" else ["0", "1"] if task == "binary" else list("012")
     for name, model in models.items():
         try:

@@ -85,7 +85,7 @@ def validate(
     if build_models:
         problems += libraries.problems(sections.get("models", {}))
         problems += libraries.embedding_problems(sections.get("embeddings", {}))
-        if sections.keys() >= (needs := {"predict", "models", "task"}):
+        if sections.keys() >= (needs := {"predict", "models", "embeddings", "task"}):
             from podium.params import extensions  # imports torch
 
             problems += extensions.problems(**{name: sections[name] for name in needs})

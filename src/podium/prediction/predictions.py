@@ -55,9 +55,7 @@ def read(path: Path, kind: type[P]) -> Predictions[P]:
     """
     try:
         table = pq.read_table(path)
-        header = (table.schema.metadata or {}).get(checksums.KEY.encode())
-        if header is None:
-            raise UserError(f"{path} was not written by Podium. {files.RERUN_HINT}")
+        header = checksums.header(table.schema.metadata, path=path)
         ids = table["id"].to_pylist()
         names = [name for name in table.column_names if name.startswith(LOGIT)]
         logits = np.stack([table[name].to_numpy() for name in names], axis=1)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor
 
 from podium.config.models import Model
@@ -13,7 +12,6 @@ from podium.core import console, machine
 from podium.core.errors import UserError
 from podium.core.provenance import PredictionProvenance
 from podium.images import loading
-from podium.images.augment import Augmentation
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
 from podium.models import device, weights
@@ -95,17 +93,18 @@ class Predictor:
         return (time.perf_counter() - start) / measured * len(ids) / 60
 
     def _loader(self, store: ImageStore, ids: list[str]) -> loading.Loader:
-        no_augmentation = Augmentation(
-            "none", size=self.config.image_size, resize_mode=self.config.resize_mode
-        )
-        return loading.in_order(
-            loading.Images(store, ids, None, transforms=[no_augmentation]),
-            self.options.batch_size,
+        return loading.for_inference(
+            store,
+            ids,
+            size=self.config.image_size,
+            resize_mode=self.config.resize_mode,
+            batch_size=self.options.batch_size,
             workers=machine.loader_workers(self.accelerator.device.type),
         )
 
     def _infer(self, batches: Iterable[Batch]) -> Tensor:
-        try:
+        size, where = self.options.batch_size, self.accelerator.device
+        with device.batch_size_errors("predict.batch_size", size, where):
             return infer(
                 self.net,
                 batches,
@@ -113,11 +112,3 @@ class Predictor:
                 views=[VIEWS[view] for view in self.views],
                 accelerator=self.accelerator,
             )
-        except RuntimeError as error:
-            if not should_reduce_batch_size(error):
-                raise
-            size, name = self.options.batch_size, device.name(self.accelerator.device)
-            raise UserError(
-                f"predict.batch_size: {size} images do not fit into the memory of {name}. Set "
-                f"{size // 2}."
-            ) from None

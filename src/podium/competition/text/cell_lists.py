@@ -48,15 +48,17 @@ class ListStyle(NamedTuple):
 
     @classmethod
     def of(cls, cells: Collection[str]) -> "ListStyle | None":
-        """The style of the first lists in brackets; None if the cells are not such lists."""
+        """The style of lists in brackets; None if the cells are not such lists."""
         if not are_bracketed(cells):
             return None
-        texts = sorted((cell.strip() for cell in cells if cell.strip()), key=len, reverse=True)
-        longest = texts[0]
+        texts = sorted(cell.strip() for cell in cells if cell.strip())
+        longest = max(texts, key=len)
         brackets = longest[0] + BRACKETS[longest[0]] if longest[0] in BRACKETS else "[]"
         inner = _inside(longest) or ""
         quoted = _QUOTED.match(inner.lstrip())
         quote = quoted[0][0] if quoted else ""
+        if quote and any("'" in text for text in map(_opening, texts)):
+            quote = "'"  # Python writes "it's" in double quotes, and other labels in single ones
         gaps = _QUOTED.sub("", inner) if quoted else inner
         between = re.search(r",\s*", gaps)
         is_numpy = not between and len(_items(longest)) > 1
@@ -92,6 +94,11 @@ def _inside(cell: str) -> str | None:
     inner = _SCALAR.sub(r"\1", text[1:-1])
     bare = _QUOTED.sub("", inner) if _is_quoted(inner) else inner
     return None if text[0] in bare or text[-1] in bare else inner
+
+
+def _opening(cell: str) -> str:
+    """The first character between the brackets."""
+    return (_inside(cell) or "").lstrip()[:1]
 
 
 def _is_quoted(inner: str) -> bool:
