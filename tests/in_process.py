@@ -20,7 +20,7 @@ def init_project(archive: bytes, *options: str) -> str:
     for name in ("data", "submissions", "params.yaml", "made.zip"):
         files.remove(Path(name))
     Path("made.zip").write_bytes(archive)
-    sys.argv = ["init.py", "made.zip", "--yes", *options]
+    sys.argv = ["init.py", "made.zip", "--yes", "--quick", *options]
     return _printed(init.main)
 
 

@@ -108,7 +108,7 @@ def test_a_competition_goes_from_its_files_to_a_valid_submission(
     built = COMPETITIONS[layout]()
     project.write_archive(built.files)
     (project.folder / "params.yaml").unlink()
-    printed = project.run("python", "-m", "commands.init", "shapes.zip", "--yes").stdout
+    printed = project.run("python", "-m", "commands.init", "shapes.zip", "--yes", "--quick").stdout
     assert "Wrote params.yaml" in printed
     project.edit(tiny)
     ran = project.repro()

@@ -48,7 +48,7 @@ class Terminal:
     def __init__(self, project: Project, *arguments: str) -> None:
         self.master, slave = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "commands.init", *arguments],
+            [sys.executable, "-m", "commands.init", "--quick", *arguments],
             cwd=project.folder,
             stdin=slave,
             stdout=slave,
@@ -87,7 +87,7 @@ class Terminal:
 
 def test_init_writes_params_and_prints_how_certain_they_are(clone: Project) -> None:
     clone.write_archive(layouts.extra_columns().files)
-    done = clone.stage("init", "shapes.zip", "--yes")
+    done = clone.stage("init", "--quick", "shapes.zip", "--yes")
     assert done.returncode == 0, done.stdout
     written = params(clone)
     assert (written.competition.source, written.competition.slug) == ("shapes.zip", "shapes")
@@ -106,7 +106,7 @@ def test_init_writes_params_and_prints_how_certain_they_are(clone: Project) -> N
 
 
 def test_fetch_keeps_the_archive_that_init_fetched(clone: Project) -> None:
-    assert clone.stage("init", "shapes.zip", "--yes").returncode == 0
+    assert clone.stage("init", "--quick", "shapes.zip", "--yes").returncode == 0
     archive = clone.folder / "data/raw/shapes.zip"
     before = archive.stat().st_mtime_ns
     assert clone.stage("fetch").returncode == 0
@@ -116,13 +116,13 @@ def test_fetch_keeps_the_archive_that_init_fetched(clone: Project) -> None:
 def test_init_never_overwrites_uncommitted_edits(clone: Project) -> None:
     edited = clone.read("params.yaml") + b"# mine\n"
     (clone.folder / "params.yaml").write_bytes(edited)
-    done = clone.stage("init", "shapes.zip", "--yes")
+    done = clone.stage("init", "--quick", "shapes.zip", "--yes")
     assert done.returncode == 1
     assert "error: params.yaml: has uncommitted edits" in done.stdout
     assert clone.read("params.yaml") == edited and not (clone.folder / "data").exists()
     commit(clone)
-    assert clone.stage("init", "shapes.zip", "--yes").returncode == 0
-    done = clone.stage("init", "shapes.zip", "--yes")  # its own are edits too
+    assert clone.stage("init", "--quick", "shapes.zip", "--yes").returncode == 0
+    done = clone.stage("init", "--quick", "shapes.zip", "--yes")  # its own are edits too
     assert done.returncode == 1 and "uncommitted" in done.stdout
 
 
@@ -134,7 +134,7 @@ def test_init_never_overwrites_what_git_cannot_restore(how: str, project: Projec
         with (project.folder / ".gitignore").open("a") as file:
             file.write("\nparams.yaml\n")
     before = project.read("params.yaml")
-    done = project.stage("init", "shapes.zip", "--yes")
+    done = project.stage("init", "--quick", "shapes.zip", "--yes")
     assert done.returncode == 1 and "error: params.yaml: not " in done.stdout
     assert project.read("params.yaml") == before
 
@@ -144,7 +144,7 @@ def test_nothing_is_written_if_prepare_would_fail(clone: Project) -> None:
     del files["test/0040.png"]
     clone.write_archive(files)
     before = clone.read("params.yaml")
-    done = clone.stage("init", "shapes.zip", "--yes")
+    done = clone.stage("init", "--quick", "shapes.zip", "--yes")
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert "train.csv" in done.stdout and "prepare.test_images" in done.stdout
     assert "error: 1 of 9 test images" in done.stdout and "0040" in done.stdout
@@ -189,7 +189,7 @@ def test_nothing_is_asked_with_yes(clone: Project) -> None:
 
 
 def test_nothing_is_asked_without_a_terminal(clone: Project) -> None:
-    done = clone.stage("init", "shapes.zip", "--metric", "log_loss", "--slug", "other")
+    done = clone.stage("init", "--quick", "shapes.zip", "--metric", "log_loss", "--slug", "other")
     assert done.returncode == 0 and "metric [" not in done.stdout
     written = params(clone)
     assert (written.metric, written.competition.slug) == ("log_loss", "other")
@@ -204,7 +204,7 @@ def test_a_source_with_spaces_and_parentheses_in_its_name(is_folder: bool, clone
         path = source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    done = clone.stage("init", source.name, "--yes")
+    done = clone.stage("init", "--quick", source.name, "--yes")
     assert done.returncode == 0, done.stdout
     config = params(clone).competition
     assert (config.source, config.slug) == (source.name, "My-data-1")
@@ -212,7 +212,7 @@ def test_a_source_with_spaces_and_parentheses_in_its_name(is_folder: bool, clone
     assert clone.stage("fetch").returncode == 0
     assert (clone.folder / "data/raw/My-data-1.zip").is_file()
     clone.run("git", "checkout", "params.yaml")
-    done = clone.stage("init", source.name, "--yes", "--id-column", "label")
+    done = clone.stage("init", "--quick", source.name, "--yes", "--id-column", "label")
     command = next(line for line in done.stdout.splitlines() if "make init" in line)
     assert shlex.split(command)[2] == f"SOURCE={source.name}"
 
@@ -222,7 +222,7 @@ def test_a_competition_on_kaggle_is_a_source(
 ) -> None:
     clone.run("git", "checkout", "-q", "params.yaml")
     environment = kaggle.environment(tmp_path_factory.mktemp("home"))
-    done = clone.stage("init", "shapes", "--yes", **environment)
+    done = clone.stage("init", "--quick", "shapes", "--yes", **environment)
     assert done.returncode == 0, done.stdout
     written = params(clone)
     assert (written.competition.source, written.competition.slug) == ("kaggle", "shapes")
@@ -255,7 +255,7 @@ def test_unusable_files_are_one_error(
         write_zip(clone.folder / source, data)
     elif data is not None:
         (clone.folder / source).write_bytes(data)
-    done = clone.stage("init", source, "--yes")
+    done = clone.stage("init", "--quick", source, "--yes")
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert message in done.stdout
     assert done.stdout.count("error: ") == 1
@@ -264,7 +264,7 @@ def test_unusable_files_are_one_error(
 
 def test_without_a_params_file_nothing_is_lost(clone: Project) -> None:
     (clone.folder / "params.yaml").unlink()
-    assert clone.stage("init", "shapes.zip", "--yes").returncode == 0
+    assert clone.stage("init", "--quick", "shapes.zip", "--yes").returncode == 0
     assert params(clone).competition.slug == "shapes"
 
 
@@ -286,7 +286,7 @@ def test_the_photo_competitions_need_no_edits(name: str, clone: Project) -> None
     weights = clone.folder / "mobilenetv2_100-imagenet-backbone.safetensors"
     weights.write_bytes(b"")
     source = str(DATA / f"{name}.zip")
-    done = clone.stage("init", source, "--yes", "--pretrained", weights.name)
+    done = clone.stage("init", "--quick", source, "--yes", "--pretrained", weights.name)
     assert done.returncode == 0, done.stdout
     config = params(clone)
     changed = {"max_size", "positive_class"}

@@ -140,7 +140,8 @@ def test_the_strength_is_the_best_in_cross_validation() -> None:
     clean, wrong = fit("logistic", features, targets, task), fit("logistic", features, noisy, task)
     assert wrong.strength < clean.strength
     for strength in HEADS["logistic"].strengths:
-        assert fit("logistic", features, noisy, task, strength=strength).loss >= wrong.loss
+        alone = fit("logistic", features, noisy, task, strength=strength)  # another start
+        assert alone.loss >= wrong.loss - 1e-5
 
 
 @pytest.mark.parametrize("strength", [0.3, 10.0])

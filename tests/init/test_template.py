@@ -15,6 +15,7 @@ from podium.images import augment
 from podium.init import defaults, template
 from podium.init.defaults import Device
 from podium.init.layout import Layout
+from podium.init.measured import Kind, Measured
 from podium.init.survey import ImageStats
 from podium.params import schema
 from podium.params.schema import Params
@@ -111,7 +112,7 @@ def test_a_gpu_gets_two_larger_models() -> None:
         (10, "all", 5e-4, 1e-4),
     ]
     assert models["efficientnet"].phases == first.phases
-    assert params.ensemble.members == ["convnext", "efficientnet"]
+    assert params.ensemble.members == ["convnext", "efficientnet", "probe"]
     assert params.prepare.max_size == 345
 
 
@@ -123,6 +124,44 @@ def test_a_cpu_gets_one_small_model() -> None:
     assert [(p.epochs, p.trainable) for p in model.phases] == [(4, "head"), (4, "all")]
     assert (params.folds.count, params.prepare.max_size) == (3, 184)
     assert "&" not in text  # no anchor without an alias
+
+
+def test_what_was_measured_decides_how_images_become_square_and_what_the_probe_sees() -> None:
+    kinds = (Kind("pad", 224), Kind("crop", 224), Kind("crop", 160))
+    result = Measured([], 400, "pad", kinds)
+    text, params = render(layout(), measured=result)
+    model, embeddings = only_model(params), params.embeddings
+    assert model.resize_mode == "pad"
+    assert isinstance(model.augment, list) and "HorizontalFlip" in model.augment[0]  # pads first
+    assert [(e.resize_mode, e.image_size) for e in embeddings.values()] == [*kinds]
+    assert {e.architecture for e in embeddings.values()} == {model.architecture}
+    assert params.probes["probe"].features == [*embeddings] == ["pad-224", "crop-224", "crop-160"]
+    assert (params.ensemble.members, params.ensemble.method) == (
+        ["mobilenet", "probe"],
+        "weighted",
+    )
+    assert params.prepare.max_size == round(1.15 * 224)
+    assert text.count("*frozen") == 2
+
+
+def test_without_a_measurement_the_probe_sees_what_the_model_sees() -> None:
+    text, params = render(layout())
+    (embedding,) = params.embeddings.values()
+    model = only_model(params)
+    assert embedding.image_size == model.image_size and embedding.resize_mode == "crop"
+    assert "frozen" not in text.partition("embeddings:")[2].partition("#")[0]
+
+
+def test_a_probe_of_numbers_is_ridge_regression() -> None:
+    numbers = tables({"1.5": 200, "2.5": 200})
+    _, params = render(layout(task="regression", metric="rmse"), numbers)
+    assert params.probes["probe"].head == "ridge"
+
+
+def test_very_many_images_get_no_probe() -> None:
+    _, params = render(layout(), tables({"a": 12_000, "b": 12_000}))
+    assert params.probes == params.embeddings == {}
+    assert (params.ensemble.members, params.ensemble.method) == (["mobilenet"], "mean")
 
 
 @pytest.mark.parametrize(
@@ -196,10 +235,11 @@ def test_its_architectures_have_pretrained_weights(stats: ImageStats, device: De
         ({"a": 400, "b": 2}, None, "cuda", 2),
         ({"a": 400, "b": 1}, None, "cuda", 5),
         ({"a": 400, "b": 3, "none": 0}, None, "cuda", 3),
+        ({"a": 400, "b": 200, "c": 2}, None, "cuda", 5),
         ({"a": 400, "b": 200}, 4, "cuda", 4),
     ],
 )
-def test_there_are_at_most_as_many_folds_as_images_of_the_rarest_class(
+def test_there_are_at_most_as_many_folds_as_images_of_the_rarer_of_two_classes(
     counts: dict[str, int], groups: int | None, device: Device, folds: int
 ) -> None:
     _, params = render(layout(), tables(counts, groups), device=device)

@@ -33,6 +33,11 @@ SETTINGS: list[tuple[dict[str, Any], str, str]] = [  # settings, the key of the 
     (first_phase(trainable={"last": 9}), "phases[0].trainable.last", "layer groups"),
     (first_phase(trainable={"last_tensors": 999}), "phases[0].trainable.last_tensors", "999"),
     (first_phase(trainable={"names": ["layer9.*"]}), "phases[0].trainable.names", "layer9.*"),
+    (
+        {"architecture": "resnetv2_50", **first_phase(init_from="probe")},
+        "phases[0].init_from",
+        "requires a linear head",
+    ),
     (augment("HorizontalFlop"), "augment", "did you mean HorizontalFlip?"),
     (augment("HorizontalFlip", prob=1), "augment", "HorizontalFlip has no argument prob"),
     (augment("HorizontalFlip", p=2), "augment", "HorizontalFlip.p: must be at most 1.0, not 2"),

@@ -199,6 +199,20 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
         "layer_decay",
     ),
     (lambda p: phase(p, init_from="best"), "models.a", "phases[0]"),
+    (
+        lambda p: p["models"]["a"].update(
+            phases=[{"epochs": 1, "lr": 0.1}, {"epochs": 1, "lr": 0.1, "init_from": "probe"}]
+        ),
+        "models.a",
+        "init_from: probe is for the first phase",
+    ),
+    (
+        lambda p: p["models"]["a"].update(
+            head="batch_norm", phases=[{"epochs": 1, "lr": 0.1, "init_from": "probe"}]
+        ),
+        "models.a",
+        "requires head: linear",
+    ),
     (lambda p: p.update({3: 1}), "3", "unknown key"),
     (lambda p: p["folds"].update({3: 1}), "folds.3", "unknown key. Choose from count, "),
     (

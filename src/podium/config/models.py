@@ -141,6 +141,12 @@ class Model(Backbone):
                 "head: batch_norm requires a batch_size of at least 2. Raise it, or set head: "
                 "linear."
             )
+        if any(phase.init_from == "probe" for phase in self.phases[1:]):
+            raise ValueError("init_from: probe is for the first phase. Set last or best.")
+        if self.phases[0].init_from == "probe" and self.head != "linear":
+            raise ValueError(
+                "phases[0].init_from: probe requires head: linear. Change one of them."
+            )
         if self.phases[0].init_from == "best":
             raise ValueError(
                 "phases[0] cannot use init_from: best (no earlier epoch). Set init_from: last."

@@ -141,8 +141,10 @@ class Phase(Section):
     or `none`. A batch norm in the head always does."""
     augment: Augment | None = None
     """Training augmentation in this phase. null: the model's."""
-    init_from: Literal["last", "best"] = "last"
-    """The phase's initial weights: those of the previous epoch, or of the best epoch so far."""
+    init_from: Literal["last", "best", "probe"] = "last"
+    """The phase's initial weights: those of the previous epoch, or of the best epoch so far.
+    `probe`, for the first phase: the head is not random, but fitted to the pretrained backbone's
+    features (logistic regression; `task: regression`: ridge regression)."""
 
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:

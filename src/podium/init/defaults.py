@@ -1,5 +1,6 @@
 """Default models and settings for a competition's data and a device."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,28 +8,31 @@ from typing import Any, Literal
 from podium.core.errors import UserError
 from podium.dataset.tables import Tables
 from podium.init.layout import Layout
+from podium.init.measured import Kind, Measured
 
 Device = Literal["cuda", "cpu"]
 
 MAX_TINY_SIDE_PIXELS = 64
 MIN_IMAGES_FOR_3_FOLDS = 500
 MIN_IMAGES_FOR_FULL_BATCHES = 50
+MAX_PROBE_IMAGES = 20_000
 MAX_CLASS_RATIO = 10  # largest class to smallest; above it, the loss is weighted
 STORED_SIZE_FACTOR = 1.15  # stored images to image_size: room for crops
 
 # Training and validation must see the same aspect ratio. RandomResizedCrop as the first transform
-# crops the original image, like resize_mode: crop. With squash, another transform must come first,
-# so that the image is squashed before it is cropped.
+# crops the original image, like resize_mode: crop. With squash or pad, another transform must come
+# first, so that the image is squashed or padded before it is cropped.
 RESIZE_MODE = "crop"
-AUGMENT_CPU = """
-- RandomResizedCrop: {scale: [0.5, 1.0]}
-- HorizontalFlip: {}
+AUGMENT_CROP = """
+- RandomResizedCrop: {{scale: [{scale}, 1.0]}}
+- HorizontalFlip: {{}}
+"""
+AUGMENT_WHOLE = """
+- HorizontalFlip: {{}}
+- RandomResizedCrop: {{scale: [{scale}, 1.0]}}
 """
 AUGMENT_CUDA = "medium"
-AUGMENT_TINY = """
-- RandomResizedCrop: {scale: [0.7, 1.0]}
-- HorizontalFlip: {}
-"""
+MIN_AREA, MIN_AREA_TINY = 0.5, 0.7  # of a random crop
 
 # Digits and letters must not be flipped or cropped.
 RESIZE_MODE_CHARACTERS = "squash"
@@ -119,14 +123,31 @@ def models_for(facts: Facts, device: Device, architecture: str | None = None) ->
     return models
 
 
-def model_settings(layout: Layout, facts: Facts, device: Device) -> dict[str, Any]:
+def resize_mode(facts: Facts, measured: Measured | None) -> str:
+    """How the models' images become square."""
+    if facts.is_characters:
+        return RESIZE_MODE_CHARACTERS
+    return RESIZE_MODE if measured is None else measured.resize_mode
+
+
+def augment(facts: Facts, device: Device, mode: str) -> str:
+    """The models' augmentation, as YAML."""
+    if facts.is_characters:
+        return AUGMENT_CHARACTERS
+    crop = AUGMENT_CROP if mode == RESIZE_MODE else AUGMENT_WHOLE
+    if device == "cuda" and crop is AUGMENT_CROP and not facts.is_tiny:
+        return AUGMENT_CUDA
+    return crop.format(scale=MIN_AREA_TINY if facts.is_tiny else MIN_AREA)
+
+
+def model_settings(
+    layout: Layout, facts: Facts, device: Device, measured: Measured | None = None
+) -> dict[str, Any]:
     """The settings that all models share, as values or as YAML."""
-    augment = AUGMENT_CUDA if device == "cuda" else AUGMENT_CPU
-    if facts.is_tiny:
-        augment = AUGMENT_CHARACTERS if facts.is_grayscale else AUGMENT_TINY
+    mode = resize_mode(facts, measured)
     settings: dict[str, Any] = {
-        "resize_mode": RESIZE_MODE_CHARACTERS if facts.is_characters else RESIZE_MODE,
-        "augment": augment,
+        "resize_mode": mode,
+        "augment": augment(facts, device, mode),
         "phases": PHASES[device],
         "batch_size": batch_size(facts, device),
         "weight_decay": 0.05,
@@ -145,9 +166,13 @@ def views(facts: Facts) -> list[str]:
 
 
 def fold_count(facts: Facts, device: Device) -> int:
-    """The number of folds: at most one per image of the rarest class, and one per group."""
+    """The number of folds: at most one per group, and of two classes one per image of the rarer,
+    since metrics such as AUC are undefined for a fold with one class. A rare class among several
+    is no reason for fewer folds.
+    """
     count = 5 if device == "cuda" or facts.train_images < MIN_IMAGES_FOR_3_FOLDS else 3
-    rarest = min((images for images in facts.counts.values() if images), default=count)
+    present = [images for images in facts.counts.values() if images]
+    rarest = min(present) if len(present) == 2 else count
     for most in (rarest, facts.groups or count):
         if 2 <= most < count:
             count = most
@@ -161,9 +186,18 @@ def batch_size(facts: Facts, device: Device) -> int:
     return 32 if device == "cuda" else 16
 
 
-def max_size(facts: Facts, models: list[Model]) -> int | None:
-    """prepare.max_size; None if the images are not larger."""
-    size = round(STORED_SIZE_FACTOR * max(model.image_size for model in models))
+def features(facts: Facts, model: Model, measured: Measured | None) -> tuple[Kind, ...]:
+    """The features for a probe; none if there are so many images that its head would take long."""
+    if facts.train_images > MAX_PROBE_IMAGES:
+        return ()
+    if measured is not None:
+        return measured.features
+    return (Kind(resize_mode(facts, None), model.image_size),)
+
+
+def max_size(facts: Facts, sizes: Iterable[int]) -> int | None:
+    """prepare.max_size for inputs of these sizes; None if the images are not larger."""
+    size = round(STORED_SIZE_FACTOR * max(sizes))
     return size if facts.side is None or facts.side > size else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from podium.core.errors import UserError, examples
 from podium.init.guesses import Guess, option, to_text
 from podium.init.layout import Layout
+from podium.init.measured import Measured
 from podium.init.survey import Survey, Table
 from podium.submission import text_tables
 
@@ -42,6 +43,23 @@ def settings(layout: Layout) -> str:
     ]
     table = text_tables.plain(rows, indent="  ", max_width=MAX_COLUMN_WIDTH)
     return "\n".join(["", "Settings:", table, *(f"  note: {note}" for note in layout.notes)])
+
+
+def measured(result: Measured) -> str:
+    """The table of what was measured, and what follows from it."""
+    rows = [
+        ("features", "loss", "minutes for all images"),
+        *(
+            (" + ".join(kind.name for kind in row.kinds), f"{row.loss:.4f}", f"{row.minutes:.1f}")
+            for row in result.rows
+        ),
+    ]
+    table = text_tables.plain(rows, indent="  ", max_width=MAX_COLUMN_WIDTH)
+    return (
+        f"{table}\n  (of linear probes on frozen features, in cross-validation on {result.images} "
+        f"training images)\n  models: resize_mode {result.resize_mode}\n  probe: "
+        f"{', '.join(kind.name for kind in result.features)}"
+    )
 
 
 def next_steps(guesses: Sequence[Guess]) -> str:

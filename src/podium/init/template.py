@@ -1,6 +1,6 @@
 """Write params.yaml for a competition: the shipped file with other values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from podium.dataset.tables import Tables
 from podium.init import defaults, yaml_edit
 from podium.init.defaults import Device, Facts, Model
 from podium.init.layout import Layout
+from podium.init.measured import Kind, Measured
 
 # The shipped params.yaml; a copy, since that file is the user's to edit.
 TEMPLATE = Path(__file__).with_name("template.yaml")
@@ -39,6 +40,7 @@ def render(
     device: Device,
     pretrained: str | None = None,
     architecture: str | None = None,
+    measured: Measured | None = None,
 ) -> str:
     """The text of params.yaml for a competition.
 
@@ -50,6 +52,7 @@ def render(
         device: the device that the models will be trained on.
         pretrained: path of a file with pretrained weights; None: timm's.
         architecture: the architecture of these weights, if known.
+        measured: which features suit the images, if that was measured.
     """
     facts = defaults.facts_of(layout, tables)
     models = defaults.models_for(facts, device, architecture)
@@ -59,20 +62,30 @@ def render(
     params.yaml_set_start_comment("\n".join(_header(layout, facts, tables.classes, slug)) + "\n\n")
     params["task"], params["metric"] = layout.task, layout.metric
     count = defaults.fold_count(facts, device)
+    features = defaults.features(facts, models[0], measured)
+    members = [*(model.name for model in models), *(["probe"] if features else [])]
     changes: dict[str, dict[str, Any]] = {
         "competition": {"source": source, "slug": slug},
         "folds": {"count": count, "run": [*range(count)]},
         "predict": {"views": defaults.views(facts), "batch_size": 64},
-        "ensemble": {"members": [model.name for model in models]},
+        "ensemble": {"members": members, "method": "weighted" if features else "mean"},
     }
     for name, values in changes.items():
         for key, value in values.items():
             yaml_edit.put(params[name], key, value)
-    prepare = _prepare(layout, defaults.max_size(facts, models))
+    sizes = [*(model.image_size for model in models), *(kind.image_size for kind in features)]
+    prepare = _prepare(layout, defaults.max_size(facts, sizes))
     yaml_edit.fill(params["prepare"], prepare, COMMENTS)
     yaml_edit.fill(params["submission"], layout.submission, COMMENTS)
-    settings = defaults.model_settings(layout, facts, device)
-    _fill_models(params["models"], models, {"pretrained": pretrained or True}, settings)
+    settings = defaults.model_settings(layout, facts, device, measured)
+    weights = {"pretrained": pretrained or True}
+    _fill_models(params["models"], models, weights, settings)
+    if features:
+        backbone = {"architecture": models[0].architecture, **weights}
+        _fill_embeddings(params["embeddings"], features, backbone, defaults.views(facts))
+        head = {"head": "ridge"} if layout.task == "regression" else {}
+        names = yaml_edit.flow([kind.name for kind in features])
+        params["probes"]["probe"] = CommentedMap(features=names, **head)
     return yaml_edit.align(yaml_edit.dump(params))
 
 
@@ -135,3 +148,22 @@ def _fill_models(
     for model in others:
         section[model.name] = yaml_edit.merging(base)
         section[model.name].update(architecture=model.architecture, image_size=model.image_size)
+
+
+def _fill_embeddings(
+    section: CommentedMap, features: Sequence[Kind], backbone: dict[str, Any], views: list[str]
+) -> None:
+    """The first embedding with all settings; the others as their differences from it."""
+    first, *others = features
+    base = CommentedMap()
+    values = {**backbone, "image_size": first.image_size, "resize_mode": first.resize_mode}
+    yaml_edit.fill(base, {**values, "views": yaml_edit.flow(views)}, {})
+    section.fa.set_block_style()
+    section[first.name] = base
+    if others:
+        base.yaml_set_anchor("frozen")
+    for kind in others:
+        section[kind.name] = yaml_edit.merging(base)
+        section[kind.name]["resize_mode"] = kind.resize_mode
+        if kind.image_size != first.image_size:
+            section[kind.name]["image_size"] = kind.image_size

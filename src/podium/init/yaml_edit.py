@@ -40,6 +40,13 @@ def parse(text: str) -> Any:
     return _yaml().load(text)
 
 
+def flow(values: list[str]) -> CommentedSeq:
+    """A list in flow style: [a, b]."""
+    sequence = CommentedSeq(quoted(values))
+    sequence.fa.set_flow_style()
+    return sequence
+
+
 def dump(params: CommentedMap) -> str:
     """The text of a params file."""
     text = io.StringIO()

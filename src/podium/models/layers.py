@@ -30,6 +30,23 @@ def is_head(net: nn.Module, name: str) -> bool:
     return f"{name}.".startswith(tuple(f"{head}." for head in head_names(net)))
 
 
+def linear_head(net: nn.Module) -> nn.Linear:
+    """The head, if it is a single linear layer with a bias.
+
+    Raises:
+        UserError: if it is not.
+    """
+    names = head_names(net)
+    head = net.get_submodule(names[0])
+    if len(names) == 1 and isinstance(head, nn.Linear) and head.bias is not None:
+        return head
+    kinds = " and ".join(type(net.get_submodule(name)).__name__ for name in names)
+    raise UserError(
+        f"init_from: probe requires a linear head, but that of {type(net).__name__} is a {kinds}. "
+        "Set init_from: last."
+    )
+
+
 def depths(net: nn.Module) -> dict[str, int]:
     """The depth of each parameter's layer group below the head, by timm's coarse groups: 0 is the
     head, 1 the last group of the backbone (layer4 of a ResNet), the highest its stem.

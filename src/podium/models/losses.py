@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from timm.data.mixup import mixup_target
@@ -57,6 +58,12 @@ class Loss:
         """Outputs [B, O] -> logits [B, C]."""
         return outputs
 
+    def linear_probe(self, targets: np.ndarray, task: Task) -> tuple[Task, np.ndarray]:
+        """The task, and its targets, whose linear model has the outputs of this loss (or for two
+        classes both logits). `targets`: as `Task.targets` returns them, numbers standardized.
+        """
+        return task, targets
+
     def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
         """The mean loss of a batch: float32 outputs [B, O] and encoded targets -> a scalar."""
         raise NotImplementedError
@@ -66,6 +73,9 @@ class CrossEntropy(Loss):
     """Softmax cross-entropy with soft targets, one output per class."""
 
     class_weights = True
+
+    def linear_probe(self, targets: np.ndarray, task: Task) -> tuple[Task, np.ndarray]:
+        return Task("multiclass", task.classes), targets
 
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
         return mixup_target(targets, len(task.classes), smoothing=smoothing)
@@ -95,6 +105,13 @@ class BinaryCrossEntropy(CrossEntropy):
 
     def outputs(self, task: Task) -> int:
         return 1 if task.single_label and len(task.classes) == 2 else len(task.classes)
+
+    def linear_probe(self, targets: np.ndarray, task: Task) -> tuple[Task, np.ndarray]:
+        """One model per output, each label against the rest."""
+        if task.single_label and self.outputs(task) > 1:
+            targets = np.eye(len(task.classes), dtype=np.float32)[targets]
+            return Task("multilabel", task.classes), targets
+        return task, targets
 
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
         if task.single_label:
@@ -134,6 +151,10 @@ class Cumulative(Loss):
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
         levels = torch.arange(self.outputs(task), device=targets.device)
         return _smooth_labels((targets[:, None] > levels).float(), smoothing)
+
+    def linear_probe(self, targets: np.ndarray, task: Task) -> tuple[Task, np.ndarray]:
+        above = targets[:, None] > np.arange(self.outputs(task))
+        return Task("multilabel", task.classes[1:]), above.astype(np.float32)
 
     def to_logits(self, outputs: Tensor, task: Task) -> Tensor:
         """A level's probability is the difference of two neighboring sigmoids, made monotonic."""

@@ -44,6 +44,13 @@ class TargetCodec:
             targets = (targets - mean) / std
         return self.loss.encode(targets, self.task, self.smoothing)
 
+    def standardize(self, targets: np.ndarray) -> np.ndarray:
+        """Targets of regression with mean 0 and standard deviation 1; others unchanged."""
+        if self.task.name != "regression":
+            return targets
+        mean, std = self.scale
+        return (targets - mean) / std
+
     def to_logits(self, outputs: Tensor) -> Tensor:
         """Outputs [B, O] -> logits [B, C] whose softmax (for multilabel, sigmoid) is the class
         probabilities; for regression, the predicted numbers [B, 1].

@@ -44,6 +44,8 @@ def _check_network(model: Model, at: str, result: list[Problem]) -> None:
         net, parts = trial.build(model), []
         for index, phase in enumerate(model.phases):
             with collect(result, f"{at}.phases[{index}]"):
+                if phase.init_from == "probe":
+                    layers.linear_head(net)
                 for part in unfreezing.expand([phase], net):
                     layers.set_trainable(net, part.trainable)
                     optimizers.create(net, part, model)

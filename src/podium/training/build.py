@@ -34,6 +34,11 @@ class TrainingData(NamedTuple):
     folds_sha256: str
     images_sha256: str
 
+    def folds_of(self, ids: list[str]) -> np.ndarray:
+        """The fold of each of the images `ids`: int64 [N]."""
+        fold = self.folds.set_index("id")["fold"]
+        return fold.loc[ids].to_numpy()
+
 
 class Components(NamedTuple):
     """A network and everything it is trained with."""
@@ -75,6 +80,8 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     codec = TargetCodec(config, task, scale=scale(task, targets[is_train]))
     net = factory.create(config, outputs=codec.outputs)
     config = config.model_copy(update={"phases": unfreezing.expand(config.phases, net)})
+    if config.phases[0].init_from == "probe":
+        layers.linear_head(net)
     for phase in config.phases:  # reject an impossible phase now, not when it starts
         layers.set_trainable(net, phase.trainable)
         optimizers.create(net, phase, config)

@@ -57,7 +57,9 @@ def train_fold(
     while True:
         try:
             with signals.deferred():
-                best, curves = _train(run, metric, checkpoints, micro_batches=micro_batches)
+                best, curves = _train(
+                    run, data, seed, metric, checkpoints, micro_batches=micro_batches
+                )
             trained_with = replace(provenance, micro_batches=curves[-1].micro_batches)
             return TrainedFold(best, curves, trained_with)
         except RuntimeError as error:
@@ -80,10 +82,21 @@ def train_fold(
 
 
 def _train(
-    run: Components, metric: Metric, checkpoints: Checkpoints, *, micro_batches: int
+    run: Components,
+    data: TrainingData,
+    seed: int,
+    metric: Metric,
+    checkpoints: Checkpoints,
+    *,
+    micro_batches: int,
 ) -> tuple[Best, list[Epoch]]:
     """Train from the last checkpoint, or from the start after verifying the settings."""
     checkpoint = checkpoints.load()
+    if checkpoint is None and run.config.phases[0].init_from == "probe":
+        from podium.training import linear_probe  # imports scikit-learn, which takes a second
+
+        folds = data.folds_of(run.loaders.train.dataset.ids)
+        linear_probe.init_head(run, folds, seed=seed)
     if checkpoint is None:
         preflight.verify(run, metric=metric, checkpoints=checkpoints, micro_batches=micro_batches)
     state = TrainState(run, micro_batches=micro_batches)

@@ -1,0 +1,163 @@
+"""Choose how images become square, and their size, by linear probes on a sample of the images."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from podium.competition.archive import Archive
+from podium.config.embeddings import Embedding
+from podium.config.prepare import Prepare
+from podium.config.probes import Probe
+from podium.core import seeding
+from podium.core.errors import UserError
+from podium.dataset import build, splitting
+from podium.dataset.tables import Tables
+from podium.features import probe
+from podium.features.extract import Extractor
+from podium.images.store import ImageStore
+from podium.init.defaults import STORED_SIZE_FACTOR
+from podium.init.measured import Kind, Measured, Row
+from podium.models import pretrained
+from podium.params import libraries
+from podium.prediction.tta import VIEWS
+from podium.scoring.task import Task
+
+MAX_IMAGES = 400  # of the sample
+FOLDS = 3
+SEED = 0
+MODES = ("crop", "squash", "pad")
+GAIN = 0.97  # a loss of this times that of cheaper features is worth more time
+LARGER = 1.4  # the next size, times the last
+SIZE_STEP = 32
+MAX_STEPS = 3
+MAX_MINUTES = 3.0  # for the features of all images
+MIN_IMAGES = 30
+SQUARE = 1.02  # ratio of the sides; closer to 1, all ways to make an image square are alike
+
+
+def measure(
+    archive: Archive,
+    prepare: Mapping[str, Any],
+    tables: Tables,
+    task: Task,
+    backbone: Embedding,
+    *,
+    max_minutes: float = MAX_MINUTES,
+) -> Measured | None:
+    """Compare the resize modes, all of them together, and sizes from that of `backbone`, for
+    features that take up to `max_minutes` on this device. None if there are too few images.
+
+    Raises:
+        UserError: if weights or images cannot be read.
+    """
+    pretrained.locate(backbone.network())  # before any work
+    order = seeding.generator(SEED, "measure").permutation(len(tables.train))
+    train = tables.train.iloc[np.sort(order[:MAX_IMAGES])]
+    with tempfile.TemporaryDirectory() as folder:
+        size = round(STORED_SIZE_FACTOR * max(_larger_sizes(backbone.image_size)))
+        layout = Prepare(**{**prepare, "on_bad_image": "skip", "max_size": size})
+        ids = {"train": train["id"].tolist()}
+        build.store_images(archive, ids, folder=Path(folder), layout=layout, processes=1)
+        store = ImageStore(Path(folder) / "train")
+        train = train[[image in store for image in train["id"]]]
+        if len(train) < MIN_IMAGES:
+            return None
+        trial = _Trial(store, train, task, backbone, total=len(tables.train) + len(tables.test))
+        return _compare(trial, max_minutes)
+
+
+def _compare(trial: "_Trial", max_minutes: float) -> Measured:
+    modes = MODES[:1] if trial.are_square() else MODES
+    size = trial.backbone.image_size
+    if problem := trial.problem(Kind(modes[0], size)):
+        raise UserError(problem)
+    rows = [trial.row(Kind(mode, size)) for mode in modes]
+    best = min(rows, key=lambda row: row.loss)
+    (kind,) = best.kinds
+    choices, widest = [best], best
+    for size in _larger_sizes(kind.image_size):
+        larger = Kind(kind.resize_mode, size)
+        if best.minutes * (size / kind.image_size) ** 2 > max_minutes or trial.problem(larger):
+            break
+        row = trial.row(larger)
+        rows.append(row)
+        if row.loss > GAIN * widest.loss:
+            break
+        choices.append(row)
+        widest = row
+    if len(modes) > 1:
+        joined = trial.row(*(Kind(mode, kind.image_size) for mode in modes))
+        rows.append(joined)
+        for row in [*choices]:  # all modes at a larger size are not measured, but both steps are
+            kinds = tuple(Kind(mode, row.kinds[0].image_size) for mode in modes)
+            loss, minutes = joined.loss / best.loss, joined.minutes / best.minutes
+            choices.append(Row(kinds, row.loss * loss, row.minutes * minutes))
+    chosen = best
+    for row in sorted(choices, key=lambda row: row.minutes):
+        if row.minutes <= max_minutes and row.loss < GAIN * chosen.loss:
+            chosen = row
+    return Measured(rows, len(trial.train), kind.resize_mode, chosen.kinds)
+
+
+def _larger_sizes(size: int) -> Iterator[int]:
+    """The sizes to try after `size`, each about 1.4 times the last."""
+    for _ in range(MAX_STEPS):
+        size = max(size + SIZE_STEP, round(LARGER * size / SIZE_STEP) * SIZE_STEP)
+        yield size
+
+
+class _Trial:
+    """A sample of the training images, and the features computed so far."""
+
+    def __init__(
+        self, store: ImageStore, train: pd.DataFrame, task: Task, backbone: Embedding, *, total: int
+    ) -> None:
+        self.store, self.task, self.backbone, self.total = store, task, backbone, total
+        table = splitting.make_folds(train, task, count=FOLDS, seed=SEED)
+        self.train, self.folds = table["id"].tolist(), table["fold"].to_numpy()
+        self.targets = task.targets(table["label"].tolist())
+        self.features: dict[Kind, np.ndarray] = {}
+        self.minutes: dict[Kind, float] = {}
+
+    def are_square(self) -> bool:
+        """Whether almost all images are as wide as high."""
+        sides = np.array([self.store.decode(image).shape[:2] for image in self.train])
+        return bool(np.quantile(sides.max(axis=1) / sides.min(axis=1), 0.9) < SQUARE)
+
+    def problem(self, kind: Kind) -> str | None:
+        """Why the backbone does not take images of this size; None if it does."""
+        problems = libraries.embedding_problems({kind.name: self._embedding(kind)})
+        return next((text for _, text in problems), None)
+
+    def row(self, *kinds: Kind) -> Row:
+        """The loss of a linear probe on the features of `kinds` together."""
+        for kind in kinds:
+            if kind not in self.features:
+                self._extract(kind)
+        values = [self.features[kind] for kind in kinds]
+        head = "ridge" if self.task.name == "regression" else "logistic"
+        loss = probe.fit(
+            Probe(features=[kind.name for kind in kinds], head=head),
+            np.concatenate(values, axis=2),
+            self.targets,
+            sizes=[part.shape[2] for part in values],
+            task=self.task,
+            folds=self.folds,
+            seed=SEED,
+        ).loss
+        return Row(kinds, loss, sum(self.minutes[kind] for kind in kinds))
+
+    def _embedding(self, kind: Kind) -> Embedding:
+        return self.backbone.model_copy(update={**kind._asdict(), "views": ["identity"]})
+
+    def _extract(self, kind: Kind) -> None:
+        extractor = Extractor(self._embedding(kind), seed=SEED)
+        start = time.perf_counter()
+        self.features[kind] = extractor.extract(self.store, self.train, [VIEWS["identity"]]).values
+        seconds = (time.perf_counter() - start) / len(self.train) * self.total
+        self.minutes[kind] = len(self.backbone.views) * seconds / 60

@@ -1,0 +1,84 @@
+"""Initialize the head by a linear probe: a linear model fitted to the backbone's features."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from podium.core import console, machine
+from podium.features import fitting
+from podium.features.linear import LOGISTIC, RIDGE
+from podium.images import loading
+from podium.models import layers
+from podium.models.inference import infer
+from podium.training.build import Components
+
+
+def init_head(run: Components, folds: np.ndarray, *, seed: int) -> None:
+    """Fit a linear model to the features of the training images, and make it the network's head.
+
+    Fine-tuning then starts with a head that fits the pretrained features, so that it changes them
+    less than it would from a random head.
+
+    Args:
+        run: its backbone computes the features, without augmentation.
+        folds: the fold of each training image, [N]: the regularization strength is chosen by
+            cross-validation over them.
+        seed: of the cross-validation if there is only one fold.
+
+    Raises:
+        UserError: if the head is not linear.
+
+    Source: Kumar et al. 2022, https://arxiv.org/abs/2202.10054
+    """
+    head, codec = layers.linear_head(run.net), run.codec
+    targets = run.loaders.train.dataset.targets.numpy()
+    task, targets = codec.loss.linear_probe(codec.standardize(targets), codec.task)
+    features = _features(run, head)
+    fitted = fitting.fit(
+        RIDGE if task.name == "regression" else LOGISTIC,
+        features[:, None],
+        targets,
+        sizes=[features.shape[1]],
+        task=task,
+        folds=folds,
+        seed=seed,
+    )
+    weight, bias = fitting.linear_layer(fitted.arrays)
+    if codec.outputs == 1 and len(weight) == 2:  # of two logits, only the difference matters
+        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias))
+    console.say(
+        f"head initialized by a linear probe: strength {fitted.strength:g}, loss {fitted.loss:.4f} "
+        "in cross-validation among the training folds"
+    )
+
+
+def _features(run: Components, head: nn.Linear) -> np.ndarray:
+    """What the head receives for each training image: float32 [N, D]."""
+    images, config, where = run.loaders.train.dataset, run.config, run.accelerator.device
+    loader = loading.for_inference(
+        images.store,
+        images.ids,
+        size=config.image_size,
+        resize_mode=config.resize_mode,
+        batch_size=config.batch_size,
+        workers=machine.loader_workers(where.type),
+    )
+    features = list[Tensor]()
+    hook = head.register_forward_pre_hook(
+        lambda _, inputs: features.append(inputs[0].float().cpu())
+    )
+    try:
+        infer(
+            run.net,
+            loader,
+            run.codec,
+            accelerator=run.accelerator,
+            split_on_oom=config.on_oom == "accumulate",
+        )
+    finally:
+        hook.remove()
+    result: np.ndarray = torch.cat(features).numpy()
+    return result

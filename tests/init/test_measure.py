@@ -1,0 +1,108 @@
+"""What `make init` measures before it writes params.yaml."""
+
+from pathlib import Path
+from typing import Any
+
+import competitions
+import numpy as np
+import pandas as pd
+import pytest
+
+from podium.competition.archive import Archive
+from podium.config.embeddings import Embedding
+from podium.core.errors import UserError
+from podium.dataset.tables import Tables
+from podium.init import measure
+from podium.init.measured import Kind, Measured
+from podium.scoring.task import Task
+
+PREPARE: dict[str, Any] = {"train_images": "train", "test_images": "test"}
+BACKBONE = Embedding(architecture="test_resnet", pretrained=False, image_size=32)
+IMAGES = 90
+
+
+def wide(label: str, rng: np.random.Generator) -> np.ndarray:
+    """An image whose label is visible at its left end only: uint8 [32, 128, 3]."""
+    pixels = rng.integers(0, 60, (32, 128, 3))
+    stripe = {"a": np.s_[:16, :40], "b": np.s_[16:, :40]}[label]
+    pixels[stripe] += 190
+    return pixels.astype(np.uint8)
+
+
+def run(
+    folder: Path, pictures: dict[str, np.ndarray], labels: list[str], **options: Any
+) -> Measured | None:
+    files = {f"train/{name}.png": competitions.encode(p) for name, p in pictures.items()}
+    path = competitions.write_zip(folder / "x.zip", files)
+    train = pd.DataFrame({"id": [*pictures], "label": labels})
+    classes = sorted(set(labels))
+    tables = Tables(train, pd.DataFrame({"id": ["t1", "t2"]}), pd.DataFrame(), classes)
+    kind = "binary" if len(classes) == 2 else "multiclass"
+    options = {"prepare": PREPARE, "backbone": BACKBONE, **options}
+    with Archive(path) as archive:
+        return measure.measure(archive, tables=tables, task=Task(kind, classes), **options)
+
+
+def wide_competition(folder: Path, **options: Any) -> Measured | None:
+    rng = np.random.default_rng(0)
+    labels = ["a" if rng.random() < 0.5 else "b" for _ in range(IMAGES)]
+    pictures = {f"i{n:03d}": wide(label, rng) for n, label in enumerate(labels)}
+    return run(folder, pictures, labels, **options)
+
+
+def test_it_does_not_crop_where_the_label_is_at_the_edge(tmp_path: Path) -> None:
+    result = wide_competition(tmp_path)
+    assert result is not None and result.images == IMAGES
+    losses = {row.kinds: row.loss for row in result.rows}
+    crop, squash, pad = (losses[(Kind(m, 32),)] for m in ("crop", "squash", "pad"))
+    assert crop > 0.6 > 2 * min(squash, pad)  # of chance: 0.69
+    assert result.resize_mode in ("squash", "pad")
+    assert result.features != (Kind("crop", 32),)
+
+
+def test_features_that_take_too_long_are_not_chosen(tmp_path: Path) -> None:
+    result = wide_competition(tmp_path, max_minutes=0.0)
+    assert result is not None and result.features == (Kind(result.resize_mode, 32),)
+
+
+def test_square_images_have_one_resize_mode(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = [competitions.CLASSES[n % 3] for n in range(IMAGES)]
+    pictures = {
+        f"i{n}": competitions.picture(label, rng, (40, 40)) for n, label in enumerate(labels)
+    }
+    result = run(tmp_path, pictures, labels)
+    assert result is not None
+    kinds = [row.kinds for row in result.rows]
+    assert kinds[:2] == [(Kind("crop", 32),), (Kind("crop", 64),)]
+    assert {kind.resize_mode for (kind,) in kinds} == {"crop"}
+
+
+def test_images_that_cannot_be_decoded_are_left_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = ["a", "b"] * (IMAGES // 2)
+    pictures = {f"i{n}": wide(label, rng) for n, label in enumerate(labels)}
+    files = {f"train/{name}.png": competitions.encode(p) for name, p in pictures.items()}
+    files["train/i7.png"] = b"not an image"
+    path = competitions.write_zip(tmp_path / "x.zip", files)
+    train = pd.DataFrame({"id": [*pictures], "label": labels})
+    tables = Tables(train, pd.DataFrame({"id": ["t"]}), pd.DataFrame(), ["a", "b"])
+    with Archive(path) as archive:
+        task = Task("binary", ["a", "b"])
+        result = measure.measure(archive, PREPARE, tables, task, BACKBONE)
+    assert result is not None and result.images == IMAGES - 1
+
+
+def test_too_few_images_and_missing_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    few = {f"i{n}": wide("ab"[n % 2], rng) for n in range(8)}
+    assert run(tmp_path, few, ["a", "b"] * 4) is None
+    missing = BACKBONE.model_copy(update={"pretrained": str(tmp_path / "no.safetensors")})
+    with pytest.raises(UserError, match=r"no\.safetensors"):
+        run(tmp_path, few, ["a", "b"] * 4, backbone=missing)
+
+
+def test_the_same_images_give_the_same_losses(tmp_path: Path) -> None:
+    first, second = (wide_competition(tmp_path) for _ in range(2))
+    assert first is not None and second is not None
+    assert [row.loss for row in first.rows] == [row.loss for row in second.rows]
