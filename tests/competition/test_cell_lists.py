@@ -50,10 +50,21 @@ def test_a_long_numpy_list_has_several_lines() -> None:
     assert "\n" in cell and cell_lists.split([cell], " ")[cell] == labels
 
 
-def test_lists_without_quotes() -> None:
-    cells = ["[Action, Science Fiction]", "[Drama]", "[Don't, Won't]"]
-    found = list(cell_lists.split(cells, " ").values())
-    assert found == [["Action", "Science Fiction"], ["Drama"], ["Don't", "Won't"]]
+@pytest.mark.parametrize("mark", [", ", ";", "|"])
+def test_lists_without_quotes(mark: str) -> None:
+    lists = [["Action", "Science Fiction"], ["Drama"], ["Don't", "Won't"], ["Dark Comedy"]]
+    cells = [f"[{mark.join(labels)}]" for labels in lists]
+    assert list(cell_lists.split(cells, " ").values()) == lists
+    style = ListStyle.of(cells)
+    assert style is not None and style.join(lists[0]) == cells[0]
+
+
+@pytest.mark.parametrize("empty", ["set()", "frozenset()", "array([], dtype='<U1')", "[]"])
+def test_empty_lists(empty: str) -> None:
+    cells = ["{'a', 'b'}", empty, "{'c'}"]
+    assert [*map(len, cell_lists.split(cells, " ").values())] == [2, 0, 1]
+    style = ListStyle.of(["{'c'}", empty])
+    assert style is not None and style.join(["a", "b"]) == "{'a', 'b'}"
 
 
 @pytest.mark.parametrize(

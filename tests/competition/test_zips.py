@@ -323,10 +323,20 @@ COMPOSED, APART = (
         ("cats\\1.jpg", "train/cats/1.jpg"),
         ("./train/1.jpg", "train/1.jpg"),
         ("日本.png", "train/日本.png"),
+        ("\u202acats/1.jpg", "train/cats/1.jpg"),
+        ("IMG_1.jpg", "train/img_1.JPG"),
+        ("Cats/img_1", "train/cats/IMG_1.png"),
     ],
 )
 def test_ids_find_their_files(image: str, name: str) -> None:
     assert find_images([name, "train/other.jpg"], [image], folder="train") == [name]
+
+
+def test_an_id_in_another_case_goes_after_the_exact_ones() -> None:
+    names = ["train/a.jpg", "train/A.jpg"]
+    assert find_images(names, ["A", "a"], folder="train") == names[::-1]
+    with pytest.raises(UserError, match=r"1 images have several ids each.*A, a"):
+        find_images(names[:1], ["A", "a"], folder="train")
 
 
 def test_leading_zeros_count() -> None:

@@ -129,6 +129,18 @@ def test_lists_in_brackets_may_be_empty(tmp_path: Path) -> None:
     assert labels_of(result) == {"1": "b|dark red", "2": "", "3": "a"}
 
 
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+def test_cells_unlike_the_lists_in_others_are_an_error(tmp_path: Path, task: TaskName) -> None:
+    rows = "1,\"['b', 'a']\"\n2,nan\n3,['a']\n"
+    with pytest.raises(UserError, match=r"1 of 3 labels are not lists .*2 \(row 3: 'nan'\)"):
+        read(tmp_path, rows, task)
+
+
+def test_a_blank_cell_among_lists_is_an_error_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"2 \(row 3\)\. Write \[\] where there is none"):
+        read(tmp_path, "1,\"['b', 'a']\"\n2,\n3,['a']\n", "multilabel")
+
+
 def test_the_sample_says_how_listed_numbers_are_spelled(tmp_path: Path) -> None:
     rows = '1,"[1.0, 2.0]"\n2,[10.0]\n'
     result = read(tmp_path, rows, "multilabel", b"id,label\n9,[2]\n")

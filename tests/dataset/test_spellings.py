@@ -52,6 +52,8 @@ def rows(*cells: str) -> str:
         (["1e999"], "1e999"),
         (["1.2.3"], "1.2.3"),
         ([NFC, NFD], NFC),
+        (["P3", "P3\u200b", "\ufeffP3", "\u202aP3"], "P3"),
+        (["3.0\u200b", "\ufeff3", "3"], "3"),
         (["123456789012345678901234567890.0"], "123456789012345678901234567890"),
     ],
 )
@@ -151,7 +153,7 @@ def test_numbers_spelled_in_several_ways_are_one_class_with_a_warning(tmp_path: 
     assert lists.train["label"].tolist() == ["1|2", "1|2", "3"]
 
 
-@pytest.mark.parametrize("other", ["3.0", " 3", "+3", "3e0"])
+@pytest.mark.parametrize("other", ["3.0", " 3", "+3", "3e0", "3.0\u200b"])
 def test_a_group_is_one_in_every_spelling(tmp_path: Path, other: str) -> None:
     pairs = [("3", other), ("P4", "P4 "), ("P5", "p5"), (f"P{NFC}", f"P{NFD}")]
     groups = [name for pair in pairs for name in pair] * 3

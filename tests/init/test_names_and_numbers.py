@@ -1,5 +1,6 @@
 """What `make init` makes of numbers as class names, of index columns, and of words in names."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,27 @@ def test_a_metric_of_probabilities_outweighs_class_names(tmp_path: Path, cells: 
     assert (guess.value, guess.confidence) == ("probability", "guess")
     assert guess.alternatives == ("label",)
     assert inspect(tmp_path, files).layout.guess("submission.format").value == "auto"
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"), [("1", "auto"), ("2.0", "auto"), ("0", "number"), ("unknown", "auto")]
+)
+def test_a_class_that_is_a_number_is_no_index(tmp_path: Path, sample: str, expected: str) -> None:
+    found = inspect(tmp_path, renamed(["1", "2", "3", "unknown"], sample))
+    assert found.layout.guess("submission.format").value == expected
+
+
+@pytest.mark.parametrize("column", ["id", "image"])
+def test_ids_may_differ_from_files_in_case(tmp_path: Path, column: str) -> None:
+    files = renamed(["cat", "dog"], "cat")
+    files = {name.replace(".png", ".PNG"): data for name, data in files.items()}
+    for table in [name for name in files if name.endswith(".csv")]:
+        rows = pd.read_csv(io.BytesIO(files[table]), dtype=str)
+        rows = rows.assign(id=rows["id"] + ".png").rename(columns={"id": column})
+        files[table] = csv(rows)
+    found = inspect(tmp_path, files)
+    assert found.guess("id_column").value == column
+    assert found.layout.error is None and found.guess("train_images").value == "train"
 
 
 GENRES = [
@@ -147,7 +169,10 @@ def test_an_index_is_no_label(tmp_path: Path) -> None:
         ("country", "multiclass"),
         ("stagecoach", "multiclass"),
         ("percentage", "multiclass"),
+        ("stage_id", "multiclass"),
+        ("ageGroup", "multiclass"),
         ("patientAge", "regression"),
+        ("label_count", "regression"),
         ("age_years", "regression"),
         ("Counts", "regression"),
         ("boneage", "regression"),

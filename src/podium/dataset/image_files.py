@@ -42,12 +42,16 @@ class ImageIndex:
 
     def find(self, image_id: str) -> list[str]:
         """The files that `image_id` may refer to. If it includes the extension of some of them,
-        only those. 7.0 is the file 7.jpg, unless there is a file of that name.
+        only those. If there is no file of that name, 7.0 is the file 7.jpg, and a.jpg is A.JPG.
         """
-        return self.find_exact(image_id) or self._numbers.get(_as_number(image_id), [])
+        return (
+            self.find_exact(image_id)
+            or self._numbers.get(_as_number(image_id), [])
+            or self._other_case.get(normalize_path(image_id).strip().casefold(), [])
+        )
 
     def find_exact(self, image_id: str) -> list[str]:
-        """The files that `image_id` may refer to without reading it as a number."""
+        """The files that `image_id` may refer to without reading it in another way."""
         path = normalize_path(image_id)
         matches = self._tails(path.count("/")).get(path, [])
         if not matches and path != path.strip():
@@ -65,6 +69,18 @@ class ImageIndex:
                     key = "/".join(folders[start:]), canonical(stem)
                     numbers.setdefault(key, []).append(name)
         return numbers
+
+    @cached_property
+    def _other_case(self) -> dict[str, list[str]]:
+        """Files by every end of their paths, whatever the case."""
+        files: dict[str, list[str]] = {}
+        for name in self.names:
+            parts = nfc(name).casefold().split("/")
+            for start in range(len(parts)):
+                tail = "/".join(parts[start:])
+                for key in {tail, tail.rpartition(".")[0]}:
+                    files.setdefault(key, []).append(name)
+        return files
 
     def _tails(self, depth: int) -> dict[str, list[str]]:
         """Files by the last `depth` + 1 parts of their paths, built on first use."""

@@ -44,7 +44,9 @@ def read(
         return _read_columns(columns, task, location, sample)
     cells = columns.iloc[:, 0].tolist()
     if empty := [row for row, cell in enumerate(cells) if not cell.strip()]:
-        raise _no_label(empty, task, location)
+        raise _no_label(empty, task, location, has_lists=cell_lists.are_bracketed(cells))
+    if task not in ("regression", "ordinal"):
+        _check_lists(cells, location)
     if task == "multilabel":
         return _read_lists(cells, layout, location, sample)
     if task in ("regression", "ordinal"):
@@ -53,13 +55,26 @@ def read(
     return [names[cell] for cell in cells], in_order(set(names.values()), sample.columns)
 
 
-def _no_label(empty: list[int], task: TaskName, location: Location) -> UserError:
+def _no_label(
+    empty: list[int], task: TaskName, location: Location, *, has_lists: bool = False
+) -> UserError:
     hint = "Add one"
-    if task == "multilabel":
+    if task == "multilabel" and has_lists:
+        hint = "Write [] where there is none"
+    elif task == "multilabel":
         hint += ", or set prepare.label_column to one column per class (then there may be none)"
     return UserError(
         f"{location.name}: {len(empty)} rows have no label: {location.describe(empty)}. {hint}."
     )
+
+
+def _check_lists(cells: list[str], location: Location) -> None:
+    unlike = {*cell_lists.unlike_lists(dict.fromkeys(cells))}
+    if rows := [row for row, cell in enumerate(cells) if cell in unlike]:
+        raise UserError(
+            f"{location.name}: {len(rows)} of {len(cells)} labels are not lists in brackets, as "
+            f"others are: {location.describe(rows, cells)}. Write all of them as lists."
+        )
 
 
 def _read_columns(

@@ -13,10 +13,11 @@ from podium.dataset.class_list import in_order
 from podium.dataset.labels import flags
 from podium.init.guesses import Confidence, Guess, one_of
 from podium.init.sample import LABEL_SEPARATORS, Sample, are_numbers
-from podium.init.words import has_part
+from podium.init.words import has_part, name_parts
 
 ORDINAL_NAMES = ("diagnosis", "grade", "level", "severity", "stage", "rating", "quality")
 NUMERIC_NAMES = ("age", "boneage", "count", "score", "price", "pawpularity", "value")
+CLASS_PARTS = ("id", "class", "label", "category", "type", "group", "name", "code", "index")
 MAX_ORDINAL_LEVELS = 20
 MIN_REGRESSION_VALUES = 20  # distinct integers
 MIN_LABELS_PER_IMAGE = 1.1  # on average; fewer are errors in the table
@@ -99,7 +100,8 @@ def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
     if count <= MAX_ORDINAL_LEVELS and has_part(name, ORDINAL_NAMES):
         return "ordinal", "likely", f"{reason}, whose name suggests ordinal levels", (
             "multiclass", "regression")  # fmt: skip
-    is_numeric = has_part(name, (*NUMERIC_NAMES, *ORDINAL_NAMES))
+    is_class = name_parts(name)[-1:] and has_part(name_parts(name)[-1], CLASS_PARTS)
+    is_numeric = has_part(name, (*NUMERIC_NAMES, *ORDINAL_NAMES)) and not is_class
     if count > MIN_REGRESSION_VALUES and is_numeric:
         return "regression", "likely", reason, ("multiclass", "ordinal")
     if sample is not None and sample.has_fractions:

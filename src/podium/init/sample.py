@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from podium.competition.text import cell_lists
-from podium.competition.text.names import NUMBER
+from podium.competition.text.names import NUMBER, canonical
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.init.guesses import Guess
@@ -48,10 +48,10 @@ class Sample:
         """Whether the only value is a number, as in a placeholder."""
         return len(self.values) == 1 and are_numbers(self.values)
 
-    @property
-    def has_integers(self) -> bool:
-        """Whether all values are integers."""
-        return bool(self.values) and all(INTEGER.fullmatch(value) for value in self.values)
+    def has_integers_but(self, classes: Sequence[str]) -> bool:
+        """Whether all values are integers, and not all of them are `classes`."""
+        is_integer = bool(self.values) and all(INTEGER.fullmatch(value) for value in self.values)
+        return is_integer and not {*map(canonical, self.values)} <= {*map(canonical, classes)}
 
 
 def read_sample(rows: pd.DataFrame) -> Sample | None:
@@ -148,16 +148,17 @@ def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:
 def guess_format(
     task: TaskName, metric: str, sample: Sample | None, classes: Sequence[str]
 ) -> Guess:
-    """The submission's format: "number" if the sample has integers although the classes are names,
-    else "auto". In a binary task a metric of probabilities decides for them, even if the sample has
-    class names.
+    """The submission's format: "number" if the sample has integers that are not classes although
+    some classes are names, else "auto". In a binary task a metric of probabilities decides for
+    them, even if the sample has class names.
     """
     if task == "binary" and metric in PROBABILITY_METRICS and _has_names(sample, classes):
         shown = examples(sample.values if sample is not None else [])
         reason = f"{metric} scores probabilities, but the sample submission contains {shown}"
         return Guess("submission.format", "probability", "guess", reason, ("label",))
     has_labels = task == "multiclass" or (task == "binary" and metric not in PROBABILITY_METRICS)
-    if sample is not None and has_labels and sample.has_integers and not are_numbers(classes):
+    has_names = not are_numbers(classes)
+    if sample is not None and has_labels and has_names and sample.has_integers_but(classes):
         reason = f"the sample submission contains {sample.value}, a class index"
         return Guess("submission.format", "number", "likely", reason, ("label",))
     return Guess("submission.format", "auto", "certain", _describe(sample))

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
@@ -23,7 +23,8 @@ def split(cells: Iterable[str], separator: str) -> dict[str, list[str]]:
     """
     distinct = dict.fromkeys(cells)
     if are_bracketed(distinct):
-        return {cell: _items(cell) for cell in distinct}
+        mark = _mark_in(distinct)
+        return {cell: _items(cell, mark) for cell in distinct}
     return {cell: _parts(cell, separator) for cell in distinct}
 
 
@@ -31,6 +32,14 @@ def distinct_labels(cells: Iterable[str], separator: str) -> list[str]:
     """The distinct labels in `cells`, in order of appearance."""
     lists = split(cells, separator).values()
     return list(dict.fromkeys(label for labels in lists for label in labels))
+
+
+def unlike_lists(cells: Collection[str]) -> list[str]:
+    """The cells that are no lists, if others are lists in brackets with quotes."""
+    inner = {cell: _inside(cell) for cell in cells if cell.strip()}
+    if not any(text is not None and _is_quoted(text) for text in inner.values()):
+        return []
+    return [cell for cell, text in inner.items() if text is None]
 
 
 def are_bracketed(cells: Iterable[str]) -> bool:
@@ -52,7 +61,7 @@ class ListStyle(NamedTuple):
         if not are_bracketed(cells):
             return None
         texts = sorted(cell.strip() for cell in cells if cell.strip())
-        longest = max(texts, key=len)
+        longest = max(texts, key=lambda text: len(_inside(text) or ""))
         brackets = longest[0] + BRACKETS[longest[0]] if longest[0] in BRACKETS else "[]"
         inner = _inside(longest) or ""
         quoted = _QUOTED.match(inner.lstrip())
@@ -60,8 +69,8 @@ class ListStyle(NamedTuple):
         if quote and any("'" in text for text in map(_opening, texts)):
             quote = "'"  # Python writes "it's" in double quotes, and other labels in single ones
         gaps = _QUOTED.sub("", inner) if quoted else inner
-        between = re.search(r",\s*", gaps)
-        is_numpy = not between and len(_items(longest)) > 1
+        between = re.search(r"[,;|]\s*", gaps)
+        is_numpy = not between and len(_items(longest, None)) > 1
         return cls(between[0] if between else " " if is_numpy else ", ", brackets, quote)
 
     def join(self, labels: Iterable[str]) -> str:
@@ -88,7 +97,7 @@ def _inside(cell: str) -> str | None:
     """What is between the brackets of a cell; None if it is not one list in brackets."""
     text = cell.strip()
     if wrapped := _WRAPPED.fullmatch(text):
-        text = wrapped[1].strip()
+        text = wrapped[1].strip() or "[]"  # Python writes an empty set as set()
     if text[:1] not in BRACKETS or text[-1] != BRACKETS[text[0]]:
         return None
     inner = _SCALAR.sub(r"\1", text[1:-1])
@@ -105,13 +114,18 @@ def _is_quoted(inner: str) -> bool:
     return inner.lstrip()[:1] in ("'", '"')
 
 
-def _items(cell: str) -> list[str]:
-    """The labels in a list in brackets: quoted, or separated by commas, or by spaces."""
+def _mark_in(cells: Iterable[str]) -> str | None:
+    """What separates labels without quotes in lists in brackets; None: spaces, as NumPy writes."""
+    inner = [text for cell in cells if not _is_quoted(text := _inside(cell) or "")]
+    return next((mark for mark in ",;|" if any(mark in text for text in inner)), None)
+
+
+def _items(cell: str, mark: str | None) -> list[str]:
+    """The labels in a list in brackets: quoted, or separated by `mark`."""
     inner = _inside(cell) or ""
     if _is_quoted(inner):
         return [label for label in map(_unquote, _QUOTED.findall(inner)) if label.strip()]
-    parts: Sequence[str] = inner.split(",") if "," in inner else inner.split()
-    return [part.strip() for part in parts if part.strip()]
+    return [part.strip() for part in inner.split(mark) if part.strip()]
 
 
 def _unquote(text: str) -> str:

@@ -13,6 +13,8 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _CANONICAL_NUMBER = re.compile(
     r"[+-]?(\d+\.?\d*|\.\d+|([1-9]\d*\.?\d*|0?\.0*[1-9]\d*)[eE][+-]?\d{1,2})", re.ASCII
 )
+# Not U+200C and U+200D, which change how neighboring letters look.
+INVISIBLE = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 FILES_OF_TOOLS = {  # in lower case; those of macOS, Jupyter and git start with a dot
     "__macosx", "__pycache__", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found",
     "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini",
@@ -28,8 +30,10 @@ def is_hidden(path: str) -> bool:
 
 
 def nfc(text: str) -> str:
-    """Convert to composed form (NFC): macOS writes file names decomposed (NFD)."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    """Convert to composed form (NFC), without invisible characters: macOS writes file names
+    decomposed (NFD), and copying from other programs adds marks such as U+200B or U+FEFF.
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", INVISIBLE.sub("", text))
 
 
 def is_number(text: str) -> bool:
@@ -39,10 +43,12 @@ def is_number(text: str) -> bool:
 
 def canonical(text: str) -> str:
     """The same text for all spellings of a number ("1", "1.0", "1e0", "+1", " 1") and for all
-    Unicode normalizations of other text. Leading zeros are kept: 4 is not 04.
+    Unicode normalizations of other text, with or without invisible characters. Leading zeros are
+    kept: 4 is not 04.
     """
+    text = nfc(text)
     if not is_number(text):
-        return nfc(text)
+        return text
     number = text.strip()
     if "e" in number.lower():
         number = format(Decimal(number), "f")
