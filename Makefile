@@ -57,6 +57,7 @@ check: .venv/.dev ## run ruff and mypy
 lock: .venv/.dev ## resolve requirements*.in into requirements*.txt
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) benchmarks/requirements-score.in --output-file benchmarks/requirements-score.txt
 
 train: .venv/.run ## train all models and folds, JOBS at a time (default: one per GPU)
 	@$(COMMAND).jobs $${JOBS:+-- "$$JOBS"}

@@ -42,8 +42,8 @@ def archive(path: Path, files: list[bytes], *, test_fraction: float = 0.2) -> di
     return ids
 
 
-def project(folder: Path, files: list[bytes], **changes: Any) -> None:
-    """Copy the project to `folder`, with a competition of these images and `changes` to params."""
+def copy_code(folder: Path) -> None:
+    """Copy what a project consists of to `folder`, without params and data."""
     for name in ("src", "custom", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore"):
         source = ROOT / name
         ignore = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
@@ -51,6 +51,11 @@ def project(folder: Path, files: list[bytes], **changes: Any) -> None:
             shutil.copytree(source, folder / name, ignore=ignore)
         else:
             shutil.copy(source, folder / name)
+
+
+def project(folder: Path, files: list[bytes], **changes: Any) -> None:
+    """Copy the project to `folder`, with a competition of these images and `changes` to params."""
+    copy_code(folder)
     archive(folder / "x.zip", files)
     params: dict[str, Any] = {
         "seed": 1,
