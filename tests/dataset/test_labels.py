@@ -136,6 +136,13 @@ def test_cells_unlike_the_lists_in_others_are_an_error(tmp_path: Path, task: Tas
         read(tmp_path, rows, task)
 
 
+@pytest.mark.parametrize("cell", ["{'a': 1, 'b': 0}", "{'a': [1, 2]}"])
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+def test_objects_are_no_lists(tmp_path: Path, task: TaskName, cell: str) -> None:
+    with pytest.raises(UserError, match=r"1 of 2 labels are objects: 1 \(row 2: .*as lists"):
+        read(tmp_path, f"1,\"{cell}\"\n2,\"{{'a', 'b'}}\"\n", task)
+
+
 def test_a_blank_cell_among_lists_is_an_error_with_advice(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"2 \(row 3\)\. Write \[\] where there is none"):
         read(tmp_path, "1,\"['b', 'a']\"\n2,\n3,['a']\n", "multilabel")

@@ -5,6 +5,7 @@ ordinal: a whole number. regression: a finite number.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import compress
@@ -22,6 +23,7 @@ from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
 from podium.scoring.task import LABEL_SEPARATOR
 
+OBJECT = re.compile(r"""\s*\{\s*('[^']*'|"[^"]*")\s*:.*\}\s*""", re.DOTALL)  # {"a": 1, "b": 0}
 FLAGS = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}  # normalized
 
 
@@ -74,6 +76,11 @@ def _check_lists(cells: list[str], location: Location) -> None:
         raise UserError(
             f"{location.name}: {len(rows)} of {len(cells)} labels are not lists in brackets, as "
             f"others are: {location.describe(rows, cells)}. Write all of them as lists."
+        )
+    if rows := [row for row, cell in enumerate(cells) if OBJECT.fullmatch(cell)]:
+        raise UserError(
+            f"{location.name}: {len(rows)} of {len(cells)} labels are objects: "
+            f"{location.describe(rows, cells)}. Write the labels as lists, such as ['a', 'b']."
         )
 
 
