@@ -41,7 +41,7 @@ def main() -> None:
             config,
             data,
             fold=options.fold,
-            seed=seed,
+            seed=config.seed_or(seed),
             metric=metric,
             checkpoints=checkpoints,
         )

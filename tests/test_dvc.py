@@ -12,8 +12,10 @@ import competitions
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 from conftest import PARAMS, Project
 from ruamel.yaml import YAML
+from trainings import same_weights
 
 from podium.core.provenance import EnsembleProvenance
 from podium.params import schema
@@ -86,6 +88,7 @@ def only_b(params: dict[str, Any]) -> None:
         (lambda p: p["ensemble"].update(method="weighted"), {"ensemble"}),
         (lambda p: p["submission"].update(format="number"), {"submission", "report"}),
         (first_lr, TRAIN_B),
+        (lambda p: p["models"]["b"].update(seed=7), TRAIN_B),
         (one_more_model, {f"{stage}@c-{k}" for stage in ("train", "predict") for k in (0, 1)}),
         (only_b, {"ensemble"}),
         (lambda p: p["folds"].update(run=[1]), {"ensemble"}),
@@ -94,8 +97,8 @@ def only_b(params: dict[str, Any]) -> None:
         (lambda p: p.update(seed=2), {"folds"} | TRAIN),
         (lambda p: p["prepare"].update(max_size=32), {"prepare"}),
     ],
-    ids=["checkpoint", "views", "batch_size", "method", "format", "lr", "model", "without_a", "run",
-         "count", "duplicates", "seed", "max_size"],
+    ids=["checkpoint", "views", "batch_size", "method", "format", "lr", "model_seed", "model",
+         "without_a", "run", "count", "duplicates", "seed", "max_size"],
 )  # fmt: skip
 def test_an_edit_of_params_changes_the_stages_that_use_it(
     unchanged: Project, change: Callable[[dict[str, Any]], Any], expected: set[str]
@@ -108,6 +111,8 @@ def test_an_edit_of_params_changes_the_stages_that_use_it(
     ("name", "expected"),
     [
         ("podium/training/loop.py", TRAIN),
+        ("podium/features/linear.py", {"check"} | TRAIN),
+        ("podium/features/heads.py", {"check"}),
         ("podium/prediction/tta.py", {"check"} | PREDICT),
         ("podium/submission/blend.py", {"check"} | END),
         ("podium/params/schema.py", {"check"}),
@@ -140,6 +145,22 @@ def test_editing_one_models_rate_reruns_only_that_model(project: Project) -> Non
     project.edit(first_lr)
     # The last two need not run, where what they read comes out as it was.
     assert project.repro() | {"submission", "report"} == {"check"} | B | END
+
+
+def test_a_model_with_the_seed_of_another_is_the_same_model(project: Project) -> None:
+    def two_copies(params: dict[str, Any]) -> None:
+        params["models"]["c"] = params["models"]["a"] | {"seed": params["seed"]}
+        params["models"]["d"] = params["models"]["a"] | {"seed": params["seed"] + 1}
+        params["folds"]["run"] = [0]
+
+    project.edit(two_copies)
+    weights = {}
+    for model in "acd":
+        project.repro("--single-item", f"train@{model}-0")
+        path = project.folder / "models" / model / "fold0" / "weights.safetensors"
+        weights[model] = safetensors.torch.load_file(path)
+    assert same_weights(weights["a"], weights["c"])
+    assert not same_weights(weights["a"], weights["d"])
 
 
 def test_training_fewer_folds_trains_nothing_again(project: Project) -> None:

@@ -19,7 +19,7 @@ def main() -> None:
     config = params.model(name)
     seeding.set_deterministic(params.deterministic)  # some algorithms need more memory
     data = build.read_data(paths.DATA)
-    run = build.build(config, data, fold=params.folds.run[0], seed=params.seed)
+    run = build.build(config, data, fold=params.folds.run[0], seed=config.seed_or(params.seed))
     trial = memory.Trial(run)
 
     def memory_share(batch_size: int) -> float:

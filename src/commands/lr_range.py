@@ -35,7 +35,7 @@ def main() -> None:
     config = params.model(options.model)
     seeding.set_deterministic(params.deterministic)
     data = build.read_data(paths.DATA)
-    run = build.build(config, data, fold=params.folds.run[0], seed=params.seed)
+    run = build.build(config, data, fold=params.folds.run[0], seed=config.seed_or(params.seed))
     curve = range_test(run, options.phase, low=options.low, high=options.high, steps=options.steps)
     path = paths.REPORTS / "lr_range" / f"{options.model}.png"
     files.write_csv(path.with_suffix(".csv"), curve)

@@ -124,10 +124,18 @@ class Model(Backbone):
     patience: PositiveInt | None = None
     """Early stopping: end a phase after this many epochs without a better score than the best of
     all phases (for equal scores, a lower validation loss). null: never."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    """Seed of this model's initial weights, data order and augmentation: a model that differs only
+    in it is another member of the ensemble. null: the `seed` at the top, which the folds depend on,
+    too."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """Mixed precision. `auto`: bf16 or fp16 if the device supports it, else fp32."""
     compile: bool = False
     """Train with `torch.compile`: faster steps after compiling once per phase."""
+
+    def seed_or(self, default: int) -> int:
+        """The model's own seed, or the default."""
+        return default if self.seed is None else self.seed
 
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:
