@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-ci test-long test-fast faults bench check lock train recipe lr-range batch-size submit history kernel handover clean
+.PHONY: help run init test test-ci test-long test-fast faults bench check lock train recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,6 +70,9 @@ lr-range: .venv/.run ## run a learning-rate range test for MODEL (PHASE=2: its s
 
 batch-size: .venv/.run ## find the largest batch size of MODEL and write it to params.yaml
 	@$(COMMAND).batch_size $${MODEL:+-- "$$MODEL"}
+
+pseudo: .venv/.run ## freeze the members' predictions of the test images as labels to train on (pseudo_labels)
+	@$(COMMAND).pseudo
 
 submit: .venv/.run ## check submissions/<slug>.csv and submit it with MESSAGE (DRY=1: check only; WAIT=20: minutes to wait for the score)
 	@$(COMMAND).submit $${MESSAGE:+--message="$$MESSAGE"} $${DRY:+--dry-run} $${WAIT:+--wait="$$WAIT"}

@@ -9,6 +9,7 @@ from podium.config.models import Model
 from podium.core import files, params_file, paths, program, seeding
 from podium.core.section import Positive
 from podium.models import weights
+from podium.prediction import pseudo
 from podium.scoring import metrics
 from podium.training import build
 from podium.training.checkpoints import Checkpoints
@@ -33,7 +34,12 @@ def main() -> None:
     seed, deterministic, metric_name, config = params_file.load(SECTIONS, model=options.model)
     (every_minutes,) = params_file.load(UNDECLARED)
     seeding.set_deterministic(deterministic)
-    data = build.read_data(paths.DATA)
+    data = pseudo.extend(
+        build.read_data(paths.DATA),
+        config.pseudo_labels,
+        fold=options.fold,
+        test=paths.IMAGES / "test",
+    )
     metric = metrics.get(metric_name, data.task.name)
     name = paths.fold_name(options.model, options.fold)
     with Checkpoints(paths.CHECKPOINTS / name, every_minutes=every_minutes) as checkpoints:

@@ -86,6 +86,7 @@ def train(
     *,
     folds: pd.DataFrame = FOLDS,
     metric: str = "accuracy",
+    data: TrainingData | None = None,
     **changes: Any,
 ) -> TrainedFold:
     """Train a small model on fold 0: by default 11 steps of 8 images per epoch, for one epoch."""
@@ -93,7 +94,7 @@ def train(
     with tempfile.TemporaryDirectory() as folder:
         return train_fold(
             config(**(defaults | changes)),
-            training_data(images, folds),
+            data or training_data(images, folds),
             fold=0,
             seed=1,
             metric=metrics.get(metric, "multiclass"),

@@ -58,8 +58,7 @@ def run(data: TrainingData, **changes: Any) -> Components:
 
 def initialized(data: TrainingData, **changes: Any) -> Components:
     components = run(data, **changes)
-    ids = components.loaders.train.dataset.ids
-    linear_probe.init_head(components, data.folds_of(ids), seed=1)
+    linear_probe.init_head(components, data, seed=1)
     return components
 
 

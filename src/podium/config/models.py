@@ -61,6 +61,17 @@ class Backbone(Section):
     as fastai does. null: the architecture's own."""
 
 
+class PseudoLabels(Section):
+    """Test images that a model trains on in addition, with the predictions that `make pseudo` froze
+    as soft labels. For each fold they come from networks that did not train on it."""
+
+    folder: str
+    """The folder that `make pseudo` printed. Its name is a checksum of its contents."""
+    min_probability: Fraction = 0.0
+    """Use the images whose most likely class has at least this probability (`task: multilabel`:
+    whose least certain label has it)."""
+
+
 class Model(Backbone):
     """One model of the ensemble and how it is trained."""
 
@@ -118,6 +129,8 @@ class Model(Backbone):
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     """`shuffled`: each image once per epoch. `balanced`: class-balanced sampling with
     replacement."""
+    pseudo_labels: PseudoLabels | None = None
+    """Test images to train on in addition. null: none."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average (EMA) of the weights. The EMA weights are then
     evaluated and saved. null: no EMA."""

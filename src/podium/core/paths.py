@@ -12,6 +12,7 @@ PREPARED = DATA / "prepared.json"
 FOLDS = DATA / "folds.json"
 PREDICTIONS = DATA / "predictions"
 EMBEDDINGS = DATA / "embeddings"
+PSEUDO = DATA / "pseudo"
 ENSEMBLE = DATA / "ensemble"
 MODELS = Path("models")
 METRICS = Path("metrics")

@@ -92,6 +92,18 @@ class PredictionProvenance(Provenance):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PseudoProvenance(Provenance):
+    """Everything that determines the pseudo-labels for one fold."""
+
+    task: str
+    classes: list[str]
+    fold: int  # which none of the networks trained on
+    folds_sha256: str
+    images_sha256: str  # checksum of the test images
+    members: dict[str, PredictionProvenance]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnsembleProvenance(Provenance):
     """Everything that determines the blended logits, and the rule that turns them into labels."""
 

@@ -134,7 +134,9 @@ def shuffled(images: Images, batch_size: int, *, workers: int, balanced: bool = 
     """
     weights = None
     if balanced:
-        weights = 1 / torch.bincount(images.targets)[images.targets].numpy()
+        soft = images.targets.ndim > 1  # class probabilities
+        classes = images.targets.argmax(dim=1) if soft else images.targets
+        weights = 1 / torch.bincount(classes)[classes].numpy()
     sampler = EpochBatchSampler(
         len(images), batch_size=batch_size, seed=images.seed, weights=weights
     )

@@ -7,7 +7,7 @@ A store is a folder of files `00000.arrow`, `00001.arrow`, … with the columns 
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,6 +61,20 @@ class ImageSource(Protocol):
     def decode(self, image: str) -> np.ndarray:
         """Return an image's pixels: uint8 [H, W, 3], RGB. Raises: UserError."""
         ...
+
+
+class JoinedStores:
+    """Several stores as one source. The ids of all but the first start with their key."""
+
+    def __init__(self, first: ImageSource, others: Mapping[str, ImageSource]) -> None:
+        self.folder, self.first, self.others = first.folder, first, others
+
+    def decode(self, image: str) -> np.ndarray:
+        """As `ImageStore.decode`."""
+        for key, store in self.others.items():
+            if image.startswith(key):
+                return store.decode(image.removeprefix(key))
+        return self.first.decode(image)
 
 
 class ImageStore:

@@ -51,7 +51,9 @@ class Loss:
         return len(task.classes)
 
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
-        """Targets as `Task.targets` returns them -> float targets for `loss`, [B, C] or [B, O]."""
+        """Targets as `Task.targets` returns them, or class probabilities [B, C] -> float targets
+        for `loss`, [B, C] or [B, O].
+        """
         raise NotImplementedError
 
     def to_logits(self, outputs: Tensor, task: Task) -> Tensor:
@@ -78,6 +80,8 @@ class CrossEntropy(Loss):
         return Task("multiclass", task.classes), targets
 
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
+        if targets.ndim > 1:
+            return targets * (1 - smoothing) + smoothing / len(task.classes)
         return mixup_target(targets, len(task.classes), smoothing=smoothing)
 
     def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
@@ -149,6 +153,9 @@ class Cumulative(Loss):
         return len(task.classes) - 1
 
     def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
+        if targets.ndim > 1:  # the probability of all higher levels
+            above = targets.flip(1).cumsum(1).flip(1)[:, 1:]
+            return above * (1 - smoothing) + smoothing / 2
         levels = torch.arange(self.outputs(task), device=targets.device)
         return _smooth_labels((targets[:, None] > levels).float(), smoothing)
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from podium.core import checksums, files
 from podium.core.errors import UserError, examples
-from podium.core.provenance import EnsembleProvenance, PredictionProvenance
+from podium.core.provenance import EnsembleProvenance, PredictionProvenance, PseudoProvenance
 
-P = TypeVar("P", PredictionProvenance, EnsembleProvenance)
+P = TypeVar("P", PredictionProvenance, PseudoProvenance, EnsembleProvenance)
 LOGIT = "logit_"  # prefix of the logits' columns
 
 

@@ -8,7 +8,12 @@ from scipy.special import expit, softmax
 
 from podium.config.tasks import TaskName
 from podium.core.manifest import Manifest
-from podium.core.provenance import EnsembleProvenance, PredictionProvenance, TrainingProvenance
+from podium.core.provenance import (
+    EnsembleProvenance,
+    PredictionProvenance,
+    PseudoProvenance,
+    TrainingProvenance,
+)
 
 LABEL_SEPARATOR = "|"  # between an image's labels, in our tables
 
@@ -21,7 +26,10 @@ class Task(NamedTuple):
 
     @classmethod
     def of(
-        cls, provenance: TrainingProvenance | PredictionProvenance | EnsembleProvenance
+        cls,
+        provenance: (
+            TrainingProvenance | PredictionProvenance | PseudoProvenance | EnsembleProvenance
+        ),
     ) -> "Task":
         """The task that a provenance states."""
         return cls(cast(TaskName, provenance.task), provenance.classes)

@@ -25,6 +25,13 @@ from podium.training import mixup, optimizers, unfreezing
 from podium.training.criterion import Criterion
 
 
+class PseudoLabeled(NamedTuple):
+    """Test images to train on, too."""
+
+    ids: list[str]  # in the store
+    targets: np.ndarray  # class probabilities [N, C]; for regression, numbers [N, 1]
+
+
 class TrainingData(NamedTuple):
     """The training images with their labels and folds."""
 
@@ -33,11 +40,7 @@ class TrainingData(NamedTuple):
     store: ImageSource
     folds_sha256: str
     images_sha256: str
-
-    def folds_of(self, ids: list[str]) -> np.ndarray:
-        """The fold of each of the images `ids`: int64 [N]."""
-        fold = self.folds.set_index("id")["fold"]
-        return fold.loc[ids].to_numpy()
+    pseudo: PseudoLabeled | None = None
 
 
 class Components(NamedTuple):
@@ -75,7 +78,8 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     folds, task = data.folds, data.task
     accelerator = device.accelerator(config.precision)
     targets = task.targets(folds["label"].tolist())
-    is_train = _training_rows(folds, fold, config)
+    pseudo = data.pseudo
+    is_train = _training_rows(folds, fold, config, extra=0 if pseudo is None else len(pseudo.ids))
     seeding.set_global(seed, "weights", fold)
     codec = TargetCodec(config, task, scale=scale(task, targets[is_train]))
     net = factory.create(config, outputs=codec.outputs)
@@ -86,17 +90,17 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
         layers.set_trainable(net, phase.trainable)
         optimizers.create(net, phase, config)
 
-    def images(rows: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
+    def images(ids: list[str], targets: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
         transforms = [
             Augmentation(a, size=config.image_size, resize_mode=config.resize_mode)
             for a in augments
         ]
-        ids = folds.loc[rows, "id"].tolist()
-        return loading.Images(data.store, ids, targets[rows], transforms=transforms, seed=seed)
+        return loading.Images(data.store, ids, targets, transforms=transforms, seed=seed)
 
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
-    train = images(is_train, augments)
-    valid = images((folds["fold"] == fold).to_numpy(), ["none"])
+    is_valid = (folds["fold"] == fold).to_numpy()
+    train = images(*_with_pseudo(folds.loc[is_train, "id"], targets[is_train], data), augments)
+    valid = images(folds.loc[is_valid, "id"].tolist(), targets[is_valid], ["none"])
     is_balanced, size = config.sampling == "balanced", config.batch_size
     workers = machine.loader_workers(accelerator.device.type)
     criterion = Criterion(config, codec, targets[is_train], device=accelerator.device)
@@ -115,8 +119,21 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     )
 
 
-def _training_rows(folds: pd.DataFrame, fold: int, config: Model) -> np.ndarray:
-    """Select the training images of `fold`: boolean [images].
+def _with_pseudo(
+    ids: pd.Series, targets: np.ndarray, data: TrainingData
+) -> tuple[list[str], np.ndarray]:
+    """The labeled images and, if there are any, those with pseudo-labels: ids and targets, which
+    are then class probabilities [N, C].
+    """
+    if data.pseudo is None:
+        return ids.tolist(), targets
+    if data.task.single_label:
+        targets = np.eye(len(data.task.classes), dtype=np.float32)[targets]
+    return [*ids, *data.pseudo.ids], np.concatenate([targets, data.pseudo.targets])
+
+
+def _training_rows(folds: pd.DataFrame, fold: int, config: Model, *, extra: int) -> np.ndarray:
+    """Select the labeled training images of `fold`, to which `extra` are added: boolean [images].
 
     Raises:
         UserError: if there are none, or if a batch of them cannot be mixed in pairs.
@@ -127,7 +144,7 @@ def _training_rows(folds: pd.DataFrame, fold: int, config: Model) -> np.ndarray:
     is_train = rows.to_numpy()
     if not is_train.any():
         raise UserError(f"fold {fold} has no training images. Keep more with folds.subsample.")
-    if config.mix and (count := min(is_train.sum(), config.batch_size)) % 2:
+    if config.mix and (count := min(is_train.sum() + extra, config.batch_size)) % 2:
         raise UserError(
             f"mix: requires an even number of images per batch, but fold {fold} has {count} "
             "training images. Set mix: null."

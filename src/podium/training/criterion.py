@@ -27,14 +27,18 @@ class Criterion:
             self.weights = class_weights(config, targets, codec.task.classes).to(device)
 
     def encode(self, targets: Tensor) -> Tensor:
-        """Targets as `Task.targets` returns them -> loss targets [B, C or O].
+        """Targets as `Task.targets` returns them, or class probabilities [B, C] -> loss targets
+        [B, C or O].
 
         A class weight multiplies all of its image's smoothed target. Weighting each class's part
         instead, as `torch.nn.CrossEntropyLoss` does, lets the smoothing of frequent classes
         outweigh the labels of rare ones (https://github.com/pytorch/pytorch/issues/104776).
         """
         encoded = self.codec.encode(targets)
-        return encoded if self.weights is None else encoded * self.weights[targets][:, None]
+        if self.weights is None:
+            return encoded
+        weights = self.weights[targets] if targets.ndim == 1 else targets @ self.weights
+        return encoded * weights[:, None]
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Outputs [B, O] and loss targets [B, C or O] -> the mean loss, a float32 scalar."""

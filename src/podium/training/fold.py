@@ -95,8 +95,7 @@ def _train(
     if checkpoint is None and run.config.phases[0].init_from == "probe":
         from podium.training import linear_probe  # imports scikit-learn, which takes a second
 
-        folds = data.folds_of(run.loaders.train.dataset.ids)
-        linear_probe.init_head(run, folds, seed=seed)
+        linear_probe.init_head(run, data, seed=seed)
     if checkpoint is None:
         preflight.verify(run, metric=metric, checkpoints=checkpoints, micro_batches=micro_batches)
     state = TrainState(run, micro_batches=micro_batches)

@@ -10,10 +10,10 @@ from podium.features.linear import LOGISTIC, RIDGE
 from podium.images import loading
 from podium.models import layers
 from podium.models.inference import infer
-from podium.training.build import Components
+from podium.training.build import Components, TrainingData
 
 
-def init_head(run: Components, folds: np.ndarray, *, seed: int) -> None:
+def init_head(run: Components, data: TrainingData, *, seed: int) -> None:
     """Fit a linear model to the features of the training images, and make it the network's head.
 
     Fine-tuning then starts with a head that fits the pretrained features, so that it changes them
@@ -21,8 +21,8 @@ def init_head(run: Components, folds: np.ndarray, *, seed: int) -> None:
 
     Args:
         run: its backbone computes the features, without augmentation.
-        folds: the fold of each training image, [N]: the regularization strength is chosen by
-            cross-validation over them.
+        data: has the folds: the regularization strength is chosen by cross-validation over those
+            of the training images. Pseudo-labels are not used.
         seed: of the cross-validation if there is only one fold.
 
     Raises:
@@ -31,9 +31,12 @@ def init_head(run: Components, folds: np.ndarray, *, seed: int) -> None:
     Source: Kumar et al. 2022, https://arxiv.org/abs/2202.10054
     """
     head, codec = layers.linear_head(run.net), run.codec
-    targets = run.loaders.train.dataset.targets.numpy()
+    rows = data.folds.set_index("id")
+    ids = [image for image in run.loaders.train.dataset.ids if image in rows.index]
+    folds = rows.loc[ids, "fold"].to_numpy()
+    targets = codec.task.targets(rows.loc[ids, "label"].tolist())
     task, targets = codec.loss.linear_probe(codec.standardize(targets), codec.task)
-    features = _features(run, head)
+    features = _features(run, head, ids)
     fitted = fitting.fit(
         RIDGE if task.name == "regression" else LOGISTIC,
         features[:, None],
@@ -55,12 +58,12 @@ def init_head(run: Components, folds: np.ndarray, *, seed: int) -> None:
     )
 
 
-def _features(run: Components, head: nn.Linear) -> np.ndarray:
-    """What the head receives for each training image: float32 [N, D]."""
-    images, config, where = run.loaders.train.dataset, run.config, run.accelerator.device
+def _features(run: Components, head: nn.Linear, ids: list[str]) -> np.ndarray:
+    """What the head receives for each of the images `ids`: float32 [N, D]."""
+    config, where = run.config, run.accelerator.device
     loader = loading.for_inference(
-        images.store,
-        images.ids,
+        run.loaders.train.dataset.store,
+        ids,
         size=config.image_size,
         resize_mode=config.resize_mode,
         batch_size=config.batch_size,
