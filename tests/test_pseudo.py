@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from typing import Any
 
 import pandas as pd
@@ -47,6 +48,13 @@ def test_pseudo_labels_from_make_pseudo_to_the_submission(
     curves = pd.read_csv(project.folder / "models/student/fold0/curves.csv")
     assert curves["train_loss"].notna().all()
     assert project.repro() == set()
+
+    packed = project.stage("handover")
+    assert packed.returncode == 0, packed.stdout
+    (archive,) = (project.folder / "handover").glob("*.zip")
+    assert {f"{folder}/fold0.parquet", f"{folder}/fold1.parquet"} <= {
+        *zipfile.ZipFile(archive).namelist()
+    }
 
     (project.folder / folder / "fold1.parquet").unlink()
     failed = project.stage("train", "--model", "student", "--fold", "0")

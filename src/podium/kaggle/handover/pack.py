@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from podium.config.models import Model
 from podium.core import console, files, params_file, paths
 from podium.core.errors import UserError, examples
 from podium.init import merge
@@ -55,10 +56,18 @@ def _outputs(params: Params) -> Iterator[Path]:
         yield weights
         if model in params.models:
             yield weights.with_name("curves.csv")
+            yield from _pseudo_labels(params.models[model])
         yield paths.METRICS / f"{paths.fold_name(model, fold)}.json"
     yield paths.METRICS / "ensemble.json"
     for suffix in (".csv", ".json"):
         yield paths.SUBMISSIONS / f"{params.competition.slug}{suffix}"
+
+
+def _pseudo_labels(model: Model) -> list[Path]:
+    """The tables that a model trains on in addition."""
+    if model.pseudo_labels is None:
+        return []
+    return sorted(Path(model.pseudo_labels.folder).glob("*.parquet"))
 
 
 def directory_structure(names: Iterable[str]) -> str:
