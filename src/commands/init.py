@@ -13,7 +13,7 @@ from podium.config.embeddings import Embedding
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError, examples
 from podium.dataset.tables import Tables
-from podium.init import defaults, guard, guesses, printout, template
+from podium.init import defaults, guard, guesses, printout, template, weights
 from podium.init import source as sources
 from podium.init.dry_run import dry_run
 from podium.init.guesses import Guess
@@ -42,7 +42,7 @@ def main() -> None:
     if params_file.PARAMS.exists():
         guard.check_committed(params_file.PARAMS, command="make init")
     source, slug = sources.source_and_slug(options.source, options.slug)
-    defaults.check_weights(options.pretrained)
+    weights.check_weights(options.pretrained)
     with sources.staging(paths.RAW, slug) as raw:
         fetch.fetch(Competition(source=source, slug=slug), raw=raw, solution=paths.SOLUTION)
         with Archive(raw / f"{slug}.zip") as archive:
@@ -60,7 +60,7 @@ def main() -> None:
                 answerable = [guess for guess in layout.guesses if guess.key in ANSWERS]
                 hint = printout.correction_hint(error, answerable, source)
                 raise UserError(f"{error}\n{hint}") from None
-        architecture = options.pretrained and defaults.architecture_of(options.pretrained)
+        architecture = options.pretrained and weights.architecture_of(options.pretrained)
         device = defaults.detect_device()
         measured = None
         if not options.quick:

@@ -12,7 +12,7 @@ from podium.config.models import Model
 from podium.core import params_file
 from podium.dataset.tables import Tables
 from podium.images import augment
-from podium.init import defaults, template
+from podium.init import defaults, template, weights
 from podium.init.defaults import Device
 from podium.init.layout import Layout
 from podium.init.measured import Kind, Measured
@@ -158,6 +158,21 @@ def test_a_probe_of_numbers_is_ridge_regression() -> None:
     assert params.probes["probe"].head == "ridge"
 
 
+def test_with_few_images_per_class_training_starts_from_a_probe() -> None:
+    few = tables({f"species {n}": 7 for n in range(99)})
+    _, params = render(layout(metric="log_loss"), few)
+    (phase,) = only_model(params).phases
+    assert (phase.init_from, phase.epochs, phase.trainable) == ("probe", 8, "all")
+    assert only_model(params).label_smoothing == 0 and params.folds.count == 3
+    two = tables({"a": 15, "b": 15})  # few images, but few classes, too
+    assert only_model(render(layout(), two)[1]).phases[0].init_from == "last"
+
+
+def test_labels_are_not_smoothed_where_probabilities_count() -> None:
+    assert only_model(render(layout())[1]).label_smoothing == 0.1
+    assert only_model(render(layout(metric="log_loss"))[1]).label_smoothing == 0
+
+
 def test_very_many_images_get_no_probe() -> None:
     _, params = render(layout(), tables({"a": 12_000, "b": 12_000}))
     assert params.probes == params.embeddings == {}
@@ -289,8 +304,8 @@ def test_it_is_valid_for_each_task(task: str, device: Device) -> None:
 
 def test_a_weights_file_determines_the_architecture() -> None:
     path = "../shared/weights/mobilenetv2_100-imagenet-backbone.safetensors"
-    assert defaults.architecture_of(path) == "mobilenetv2_100"
-    assert defaults.architecture_of("weights/model.safetensors") is None
+    assert weights.architecture_of(path) == "mobilenetv2_100"
+    assert weights.architecture_of("weights/model.safetensors") is None
     _, params = render(layout(), device="cuda", pretrained=path, architecture="mobilenetv2_100")
     assert [*params.models] == ["mobilenetv2_100"]
     model = only_model(params)

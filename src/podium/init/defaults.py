@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from podium.core.errors import UserError
 from podium.dataset.tables import Tables
 from podium.init.layout import Layout
 from podium.init.measured import Kind, Measured
@@ -50,6 +48,13 @@ PHASES = {
 - {epochs: 4, trainable: all, lr: 5e-4, backbone_lr: 1e-4, warmup_epochs: 1}
 """,
 }
+# With few images per class, training a random head leads to far less than a linear probe.
+FEW_IMAGES_PER_CLASS = 20
+MANY_CLASSES = 10
+PHASES_FROM_PROBE = """
+- {{epochs: {epochs}, init_from: probe, lr: 1e-3, backbone_lr: 5e-4, warmup_epochs: 1}}
+"""
+EPOCHS_FROM_PROBE = {"cuda": 16, "cpu": 8}
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,20 @@ def augment(facts: Facts, device: Device, mode: str) -> str:
     return crop.format(scale=MIN_AREA_TINY if facts.is_tiny else MIN_AREA)
 
 
+def has_few_images(facts: Facts) -> bool:
+    """Whether there are many classes with few images each."""
+    present = [images for images in facts.counts.values() if images]
+    is_rare = len(present) * FEW_IMAGES_PER_CLASS > facts.train_images
+    return len(present) >= MANY_CLASSES and is_rare
+
+
+def phases(facts: Facts, device: Device) -> str:
+    """The models' training phases, as YAML."""
+    if has_few_images(facts):
+        return PHASES_FROM_PROBE.format(epochs=EPOCHS_FROM_PROBE[device])
+    return PHASES[device]
+
+
 def model_settings(
     layout: Layout, facts: Facts, device: Device, measured: Measured | None = None
 ) -> dict[str, Any]:
@@ -148,11 +167,11 @@ def model_settings(
     settings: dict[str, Any] = {
         "resize_mode": mode,
         "augment": augment(facts, device, mode),
-        "phases": PHASES[device],
+        "phases": phases(facts, device),
         "batch_size": batch_size(facts, device),
         "weight_decay": 0.05,
     }
-    if layout.task == "multiclass":
+    if layout.task == "multiclass" and not has_few_images(facts) and layout.metric != "log_loss":
         settings["label_smoothing"] = 0.1
     settings["dropout"] = 0.2
     if needs_class_weights(layout, facts):
@@ -214,22 +233,3 @@ def needs_class_weights(layout: Layout, facts: Facts) -> bool:
 
     loss = losses.LOSSES[losses.names(layout.task)[0]]
     return loss.class_weights and max(counts) > MAX_CLASS_RATIO * min(counts)
-
-
-def check_weights(path: str | None) -> None:
-    """Check that a file of pretrained weights exists.
-
-    Raises:
-        UserError: if not.
-    """
-    if path is not None and not Path(path).expanduser().is_file():
-        raise UserError(f"--pretrained: file {path} not found. Fix the path.")
-
-
-def architecture_of(weights: str) -> str | None:
-    """The timm architecture that a file of weights is named after, if any."""
-    import timm  # takes seconds
-
-    name = Path(weights).name
-    architectures = [a for a in timm.list_models() if name.startswith(a)]
-    return max(architectures, key=len, default=None)
