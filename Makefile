@@ -71,8 +71,8 @@ lr-range: .venv/.run ## run a learning-rate range test for MODEL (PHASE=2: its s
 batch-size: .venv/.run ## find the largest batch size of MODEL and write it to params.yaml
 	@$(COMMAND).batch_size $${MODEL:+-- "$$MODEL"}
 
-pseudo: .venv/.run ## freeze the members' predictions of the test images as labels to train on (pseudo_labels)
-	@$(COMMAND).pseudo
+pseudo: .venv/.run ## freeze the members' predictions of the test images, and let MODEL train on them (pseudo_labels)
+	@$(COMMAND).pseudo $${MODEL:+-- "$$MODEL"}
 
 submit: .venv/.run ## check submissions/<slug>.csv and submit it with MESSAGE (DRY=1: check only; WAIT=20: minutes to wait for the score)
 	@$(COMMAND).submit $${MESSAGE:+--message="$$MESSAGE"} $${DRY:+--dry-run} $${WAIT:+--wait="$$WAIT"}

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import Project
+from ruamel.yaml import YAML
 
 from podium.core.provenance import PredictionProvenance, PseudoProvenance
 from podium.prediction import predictions
@@ -38,11 +39,15 @@ def test_pseudo_labels_from_make_pseudo_to_the_submission(
             assert made.training.fold == fold
 
     def add_model(params: dict[str, Any]) -> None:
-        labels = {"folder": folder, "min_probability": 0.5}
+        labels = {"folder": "data/pseudo/older", "min_probability": 0.5}
         params["models"]["student"] = params["models"]["a"] | {"pseudo_labels": labels}
-        params["ensemble"]["members"].append("student")
 
     project.edit(add_model)
+    assert "pseudo_labels in params.yaml" in project.stage("pseudo", "student").stdout
+    written = YAML(typ="safe").load(project.folder / "params.yaml")["models"]
+    assert written["student"]["pseudo_labels"] == {"folder": folder, "min_probability": 0.5}
+    assert "pseudo_labels" not in written["a"]
+    project.edit(lambda params: params["ensemble"]["members"].append("student"))
     student = {f"{stage}@student-{fold}" for stage in ("train", "predict") for fold in (0, 1)}
     assert project.repro() == {"check", *student, "ensemble", "submission", "report"}
     curves = pd.read_csv(project.folder / "models/student/fold0/curves.csv")

@@ -1,5 +1,7 @@
 """Merge one params file into another, with the comments of both."""
 
+from typing import Any
+
 from ruamel.yaml.comments import CommentedMap
 
 from podium.init import yaml_edit
@@ -34,13 +36,18 @@ def apply(base: str, overlay: str) -> str:
     return yaml_edit.dump(params)
 
 
-def set_key(base: str, section: str, model: str, key: str, value: int | float | str) -> str:
+def set_key(
+    base: str, section: str, model: str, key: str, value: int | float | str | dict[str, Any]
+) -> str:
     """Set a key of one model or embedding in the params file `base`. Others of the `section` that
     merge it (`<<: *base`) keep their values.
     """
     params = yaml_edit.load(base)
     models = params[section]
     before = {name: models[name].get(key) for name in models}
+    if isinstance(value, dict):
+        value = CommentedMap(value)
+        value.fa.set_flow_style()
     models[model][key] = value
     after = yaml_edit.load(yaml_edit.dump(params))[section]
     for name, old in before.items():
