@@ -2,12 +2,13 @@
 
 import json
 import re
+import shutil
 import zipfile
 from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Project
+from conftest import ROOT, Project
 from ruamel.yaml import YAML
 
 from podium.core.provenance import PredictionProvenance, PseudoProvenance
@@ -54,6 +55,7 @@ def test_pseudo_labels_from_make_pseudo_to_the_submission(
     assert curves["train_loss"].notna().all()
     assert project.repro() == set()
 
+    shutil.copy(ROOT / "requirements.txt", project.folder)
     packed = project.stage("handover")
     assert packed.returncode == 0, packed.stdout
     (archive,) = (project.folder / "handover").glob("*.zip")
