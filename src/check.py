@@ -1,8 +1,10 @@
 """params.yaml -> data/params.checked and data/metric.json: find mistakes before anything runs."""
 
 from podium.core import files, params_file, paths, program
+from podium.core.errors import UserError
 from podium.params import schema
 from podium.scoring import metrics
+from podium.submission import blend
 
 SECTIONS = tuple(schema.Params.model_fields)
 
@@ -15,6 +17,8 @@ def main() -> None:
     """
     params = schema.validate(params_file.read(params_file.PARAMS), build_models=True)
     metric = metrics.get(params.metric, params.task)
+    for key, problem in blend.problems(params.ensemble, metric):
+        raise UserError(f"{key}: {problem}")
     files.write_text(paths.CHECKED, "params.yaml is valid\n")
     files.write_json(paths.METRIC, metric.facts())
 

@@ -13,6 +13,7 @@ from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.kaggle.kernel.spec import KernelSpec
 from podium.scoring.decisions import DecisionRule
+from podium.submission.methods.base import Blend
 
 HIDDEN = 30  # test images; the first 9 are public
 CLASSES = competitions.CLASSES[:2]
@@ -82,6 +83,7 @@ def spec(layout: Prepare) -> KernelSpec:
         predict=Predict(views=["identity"]),
         submission=Submission(),
         models=[],
+        blend=Blend("mean", "logits", [], {}),
         decision=DecisionRule(),
         public_ids=[],
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from podium.core.provenance import EnsembleProvenance, PredictionProvenance, TrainingProvenance
 from podium.scoring.decisions import DecisionRule
+from podium.submission.methods.base import Blend
 
 
 def training(**changes: Any) -> TrainingProvenance:
@@ -48,7 +49,7 @@ def ensemble(
     return EnsembleProvenance(
         task=task,
         classes=[*classes],
-        method="mean",
+        blend=Blend("mean", "logits", [1.0], {})._asdict(),
         weights={"a": 1.0},
         decision=rule._asdict(),
         oof={"accuracy": 0.5},

@@ -27,11 +27,13 @@ MAX_LINES = 250
 
 # Code that a stage declares, as part of a package, without importing it: an edit there reruns the
 # stage for nothing. Each of these stages takes a second or two; train and predict have none.
-BLENDING = {"blend", "ensemble", "members", "thresholds"}
+METHODS = {f"methods/{name}" for name in ("base", "greedy", "rank", "stack", "weighted")}
+BLENDING = {"blend", "ensemble", "members", "thresholds"} | METHODS
 SUBMISSION = BLENDING | {"formats", "git", "provenance", "report", "text_tables", "write"}
 EXTRA = {
-    "check": {"core/seeding.py", "scoring/decisions.py"}
-    | {f"models/{name}.py" for name in ("device", "inference", "inputs", "targets", "weights")},
+    "check": {
+        f"models/{name}.py" for name in ("device", "inference", "inputs", "targets", "weights")
+    },
     # An archive that is intact is kept.
     "fetch": {f"core/{name}.py" for name in ("checksums", "manifest", "provenance")}
     | {"competition/folder.py", "competition/text/cell_lists.py"},
@@ -42,7 +44,7 @@ EXTRA = {
     "probe": {"core/seeding.py"} | {f"models/{n}.py" for n in ("device", "inference", "inputs")},
     "train": set[str](),
     "predict": set[str](),
-    "ensemble": {f"submission/{n}.py" for n in SUBMISSION - BLENDING} | {"core/seeding.py"},
+    "ensemble": {f"submission/{n}.py" for n in SUBMISSION - BLENDING},
     "submission": {
         f"submission/{n}.py" for n in SUBMISSION - {"formats", "git", "provenance", "write"}
     }

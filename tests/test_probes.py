@@ -30,7 +30,7 @@ def add_probes(params: dict[str, Any]) -> None:
         "p": {"features": ["small", "large"]},
         "q": {"features": ["small"], "head": "knn"},
     }
-    params["ensemble"]["members"] = ["a", "p", "q"]
+    params["ensemble"] = {"members": ["a", "p", "q"], "method": "stack"}
 
 
 @pytest.fixture(scope="module")

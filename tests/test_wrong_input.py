@@ -48,6 +48,17 @@ def test_a_missing_user_defined_metric_stops_the_stage_check(project: Project) -
     assert "custom/none.py:score" in fails(project, "check")
 
 
+def test_a_blending_method_that_does_not_suit_a_user_defined_metric(project: Project) -> None:
+    code = "def hits(targets, labels): return (targets == labels).mean()\nhits.inputs = 'labels'\n"
+    (project.folder / "custom/mine.py").write_text(code)
+    change = {"metric": "custom/mine.py:hits"}
+    project.edit(lambda p: (p.update(change), p["ensemble"].update(method="rank")))
+    text = fails(project, "check")
+    assert "ensemble.method: rank " in text and "custom/mine.py:hits" in text
+    (project.folder / "custom/mine.py").write_text(code.replace("'labels'", "'probabilities'"))
+    assert project.stage("check").returncode == 0
+
+
 def test_a_missing_source(project: Project) -> None:
     project.edit(lambda p: p["competition"].update(source="nowhere.zip"))
     assert "nowhere.zip" in fails(project, "fetch")

@@ -24,7 +24,7 @@ from podium.params import schema
 from podium.prediction import predictions
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
-from podium.submission import blend
+from podium.submission.methods import base
 
 NAME = ExportName.create("shapes", owner="someone", title="My Shapes")
 
@@ -105,8 +105,8 @@ def test_weights_and_thresholds_are_applied(
     original = spec.read(dataset)
     assert original.decision.thresholds == scores["ensemble"]["thresholds"] is not None
     assert [model.name for model in original.models] == ["b", "a"]
-    for model in original.models:
-        assert model.weight == scores["members"][model.name]["weight"]
+    found = [scores["members"][model.name]["weight"] for model in original.models]
+    assert original.blend.weights == found and original.blend.method == "weighted"
 
     members = [
         predictions.read(
@@ -116,15 +116,12 @@ def test_weights_and_thresholds_are_applied(
     ]
     weights = np.array([0.25, 0.75])
     logits = np.stack([member.logits for member in members])
-    blended = blend.average(logits, weights, "logits")
+    blended = base.average(logits, weights, "logits")
     task = Task(original.task, original.classes)
     positive = task.probabilities(blended)[:, 1]
     threshold = float(np.median(positive))
     changes = {
-        "models": [
-            model.model_copy(update={"weight": weight})
-            for model, weight in zip(original.models, weights, strict=True)
-        ],
+        "blend": original.blend._replace(weights=weights.tolist()),
         "decision": DecisionRule([threshold]),
         "submission": Submission(format="label"),
         "metric": "macro_f1",

@@ -8,7 +8,7 @@ from trainings import config
 
 from podium.config.tasks import TaskName
 from podium.models.losses import LOSSES
-from podium.models.targets import TargetCodec, scale
+from podium.models.targets import TargetCodec
 from podium.scoring.task import Task
 
 ORDINAL = Task("ordinal", ["0", "1", "2", "3"])
@@ -62,7 +62,7 @@ def test_cumulative_outputs_out_of_order_give_no_negative_probability() -> None:
 
 def test_regression_targets_are_standardized_and_restored() -> None:
     targets = np.array([[10.0], [20.0], [60.0]], np.float32)
-    codec = TargetCodec(config(), REGRESSION, scale=scale(REGRESSION, targets))
+    codec = TargetCodec(config(), REGRESSION, scale=REGRESSION.scale(targets))
     encoded = codec.encode(torch.as_tensor(targets))
     assert encoded.mean().item() == pytest.approx(0, abs=1e-6)
     assert encoded.std(correction=0).item() == pytest.approx(1)
@@ -70,8 +70,8 @@ def test_regression_targets_are_standardized_and_restored() -> None:
 
 
 def test_equal_regression_targets_have_a_scale_of_one() -> None:
-    assert scale(REGRESSION, np.full((3, 1), 7.0)) == (7.0, 1.0)
-    assert scale(MULTILABEL, np.zeros((3, 3))) == (0.0, 1.0)
+    assert REGRESSION.scale(np.full((3, 1), 7.0)) == (7.0, 1.0)
+    assert MULTILABEL.scale(np.zeros((3, 3))) == (0.0, 1.0)
 
 
 def test_smoothing_pulls_multilabel_targets_towards_one_half() -> None:

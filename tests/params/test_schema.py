@@ -154,6 +154,11 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
     (lambda p: p["predict"].update(views=["hflip", "hflip"]), "predict.views", "twice"),
     (lambda p: p["predict"].update(views=["hflip", "hflp"]), "predict.views[1]", "mean hflip?"),
     (lambda p: p["ensemble"].update(method="weigted"), "ensemble.method", "mean weighted?"),
+    (
+        lambda p: (p.update(metric="log_loss"), p["ensemble"].update(method="rank")),
+        "ensemble.method",
+        "rank replaces probabilities by ranks, which log_loss cannot score",
+    ),
     (lambda p: p["predict"].update(on_timeout="fewer_views"), "predict", "time_limit_minutes"),
     (lambda p: model(p, batch_size=0), "models.a.batch_size", "must be at least 1, not 0"),
     (lambda p: model(p, batch_size="8"), "models.a.batch_size", "must be an integer, not '8'"),

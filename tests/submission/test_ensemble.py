@@ -14,6 +14,7 @@ from podium.scoring.task import Task
 from podium.submission import blend, ensemble, thresholds
 from podium.submission.ensemble import Combined
 from podium.submission.members import Member
+from podium.submission.methods import base
 
 RNG = np.random.default_rng(0)
 TEST_IDS = ["t1", "t2"]
@@ -127,7 +128,7 @@ def test_final_thresholds_are_fitted_to_the_blend_that_they_are_applied_to() -> 
     combined = combine(members, folds, "macro_f1", method="weighted")
     stacked = np.stack([one.oof for one in members.values()])
     weights = np.array([*combined.test.provenance.weights.values()])
-    blended = blend.average(stacked, weights, "logits")
+    blended = base.average(stacked, weights, "logits")
     assert not np.allclose(blended, combined.oof.logits)
     metric = metrics.get("macro_f1", "binary")
     expected = thresholds.fit(task, metric, targets, blended)
@@ -159,3 +160,24 @@ def test_with_a_single_fold_nothing_is_fitted_for_its_score() -> None:
     assert combined.oof.logits == pytest.approx((logits + np.roll(logits, 7)) / 2, abs=1e-5)
     assert combined.scores["std"] is None
     assert combined.test.provenance.decision["thresholds"] is not None
+
+
+@pytest.mark.parametrize("method", blend.METHODS)
+def test_with_a_single_fold_a_method_that_needs_targets_is_a_mean(method: str) -> None:
+    task, logits, folds = multilabel()
+    folds = folds.assign(fold=0)
+    members = {"a": member(logits, task), "b": member(np.roll(logits, 7), task)}
+    found = combine(members, folds, "roc_auc", method=method).oof.logits
+    mean = combine(members, folds, "roc_auc", method="mean").oof.logits
+    assert np.array_equal(found, mean) == (method != "rank")
+
+
+def test_a_member_without_signal_does_not_flatter_a_stack() -> None:
+    """The strength is chosen within the other folds, so noise scores like noise."""
+    rng, task = np.random.default_rng(0), Task("binary", ["no", "yes"])
+    targets = rng.integers(0, 2, 200)
+    folds = pd.DataFrame({"id": [f"i{n:03d}" for n in range(200)], "fold": np.arange(200) % 5})
+    folds["label"] = np.array(task.classes)[targets]
+    members = {name: member(rng.normal(0, 3, (200, 2)), task) for name in "abcde"}
+    combined = combine(members, folds, "log_loss", method="stack")
+    assert combined.scores["oof"] > np.log(2) - 0.005

@@ -13,8 +13,11 @@ class Ensemble(Section):
     members: Annotated[list[str], Field(min_length=1), Unique]
     """Names of models in `models`."""
     method: str = "mean"
-    """How the models' predictions are blended: `mean`, or `weighted` with the weights that minimize
-    the out-of-fold loss."""
+    """How the models' predictions are blended. `mean`: equal weights. `weighted`: the weights that
+    minimize the out-of-fold loss. `rank`: the mean of the images' ranks, for metrics that look only
+    at their order (`roc_auc`, `average_precision`). `greedy`: models are selected one after the
+    other, also repeatedly, by the metric. `stack`: logistic regression on the models' logits; ridge
+    regression for `task: regression`."""
     thresholds: Literal["fitted", "default"] = "fitted"
     """Decision thresholds. `fitted`: tuned to the metric on the out-of-fold predictions, for the
     tasks in the table of metrics above. `default`: 0.5, the highest-scoring class, the nearest

@@ -109,8 +109,8 @@ class EnsembleProvenance(Provenance):
 
     task: str
     classes: list[str]
-    method: str
-    weights: dict[str, float]  # by member
+    blend: dict[str, Any]  # the fields of `submission.methods.base.Blend`
+    weights: dict[str, float]  # the blend's, by member
     decision: dict[str, Any]  # the fields of `scoring.decisions.DecisionRule`
     oof: dict[str, float]  # the out-of-fold score, by the metric's name
     members: dict[str, list[PredictionProvenance]]  # one per fold

@@ -10,7 +10,6 @@ from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
 from podium.features.linear import Arrays, Head
-from podium.models import targets as target_codec
 from podium.scoring.task import Task
 
 MIN_INNER_FOLDS = 2
@@ -52,7 +51,7 @@ def fit(
         strength: None: the best of those that the head names.
         seed: of these parts.
     """
-    mean, std = target_codec.scale(task, targets)
+    mean, std = task.scale(targets)
     if task.name == "regression":
         targets = (targets - mean) / std
     strengths = head.strengths if strength is None else (strength,)

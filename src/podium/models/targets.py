@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -77,11 +76,3 @@ class TargetCodec:
         if self.task.name == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, targets)
         return F.cross_entropy(logits, targets)
-
-
-def scale(task: Task, targets: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of a regression target [N, 1]; (0, 1) for other tasks."""
-    if task.name != "regression":
-        return 0.0, 1.0
-    mean, std = np.mean(targets, dtype=float), np.std(targets, dtype=float)
-    return float(mean), float(std) if std > 1e-6 * abs(mean) else 1.0

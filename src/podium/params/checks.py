@@ -58,11 +58,14 @@ def _views(predict: Predict, embeddings: dict[str, Embedding]) -> Iterator[Probl
                 yield f"{section}.views[{index}]", _unknown("view", view, VIEWS)
 
 
-def _blending(ensemble: Ensemble) -> Iterator[Problem]:
-    from podium.submission.blend import METHODS
+def _blending(ensemble: Ensemble, metric: str | None, task: TaskName) -> Iterator[Problem]:
+    """What suits a user-defined metric depends on its code, which the stage `check` loads."""
+    from podium.submission import blend
 
-    if ensemble.method not in METHODS:
-        yield "ensemble.method", _unknown("blending method", ensemble.method, METHODS)
+    if ensemble.method not in blend.METHODS:
+        yield "ensemble.method", _unknown("blending method", ensemble.method, blend.METHODS)
+    elif not any(_metric(metric, task)) and ":" not in (metric or ""):
+        yield from blend.problems(ensemble, metrics.get(metric, task))
 
 
 def _losses(models: dict[str, Model], task: TaskName) -> Iterator[Problem]:

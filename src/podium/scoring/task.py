@@ -84,3 +84,10 @@ class Task(NamedTuple):
         if self.name == "ordinal":
             return probabilities @ self.levels
         return probabilities[:, 0]
+
+    def scale(self, targets: np.ndarray) -> tuple[float, float]:
+        """Mean and standard deviation of a regression target [N, 1]; (0, 1) for other tasks."""
+        if self.name != "regression":
+            return 0.0, 1.0
+        mean, std = np.mean(targets, dtype=float), np.std(targets, dtype=float)
+        return float(mean), float(std) if std > 1e-6 * abs(mean) else 1.0

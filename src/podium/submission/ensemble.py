@@ -1,4 +1,4 @@
-"""The ensemble: blending weights and decision rule, with out-of-fold scores."""
+"""The ensemble: blend and decision rule, with out-of-fold scores."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,10 +15,12 @@ from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
 from podium.submission import blend, thresholds
 from podium.submission.members import Member
+from podium.submission.methods import base
+from podium.submission.methods.base import Blend, Examples
 
 
 class OutOfFold(NamedTuple):
-    """Predictions for which no label of an image's own fold was used to fit weights or rule."""
+    """Predictions for which no label of an image's own fold was used to fit blend or rule."""
 
     logits: np.ndarray  # [N, C]
     labels: np.ndarray  # in the form of `Task.targets`
@@ -26,7 +28,7 @@ class OutOfFold(NamedTuple):
 
 @dataclass(frozen=True)
 class Fitter:
-    """Fits weights and rule to out-of-fold logits, and estimates how well they do."""
+    """Fits blend and rule to out-of-fold logits, and estimates how well they do."""
 
     task: Task
     metric: Metric
@@ -36,21 +38,22 @@ class Fitter:
     averaging: Averaging
     tune: bool  # thresholds, if the metric asks for it
 
-    def fit(self, logits: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, DecisionRule]:
-        """Fit weights [M] and rule to the images `rows` (boolean, [N]) of the members' out-of-fold
+    def fit(self, logits: np.ndarray, rows: np.ndarray) -> tuple[Blend, DecisionRule]:
+        """Fit blend and rule to the images `rows` (boolean, [N]) of the members' out-of-fold
         logits [M, N, C].
         """
-        logits, targets = logits[:, rows], self.targets[rows]
-        weights = blend.fit(self.method, self.task, logits, targets, self.averaging)
+        examples = self._examples(logits, rows)
+        fitted = blend.fit(self.method, examples)
         if self.tune and self.task.name in self.metric.tune_for:
-            blended = blend.average(logits, weights, self.averaging)
-            return weights, thresholds.fit(self.task, self.metric, targets, blended)
-        return weights, decisions.default_rule(self.task, targets)
+            blended = blend.apply(self.task, fitted, examples.logits)
+            return fitted, thresholds.fit(self.task, self.metric, examples.targets, blended)
+        return fitted, decisions.default_rule(self.task, examples.targets)
 
     def out_of_fold(self, logits: np.ndarray) -> OutOfFold:
         """Blend and label each fold by what is fitted to the other folds (nested cross-validation).
 
-        With a single fold there is nothing to fit to: the weights are equal, the rule the default.
+        With a single fold there is nothing to fit to: what needs targets is a plain mean, the rule
+        the default.
         """
         _, count, classes = logits.shape
         blended = np.empty((count, classes), np.float32)
@@ -58,10 +61,11 @@ class Fitter:
         for fold in np.unique(self.folds):
             held_out = self.folds == fold
             if held_out.all():
-                weights, rule = np.full(len(logits), 1 / len(logits)), DecisionRule()
+                fitted = blend.unfitted(self.method, self._examples(logits, held_out))
+                rule = DecisionRule()
             else:
-                weights, rule = self.fit(logits, ~held_out)
-            blended[held_out] = blend.average(logits[:, held_out], weights, self.averaging)
+                fitted, rule = self.fit(logits, ~held_out)
+            blended[held_out] = blend.apply(self.task, fitted, logits[:, held_out])
             probabilities = self.task.probabilities(blended[held_out])
             labels[held_out] = decisions.labels(self.task, probabilities, rule)
         return OutOfFold(blended, labels)
@@ -77,6 +81,16 @@ class Fitter:
             "std": float(values.std(ddof=1)) if len(values) > 1 else None,
             "folds": per_fold,
         }
+
+    def _examples(self, logits: np.ndarray, rows: np.ndarray) -> Examples:
+        return Examples(
+            self.task,
+            self.metric,
+            logits[:, rows],
+            self.targets[rows],
+            self.folds[rows],
+            self.averaging,
+        )
 
     def _score(self, oof: OutOfFold, rows: np.ndarray) -> float:
         task, metric, targets = self.task, self.metric, self.targets[rows]
@@ -105,7 +119,7 @@ def combine(
     """Blend the members' predictions for the images in `folds` (columns id, label, fold) and for
     the test images, and score the blend out of fold.
 
-    Weights and rule for the test images are fitted to all folds.
+    Blend and rule for the test images are fitted to all folds.
     """
     task = Task.of(next(iter(members.values())).provenance[0])
     fitter = Fitter(
@@ -114,17 +128,17 @@ def combine(
         targets=task.targets(folds["label"].tolist()),
         folds=folds["fold"].to_numpy(),
         method=options.method,
-        averaging=blend.common(member.averaging for member in members.values()),
+        averaging=base.common(member.averaging for member in members.values()),
         tune=options.thresholds == "fitted",
     )
     logits = np.stack([member.oof for member in members.values()])  # [M, N, C]
     oof = fitter.out_of_fold(logits)
     scores = fitter.scores(oof)
-    weights, rule = fitter.fit(logits, np.full(len(folds), True))
+    fitted, rule = fitter.fit(logits, np.full(len(folds), True))
     provenance = EnsembleProvenance(
         **task.facts(),
-        method=options.method,
-        weights=dict(zip(members, weights.tolist(), strict=True)),
+        blend=fitted._asdict(),
+        weights=dict(zip(members, fitted.weights, strict=True)),
         decision=rule._asdict(),
         oof={metric.name: scores["oof"]},
         members={name: member.provenance for name, member in members.items()},
@@ -133,7 +147,7 @@ def combine(
     test = np.stack([member.test for member in members.values()])  # [M, T, C]
     return Combined(
         Predictions(folds["id"].tolist(), oof.logits, provenance, decisions.to_texts(task, labels)),
-        Predictions(test_ids, blend.average(test, weights, fitter.averaging), provenance),
+        Predictions(test_ids, blend.apply(task, fitted, test), provenance),
         scores,
     )
 

@@ -12,7 +12,7 @@ from podium.core.provenance import Averaging, PredictionProvenance, TrainingProv
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
 from podium.scoring.task import Task
-from podium.submission import blend
+from podium.submission.methods import base
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def load(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data: DataVe
         predictions.align(
             [part.table for part in oof], folds["id"].tolist(), source=source.format("oof")
         ),
-        blend.mean_over_folds(
+        base.mean_over_folds(
             [predictions.align([t.table], test_ids, source=source.format("test")) for t in test],
             test[0].provenance.averaging,
         ),

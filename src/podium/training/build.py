@@ -19,7 +19,7 @@ from podium.images.augment import Augmentation
 from podium.images.store import ImageSource, ImageStore
 from podium.models import device, factory, layers
 from podium.models.inputs import Preprocess
-from podium.models.targets import TargetCodec, scale
+from podium.models.targets import TargetCodec
 from podium.scoring.task import Task
 from podium.training import mixup, optimizers, unfreezing
 from podium.training.criterion import Criterion
@@ -81,7 +81,7 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     pseudo = data.pseudo
     is_train = _training_rows(folds, fold, config, extra=0 if pseudo is None else len(pseudo.ids))
     seeding.set_global(seed, "weights", fold)
-    codec = TargetCodec(config, task, scale=scale(task, targets[is_train]))
+    codec = TargetCodec(config, task, scale=task.scale(targets[is_train]))
     net = factory.create(config, outputs=codec.outputs)
     config = config.model_copy(update={"phases": unfreezing.expand(config.phases, net)})
     if config.phases[0].init_from == "probe":

@@ -22,6 +22,7 @@ from podium.scoring import import_closure, metrics, user_code
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission.formats import SubmissionFormat
+from podium.submission.methods.base import Blend
 
 SRC = Path(__file__).parents[3]
 START = Path(__file__).with_name("start.py")
@@ -107,7 +108,6 @@ def _export_model(
         exported.append(ExportedFold(file=copy.name, sha256=files.sha256(copy)))
     return ExportedModel(
         name=name,
-        weight=blended.provenance.weights[name],
         averaging=provenance[folds[0]].averaging,
         folds=exported,
         embeddings=kernel_probes.export(provenance[folds[0]].training, dataset),
@@ -139,6 +139,7 @@ def _spec(
         predict=params.predict,
         submission=Submission(**submission),
         models=models,
+        blend=Blend(**blended.provenance.blend),
         decision=DecisionRule(**blended.provenance.decision),
         public_ids=blended.ids,
     )

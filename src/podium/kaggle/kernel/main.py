@@ -24,6 +24,7 @@ from podium.prediction.predictor import Predictor
 from podium.scoring import metrics
 from podium.scoring.task import Task
 from podium.submission import blend, write
+from podium.submission.methods import base
 
 
 def main(dataset: Path, competition: Path, target: Path) -> None:
@@ -42,13 +43,12 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="podium-") as scratch:
         store = prepare(folder, ids, spec.prepare, Path(scratch))
         logits = [predict(model, spec, dataset, store, ids) for model in spec.models]
-    weights = np.array([model.weight for model in spec.models])
-    averaging = blend.common(model.averaging for model in spec.models)
+    task = Task(spec.task, spec.classes)
     submission = write.fill(
         sample,
         ids,
-        blend.average(np.stack(logits), weights, averaging),
-        task=Task(spec.task, spec.classes),
+        blend.apply(task, spec.blend, np.stack(logits)),
+        task=task,
         rule=spec.decision,
         metric=metric,
         options=spec.submission,
@@ -117,11 +117,11 @@ def predict(
         for index, fold in enumerate(model.folds):
             pairs = [(part, values[index]) for part, values in by_part]
             logits.append(predictions.align(pairs, ids, source=fold.file))
-        return blend.mean_over_folds(logits, model.averaging)
+        return base.mean_over_folds(logits, model.averaging)
     for fold in model.folds:
         console.say(f"{model.name}: {fold.file}")
         predictor = Predictor(dataset / fold.file, spec.predict)
         predictor.enforce_time_limit(store, ids)
         parts = [predictor.predict(store, part).table for part in (public, hidden) if part]
         logits.append(predictions.align(parts, ids, source=fold.file))
-    return blend.mean_over_folds(logits, model.averaging)
+    return base.mean_over_folds(logits, model.averaging)

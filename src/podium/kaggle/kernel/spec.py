@@ -11,6 +11,7 @@ from podium.core.errors import UserError, examples
 from podium.core.provenance import Averaging
 from podium.core.section import Section
 from podium.scoring.decisions import DecisionRule
+from podium.submission.methods.base import Blend
 
 SPEC = "podium.json"
 EXPORT_HINT = "Export it again (`make kernel`)."
@@ -28,9 +29,8 @@ class ExportedModel(Section):
     """One member of the ensemble."""
 
     name: str
-    weight: float
     averaging: Averaging
-    """What is averaged over its folds, and over the members."""
+    """What is averaged over its folds."""
     folds: list[ExportedFold]
     embeddings: list[ExportedFold]
     """The backbones of a probe; none for a model that was fine-tuned."""
@@ -49,6 +49,8 @@ class KernelSpec(Section):
     submission: Submission
     """With the format that was detected from the sample submission."""
     models: list[ExportedModel]
+    blend: Blend
+    """Of the models, in their order."""
     decision: DecisionRule
     public_ids: list[str]
     """The test ids that were predicted before the export, in order."""

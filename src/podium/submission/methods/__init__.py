@@ -1,0 +1,1 @@
+"""How members are blended: a module per method, and what they share."""
