@@ -27,7 +27,9 @@ MAX_LINES = 250
 
 # Code that a stage declares, as part of a package, without importing it: an edit there reruns the
 # stage for nothing. Each of these stages takes a second or two; train and predict have none.
-METHODS = {f"methods/{name}" for name in ("base", "greedy", "rank", "stack", "weighted")}
+METHODS = {
+    f"methods/{name}" for name in ("base", "greedy", "rank", "stack", "temperature", "weighted")
+}
 BLENDING = {"blend", "ensemble", "members", "thresholds"} | METHODS
 SUBMISSION = BLENDING | {"formats", "git", "provenance", "report", "text_tables", "write"}
 EXTRA = {

@@ -159,6 +159,12 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
         "ensemble.method",
         "rank replaces probabilities by ranks, which log_loss cannot score",
     ),
+    (
+        lambda p: p["ensemble"].update(temperature="fitted"),
+        "ensemble.temperature",
+        "the log loss, which accuracy does not measure",
+    ),
+    (lambda p: p["ensemble"].update(temperature="auto"), "ensemble.temperature", "'fitted'"),
     (lambda p: p["predict"].update(on_timeout="fewer_views"), "predict", "time_limit_minutes"),
     (lambda p: model(p, batch_size=0), "models.a.batch_size", "must be at least 1, not 0"),
     (lambda p: model(p, batch_size="8"), "models.a.batch_size", "must be an integer, not '8'"),

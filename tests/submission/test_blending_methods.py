@@ -311,3 +311,61 @@ def test_a_method_of_ones_own_can_have_arrays(monkeypatch: pytest.MonkeyPatch) -
     assert blend.apply(given.task, fitted, given.logits) == pytest.approx(
         truth + np.array([0, 1.5])
     )
+
+
+# Temperature
+
+
+@pytest.mark.parametrize("method", ["mean", "weighted", "greedy"])
+@pytest.mark.parametrize("name", ["binary", "multiclass", "multilabel", "ordinal"])
+def test_the_temperature_undoes_a_known_scale(name: TaskName, method: str) -> None:
+    rng, task = np.random.default_rng(0), TASKS[name]
+    logits = rng.normal(0, 1.5, (4000, len(task.classes)))
+    probabilities = task.probabilities(logits)
+    targets: np.ndarray
+    if name == "multilabel":
+        targets = (rng.random(logits.shape) < probabilities).astype(np.float32)
+    else:
+        targets = np.array([rng.choice(len(row), p=row) for row in probabilities])
+    given = examples(name, [3 * logits], targets, "log_loss")
+    fitted = blend.fit(method, given)
+    scaled = blend.scale(fitted, given)
+    assert scaled.temperature == pytest.approx(3, rel=0.1)
+    assert score(given, scaled) >= score(given, fitted)
+    kept = Blend(**json.loads(json.dumps(scaled._asdict())))
+    expected = blend.apply(task, fitted, given.logits) / scaled.temperature
+    assert blend.apply(task, kept, given.logits) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("factor", [0.2, 1.0, 8.0])
+def test_the_temperature_is_the_best(factor: float) -> None:
+    targets, truth = data("multiclass")
+    given = examples("multiclass", [factor * noisy(truth, 3, 1)], targets, "log_loss")
+    scaled = blend.scale(blend.fit("mean", given), given)
+    assert blend.scale(blend.fit("mean", given), given) == scaled
+    others = [scaled._replace(temperature=scaled.temperature * x) for x in (0.5, 0.98, 1.02, 2.0)]
+    assert score(given, scaled) > max(score(given, other) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("metric", "suits"), [("log_loss", True), ("accuracy", False), ("roc_auc", False)]
+)
+def test_a_temperature_suits_the_log_loss(metric: str, suits: bool) -> None:
+    options = Ensemble(members=["a"], temperature="fitted")
+    found = metrics.get(metric, "multiclass")
+    assert [key for key, _ in blend.problems(options, found)] == (
+        [] if suits else ["ensemble.temperature"]
+    )
+    mine = found._replace(name="custom/mine.py:f", sha256="x", inputs="probabilities")
+    assert not [*blend.problems(options, mine)]
+
+
+def test_a_stack_needs_no_temperature() -> None:
+    """On the images to which it was fitted it is surer than on others, so a temperature that is
+    fitted to them would be wrong.
+    """
+    options = Ensemble(members=["a"], method="stack", temperature="fitted")
+    problems = [*blend.problems(options, metrics.get("log_loss", "multiclass"))]
+    assert problems == [
+        ("ensemble.temperature", "none is what stack needs: it fits the scale itself.")
+    ]

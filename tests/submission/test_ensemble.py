@@ -181,3 +181,25 @@ def test_a_member_without_signal_does_not_flatter_a_stack() -> None:
     members = {name: member(rng.normal(0, 3, (200, 2)), task) for name in "abcde"}
     combined = combine(members, folds, "log_loss", method="stack")
     assert combined.scores["oof"] > np.log(2) - 0.005
+
+
+def test_the_temperature_of_a_fold_is_fitted_to_the_others() -> None:
+    rng, task = np.random.default_rng(0), Task("multiclass", ["x", "y", "z"])
+    targets = rng.integers(0, 3, 150)
+    logits = 20 * (2 * np.eye(3)[targets] + rng.normal(0, 1, (150, 3)))
+    folds = pd.DataFrame({"id": [f"i{n:03d}" for n in range(150)], "fold": np.arange(150) % 3})
+    folds["label"] = np.array(task.classes)[targets]
+    members = {"a": member(logits, task)}
+    plain, scaled = (combine(members, folds, "log_loss", temperature=t) for t in ("none", "fitted"))
+    assert np.array_equal(plain.oof.logits, members["a"].oof)
+    assert scaled.scores["oof"] < 0.5 * plain.scores["oof"]
+    found = scaled.test.provenance.blend["temperature"]
+    assert found == pytest.approx(np.median(plain.oof.logits / scaled.oof.logits), rel=0.2)
+    held_out = (folds["fold"] == 0).to_numpy()
+    other = folds.assign(label=folds["label"].where(~held_out, "z"))
+    again = combine(members, other, "log_loss", temperature="fitted")
+    assert np.array_equal(again.oof.logits[held_out], scaled.oof.logits[held_out])
+    assert not np.array_equal(again.oof.logits[~held_out], scaled.oof.logits[~held_out])
+    assert again.test.provenance.blend["temperature"] != found
+    single = combine(members, folds.assign(fold=0), "log_loss", temperature="fitted")
+    assert np.array_equal(single.oof.logits, members["a"].oof)

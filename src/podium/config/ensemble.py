@@ -11,13 +11,17 @@ class Ensemble(Section):
     """Which models are blended, and how."""
 
     members: Annotated[list[str], Field(min_length=1), Unique]
-    """Names of models in `models`."""
+    """Names in `models` and `probes`."""
     method: str = "mean"
     """How the models' predictions are blended. `mean`: equal weights. `weighted`: the weights that
     minimize the out-of-fold loss. `rank`: the mean of the images' ranks, for metrics that look only
     at their order (`roc_auc`, `average_precision`). `greedy`: models are selected one after the
     other, also repeatedly, by the metric. `stack`: logistic regression on the models' logits; ridge
     regression for `task: regression`."""
+    temperature: Literal["none", "fitted"] = "none"
+    """Temperature scaling, for `log_loss` and user-defined metrics of probabilities, except with
+    `stack`. `fitted`: the blended logits are divided by the number that minimizes the out-of-fold
+    log loss."""
     thresholds: Literal["fitted", "default"] = "fitted"
     """Decision thresholds. `fitted`: tuned to the metric on the out-of-fold predictions, for the
     tasks in the table of metrics above. `default`: 0.5, the highest-scoring class, the nearest

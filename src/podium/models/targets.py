@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 

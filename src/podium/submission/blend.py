@@ -14,7 +14,7 @@ from podium.core.provenance import Averaging
 from podium.core.validation import Problem
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
-from podium.submission.methods import greedy, rank, stack
+from podium.submission.methods import greedy, rank, stack, temperature
 from podium.submission.methods.base import Blend, Examples, Fitted, Method
 from podium.submission.methods.weighted import equal_weights, fit_weights
 
@@ -38,6 +38,18 @@ def problems(options: Ensemble, metric: Metric) -> Iterator[Problem]:
         yield (
             "ensemble.method",
             f"{options.method} {text} Choose from {', '.join(others)}, or another metric.",
+        )
+    if options.temperature == "fitted" and _method(options.method).fits_scale:
+        yield (
+            "ensemble.temperature",
+            f"none is what {options.method} needs: it fits the scale itself.",
+        )
+    user_defined = metric.sha256 is not None and metric.inputs == "probabilities"
+    if options.temperature == "fitted" and not (metric.name == "log_loss" or user_defined):
+        yield (
+            "ensemble.temperature",
+            f"fitted minimizes the log loss, which {metric.name} does not measure. Use none, or "
+            "the metric log_loss or a user-defined one of probabilities.",
         )
 
 
@@ -63,6 +75,12 @@ def fit(method: str, examples: Examples) -> Blend:
     return Blend(method, examples.averaging, weights.tolist(), arrays)
 
 
+def scale(blend: Blend, examples: Examples) -> Blend:
+    """Add the temperature with the lowest log loss on the examples."""
+    blended = apply(examples.task, blend, examples.logits)
+    return blend._replace(temperature=temperature.fit(examples, blended))
+
+
 def unfitted(method: str, examples: Examples) -> Blend:
     """What `method` gives if no targets are known: a method that needs them, a plain mean."""
     return fit("mean" if _method(method).needs_targets else method, examples)
@@ -70,7 +88,8 @@ def unfitted(method: str, examples: Examples) -> Blend:
 
 def apply(task: Task, blend: Blend, logits: np.ndarray) -> np.ndarray:
     """Blend the members' logits [M, N, C]: float32 [N, C]."""
-    return _method(blend.method).apply(task, blend, logits)
+    blended = _method(blend.method).apply(task, blend, logits)
+    return blended if blend.temperature == 1 else (blended / blend.temperature).astype(np.float32)
 
 
 def _method(name: str) -> Method:

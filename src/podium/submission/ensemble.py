@@ -37,6 +37,7 @@ class Fitter:
     method: str
     averaging: Averaging
     tune: bool  # thresholds, if the metric asks for it
+    scale: bool  # by a temperature
 
     def fit(self, logits: np.ndarray, rows: np.ndarray) -> tuple[Blend, DecisionRule]:
         """Fit blend and rule to the images `rows` (boolean, [N]) of the members' out-of-fold
@@ -44,6 +45,8 @@ class Fitter:
         """
         examples = self._examples(logits, rows)
         fitted = blend.fit(self.method, examples)
+        if self.scale:
+            fitted = blend.scale(fitted, examples)
         if self.tune and self.task.name in self.metric.tune_for:
             blended = blend.apply(self.task, fitted, examples.logits)
             return fitted, thresholds.fit(self.task, self.metric, examples.targets, blended)
@@ -130,6 +133,7 @@ def combine(
         method=options.method,
         averaging=base.common(member.averaging for member in members.values()),
         tune=options.thresholds == "fitted",
+        scale=options.temperature == "fitted",
     )
     logits = np.stack([member.oof for member in members.values()])  # [M, N, C]
     oof = fitter.out_of_fold(logits)

@@ -29,6 +29,7 @@ class Blend(NamedTuple):
     averaging: Averaging
     weights: list[float]  # by member: none negative, the sum is 1
     arrays: dict[str, Any]  # what else the method has fitted: lists of numbers, by name
+    temperature: float = 1.0  # by which the blended logits are divided
 
 
 class Fitted(NamedTuple):
@@ -58,6 +59,8 @@ class Method(NamedTuple):
     problem: Callable[[Metric], str | None] = suits_all
     """Why the method does not suit a metric; None: it does."""
     needs_targets: bool = True
+    fits_scale: bool = False
+    """Whether it fits how sure the probabilities are, so that they need no temperature."""
 
 
 def average(logits: np.ndarray, weights: np.ndarray, averaging: Averaging) -> np.ndarray:

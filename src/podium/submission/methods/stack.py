@@ -56,4 +56,4 @@ def _features(task: Task, logits: np.ndarray) -> np.ndarray:
     return joined.astype(np.float32)
 
 
-METHOD = Method(fit, apply)
+METHOD = Method(fit, apply, fits_scale=True)
