@@ -292,7 +292,19 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
             "sample_submission.csv",
             b"id,cat,god\n04,0,0\n05,0,0\n",
             {},
-            r"has the columns id, cat, god\. .*: cat, dog",
+            r"has columns that are no class of the training images: god, and no columns for the "
+            r"classes: dog\. Fix it",
+        ),
+        (
+            "sample_submission.csv",
+            (
+                "id,"
+                + ",".join(f"c{n}" for n in range(99))
+                + ("\n04" + ",0" * 99)
+                + ("\n05" + ",0" * 99)
+            ).encode(),
+            {},
+            r"has the columns id, c0, c1, c2, c3 and 95 more\. .*: cat, dog",
         ),
         # Ids are text: 4 is not 04.
         ("test.csv", b"id\n4\n5\n", {}, r"2 only in the first \(04, 05\)"),

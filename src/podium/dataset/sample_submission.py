@@ -56,11 +56,19 @@ def check_targets(
     targets = columns[1:]
     if len(targets) == 1 or (task != "regression" and sorted(targets) == sorted(classes)):
         return
+    if task != "regression" and set(targets) & set(classes):
+        different = {
+            "columns that are no class of the training images": sorted({*targets} - {*classes}),
+            "no columns for the classes": sorted({*classes} - {*targets}),
+            "columns with the same name": sorted({t for t in targets if targets.count(t) > 1}),
+        }
+        found = [f"{what}: {examples(names)}" for what, names in different.items() if names]
+        raise UserError(f"{layout.sample_submission} has {', and '.join(found)}. Fix it.")
     expected = "number"
     if task != "regression":
-        expected = f"label or one column per class: {examples(classes, 99)}"
+        expected = f"label or one column per class: {examples(classes)}"
     raise UserError(
-        f"{layout.sample_submission} has the columns {examples(columns, 99)}. After the id it must "
+        f"{layout.sample_submission} has the columns {examples(columns)}. After the id it must "
         f"have one {expected}. Fix it, or set task."
     )
 
