@@ -168,9 +168,9 @@ def test_with_few_images_per_class_training_starts_from_a_probe() -> None:
     assert only_model(render(layout(), two)[1]).phases[0].init_from == "last"
 
 
-def test_labels_are_not_smoothed_where_probabilities_count() -> None:
-    assert only_model(render(layout())[1]).label_smoothing == 0.1
-    assert only_model(render(layout(metric="log_loss"))[1]).label_smoothing == 0
+def test_log_loss_gets_a_fitted_temperature() -> None:
+    assert render(layout())[1].ensemble.temperature == "none"
+    assert render(layout(metric="log_loss"))[1].ensemble.temperature == "fitted"
 
 
 def test_very_many_images_get_no_probe() -> None:

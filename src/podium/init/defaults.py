@@ -171,12 +171,20 @@ def model_settings(
         "batch_size": batch_size(facts, device),
         "weight_decay": 0.05,
     }
-    if layout.task == "multiclass" and not has_few_images(facts) and layout.metric != "log_loss":
+    if layout.task == "multiclass" and not has_few_images(facts):
         settings["label_smoothing"] = 0.1
     settings["dropout"] = 0.2
     if needs_class_weights(layout, facts):
         settings["class_weights"] = "balanced"
     return {**settings, "patience": None, "precision": "auto"}
+
+
+def ensemble(layout: Layout, members: list[str]) -> dict[str, Any]:
+    """The section `ensemble`. Label smoothing and averaging make probabilities less extreme than
+    they should be, which log loss punishes.
+    """
+    section = {"members": members, "method": "weighted" if len(members) > 1 else "mean"}
+    return {**section, "temperature": "fitted"} if layout.metric == "log_loss" else section
 
 
 def views(facts: Facts) -> list[str]:

@@ -68,7 +68,7 @@ def render(
         "competition": {"source": source, "slug": slug},
         "folds": {"count": count, "run": [*range(count)]},
         "predict": {"views": defaults.views(facts), "batch_size": 64},
-        "ensemble": {"members": members, "method": "weighted" if features else "mean"},
+        "ensemble": defaults.ensemble(layout, members),
     }
     for name, values in changes.items():
         for key, value in values.items():
