@@ -15,15 +15,20 @@ scikit-learn's digits. The task must have one label per image.
 
 All start from the weights in `--weights`, a .safetensors file named after its timm architecture,
 and get `--seconds` of CPU time, of all their processes and threads together. A run that takes more
-has failed. Processes of other users slow a run down but don't use up its time. OMP_NUM_THREADS
-limits the number of threads.
+has failed. Other processes slow a run down but don't use up its time, except for AutoGluon's, whose
+own limit is of the clock's time: compare on an idle machine. OMP_NUM_THREADS limits the number of
+threads.
 
 fastai and AutoGluon need an environment of their own, whose Python `--others` names:
 
     python -m venv score-env
     score-env/bin/pip install --require-hashes -r benchmarks/requirements-score.txt
 
-Finished runs are appended to `--results` and not repeated when the program is started again.
+The table has means and standard errors over the seeds. A system's rank is 1 + the number of systems
+whose mean is better by more than the standard error of the difference.
+
+Finished runs are appended to `--results` and not repeated when the program is started again. After
+a change to Podium, delete its lines or the file.
 """
 
 import argparse
@@ -32,11 +37,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import timm
 from common import table
 from score_competition import Competition
 from score_runs import Run, Settings, run
 from score_table import HEADER, rows
+
+from podium.init import defaults
 
 SYSTEMS = ("podium", "logistic", "fastai", "autogluon")
 
@@ -75,10 +81,10 @@ def _read(path: Path) -> dict[tuple[object, ...], Run]:
 
 
 def _architecture(weights: Path) -> str:
-    names = [name for name in timm.list_models() if weights.name.startswith(name)]
-    if not weights.is_file() or not names:
+    name = defaults.architecture_of(str(weights))
+    if not weights.is_file() or name is None:
         sys.exit(f"error: {weights} is not a file that is named after a timm architecture")
-    return max(names, key=len)
+    return name
 
 
 def _is_available(system: str, others: Path | None) -> bool:

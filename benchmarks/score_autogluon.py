@@ -1,7 +1,7 @@
 """Contestant of benchmarks/score.py: AutoGluon's MultiModalPredictor with the same backbone.
 
 Its settings are its defaults, except for the network, the size of the images, and no extra
-processes. It stops at its own time limit, or after 20 epochs.
+processes. It stops at its own limit, which is of the clock's time, or after 20 epochs.
 """
 
 import json

@@ -53,7 +53,9 @@ class Competition:
         source, solution, column = _parts(entry, folder)
         slug = sources.source_and_slug(str(source), None)[1]
         self.folder, self.archive = folder, folder / "raw" / f"{slug}.zip"
-        self._solution = csvs.read(solution)
+        labels, self._solution = solution.read_bytes(), csvs.read(solution)
+        if entry == DIGITS:
+            solution.unlink()  # it lies among the files for the systems
         local = config.Competition(source=str(source), slug=slug)
         fetch.fetch(local, raw=self.archive.parent, solution=folder / "nothing")
         if column is not None:
@@ -62,7 +64,7 @@ class Competition:
             _rewrite(self.archive, lambda name, data: _without(others, name, data))
         self.name = f"{slug} ({column})" if column else slug
         with Archive(self.archive) as archive:
-            _check_hidden(archive, solution.read_bytes())
+            _check_hidden(archive, labels)
             layout = understand(survey(archive), {})
             if layout.error is not None:
                 raise layout.error

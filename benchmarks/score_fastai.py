@@ -68,7 +68,7 @@ def main() -> None:
     left = SHARE * job.seconds - time.process_time() - predicting
     epochs = int(left / (len(job.train) * each) - 0.5)  # the head's epoch takes about a half
     epochs = max(1, min(MAX_EPOCHS, epochs))
-    print(f"{each:.3f} s per image, {epochs} epochs", flush=True)
+    print(f"note: {each:.3f} s per image, {epochs} epochs", flush=True)
     learn = learner(job)
     with learn.no_bar():
         learn.fine_tune(epochs)

@@ -78,7 +78,7 @@ def main() -> None:
     train = {mode: features(job, net, job.train["path"], mode) for mode in RESIZE}
     mode = min(RESIZE, key=lambda name: cross_validated(job, train[name], y, FIRST))
     strength = min(STRENGTHS, key=lambda value: cross_validated(job, train[mode], y, value))
-    print(f"{mode}, C = {strength}")
+    print(f"note: {mode}, C = {strength}")
     test = features(job, net, job.test["path"], mode)
     write(job, predict(fit(train[mode], y, strength), test, job.classes))
 

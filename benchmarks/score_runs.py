@@ -23,6 +23,7 @@ from podium.scoring.decisions import DecisionRule
 HERE = Path(__file__).parent
 POLL_SECONDS = 0.5
 LOG_LINES = 15  # of a failed run, to show
+NOTE = "note: "  # begins a line of the log to show
 SMALLEST = 1e-15  # probability, whose logarithm is taken
 
 
@@ -181,6 +182,8 @@ def _other(
     python = sys.executable if system == "logistic" else str(settings.others)
     program = str(HERE / f"score_{system}.py")
     limit.run(python, program, str(folder), folder=folder, environment={"HF_HUB_OFFLINE": "1"})
+    notes = [line for line in limit.log.read_text(errors="replace").splitlines() if NOTE in line]
+    print("\n".join(notes), file=sys.stderr)
     probabilities = np.load(folder / "probabilities.npy")
     logits = np.log(np.maximum(probabilities, SMALLEST))
     return Predicted(competition.tables.ids["test"], logits)
