@@ -6,7 +6,7 @@ from podium.core import files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.prediction import predictions
 from podium.scoring import metrics
-from podium.submission import members
+from podium.submission import contributions, members
 from podium.submission.ensemble import combine, summary
 
 SECTIONS = {"metric": str | None, "folds.run": (Folds, "run"), "ensemble": Ensemble}
@@ -31,12 +31,17 @@ def main() -> None:
         name: combine({name: member}, folds, test_ids=test_ids, options=alone, metric=metric)
         for name, member in loaded.items()
     }
+    without = contributions.scores_without(loaded, folds, options=options, metric=metric)
     with files.atomic(paths.ENSEMBLE) as folder:
         predictions.write(folder / "oof.parquet", ensemble.oof)
         predictions.write(folder / "test.parquet", ensemble.test)
         for name, member in per_member.items():
             predictions.write(folder / "members" / f"{name}.parquet", member.test)
-    files.write_json(paths.METRICS / "ensemble.json", summary(ensemble, per_member, metric))
+        correlations = contributions.error_correlations(loaded, folds)
+        files.write_json(folder / "error_correlations.json", correlations)
+    files.write_json(
+        paths.METRICS / "ensemble.json", summary(ensemble, per_member, metric, without)
+    )
     print(f"{len(loaded)} members, out-of-fold {metric.name} {ensemble.scores['oof']:.4f}")
 
 

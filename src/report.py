@@ -66,6 +66,7 @@ def main() -> None:
         test_scores=test_scores,
         oof=oof,
         task=task,
+        correlations=files.read_json(paths.ENSEMBLE / "error_correlations.json"),
     )
     files.write_text(paths.REPORTS / "report.md", text)
 

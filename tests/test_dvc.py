@@ -252,12 +252,13 @@ def test_the_report_scores_each_model_and_the_ensemble_on_the_test_labels(
     project.repro()
     report = project.read("reports/report.md").decode()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.splitlines()]
+    (header,) = [row for row in rows if row and row[0] == "model" and "test" in row]
     found = {
         row[0].strip("*"): row
         for row in rows
-        if row and row[0].strip("*") in ("a", "b", "ensemble")
+        if len(row) == len(header) and row[0].strip("*") in ("a", "b", "ensemble")
     }
-    column = next(row for row in rows if row and row[0] == "model").index("test")
+    column = header.index("test")
     truth = hidden.set_index("id")["label"]
     for name, path in (
         *((name, f"data/ensemble/members/{name}.parquet") for name in "ab"),

@@ -74,10 +74,12 @@ def test_the_summary_has_the_scores_and_weights_of_all() -> None:
     members = {"a": member(truth), "b": member(-truth)}
     alone = {name: combine({"a": one}, FOLDS, "log_loss") for name, one in members.items()}
     both = combine(members, FOLDS, "log_loss", method="weighted")
-    summary = ensemble.summary(both, alone, metrics.get("log_loss", "multiclass"))
+    without = {"a": 0.9, "b": 0.1}
+    summary = ensemble.summary(both, alone, metrics.get("log_loss", "multiclass"), without)
     assert summary["metric"] == "log_loss"
     assert summary["ensemble"]["oof"] == both.scores["oof"]
     assert summary["members"]["b"]["oof"] == alone["b"].scores["oof"]
+    assert summary["members"]["b"]["ensemble_without"] == 0.1
     assert summary["members"]["a"]["weight"] == pytest.approx(1, abs=1e-3)
     assert summary["members"]["b"]["weight"] == pytest.approx(0, abs=1e-3)
 

@@ -1,4 +1,6 @@
+import copy
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from sklearn.metrics import classification_report
 from podium.scoring.task import Task
 from podium.submission import report
 
-SCORES = {
+SCORES: dict[str, Any] = {
     "metric": "accuracy",
     "ensemble": {"folds": {"0": 0.75, "1": 0.5}, "mean": 0.625, "std": 0.25, "oof": 0.6},
     "members": {
@@ -18,15 +20,31 @@ LETTERS = Task("multiclass", ["x", "y", "z"])
 OOF = pd.DataFrame({"actual": list("xxxxyyz"), "predicted": list("xxxyyxx")})
 
 
-def render(oof: pd.DataFrame, task: Task, test_scores: dict[str, float] | None = None) -> str:
+def render(
+    oof: pd.DataFrame,
+    task: Task,
+    test_scores: dict[str, float] | None = None,
+    members: int = 1,
+) -> str:
+    scores = copy.deepcopy(SCORES)
+    names = ["a", *(f"m{n:02d}" for n in range(1, members))]
+    for number, name in enumerate(names):
+        alone = {**scores["members"]["a"], "weight": 1 / members, "ensemble_without": number / 100}
+        scores["members"][name] = alone
+    correlations = {
+        name: {other: 1.0 if name == other else 0.25 for other in names} for name in names
+    }
+    if members > 2:
+        correlations["a"]["m01"] = None
     return report.render(
-        SCORES,
+        scores,
         submission=Path("submissions/x.csv"),
         rows=9,
-        seconds={"a": 12.3},
+        seconds=dict.fromkeys(names, 12.3),
         test_scores=test_scores,
         oof=oof,
         task=task,
+        correlations=correlations,
     )
 
 
@@ -136,3 +154,26 @@ def test_numbers_have_their_errors_by_range_and_the_largest() -> None:
     assert rows(text, "all")[0] == ["all", "20", "9.5", "10.9", "1.4", "2.236"]
     assert rows(text, "4 to 7")[0][:4] == ["4 to 7", "4", "5.5", "8.5"]
     assert rows(text, "i7")[0] == ["i7", "7", "16"]
+
+
+def test_each_member_has_its_weight_and_the_scores_alone_and_without_it() -> None:
+    text = render(OOF, LETTERS, members=3)
+    (header,) = [row for row in rows(text, "model") if "alone" in row]
+    assert header == ["model", "weight", "alone", "ensemble without it"]
+    assert ["m02", "0.3333", "0.5000", "0.0200"] in rows(text, "m02")
+    assert ["**ensemble**", "", "0.6000", ""] in rows(text, "**ensemble**")
+    matrix = [row for number in "123" for row in rows(text, number)]
+    assert matrix == [
+        ["1", "a", "1.00", "", "0.25"],
+        ["2", "m01", "0.25", "1.00", "0.25"],
+        ["3", "m02", "0.25", "0.25", "1.00"],
+    ]
+
+
+def test_one_member_is_not_compared_and_a_large_matrix_is_left_out() -> None:
+    assert "without it" not in render(OOF, LETTERS) and "errors" not in render(OOF, LETTERS)
+    dozen, more = (render(OOF, LETTERS, members=number) for number in (12, 13))
+    assert rows(dozen, "12")[0][1] == "m11" and not rows(more, "12")
+    assert "without it" in more
+    width = max(len(line) for line in dozen.split("without it")[1].splitlines() if "|" in line)
+    assert width < 110

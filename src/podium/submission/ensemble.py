@@ -103,6 +103,23 @@ class Fitter:
         return decisions.score_probabilities(task, metric, targets, probabilities)
 
 
+def fitter(
+    members: dict[str, Member], folds: pd.DataFrame, *, options: Ensemble, metric: Metric
+) -> Fitter:
+    """The fitter for these members and the images in `folds` (columns id, label, fold)."""
+    task = Task.of(next(iter(members.values())).provenance[0])
+    return Fitter(
+        task,
+        metric,
+        targets=task.targets(folds["label"].tolist()),
+        folds=folds["fold"].to_numpy(),
+        method=options.method,
+        averaging=base.common(member.averaging for member in members.values()),
+        tune=options.thresholds == "fitted",
+        scale=options.temperature == "fitted",
+    )
+
+
 class Combined(NamedTuple):
     """Members combined into one submission."""
 
@@ -124,21 +141,12 @@ def combine(
 
     Blend and rule for the test images are fitted to all folds.
     """
-    task = Task.of(next(iter(members.values())).provenance[0])
-    fitter = Fitter(
-        task,
-        metric,
-        targets=task.targets(folds["label"].tolist()),
-        folds=folds["fold"].to_numpy(),
-        method=options.method,
-        averaging=base.common(member.averaging for member in members.values()),
-        tune=options.thresholds == "fitted",
-        scale=options.temperature == "fitted",
-    )
+    fits = fitter(members, folds, options=options, metric=metric)
+    task = fits.task
     logits = np.stack([member.oof for member in members.values()])  # [M, N, C]
-    oof = fitter.out_of_fold(logits)
-    scores = fitter.scores(oof)
-    fitted, rule = fitter.fit(logits, np.full(len(folds), True))
+    oof = fits.out_of_fold(logits)
+    scores = fits.scores(oof)
+    fitted, rule = fits.fit(logits, np.full(len(folds), True))
     provenance = EnsembleProvenance(
         **task.facts(),
         blend=fitted._asdict(),
@@ -156,14 +164,22 @@ def combine(
     )
 
 
-def summary(ensemble: Combined, members: dict[str, Combined], metric: Metric) -> dict[str, Any]:
-    """The content of metrics/ensemble.json: the scores of the ensemble and of each member alone."""
+def summary(
+    ensemble: Combined, members: dict[str, Combined], metric: Metric, without: dict[str, float]
+) -> dict[str, Any]:
+    """The content of metrics/ensemble.json: the scores of the ensemble, of each member alone, and
+    of the ensemble without it.
+    """
     provenance = ensemble.test.provenance
     return {
         "metric": metric.name,
         "ensemble": {"thresholds": provenance.decision["thresholds"], **ensemble.scores},
         "members": {
-            name: {"weight": provenance.weights[name], **member.scores}
+            name: {
+                "weight": provenance.weights[name],
+                "ensemble_without": without.get(name),
+                **member.scores,
+            }
             for name, member in members.items()
         },
     }

@@ -13,13 +13,19 @@ from podium.submission import text_tables
 from podium.submission.text_tables import Markup, Rows, escape
 
 MAX_MATRIX_CLASSES = 12  # with more, the most frequent mistakes are listed instead
+MAX_MATRIX_MEMBERS = 12
 MAX_MISTAKES = 10
+Correlations = dict[str, dict[str, float | None]]  # by the names of two members
 RANGES = 5  # into which the numbers of a regression are split
 NO_LABEL = "(none)"
 NOTE = """\
 Out of fold: each image is predicted by models that were not trained on its fold, and blended and
 labeled by weights and thresholds that are fitted to the other folds. Each model keeps the epoch
 that scores best on the held-out fold, which makes these scores slightly optimistic."""
+
+CORRELATIONS = """\
+Correlation of the models' errors; the columns are numbered as the rows. A model helps the ensemble
+if it is good alone or errs elsewhere than the others."""
 
 
 def render(
@@ -31,12 +37,13 @@ def render(
     test_scores: dict[str, float] | None,
     oof: pd.DataFrame,
     task: Task,
+    correlations: Correlations,
 ) -> str:
     """Return the report.
 
     `scores` is metrics/ensemble.json, `seconds` each model's training time, `test_scores` the
     scores of the models and the ensemble on known test labels. `oof` has the columns id, actual
-    and predicted.
+    and predicted. `correlations` are those of the members' errors.
     """
     positive = f", positive class: {escape(task.classes[1])}" if task.name == "binary" else ""
     blocks = [
@@ -48,6 +55,10 @@ def render(
     ]
     if test_scores is not None:
         blocks[-1] += f"\n- Score on the held-out test labels: **{test_scores['ensemble']:.4f}**"
+    if len(scores["members"]) > 1:
+        blocks += ["## Members (out of fold)", text_tables.markdown(_members(scores))]
+        if len(correlations) <= MAX_MATRIX_MEMBERS:
+            blocks += [CORRELATIONS, text_tables.markdown(_correlations(correlations))]
     for title, table in _details(oof, task).items():
         blocks += [f"## {title} (out of fold)", text_tables.markdown(table)]
     return "\n\n".join(blocks) + "\n"
@@ -105,6 +116,29 @@ def _scores(
             for name, member in scores["members"].items()
         ),
         row("ensemble", Markup("**ensemble**"), "", scores["ensemble"], total),
+    ]
+
+
+def _members(scores: dict[str, Any]) -> Rows:
+    """What each member contributes."""
+    return [
+        ["model", "weight", "alone", "ensemble without it"],
+        *(
+            [name, *(f"{m[key]:.4f}" for key in ("weight", "oof", "ensemble_without"))]
+            for name, m in scores["members"].items()
+        ),
+        [Markup("**ensemble**"), "", f"{scores['ensemble']['oof']:.4f}", ""],
+    ]
+
+
+def _correlations(correlations: Correlations) -> Rows:
+    """A matrix whose columns are numbered, since a dozen names are too wide."""
+    return [
+        ["", "errors of", *(str(number) for number in range(1, len(correlations) + 1))],
+        *(
+            [str(n), name, *("" if r is None else f"{r:.2f}" for r in row.values())]
+            for n, (name, row) in enumerate(correlations.items(), 1)
+        ),
     ]
 
 

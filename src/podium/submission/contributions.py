@@ -1,0 +1,58 @@
+"""What each member contributes to the ensemble: the score without it, and how alike the members'
+errors are.
+"""
+
+import numpy as np
+import pandas as pd
+
+from podium.config.ensemble import Ensemble
+from podium.scoring.metrics import Metric
+from podium.scoring.task import Task
+from podium.submission import ensemble
+from podium.submission.members import Member
+
+Correlations = dict[str, dict[str, float | None]]  # by the names of two members
+
+
+def scores_without(
+    members: dict[str, Member], folds: pd.DataFrame, *, options: Ensemble, metric: Metric
+) -> dict[str, float]:
+    """The out-of-fold score of the ensemble without each member, fitted again; none if there is
+    only one.
+    """
+    scores = {}
+    for name in members if len(members) > 1 else ():
+        others = {other: member for other, member in members.items() if other != name}
+        fitter = ensemble.fitter(others, folds, options=options, metric=metric)
+        oof = fitter.out_of_fold(np.stack([member.oof for member in others.values()]))
+        scores[name] = fitter.scores(oof)["oof"]
+    return scores
+
+
+def error_correlations(members: dict[str, Member], folds: pd.DataFrame) -> Correlations:
+    """Pearson's correlation of the members' out-of-fold errors: 1 - the probability of the actual
+    class; for multilabel, of each label; for regression, the difference. None if all errors of a
+    member are equal.
+    """
+    task = Task.of(next(iter(members.values())).provenance[0])
+    targets = task.targets(folds["label"].tolist())
+    errors = {name: _errors(task, targets, member.oof) for name, member in members.items()}
+    return {
+        name: {other: _correlation(own, others) for other, others in errors.items()}
+        for name, own in errors.items()
+    }
+
+
+def _errors(task: Task, targets: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    predicted = task.probabilities(logits)
+    if task.single_label:
+        return 1 - predicted[np.arange(len(targets)), targets]
+    if task.name == "multilabel":
+        return np.abs(targets - predicted).ravel()
+    return (targets - predicted).ravel()
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:
+    if not (np.ptp(first) and np.ptp(second)):
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
