@@ -15,9 +15,8 @@ scikit-learn's digits. The task must have one label per image.
 
 All start from the weights in `--weights`, a .safetensors file named after its timm architecture,
 and get `--seconds` of CPU time, of all their processes and threads together. A run that takes more
-has failed. Other processes slow a run down but don't use up its time, except for AutoGluon's, whose
-own limit is of the clock's time: compare on an idle machine. OMP_NUM_THREADS limits the number of
-threads.
+has failed. Other processes slow a run down but don't use up its time. OMP_NUM_THREADS limits the
+number of threads.
 
 fastai and AutoGluon need an environment of their own, whose Python `--others` names:
 
@@ -33,6 +32,7 @@ a change to Podium, delete its lines or the file.
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -42,19 +42,22 @@ from score_competition import Competition
 from score_runs import Run, Settings, run
 from score_table import HEADER, rows
 
-from podium.init import defaults
+from podium.init.weights import architecture_of
 
 SYSTEMS = ("podium", "logistic", "fastai", "autogluon")
+MODULES = {"fastai": "fastai", "autogluon": "autogluon"}  # of systems in another environment
 
 
 def main() -> None:
     """Run what is missing, and print the table."""
     options = _options()
-    systems = [name for name in options.systems.split(",") if _is_available(name, options.others)]
+    # Not resolved: an environment's Python is a link to one outside.
+    others = options.others and options.others.absolute()
+    systems = [name for name in options.systems.split(",") if is_available(name, others)]
     settings = Settings(
         weights=options.weights.resolve(),
         architecture=_architecture(options.weights),
-        others=options.others,
+        others=others,
         size=options.size,
         seconds=options.seconds,
     )
@@ -81,19 +84,28 @@ def _read(path: Path) -> dict[tuple[object, ...], Run]:
 
 
 def _architecture(weights: Path) -> str:
-    name = defaults.architecture_of(str(weights))
+    name = architecture_of(str(weights))
     if not weights.is_file() or name is None:
         sys.exit(f"error: {weights} is not a file that is named after a timm architecture")
     return name
 
 
-def _is_available(system: str, others: Path | None) -> bool:
+def is_available(system: str, others: Path | None) -> bool:
+    """Whether a system can run; if not, say why."""
     if system not in SYSTEMS:
         sys.exit(f"error: --systems: choose from {','.join(SYSTEMS)}, not {system}")
-    if system in ("fastai", "autogluon") and others is None:
-        print(f"{system} is skipped: --others is not given", file=sys.stderr)
-        return False
-    return True
+    if (module := MODULES.get(system)) is None:
+        return True
+    reason = "--others is not given"
+    if others is not None:
+        find = (
+            f"import importlib.util; raise SystemExit(importlib.util.find_spec({module!r}) is None)"
+        )
+        if others.is_file() and subprocess.run([others, "-c", find], check=False).returncode == 0:
+            return True
+        reason = f"{others} does not have it"
+    print(f"{system} is skipped: {reason}", file=sys.stderr)
+    return False
 
 
 def _options() -> argparse.Namespace:

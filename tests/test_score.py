@@ -15,6 +15,7 @@ from conftest import ROOT
 from podium.scoring.decisions import DecisionRule
 
 sys.path.append(str(ROOT / "benchmarks"))  # its other names are those of our stages
+import score
 import score_table
 from score_competition import Competition, Predicted
 from score_runs import Limit, Run, RunError
@@ -130,6 +131,21 @@ def test_digits_are_a_thousand(tmp_path: Path) -> None:
     assert sizes == [750, 250] and len(competition.task.classes) == 10
     predicted = Predicted(competition.tables.ids["test"], np.zeros((250, 10)), DecisionRule())
     assert competition.scores(predicted)["log_loss"] == pytest.approx(math.log(10))
+
+
+def test_systems_whose_environment_is_absent_are_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    python = Path(sys.executable)
+    assert score.is_available("podium", None) and score.is_available("logistic", python)
+    assert not score.is_available("fastai", python)  # not in Podium's environment
+    assert not score.is_available("autogluon", tmp_path / "python")
+    assert capsys.readouterr().err.splitlines() == [
+        f"fastai is skipped: {python} does not have it",
+        f"autogluon is skipped: {tmp_path / 'python'} does not have it",
+    ]
+    with pytest.raises(SystemExit, match="choose from podium,"):
+        score.is_available("keras", None)
 
 
 def test_cpu_time_is_limited_with_that_of_grandchildren(tmp_path: Path) -> None:
