@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from trainings import EVERYTHING, FOLDS, same_weights, train
 from trainings import config as model_config
 
-from podium.core import seeding
+from podium.core import console, seeding
 from podium.core.errors import UserError
 from podium.images import loading
 from podium.images.store import ImageStore
@@ -32,6 +32,18 @@ FROZEN = {"lr": 1e-12, "trainable": "head"}  # changes nothing but the head's st
 def trained(images: ImageStore) -> TrainedFold:
     """One epoch with default options."""
     return train(images)
+
+
+def test_each_epoch_but_the_last_says_how_long_the_rest_takes(
+    images: ImageStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(console, "duration", lambda seconds: asked.append(seconds) or "long")
+    phases = [{"epochs": 2, "lr": 0.01, "trainable": "head"}, {"epochs": 1, "lr": 0.01}]
+    _, curves, _ = train(images, phases=phases)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [line.endswith("  long left") for line in lines] == [True, True, False]
+    assert asked == [2 * curves[0].seconds, curves[1].seconds]
 
 
 def test_training_learns(images: ImageStore) -> None:

@@ -64,6 +64,14 @@ def bar(items: Iterable[T], title: str, *, total: int | None = None) -> Iterable
     return tqdm(items, desc=title, total=total, leave=False, disable=not sys.stderr.isatty())
 
 
+def duration(seconds: float) -> str:
+    """A time as text: 40 s, 5 min, 2 h 05 min."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def say(line: str) -> None:
     """Print a line without buffering, which a pipe would have."""
     print(line, flush=True)

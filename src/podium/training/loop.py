@@ -46,12 +46,13 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
         seconds = time.perf_counter() - start
         is_best = state.end_epoch(scores, metric=metric, images=images, seconds=seconds)
         checkpoints.save(state.state_dict())
-        epoch = state.curves[-1]
+        epoch, left = state.curves[-1], state.epochs_left
+        time_left = f"  {console.duration(left * seconds)} left" if left else ""
         console.say(
             f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}  "
             f"valid loss {epoch.valid_loss:.4f}  "
             f"{metric.name} {epoch.score:.4f}{'*' if is_best else ' '}  "
-            f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s"
+            f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s{time_left}"
         )
         signals.raise_if_stopped()
 

@@ -81,6 +81,12 @@ class TrainState:
         return self.progress.phase == len(self.config.phases)
 
     @property
+    def epochs_left(self) -> int:
+        """Epochs in this phase and those after it, unless a phase ends early."""
+        phases = self.config.phases[self.progress.phase :]
+        return sum(phase.epochs for phase in phases) - self.progress.epoch
+
+    @property
     def phase(self) -> Phase:
         """The current phase."""
         return self.config.phases[self.progress.phase]
