@@ -15,7 +15,7 @@ from podium.core.provenance import PredictionProvenance
 from podium.features import tables
 from podium.prediction import predictions
 
-NAMES = {"probe@p", "probe@q"}
+NAMES = {"probe@p", "probe@q", "probe@r"}
 END = {"ensemble", "submission", "report"}
 
 
@@ -29,8 +29,9 @@ def add_probes(params: dict[str, Any]) -> None:
     params["probes"] = {
         "p": {"features": ["small", "large"]},
         "q": {"features": ["small"], "head": "knn"},
+        "r": {"features": ["small"], "head": "lightgbm", "strength": 10},
     }
-    params["ensemble"] = {"members": ["a", "p", "q"], "method": "stack"}
+    params["ensemble"] = {"members": ["a", "p", "q", "r"], "method": "stack"}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_probe_sees_no_label_of_its_fold(project: Project, tmp_path: Path) -> 
     folds.to_csv(data / "folds.csv", index=False)
     facts.pop("files")
     manifest.write(data / "folds.json", ["folds.csv"], **facts)
-    for probe, head in (("p", "logistic"), ("q", "knn")):
+    for probe, head in (("p", "logistic"), ("q", "knn"), ("r", "lightgbm")):
         shutil.rmtree(data / "predictions" / probe)
         shutil.rmtree(copied.folder / "models" / probe)
         shutil.rmtree(copied.folder / "metrics" / probe)

@@ -247,7 +247,7 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
     (
         lambda p: (p.update(task="regression", metric="rmse"), probe(p)),
         "probes.p.head",
-        "logistic does not support task: regression. Choose from ridge, svm, knn.",
+        "logistic does not support task: regression. Choose from ridge, svm, knn, lightgbm.",
     ),
     (lambda p: probe(p, strength=0), "probes.p.strength", "0"),
     (lambda p: (probe(p), p["probes"].update(a=p["probes"]["p"])), "probes.a", "the same name"),

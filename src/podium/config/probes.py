@@ -14,9 +14,10 @@ class Probe(Section):
     """Names in `embeddings`, whose features are concatenated. They need the same views."""
     head: str = "logistic"
     """`logistic`: logistic regression. `ridge`: ridge regression. `svm`: a linear support vector
-    machine. `knn`: the nearest neighbors by cosine similarity. `task: regression` requires
-    `ridge`, `svm` or `knn`, `task: ordinal` `logistic` or `knn`."""
+    machine. `knn`: the nearest neighbors by cosine similarity. `lightgbm`: gradient-boosted trees,
+    which take minutes with many features or classes. `task: regression` requires `ridge`, `svm`,
+    `knn` or `lightgbm`, `task: ordinal` `logistic`, `knn` or `lightgbm`."""
     strength: Positive | None = None
     """How closely the head fits the training images: C of `logistic` and `svm`, 1 / alpha of
-    `ridge`, 1 / the number of neighbors of `knn`. null: the best in cross-validation among the
-    training folds."""
+    `ridge`, 1 / the number of neighbors of `knn`, the number of trees (per class) of `lightgbm`.
+    null: the best in cross-validation among the training folds."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.svm import LinearSVC, LinearSVR
 
+from podium.features import boosting
 from podium.features.linear import (
     LOGISTIC,
     MAX_ITERATIONS,
@@ -24,6 +25,7 @@ from podium.features.linear import (
 from podium.scoring.task import Task
 
 VOTES = ("multiclass", "multilabel", "regression")  # kinds of targets for `_vote`
+TREES = (10.0, 20.0, 50.0, 100.0, 200.0, 400.0)
 SHARPNESS = 20.0  # of a neighbor's weight: exp(SHARPNESS * cosine similarity)
 
 
@@ -79,4 +81,5 @@ HEADS: dict[str, Head] = {
     "ridge": RIDGE,
     "svm": Head(_svm, linear, powers(-6, 0), WITHOUT_ORDINAL),
     "knn": Head(_neighbors, _vote, tuple(1 / k for k in (200, 100, 50, 20, 10, 5, 3, 1))),
+    "lightgbm": Head(boosting.fit, boosting.scores, TREES, path=boosting.path),
 }

@@ -79,13 +79,13 @@ def fit_columns(
     weight, bias = np.zeros((values.shape[1], features.shape[1])), np.zeros(values.shape[1])
     for index, column in enumerate(values.T):
         if task.name != "regression" and column.min() == column.max():
-            bias[index] = _prior(column)
+            bias[index] = prior(column)
         else:
             weight[index], bias[index] = fit(index, features, column)
     return {"weight": weight.astype(np.float32), "bias": bias.astype(np.float32)}
 
 
-def _prior(column: np.ndarray) -> float:
+def prior(column: np.ndarray) -> float:
     """The log-odds of a label that all images have, or none, with add-one smoothing."""
     return float(np.log((column.sum() + 1) / ((1 - column).sum() + 1)))
 

@@ -16,6 +16,7 @@ PACKAGES = (
     "accelerate",
     "albucore",
     "albumentations",
+    "lightgbm",
     "narwhals",
     "safetensors",
     "scikit-learn",
