@@ -21,6 +21,7 @@ from podium.models import weights
 from podium.scoring.task import Task
 
 SRC = Path(__file__).parents[2] / "src"
+TOLERANCE = 1e-4  # at which scikit-learn's logistic regression stops
 RNG = np.random.default_rng(3)
 STATE = RNG.bit_generator.state
 IMAGES, VIEWS, SIZE = 120, 2, 6
@@ -156,8 +157,8 @@ def test_the_strength_is_the_best_in_cross_validation() -> None:
     clean, wrong = fit("logistic", features, targets, task), fit("logistic", features, noisy, task)
     assert wrong.strength < clean.strength
     for strength in HEADS["logistic"].strengths:
-        alone = fit("logistic", features, noisy, task, strength=strength)  # another start
-        assert alone.loss >= wrong.loss - 1e-5
+        alone = fit("logistic", features, noisy, task, strength=strength)
+        assert alone.loss >= wrong.loss - TOLERANCE  # it starts elsewhere
 
 
 @pytest.mark.parametrize("strength", [0.3, 10.0])

@@ -168,11 +168,6 @@ def test_with_few_images_per_class_training_starts_from_a_probe() -> None:
     assert only_model(render(layout(), two)[1]).phases[0].init_from == "last"
 
 
-def test_log_loss_gets_a_fitted_temperature() -> None:
-    assert render(layout())[1].ensemble.temperature == "none"
-    assert render(layout(metric="log_loss"))[1].ensemble.temperature == "fitted"
-
-
 def test_very_many_images_get_no_probe() -> None:
     _, params = render(layout(), tables({"a": 12_000, "b": 12_000}))
     assert params.probes == params.embeddings == {}

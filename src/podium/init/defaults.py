@@ -179,12 +179,9 @@ def model_settings(
     return {**settings, "patience": None, "precision": "auto"}
 
 
-def ensemble(layout: Layout, members: list[str]) -> dict[str, Any]:
-    """The section `ensemble`. Label smoothing and averaging make probabilities less extreme than
-    they should be, which log loss punishes.
-    """
-    section = {"members": members, "method": "weighted" if len(members) > 1 else "mean"}
-    return {**section, "temperature": "fitted"} if layout.metric == "log_loss" else section
+def ensemble(members: list[str]) -> dict[str, Any]:
+    """The section `ensemble`."""
+    return {"members": members, "method": "weighted" if len(members) > 1 else "mean"}
 
 
 def views(facts: Facts) -> list[str]:

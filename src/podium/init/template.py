@@ -68,7 +68,7 @@ def render(
         "competition": {"source": source, "slug": slug},
         "folds": {"count": count, "run": [*range(count)]},
         "predict": {"views": defaults.views(facts), "batch_size": 64},
-        "ensemble": defaults.ensemble(layout, members),
+        "ensemble": defaults.ensemble(members),
     }
     for name, values in changes.items():
         for key, value in values.items():
