@@ -89,7 +89,9 @@ def tiny(params: dict[str, Any]) -> None:
     name = next(iter(params["models"]))
     kept = {key: params["models"][name].get(key) for key in ("class_weights",)}
     params["models"] = {name: {**TINY, **kept}}
-    params["ensemble"]["members"] = [name]
+    for embedding in params["embeddings"].values():
+        embedding["pretrained"] = False
+    params["ensemble"]["members"] = [name, *params["probes"]]
     params["folds"] |= {"count": 2, "run": [0]}
     params["predict"]["views"] = ["identity"]
 

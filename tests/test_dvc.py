@@ -111,7 +111,7 @@ def test_an_edit_of_params_changes_the_stages_that_use_it(
     ("name", "expected"),
     [
         ("podium/training/loop.py", TRAIN),
-        ("podium/features/linear.py", {"check"} | TRAIN),
+        ("podium/features/linear.py", {"check", "ensemble"} | TRAIN),
         ("podium/features/heads.py", {"check"}),
         ("podium/prediction/tta.py", {"check"} | PREDICT),
         ("podium/submission/blend.py", {"check"} | END),
