@@ -165,10 +165,9 @@ def test_a_program_that_fails_is_reported(
     assert "reason" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "systems", ["logistic,fastai", pytest.param("podium,logistic,fastai", marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("systems", ["logistic,fastai", "podium,logistic,fastai"])
 def test_systems_on_a_small_competition(entry: str, tmp_path: Path, systems: str) -> None:
     import safetensors.torch
     import timm

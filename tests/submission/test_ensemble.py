@@ -84,7 +84,10 @@ def test_the_summary_has_the_scores_and_weights_of_all() -> None:
     assert summary["members"]["b"]["weight"] == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize("method", blend.METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=[pytest.mark.slow] * (m == "stack")) for m in blend.METHODS],
+)
 @pytest.mark.parametrize("name", ["macro_f1", "roc_auc"])
 def test_a_folds_labels_change_nothing_that_is_predicted_for_it(name: str, method: str) -> None:
     task, logits, folds = multilabel()
