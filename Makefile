@@ -31,10 +31,10 @@ run: .venv/.run ## set up, run the pipeline, print the scores
 init: .venv/.run ## write params.yaml for the files in SOURCE: a zip, a folder or a Kaggle slug (YES=1: accept all guesses; ARGS: options)
 	@PODIUM_INIT_ARGS="$$ARGS" $(COMMAND).init $${YES:+--yes} $${SOURCE:+-- "$$SOURCE"}
 
-test: .venv/.dev ## run the tests (six minutes on two cores)
+test: .venv/.dev ## run the tests
 	$(PYTEST) -m "not thorough and not long"
 
-test-ci: .venv/.dev ## run what CI runs: also kill, damage and repeat stages (eight minutes)
+test-ci: .venv/.dev ## run what CI runs: also kill, damage and repeat stages (twelve minutes on two cores)
 	$(PYTEST) -m "not long"
 
 test-long: .venv/.dev ## run the longest tests: 2,000 generated competitions, a pipeline per layout, exports

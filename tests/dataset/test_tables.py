@@ -292,7 +292,7 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
             "sample_submission.csv",
             b"id,cat,god\n04,0,0\n05,0,0\n",
             {},
-            r"has columns that are no class of the training images: god, and no columns for the "
+            r"has columns that are not classes of the training images: god, and no columns for the "
             r"classes: dog\. Fix it",
         ),
         (

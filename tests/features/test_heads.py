@@ -107,6 +107,20 @@ def test_logistic_regression_is_scikit_learns() -> None:
     )  # fmt: skip
 
 
+def test_logistic_regression_on_more_features_than_examples_is_scikit_learns() -> None:
+    """It is fitted in fewer dimensions."""
+    task = Task("multiclass", ["a", "b", "c"])
+    features = RNG.normal(size=(30, 1, 200)).astype(np.float32) + 2
+    targets, others = np.arange(30) % 3, RNG.normal(size=(9, 1, 200)).astype(np.float32) + 2
+    fitted = fit("logistic", features, targets, task, strength=0.3)
+    center, scale = features.mean(axis=0), np.sqrt(features.var(axis=0).mean())
+    model = LogisticRegression(C=0.3, max_iter=1000, tol=1e-6)
+    model.fit((features[:, 0] - center) / scale, targets)
+    expected = model.predict_proba((others[:, 0] - center) / scale)
+    found = softmax(probe.predict("logistic", fitted.arrays, others), axis=1)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("present", [[0, 1], [1, 2], [2]])
 def test_a_class_without_training_images_is_unlikely(head: str, present: list[int]) -> None:

@@ -58,7 +58,7 @@ def check_targets(
         return
     if task != "regression" and set(targets) & set(classes):
         different = {
-            "columns that are no class of the training images": sorted({*targets} - {*classes}),
+            "columns that are not classes of the training images": sorted({*targets} - {*classes}),
             "no columns for the classes": sorted({*classes} - {*targets}),
             "columns with the same name": sorted({t for t in targets if targets.count(t) > 1}),
         }

@@ -152,3 +152,8 @@ LOGISTIC = Head(
     _logistic, linear, powers(-4, 1), CLASSIFICATION, are_logits=True, path=_logistic_path
 )
 RIDGE = Head(_ridge, linear, powers(-6, 1), WITHOUT_ORDINAL)
+
+
+def head_for(task: Task) -> Head:
+    """Logistic regression; for regression, ridge regression."""
+    return RIDGE if task.name == "regression" else LOGISTIC

@@ -12,13 +12,13 @@ import pandas as pd
 from podium.competition.archive import Archive
 from podium.config.embeddings import Embedding
 from podium.config.prepare import Prepare
-from podium.config.probes import Probe
 from podium.core import seeding
 from podium.core.errors import UserError
 from podium.dataset import build, splitting
 from podium.dataset.tables import Tables
-from podium.features import probe
+from podium.features import fitting
 from podium.features.extract import Extractor
+from podium.features.linear import head_for
 from podium.images.store import ImageStore
 from podium.init.defaults import STORED_SIZE_FACTOR
 from podium.init.measured import Kind, Measured, Row
@@ -140,9 +140,8 @@ class _Trial:
             if kind not in self.features:
                 self._extract(kind)
         values = [self.features[kind] for kind in kinds]
-        head = "ridge" if self.task.name == "regression" else "logistic"
-        loss = probe.fit(
-            Probe(features=[kind.name for kind in kinds], head=head),
+        loss = fitting.fit(
+            head_for(self.task),
             np.concatenate(values, axis=2),
             self.targets,
             sizes=[part.shape[2] for part in values],

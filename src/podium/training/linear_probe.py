@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from podium.core import console, machine
 from podium.features import fitting
-from podium.features.linear import LOGISTIC, RIDGE
+from podium.features.linear import head_for
 from podium.images import loading
 from podium.models import layers
 from podium.models.inference import infer
@@ -38,7 +38,7 @@ def init_head(run: Components, data: TrainingData, *, seed: int) -> None:
     task, targets = codec.loss.linear_probe(codec.standardize(targets), codec.task)
     features = _features(run, head, ids)
     fitted = fitting.fit(
-        RIDGE if task.name == "regression" else LOGISTIC,
+        head_for(task),
         features[:, None],
         targets,
         sizes=[features.shape[1]],

@@ -35,7 +35,7 @@ def distinct_labels(cells: Iterable[str], separator: str) -> list[str]:
 
 
 def unlike_lists(cells: Collection[str]) -> list[str]:
-    """The cells that are no lists, if others are lists in brackets with quotes."""
+    """The cells that are not lists, if others are lists in brackets with quotes."""
     inner = {cell: _inside(cell) for cell in cells if cell.strip()}
     if not any(text is not None and _is_quoted(text) for text in inner.values()):
         return []

@@ -7,7 +7,7 @@ by cross-validation over the folds.
 import numpy as np
 
 from podium.features import fitting
-from podium.features.linear import LOGISTIC, RIDGE, Head
+from podium.features.linear import head_for
 from podium.scoring.task import Task
 from podium.submission.methods.base import Blend, Examples, Fitted, Method
 
@@ -18,7 +18,7 @@ def fit(examples: Examples) -> Fitted:
     """The weights, which are only shown, are the members' shares of the coefficients' sizes."""
     task, (members, _, classes) = examples.task, examples.logits.shape
     fitted = fitting.fit(
-        _head(task),
+        head_for(task),
         _features(task, examples.logits),
         examples.targets,
         sizes=[classes] * members,
@@ -36,11 +36,7 @@ def fit(examples: Examples) -> Fitted:
 def apply(task: Task, blend: Blend, logits: np.ndarray) -> np.ndarray:
     """Logits [M, N, C] -> [N, C]."""
     arrays = {name: np.array(values, np.float32) for name, values in blend.arrays.items()}
-    return fitting.predict(_head(task), arrays, _features(task, logits))
-
-
-def _head(task: Task) -> Head:
-    return RIDGE if task.name == "regression" else LOGISTIC
+    return fitting.predict(head_for(task), arrays, _features(task, logits))
 
 
 def _features(task: Task, logits: np.ndarray) -> np.ndarray:
