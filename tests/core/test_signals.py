@@ -63,3 +63,32 @@ def test_a_stage_run_by_dvc_dies_with_it(tmp_path: Path) -> None:
 def test_a_training_run_by_dvc_stops_when_dvc_dies(tmp_path: Path) -> None:
     assert "finished" not in run_from_a_shell_that_exits(tmp_path, "resumable", DVC_STAGE="train")
     assert "interrupted by the exit of DVC; rerun to resume" in (tmp_path / "errors").read_text()
+
+
+LATE = """
+import os, signal
+from podium.core import program, signals
+
+def main():
+    with signals.deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+        signals.raise_if_stopped()
+
+def then_dvc_dies():
+    try:
+        main()
+    finally:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+program.run(then_dvc_dies)
+"""
+
+
+def test_the_death_of_dvc_during_the_exit_does_not_silence_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LATE],
+        env={**WITH_SRC, "DVC_STAGE": "train"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (75, "interrupted by SIGTERM; rerun to resume\n")

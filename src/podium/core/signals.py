@@ -31,9 +31,10 @@ def deferred() -> Iterator[None]:
             die_with_dvc(_DVC_DIED)
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        if _received is None:  # else the process is about to exit anyway
+        # Else the process is about to exit: DVC's death must not silence its last message.
+        if _received is None:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
             die_with_dvc()
 
 
