@@ -384,13 +384,14 @@ def two_classes(value: float = 0.5) -> Built:
     return Built(files, task="binary", metric="roc_auc", prepare=expected, classes=["0", "1"])
 
 
-def top_lists() -> Built:
-    """The two highest-scoring labels in one cell (often five on Kaggle)."""
+def top_lists(labels: str = "square circle", count: int = 2) -> Built:
+    """The highest-scoring labels in one cell (often five on Kaggle)."""
     known, hidden = known_and_hidden()
-    sample = pd.DataFrame({"Image": hidden["id"], "Id": "square circle"})
+    sample = pd.DataFrame({"Image": hidden["id"], "Id": labels})
     files = labeled(known.set_axis(["Image", "Id"], axis=1), sample)
     files["test.csv"] = csv(hidden[["id"]].set_axis(["Image"], axis=1))
-    return Built(files, metric="map@2", prepare={"id_column": "Image", "label_column": "Id"})
+    expected = {"id_column": "Image", "label_column": "Id"}
+    return Built(files, metric=f"map@{count}", prepare=expected)
 
 
 def _several() -> tuple[dict[str, bytes], list[list[str]], list[str], list[str]]:
@@ -608,6 +609,8 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "two_classes": two_classes,
     "two_classes_all_0": lambda: two_classes(0),
     "top_lists": top_lists,
+    "top_lists_new": lambda: top_lists("new_whale w_1 w_2 w_3 w_4", 5),
+    "top_lists_comma": lambda: top_lists("new_whale, square, circle", 3),
     "several_labels_space": lambda: several_labels(" "),
     "several_labels_bar": lambda: several_labels("|"),
     "several_labels_comma": lambda: several_labels(","),
@@ -736,7 +739,7 @@ DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
         "several labels, nested",
     ),
     "One column with k labels, for one label per image": (
-        ("top_lists",),
+        ("top_lists", "top_lists_new", "top_lists_comma"),
         "kinds of files, top lists",
     ),
     "One column of numbers": (("numbers",), "a number, labels.csv"),

@@ -73,6 +73,7 @@ def fill(
         ("multiclass", "roc_auc", {"label": ["0", "1", "0"]}, "label;0;2;1"),
         ("multiclass", "map@3", {"label": ["ant"] * 3},
          "label;ant bee fly;fly bee ant;bee ant fly"),
+        ("multiclass", "map@5", {"label": ["new|bee"] * 3}, "label;ant|bee;fly|bee;bee|ant"),
         ("binary", "roc_auc", {"target": ["0.5"] * 3}, "target;0.1;0.8;0.6"),
         ("binary", "roc_auc", {"target": ["0"] * 3}, "target;0.1;0.8;0.6"),
         ("binary", "roc_auc", {"no": ["0.5"] * 3}, "no;0.9;0.2;0.4"),

@@ -138,11 +138,16 @@ def _probability_in(sample: Sample | None, classes: Sequence[str]) -> str | None
 
 
 def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:
-    """How many labels, separated by spaces, each row lists; 1 if class names contain spaces."""
-    if any(" " in name for name in classes):
-        return 1
-    counts = {len(labels) for labels in cell_lists.split(sample.values, " ").values()}
-    return counts.pop() if len(counts) == 1 else 1
+    """How many labels each row lists, with something between them that no class name contains; 1 if
+    rows differ. Labels between spaces need not be classes, as in "new_whale w_1 w_2".
+    """
+    for mark in (" ", *LABEL_SEPARATORS):
+        lists = [*cell_lists.split(sample.values, mark).values()]
+        counts = {len(labels) for labels in lists}
+        known = mark == " " or any(label in classes for labels in lists for label in labels)
+        if len(counts) == 1 and counts != {1} and known and not any(mark in c for c in classes):
+            return counts.pop()
+    return 1
 
 
 def guess_format(

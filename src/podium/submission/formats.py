@@ -143,7 +143,8 @@ def _infer(sample: pd.DataFrame, task: Task, metric: Metric, lists: ListStyle) -
         return "top_k"
     if task.name == "multilabel":
         return "labels"
-    if cells and len(_lists(cells, lists.separator, classes)) == len(cells):
+    listed = _lists(cells, lists.separator, classes)
+    if cells and len(listed) == len(cells) and {label for c in listed for label in c} <= classes:
         return "top_k"
     return _infer_single_label(classes, cells, metric)
 
@@ -170,12 +171,14 @@ def _cells(sample: pd.DataFrame) -> set[str]:
 
 
 def _lists(cells: set[str], separator: str, classes: Collection[str]) -> list[list[str]]:
-    """The labels in the cells that contain several classes."""
+    """The labels in the cells that list several, at least one of them a class: a sample submission
+    may contain labels that no training image has, such as "new_whale".
+    """
     lists = cell_lists.split(cells, separator)
     return [
         labels
         for cell, labels in lists.items()
-        if cell not in classes and len(labels) > 1 and set(labels) <= set(classes)
+        if cell not in classes and len(labels) > 1 and set(labels) & set(classes)
     ]
 
 
