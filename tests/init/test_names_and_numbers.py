@@ -73,6 +73,7 @@ def test_ids_may_differ_from_files_in_case(tmp_path: Path, column: str) -> None:
     assert found.layout.error is None and found.guess("train_images").value == "train"
 
 
+WORDY = (", ", " & ", "&", " and ", "/", " / ", "+")
 GENRES = [
     ["Action", "Drama"],
     ["Drama"],
@@ -82,7 +83,10 @@ GENRES = [
 ]
 
 
-@pytest.mark.parametrize("write", [str, json.dumps, lambda g: str(np.array(g)), " ".join, "|".join])
+@pytest.mark.parametrize(
+    "write",
+    [str, json.dumps, lambda g: str(np.array(g)), *(mark.join for mark in (" ", "|", *WORDY))],
+)
 def test_lists_of_labels(tmp_path: Path, write: Callable[[list[str]], str]) -> None:
     found = inspect(tmp_path, renamed([write(genres) for genres in GENRES], write(["Drama"])))
     assert found.layout.task == "multilabel"
@@ -91,11 +95,24 @@ def test_lists_of_labels(tmp_path: Path, write: Callable[[list[str]], str]) -> N
     assert labels[:4] == ["Action|Drama", "Drama", "Action|Comedy", "Action|Comedy|Horror"]
 
 
+@pytest.mark.parametrize("mark", WORDY)
+def test_lists_are_submitted_with_the_spaces_of_the_sample(tmp_path: Path, mark: str) -> None:
+    cells = [mark.join(genres) for genres in GENRES]
+    found = inspect(tmp_path, renamed(cells, mark.join(["Action", "Drama"])))
+    assert found.layout.submission["separator"] == mark
+
+
+def test_a_mark_after_a_name_separates_nothing(tmp_path: Path) -> None:
+    found = inspect(tmp_path, renamed(["0", "1", "1+", "2+", "3+"], "1+"))
+    assert found.layout.task != "multilabel"
+    assert found.tables.classes == ["0", "1", "1+", "2+", "3+"]
+
+
 PLANTS = ["Apple", "Grape", "Tomato", "Bell pepper", "Corn"]
 DISEASES = ["scab", "rust", "leaf spot", "healthy", "black rot"]
 
 
-@pytest.mark.parametrize("separator", [" ", ", "])
+@pytest.mark.parametrize("separator", [" ", ", ", *WORDY])
 @pytest.mark.parametrize("others", [[], ["Background", "healthy"]])
 def test_names_of_several_words_are_no_lists(
     tmp_path: Path, separator: str, others: list[str]

@@ -196,11 +196,12 @@ def find_separator(values: Sequence[str]) -> str | None:
     """The separator of labels in a cell, which leaves fewer distinct labels than there are distinct
     cells (`values`). None if each cell is one label.
     """
-    is_bracketed = cell_lists.are_bracketed(values)
+    if cell_lists.are_bracketed(values):
+        return None
     counts = {
         separator: len(cell_lists.distinct_labels(values, separator))
         for separator in LABEL_SEPARATORS
-        if any(separator in value.strip() for value in values) and not is_bracketed
+        if any(len(labels) > 1 for labels in cell_lists.split(values, separator).values())
     }
     best = min(counts, key=counts.__getitem__, default=None)
     return best if best is not None and counts[best] < len(values) else None

@@ -72,15 +72,23 @@ def guess_folder(candidates: Sequence[LabeledFolder], survey: Survey) -> Guess:
 
 def _unused(labeled: LabeledFolder, survey: Survey) -> dict[str, int]:
     """The numbers of images in other folders near a folder of training images: in the outermost
-    folder around it named train, or else next to it.
+    folder around it named train, or else next to it; and in others named train next to that one.
     """
     around = [*sorted(parents(labeled.folder), key=len), labeled.folder]
     train = (folder for folder in around if _is_train(folder.split("/")))
     root = next(train, labeled.folder.rpartition("/")[0])
+    beside = root.count("/")
+
+    def is_near(folder: str) -> bool:
+        if root in ("", folder) or is_in(folder, root):
+            return True
+        parts = folder.split("/")[: beside + 1]
+        return parts[:-1] == root.split("/")[:-1] and _is_train(parts)
+
     return {
         folder: count
         for folder, count in survey.folders.items()
-        if (root in ("", folder) or is_in(folder, root))
+        if is_near(folder)
         and not (labeled.folder in ("", folder) or is_in(folder, labeled.folder))
         and not has_word(folder, "test", "val", *AUXILIARY_WORDS)
     }

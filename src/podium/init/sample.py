@@ -14,7 +14,7 @@ from podium.init.guesses import Guess
 from podium.scoring import metrics
 
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
-LABEL_SEPARATORS = ("|", ";", ",", " ")
+LABEL_SEPARATORS = ("|", ";", ",", "/", "+", "&", " and ", " ")
 USUAL_METRICS: dict[TaskName, tuple[str, str]] = {
     "regression": ("rmse", "the usual metric for regression"),
     "ordinal": ("quadratic_weighted_kappa", "the usual metric for ordinal labels"),
@@ -69,12 +69,16 @@ def are_numbers(values: Sequence[str]) -> bool:
 
 
 def separator_in(sample: Sample | None, labels: Sequence[str], default: str) -> str:
-    """The separator of `labels` in the sample submission; `default` if it has none."""
+    """The separator of `labels` in the sample submission with its spaces; `default` if it
+    has none.
+    """
     text = "\n".join(sample.values) if sample is not None else ""
     if sample is not None and cell_lists.are_bracketed(sample.values):
         return " "  # is not used
     marks = [mark for mark in LABEL_SEPARATORS if not any(mark in label for label in labels)]
-    return next((mark for mark in (default, *marks) if mark in text), default)
+    found = next((mark for mark in (default, *marks) if mark in text), default)
+    spaced = re.search(rf" *{re.escape(found)} *", text)
+    return spaced[0] if spaced is not None and found != " " else found
 
 
 def guess_metric(
