@@ -177,14 +177,17 @@ def test_folders_that_leave_most_images_unused_are_not_taken_for_the_classes(
 
 
 @pytest.mark.parametrize("top", ["", "data/"])
-def test_class_folders_next_to_unused_images_are_a_guess(top: str, tmp_path: Path) -> None:
+def test_parts_of_the_classes_in_several_folders_are_an_error(top: str, tmp_path: Path) -> None:
+    folders = {f"{top}train_{part}/{name}": 9 for part in (1, 2) for name in ("cat", "dog")}
+    with pytest.raises(UserError, match="18 images in others are not used: .*train_2/cat/"):
+        inspect(tmp_path, in_folders(folders))
+
+
+def test_class_folders_next_to_unused_images_are_a_guess(tmp_path: Path) -> None:
     folders = {"data/labeled/cat": 9, "data/labeled/dog": 9, "data/unlabeled": 30}
     guess = inspect(tmp_path, in_folders(folders)).guess("train_images")
     assert (guess.value, guess.confidence) == ("data/labeled", "guess")
     assert "30 images in others are not used: data/unlabeled/" in guess.reason
-    folders = {f"{top}train_{part}/{name}": 9 for part in (1, 2) for name in ("cat", "dog")}
-    guess = inspect(tmp_path, in_folders(folders)).guess("train_images")
-    assert guess.confidence == "guess" and "18 images in others are not used" in guess.reason
     folders = {"train/cat": 9, "train/dog": 9, "val/cat": 3, "val/dog": 3, "masks": 9}
     assert inspect(tmp_path, in_folders(folders)).guess("train_images").confidence != "guess"
 

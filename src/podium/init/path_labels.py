@@ -95,8 +95,11 @@ def _unused(labeled: LabeledFolder, survey: Survey) -> dict[str, int]:
 
 
 def _is_as_deep(folder: str, labeled: LabeledFolder) -> bool:
-    """Whether a folder is as deep as the classes, which are below the top: another part of them."""
-    return "/" in labeled.folder and folder.count("/") > labeled.folder.count("/")
+    """Whether a folder is as deep as the classes, and below the top or in another train folder:
+    another part of them.
+    """
+    is_below_top = "/" in labeled.folder or _is_train(folder.split("/")[:1])
+    return is_below_top and folder.count("/") > labeled.folder.count("/")
 
 
 def guess_pattern(labeled: LabeledFolder, survey: Survey) -> Guess:
