@@ -179,7 +179,7 @@ def test_folders_that_leave_most_images_unused_are_not_taken_for_the_classes(
 @pytest.mark.parametrize("top", ["", "data/"])
 def test_parts_of_the_classes_in_several_folders_are_an_error(top: str, tmp_path: Path) -> None:
     folders = {f"{top}train_{part}/{name}": 9 for part in (1, 2) for name in ("cat", "dog")}
-    with pytest.raises(UserError, match="18 images in others are not used: .*train_2/cat/"):
+    with pytest.raises(UserError, match=r"18 images in others are not used: .*train_2/cat/"):
         inspect(tmp_path, in_folders(folders))
 
 
