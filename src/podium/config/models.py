@@ -56,9 +56,10 @@ class Backbone(Section):
     resize_mode: Literal["crop", "squash", "pad"] = "crop"
     """How an image becomes square, unless an augmentation crops it: `crop` its center, `squash` it
     (ignoring the aspect ratio), or `pad` it."""
-    pool: Literal["avg", "max", "avgmax", "catavgmax"] | None = None
+    pool: Literal["avg", "max", "avgmax", "catavgmax", "gem"] | None = None
     """Global pooling of a convolutional network. `catavgmax` concatenates average and max pooling,
-    as fastai does. null: the architecture's own."""
+    as fastai does. `gem` is the generalized mean of the positive features, with an exponent that
+    starts at 3 and trains with the head (frozen features keep 3). null: the architecture's own."""
 
 
 class PseudoLabels(Section):

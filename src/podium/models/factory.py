@@ -12,6 +12,7 @@ from torch import nn
 from podium.config.models import Model
 from podium.core.errors import UserError
 from podium.models import (
+    pooling,
     pretrained,
     simple_cnn,  # noqa: F401  registers itself with timm
 )
@@ -35,6 +36,8 @@ def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.M
     model = _create_timm(config, cfg, outputs, hub_file=hub_file)
     if not set(head_names(model)) <= {name for name, _ in model.named_modules()}:
         raise pretrained.no_classifier(config.architecture)
+    if config.pool == "gem" and not pooling.use_gem(model):
+        raise _unsupported_pool(config)
     if config.pool:
         _check_pool(model, config)
     for head in head_names(model):
@@ -56,7 +59,7 @@ def _create_timm(config: Model, cfg: PretrainedCfg, outputs: int, *, hub_file: P
     if config.drop_path:
         arguments["drop_path_rate"] = config.drop_path
     if config.pool:  # "fast" uses amax, whose gradient is deterministic on a GPU too
-        arguments["global_pool"] = f"fast{config.pool}"
+        arguments["global_pool"] = "fast" + ("avg" if config.pool == "gem" else config.pool)
     if cfg.fixed_input_size:  # vision transformers
         arguments["img_size"] = config.image_size
     if hub_file is not None:

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from podium.config.phases import Part
 from podium.core.errors import UserError, examples
+from podium.models import pooling
 
 _NORMS = (
     *(_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
@@ -26,8 +27,9 @@ def head_names(net: nn.Module) -> tuple[str, ...]:
 
 
 def is_head(net: nn.Module, name: str) -> bool:
-    """Whether the parameter or module called `name` belongs to the head."""
-    return f"{name}.".startswith(tuple(f"{head}." for head in head_names(net)))
+    """Whether the parameter or module called `name` belongs to the head, like GeM's exponent."""
+    heads = tuple(f"{head}." for head in head_names(net))
+    return f"{name}.".startswith(heads) or name.endswith(f".{pooling.EXPONENT}")
 
 
 def linear_head(net: nn.Module) -> nn.Linear:
