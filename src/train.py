@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from typing import Any
 
 import pandas as pd
 
@@ -54,12 +55,15 @@ def main() -> None:
         weights.save(paths.weights(options.model, options.fold), best.weights, provenance)
         table = pd.DataFrame(map(dataclasses.asdict, curves))
         files.write_csv(paths.MODELS / name / "curves.csv", table)
-        scores = {
+        timed = [*curves, best.epoch] if best.averaged else curves
+        scores: dict[str, Any] = {
             "epoch": best.epoch.epoch,
             metric.name: best.epoch.score,
             "valid_loss": best.epoch.valid_loss,
-            "seconds": round(sum(epoch.seconds for epoch in curves), 1),
+            "seconds": round(sum(epoch.seconds for epoch in timed), 1),
         }
+        if best.averaged:
+            scores["averaged_epochs"] = best.averaged
         files.write_json(paths.METRICS / f"{name}.json", scores)
 
 

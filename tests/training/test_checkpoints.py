@@ -70,7 +70,12 @@ def whole(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "changes", [{}, {"ema_decay": None, "grad_accum_steps": 1, "patience": 1}], ids=str
+    "changes",
+    [
+        {"average_checkpoints": {"last": 2}},
+        {"ema_decay": None, "grad_accum_steps": 1, "patience": 1},
+    ],
+    ids=str,
 )
 def test_a_run_that_is_killed_again_and_again_gives_the_same_weights(
     tmp_path: Path, images: ImageStore, changes: dict[str, Any]

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from podium.config.phases import Augment, Phase
 from podium.core.section import Fraction, NonNegative, Positive, PositiveInt, Section
 
+Several = Annotated[int, Field(ge=2)]
+
 
 class Mix(Section):
     """MixUp and CutMix, by timm."""
@@ -60,6 +62,26 @@ class Backbone(Section):
     """Global pooling of a convolutional network. `catavgmax` concatenates average and max pooling,
     as fastai does. `gem` is the generalized mean of the positive features, with an exponent that
     starts at 3 and trains with the head (frozen features keep 3). null: the architecture's own."""
+
+
+class AverageCheckpoints(Section):
+    """Checkpoint averaging: the mean of the weights of several epochs of the last phase."""
+
+    last: Several | None = None
+    """The number of epochs, counted from the last."""
+    best: Several | None = None
+    """The number of epochs with the best scores."""
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Self:
+        if (self.last is None) == (self.best is None):
+            raise ValueError("set either last or best.")
+        return self
+
+    @property
+    def count(self) -> int:
+        """How many epochs are averaged."""
+        return self.last or self.best or 0
 
 
 class PseudoLabels(Section):
@@ -135,6 +157,9 @@ class Model(Backbone):
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average (EMA) of the weights. The EMA weights are then
     evaluated and saved. null: no EMA."""
+    average_checkpoints: AverageCheckpoints | None = None
+    """Save the average of the weights after several epochs of the last phase (with `ema_decay`, of
+    the EMA weights) instead of those of the best epoch. null: no averaging."""
     patience: PositiveInt | None = None
     """Early stopping: end a phase after this many epochs without a better score than the best of
     all phases (for equal scores, a lower validation loss). null: never."""
@@ -162,6 +187,12 @@ class Model(Backbone):
             raise ValueError(
                 "head: batch_norm requires a batch_size of at least 2. Raise it, or set head: "
                 "linear."
+            )
+        averaged, last = self.average_checkpoints, self.phases[-1]
+        if averaged is not None and averaged.count > last.epochs:
+            raise ValueError(
+                f"average_checkpoints: the last phase has only {last.epochs} epochs, not "
+                f"{averaged.count}. Average fewer, or train longer."
             )
         if any(phase.init_from == "probe" for phase in self.phases[1:]):
             raise ValueError("init_from: probe is for the first phase. Set last or best.")

@@ -13,7 +13,7 @@ from podium.core.errors import UserError
 from podium.core.provenance import TrainingProvenance
 from podium.models import device, layers, pretrained
 from podium.scoring.metrics import Metric
-from podium.training import build, loop, memory, preflight
+from podium.training import averaging, build, loop, memory, preflight
 from podium.training.build import Components, TrainingData
 from podium.training.cache import Cache
 from podium.training.checkpoints import Checkpoints
@@ -38,8 +38,9 @@ def train_fold(
     metric: Metric,
     checkpoints: Checkpoints,
 ) -> TrainedFold:
-    """Train a new model on all folds but `fold`, and choose the epoch with the best score on it.
-    An interrupted run resumes from the last of its `checkpoints`.
+    """Train a new model on all folds but `fold`, and choose the epoch with the best score on it, or
+    average the epochs that `config.average_checkpoints` selects. An interrupted run resumes from
+    the last of its `checkpoints`.
 
     Raises:
         UserError: as `build.build`, `preflight.verify` and `loop.train`; if a batch does not fit
@@ -103,6 +104,8 @@ def _train(
         state.load_state_dict(checkpoint)
         console.say(f"resuming from checkpoint at step {state.progress.global_step}")
     loop.train(run, state, metric=metric, checkpoints=checkpoints)
+    if run.config.average_checkpoints is not None:
+        return averaging.average(run, state, metric=metric), state.curves
     assert state.best is not None  # a phase has at least one epoch
     return state.best, state.curves
 

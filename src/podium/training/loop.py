@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from podium.core import console, seeding, signals
 from podium.core.errors import Stopped, UserError
@@ -98,7 +99,7 @@ def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
             yield
 
 
-def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, float]:
+def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, Any]:
     """Score the validation images, by the field names of `Epoch`.
 
     Raises:

@@ -74,5 +74,7 @@ def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_b
         accelerator=accelerator,
         split_on_oom=run.config.on_oom == "accumulate",
     )
-    best = {"weights": copy_weights(state.evaluated_model)}  # in checkpoints from epoch 1 on
-    return checkpoints.verify({**state.state_dict(), "best": best})
+    averaged = run.config.average_checkpoints
+    copies = 1 + (0 if averaged is None else averaged.count)  # in later checkpoints: best and kept
+    weights = [copy_weights(state.evaluated_model) for _ in range(copies)]
+    return checkpoints.verify({**state.state_dict(), "best": weights})

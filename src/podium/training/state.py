@@ -3,12 +3,13 @@
 import dataclasses
 import statistics
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
+from podium.config.models import Model
 from podium.config.phases import Phase
 from podium.models import layers
 from podium.scoring.metrics import Metric
@@ -38,11 +39,21 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far, and the weights after it."""
+    """An epoch, the best so far, and the weights after it; or the average of several epochs."""
 
-    epoch: Epoch
+    epoch: Epoch  # of an average: the last one's, with the scores of the average
     rank: tuple[float, float]  # by the metric, then by validation loss; greater is better
     weights: dict[str, Tensor]  # on the CPU; the EMA weights, if there are any
+    averaged: list[int] = field(default_factory=list)  # epochs
+
+    def state_dict(self) -> dict[str, Any]:
+        """As tensors, numbers and text."""
+        return {**vars(self), "epoch": dataclasses.asdict(self.epoch)}
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> Self:
+        """What `state_dict` describes."""
+        return cls(**{**state, "epoch": Epoch(**state["epoch"])})
 
 
 @dataclass
@@ -73,6 +84,7 @@ class TrainState:
         self.step_losses = torch.zeros(self.steps_per_epoch, device=self.accelerator.device)
         self.curves: list[Epoch] = []
         self.best: Best | None = None
+        self.kept: list[Best] = []  # epochs to average, in order
         self._begin_phase()
 
     @property
@@ -140,8 +152,12 @@ class TrainState:
         self.step_losses.zero_()
         rank = (metric.rank(epoch.score), -epoch.valid_loss)
         is_best = self.best is None or rank > self.best.rank
-        if is_best:
-            self.best = Best(epoch, rank, copy_weights(self.evaluated_model))
+        is_last_phase = progress.phase + 1 == len(self.config.phases)
+        is_averaged = is_last_phase and self.config.average_checkpoints is not None
+        if is_best or is_averaged:
+            this = Best(epoch, rank, copy_weights(self.evaluated_model))
+            self.best = this if is_best else self.best
+            self.kept = _to_average([*self.kept, this], self.config) if is_averaged else []
         epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
         if progress.epoch + 1 < self.phase.epochs and epochs_since_best != self.config.patience:
             self.progress = Progress(
@@ -169,7 +185,8 @@ class TrainState:
             "step_losses": self.step_losses,
             "micro_batches": self.micro_batches,
             "curves": [dataclasses.asdict(epoch) for epoch in self.curves],
-            "best": best and {**vars(best), "epoch": dataclasses.asdict(best.epoch)},
+            "best": best and best.state_dict(),
+            "kept": [kept.state_dict() for kept in self.kept],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -178,7 +195,8 @@ class TrainState:
         self.micro_batches = max(self.micro_batches, state["micro_batches"])
         self.curves = [Epoch(**epoch) for epoch in state["curves"]]
         if (best := state["best"]) is not None:
-            self.best = Best(**{**best, "epoch": Epoch(**best["epoch"])})
+            self.best = Best.of(best)
+        self.kept = [Best.of(kept) for kept in state["kept"]]
         if self.finished:  # nothing is left to train
             return
         self._begin_phase()
@@ -204,6 +222,16 @@ class TrainState:
         if self.config.compile:
             torch.compiler.reset()  # each phase compiles, and torch limits recompilations
             self.model = torch.compile(self.net, dynamic=False)  # type: ignore[assignment]
+
+
+def _to_average(epochs: list[Best], config: Model) -> list[Best]:
+    """Those of `epochs` that `config.average_checkpoints` selects so far, in their order."""
+    options = config.average_checkpoints
+    assert options is not None
+    if options.last is not None:
+        return epochs[-options.last :]
+    best = sorted(epochs, key=lambda epoch: epoch.rank)[-options.count :]
+    return sorted(best, key=lambda epoch: epoch.epoch.epoch)
 
 
 def copy_weights(net: nn.Module) -> dict[str, Tensor]:
