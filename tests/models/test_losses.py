@@ -9,7 +9,8 @@ from trainings import config
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
 from podium.models import losses
-from podium.models.losses import LOSSES, Loss
+from podium.models.loss import Loss
+from podium.models.losses import LOSSES
 from podium.models.targets import TargetCodec
 from podium.scoring.task import Task
 
@@ -42,6 +43,8 @@ def test_every_task_has_one_default_loss_that_supports_it() -> None:
         ("multiclass", {"loss": "focall"}, "focall.*did you mean focal"),
         ("multiclass", {"loss": "mse"}, "mse.*multiclass.*cross_entropy, binary_cross_entropy"),
         ("multiclass", {"focal_gamma": 1.0}, "^focal_gamma: .*cross_entropy"),
+        ("multiclass", {"arcface_scale": 30.0}, "^arcface_scale: .*cross_entropy"),
+        ("binary", {"loss": "arcface"}, "^loss: arcface does not support task: binary"),
         ("ordinal", {"class_weights": "balanced"}, "^class_weights: .*cumulative"),
     ],
 )

@@ -10,7 +10,8 @@ from podium.config.embeddings import Embedding
 from podium.config.predict import Predict
 from podium.config.tasks import TaskName
 from podium.models import losses
-from podium.models.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from podium.models.loss import CrossEntropy, Loss
+from podium.models.losses import BinaryCrossEntropy
 from podium.params import extensions
 from podium.prediction.tta import VIEWS
 

@@ -38,6 +38,13 @@ SETTINGS: list[tuple[dict[str, Any], str, str]] = [  # settings, the key of the 
         "phases[0].init_from",
         "requires a linear head",
     ),
+    (
+        {"loss": "arcface", **first_phase(init_from="probe")},
+        "phases[0].init_from",
+        "requires a linear head with a bias, but that of ResNet is a CosineLinear",
+    ),
+    ({"architecture": "resnetv2_50", "loss": "arcface"}, "loss", "Set loss: null"),
+    ({"architecture": "resnetv2_50", "embedding_size": 9}, "embedding_size", "a linear head"),
     (augment("HorizontalFlop"), "augment", "did you mean HorizontalFlip?"),
     (augment("HorizontalFlip", prob=1), "augment", "HorizontalFlip has no argument prob"),
     (augment("HorizontalFlip", p=2), "augment", "HorizontalFlip.p: must be at most 1.0, not 2"),

@@ -108,6 +108,9 @@ class Model(Backbone):
 
     head: Literal["linear", "batch_norm"] = "linear"
     """The classifier after dropout. `batch_norm`: BatchNorm1d, then a linear layer."""
+    embedding_size: PositiveInt | None = None
+    """Outputs of another linear layer with batch norm before the classifier. null: no such
+    layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout probability before the head."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -139,9 +142,13 @@ class Model(Backbone):
     loss: str | None = None
     """Loss function (see the table above). null: the task's default. `binary_cross_entropy` is one
     vs. rest for more than two classes. `cumulative` is ordinal regression by K - 1 binary
-    thresholds."""
+    thresholds. `arcface` makes the head compare angles, with a margin in training."""
     focal_gamma: NonNegative | None = None
     """Gamma of `loss: focal`. null: 2."""
+    arcface_margin: Annotated[float, Field(ge=0, lt=1.57)] | None = None
+    """Margin of `loss: arcface`, in radians. null: 0.5."""
+    arcface_scale: Positive | None = None
+    """Scale of `loss: arcface`: logits are the scale times the cosine. null: 30."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Label-smoothing factor: the fraction of the target that is spread evenly over all classes."""
     class_weights: Literal["balanced"] | Annotated[list[Positive], Field(min_length=2)] | None = (
@@ -194,11 +201,20 @@ class Model(Backbone):
                 f"average_checkpoints: the last phase has only {last.epochs} epochs, not "
                 f"{averaged.count}. Average fewer, or train longer."
             )
+        if self.embedding_size is not None and self.batch_size < 2:
+            raise ValueError(
+                "embedding_size requires a batch_size of at least 2, for its batch norm. Raise it, "
+                "or set embedding_size: null."
+            )
         if any(phase.init_from == "probe" for phase in self.phases[1:]):
             raise ValueError("init_from: probe is for the first phase. Set last or best.")
         if self.phases[0].init_from == "probe" and self.head != "linear":
             raise ValueError(
                 "phases[0].init_from: probe requires head: linear. Change one of them."
+            )
+        if self.phases[0].init_from == "probe" and self.embedding_size is not None:
+            raise ValueError(
+                "phases[0].init_from: probe requires embedding_size: null. Change one of them."
             )
         if self.phases[0].init_from == "best":
             raise ValueError(

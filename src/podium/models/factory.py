@@ -12,13 +12,12 @@ from torch import nn
 from podium.config.models import Model
 from podium.core.errors import UserError
 from podium.models import (
+    heads,
     pooling,
     pretrained,
     simple_cnn,  # noqa: F401  registers itself with timm
 )
 from podium.models.layers import head_names, subsample_before_strided_1x1
-
-HEAD_STD = 0.01
 
 
 def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.Module:
@@ -41,7 +40,7 @@ def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.M
     if config.pool:
         _check_pool(model, config)
     for head in head_names(model):
-        _reset_head(model, head, batch_norm=config.head == "batch_norm")
+        heads.replace(model, head, config)
     if hub_file is not None:
         pretrained.check_finite(model, model.state_dict(), hub_file)
     elif weights is not None:
@@ -96,27 +95,3 @@ def _check_pool(model: nn.Module, config: Model) -> None:
 
 def _unsupported_pool(config: Model) -> UserError:
     return UserError(f"pool: {config.architecture} does not support {config.pool}. Set pool: null.")
-
-
-def _reset_head(model: nn.Module, name: str, *, batch_norm: bool) -> None:
-    """Initialize the head near zero, so that the first loss is about log C; put a BatchNorm1d
-    before it if `batch_norm`.
-
-    timm's EfficientNets draw their heads from a range that grows as the number of classes falls:
-    with two classes the first loss is about 6 instead of 0.7, and the first steps, which have the
-    largest gradients of the run, only undo it.
-
-    Raises:
-        UserError: if the head is not a linear layer, but `batch_norm` needs one.
-    """
-    head = model.get_submodule(name)
-    if isinstance(head, nn.Linear):
-        nn.init.trunc_normal_(head.weight, std=HEAD_STD)
-        nn.init.zeros_(head.bias)
-        if batch_norm:
-            model.set_submodule(name, nn.Sequential(nn.BatchNorm1d(head.in_features), head))
-    elif batch_norm:
-        raise UserError(
-            f"head: batch_norm requires a linear head, but that of {type(model).__name__} is a "
-            f"{type(head).__name__}. Set head: linear."
-        )

@@ -44,8 +44,8 @@ def linear_head(net: nn.Module) -> nn.Linear:
         return head
     kinds = " and ".join(type(net.get_submodule(name)).__name__ for name in names)
     raise UserError(
-        f"init_from: probe requires a linear head, but that of {type(net).__name__} is a {kinds}. "
-        "Set init_from: last."
+        f"init_from: probe requires a linear head with a bias, but that of {type(net).__name__} is "
+        f"a {kinds}. Set init_from: last."
     )
 
 

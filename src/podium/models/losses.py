@@ -1,8 +1,7 @@
 """The registry of losses: one entry defines a loss from the labels to the class logits."""
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,79 +12,12 @@ from torch import Tensor
 from podium.config.models import Model
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, nearest
-from podium.core.provenance import Averaging
+from podium.models.arcface import ArcFace
+from podium.models.loss import CrossEntropy, Loss, weighted_mean
 from podium.scoring.task import Task
 
 MIN_LEVEL_PROBABILITY = 1e-6
 MIN_FOCAL_MISS = 1e-6  # at exactly 0 there is no gradient for gamma < 1
-
-
-@dataclass(frozen=True)
-class Loss:
-    """One loss; B images, C classes, O outputs per image.
-
-    `to_logits` must return logits whose softmax (for multilabel, sigmoid) is the class
-    probabilities, so that models trained with different losses can be blended.
-    """
-
-    class_weights: ClassVar[bool] = False
-    """Whether the loss supports class weights: for single-label tasks, each row of its targets
-    [B, C] then sums to the image's weight (1 without class weights)."""
-    averaging: ClassVar[Averaging] = "logits"
-    """What is averaged over views, folds and models. Averaging logits suits most losses. It does
-    not where a class can get the probability 0, since the mean of log-probabilities lets a single
-    prediction rule the class out; "probabilities" requires one class per image."""
-    arguments: ClassVar[tuple[str, ...]] = ()
-    """Keys of a model's section that only this loss reads; see `configure`."""
-
-    _: KW_ONLY
-    tasks: tuple[TaskName, ...]
-    default_for: tuple[TaskName, ...] = ()
-
-    def configure(self, config: Model) -> "Loss":
-        """Return the loss with the `arguments` that `config` sets."""
-        return self
-
-    def outputs(self, task: Task) -> int:
-        """Outputs O of the model's head per image."""
-        return len(task.classes)
-
-    def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
-        """Targets as `Task.targets` returns them, or class probabilities [B, C] -> float targets
-        for `loss`, [B, C] or [B, O].
-        """
-        raise NotImplementedError
-
-    def to_logits(self, outputs: Tensor, task: Task) -> Tensor:
-        """Outputs [B, O] -> logits [B, C]."""
-        return outputs
-
-    def linear_probe(self, targets: np.ndarray, task: Task) -> tuple[Task, np.ndarray]:
-        """The task, and its targets, whose linear model has the outputs of this loss (or for two
-        classes both logits). `targets`: as `Task.targets` returns them, numbers standardized.
-        """
-        return task, targets
-
-    def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
-        """The mean loss of a batch: float32 outputs [B, O] and encoded targets -> a scalar."""
-        raise NotImplementedError
-
-
-class CrossEntropy(Loss):
-    """Softmax cross-entropy with soft targets, one output per class."""
-
-    class_weights = True
-
-    def linear_probe(self, targets: np.ndarray, task: Task) -> tuple[Task, np.ndarray]:
-        return Task("multiclass", task.classes), targets
-
-    def encode(self, targets: Tensor, task: Task, smoothing: float) -> Tensor:
-        if targets.ndim > 1:
-            return targets * (1 - smoothing) + smoothing / len(task.classes)
-        return mixup_target(targets, len(task.classes), smoothing=smoothing)
-
-    def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
-        return _weighted_mean(-outputs.log_softmax(dim=1), targets)
 
 
 @dataclass(frozen=True)
@@ -101,7 +33,7 @@ class Focal(CrossEntropy):
     def loss(self, outputs: Tensor, targets: Tensor, task: Task) -> Tensor:
         log_p = outputs.log_softmax(dim=1)
         miss = (-torch.expm1(log_p)).clamp(min=MIN_FOCAL_MISS)  # 1 - p
-        return _weighted_mean(-log_p * miss**self.gamma, targets)
+        return weighted_mean(-log_p * miss**self.gamma, targets)
 
 
 class BinaryCrossEntropy(CrossEntropy):
@@ -137,7 +69,7 @@ class BinaryCrossEntropy(CrossEntropy):
             return F.binary_cross_entropy_with_logits(outputs, targets)
         if outputs.shape[1] == 1:
             log_p = torch.cat([F.logsigmoid(-outputs), F.logsigmoid(outputs)], dim=1)
-            return _weighted_mean(-log_p, targets)
+            return weighted_mean(-log_p, targets)
         # Per image of weight 1: -log p times each class's share, -log(1 - p) times the rest.
         missing = targets.sum(dim=1, keepdim=True) - targets
         per_class = -targets * F.logsigmoid(outputs) - missing * F.logsigmoid(-outputs)
@@ -195,6 +127,7 @@ LOSSES: dict[str, Loss] = {
         default_for=("binary", "multilabel"),
     ),
     "focal": Focal(tasks=("binary", "multiclass", "ordinal")),
+    "arcface": ArcFace(tasks=("multiclass",)),
     "cumulative": Cumulative(tasks=("ordinal",), default_for=("ordinal",)),
     "mse": Regression(F.mse_loss, tasks=("regression",), default_for=("regression",)),
     "mae": Regression(F.l1_loss, tasks=("regression",)),
@@ -206,6 +139,11 @@ def names(task: TaskName) -> list[str]:
     """The losses that `task` can use, its default first."""
     usable = [name for name, loss in LOSSES.items() if task in loss.tasks]
     return sorted(usable, key=lambda name: task not in LOSSES[name].default_for)
+
+
+def arguments() -> list[str]:
+    """The keys of a model's section that only some losses read."""
+    return sorted({key for loss in LOSSES.values() for key in loss.arguments})
 
 
 def of(config: Model, task: TaskName) -> Loss:
@@ -225,24 +163,13 @@ def of(config: Model, task: TaskName) -> Loss:
             f"loss: {name} does not support task: {task}. Choose from {', '.join(usable)}."
         )
     loss = LOSSES[name]
-    arguments = {key for other in LOSSES.values() for key in other.arguments}
-    unused = [key for key in sorted(arguments) if key not in loss.arguments]
+    unused = [key for key in arguments() if key not in loss.arguments]
     if not loss.class_weights:
         unused.append("class_weights")
     for key in unused:
         if getattr(config, key) is not None:
             raise UserError(f"{key}: not used by loss: {name}. Remove {key}.")
     return loss.configure(config)
-
-
-def _weighted_mean(per_class: Tensor, targets: Tensor) -> Tensor:
-    """The mean of `per_class` [B, C], weighted by targets [B, C] whose rows sum to the images'
-    weights.
-
-    Dividing by the batch's own weight keeps steps equal in size when a batch has more of a heavy
-    class; for hard labels it is what torch's losses do.
-    """
-    return (per_class * targets).sum() / targets.sum()
 
 
 def _smooth_labels(targets: Tensor, smoothing: float) -> Tensor:

@@ -22,6 +22,8 @@ from podium.core.validation import Problem
 from podium.params import libraries
 from podium.scoring import metrics
 
+LOSS_OPTIONS = ("loss", "class_weights", "focal_gamma", "arcface_margin", "arcface_scale")
+
 
 def problems(sections: Mapping[str, Any]) -> list[Problem]:
     """Run the checks for which all sections are given (those that are valid by themselves)."""
@@ -70,8 +72,8 @@ def _blending(ensemble: Ensemble, metric: str | None, task: TaskName) -> Iterato
 
 def _losses(models: dict[str, Model], task: TaskName) -> Iterator[Problem]:
     for name, model in models.items():
-        if model.loss is None and model.class_weights is None and model.focal_gamma is None:
-            continue  # no option that depends on the loss
+        if all(getattr(model, key) is None for key in LOSS_OPTIONS):
+            continue
         from podium.models import losses
 
         problems: list[Problem] = []

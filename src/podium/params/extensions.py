@@ -13,7 +13,7 @@ from podium.config.tasks import SINGLE_LABEL, TaskName
 from podium.core.errors import UserError
 from podium.core.validation import Problem
 from podium.models import losses
-from podium.models.losses import Loss
+from podium.models.loss import Loss
 from podium.prediction.tta import VIEWS
 from podium.scoring.task import Task
 

@@ -1,0 +1,74 @@
+"""The classifier at the end of a network: what replaces timm's linear layer."""
+
+from contextlib import nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.amp.autocast_mode import is_autocast_available
+
+from podium.config.models import Model
+from podium.core.errors import UserError
+from podium.models.losses import LOSSES
+
+HEAD_STD = 0.01
+
+
+class CosineLinear(nn.Linear):
+    """The cosine of the angle between the features [B, D] and the weights of each class: [B, C].
+
+    It is computed in float32 under autocast, too: a loss multiplies it by a large scale.
+    """
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, bias=False)
+        nn.init.xavier_normal_(self.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        kind = features.device.type
+        available = is_autocast_available(kind)  # not for the meta device
+        with torch.autocast(kind, enabled=False) if available else nullcontext():
+            return F.linear(F.normalize(features.float()), F.normalize(self.weight))
+
+
+def replace(model: nn.Module, name: str, config: Model) -> None:
+    """Initialize the linear layer called `name` near zero, so that the first loss is about log C;
+    replace it by cosines if the loss needs them, and put before it what `config` asks for.
+
+    timm's EfficientNets draw their heads from a range that grows as the number of classes falls:
+    with two classes the first loss is about 6 instead of 0.7, and the first steps, which have the
+    largest gradients of the run, only undo it.
+
+    Raises:
+        UserError: if the head is not a linear layer, but `config` needs one.
+    """
+    head = model.get_submodule(name)
+    is_cosine = config.loss in LOSSES and LOSSES[config.loss].cosine_head
+    needs = {
+        "head: batch_norm": config.head == "batch_norm",
+        f"embedding_size: {config.embedding_size}": config.embedding_size is not None,
+        f"loss: {config.loss}": is_cosine,
+    }
+    if not isinstance(head, nn.Linear):
+        if option := next((option for option, needed in needs.items() if needed), None):
+            default = {"head": "linear", "embedding_size": "null", "loss": "null"}
+            key = option.partition(":")[0]
+            raise UserError(
+                f"{option} requires a linear head, but that of {type(model).__name__} is a "
+                f"{type(head).__name__}. Set {key}: {default[key]}."
+            )
+        return
+    layers: list[nn.Module] = []
+    if config.head == "batch_norm":
+        layers.append(nn.BatchNorm1d(head.in_features))
+    if (size := config.embedding_size) is not None:
+        layers += [nn.Linear(head.in_features, size), nn.BatchNorm1d(size)]
+        head = nn.Linear(size, head.out_features)
+    if is_cosine:
+        layers.append(CosineLinear(head.in_features, head.out_features))
+    else:
+        nn.init.trunc_normal_(head.weight, std=HEAD_STD)
+        nn.init.zeros_(head.bias)
+        layers.append(head)
+    if layers != [model.get_submodule(name)]:
+        model.set_submodule(name, layers[0] if len(layers) == 1 else nn.Sequential(*layers))
