@@ -21,6 +21,11 @@ SEPARATORS = (",", ";", "\t", "|")
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 HEAD_BYTES = 4096  # searched for NUL bytes
 
+
+class _IrregularError(UserError):
+    """A row has more fields than the header, or a quote is not closed."""
+
+
 Opener = Callable[[], IO[bytes]]  # opens the file from its beginning
 
 
@@ -45,13 +50,21 @@ def table(
 
     The header line determines the separator: comma, semicolon, tab or vertical bar. Empty and
     repeated column names become unique, as in pandas ("Unnamed: 0", "label.1"), unless `own_names`.
+    If rows have more fields than the header, quotes inside quoted fields may not be doubled ("a
+    "no, stop" sign"): then a quote ends a field only if the separator or the line's end follows.
 
     Raises:
         UserError: with `name` and the row (the header is row 1), if it is empty, is neither UTF-8
             nor UTF-16 with a byte order mark, or a row has more fields than the header.
     """
-    with _reader(opener, name) as read_csv:
-        rows: pd.DataFrame = read_csv(dtype=str, usecols=columns)
+    try:
+        rows = _rows(opener, name, columns)
+    except _IrregularError as error:
+        repaired = _double_quotes(opener, name)
+        try:
+            rows = _rows(lambda: io.BytesIO(repaired), name, columns)
+        except UserError:
+            raise error from None
     return rows.set_axis(header(opener, name, own_names=True), axis=1) if own_names else rows
 
 
@@ -69,6 +82,12 @@ def chunks(opener: Opener, name: str, rows: int) -> Iterator[pd.DataFrame]:
         yield from read_csv(chunksize=rows, low_memory=False)
 
 
+def _rows(opener: Opener, name: str, columns: list[str] | None) -> pd.DataFrame:
+    with _reader(opener, name) as read_csv:
+        rows: pd.DataFrame = read_csv(dtype=str, usecols=columns)
+    return rows
+
+
 @contextmanager
 def _reader(opener: Opener, name: str) -> Iterator[Callable[..., Any]]:
     """Yield `pandas.read_csv` for the file. Its errors become a UserError that names the row."""
@@ -84,7 +103,22 @@ def _reader(opener: Opener, name: str) -> Iterator[Callable[..., Any]]:
             raise UserError(f"{name} is not a CSV in UTF-8: {detail}. Save it as UTF-8.") from None
         except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
             detail = _irregular(opener, encoding, separator) or str(error).strip()
-            raise UserError(f"{name} is not a valid CSV: {detail}. Fix it.") from None
+            raise _IrregularError(f"{name} is not a valid CSV: {detail}. Fix it.") from None
+
+
+def _double_quotes(opener: Opener, name: str) -> bytes:
+    """The file in UTF-8, with the quotes inside quoted fields doubled."""
+    encoding, separator = _dialect(opener, name)
+    end = rf"(?=[{re.escape(separator)}\r\n]|\Z)"  # of a field
+    field = rf'(?<![^{re.escape(separator)}\r\n])"((?:[^"\r\n]|""|"(?!{end}))*)"{end}'
+
+    def double(match: re.Match[str]) -> str:
+        content = match[1].replace('""', '"').replace('"', '""')
+        return f'"{content}"'
+
+    with opener() as stream:
+        text = stream.read().decode(encoding)
+    return re.sub(field, double, text).encode()
 
 
 def _dialect(opener: Opener, name: str) -> tuple[str, str]:

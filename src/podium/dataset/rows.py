@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
 
 LINE_BREAK = re.compile("[\r\n\0]")
@@ -44,6 +45,18 @@ def check_ids(table: pd.DataFrame, name: str) -> None:
         where = examples([f"row {row + 2}" for row in empty])
         raise UserError(f"{name}: {len(empty)} rows have no id: {where}. Remove them.")
     check_lines(table["id"], name, "ids")
+
+
+def drop_hidden(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out rows whose id is the name of a hidden file (.DS_Store, Thumbs.db), which a program
+    that listed a folder took for an image. Returns a warning if there are any.
+    """
+    hidden = table["id"].map(is_hidden)
+    if not hidden.any():
+        return table, []
+    shown = examples(table["id"][hidden].tolist())
+    warning = f"{name}: left out {hidden.sum()} rows of hidden files: {shown}"
+    return table[~hidden].reset_index(drop=True), [warning]
 
 
 def check_lines(texts: pd.Series, name: str, what: str) -> None:

@@ -89,8 +89,10 @@ def _read_train(
     """The training table, one row per image; the classes; and warnings."""
     if layout.train_csv is None:
         name, raw = f"the folder {shown(layout.train_images)}", _read_folder(archive, layout)
+        hidden = list[str]()
     else:
-        name, raw = layout.train_csv, _read_train_csv(archive, layout, layout.train_csv)
+        name = layout.train_csv
+        raw, hidden = _read_train_csv(archive, layout, name)
     location = Location(name, raw["id"].tolist(), has_rows=layout.train_csv is not None)
     columns = raw[[f"label {column}" for column in layout.label_columns]]
     columns = columns.set_axis(layout.label_columns, axis=1)
@@ -106,18 +108,21 @@ def _read_train(
     if layout.positive_class is not None:
         name = find_class(layout.positive_class, classes, "prepare.positive_class")
         classes = [*(label for label in classes if label != name), name]
-    warnings += class_list.without_images(train, classes, task)
+    warnings += hidden + class_list.without_images(train, classes, task)
     if task in ("binary", "multiclass") and len(layout.label_columns) == 1:
         warnings += spelling.joined_numbers(columns.iloc[:, 0], location.name)
     return train, classes, warnings
 
 
-def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFrame:
-    """The training table unchecked: id[, group], and a column `label <name>` per label column."""
+def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """The training table unchecked: id[, group], and a column `label <name>` per label column; and
+    warnings.
+    """
     columns = {f"label {column}": column for column in layout.label_columns}
     if layout.group_column is not None:
         columns["group"] = layout.group_column
     train = read_columns(archive, name, "train_csv", columns, layout)
+    train, warnings = rows.drop_hidden(train, name)
     train["id"] = train["id"].map(nfc)
     for column in columns:
         rows.check_lines(train[column], name, "groups" if column == "group" else "labels")
@@ -126,7 +131,7 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> pd.DataFram
             where = Location(name, train["id"].tolist()).describe(empty)
             raise UserError(f"{name}: {len(empty)} rows have no group: {where}. Add one.")
         train["group"] = spelling.unify_groups(train["group"])
-    return train
+    return train, warnings
 
 
 def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:

@@ -127,12 +127,15 @@ def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
 def guess_variants(labels: Sequence[str], targets: Sequence[str]) -> Guess | None:
     """What to do with labels that differ in case or whitespace only; None if there are none.
 
-    They are merged, unless the sample submission (`targets`) distinguishes them.
+    They are merged, unless the sample submission (`targets`) distinguishes them, or all of them are
+    single letters: handwritten "a" and "A" differ.
     """
     groups = spelling.variants(labels)
     if not groups:
         return None
-    value = "keep" if all(set(group) <= set(targets) for group in groups) else "merge"
+    are_letters = all(len(label) == 1 for group in groups for label in group)
+    is_submitted = all(set(group) <= set(targets) for group in groups)
+    value = "keep" if are_letters or is_submitted else "merge"
     others = tuple(choice for choice in ("merge", "keep", "error") if choice != value)
     reason = f"labels differ in case or whitespace: {examples([*map(repr, groups[0])])}"
     return Guess("prepare.label_variants", value, "guess", reason, others)

@@ -22,8 +22,8 @@ MAX_ORDINAL_LEVELS = 20
 MIN_REGRESSION_VALUES = 20  # distinct integers
 MIN_LABELS_PER_IMAGE = 1.1  # on average; fewer are errors in the table
 NEGATIVE_NAMES = {
-    "-1", "0", "absent", "benign", "f", "false", "healthy", "n", "neg", "negative", "no",
-    "none", "normal",
+    "-1", "0", "absent", "background", "benign", "clean", "control", "cover", "f", "false",
+    "healthy", "n", "neg", "negative", "no", "none", "normal", "original", "real",
 }  # fmt: skip
 POSITIVE_NAMES = {
     "1", "abnormal", "diseased", "malignant", "p", "pos", "positive", "present", "sick", "t",

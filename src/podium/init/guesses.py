@@ -67,6 +67,8 @@ def to_text(value: Any) -> str:
     """A value as it is printed and typed."""
     if isinstance(value, list | tuple):
         return ",".join(map(to_text, value))
+    if isinstance(value, dict):
+        return ",".join(f"{key}={text}" for key, text in value.items())
     return {None: "none", "": '""'}.get(value, str(value))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from podium.competition.text.names import is_hidden
 from podium.dataset.image_files import ImageIndex, normalize_path
 
 MAX_TESTED_VALUES = 2_000  # per column
@@ -47,8 +48,11 @@ def is_unnamed(column: str) -> bool:
 
 
 def match_rate(values: Sequence[str], find: Callable[[str], list[str]]) -> float:
-    """The fraction of `values`, or of a sample of them, for which `find` finds an image."""
-    sample = values[:: max(1, len(values) // MAX_TESTED_VALUES)]
+    """The fraction of `values`, or of a sample of them, for which `find` finds an image; without
+    those of hidden files.
+    """
+    step = max(1, len(values) // MAX_TESTED_VALUES)
+    sample = [value for value in values[::step] if not is_hidden(value)]
     return sum(bool(find(value)) for value in sample) / max(1, len(sample))
 
 

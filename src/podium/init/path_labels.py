@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from podium.competition.text.names import normalize
 from podium.config.prepare import check_pattern
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import label_in
 from podium.init.folders import AUXILIARY_WORDS, is_in, is_test
+from podium.init.goal import NEGATIVE_NAMES
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import parents
 from podium.init.sample import Sample, are_numbers
@@ -131,11 +133,15 @@ def guess_map(labeled: LabeledFolder, sample: Sample | None) -> Guess | None:
             raise UserError(f"{answer!r} must give each folder a label: {example}")
         return mapping
 
-    example = ",".join(f"{name}={int(position > 0)}" for position, name in enumerate(names))
-    reason = (
-        f"the submission has one number per image, but there are {len(names)} folders: if they are "
-        f"finer than the labels, answer such as {example}"
-    )
+    negative = [name for name in names if normalize(name) in NEGATIVE_NAMES]
+    zero = negative[0] if len(negative) == 1 else names[0]
+    value = {name: str(int(name != zero)) for name in names}
+    example = ",".join(f"{name}={label}" for name, label in value.items())
+    problem = f"the submission has one number per image, but there are {len(names)} folders"
+    if negative:
+        reason = f"{problem}: 0 for {zero}, by its name; none if each folder is a class"
+        return Guess("prepare.label_map", value, "guess", reason, (None,), parse)
+    reason = f"{problem}: if they are finer than the labels, answer such as {example}"
     return Guess("prepare.label_map", None, "guess", reason, parse=parse)
 
 

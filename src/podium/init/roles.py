@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from podium.core.errors import UserError
+from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import IdColumn
 from podium.init.sample import Sample, read_sample
@@ -124,8 +125,22 @@ def check_pixel_row_order(test: Table, sample: Table, columns: Sequence[str]) ->
             )
 
 
+def describe(table: Table, images: ImageIndex) -> str:
+    """The name of a table, and what is missing for another sample submission, as of the
+    competition's second stage.
+    """
+    if not table.has_word("sample", "submission"):
+        return table.name
+    ids = table.rows.iloc[:, 0].tolist()
+    missing = [value for value in ids if not images.find(value)]
+    if not missing:
+        return table.name
+    return f"{table.name} (no images yet for {len(missing)} of its {len(ids)} ids: {missing[0]})"
+
+
 def _may_be_train(table: Table) -> bool:
-    return table.has_word("train") or not table.has_word("test", "valid")
+    others = ("test", "valid", "sample", "submission")  # a stage's sample submission, too
+    return table.has_word("train", "label") or not table.has_word(*others)
 
 
 def _is_constant(table: Table) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from podium.competition.text import cell_lists
+from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
 from podium.init import columns, folders, goal, id_columns, other_jobs, path_labels, pixels, roles
 from podium.init import sample as samples
@@ -113,7 +114,7 @@ class _Reader:
         if "prepare.label_column" not in self.answers:
             other_jobs.check(train, ids, tables.targets)
         self._read_columns(tables, train, ids)
-        values = train.rows[ids].tolist()
+        values = [value for value in train.rows[ids] if not is_hidden(value)]
         folder = self._take(folders.guess_folder("train", values, survey))
         self._read_test(self._test_ids(tables, ids))
         if (missing := folders.guess_missing(values, folder, survey)) is not None:
@@ -240,11 +241,11 @@ class _Reader:
 
     def _note_unused(self, *, has_pixels: bool) -> None:
         """Note the tables and image folders that are not used."""
-        prepare = self.layout.prepare
+        prepare, survey = self.layout.prepare, self.survey
         used = {prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
-        unused = [table.name for table in self.survey.tables if table.name not in used]
+        unused = [roles.describe(t, survey.index) for t in survey.tables if t.name not in used]
         if not has_pixels:
             parts = prepare["train_images"], prepare["test_images"]
-            unused += [f"{name or '(top)'}/" for name in folders.outside(self.survey, parts)]
+            unused += [f"{name or '(top)'}/" for name in folders.outside(survey, parts)]
         if unused:
             self.layout.notes.append(f"not used: {examples(unused)}")
