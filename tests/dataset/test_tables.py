@@ -53,6 +53,37 @@ def test_a_competition_has_training_images_test_images_and_classes(tmp_path: Pat
     assert result.classes == ["cat", "dog"]
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "train/._02", "Thumbs.db"])
+def test_hidden_files_in_the_training_table_are_left_out(tmp_path: Path, name: str) -> None:
+    result = read(tmp_path, {"train.csv": FILES["train.csv"] + f"{name},\n".encode()})
+    assert result.train["id"].tolist() == ["01", "02", "03"]
+    assert result.classes == ["cat", "dog"]
+    assert f"train.csv: left out 1 rows of hidden files: {name}" in result.warnings
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_quotes_inside_quoted_fields_need_not_be_doubled(mark: str) -> None:
+    rows = [
+        ["id", "label", "caption"],
+        ["1", "x", '"a sign "stop, now; go\tor" at a street"'],
+        ["2", '"y"', '"a ""doubled"" one"'],
+        ["3", "z", '""'],
+        ["4", '"w "', '5" wide'],
+    ]
+    text = "\n".join(mark.join(row) for row in rows) + "\n"
+    table = csvs.parse(text.encode())
+    assert table["label"].tolist() == ["x", "y", "z", "w "]
+    assert table["caption"].tolist() == [
+        'a sign "stop, now; go\tor" at a street', 'a "doubled" one', "", '5" wide',
+    ]  # fmt: skip
+
+
+def test_rows_with_more_fields_than_the_header_stay_an_error() -> None:
+    for row in ('1,x,"a" b, c', "1,x,y,z", '1,"x,y'):
+        with pytest.raises(UserError, match="not a valid CSV: row 2"):
+            csvs.parse(f"id,label,caption\n{row}\n2,y,\n".encode())
+
+
 def test_the_sample_submission_keeps_its_order_and_columns(tmp_path: Path) -> None:
     sample = b"Image,Predicted\n05,x\n04,y\n"
     result = read(tmp_path, {"sample_submission.csv": sample})

@@ -203,8 +203,8 @@ def test_folders_finer_than_the_labels_are_mapped(value: str, top: str, tmp_path
     names = [name.removeprefix("Test/") for name in files if name.startswith("Test/")]
     files["sample_submission.csv"] = csv(pd.DataFrame({"Id": names, "Label": value}))
     guess = inspect(tmp_path, files).guess("label_map")
-    assert (guess.value, guess.confidence) == (None, "guess")
-    assert KIND_MAP in guess.reason
+    assert to_text(guess.value) == KIND_MAP
+    assert (guess.confidence, guess.alternatives) == ("guess", (None,))
     found = inspect(tmp_path, files, label_map=KIND_MAP)
     assert (found.layout.task, found.layout.metric) == ("binary", "roc_auc")
     assert found.tables.classes == ["0", "1"]
@@ -217,6 +217,27 @@ def test_folders_finer_than_the_labels_are_mapped(value: str, top: str, tmp_path
     ):
         changed = {**found.layout.prepare, "label_map": {"Cover": 0, "JMiPOD": 1, "JUNIWARD": 1}}
         read(found.archive, Prepare(**changed), "binary")
+
+
+def test_folders_none_of_which_is_negative_by_its_name_are_not_mapped(tmp_path: Path) -> None:
+    files = in_folders({f"train/{name}": count for name, count in [*KINDS.items()][1:]}, "Test")
+    names = [name.removeprefix("Test/") for name in files if name.startswith("Test/")]
+    files["sample_submission.csv"] = csv(pd.DataFrame({"Id": names, "Label": 0}))
+    guess = inspect(tmp_path, files).guess("label_map")
+    assert (guess.value, guess.confidence) == (None, "guess")
+    assert "JMiPOD=0,JUNIWARD=1,UERD=1" in guess.reason
+
+
+def test_the_sample_submissions_of_two_stages(tmp_path: Path) -> None:
+    files = in_folders({"train/x": 8, "train/y": 8}, "test_stg1")
+    rows = [f"{name},0.5,0.5" for name in files if name.startswith("test_stg1/")]
+    for stage, ids in ((1, rows), (2, [*rows, "test_stg2/new.png,0.5,0.5"])):
+        files[f"sample_submission_stg{stage}.csv"] = "\n".join(["image,x,y", *ids]).encode()
+    found = inspect(tmp_path, files).layout
+    assert found.prepare["sample_submission"] == "sample_submission_stg1.csv"
+    assert (found.prepare["train_csv"], found.prepare["train_images"]) == (None, "train")
+    (note,) = found.notes
+    assert "stg2.csv (no images yet for 1 of its 5 ids: test_stg2/new.png)" in note
 
 
 def test_class_folders_with_a_number_per_class_are_not_mapped(tmp_path: Path) -> None:
@@ -480,6 +501,22 @@ def test_labels_that_differ_in_case_or_whitespace_are_merged(tmp_path: Path) -> 
     assert inspection.prepare["label_variants"] == "merge"
     assert inspection.tables.classes == [*CLASSES]
     assert "'Circle ', 'circle'" in inspection.guess("label_variants").reason
+
+
+@pytest.mark.parametrize(
+    ("labels", "value"), [("aAbB", "keep"), (["a", "A", "cat", "Cat"], "merge")]
+)
+def test_single_letters_in_upper_and_lower_case_are_kept(
+    tmp_path: Path, labels: str | list[str], value: str
+) -> None:
+    files = competition()
+    lines = files["train.csv"].decode().splitlines()
+    ids = [line.split(",")[0] for line in lines[1:]]
+    rows = [f"{image},{labels[n % 4]}" for n, image in enumerate(ids)]
+    files["train.csv"] = "\n".join([lines[0], *rows]).encode()
+    found = inspect(tmp_path, files)
+    assert found.layout.prepare["label_variants"] == value
+    assert len(found.tables.classes) == (4 if value == "keep" else 2)
 
 
 def test_missing_training_images_are_skipped_missing_test_images_are_an_error(

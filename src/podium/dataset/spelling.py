@@ -10,7 +10,7 @@ from podium.competition.text import cell_lists
 from podium.competition.text.names import NameIndex, canonical, is_number, nfc, normalize
 from podium.core.errors import examples
 
-SEPARATORS = r"[\s|;,]+"  # between labels in a cell of the sample submission
+SEPARATORS = r"[\s|;,/+&]+"  # between labels in a cell of the sample submission
 
 
 class SampleNames:

@@ -64,10 +64,9 @@ class _Reader:
         else:
             raise UserError(
                 f"{survey.path}: no labeled training images. {survey.describe()}. Expected "
-                "images and a CSV with a column of image ids and a column of labels; one folder of "
-                "images per class, all in one folder (train/cats, train/dogs); images named after "
-                "their class (train/cat.1.jpg; --label-pattern for other names); CSV files of "
-                "pixels for training and test."
+                "images and a CSV with columns of image ids and labels; one folder of images per "
+                "class, all in one folder (train/cats, train/dogs); images named after their class "
+                "(train/cat.1.jpg; --label-pattern for other names); CSV files of pixels."
             )
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
