@@ -9,12 +9,17 @@ from podium.scoring import metrics
 from podium.submission import contributions, members
 from podium.submission.ensemble import combine, summary
 
-SECTIONS = {"metric": str | None, "folds.run": (Folds, "run"), "ensemble": Ensemble}
+SECTIONS = {
+    "metric": str | None,
+    "folds.run": (Folds, "run"),
+    "folds.all": (Folds, "all"),
+    "ensemble": Ensemble,
+}
 
 
 def main() -> None:
     """Blend the members that params.yaml lists, and score the blend and each member alone."""
-    metric_name, run, options = params_file.load(SECTIONS)
+    metric_name, run, trained_on_all, options = params_file.load(SECTIONS)
     prepared, folds_manifest = Manifest(paths.PREPARED), Manifest(paths.FOLDS)
     folds = folds_manifest.csv("folds.csv").astype({"fold": int})
     folds = folds[folds["fold"].isin(run)].reset_index(drop=True)
@@ -22,7 +27,13 @@ def main() -> None:
     data = members.DataVersion.read(prepared, folds_manifest)
     metric = metrics.get(metric_name, data.task.name)
     loaded = {
-        name: members.load(paths.PREDICTIONS / name, folds, test_ids=test_ids, data=data)
+        name: members.load(
+            paths.PREDICTIONS / name,
+            folds,
+            test_ids=test_ids,
+            data=data,
+            has_all=name in trained_on_all,
+        )
         for name in options.members
     }
     ensemble = combine(loaded, folds, test_ids=test_ids, options=options, metric=metric)

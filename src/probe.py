@@ -128,6 +128,7 @@ def _provenance(data: Data, config: Probe, fold: int, seed: int) -> TrainingProv
             "embeddings": [embedding.to_json() for embedding in embeddings],
         },
         fold=fold,
+        epochs=None,
         seed=seed,
         metric=data.metric.name,
         metric_sha256=data.metric.sha256,

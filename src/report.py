@@ -8,6 +8,7 @@ from podium.config.competition import Competition
 from podium.config.submission import Submission
 from podium.core import csvs, files, params_file, paths, program
 from podium.core.manifest import Manifest
+from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
 from podium.scoring import metrics
@@ -73,8 +74,11 @@ def main() -> None:
 
 def _seconds(model: str, scores: dict[str, Any]) -> float:
     """How long a model's folds trained, in total."""
-    records = [paths.METRICS / f"{paths.fold_name(model, k)}.json" for k in scores["folds"]]
-    return float(sum(files.read_json(record)["seconds"] for record in records))
+    folds: list[Fold] = [*scores["folds"]]
+    if scores["all_folds"]:
+        folds.append("all")
+    records = [files.read_json(paths.metrics(model, fold)) for fold in folds]
+    return float(sum(record["seconds"] for record in records))
 
 
 if __name__ == "__main__":

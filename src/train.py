@@ -14,6 +14,7 @@ from podium.prediction import pseudo
 from podium.scoring import metrics
 from podium.training import build
 from podium.training.checkpoints import Checkpoints
+from podium.training.epochs import per_phase
 from podium.training.fold import train_fold
 
 SECTIONS = {
@@ -58,13 +59,14 @@ def main() -> None:
         timed = [*curves, best.epoch] if best.averaged else curves
         scores: dict[str, Any] = {
             "epoch": best.epoch.epoch,
+            "epochs": per_phase(curves, best.epoch.epoch),
             metric.name: best.epoch.score,
             "valid_loss": best.epoch.valid_loss,
             "seconds": round(sum(epoch.seconds for epoch in timed), 1),
         }
         if best.averaged:
             scores["averaged_epochs"] = best.averaged
-        files.write_json(paths.METRICS / f"{name}.json", scores)
+        files.write_json(paths.metrics(options.model, options.fold), scores)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ PARAMS: dict[str, Any] = {
     "metric": "accuracy",
     "competition": {"source": "shapes.zip", "slug": "shapes"},
     "prepare": {},
-    "folds": {"count": 2, "run": [0, 1], "duplicates": "group", "subsample": {}},
+    "folds": {"count": 2, "run": [0, 1], "all": [], "duplicates": "group", "subsample": {}},
     "checkpoint": {"every_minutes": 10.0},
     "models": {
         "a": {
@@ -213,6 +213,7 @@ def _finish(project: Project, backbone: Path) -> None:
     def change(params: dict[str, Any]) -> None:
         params["task"], params["metric"] = "binary", "custom/my_metric.py:score"
         params["prepare"] = {"max_size": 32}
+        params["folds"] |= {"all": ["a"]}
         params["models"]["b"] = {**params["models"]["a"], "architecture": "test_efficientnet"}
         params["models"]["a"].update(
             pretrained=str(backbone), dropout=0.0, phases=[{"epochs": 20, "lr": 0.005}]

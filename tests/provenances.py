@@ -16,6 +16,7 @@ def training(**changes: Any) -> TrainingProvenance:
         "images_sha256": "i",
         "config": {},
         "fold": 0,
+        "epochs": None,
         "seed": 1,
         "metric": "accuracy",
         "metric_sha256": None,

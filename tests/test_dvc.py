@@ -17,13 +17,14 @@ from conftest import PARAMS, Project
 from ruamel.yaml import YAML
 from trainings import same_weights
 
-from podium.core.provenance import EnsembleProvenance
+from podium.core.provenance import EnsembleProvenance, PredictionProvenance
 from podium.params import schema
 from podium.prediction import predictions
 
 pytestmark = pytest.mark.slow
 
 END = {"ensemble", "submission", "report"}
+ALL_OF_B = {"train_all@b", "predict_all@b"}
 TRAIN_A, TRAIN_B = {"train@a-0", "train@a-1"}, {"train@b-0", "train@b-1"}
 PREDICT = {f"predict@{model}-{fold}" for model in "ab" for fold in (0, 1)}
 TRAIN = TRAIN_A | TRAIN_B
@@ -92,13 +93,14 @@ def only_b(params: dict[str, Any]) -> None:
         (one_more_model, {f"{stage}@c-{k}" for stage in ("train", "predict") for k in (0, 1)}),
         (only_b, {"ensemble"}),
         (lambda p: p["folds"].update(run=[1]), {"ensemble"}),
+        (lambda p: p["folds"].update(all=["b"]), {"ensemble"} | ALL_OF_B),
         (lambda p: p["folds"].update(count=3), {"folds"}),
         (lambda p: p["folds"].update(duplicates="ignore"), {"folds"}),
         (lambda p: p.update(seed=2), {"folds"} | TRAIN),
         (lambda p: p["prepare"].update(max_size=32), {"prepare"}),
     ],
     ids=["checkpoint", "views", "batch_size", "method", "format", "lr", "model_seed", "model",
-         "without_a", "run", "count", "duplicates", "seed", "max_size"],
+         "without_a", "run", "all", "count", "duplicates", "seed", "max_size"],
 )  # fmt: skip
 def test_an_edit_of_params_changes_the_stages_that_use_it(
     unchanged: Project, change: Callable[[dict[str, Any]], Any], expected: set[str]
@@ -161,6 +163,34 @@ def test_a_model_with_the_seed_of_another_is_the_same_model(project: Project) ->
         weights[model] = safetensors.torch.load_file(path)
     assert same_weights(weights["a"], weights["c"])
     assert not same_weights(weights["a"], weights["d"])
+
+
+def test_a_model_of_all_folds_trains_after_the_folds_and_joins_their_mean(
+    project: Project,
+) -> None:
+    before = json.loads(project.read("metrics/ensemble.json"))["members"]["b"]
+    project.edit(lambda p: p["folds"].update(all=["b"]))
+    assert project.repro() | {"submission"} == {"check"} | ALL_OF_B | END
+    folder = project.folder / "data/predictions/b"
+    tables = [
+        predictions.read(folder / fold / "test.parquet", PredictionProvenance)
+        for fold in ("fold0", "fold1", "all")
+    ]
+    assert [table.provenance.training.fold for table in tables] == [0, 1, "all"]
+    best = [json.loads(project.read(f"metrics/b/fold{fold}.json"))["epoch"] for fold in (0, 1)]
+    assert tables[2].provenance.training.epochs == [int(np.median(best) + 0.5)]
+    alone = predictions.read(project.folder / "data/ensemble/members/b.parquet", EnsembleProvenance)
+    mean = np.stack([table.logits for table in tables]).mean(axis=0)
+    assert np.array_equal(alone.logits, mean)
+    scores = json.loads(project.read("metrics/ensemble.json"))["members"]
+    assert scores["b"]["oof"] == before["oof"]  # it has no part in it
+    assert "for the test images only: b" in project.read("reports/report.md").decode()
+    weights = project.read("models/b/all/weights.safetensors")
+    assert project.stage("train_all", "--model", "b").returncode == 0
+    assert project.read("models/b/all/weights.safetensors") == weights
+    assert project.repro() == set()
+    project.edit(first_lr)
+    assert status(project) == {"check"} | TRAIN_B | {"train_all@b"}
 
 
 def test_training_fewer_folds_trains_nothing_again(project: Project) -> None:

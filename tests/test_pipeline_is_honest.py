@@ -44,8 +44,7 @@ EXTRA = {
     "folds": {"competition/text/cell_lists.py"},
     "embed": {"models/weights.py"},
     "probe": {"core/seeding.py"} | {f"models/{n}.py" for n in ("device", "inference", "inputs")},
-    "train": set[str](),
-    "predict": set[str](),
+    **{stage: set[str]() for stage in ("train", "predict", "train_all", "predict_all")},
     "ensemble": {f"submission/{n}.py" for n in SUBMISSION - BLENDING},
     "submission": {
         f"submission/{n}.py" for n in SUBMISSION - {"formats", "git", "provenance", "write"}
@@ -58,7 +57,7 @@ EXTRA = {
 }
 
 # Params that a stage reads without declaring them, since they cannot change its result.
-UNDECLARED = {"train": {"checkpoint.every_minutes"}}
+UNDECLARED = {stage: {"checkpoint.every_minutes"} for stage in ("train", "train_all")}
 
 
 def closure(path: Path, root: Path = ROOT) -> set[str]:
@@ -158,7 +157,7 @@ def test_an_undeclared_import_is_found_in_the_stages_that_run_it(copied: Path) -
         file.write("from podium.submission import text_tables\n")
     new = {"src/podium/submission/text_tables.py"}
     assert {stage: undeclared(stage, copied) for stage in PIPELINE} == {
-        stage: new if stage == "train" else set() for stage in PIPELINE
+        stage: new if stage in ("train", "train_all") else set() for stage in PIPELINE
     }
 
 

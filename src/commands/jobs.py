@@ -11,7 +11,7 @@ import subprocess
 
 import psutil
 
-from podium.core import console, machine, program, signals
+from podium.core import console, machine, paths, program, signals
 from podium.core.errors import Stopped, UserError, examples
 from podium.params import schema
 
@@ -35,9 +35,15 @@ def main() -> None:
         raise UserError(f"JOBS must be at least 1, not {jobs}. Set a higher number.")
     if subprocess.run(["dvc", "--wait-for-lock", "repro", "folds"], check=False).returncode != 0:
         raise UserError("`dvc repro folds` failed. Fix the error above and rerun.")
-    names = [f"train@{model}-{fold}" for model in params.models for fold in params.folds.run]
+    names = [paths.stage("train", m, fold) for m in params.models for fold in params.folds.run]
     slots = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
     _share_machine(min(jobs, len(names)))
+    _train(names, slots)
+    _train([paths.stage("train", model, "all") for model in params.folds.all], slots)
+
+
+def _train(names: list[str], slots: list[str | None]) -> None:
+    """Raises: UserError: if one of the stages `names` fails."""
     statuses = asyncio.run(Trainings(names, slots).run())
     if failed := [name for name, status in zip(names, statuses, strict=True) if status != 0]:
         raise UserError(

@@ -217,7 +217,7 @@ def params_for(source: str, labels: str | None = None) -> Params:
         "competition": {"source": source, "slug": "shapes", "solution": labels},
         "models": {"a": PARAMS["models"]["a"], "b-2": PARAMS["models"]["a"]},
         "ensemble": {"members": ["a", "b-2"]},
-        "folds": {**PARAMS["folds"], "count": 3, "run": [0, 2]},
+        "folds": {**PARAMS["folds"], "count": 3, "run": [0, 2], "all": ["b-2"]},
     }
     return schema.validate(params)
 
@@ -226,9 +226,13 @@ def test_every_model_and_fold_has_its_commands() -> None:
     runs = [f"--model {model} --fold {fold}" for model in ("a", "b-2") for fold in (0, 2)]
     params = params_for("shapes.zip")
     steps = documents.steps(params)
-    assert steps["train"] == [f"python src/train.py {options}" for options in runs]
+    assert steps["train"] == [
+        *(f"python src/train.py {options}" for options in runs),
+        "python src/train_all.py --model b-2",
+    ]
     assert steps["predict"] == [
         *(f"python src/predict.py {options}" for options in runs),
+        "python src/predict_all.py --model b-2",
         *("python src/ensemble.py", "python src/submission.py"),
     ]
     template = documents.TEMPLATES.get_template("entry_points.md.j2")

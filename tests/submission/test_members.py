@@ -63,6 +63,22 @@ def test_out_of_fold_logits_come_from_each_fold_and_test_logits_are_their_mean(
     assert member.averaging == "logits"
 
 
+def test_a_model_of_all_folds_joins_the_mean_of_the_test_logits_only(tmp_path: Path) -> None:
+    write(tmp_path, 0, oof=2, test=1)
+    write(tmp_path, 1, oof=4, test=3)
+    write(tmp_path, 2, oof=9, test=8, changes={"test": {".fold": "all", ".epochs": [3]}})
+    (tmp_path / "fold2").rename(tmp_path / "all")
+    member = members.load(tmp_path, FOLDS, test_ids=TEST, data=DATA, has_all=True)
+    assert member.oof.max(axis=1).tolist() == [2, 2, 2, 4, 4, 4]
+    assert member.test.tolist() == [[4, 0], [0, 4]]
+    assert [part.training.fold for part in member.provenance] == [0, 1, "all"]
+    assert load(tmp_path).test.tolist() == [[2, 0], [0, 2]]
+    write(tmp_path, 2, oof=9, test=8, changes={"test": {".fold": 0}})
+    (tmp_path / "fold2" / "test.parquet").replace(tmp_path / "all" / "test.parquet")
+    with pytest.raises(UserError, match=r"all/test\.parquet.*\(fold\)"):
+        members.load(tmp_path, FOLDS, test_ids=TEST, data=DATA, has_all=True)
+
+
 def test_folds_are_averaged_as_their_predictions_say(tmp_path: Path) -> None:
     changes = {part: {"averaging": "probabilities"} for part in ("oof", "test")}
     for fold, logit in enumerate((-20.0, 20.0)):

@@ -30,7 +30,7 @@ def render(
     names = ["a", *(f"m{n:02d}" for n in range(1, members))]
     for number, name in enumerate(names):
         alone = {**scores["members"]["a"], "weight": 1 / members, "ensemble_without": number / 100}
-        scores["members"][name] = alone
+        scores["members"][name] = {**alone, "all_folds": number > 0}
     correlations = {
         name: {other: 1.0 if name == other else 0.25 for other in names} for name in names
     }
@@ -56,6 +56,10 @@ def rows(text: str, first: str) -> list[list[str]]:
 
 def test_models_and_ensemble_have_their_fold_scores_test_scores_and_seconds() -> None:
     text = render(OOF, LETTERS, {"a": 0.1234, "ensemble": 0.5})
+    assert "trained on all folds" not in text
+    assert "\n- Also trained on all folds, for the test images only: m01, m02\n" in render(
+        OOF, LETTERS, members=3
+    )
     (row,) = rows(text, "a")
     assert row == ["a", "1.000", "0.5000", "0.5000", "0.5000 ± 0.0000", "0.5000", "0.1234", "12"]
     assert rows(text, "**ensemble**")[0][-2:] == ["0.5000", "12"]

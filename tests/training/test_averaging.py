@@ -15,7 +15,8 @@ from podium.models import layers
 from podium.scoring import metrics
 from podium.training import averaging, loop
 from podium.training.checkpoints import Checkpoints
-from podium.training.state import Best, TrainState, copy_weights
+from podium.training.epochs import Best
+from podium.training.state import TrainState, copy_weights
 
 ACCURACY = metrics.get("accuracy", "multiclass")
 PHASES = [{"epochs": 1, "lr": 0.02}, {"epochs": 4, "lr": 0.02, "batch_norm": "none"}]

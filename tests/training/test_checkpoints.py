@@ -21,7 +21,8 @@ from podium.training import checkpoints as checkpointing
 from podium.training import fingerprint
 from podium.training.checkpoints import Checkpoints
 from podium.training.criterion import Criterion
-from podium.training.state import Epoch, TrainState
+from podium.training.epochs import Epoch
+from podium.training.state import TrainState
 
 
 class Killed(BaseException):

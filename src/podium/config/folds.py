@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from podium.core.section import Fraction, Name, Section, Unique, require
+from podium.core.paths import Fold
+from podium.core.section import Fraction, Name, Section, Slug, Unique, require
 
 
 class Folds(Section):
@@ -16,12 +17,20 @@ class Folds(Section):
     """Number of folds."""
     run: Annotated[list[int], Field(min_length=1), Unique]
     """Folds to train and ensemble, numbered from 0. List one fold for a quick experiment."""
+    all: Annotated[list[Slug], Unique]
+    """Models to train once more, on all folds, for as many epochs as the folds suggest (see
+    below)."""
     duplicates: Literal["group", "ignore"]
     """Training images with the same pixels: `group` keeps them in one fold, `ignore` splits them
     like others."""
     subsample: dict[Name, Fraction]
     """Simulated class imbalance: the fraction of training images to keep, per class. `{}` keeps
     all. Validation always uses all images."""
+
+    def of(self, member: str) -> list[Fold]:
+        """The folds of a member, in the order in which its test predictions are averaged."""
+        folds: list[Fold] = [*sorted(self.run)]
+        return [*folds, "all"] if member in self.all else folds
 
     @model_validator(mode="after")
     def _run_lists_existing_folds(self) -> Self:

@@ -1,6 +1,9 @@
 """Paths of the pipeline's files, relative to the project's root folder."""
 
 from pathlib import Path
+from typing import Literal
+
+Fold = int | Literal["all"]  # "all": trained on all folds
 
 DATA = Path("data")
 CHECKED = DATA / "params.checked"  # written by the stage `check`
@@ -21,9 +24,22 @@ SUBMISSIONS = Path("submissions")
 CHECKPOINTS = Path(".checkpoints")
 
 
-def fold_name(model: str, fold: int) -> str:
-    """The folder of a model's fold, below `MODELS`, `METRICS` and the like."""
-    return f"{model}/fold{fold}"
+def fold_name(model: str, fold: Fold) -> str:
+    """The folder of a model's fold, below `MODELS`, `PREDICTIONS` and the like."""
+    return f"{model}/all" if fold == "all" else f"{model}/fold{fold}"
+
+
+def stage(name: str, model: str, fold: Fold) -> str:
+    """What DVC calls the stage `name`, train or predict, of a model's fold."""
+    return f"{name}_all@{model}" if fold == "all" else f"{name}@{model}-{fold}"
+
+
+def metrics(model: str, fold: Fold) -> Path:
+    """The scores of a model's fold. The record of a model of all folds is outside the folder of the
+    folds' scores, on which its training depends.
+    """
+    name = f"{model}-all" if fold == "all" else fold_name(model, fold)
+    return METRICS / f"{name}.json"
 
 
 def embedding(name: str, part: str) -> Path:
@@ -31,6 +47,6 @@ def embedding(name: str, part: str) -> Path:
     return EMBEDDINGS / name / f"{part}.parquet"
 
 
-def weights(model: str, fold: int) -> Path:
+def weights(model: str, fold: Fold) -> Path:
     """The weights that `train` writes."""
     return MODELS / fold_name(model, fold) / "weights.safetensors"

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from podium.core.errors import UserError
+from podium.core.paths import Fold
 
 Averaging = Literal["logits", "probabilities"]  # how views, folds and members are averaged
 
@@ -45,7 +46,8 @@ class TrainingProvenance(Provenance):
     folds_sha256: str
     images_sha256: str  # checksum of the training images
     config: dict[str, Any]  # the model's section of params.yaml, defaults included
-    fold: int
+    fold: Fold
+    epochs: list[int] | None  # per phase, of a model of all folds; None: the best
     seed: int
     metric: str
     metric_sha256: str | None  # checksum of the code of a user-defined metric

@@ -125,7 +125,7 @@ class Loaders(NamedTuple):
     """The batches to train and validate a model with."""
 
     train: Loader
-    valid: Loader
+    valid: Loader | None  # None for a model of all folds
 
 
 def shuffled(images: Images, batch_size: int, *, workers: int, balanced: bool = False) -> Loader:

@@ -22,8 +22,8 @@ def check(params: Params) -> None:
         if member in params.probes:
             stages.append(f"probe@{member}")
         else:
-            runs = [f"{member}-{fold}" for fold in params.folds.run]
-            stages += [f"{stage}@{run}" for stage in ("train", "predict") for run in runs]
+            for stage in ("train", "predict"):
+                stages += [paths.stage(stage, member, fold) for fold in params.folds.of(member)]
     command = [sys.executable, "-m", "dvc", "status", "--json", *stages]
     status = subprocess.run(
         command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False

@@ -12,6 +12,7 @@ from podium.config.embeddings import Embedding
 from podium.config.ensemble import Ensemble
 from podium.config.folds import Folds
 from podium.config.models import Model
+from podium.config.phases import Plateau
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
 from podium.config.probes import Probe
@@ -89,6 +90,27 @@ def _members(
     for index, name in enumerate(ensemble.members):
         if known and name not in known:
             yield f"ensemble.members[{index}]", _unknown("model or probe", name, known)
+
+
+def _trained_on_all(folds: Folds, models: dict[str, Model]) -> Iterator[Problem]:
+    for index, name in enumerate(folds.all):
+        at = f"folds.all[{index}]"
+        if name not in models:
+            yield at, _unknown("model", name, models)
+            continue
+        model, problem = models[name], "{} requires a held-out fold. Change it, or do not list {}."
+        if any(phase.init_from == "best" for phase in model.phases):
+            yield at, problem.format(f"models.{name}: init_from: best", name)
+        if any(isinstance(phase.schedule, Plateau) for phase in model.phases):
+            yield at, problem.format(f"models.{name}: schedule: plateau", name)
+        if model.average_checkpoints is not None and model.average_checkpoints.best is not None:
+            yield at, problem.format(f"models.{name}.average_checkpoints.best", name)
+        if model.pseudo_labels is not None:
+            yield (
+                at,
+                f"models.{name}.pseudo_labels: each fold has its own labels, and all folds have "
+                f"none. Remove them, or do not list {name}.",
+            )
 
 
 def _names(models: dict[str, Model], probes: dict[str, Probe]) -> Iterator[Problem]:
@@ -175,6 +197,6 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 
 CHECKS = (
-    *(_metric, _views, _blending, _losses, _members, _names, _probes),
+    *(_metric, _views, _blending, _losses, _members, _trained_on_all, _names, _probes),
     *(_sizes, _labels, _format, _subsample, _imbalance),
 )

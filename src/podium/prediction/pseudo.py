@@ -42,6 +42,7 @@ def combine(members: dict[str, Predictions[PredictionProvenance]]) -> Prediction
     """
     first = next(iter(members.values()))
     training = first.provenance.training
+    assert training.fold != "all"  # only those of folds are read
     provenance = PseudoProvenance(
         task=training.task,
         classes=training.classes,

@@ -178,6 +178,7 @@ def summary(
             name: {
                 "weight": provenance.weights[name],
                 "ensemble_without": without.get(name),
+                "all_folds": any(p.training.fold == "all" for p in provenance.members[name]),
                 **member.scores,
             }
             for name, member in members.items()

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from podium.core import paths
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
+from podium.core.paths import Fold
 from podium.core.provenance import Averaging, PredictionProvenance, TrainingProvenance
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
@@ -37,8 +39,8 @@ class Member:
     """One model's predictions over all its folds."""
 
     oof: np.ndarray  # [N, C], each image predicted by the fold that did not train on it
-    test: np.ndarray  # [T, C], averaged over the folds
-    provenance: list[PredictionProvenance]  # one per fold
+    test: np.ndarray  # [T, C], averaged over the folds and the model of all folds
+    provenance: list[PredictionProvenance]  # one per fold, and of the model of all folds
 
     @property
     def averaging(self) -> Averaging:
@@ -46,23 +48,34 @@ class Member:
         return self.provenance[0].averaging
 
 
-def load(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data: DataVersion) -> Member:
-    """Load a model's predictions for the folds in `folds` (columns id, label, fold).
+def load(
+    folder: Path,
+    folds: pd.DataFrame,
+    *,
+    test_ids: list[str],
+    data: DataVersion,
+    has_all: bool = False,
+) -> Member:
+    """Load a model's predictions for the folds in `folds` (columns id, label, fold); `has_all`: and
+    of the test images by the model that was trained on all folds.
 
     Raises:
         UserError: if they do not cover every image exactly once, were made from other `data`, or
             do not belong together.
     """
     oof, test = list[Predictions[PredictionProvenance]](), list[Predictions[PredictionProvenance]]()
-    for fold in sorted(folds["fold"].unique()):
+    runs: list[Fold] = sorted(folds["fold"].unique().tolist())
+    for fold in [*runs, "all"] if has_all else runs:
         for name, parts, images_sha256 in (
             ("oof", oof, data.train_sha256),
             ("test", test, data.test_sha256),
         ):
-            path = folder / f"fold{fold}" / f"{name}.parquet"
+            if fold == "all" and name == "oof":
+                continue  # there is nothing that it was not trained on
+            path = folder.parent / paths.fold_name(folder.name, fold) / f"{name}.parquet"
             parts.append(predictions.read(path, PredictionProvenance))
             predicted, first = parts[-1].provenance, oof[0].provenance.training
-            training = predicted.training
+            training, of_fold = predicted.training, (test if fold == "all" else oof)[-1].provenance
             pairs = {
                 "task": (Task.of(training), data.task),
                 "folds": (training.folds_sha256, data.folds_sha256),
@@ -72,7 +85,7 @@ def load(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data: DataVe
                 "config": (training.config, first.config),
                 "seed": (training.seed, first.seed),
                 "metric": (training.metric, first.metric),
-                "weights_sha256": (predicted.weights_sha256, oof[-1].provenance.weights_sha256),
+                "weights_sha256": (predicted.weights_sha256, of_fold.weights_sha256),
                 "predict": (predicted.predict, oof[-1].provenance.predict),
             }
             if different := sorted(key for key, pair in pairs.items() if pair[0] != pair[1]):
@@ -80,7 +93,7 @@ def load(folder: Path, folds: pd.DataFrame, *, test_ids: list[str], data: DataVe
                     f"{path} was made with different data or params from the rest "
                     f"({', '.join(different)}). Run `dvc repro`."
                 )
-    _check_pretrained(folder.name, [part.provenance.training for part in oof])
+    _check_pretrained(folder.name, [part.provenance.training for part in test])
     source = f"{folder}/*/{{}}.parquet"
     return Member(
         predictions.align(
@@ -102,7 +115,7 @@ def _check_pretrained(model: str, folds: list[TrainingProvenance]) -> None:
             f"{fold.pretrained_revision or (sha256 or 'random weights')[:12]} (fold {fold.fold})"
             for sha256, fold in starts.items()
         )
-        stages = " ".join(f"train@{model}-{fold.fold}" for fold in folds)
+        stages = " ".join(paths.stage("train", model, fold.fold) for fold in folds)
         raise UserError(
             f"models.{model}.pretrained: folds started from different weights: {files}. Retrain "
             f"them from the same: `dvc repro --force --single-item {stages}`, then `dvc repro`."

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from podium.core import files
+from podium.core import files, paths
 from podium.core.errors import UserError
 from podium.core.provenance import EnsembleProvenance, PredictionProvenance
 from podium.submission import git
@@ -87,7 +87,7 @@ def _stages(members: dict[str, list[PredictionProvenance]]) -> dict[str, Any]:
         return {}
     stages = YAML(typ="safe").load(LOCK)["stages"]
     used = {"fetch", "prepare", "folds", "ensemble"} | {
-        f"{stage}@{name}-{fold.training.fold}"
+        paths.stage(stage, name, fold.training.fold)
         for name, folds in members.items()
         for fold in folds
         for stage in ("train", "predict")

@@ -53,6 +53,9 @@ def render(
         NOTE,
         f"- Submission: `{submission}`, {rows} rows",
     ]
+    if trained_on_all := [name for name, m in scores["members"].items() if m["all_folds"]]:
+        names = ", ".join(map(escape, trained_on_all))
+        blocks[-1] += f"\n- Also trained on all folds, for the test images only: {names}"
     if test_scores is not None:
         blocks[-1] += f"\n- Score on the held-out test labels: **{test_scores['ensemble']:.4f}**"
     if len(scores["members"]) > 1:

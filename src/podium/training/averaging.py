@@ -13,7 +13,8 @@ from podium.models import inputs, layers
 from podium.scoring.metrics import Metric
 from podium.training import loop
 from podium.training.build import Components
-from podium.training.state import Best, TrainState, copy_weights
+from podium.training.epochs import Best
+from podium.training.state import TrainState, copy_weights
 
 
 def average(run: Components, state: TrainState, *, metric: Metric) -> Best:
@@ -34,11 +35,9 @@ def average(run: Components, state: TrainState, *, metric: Metric) -> Best:
     seconds = time.perf_counter() - start
     epoch = replace(state.kept[-1].epoch, **scores, seconds=seconds)
     console.say(
-        f"average of epochs {', '.join(map(str, epochs))}  valid loss {epoch.valid_loss:.4f}  "
-        f"{metric.name} {epoch.score:.4f}"
+        f"average of epochs {', '.join(map(str, epochs))}{loop.describe(epoch, metric=metric)}"
     )
-    rank = (metric.rank(epoch.score), -epoch.valid_loss)
-    return Best(epoch, rank, copy_weights(state.evaluated_model), epochs)
+    return Best(epoch, epoch.rank(metric), copy_weights(state.evaluated_model), epochs)
 
 
 def mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from podium.config.phases import Augment
 from podium.core import machine, seeding
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
+from podium.core.paths import Fold
 from podium.images import loading
 from podium.images.augment import Augmentation
 from podium.images.store import ImageSource, ImageStore
@@ -49,6 +50,7 @@ class Components(NamedTuple):
     net: nn.Module
     loaders: loading.Loaders
     config: Model  # with gradual unfreezing expanded into phases
+    epochs: list[int]  # of each phase, at most
     codec: TargetCodec
     criterion: Criterion
     preprocess: Preprocess
@@ -68,8 +70,11 @@ def read_data(folder: Path) -> TrainingData:
     return TrainingData(folds, Task.read(manifest), store, sha256, store.sha256())
 
 
-def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Components:
-    """Create a new network and what it is trained with on all folds but `fold`.
+def build(
+    config: Model, data: TrainingData, *, fold: Fold, seed: int, epochs: list[int] | None = None
+) -> Components:
+    """Create a new network and what it is trained with on all folds but `fold`, for as many epochs
+    in each phase as its config says, or as `epochs` says.
 
     Raises:
         UserError: for names that timm or albumentations lack, and for phases that the network does
@@ -83,7 +88,9 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
     seeding.set_global(seed, "weights", fold)
     codec = TargetCodec(config, task, scale=task.scale(targets[is_train]))
     net = factory.create(config, outputs=codec.outputs)
-    config = config.model_copy(update={"phases": unfreezing.expand(config.phases, net)})
+    phases = unfreezing.expand(config.phases, net)
+    epochs = [phase.epochs for phase in phases] if epochs is None else epochs
+    config = config.model_copy(update={"phases": phases[: len(epochs)]})
     if config.phases[0].init_from == "probe":
         layers.linear_head(net)
     for phase in config.phases:  # reject an impossible phase now, not when it starts
@@ -98,19 +105,23 @@ def build(config: Model, data: TrainingData, *, fold: int, seed: int) -> Compone
         return loading.Images(data.store, ids, targets, transforms=transforms, seed=seed)
 
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
-    is_valid = (folds["fold"] == fold).to_numpy()
     train = images(*_with_pseudo(folds.loc[is_train, "id"], targets[is_train], data), augments)
-    valid = images(folds.loc[is_valid, "id"].tolist(), targets[is_valid], ["none"])
     is_balanced, size = config.sampling == "balanced", config.batch_size
     workers = machine.loader_workers(accelerator.device.type)
+    valid = None
+    if fold != "all":
+        is_valid = (folds["fold"] == fold).to_numpy()
+        held_out = images(folds.loc[is_valid, "id"].tolist(), targets[is_valid], ["none"])
+        valid = loading.in_order(held_out, size, workers=workers)
     criterion = Criterion(config, codec, targets[is_train], device=accelerator.device)
     return Components(
         net,
         loading.Loaders(
             loading.shuffled(train, size, workers=workers, balanced=is_balanced),
-            loading.in_order(valid, size, workers=workers),
+            valid,
         ),
         config,
+        epochs,
         codec,
         criterion,
         Preprocess(net, accelerator.device),
@@ -132,7 +143,7 @@ def _with_pseudo(
     return [*ids, *data.pseudo.ids], np.concatenate([targets, data.pseudo.targets])
 
 
-def _training_rows(folds: pd.DataFrame, fold: int, config: Model, *, extra: int) -> np.ndarray:
+def _training_rows(folds: pd.DataFrame, fold: Fold, config: Model, *, extra: int) -> np.ndarray:
     """Select the labeled training images of `fold`, to which `extra` are added: boolean [images].
 
     Raises:

@@ -10,6 +10,7 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from podium.config.models import Model
 from podium.core import console, files, machine, signals
 from podium.core.errors import UserError
+from podium.core.paths import Fold
 from podium.core.provenance import TrainingProvenance
 from podium.models import device, layers, pretrained
 from podium.scoring.metrics import Metric
@@ -17,8 +18,9 @@ from podium.training import averaging, build, loop, memory, preflight
 from podium.training.build import Components, TrainingData
 from podium.training.cache import Cache
 from podium.training.checkpoints import Checkpoints
+from podium.training.epochs import Best, Epoch
 from podium.training.memory import MIN_IMAGES
-from podium.training.state import Best, Epoch, TrainState
+from podium.training.state import TrainState
 
 
 class TrainedFold(NamedTuple):
@@ -33,14 +35,16 @@ def train_fold(
     config: Model,
     data: TrainingData,
     *,
-    fold: int,
+    fold: Fold,
     seed: int,
     metric: Metric,
     checkpoints: Checkpoints,
+    epochs: list[int] | None = None,
 ) -> TrainedFold:
     """Train a new model on all folds but `fold`, and choose the epoch with the best score on it, or
-    average the epochs that `config.average_checkpoints` selects. An interrupted run resumes from
-    the last of its `checkpoints`.
+    average the epochs that `config.average_checkpoints` selects. If `fold` is "all", nothing is
+    held out: each phase lasts for its number of `epochs`, and the last epoch is kept. An
+    interrupted run resumes from the last of its `checkpoints`.
 
     Raises:
         UserError: as `build.build`, `preflight.verify` and `loop.train`; if a batch does not fit
@@ -49,10 +53,12 @@ def train_fold(
     """
     cache = Cache(data.store)
     data = data._replace(store=cache)
-    run = build.build(config, data, fold=fold, seed=seed)
-    provenance = _provenance(run, config, data, fold=fold, seed=seed, metric=metric)
+    run = build.build(config, data, fold=fold, seed=seed, epochs=epochs)
+    provenance = _provenance(run, config, data, fold=fold, seed=seed, metric=metric, epochs=epochs)
     checkpoints.identify(provenance.to_json())
-    ids = [image_id for loader in run.loaders for image_id in loader.dataset.ids]
+    ids = [
+        image_id for loader in run.loaders if loader is not None for image_id in loader.dataset.ids
+    ]
     cache.fill(ids, budget=machine.cache_bytes())
     micro_batches = 1
     while True:
@@ -78,7 +84,7 @@ def train_fold(
             ) from None
         del run  # its tensors would keep their memory
         clear_device_cache(garbage_collection=True)
-        run = build.build(config, data, fold=fold, seed=seed)
+        run = build.build(config, data, fold=fold, seed=seed, epochs=epochs)
         micro_batches = _split_further(run, micro_batches)
 
 
@@ -111,7 +117,14 @@ def _train(
 
 
 def _provenance(
-    run: Components, config: Model, data: TrainingData, *, fold: int, seed: int, metric: Metric
+    run: Components,
+    config: Model,
+    data: TrainingData,
+    *,
+    fold: Fold,
+    seed: int,
+    metric: Metric,
+    epochs: list[int] | None,
 ) -> TrainingProvenance:
     weights_file = pretrained.locate(config)
     return TrainingProvenance(
@@ -120,6 +133,7 @@ def _provenance(
         images_sha256=data.images_sha256,
         config=config.model_dump(),
         fold=fold,
+        epochs=epochs,
         seed=seed,
         metric=metric.name,
         metric_sha256=metric.sha256,

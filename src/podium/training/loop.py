@@ -14,9 +14,12 @@ from podium.scoring import decisions, functions
 from podium.scoring.metrics import Metric
 from podium.training.build import Components
 from podium.training.checkpoints import Checkpoints
+from podium.training.epochs import Epoch
 from podium.training.state import TrainState
 
 NAN_HINT = "Lower lr, set grad_clip_norm or use precision: fp32, then retrain from scratch"
+
+SCORES = ("valid_loss", "score", "accuracy", "precision", "recall", "f1")  # fields of `Epoch`
 
 
 def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Checkpoints) -> None:
@@ -50,9 +53,8 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
         epoch, left = state.curves[-1], state.epochs_left
         time_left = f"  {console.duration(left * seconds)} left" if left else ""
         console.say(
-            f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}  "
-            f"valid loss {epoch.valid_loss:.4f}  "
-            f"{metric.name} {epoch.score:.4f}{'*' if is_best else ' '}  "
+            f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}"
+            f"{describe(epoch, metric=metric)}{'*' if is_best else ' '}  "
             f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s{time_left}"
         )
         signals.raise_if_stopped()
@@ -100,12 +102,14 @@ def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
 
 
 def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, Any]:
-    """Score the validation images, by the field names of `Epoch`.
+    """Score the validation images, by the field names of `Epoch`; all None if there are none.
 
     Raises:
         UserError: if logits are not finite.
     """
     codec, loader = run.codec, run.loaders.valid
+    if loader is None:
+        return dict.fromkeys(SCORES)
     logits = infer(
         state.evaluated_model,
         loader,
@@ -124,6 +128,13 @@ def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str,
         "score": decisions.score(task, metric, expected, predicted, rule=rule),
         **functions.overview(task, expected, labels),
     }
+
+
+def describe(epoch: Epoch, *, metric: Metric) -> str:
+    """The scores of an epoch, if it has any, as part of a line."""
+    if epoch.score is None or epoch.valid_loss is None:
+        return ""
+    return f"  valid loss {epoch.valid_loss:.4f}  {metric.name} {epoch.score:.4f}"
 
 
 def check_finite(run: Components, state: TrainState, *, last_checkpoint: Path | None) -> None:

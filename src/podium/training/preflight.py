@@ -29,8 +29,9 @@ def verify(
         RuntimeError: if a batch does not fit the device's memory.
     """
     start = time.perf_counter()
-    task, targets = run.codec.task, run.loaders.valid.dataset.targets.numpy()
-    decisions.score(task, metric, targets, np.zeros((len(targets), len(task.classes))))
+    if run.loaders.valid is not None:
+        task, targets = run.codec.task, run.loaders.valid.dataset.targets.numpy()
+        decisions.score(task, metric, targets, np.zeros((len(targets), len(task.classes))))
     for phase in range(len(run.config.phases)):  # each has its own augmentation
         run.loaders.train.dataset.__getitems__([SampleIndex(0, phase=phase)])
     weights, scaler = copy_weights(run.net), run.accelerator.scaler
@@ -66,14 +67,15 @@ def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_b
     for _ in loop.train_epoch(run, state):
         pass
     loop.check_finite(run, state, last_checkpoint=None)
-    rows = range(min(size, len(valid.dataset)))
-    infer(
-        state.evaluated_model,
-        [valid.dataset.__getitems__([SampleIndex(row) for row in rows])],
-        run.codec,
-        accelerator=accelerator,
-        split_on_oom=run.config.on_oom == "accumulate",
-    )
+    if valid is not None:
+        rows = range(min(size, len(valid.dataset)))
+        infer(
+            state.evaluated_model,
+            [valid.dataset.__getitems__([SampleIndex(row) for row in rows])],
+            run.codec,
+            accelerator=accelerator,
+            split_on_oom=run.config.on_oom == "accumulate",
+        )
     averaged = run.config.average_checkpoints
     copies = 1 + (0 if averaged is None else averaged.count)  # in later checkpoints: best and kept
     weights = [copy_weights(state.evaluated_model) for _ in range(copies)]

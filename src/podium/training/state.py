@@ -1,59 +1,21 @@
 """The state of a training run: everything that changes while a model trains, and is resumed."""
 
 import dataclasses
+import math
 import statistics
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from podium.config.models import Model
 from podium.config.phases import Phase
 from podium.models import layers
 from podium.scoring.metrics import Metric
 from podium.training import optimizers, schedules
 from podium.training.build import Components
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The results of one epoch: a row of the curves."""
-
-    epoch: int  # from 1, across all phases
-    phase: int  # from 1, gradual unfreezing expanded
-    train_loss: float
-    valid_loss: float  # cross-entropy without smoothing or class weights; regression: MSE
-    score: float  # the competition's metric on the validation fold
-    accuracy: float | None  # this and the next three: None for regression
-    precision: float | None  # macro average, like recall and f1
-    recall: float | None
-    f1: float | None
-    lr: float  # the head's, at the epoch's last step
-    backbone_lr: float | None  # the lowest of the backbone; None while it is frozen
-    micro_batches: int  # per batch
-    images_per_s: float  # while training
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Best:
-    """An epoch, the best so far, and the weights after it; or the average of several epochs."""
-
-    epoch: Epoch  # of an average: the last one's, with the scores of the average
-    rank: tuple[float, float]  # by the metric, then by validation loss; greater is better
-    weights: dict[str, Tensor]  # on the CPU; the EMA weights, if there are any
-    averaged: list[int] = field(default_factory=list)  # epochs
-
-    def state_dict(self) -> dict[str, Any]:
-        """As tensors, numbers and text."""
-        return {**vars(self), "epoch": dataclasses.asdict(self.epoch)}
-
-    @classmethod
-    def of(cls, state: dict[str, Any]) -> Self:
-        """What `state_dict` describes."""
-        return cls(**{**state, "epoch": Epoch(**state["epoch"])})
+from podium.training.epochs import Best, Epoch, Rank, to_average
 
 
 @dataclass
@@ -65,7 +27,7 @@ class Progress:
     step: int = 0  # within the epoch
     global_step: int = 0
     epochs_since_best: int = 0  # within the phase; best of all phases
-    history: list[tuple[float, float]] = field(default_factory=list)  # ranks of the phase's epochs
+    history: list[Rank | None] = field(default_factory=list)  # of the phase's epochs
     seconds: float = 0.0  # in the current epoch, up to its last checkpoint
 
 
@@ -75,6 +37,7 @@ class TrainState:
     def __init__(self, run: Components, *, phase: int = 0, micro_batches: int = 1) -> None:
         """Start training `run.net` from its current weights, in `phase`."""
         self.net, self.config, self.accelerator = run.net, run.config, run.accelerator
+        self.epochs = run.epochs
         self.micro_batches, self.steps_per_epoch = micro_batches, len(run.loaders.train)
         self.model: nn.Module = self.accelerator.prepare(self.net)  # compiled if configured
         self.ema = None
@@ -95,8 +58,7 @@ class TrainState:
     @property
     def epochs_left(self) -> int:
         """Epochs in this phase and those after it, unless a phase ends early."""
-        phases = self.config.phases[self.progress.phase :]
-        return sum(phase.epochs for phase in phases) - self.progress.epoch
+        return sum(self.epochs[self.progress.phase :]) - self.progress.epoch
 
     @property
     def phase(self) -> Phase:
@@ -112,6 +74,11 @@ class TrainState:
     def evaluated_model(self) -> nn.Module:
         """The model that is scored and saved: the EMA model if there is one."""
         return self.net if self.ema is None else self.ema.module
+
+    @property
+    def best_rank(self) -> Rank:
+        """The rank of the best epoch so far."""
+        return (self.best and self.best.rank) or (-math.inf, -math.inf)
 
     def set_lr(self) -> None:
         """Set the learning rates of the next step."""
@@ -134,8 +101,9 @@ class TrainState:
     ) -> bool:
         """Record the epoch and move on to the next epoch or phase.
 
-        `scores` are those of the validation fold, `images` the number trained on, `seconds`
-        include validation. Returns whether the epoch is the best so far.
+        `scores` are those of the held-out fold (None without one: the last epoch is then the best),
+        `images` the number trained on, `seconds` include validation. Returns whether the epoch is
+        the best so far.
         """
         progress = self.progress
         epoch = Epoch(
@@ -150,16 +118,17 @@ class TrainState:
         )
         self.curves.append(epoch)
         self.step_losses.zero_()
-        rank = (metric.rank(epoch.score), -epoch.valid_loss)
-        is_best = self.best is None or rank > self.best.rank
+        rank = epoch.rank(metric)
+        is_best = rank is None or rank > self.best_rank
         is_last_phase = progress.phase + 1 == len(self.config.phases)
         is_averaged = is_last_phase and self.config.average_checkpoints is not None
         if is_best or is_averaged:
             this = Best(epoch, rank, copy_weights(self.evaluated_model))
             self.best = this if is_best else self.best
-            self.kept = _to_average([*self.kept, this], self.config) if is_averaged else []
+            self.kept = to_average([*self.kept, this], self.config) if is_averaged else []
         epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
-        if progress.epoch + 1 < self.phase.epochs and epochs_since_best != self.config.patience:
+        length = self.epochs[progress.phase]
+        if progress.epoch + 1 < length and epochs_since_best != self.config.patience:
             self.progress = Progress(
                 phase=progress.phase,
                 epoch=progress.epoch + 1,
@@ -222,16 +191,6 @@ class TrainState:
         if self.config.compile:
             torch.compiler.reset()  # each phase compiles, and torch limits recompilations
             self.model = torch.compile(self.net, dynamic=False)  # type: ignore[assignment]
-
-
-def _to_average(epochs: list[Best], config: Model) -> list[Best]:
-    """Those of `epochs` that `config.average_checkpoints` selects so far, in their order."""
-    options = config.average_checkpoints
-    assert options is not None
-    if options.last is not None:
-        return epochs[-options.last :]
-    best = sorted(epochs, key=lambda epoch: epoch.rank)[-options.count :]
-    return sorted(best, key=lambda epoch: epoch.epoch.epoch)
 
 
 def copy_weights(net: nn.Module) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import jinja2
 import psutil
 
 from podium.core import files, paths
+from podium.core.paths import Fold
 from podium.params.schema import Params
 from podium.submission import text_tables
 
@@ -34,7 +35,7 @@ def render(params: Params, seconds: dict[str, float]) -> dict[str, bytes]:
     slug, commands = params.competition.slug, steps(params)
     training_seconds = Counter[str]()  # by command
     for run in list_runs(params):
-        record = files.read_json(paths.METRICS / f"{paths.fold_name(*run)}.json")
+        record = files.read_json(paths.metrics(*run))
         training_seconds[command(params, "train", *run)] += record["seconds"]
     with zipfile.ZipFile(paths.RAW / f"{slug}.zip") as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
@@ -56,15 +57,17 @@ def render(params: Params, seconds: dict[str, float]) -> dict[str, bytes]:
     }
 
 
-def list_runs(params: Params) -> list[tuple[str, int]]:
+def list_runs(params: Params) -> list[tuple[str, Fold]]:
     """The ensemble's pairs of member and fold."""
-    return [(model, fold) for model in params.ensemble.members for fold in params.folds.run]
+    return [(name, fold) for name in params.ensemble.members for fold in params.folds.of(name)]
 
 
-def command(params: Params, stage: str, member: str, fold: int) -> str:
+def command(params: Params, stage: str, member: str, fold: Fold) -> str:
     """The command of the stage train or predict; a probe does both, for all folds."""
     if member in params.probes:
         return f"python src/probe.py --probe {member}"
+    if fold == "all":
+        return f"python src/{stage}_all.py --model {member}"
     return f"python src/{stage}.py --model {member} --fold {fold}"
 
 

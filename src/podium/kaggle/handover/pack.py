@@ -57,7 +57,7 @@ def _outputs(params: Params) -> Iterator[Path]:
         if model in params.models:
             yield weights.with_name("curves.csv")
             yield from _pseudo_labels(params.models[model])
-        yield paths.METRICS / f"{paths.fold_name(model, fold)}.json"
+        yield paths.metrics(model, fold)
     yield paths.METRICS / "ensemble.json"
     for suffix in (".csv", ".json"):
         yield paths.SUBMISSIONS / f"{params.competition.slug}{suffix}"

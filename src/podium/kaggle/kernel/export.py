@@ -9,6 +9,7 @@ from podium.config.submission import Submission
 from podium.core import files, paths
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
+from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
 from podium.kaggle import up_to_date, zip_writer
 from podium.kaggle.kernel import probes as kernel_probes
@@ -77,14 +78,13 @@ def export(params: Params, target: Path, *, name: ExportName, with_wheels: bool 
     """
     up_to_date.check(params)
     blended = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
-    members, folds = params.ensemble.members, params.folds.run
-    size = sum(paths.weights(m, fold).stat().st_size for m in members for fold in folds)
+    members, of = params.ensemble.members, params.folds.of
+    size = sum(paths.weights(m, fold).stat().st_size for m in members for fold in of(m))
     with files.atomic(target, size=size) as folder:
         dataset, kernel = folder / "dataset", folder / "kernel"
         dataset.mkdir(parents=True)
         kernel.mkdir()
-        # Folds in the order in which the ensemble averages them.
-        models = [_export_model(model, sorted(folds), blended, dataset) for model in members]
+        models = [_export_model(model, of(model), blended, dataset) for model in members]
         spec.write(dataset / spec.SPEC, _spec(params, blended, models))
         zip_writer.write(dataset / SOURCE, source_files(params.metric))
         if with_wheels:
@@ -94,13 +94,14 @@ def export(params: Params, target: Path, *, name: ExportName, with_wheels: bool 
 
 
 def _export_model(
-    name: str, folds: list[int], blended: Predictions[EnsembleProvenance], dataset: Path
+    name: str, folds: list[Fold], blended: Predictions[EnsembleProvenance], dataset: Path
 ) -> ExportedModel:
     """Copy the weights of all folds of a model."""
     provenance = {fold.training.fold: fold for fold in blended.provenance.members[name]}
     exported = []
     for fold in folds:
-        path, copy = paths.weights(name, fold), dataset / f"{name}-fold{fold}.safetensors"
+        path = paths.weights(name, fold)
+        copy = dataset / f"{paths.fold_name(name, fold).replace('/', '-')}.safetensors"
         _, _, sha256 = weights.read(path)  # detects damage that DVC does not
         if sha256 != provenance[fold].weights_sha256:
             raise UserError(f"{path} is not what the submission was made with. Run `dvc repro`.")

@@ -1,0 +1,32 @@
+"""one model of all folds, all views -> data/predictions/<model>/all/test.parquet."""
+
+import argparse
+
+from podium.config.predict import Predict
+from podium.core import params_file, paths, program, seeding
+from podium.core.manifest import Manifest
+from podium.images.store import ImageStore
+from podium.prediction import predictions
+from podium.prediction.predictor import Predictor
+
+SECTIONS = {"deterministic": bool, "predict": Predict}
+
+
+def main() -> None:
+    """Predict the test images with a model that was trained on all folds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True)
+    model = parser.parse_args().model
+    deterministic, predict = params_file.load(SECTIONS)
+    seeding.set_deterministic(deterministic)
+    predictor = Predictor(paths.weights(model, "all"), predict)
+    ids, store = Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(), paths.IMAGES / "test"
+    predictor.enforce_time_limit(ImageStore(store), ids)
+    name = paths.fold_name(model, "all")
+    predicted = predictor.predict(ImageStore(store), ids)
+    predictions.write(paths.PREDICTIONS / name / "test.parquet", predicted)
+    print(f"{name}: {len(ids)} test images, views {', '.join(predictor.views)}")
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,64 @@
+"""Train one model on all folds -> models/<model>/all/ and metrics/<model>-all.json."""
+
+import argparse
+import dataclasses
+
+import pandas as pd
+
+from podium.config.folds import Folds
+from podium.config.models import Model
+from podium.core import files, params_file, paths, program, seeding
+from podium.core.section import Positive
+from podium.models import weights
+from podium.scoring import metrics
+from podium.training import build
+from podium.training.checkpoints import Checkpoints
+from podium.training.epochs import suggested
+from podium.training.fold import train_fold
+
+SECTIONS = {
+    "seed": int,
+    "deterministic": bool,
+    "metric": str | None,
+    "folds.run": (Folds, "run"),
+    "models.{model}": Model,
+}
+# Read, but not declared in dvc.yaml: it does not affect the result.
+UNDECLARED = {"checkpoint.every_minutes": Positive}
+
+
+def main() -> None:
+    """Train for as many epochs as the folds suggest, without a held-out fold; or resume."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True)
+    name = parser.parse_args().model
+    seed, deterministic, metric_name, run, config = params_file.load(SECTIONS, model=name)
+    (every_minutes,) = params_file.load(UNDECLARED)
+    seeding.set_deterministic(deterministic)
+    data = build.read_data(paths.DATA)
+    epochs = suggested([files.read_json(paths.metrics(name, fold))["epochs"] for fold in run])
+    folder = paths.fold_name(name, "all")
+    with Checkpoints(paths.CHECKPOINTS / folder, every_minutes=every_minutes) as checkpoints:
+        best, curves, provenance = train_fold(
+            config,
+            data,
+            fold="all",
+            epochs=epochs,
+            seed=config.seed_or(seed),
+            metric=metrics.get(metric_name, data.task.name),
+            checkpoints=checkpoints,
+        )
+        weights.save(paths.weights(name, "all"), best.weights, provenance)
+        table = pd.DataFrame(map(dataclasses.asdict, curves))
+        files.write_csv(paths.MODELS / folder / "curves.csv", table)
+        timed = [*curves, best.epoch] if best.averaged else curves
+        record = {
+            "epoch": best.epoch.epoch,
+            "train_loss": best.epoch.train_loss,
+            "seconds": round(sum(epoch.seconds for epoch in timed), 1),
+        }
+        files.write_json(paths.metrics(name, "all"), record)
+
+
+if __name__ == "__main__":
+    program.run(main)
