@@ -67,6 +67,13 @@ def test_each_training_gets_a_gpu_of_those_that_may_be_used(
     assert "--wait-for-lock repro --single-item train@a-0 cores" in lines[0]
 
 
+def test_models_of_all_folds_train_after_all_of_the_folds(recorded: Project) -> None:
+    recorded.edit(lambda params: params["folds"].update(count=3, run=[0, 2], all=["a"]))
+    lines = run(recorded, "8").stdout.splitlines()[1:]
+    names = [line.partition(" | ")[0] for line in lines]
+    assert sorted(names[:2]) == ["train@a-0", "train@a-2"] and names[2:] == ["train_all@a"]
+
+
 def test_trainings_share_cores_and_memory(
     recorded: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
