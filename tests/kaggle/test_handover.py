@@ -86,6 +86,7 @@ def test_the_archive_contains_what_kaggle_requires_and_no_data_or_secrets(
         *(f"models/{run}/weights.safetensors" for run in runs),
         *(f"models/{run}/curves.csv" for run in runs),
         *(f"metrics/{run}.json" for run in runs),
+        *("models/a/all/weights.safetensors", "models/a/all/curves.csv", "metrics/a-all.json"),
         *("submissions/shapes.csv", "submissions/shapes.json", weights),
     }
     assert contents["requirements.txt"] == (ROOT / "requirements.txt").read_bytes()

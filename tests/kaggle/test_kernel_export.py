@@ -141,6 +141,7 @@ def test_the_export_contains_weights_inference_code_and_a_kernel_without_interne
 ) -> None:
     weights = {f"{name}-fold{fold}.safetensors" for name in "ab" for fold in (0, 1)}
     files = {path.name: path.read_bytes() for path in (exported / "dataset").iterdir()}
+    weights.add("a-all.safetensors")
     assert set(files) == {*weights, "podium.json", "source.zip", "dataset-metadata.json"}
     trained = project.read("models/a/fold1/weights.safetensors")
     assert files["a-fold1.safetensors"] == trained
@@ -169,7 +170,7 @@ def test_damaged_and_missing_weights_are_an_error(exported: Path, tmp_path: Path
     damaged = bytearray(weights.read_bytes())
     damaged[-1] ^= 1
     weights.write_bytes(damaged)
-    with pytest.raises(UserError, match=r"1 of 4 .*a-fold1\.safetensors"):
+    with pytest.raises(UserError, match=r"1 of 5 .*a-fold1\.safetensors"):
         spec.read(dataset)
     weights.unlink()
     with pytest.raises(UserError, match=r"1 of 4 .*missing .*a-fold1\.safetensors"):

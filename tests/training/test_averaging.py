@@ -1,6 +1,7 @@
 """Checkpoint averaging: which epochs are averaged, and what is saved."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from podium.models import layers
 from podium.scoring import metrics
 from podium.training import averaging, loop
 from podium.training.checkpoints import Checkpoints
-from podium.training.epochs import Best
+from podium.training.epochs import Best, Epoch, to_average
 from podium.training.state import TrainState, copy_weights
 
 ACCURACY = metrics.get("accuracy", "multiclass")
 PHASES = [{"epochs": 1, "lr": 0.02}, {"epochs": 4, "lr": 0.02, "batch_norm": "none"}]
+
+
+ROW = Epoch(1, 1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, None, 1, 9.0, 1.0)
 
 
 class Recorder:
@@ -70,6 +74,14 @@ def test_the_best_epochs_of_the_last_phase_are_averaged(
     numbers = sorted([2, 3, 4, 5], key=lambda number: epochs.ranks[number - 1])
     assert best.averaged == sorted(numbers[-2:])
     check_mean(best, epochs)
+
+
+def test_the_best_epochs_are_in_the_order_of_training() -> None:
+    epochs = [Best(ROW, (0.9, -loss), {}) for loss in (0.3, 0.2, 0.5, 0.1, 0.4)]
+    epochs = [replace(e, epoch=replace(ROW, epoch=number)) for number, e in enumerate(epochs, 1)]
+    for count, expected in ((2, [2, 4]), (3, [1, 2, 4])):
+        model = config(average_checkpoints={"best": count}, phases=[{"epochs": 5, "lr": 0.1}])
+        assert [e.epoch.epoch for e in to_average(epochs, model)] == expected
 
 
 def test_a_phase_that_ends_early_averages_the_epochs_that_it_has(
