@@ -545,6 +545,17 @@ def no_sample() -> Built:
     return Built(files, prepare={"sample_submission": None, "test_csv": "test.csv"})
 
 
+def other_test_id() -> Built:
+    """No sample submission; the test table calls its id column differently."""
+    built = no_sample()
+    test = built.files["test.csv"].replace(b"id", b"image", 1)
+    return replace(
+        built,
+        files={**built.files, "test.csv": test},
+        prepare={**built.prepare, "test_id_column": "image"},
+    )
+
+
 def no_test_table_and_no_sample() -> Built:
     """The test images are the files of their folder."""
     files = competition(TRAIN, TEST)
@@ -629,6 +640,7 @@ BUILDERS: dict[str, Callable[[], Built]] = {
     "labels": lambda: other_names("labels.csv", None),
     "training_set": lambda: other_names("Training_set.csv", "Testing_set.csv"),
     "no_sample": no_sample,
+    "other_test_id": other_test_id,
     "no_test_table_and_no_sample": no_test_table_and_no_sample,
     "extra_columns": extra_columns,
     "paths_as_ids": paths_as_ids,
@@ -679,6 +691,10 @@ DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
     "Zip archives inside the zip": (
         ("nested_compressed", "nested_stored"),
         "several labels, nested",
+    ),
+    "Test ids in a column of another name (`image` for `id`), no sample submission": (
+        ("other_test_id",),
+        "several columns, no sample, Training_set.csv",
     ),
     "One column of names or integers": (
         ("plain", "integers", "two_classes"),

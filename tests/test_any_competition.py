@@ -51,10 +51,12 @@ ALWAYS_TESTED = {"several labels, nested"}  # the others by `make test-long`
 
 
 def without_sample(built: Built) -> Built:
-    """The same without a sample submission."""
+    """The same without a sample submission; test.csv calls its id column differently."""
     files = {n: data for n, data in built.files.items() if n != "sample_submission.csv"}
     hidden = layouts.known_and_hidden()[1]
-    return replace(built, files={**files, "test.csv": csv(hidden[["id"]])})
+    return replace(
+        built, files={**files, "test.csv": csv(hidden[["id"]].set_axis(["image"], axis=1))}
+    )
 
 
 def top_lists(built: Built) -> Built:

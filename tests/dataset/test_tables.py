@@ -262,6 +262,12 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
             r"it has id label; are its fields separated by , ; | ",
         ),
         ("test.csv", b"image\n04\n", {}, r"test\.csv has no column id; it has image"),
+        (
+            "test.csv",
+            b"image,x\n04,1\n",
+            {"test_id_column": "name"},
+            r"test\.csv has no column name; it has image, x\. Fix prepare\.test_id_column\.",
+        ),
         ("train.csv", b"id,label\n", {}, r"train\.csv has no rows"),
         ("test.csv", b"id\n", {}, r"test\.csv has no rows"),
         ("sample_submission.csv", b"id,label\n", {}, r"sample_submission\.csv has no rows"),

@@ -219,6 +219,18 @@ def test_folders_finer_than_the_labels_are_mapped(value: str, top: str, tmp_path
         read(found.archive, Prepare(**changed), "binary")
 
 
+def test_the_test_table_may_name_its_id_column_differently(tmp_path: Path) -> None:
+    files = competition()
+    ids = [name[5:-4] for name in files if name.startswith("test/")]
+    files["test.csv"] = csv(pd.DataFrame({"image": ids[::-1]}))
+    del files["sample_submission.csv"]
+    found = inspect(tmp_path, files)
+    assert found.layout.prepare["test_id_column"] == "image"
+    assert "test.csv: the ids are in column image" in found.layout.notes
+    assert found.tables.test["id"].tolist() == ids[::-1]
+    assert found.tables.sample.columns.tolist() == ["image", "label"]
+
+
 def test_folders_none_of_which_is_negative_by_its_name_are_not_mapped(tmp_path: Path) -> None:
     files = in_folders({f"train/{name}": count for name, count in [*KINDS.items()][1:]}, "Test")
     names = [name.removeprefix("Test/") for name in files if name.startswith("Test/")]
@@ -540,6 +552,7 @@ def test_test_ids_in_a_column_with_another_name_are_taken_from_the_sample(tmp_pa
     assert inspection.guess("test_csv").value is None
     assert "test.csv: no column id (columns: image)" in inspection.guess("test_csv").reason
     del files["sample_submission.csv"]
+    files["test.csv"] = b"image\nnone\n"  # of an image
     with pytest.raises(UserError, match=r"test\.csv: no column id"):
         inspect(tmp_path, files)
 

@@ -43,6 +43,8 @@ class Prepare(Section):
     id_column: Name | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
+    test_id_column: Name | None = None
+    """The id column of `test_csv`, if it has another name there. null: `id_column`."""
     label_column: Name | Annotated[list[Name], Field(min_length=2)] = "label"
     """The label column. A list: one column of 0 and 1 per class."""
     label_separator: Annotated[str, Field(min_length=1)] = " "
@@ -120,6 +122,9 @@ class Prepare(Section):
         else:
             require(self.label_pattern is None, "label_pattern requires train_csv: null")
             require(self.label_map is None, "label_map requires train_csv: null")
+        if self.test_id_column is not None:
+            has_table = self.test_csv is not None and self.id_column is not None
+            require(has_table, "test_id_column requires test_csv and id_column")
         if self.pixel_columns is None:
             has_ids = self.train_csv is None or self.id_column is not None
             require(has_ids, "id_column: null requires pixel_columns")

@@ -87,11 +87,12 @@ def other_positive(sample: pd.DataFrame, classes: list[str], task: TaskName) -> 
 
 def _id_name(archive: Archive, layout: Prepare) -> str:
     """The name of the id column in the test table: "" for what pandas calls "Unnamed: 0"."""
-    if layout.id_column is None or layout.test_csv is None:
-        return layout.id_column or "id"
+    ids = layout.test_id_column or layout.id_column
+    if ids is None or layout.test_csv is None:
+        return ids or "id"
     path = archive.find(layout.test_csv)
     names, own_names = archive.header(path), archive.header(path, own_names=True)
-    return dict(zip(names, own_names, strict=True)).get(layout.id_column, layout.id_column)
+    return dict(zip(names, own_names, strict=True)).get(ids, ids)
 
 
 def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) -> pd.DataFrame:

@@ -27,8 +27,9 @@ def read_columns(
     Raises:
         UserError: if a column is missing, or an id is empty or contains a line break.
     """
-    if layout.id_column is not None:
-        columns = {"id": layout.id_column, **columns}
+    is_test_id = key == "test_csv" and layout.test_id_column is not None
+    if (ids := layout.test_id_column if is_test_id else layout.id_column) is not None:
+        columns = {"id": ids, **columns}
     elif layout.pixel_columns is None:
         raise UserError(f"prepare.id_column is null. Set it to the id column of {name}.")
     path = find(archive, name, key)
@@ -36,7 +37,8 @@ def read_columns(
     spelled = {nfc(column): column for column in header}
     if missing := {old: new for new, old in columns.items() if nfc(old) not in spelled}:
         columns_shown = header if len(header) <= 50 else [*header[:20], f"… ({len(header)} in all)"]
-        keys = dict.fromkeys(KEYS.get(new, "label_column") for new in missing.values())
+        names = KEYS | {"id": "test_id_column"} if key == "test_csv" else KEYS
+        keys = dict.fromkeys(names.get(new, "label_column") for new in missing.values())
         hint = "Are its fields separated by , ; | or a tab?"
         if len(header) > 1:
             hint = f"Fix {' and '.join(f'prepare.{setting}' for setting in keys)}."

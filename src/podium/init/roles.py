@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import pandas as pd
 
@@ -48,6 +49,17 @@ def check_readable(survey: Survey) -> None:
     ]
     if problems:
         raise UserError("\n".join(problems))
+
+
+def fail_without_labels(survey: Survey) -> NoReturn:
+    """Raises: UserError: no labeled images were found; it says what was, and what is expected."""
+    raise UserError(
+        f"{survey.path}: no labeled training images. {survey.describe()}. Expected images and a "
+        "CSV with a column of image ids and a column of labels; one folder of images per class, "
+        "all in one folder (train/cats, train/dogs); images named after their class "
+        "(train/cat.1.jpg; --label-pattern for other names); CSV files of pixels for training and "
+        "test."
+    )
 
 
 def guess_sample(tables: Sequence[Table]) -> Guess:

@@ -62,12 +62,7 @@ class _Reader:
         elif train is not None and survey.images:
             self._read_table(tables, train)
         else:
-            raise UserError(
-                f"{survey.path}: no labeled training images. {survey.describe()}. Expected "
-                "images and a CSV with columns of image ids and labels; one folder of images per "
-                "class, all in one folder (train/cats, train/dogs); images named after their class "
-                "(train/cat.1.jpg; --label-pattern for other names); CSV files of pixels."
-            )
+            roles.fail_without_labels(survey)
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
     def _take(self, guess: Guess) -> Any:
@@ -227,6 +222,11 @@ class _Reader:
         """The ids of the test images, from the test table if it has the column `ids`."""
         if tables.test is None or ids in tables.test.columns:
             return tables.sample_ids if tables.test is None else tables.test.rows[ids]
+        other = self.survey.id_columns[tables.test.name]
+        if tables.sample is None and other is not None:
+            self.layout.prepare["test_id_column"] = other.name
+            self.layout.notes.append(f"{tables.test.name}: the ids are in column {other.name}")
+            return tables.test.rows[other.name]
         self._drop("prepare.test_csv", id_columns.why_sample_ids(tables.test, tables.sample, ids))
         return tables.sample_ids
 
