@@ -4,7 +4,7 @@ PYTHON ?= python3
 override NAME := $(if $(filter command%,$(origin NAME)),$(value NAME))
 # What users may set. The values reach commands through the environment only ("$$SOURCE"): neither make nor the
 # shell interprets them.
-override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N
+override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
 export PATH := $(CURDIR)/.venv/bin:$(value PATH)
@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-ci test-long test-fast faults bench check lock train recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init test test-ci test-long test-fast faults bench check lock plan train recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ lock: .venv/.dev ## resolve requirements*.in into requirements*.txt
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) benchmarks/requirements-score.in --output-file benchmarks/requirements-score.txt
+
+plan: .venv/.run ## measure what params.yaml costs on this device, in time and memory (HOURS=9: does it fit?)
+	@$(COMMAND).plan $${HOURS:+--hours="$$HOURS"}
 
 train: .venv/.run ## train all models and folds, JOBS at a time (default: one per GPU)
 	@$(COMMAND).jobs $${JOBS:+-- "$$JOBS"}

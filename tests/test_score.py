@@ -18,7 +18,7 @@ sys.path.append(str(ROOT / "benchmarks"))  # its other names are those of our st
 import score
 import score_table
 from score_competition import Competition, Predicted
-from score_runs import Limit, Run, RunError
+from score_runs import Limit, Run, RunError, minutes
 from score_table import Mean
 
 
@@ -146,6 +146,11 @@ def test_systems_whose_environment_is_absent_are_skipped(
     ]
     with pytest.raises(SystemExit, match="choose from podium,"):
         score.is_available("keras", None)
+
+
+def test_podium_gets_the_minutes_that_init_leaves() -> None:
+    assert minutes(300) == pytest.approx(0.85 * 255 / 60)
+    assert minutes(10) == 0.1
 
 
 def test_cpu_time_is_limited_with_that_of_grandchildren(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Detect the layout of a competition's files and write params.yaml for it."""
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -9,20 +10,17 @@ from collections.abc import Callable, Mapping
 from podium.competition import fetch
 from podium.competition.archive import Archive
 from podium.config.competition import Competition
-from podium.config.embeddings import Embedding
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError, examples
-from podium.dataset.tables import Tables
-from podium.init import defaults, guard, guesses, printout, template, weights
+from podium.init import facts, guard, guesses, printout, template, weights
 from podium.init import source as sources
 from podium.init.dry_run import dry_run
 from podium.init.guesses import Guess
 from podium.init.layout import Layout
-from podium.init.measured import Measured
 from podium.init.survey import Survey, survey
 from podium.init.understand import understand
 from podium.params import schema
-from podium.scoring.task import Task
+from podium.planning import limit
 
 ANSWERS = {
     "task": "binary | multiclass | multilabel | ordinal | regression",
@@ -60,60 +58,30 @@ def main() -> None:
                 answerable = [guess for guess in layout.guesses if guess.key in ANSWERS]
                 hint = printout.correction_hint(error, answerable, source)
                 raise UserError(f"{error}\n{hint}") from None
-        architecture = options.pretrained and weights.architecture_of(options.pretrained)
-        device = defaults.detect_device()
-        measured = None
-        if not options.quick:
-            measured = _measure(archive, layout, tables, device, options.pretrained, architecture)
+        chosen, device = weights.read(options.pretrained), facts.detect_device()
+        measured, choice = None, None
+        if not options.quick or options.minutes is not None:
+            from podium.init import decide  # imports torch, which takes seconds
+            from podium.planning import stopwatch
+
+            data = decide.Data(archive, layout, tables, device, chosen)
+            with stopwatch.cpu_time() if options.cpu_time else contextlib.nullcontext():
+                measured, choice = decide.decide(data, minutes=options.minutes, quick=options.quick)
         text = template.render(
             layout,
             tables,
             source=source,
             slug=slug,
             device=device,
-            pretrained=options.pretrained,
-            architecture=architecture,
+            weights=chosen,
             measured=measured,
+            choice=choice,
         )
         schema.validate(params_file.parse(text, source="make init"), source="make init")
     files.write_text(params_file.PARAMS, text)
-    if options.pretrained and architecture is None:
-        print(f"  {options.pretrained}: not named after a timm architecture. Check `architecture`.")
+    if chosen is not None and chosen.architecture is None:
+        print(f"  {chosen.path}: not named after a timm architecture. Check `architecture`.")
     print(printout.next_steps(layout.guesses))
-
-
-def _measure(
-    archive: Archive,
-    layout: Layout,
-    tables: Tables,
-    device: defaults.Device,
-    pretrained: str | None,
-    architecture: str | None,
-) -> Measured | None:
-    """Measure which features suit the images, and print a table; None if that is not possible."""
-    from podium.init.measure import measure  # imports torch, which takes seconds
-
-    facts = defaults.facts_of(layout, tables)
-    model = defaults.models_for(facts, device, architecture)[0]
-    backbone = Embedding(
-        architecture=model.architecture,
-        pretrained=pretrained or True,
-        image_size=model.image_size,
-        views=defaults.views(facts),
-    )
-    print("\nMeasuring how the images should become square (ARGS=--quick skips it)", flush=True)
-    try:
-        measured = measure(
-            archive, layout.prepare, tables, Task(layout.task, tables.classes), backbone
-        )
-    except UserError as error:
-        print(f"  not measured: {error}")
-        return None
-    if measured is None:
-        print("  not measured: too few images")
-        return None
-    print(printout.measured(measured), flush=True)
-    return measured
 
 
 def resolve(
@@ -177,6 +145,14 @@ def _options() -> argparse.Namespace:
         parser.add_argument(guesses.option(key), dest=key, metavar="VALUE", help=description)
     parser.add_argument("--pretrained", metavar="FILE", help="weights to use instead of timm's")
     parser.add_argument("--quick", action="store_true", help="guess the settings of the models")
+    parser.add_argument(
+        "--minutes",
+        type=limit.positive,
+        help="choose models, sizes, epochs and folds for which `dvc repro` takes so long here",
+    )
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="the minutes are CPU time, of all cores together"
+    )
     try:  # `make init ARGS=…` passes its options as one text that no shell may interpret
         options = shlex.split(os.environ.get("PODIUM_INIT_ARGS", ""))
     except ValueError as error:

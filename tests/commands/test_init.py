@@ -309,3 +309,12 @@ def test_make_passes_any_file_name_to_init(name: str, project: Project) -> None:
     project.run(*command, "ARGS=--metric 'log_loss'")
     assert params(project).competition.source == name
     assert params(project).metric == "log_loss"
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "abc"])
+def test_minutes_must_be_a_positive_number(clone: Project, minutes: str) -> None:
+    before = clone.read("params.yaml")
+    done = clone.stage("init", "shapes.zip", "--yes", f"--minutes={minutes}")
+    assert done.returncode == 2
+    assert f"--minutes: must be a positive number, not '{minutes}'" in done.stdout
+    assert clone.read("params.yaml") == before

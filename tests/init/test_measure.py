@@ -6,11 +6,9 @@ from typing import Any
 import competitions
 import numpy as np
 import pandas as pd
-import pytest
 
 from podium.competition.archive import Archive
 from podium.config.embeddings import Embedding
-from podium.core.errors import UserError
 from podium.dataset.tables import Tables
 from podium.init import measure
 from podium.init.measured import Kind, Measured
@@ -38,9 +36,12 @@ def run(
     classes = sorted(set(labels))
     tables = Tables(train, pd.DataFrame({"id": ["t1", "t2"]}), pd.DataFrame(), classes)
     kind = "binary" if len(classes) == 2 else "multiclass"
-    options = {"prepare": PREPARE, "backbone": BACKBONE, **options}
-    with Archive(path) as archive:
-        return measure.measure(archive, tables=tables, task=Task(kind, classes), **options)
+    task = Task(kind, classes)
+    with (
+        Archive(path) as archive,
+        measure.excerpt(archive, PREPARE, tables, task, image_size=BACKBONE.image_size) as few,
+    ):
+        return None if few is None else measure.compare(few, BACKBONE, **options)
 
 
 def wide_competition(folder: Path, **options: Any) -> Measured | None:
@@ -87,19 +88,28 @@ def test_images_that_cannot_be_decoded_are_left_out(tmp_path: Path) -> None:
     path = competitions.write_zip(tmp_path / "x.zip", files)
     train = pd.DataFrame({"id": [*pictures], "label": labels})
     tables = Tables(train, pd.DataFrame({"id": ["t"]}), pd.DataFrame(), ["a", "b"])
-    with Archive(path) as archive:
-        task = Task("binary", ["a", "b"])
-        result = measure.measure(archive, PREPARE, tables, task, BACKBONE)
-    assert result is not None and result.images == IMAGES - 1
+    task = Task("binary", ["a", "b"])
+    with (
+        Archive(path) as archive,
+        measure.excerpt(archive, PREPARE, tables, task, image_size=32) as few,
+    ):
+        assert few is not None and len(few.train) == IMAGES - 1
+        assert few.total == IMAGES + 1 and few.seconds > 0
 
 
-def test_too_few_images_and_missing_weights(tmp_path: Path) -> None:
+def test_too_few_images(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     few = {f"i{n}": wide("ab"[n % 2], rng) for n in range(8)}
     assert run(tmp_path, few, ["a", "b"] * 4) is None
-    missing = BACKBONE.model_copy(update={"pretrained": str(tmp_path / "no.safetensors")})
-    with pytest.raises(UserError, match=r"no\.safetensors"):
-        run(tmp_path, few, ["a", "b"] * 4, backbone=missing)
+
+
+def test_fewer_images_are_a_random_part(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = ["a"] * (IMAGES // 2) + ["b"] * (IMAGES // 2)  # as class folders are listed
+    pictures = {f"i{n:03d}": wide(label, rng) for n, label in enumerate(labels)}
+    result = run(tmp_path, pictures, labels, max_images=40)
+    assert result is not None and result.images == 40
+    assert max(row.loss for row in result.rows) > 0.2  # of a single class: 0
 
 
 def test_the_same_images_give_the_same_losses(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from podium.config.models import Model
 from podium.core import params_file
 from podium.dataset.tables import Tables
 from podium.images import augment
-from podium.init import defaults, template, weights
-from podium.init.defaults import Device
+from podium.init import defaults, facts, template, weights
+from podium.init.budget import Choice
+from podium.init.facts import Device
 from podium.init.layout import Layout
 from podium.init.measured import Kind, Measured
 from podium.init.survey import ImageStats
+from podium.init.weights import Weights
 from podium.params import schema
 from podium.params.schema import Params
 
@@ -124,6 +126,38 @@ def test_a_cpu_gets_one_small_model() -> None:
     assert [(p.epochs, p.trainable) for p in model.phases] == [(4, "head"), (4, "all")]
     assert (params.folds.count, params.prepare.max_size) == (3, 184)
     assert "&" not in text  # no anchor without an alias
+
+
+def test_what_fits_a_limit_on_the_time_is_written() -> None:
+    kinds = (Kind("crop", 160), Kind("crop", 224))
+    net = defaults.Model("mobilenet", "mobilenetv2_100", 192)
+    text, params = render(layout(), choice=Choice(4, kinds, (net,), 5))
+    assert params.folds.count == 4 and params.folds.run == [0, 1, 2, 3]
+    assert params.ensemble.members == ["mobilenet", "probe"]
+    assert params.probes["probe"].features == ["crop-160", "crop-224"]
+    (phase,) = params.models["mobilenet"].phases
+    assert (phase.epochs, phase.init_from) == (5, "probe")
+    assert params.models["mobilenet"].image_size == 192
+    assert params.models["mobilenet"].label_smoothing == 0
+    assert params.prepare.max_size == 258  # 1.15 * 224
+    assert "mobilenet:" in text
+
+
+def test_without_time_for_a_model_there_is_only_a_probe() -> None:
+    text, params = render(layout(), choice=Choice(3, (Kind("pad", 160),)))
+    assert "\nmodels: {}" in text and params.models == {}
+    assert params.ensemble.members == ["probe"] and params.ensemble.method == "mean"
+    assert params.embeddings["pad-160"].architecture == "mobilenetv2_100"
+    assert params.prepare.max_size == 184
+
+
+def test_without_a_probe_the_head_is_trained_first() -> None:
+    net = defaults.Model("mobilenet", "mobilenetv2_100", 160)
+    many = tables({"cat": 15_000, "dog": 15_000})
+    _, params = render(layout(), many, choice=Choice(3, (), (net,), 2))
+    first, second = params.models["mobilenet"].phases
+    assert (first.epochs, first.trainable, second.epochs) == (1, "head", 2)
+    assert params.ensemble.members == ["mobilenet"] and not params.embeddings
 
 
 def test_what_was_measured_decides_how_images_become_square_and_what_the_probe_sees() -> None:
@@ -301,11 +335,11 @@ def test_a_weights_file_determines_the_architecture() -> None:
     path = "../shared/weights/mobilenetv2_100-imagenet-backbone.safetensors"
     assert weights.architecture_of(path) == "mobilenetv2_100"
     assert weights.architecture_of("weights/model.safetensors") is None
-    _, params = render(layout(), device="cuda", pretrained=path, architecture="mobilenetv2_100")
+    _, params = render(layout(), device="cuda", weights=Weights(path, "mobilenetv2_100"))
     assert [*params.models] == ["mobilenetv2_100"]
     model = only_model(params)
     assert (model.architecture, model.pretrained) == ("mobilenetv2_100", path)
-    _, params = render(layout(), device="cuda", pretrained="model.safetensors")
+    _, params = render(layout(), device="cuda", weights=Weights("model.safetensors", None))
     assert only_model(params).pretrained == "model.safetensors"
 
 
@@ -338,7 +372,7 @@ def test_the_device_is_detected(
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: is_available)
-    assert defaults.detect_device() == device
+    assert facts.detect_device() == device
 
 
 def test_the_template_is_the_shipped_params_file() -> None:

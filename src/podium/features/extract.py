@@ -1,6 +1,6 @@
 """Compute the pooled features of images with a frozen backbone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from podium.core.errors import UserError
 from podium.core.provenance import EmbeddingProvenance
 from podium.features.tables import Features
 from podium.images import loading
+from podium.images.loading import Batch
 from podium.images.store import ImageStore
 from podium.models import device, factory, pretrained
 from podium.models.inference import View
@@ -45,30 +46,37 @@ class Extractor:
         Raises:
             UserError: if a batch does not fit the device's memory.
         """
-        config, where = self.config, self.accelerator.device
-        loader = loading.for_inference(
-            store,
-            ids,
-            size=config.image_size,
-            resize_mode=config.resize_mode,
-            batch_size=config.batch_size,
-            workers=machine.loader_workers(where.type),
-        )
-        with device.batch_size_errors("batch_size", config.batch_size, where):
-            values = self._features(loader, views)
+        values = self.features(self.loader(store, ids), views)
         return Features(ids, values, self._provenance(store))
 
+    def loader(self, store: ImageStore, ids: list[str]) -> loading.Loader:
+        """Batches of the images `ids` of `store`, in order."""
+        return loading.for_inference(
+            store,
+            ids,
+            size=self.config.image_size,
+            resize_mode=self.config.resize_mode,
+            batch_size=self.config.batch_size,
+            workers=machine.loader_workers(self.accelerator.device.type),
+        )
+
     @torch.inference_mode()
-    def _features(self, loader: loading.Loader, views: Sequence[View]) -> np.ndarray:
-        preprocess = Preprocess(self.net, self.accelerator.device)
-        batches = list[Tensor]()
-        for batch in console.bar(loader, "features"):
-            signals.raise_if_stopped()
-            images = preprocess(batch.inputs)["image"]
-            with self.accelerator.autocast():
-                pooled_views = [pooled(self.net, view(images)).float() for view in views]
-            batches.append(torch.stack(pooled_views, dim=1).cpu())
-        features: np.ndarray = torch.cat(batches).numpy()
+    def features(self, batches: Iterable[Batch], views: Sequence[View]) -> np.ndarray:
+        """The features of all images in `batches`: float32 [N, V, D].
+
+        Raises:
+            UserError: if a batch does not fit the device's memory.
+        """
+        where = self.accelerator.device
+        preprocess, values = Preprocess(self.net, where), list[Tensor]()
+        with device.batch_size_errors("batch_size", self.config.batch_size, where):
+            for batch in console.bar(batches, "features"):
+                signals.raise_if_stopped()
+                images = preprocess(batch.inputs)["image"]
+                with self.accelerator.autocast():
+                    pooled_views = [pooled(self.net, view(images)).float() for view in views]
+                values.append(torch.stack(pooled_views, dim=1).cpu())
+        features: np.ndarray = torch.cat(values).numpy()
         return features
 
     def _provenance(self, store: ImageStore) -> EmbeddingProvenance:

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from podium.dataset.tables import Tables
+from podium.init.facts import Device, Facts
 from podium.init.layout import Layout
 from podium.init.measured import Kind, Measured
+from podium.init.weights import Weights
 
-Device = Literal["cuda", "cpu"]
-
-MAX_TINY_SIDE_PIXELS = 64
 MIN_IMAGES_FOR_3_FOLDS = 500
 MIN_IMAGES_FOR_FULL_BATCHES = 50
 MAX_PROBE_IMAGES = 20_000
@@ -54,6 +52,10 @@ MANY_CLASSES = 10
 PHASES_FROM_PROBE = """
 - {{epochs: {epochs}, init_from: probe, lr: 1e-3, backbone_lr: 5e-4, warmup_epochs: 1}}
 """
+PHASES_HEAD_FIRST = """
+- {{epochs: 1, trainable: head, lr: 3e-3}}
+- {{epochs: {epochs}, trainable: all, lr: 5e-4, backbone_lr: 1e-4, warmup_epochs: 1}}
+"""
 EPOCHS_FROM_PROBE = {"cuda": 16, "cpu": 8}
 
 
@@ -66,52 +68,8 @@ class Model:
     image_size: int
 
 
-@dataclass(frozen=True)
-class Facts:
-    """The properties of a competition's data that the settings depend on."""
-
-    train_images: int
-    test_images: int
-    counts: dict[str, int]  # images per class; empty unless the task is single-label
-    groups: int | None  # number of groups, if there are any
-    side: int | None  # pixels, the shorter side of the training images; None if unknown
-    is_grayscale: bool
-
-    @property
-    def is_tiny(self) -> bool:
-        """Whether the images are as small as those of MNIST or CIFAR."""
-        return self.side is not None and self.side <= MAX_TINY_SIDE_PIXELS
-
-    @property
-    def is_characters(self) -> bool:
-        """Whether the images look like those of digits or letters."""
-        return self.is_tiny and self.is_grayscale
-
-
-def detect_device() -> Device:
-    """The device that the models will be trained on."""
-    import torch  # takes seconds
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def facts_of(layout: Layout, tables: Tables) -> Facts:
-    """Collect the facts from tables that were read as the stage prepare reads them."""
-    is_single = layout.task in ("binary", "multiclass", "ordinal")
-    counts = tables.train["label"].value_counts()
-    stats = layout.image_stats
-    return Facts(
-        train_images=len(tables.train),
-        test_images=len(tables.test),
-        counts={name: int(counts.get(name, 0)) for name in tables.classes} if is_single else {},
-        groups=tables.train["group"].nunique() if "group" in tables.train else None,
-        side=min(stats.height, stats.width) if stats else None,
-        is_grayscale=stats is not None and stats.grayscale,
-    )
-
-
-def models_for(facts: Facts, device: Device, architecture: str | None = None) -> list[Model]:
-    """The models to train; only one if an `architecture` is given."""
+def models_for(facts: Facts, device: Device, weights: Weights | None = None) -> list[Model]:
+    """The models to train; with `weights`, which fit one architecture, only one."""
     if facts.is_tiny:
         size = 32 if facts.side is not None and facts.side <= 32 else 64
         models = [Model("resnet", "resnet18" if device == "cuda" else "resnet10t", size)]
@@ -122,10 +80,12 @@ def models_for(facts: Facts, device: Device, architecture: str | None = None) ->
         ]
     else:
         models = [Model("mobilenet", "mobilenetv2_100", 160)]
-    if architecture is not None:
-        name = architecture.replace(".", "-")
-        models = [Model(name, architecture, models[0].image_size)]
-    return models
+    if weights is None:
+        return models
+    if weights.architecture is None:
+        return models[:1]
+    name = weights.architecture.replace(".", "-")
+    return [Model(name, weights.architecture, models[0].image_size)]
 
 
 def resize_mode(facts: Facts, measured: Measured | None) -> str:
@@ -152,26 +112,40 @@ def has_few_images(facts: Facts) -> bool:
     return len(present) >= MANY_CLASSES and is_rare
 
 
-def phases(facts: Facts, device: Device) -> str:
-    """The models' training phases, as YAML."""
-    if has_few_images(facts):
-        return PHASES_FROM_PROBE.format(epochs=EPOCHS_FROM_PROBE[device])
-    return PHASES[device]
+def starts_from_probe(facts: Facts, *, has_limit: bool) -> bool:
+    """Whether the models' heads are fitted to the pretrained features instead of being random,
+    which also saves the epochs in which only the head is trained.
+    """
+    return has_few_images(facts) or (has_limit and facts.train_images <= MAX_PROBE_IMAGES)
+
+
+def phases(facts: Facts, device: Device, epochs: int | None = None) -> str:
+    """The models' training phases, as YAML. `epochs`: if there is a limit on the time."""
+    if starts_from_probe(facts, has_limit=epochs is not None):
+        return PHASES_FROM_PROBE.format(epochs=epochs or EPOCHS_FROM_PROBE[device])
+    return PHASES[device] if epochs is None else PHASES_HEAD_FIRST.format(epochs=epochs)
 
 
 def model_settings(
-    layout: Layout, facts: Facts, device: Device, measured: Measured | None = None
+    layout: Layout,
+    facts: Facts,
+    device: Device,
+    measured: Measured | None = None,
+    epochs: int | None = None,
 ) -> dict[str, Any]:
-    """The settings that all models share, as values or as YAML."""
+    """The settings that all models share, as values or as YAML. `epochs`: if there is a limit on
+    the time.
+    """
     mode = resize_mode(facts, measured)
     settings: dict[str, Any] = {
         "resize_mode": mode,
         "augment": augment(facts, device, mode),
-        "phases": phases(facts, device),
+        "phases": phases(facts, device, epochs),
         "batch_size": batch_size(facts, device),
         "weight_decay": 0.05,
     }
-    if layout.task == "multiclass" and not has_few_images(facts):
+    from_probe = starts_from_probe(facts, has_limit=epochs is not None)
+    if layout.task == "multiclass" and not from_probe:
         settings["label_smoothing"] = 0.1
     settings["dropout"] = 0.2
     if needs_class_weights(layout, facts):
@@ -217,6 +191,11 @@ def features(facts: Facts, model: Model, measured: Measured | None) -> tuple[Kin
     if measured is not None:
         return measured.features
     return (Kind(resize_mode(facts, None), model.image_size),)
+
+
+def probe_head(layout: Layout) -> str:
+    """The head of a probe."""
+    return "ridge" if layout.task == "regression" else "logistic"
 
 
 def max_size(facts: Facts, sizes: Iterable[int]) -> int | None:

@@ -1,10 +1,10 @@
 """Choose how images become square, and their size, by linear probes on a sample of the images."""
 
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,8 @@ from podium.features.linear import head_for
 from podium.images.store import ImageStore
 from podium.init.defaults import STORED_SIZE_FACTOR
 from podium.init.measured import Kind, Measured, Row
-from podium.models import pretrained
 from podium.params import libraries
+from podium.planning import stopwatch
 from podium.prediction.tta import VIEWS
 from podium.scoring.task import Task
 
@@ -40,38 +40,58 @@ MIN_IMAGES = 30
 SQUARE = 1.02  # ratio of the sides; closer to 1, all ways to make an image square are alike
 
 
-def measure(
-    archive: Archive,
-    prepare: Mapping[str, Any],
-    tables: Tables,
-    task: Task,
-    backbone: Embedding,
-    *,
-    max_minutes: float = MAX_MINUTES,
-) -> Measured | None:
-    """Compare the resize modes, all of them together, and sizes from that of `backbone`, for
-    features that take up to `max_minutes` on this device. None if there are too few images.
+class Excerpt(NamedTuple):
+    """Some of the training images, stored as the stage prepare does."""
+
+    store: ImageStore
+    train: pd.DataFrame  # id, label, and group if there is one
+    task: Task
+    total: int  # all training and test images
+    seconds: float  # per image: to decode, downsize and store it, in one process
+
+
+@contextmanager
+def excerpt(
+    archive: Archive, prepare: Mapping[str, Any], tables: Tables, task: Task, *, image_size: int
+) -> Iterator[Excerpt | None]:
+    """Store a sample for networks that take images of `image_size` or a little more, until the
+    block ends. None if there are too few images.
 
     Raises:
-        UserError: if weights or images cannot be read.
+        UserError: if images cannot be read.
     """
-    pretrained.locate(backbone.network())  # before any work
     order = seeding.generator(SEED, "measure").permutation(len(tables.train))
     train = tables.train.iloc[np.sort(order[:MAX_IMAGES])]
     with tempfile.TemporaryDirectory() as folder:
-        size = round(STORED_SIZE_FACTOR * max(_larger_sizes(backbone.image_size)))
+        size = round(STORED_SIZE_FACTOR * max(larger_sizes(image_size)))
         layout = Prepare(**{**prepare, "on_bad_image": "skip", "max_size": size})
         ids = {"train": train["id"].tolist()}
+        start = stopwatch.now()
         build.store_images(archive, ids, folder=Path(folder), layout=layout, processes=1)
+        seconds = (stopwatch.now() - start) / len(train)
         store = ImageStore(Path(folder) / "train")
         train = train[[image in store for image in train["id"]]]
-        if len(train) < MIN_IMAGES:
-            return None
-        trial = _Trial(store, train, task, backbone, total=len(tables.train) + len(tables.test))
-        return _compare(trial, max_minutes)
+        total = len(tables.train) + len(tables.test)
+        few = Excerpt(store, train, task, total, seconds)
+        yield few if len(train) >= MIN_IMAGES else None
 
 
-def _compare(trial: "_Trial", max_minutes: float) -> Measured:
+def compare(
+    few: Excerpt,
+    backbone: Embedding,
+    *,
+    max_minutes: float = MAX_MINUTES,
+    max_images: int = MAX_IMAGES,
+) -> Measured:
+    """Compare the resize modes, all of them together, and sizes from that of `backbone`, for
+    features that take up to `max_minutes` on this device, by up to `max_images`.
+
+    Raises:
+        UserError: if the backbone does not take images of its size.
+    """
+    if len(few.train) > max_images:
+        few = few._replace(train=few.train.sample(max_images, random_state=SEED).sort_index())
+    trial = _Trial(few, backbone)
     modes = MODES[:1] if trial.are_square() else MODES
     size = trial.backbone.image_size
     if problem := trial.problem(Kind(modes[0], size)):
@@ -80,7 +100,7 @@ def _compare(trial: "_Trial", max_minutes: float) -> Measured:
     best = min(rows, key=lambda row: row.loss)
     (kind,) = best.kinds
     choices, widest = [best], best
-    for size in _larger_sizes(kind.image_size):
+    for size in larger_sizes(kind.image_size):
         larger = Kind(kind.resize_mode, size)
         if best.minutes * (size / kind.image_size) ** 2 > max_minutes or trial.problem(larger):
             break
@@ -104,7 +124,7 @@ def _compare(trial: "_Trial", max_minutes: float) -> Measured:
     return Measured(rows, len(trial.train), kind.resize_mode, chosen.kinds)
 
 
-def _larger_sizes(size: int) -> Iterator[int]:
+def larger_sizes(size: int) -> Iterator[int]:
     """The sizes to try after `size`, each about 1.4 times the last."""
     for _ in range(MAX_STEPS):
         size = max(size + SIZE_STEP, round(LARGER * size / SIZE_STEP) * SIZE_STEP)
@@ -114,13 +134,11 @@ def _larger_sizes(size: int) -> Iterator[int]:
 class _Trial:
     """A sample of the training images, and the features computed so far."""
 
-    def __init__(
-        self, store: ImageStore, train: pd.DataFrame, task: Task, backbone: Embedding, *, total: int
-    ) -> None:
-        self.store, self.task, self.backbone, self.total = store, task, backbone, total
-        table = splitting.make_folds(train, task, count=FOLDS, seed=SEED)
+    def __init__(self, few: Excerpt, backbone: Embedding) -> None:
+        self.store, self.task, self.total, self.backbone = few.store, few.task, few.total, backbone
+        table = splitting.make_folds(few.train, few.task, count=FOLDS, seed=SEED)
         self.train, self.folds = table["id"].tolist(), table["fold"].to_numpy()
-        self.targets = task.targets(table["label"].tolist())
+        self.targets = few.task.targets(table["label"].tolist())
         self.features: dict[Kind, np.ndarray] = {}
         self.minutes: dict[Kind, float] = {}
 
@@ -156,7 +174,7 @@ class _Trial:
 
     def _extract(self, kind: Kind) -> None:
         extractor = Extractor(self._embedding(kind), seed=SEED)
-        start = time.perf_counter()
+        start = stopwatch.now()
         self.features[kind] = extractor.extract(self.store, self.train, [VIEWS["identity"]]).values
-        seconds = (time.perf_counter() - start) / len(self.train) * self.total
+        seconds = (stopwatch.now() - start) / len(self.train) * self.total
         self.minutes[kind] = len(self.backbone.views) * seconds / 60

@@ -3,11 +3,15 @@
 import shlex
 from collections.abc import Sequence
 
+from podium.core import console
 from podium.core.errors import UserError, examples
+from podium.init import budget
+from podium.init.budget import Choice, Costs, Options
 from podium.init.guesses import Guess, option, to_text
 from podium.init.layout import Layout
 from podium.init.measured import Measured
 from podium.init.survey import Survey, Table
+from podium.planning import overview
 from podium.submission import text_tables
 
 MAX_ROWS = 12  # tables, and image folders
@@ -60,6 +64,19 @@ def measured(result: Measured) -> str:
         f"training images)\n  models: resize_mode {result.resize_mode}\n  probe: "
         f"{', '.join(kind.name for kind in result.features)}"
     )
+
+
+def choice(chosen: Choice, options: Options, costs: Costs, *, seconds: float) -> str:
+    """What was chosen for a limit of `seconds`, with the expected time of each part."""
+    rows = budget.rows(chosen, options, costs)
+    notes = budget.notes(chosen, options, seconds=seconds, needed=overview.total(rows))
+    members = [
+        *(f"{m.name} ({m.image_size} pixels, {chosen.epochs} epochs)" for m in chosen.models),
+        *(["a probe on " + " + ".join(kind.name for kind in chosen.kinds)] if chosen.kinds else []),
+    ]
+    header = f"\nFor {console.duration(seconds)}: {' and '.join(members)}, {chosen.folds} folds"
+    table = overview.table(rows).replace("\n", "\n  ")
+    return "\n".join([header, f"  {table}", *(f"  note: {note}" for note in notes)])
 
 
 def next_steps(guesses: Sequence[Guess]) -> str:

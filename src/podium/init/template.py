@@ -8,11 +8,15 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap
 
 from podium.config.prepare import Prepare
+from podium.config.probes import Probe
 from podium.dataset.tables import Tables
 from podium.init import defaults, yaml_edit
-from podium.init.defaults import Device, Facts, Model
+from podium.init.budget import Choice
+from podium.init.defaults import Model
+from podium.init.facts import Device, Facts, collect
 from podium.init.layout import Layout
 from podium.init.measured import Kind, Measured
+from podium.init.weights import Weights
 
 # The shipped params.yaml; a copy, since that file is the user's to edit.
 TEMPLATE = Path(__file__).with_name("template.yaml")
@@ -39,9 +43,9 @@ def render(
     source: str,
     slug: str,
     device: Device,
-    pretrained: str | None = None,
-    architecture: str | None = None,
+    weights: Weights | None = None,
     measured: Measured | None = None,
+    choice: Choice | None = None,
 ) -> str:
     """The text of params.yaml for a competition.
 
@@ -51,19 +55,19 @@ def render(
         source: competition.source
         slug: competition.slug
         device: the device that the models will be trained on.
-        pretrained: path of a file with pretrained weights; None: timm's.
-        architecture: the architecture of these weights, if known.
+        weights: pretrained weights in a file; None: timm's.
         measured: which features suit the images, if that was measured.
+        choice: what fits into a number of minutes, if there is a limit.
     """
-    facts = defaults.facts_of(layout, tables)
-    models = defaults.models_for(facts, device, architecture)
-    if pretrained is not None:
-        models = models[:1]  # the weights fit one architecture
+    facts = collect(layout, tables)
+    models = defaults.models_for(facts, device, weights)
+    architecture, count = models[0].architecture, defaults.fold_count(facts, device)
+    features = defaults.features(facts, models[0], measured)
+    if choice is not None:
+        models, count, features = [*choice.models], choice.folds, choice.kinds
     params = yaml_edit.load(TEMPLATE.read_text(encoding="utf-8"))
     params.yaml_set_start_comment("\n".join(_header(layout, facts, tables.classes, slug)) + "\n\n")
     params["task"], params["metric"] = layout.task, layout.metric
-    count = defaults.fold_count(facts, device)
-    features = defaults.features(facts, models[0], measured)
     members = [*(model.name for model in models), *(["probe"] if features else [])]
     changes: dict[str, dict[str, Any]] = {
         "competition": {"source": source, "slug": slug},
@@ -78,13 +82,15 @@ def render(
     prepare = _prepare(layout, defaults.max_size(facts, sizes))
     yaml_edit.fill(params["prepare"], prepare, COMMENTS)
     yaml_edit.fill(params["submission"], layout.submission, COMMENTS)
-    settings = defaults.model_settings(layout, facts, device, measured)
-    weights = {"pretrained": pretrained or True}
-    _fill_models(params["models"], models, weights, settings)
+    epochs = None if choice is None else choice.epochs
+    settings = defaults.model_settings(layout, facts, device, measured, epochs)
+    start = {"pretrained": True if weights is None else weights.path}
+    _fill_models(params["models"], models, start, settings)
     if features:
-        backbone = {"architecture": models[0].architecture, **weights}
+        backbone = {"architecture": architecture, **start}
         _fill_embeddings(params["embeddings"], features, backbone, defaults.views(facts))
-        head = {"head": "ridge"} if layout.task == "regression" else {}
+        kind = defaults.probe_head(layout)
+        head = {} if kind == Probe.model_fields["head"].default else {"head": kind}
         names = yaml_edit.flow([kind.name for kind in features])
         params["probes"]["probe"] = CommentedMap(features=names, **head)
     return yaml_edit.align(yaml_edit.dump(params))
@@ -131,21 +137,30 @@ def _prepare(layout: Layout, max_size: int | None) -> dict[str, Any]:
     return {key: values[key] for key in Prepare.model_fields if key in values}
 
 
+def model_values(model: Model, start: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The section of a model that shares `settings` with others: values, or as YAML, and starts
+    from the weights `start`.
+    """
+    return {
+        "architecture": model.architecture,
+        **start,
+        "image_size": model.image_size,
+        **{key: yaml_edit.parse(v) if isinstance(v, str) else v for key, v in settings.items()},
+    }
+
+
 def _fill_models(
     section: CommentedMap, models: list[Model], start: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     """The first model with all settings; the others as their differences from it."""
     base = deepcopy(section["resnet"])  # without the model that merges it
-    first, *others = models
     section.clear()
+    if not models:
+        section.fa.set_flow_style()
+        return
+    first, *others = models
     section[first.name] = base
-    values = {
-        "architecture": first.architecture,
-        **start,
-        "image_size": first.image_size,
-        **{key: yaml_edit.parse(v) if isinstance(v, str) else v for key, v in settings.items()},
-    }
-    yaml_edit.fill(base, values, COMMENTS)
+    yaml_edit.fill(base, model_values(first, start, settings), COMMENTS)
     for model in others:
         section[model.name] = yaml_edit.merging(base)
         section[model.name].update(architecture=model.architecture, image_size=model.image_size)

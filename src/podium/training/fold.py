@@ -85,7 +85,7 @@ def train_fold(
         del run  # its tensors would keep their memory
         clear_device_cache(garbage_collection=True)
         run = build.build(config, data, fold=fold, seed=seed, epochs=epochs)
-        micro_batches = _split_further(run, micro_batches)
+        micro_batches = split_further(run, micro_batches)
 
 
 def _train(
@@ -147,7 +147,7 @@ def _provenance(
     )
 
 
-def _split_further(run: Components, micro_batches: int) -> int:
+def split_further(run: Components, micro_batches: int) -> int:
     """The next number of micro-batches to try after running out of memory.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
         signals.raise_if_stopped()
 
 
-def train_epoch(run: Components, state: TrainState) -> Iterator[None]:
+def train_epoch(run: Components, state: TrainState) -> Generator[None, None, None]:
     """Train the rest of the current epoch; yield after each optimizer step."""
     config, accelerator, progress = run.config, run.accelerator, state.progress
     sampler = run.loaders.train.batch_sampler

@@ -1,0 +1,102 @@
+"""Measure what each model costs on this device, for a few seconds: time and memory."""
+
+import argparse
+from collections.abc import Iterator
+
+import pandas as pd
+
+from podium.core import console, paths, program, seeding
+from podium.core.errors import UserError
+from podium.core.manifest import Manifest
+from podium.images.store import ImageStore
+from podium.params import schema
+from podium.params.schema import Params
+from podium.planning import limit, overview, stopwatch, timing
+from podium.planning.cost import Process
+from podium.planning.overview import Row
+from podium.planning.timing import EmbeddingTime, ToPredict
+from podium.prediction import pseudo
+from podium.training import build
+from podium.training.build import TrainingData
+
+LIGHT_STAGES = 4  # check, ensemble, submission, report
+
+
+def main() -> None:
+    """Print the table, and whether the time fits into --hours."""
+    hours = _options().hours
+    params = schema.load(build_models=True)
+    if not paths.FOLDS.exists():
+        raise UserError(
+            f"{paths.FOLDS} not found: the images are not prepared. Run `dvc repro folds`, then "
+            "`make plan`."
+        )
+    seeding.set_deterministic(params.deterministic)
+    data, test = build.read_data(paths.DATA), Manifest(paths.PREPARED).csv("test.csv")["id"]
+    console.say("Measuring. Other programs make it take longer, as they do for the training.")
+    process = stopwatch.process()
+    rows = [*_models(params, data, test.tolist(), process)]
+    rows += _probes(params, data, len(test), process)
+    rows.append(Row("other stages", LIGHT_STAGES * process.light))
+    seconds = overview.total(rows)
+    print(f"\n{overview.table(rows)}")
+    if hours is not None:
+        print(f"\n{console.duration(seconds)} {limit.verdict(seconds, hours)}")
+
+
+def _models(params: Params, data: TrainingData, test: list[str], process: Process) -> Iterator[Row]:
+    """One row per model, measured on its first fold."""
+    fold, images = params.folds.run[0], ImageStore(paths.IMAGES / "test")
+    for name, config in params.models.items():
+        console.say(f"{name}: {config.architecture}, {config.image_size} pixels")
+        extended = pseudo.extend(data, config.pseudo_labels, fold=fold, test=images.folder)
+        seed = config.seed_or(params.seed)
+        predicted = ToPredict(images, test, params.predict)
+        measured = timing.measure_model(config, extended, predicted, fold=fold, seed=seed)
+        assert measured.prediction is not None
+        split = measured.split._replace(test=len(test))
+        yield Row(
+            name,
+            process.start + measured.training.seconds(measured.epochs, config.batch_size, split),
+            process.start
+            + measured.training.network
+            + measured.prediction.seconds(split.validation + split.test),
+            len(params.folds.run),
+            measured.memory,
+        )
+
+
+def _probes(
+    params: Params, data: TrainingData, test_images: int, process: Process
+) -> Iterator[Row]:
+    """One row per embedding, and one per probe."""
+    sample = data.folds.sample(frac=1, random_state=params.seed)["id"].tolist()
+    store, times = ImageStore(paths.IMAGES / "train"), dict[str, EmbeddingTime]()
+    for name, embedding in params.embeddings.items():
+        console.say(f"{name}: {embedding.architecture}, {embedding.image_size} pixels")
+        times[name] = timing.measure_embedding(embedding, store, sample, seed=params.seed)
+        seconds = times[name].images.seconds(len(data.folds) + test_images)
+        total = process.start + times[name].network + seconds
+        yield Row(f"{name} (embedding)", total, memory=times[name].memory)
+    for name, probe in params.probes.items():
+        features = [times[embedding].features for embedding in probe.features]
+        fit = timing.measure_head(probe, features, data, sample, seed=params.seed)
+        folds = len(params.folds.run)
+        images = _training_images(data.folds, params.folds.run)
+        yield Row(f"{name} (probe)", process.start / folds + fit * images, folds=folds)
+
+
+def _training_images(folds: pd.DataFrame, run: list[int]) -> float:
+    """The mean number of images that a fold is trained on."""
+    kept = folds[folds["train"] == "yes"] if "train" in folds else folds
+    return sum((kept["fold"] != fold).sum() for fold in run) / len(run)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make plan", description=__doc__)
+    parser.add_argument("--hours", type=limit.positive, help="say whether it fits into this time")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,147 @@
+"""Choose models, epochs, folds and sizes whose training fits into a number of minutes."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from podium.init.defaults import Model
+from podium.init.measured import Kind
+from podium.planning import overview
+from podium.planning.cost import Process, Rate, Split, Training
+from podium.planning.overview import Row
+
+LIGHT_STAGES = 6  # fetch, prepare, folds, ensemble, submission, report: prepare's start only
+MIN_FOLDS = 3
+MIN_EPOCHS = 3
+MAX_STEPS = 2_000  # of a training: more epochs gain little
+MAX_EPOCHS = 30  # however few steps these are
+ENOUGH_EPOCHS = 8  # however many steps these are
+
+
+@dataclass(frozen=True)
+class ModelCosts:
+    """What was measured with a model."""
+
+    image_size: int
+    training: Training
+    prediction: Rate  # images, with all views, which is also the time of their features
+
+    def at(self, image_size: int) -> "ModelCosts":
+        """The costs with images of another size, in proportion to their pixels."""
+        factor = (image_size / self.image_size) ** 2
+        training, prediction = self.training.scaled(factor), self.prediction.scaled(factor)
+        return ModelCosts(image_size, training, prediction)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was measured on this device."""
+
+    process: Process
+    prepare: float  # seconds for all images
+    models: dict[str, ModelCosts]  # by the model's name
+    head: float  # seconds per training image and embedding: to fit a probe
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `make init` writes instead of its defaults."""
+
+    folds: int
+    kinds: tuple[Kind, ...]  # of the probe's features; () for no probe
+    models: tuple[Model, ...] = ()  # to fine-tune
+    epochs: int = 0  # of each model
+
+
+@dataclass(frozen=True)
+class Options:
+    """What there is to choose from, and how many images there are."""
+
+    folds: int  # at most
+    kinds: tuple[Kind, ...]  # of the best features; () for no probe
+    models: tuple[Model, ...]  # in the order of preference
+    sizes: tuple[int, ...]  # larger image sizes for the models, if features profit from them
+    batch_size: int
+    training_images: int
+    test_images: int
+
+
+def choose(options: Options, costs: Costs, *, seconds: float) -> Choice:
+    """The best choice that takes at most `seconds`; the cheapest if there is none."""
+    choices = [*ladder(options)]
+    fitting = [choice for choice in choices if total(choice, options, costs) <= seconds]
+    return fitting[-1] if fitting else min(choices, key=lambda c: total(c, options, costs))
+
+
+def ladder(options: Options) -> Iterator[Choice]:
+    """What there is to choose from, better and better: a probe, a short fine-tuning that starts
+    from it, all folds, longer trainings, more models, larger images.
+    """
+    few, models = min(MIN_FOLDS, options.folds), options.models[:1]
+    if options.kinds:
+        for kinds in (options.kinds[:1], options.kinds):
+            yield Choice(options.folds, kinds)
+    for folds in range(few, options.folds + 1):
+        yield Choice(folds, options.kinds[:1], models, MIN_EPOCHS)
+    longest = max_epochs(options)
+    for epochs in range(MIN_EPOCHS, longest + 1):
+        choice = Choice(options.folds, options.kinds, models, epochs)
+        yield choice
+    for count in range(2, len(options.models) + 1):
+        choice = replace(choice, models=options.models[:count])
+        yield choice
+    for size in options.sizes:
+        larger = [replace(m, image_size=max(m.image_size, size)) for m in choice.models]
+        yield replace(choice, models=tuple(larger))
+
+
+def max_epochs(options: Options) -> int:
+    """The number of epochs after which more are not worth their time."""
+    images = Split.of(options.training_images, 0, folds=options.folds).training
+    steps = max(1, images // options.batch_size)
+    return max(ENOUGH_EPOCHS, min(MAX_EPOCHS, math.ceil(MAX_STEPS / steps)))
+
+
+def total(choice: Choice, options: Options, costs: Costs) -> float:
+    """The time of `dvc repro`, in seconds."""
+    return overview.total(rows(choice, options, costs))
+
+
+def rows(choice: Choice, options: Options, costs: Costs) -> list[Row]:
+    """The time of each part of `dvc repro`."""
+    split = Split.of(options.training_images, options.test_images, folds=choice.folds)
+    backbone, start = costs.models[options.models[0].name], costs.process.start
+    network = start + backbone.training.network
+    result = [Row("check", network), Row("prepare", costs.prepare)]
+    for kind in choice.kinds:
+        features = backbone.at(kind.image_size).prediction
+        images = options.training_images + options.test_images
+        result.append(Row(f"{kind.name} (embedding)", network + features.seconds(images)))
+    if choice.kinds:
+        fit = costs.head * split.training * len(choice.kinds)
+        result.append(Row("probe", start / choice.folds + fit, folds=choice.folds))
+    for model in choice.models:
+        cost = costs.models[model.name].at(model.image_size)
+        epochs = [*[1] * (len(cost.training.batches) - 1), choice.epochs]
+        training = start + cost.training.seconds(epochs, options.batch_size, split)
+        images = split.validation + split.test
+        prediction = start + cost.training.network + cost.prediction.seconds(images)
+        result.append(Row(model.name, training, prediction, choice.folds))
+    return [*result, Row("other stages", LIGHT_STAGES * costs.process.light)]
+
+
+def notes(choice: Choice, options: Options, *, seconds: float, needed: float) -> list[str]:
+    """What to know about a choice that was made for `seconds` and needs `needed`."""
+    lines = []
+    if needed > seconds:
+        lines.append("nothing fits into the minutes: this is what takes the least time")
+    if not choice.models:
+        lines.append("no model is fine-tuned: not even a short training fits")
+    if choice.folds < options.folds:
+        lines.append(f"{choice.folds} folds: there is no time for {options.folds}")
+    if len(choice.kinds) < len(options.kinds):
+        names = ", ".join(kind.name for kind in options.kinds[1:])
+        lines.append(f"features that are left out for lack of time: {names}")
+    if [*ladder(options)][-1] == choice:
+        lines.append("more minutes would not be used: longer trainings gain little")
+    return lines

@@ -1,0 +1,277 @@
+"""Measure training, prediction and embeddings for a few seconds, with the code that they run."""
+
+import contextlib
+import io
+import math
+import tempfile
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+
+from podium.config.embeddings import Embedding
+from podium.config.models import Model
+from podium.config.predict import Predict
+from podium.config.probes import Probe
+from podium.core import machine
+from podium.features import probe
+from podium.features.extract import Extractor
+from podium.images import loading
+from podium.images.store import ImageStore
+from podium.models.inference import infer
+from podium.planning import stopwatch
+from podium.planning.cost import Rate, Split, Training
+from podium.planning.memory_use import PeakMemory
+from podium.planning.stopwatch import Stopwatch
+from podium.prediction.tta import VIEWS
+from podium.training import build, linear_probe, loop
+from podium.training.build import Components, TrainingData
+from podium.training.cache import Cache
+from podium.training.checkpoints import Checkpoints
+from podium.training.fold import split_further
+from podium.training.state import Progress, TrainState, copy_weights
+
+MAX_BATCHES = {"cpu": 16}  # whose images are cached, to measure with
+MAX_BATCHES_GPU = 64  # loader workers load the first 2 each ahead
+DETERMINES_TIME = {"trainable", "optimizer", "batch_norm", "augment"}  # of a phase
+MAX_PROBE_IMAGES = 256
+
+
+class ModelTime(NamedTuple):
+    """What one model costs per fold."""
+
+    training: Training
+    epochs: list[int]  # per phase, gradual unfreezing expanded
+    split: Split  # the fold's numbers of images, without test images
+    prediction: Rate | None  # images, with all views
+    memory: int  # bytes: the peak of its training
+
+
+class EmbeddingTime(NamedTuple):
+    """What one embedding costs."""
+
+    network: float  # seconds: create it, read its pretrained weights
+    images: Rate  # with all views
+    memory: int  # bytes
+    features: np.ndarray  # of the images that it was measured with: [N, V, D]
+
+
+class ToPredict(NamedTuple):
+    """Images, and how they are predicted."""
+
+    store: ImageStore
+    ids: list[str]
+    options: Predict
+
+
+def measure_model(
+    config: Model, data: TrainingData, test: ToPredict | None = None, *, fold: int, seed: int
+) -> ModelTime:
+    """Train and predict a few batches of each phase of a model.
+
+    Args:
+        config: the model.
+        data: with all images and folds of the training.
+        test: what to predict. None: nothing.
+        fold: the fold that is not trained on.
+        seed: of the training.
+
+    Raises:
+        UserError: as `training.fold.train_fold`.
+    """
+    micro_batches = 1
+    while True:
+        start = stopwatch.now()
+        cache = Cache(data.store)
+        run = build.build(config, data._replace(store=cache), fold=fold, seed=seed)
+        network = stopwatch.now() - start
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # what the training prints
+                return _measure(run, cache, data, test, network, seed, micro_batches)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+        clear_device_cache(garbage_collection=True)
+        micro_batches = split_further(run, micro_batches)
+
+
+def _measure(
+    run: Components,
+    cache: Cache,
+    data: TrainingData,
+    test: ToPredict | None,
+    network: float,
+    seed: int,
+    micro_batches: int,
+) -> ModelTime:
+    device, phases = run.accelerator.device, run.config.phases
+    memory = PeakMemory(device)
+    most = MAX_BATCHES.get(device.type, MAX_BATCHES_GPU)
+    cached, more_memory = _fill(run, cache, most)
+    head = _init_head(run, data, seed) if phases[0].init_from == "probe" else 0.0
+    batches, checkpoint = dict[str, Rate](), 0.0
+    keys = [phase.model_dump_json(include=DETERMINES_TIME) for phase in phases]
+    for phase, key in enumerate(keys):
+        if key not in batches:
+            batches[key], state = _steps(run, phase, micro_batches, most)
+            checkpoint = max(checkpoint, _checkpoint(state))
+    training = Training(
+        network=network,
+        cache=cached,
+        probe=head,
+        batches=tuple(batches[key] for key in keys),
+        validation=_infer(run, state, run.loaders.valid),
+        checkpoint=checkpoint,
+    )
+    return ModelTime(
+        training,
+        [phase.epochs for phase in phases],
+        Split(len(run.loaders.train.dataset), len(run.loaders.valid.dataset), 0),
+        None if test is None else _predict(run, state, test),
+        memory.bytes() + (0 if device.type == "cuda" else more_memory),
+    )
+
+
+def _fill(run: Components, cache: Cache, most: int) -> tuple[float, int]:
+    """Cache the images of the first `most` batches, or the share of them that a training would.
+
+    Returns:
+        seconds per image of the whole training, and the bytes that its cache needs in addition.
+    """
+    train, valid = run.loaders
+    train.batch_sampler.set_epoch(1)
+    ids = [
+        loader.dataset.ids[sample.row]
+        for loader in (train, valid)
+        for batch in islice(iter(loader.batch_sampler), most)
+        for sample in batch
+    ]
+    ids = list(dict.fromkeys(ids))
+    total, budget = len(train.dataset) + len(valid.dataset), machine.cache_bytes()
+    sizes = [cache.store.decode(image).size for image in ids[:8]]
+    needed = round(sum(sizes) / len(sizes) * total)
+    share = min(1.0, budget / needed)
+    few = ids[: math.ceil(share * len(ids))]
+    start = stopwatch.now()
+    cache.fill(few, budget=budget)
+    seconds = stopwatch.now() - start
+    return share * seconds / max(1, len(few)), round(share * needed * (1 - len(ids) / total))
+
+
+def _init_head(run: Components, data: TrainingData, seed: int) -> float:
+    """Seconds per image of initializing the head by a linear probe."""
+    ids = run.loaders.train.dataset.ids[:MAX_PROBE_IMAGES]
+    few = data._replace(folds=data.folds[data.folds["id"].isin(ids)])
+    start = stopwatch.now()
+    linear_probe.init_head(run, few, seed=seed)
+    return (stopwatch.now() - start) / len(ids)
+
+
+def _steps(run: Components, phase: int, micro_batches: int, most: int) -> tuple[Rate, TrainState]:
+    """The time of a phase's batches, of which the first `most` of an epoch are trained on."""
+    state = TrainState(run, phase=phase, micro_batches=micro_batches)
+    watch = Stopwatch(run.accelerator.device)
+    while not watch.is_enough:
+        done = 0
+        with contextlib.closing(loop.train_epoch(run, state)) as steps:
+            for _ in steps:
+                watch.lap(state.progress.step - done)
+                done = state.progress.step
+                if watch.is_enough or done >= most:
+                    break
+        state.progress = Progress(phase=phase)
+    return watch.rate(), state
+
+
+def _checkpoint(state: TrainState) -> float:
+    """The seconds that a checkpoint takes."""
+    start = stopwatch.now()
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        best = {"weights": copy_weights(state.evaluated_model)}
+        Checkpoints(Path(folder)).save({**state.state_dict(), "best": best})
+    return stopwatch.now() - start
+
+
+def _predict(run: Components, state: TrainState, test: ToPredict) -> Rate:
+    loader = loading.for_inference(
+        test.store,
+        test.ids,
+        size=run.config.image_size,
+        resize_mode=run.config.resize_mode,
+        batch_size=test.options.batch_size,
+        workers=machine.loader_workers(run.accelerator.device.type),
+    )
+    return _infer(run, state, loader, views=test.options.views)
+
+
+def _infer(
+    run: Components,
+    state: TrainState,
+    loader: loading.Loader,
+    *,
+    views: Sequence[str] = ("identity",),
+) -> Rate:
+    watch = Stopwatch(run.accelerator.device)
+    infer(
+        state.evaluated_model,
+        stopwatch.timed(loader, watch),
+        run.codec,
+        views=[VIEWS[view] for view in views],
+        accelerator=run.accelerator,
+        split_on_oom=run.config.on_oom == "accumulate",
+    )
+    return watch.rate()
+
+
+def measure_embedding(
+    config: Embedding, store: ImageStore, ids: list[str], *, seed: int
+) -> EmbeddingTime:
+    """Compute the features of some of the images `ids`.
+
+    Raises:
+        UserError: if the weights cannot be read, or a batch does not fit the device's memory.
+    """
+    start = stopwatch.now()
+    extractor = Extractor(config, seed=seed)
+    network = stopwatch.now() - start
+    device = extractor.accelerator.device
+    memory, watch = PeakMemory(device), Stopwatch(device)
+    batches = stopwatch.timed(extractor.loader(store, ids), watch)
+    features = extractor.features(batches, [VIEWS[view] for view in config.views])
+    return EmbeddingTime(network, watch.rate(), memory.bytes(), features)
+
+
+def measure_head(
+    config: Probe,
+    features: Sequence[np.ndarray],
+    labels: TrainingData,
+    ids: list[str],
+    *,
+    seed: int,
+) -> float:
+    """The seconds per training image of fitting a probe's head in one fold.
+
+    Args:
+        config: the probe.
+        features: of the first of the images `ids`, by each of the probe's embeddings: [N, V, D].
+        labels: has the labels and folds of these images.
+        ids: of the images.
+        seed: of the fit.
+    """
+    count = min(map(len, features))
+    rows = labels.folds.set_index("id").loc[ids[:count]]
+    task = labels.task
+    start = stopwatch.now()
+    probe.fit(
+        config,
+        np.concatenate([values[:count] for values in features], axis=2),
+        task.targets(rows["label"].tolist()),
+        sizes=[values.shape[2] for values in features],
+        task=task,
+        folds=rows["fold"].to_numpy(),
+        seed=seed,
+    )
+    return (stopwatch.now() - start) / count

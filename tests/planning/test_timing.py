@@ -1,0 +1,119 @@
+"""What is measured, against the real thing."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import trainings
+
+from podium.config.embeddings import Embedding
+from podium.config.predict import Predict
+from podium.config.probes import Probe
+from podium.core.errors import UserError
+from podium.images.store import ImageStore
+from podium.planning import stopwatch, timing
+from podium.planning.timing import ModelTime, ToPredict
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopwatch, "SECONDS", 0.2)
+
+
+def measure(images: ImageStore, **changes: Any) -> ModelTime:
+    config = trainings.config(**{"batch_size": 8, "resize_mode": "squash", **changes})
+    ids = trainings.FOLDS["id"].tolist()
+    predict = Predict(views=["identity", "hflip"], batch_size=16)
+    return timing.measure_model(
+        config,
+        trainings.training_data(images, trainings.FOLDS),
+        ToPredict(images, ids, predict),
+        fold=0,
+        seed=1,
+    )
+
+
+def test_a_model_is_measured_in_each_of_its_phases(images: ImageStore) -> None:
+    measured = measure(
+        images,
+        phases=[
+            {"epochs": 2, "trainable": "head", "lr": 0.01},
+            {"epochs": 3, "lr": 0.01},
+            {"epochs": 1, "lr": 0.001},
+        ],
+        architecture="resnet10t",
+        image_size=64,
+    )
+    head, everything, again = measured.training.batches
+    assert 0 < head.unit < everything.unit and everything == again
+    assert measured.epochs == [2, 3, 1] and measured.split == (90, 30, 0)
+    assert measured.prediction is not None
+    assert 0 < measured.training.validation.unit < measured.prediction.unit  # two views
+    assert measured.training.checkpoint > 0 and measured.training.network > 0
+    assert 50 * 2**20 < measured.memory < 64 * 2**30
+
+
+def test_gradient_accumulation_ema_and_gradual_unfreezing(images: ImageStore) -> None:
+    phases = [{"epochs": 4, "lr": 0.01, "trainable": {"gradual": 2}}]
+    measured = measure(images, grad_accum_steps=3, ema_decay=0.9, phases=phases)
+    assert measured.epochs == [2, 2] and len(measured.training.batches) == 2
+
+
+def test_a_head_from_a_probe_is_measured(images: ImageStore) -> None:
+    phases = [{"epochs": 1, "lr": 0.01, "init_from": "probe"}]
+    assert measure(images, phases=phases).training.probe > 0
+    assert measure(images).training.probe == 0
+
+
+def test_images_that_do_not_fit_into_the_cache(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PODIUM_CACHE_MIB", "0")
+    assert measure(images).training.cache == 0
+    monkeypatch.delenv("PODIUM_CACHE_MIB")
+    assert measure(images).training.cache > 0
+
+
+def test_a_batch_that_does_not_fit_is_split_or_reported(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, sizes = timing._measure, list[int]()
+
+    def out_of_memory(*arguments: Any) -> ModelTime:
+        sizes.append(arguments[-1])
+        if sizes[-1] < 4:
+            raise RuntimeError("CUDA out of memory. Tried to allocate")
+        return original(*arguments)
+
+    monkeypatch.setattr(timing, "_measure", out_of_memory)
+    measure(images, on_oom="accumulate", batch_size=16)
+    assert sizes == [1, 2, 4]
+    sizes.clear()
+    with pytest.raises(UserError, match="batch_size: 16 does not fit"):
+        measure(images, batch_size=16)
+
+
+@pytest.mark.slow
+def test_the_time_of_a_real_training_is_predicted(images: ImageStore) -> None:
+    """Within a factor of three, since tests share the machine; a quiet one allows for 30 %."""
+    options = {"image_size": 64, "phases": [{"epochs": 10, "lr": 0.01}]}
+    measured = measure(images, **options)
+    expected = measured.training.seconds(measured.epochs, 8, measured.split)
+    start = time.perf_counter()
+    trainings.train(images, **options)
+    assert abs(math.log(expected / (time.perf_counter() - start))) < math.log(3)
+
+
+def test_an_embedding_and_the_head_of_a_probe(images: ImageStore) -> None:
+    config = Embedding(architecture="test_resnet", pretrained=False, image_size=32, batch_size=16)
+    ids = trainings.FOLDS["id"].tolist()
+    measured = timing.measure_embedding(config, images, ids, seed=1)
+    assert measured.images.unit > 0 and measured.network > 0
+    count, views, _ = measured.features.shape
+    assert views == 2 and 32 <= count <= len(ids)
+    data, probe = trainings.training_data(images, trainings.FOLDS), Probe(features=["a", "b"])
+    shorter = measured.features[:20]
+    seconds = timing.measure_head(probe, [measured.features, shorter], data, ids, seed=1)
+    assert 0 < seconds < 10 and np.isfinite(seconds)
