@@ -7,8 +7,8 @@ A competition is ARCHIVE:SOLUTION, a zip or a folder and a CSV with the test lab
 gets to see. ARCHIVE:SOLUTION:COLUMN keeps only one of several label columns. `digits` are 1,000 of
 scikit-learn's digits. The task must have one label per image.
 
-- podium: `make init SOURCE=… YES=1` in a new project folder with `--pretrained` weights and
-  `--minutes` of CPU time that keep within `--seconds`, another seed in params.yaml, and `dvc repro`.
+- podium: `make init SOURCE=… YES=1` in a new project folder with `--pretrained` weights and as many
+  `--minutes` as keep within `--seconds`, another seed in params.yaml, and `dvc repro`.
 - logistic: logistic regression on the frozen backbone's features (score_logistic.py).
 - fastai: `fine_tune` with TTA (score_fastai.py).
 - autogluon: MultiModalPredictor (score_autogluon.py).
