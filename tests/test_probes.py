@@ -44,6 +44,19 @@ def project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.slow
+def test_a_project_may_have_no_models(project: Project, tmp_path: Path) -> None:
+    project = project.copy(tmp_path / "project")
+
+    def only_probes(params: dict[str, Any]) -> None:
+        params["models"] = {}
+        params["ensemble"] = {"members": ["p"], "method": "mean"}
+
+    project.edit(only_probes)
+    assert project.repro() == {"check", *END}
+    assert "| p " in project.read("reports/report.md").decode()
+
+
+@pytest.mark.slow
 def test_only_what_an_edit_affects_reruns(project: Project, tmp_path: Path) -> None:
     project = project.copy(tmp_path / "project")
     submission = project.read("submissions/shapes.csv")

@@ -11,15 +11,16 @@ from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
 from podium.params import schema
 from podium.params.schema import Params
-from podium.planning import limit, overview, stopwatch, timing
+from podium.planning import limit, overview, stopwatch, timing, timing_probes
 from podium.planning.cost import Process
 from podium.planning.overview import Row
-from podium.planning.timing import EmbeddingTime, ToPredict
+from podium.planning.timing import ToPredict
+from podium.planning.timing_probes import EmbeddingTime
 from podium.prediction import pseudo
 from podium.training import build
 from podium.training.build import TrainingData
 
-LIGHT_STAGES = 4  # check, ensemble, submission, report
+LIGHT_STAGES = 7  # check, ensemble, submission, report; and three for DVC
 
 
 def main() -> None:
@@ -74,13 +75,13 @@ def _probes(
     store, times = ImageStore(paths.IMAGES / "train"), dict[str, EmbeddingTime]()
     for name, embedding in params.embeddings.items():
         console.say(f"{name}: {embedding.architecture}, {embedding.image_size} pixels")
-        times[name] = timing.measure_embedding(embedding, store, sample, seed=params.seed)
+        times[name] = timing_probes.measure_embedding(embedding, store, sample, seed=params.seed)
         seconds = times[name].images.seconds(len(data.folds) + test_images)
         total = process.start + times[name].network + seconds
         yield Row(f"{name} (embedding)", total, memory=times[name].memory)
     for name, probe in params.probes.items():
         features = [times[embedding].features for embedding in probe.features]
-        fit = timing.measure_head(probe, features, data, sample, seed=params.seed)
+        fit = timing_probes.measure_head(probe, features, data, sample, seed=params.seed)
         folds = len(params.folds.run)
         images = _training_images(data.folds, params.folds.run)
         yield Row(f"{name} (probe)", process.start / folds + fit * images, folds=folds)

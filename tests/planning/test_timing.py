@@ -13,7 +13,7 @@ from podium.config.predict import Predict
 from podium.config.probes import Probe
 from podium.core.errors import UserError
 from podium.images.store import ImageStore
-from podium.planning import stopwatch, timing
+from podium.planning import stopwatch, timing, timing_probes
 from podium.planning.timing import ModelTime, ToPredict
 
 
@@ -109,11 +109,11 @@ def test_the_time_of_a_real_training_is_predicted(images: ImageStore) -> None:
 def test_an_embedding_and_the_head_of_a_probe(images: ImageStore) -> None:
     config = Embedding(architecture="test_resnet", pretrained=False, image_size=32, batch_size=16)
     ids = trainings.FOLDS["id"].tolist()
-    measured = timing.measure_embedding(config, images, ids, seed=1)
+    measured = timing_probes.measure_embedding(config, images, ids, seed=1)
     assert measured.images.unit > 0 and measured.network > 0
     count, views, _ = measured.features.shape
     assert views == 2 and 32 <= count <= len(ids)
     data, probe = trainings.training_data(images, trainings.FOLDS), Probe(features=["a", "b"])
     shorter = measured.features[:20]
-    seconds = timing.measure_head(probe, [measured.features, shorter], data, ids, seed=1)
+    seconds = timing_probes.measure_head(probe, [measured.features, shorter], data, ids, seed=1)
     assert 0 < seconds < 10 and np.isfinite(seconds)

@@ -10,7 +10,7 @@ from podium.planning import overview
 from podium.planning.cost import Process, Rate, Split, Training
 from podium.planning.overview import Row
 
-LIGHT_STAGES = 6  # fetch, prepare, folds, ensemble, submission, report: prepare's start only
+LIGHT_STAGES = 9  # fetch, prepare, folds, ensemble, submission, report; and three for DVC
 MIN_FOLDS = 3
 MIN_EPOCHS = 3
 MAX_STEPS = 2_000  # of a training: more epochs gain little

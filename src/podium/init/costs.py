@@ -13,7 +13,7 @@ from podium.dataset import splitting
 from podium.images.store import SHARD_SIZE
 from podium.init.budget import Costs, ModelCosts
 from podium.init.measure import FOLDS, SEED, Excerpt
-from podium.planning import stopwatch, timing
+from podium.planning import stopwatch, timing, timing_probes
 from podium.training.build import TrainingData
 
 
@@ -40,11 +40,11 @@ def measure_costs(
         network = {key: getattr(model, key) for key in Backbone.model_fields}
         backbone = Embedding(**network, views=views, precision=model.precision)
         measured = timing.measure_model(model, data, fold=0, seed=SEED)
-        embedding = timing.measure_embedding(backbone, few.store, ids, seed=SEED)
+        embedding = timing_probes.measure_embedding(backbone, few.store, ids, seed=SEED)
         models[name] = ModelCosts(model.image_size, measured.training, embedding.images)
         features.append(embedding.features)
     probe = Probe(features=["x"], head=head)
-    fit = timing.measure_head(probe, features[:1], data, ids, seed=SEED)
+    fit = timing_probes.measure_head(probe, features[:1], data, ids, seed=SEED)
     processes = min(machine.worker_count(), -(-few.total // SHARD_SIZE))
     prepare = stopwatch.in_parallel(few.seconds * few.total, processes)
     return Costs(stopwatch.process(), prepare, models, fit)

@@ -1,4 +1,4 @@
-"""Measure training, prediction and embeddings for a few seconds, with the code that they run."""
+"""Measure training and prediction for a few seconds, with the code that they run."""
 
 import contextlib
 import io
@@ -9,16 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from podium.config.embeddings import Embedding
 from podium.config.models import Model
 from podium.config.predict import Predict
-from podium.config.probes import Probe
 from podium.core import machine
-from podium.features import probe
-from podium.features.extract import Extractor
 from podium.images import loading
 from podium.images.store import ImageStore
 from podium.models.inference import infer
@@ -48,15 +43,6 @@ class ModelTime(NamedTuple):
     split: Split  # the fold's numbers of images, without test images
     prediction: Rate | None  # images, with all views
     memory: int  # bytes: the peak of its training
-
-
-class EmbeddingTime(NamedTuple):
-    """What one embedding costs."""
-
-    network: float  # seconds: create it, read its pretrained weights
-    images: Rate  # with all views
-    memory: int  # bytes
-    features: np.ndarray  # of the images that it was measured with: [N, V, D]
 
 
 class ToPredict(NamedTuple):
@@ -224,54 +210,3 @@ def _infer(
         split_on_oom=run.config.on_oom == "accumulate",
     )
     return watch.rate()
-
-
-def measure_embedding(
-    config: Embedding, store: ImageStore, ids: list[str], *, seed: int
-) -> EmbeddingTime:
-    """Compute the features of some of the images `ids`.
-
-    Raises:
-        UserError: if the weights cannot be read, or a batch does not fit the device's memory.
-    """
-    start = stopwatch.now()
-    extractor = Extractor(config, seed=seed)
-    network = stopwatch.now() - start
-    device = extractor.accelerator.device
-    memory, watch = PeakMemory(device), Stopwatch(device)
-    batches = stopwatch.timed(extractor.loader(store, ids), watch)
-    features = extractor.features(batches, [VIEWS[view] for view in config.views])
-    return EmbeddingTime(network, watch.rate(), memory.bytes(), features)
-
-
-def measure_head(
-    config: Probe,
-    features: Sequence[np.ndarray],
-    labels: TrainingData,
-    ids: list[str],
-    *,
-    seed: int,
-) -> float:
-    """The seconds per training image of fitting a probe's head in one fold.
-
-    Args:
-        config: the probe.
-        features: of the first of the images `ids`, by each of the probe's embeddings: [N, V, D].
-        labels: has the labels and folds of these images.
-        ids: of the images.
-        seed: of the fit.
-    """
-    count = min(map(len, features))
-    rows = labels.folds.set_index("id").loc[ids[:count]]
-    task = labels.task
-    start = stopwatch.now()
-    probe.fit(
-        config,
-        np.concatenate([values[:count] for values in features], axis=2),
-        task.targets(rows["label"].tolist()),
-        sizes=[values.shape[2] for values in features],
-        task=task,
-        folds=rows["fold"].to_numpy(),
-        seed=seed,
-    )
-    return (stopwatch.now() - start) / count

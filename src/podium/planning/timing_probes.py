@@ -1,0 +1,78 @@
+"""Measure embeddings and probes for a few seconds, with the code that they run."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from podium.config.embeddings import Embedding
+from podium.config.probes import Probe
+from podium.features import probe
+from podium.features.extract import Extractor
+from podium.images.store import ImageStore
+from podium.planning import stopwatch
+from podium.planning.cost import Rate
+from podium.planning.memory_use import PeakMemory
+from podium.planning.stopwatch import Stopwatch
+from podium.prediction.tta import VIEWS
+from podium.training.build import TrainingData
+
+
+class EmbeddingTime(NamedTuple):
+    """What one embedding costs."""
+
+    network: float  # seconds: create it, read its pretrained weights
+    images: Rate  # with all views
+    memory: int  # bytes
+    features: np.ndarray  # of the images that it was measured with: [N, V, D]
+
+
+def measure_embedding(
+    config: Embedding, store: ImageStore, ids: list[str], *, seed: int
+) -> EmbeddingTime:
+    """Compute the features of some of the images `ids`.
+
+    Raises:
+        UserError: if the weights cannot be read, or a batch does not fit the device's memory.
+    """
+    start = stopwatch.now()
+    extractor = Extractor(config, seed=seed)
+    network = stopwatch.now() - start
+    device = extractor.accelerator.device
+    memory, watch = PeakMemory(device), Stopwatch(device)
+    batches = stopwatch.timed(extractor.loader(store, ids), watch)
+    features = extractor.features(batches, [VIEWS[view] for view in config.views])
+    return EmbeddingTime(network, watch.rate(), memory.bytes(), features)
+
+
+def measure_head(
+    config: Probe,
+    features: Sequence[np.ndarray],
+    labels: TrainingData,
+    ids: list[str],
+    *,
+    seed: int,
+) -> float:
+    """The seconds per training image of fitting a probe's head in one fold.
+
+    Args:
+        config: the probe.
+        features: of the first of the images `ids`, by each of the probe's embeddings: [N, V, D].
+        labels: has the labels and folds of these images.
+        ids: of the images.
+        seed: of the fit.
+    """
+    count = min(map(len, features))
+    rows = labels.folds.set_index("id").loc[ids[:count]]
+    task = labels.task
+    start = stopwatch.now()
+    probe.fit(
+        config,
+        np.concatenate([values[:count] for values in features], axis=2),
+        task.targets(rows["label"].tolist()),
+        sizes=[values.shape[2] for values in features],
+        task=task,
+        folds=rows["fold"].to_numpy(),
+        seed=seed,
+    )
+    return (stopwatch.now() - start) / count
