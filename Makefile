@@ -4,7 +4,7 @@ PYTHON ?= python3
 override NAME := $(if $(filter command%,$(origin NAME)),$(value NAME))
 # What users may set. The values reach commands through the environment only ("$$SOURCE"): neither make nor the
 # shell interprets them.
-override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS
+override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS WRITE
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
 export PATH := $(CURDIR)/.venv/bin:$(value PATH)
@@ -59,8 +59,8 @@ lock: .venv/.dev ## resolve requirements*.in into requirements*.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) benchmarks/requirements-score.in --output-file benchmarks/requirements-score.txt
 
-plan: .venv/.run ## measure what params.yaml costs on this device, in time and memory (HOURS=9: does it fit?)
-	@$(COMMAND).plan $${HOURS:+--hours="$$HOURS"}
+plan: .venv/.run ## measure the time and memory that params.yaml needs (HOURS=9: does it fit?; WRITE=1: compare features, which init --quick skips)
+	@$(COMMAND).plan $${HOURS:+--hours="$$HOURS"} $${WRITE:+--write}
 
 train: .venv/.run ## train all models and folds, JOBS at a time (default: one per GPU)
 	@$(COMMAND).jobs $${JOBS:+-- "$$JOBS"}

@@ -39,6 +39,7 @@ TEXT = {  # target and variable: the command and how it gets the value
     ("kernel", "MESSAGE"): ["-m", "commands.export", "--message=VALUE"],
     ("kernel", "WAIT"): ["-m", "commands.export", "--wait=VALUE"],
     ("plan", "HOURS"): ["-m", "commands.plan", "--hours=VALUE"],
+    ("plan", "WRITE"): ["-m", "commands.plan", "--write"],
     ("train", "JOBS"): ["-m", "commands.jobs", "--", "VALUE"],
     ("faults", "N"): ["tests/faults/kills.py", "--", "VALUE"],
     ("init", "ARGS"): ["-m", "commands.init"],  # in the environment

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from podium.core import console, paths, program, seeding
+from podium.competition.archive import Archive
+from podium.core import console, files, params_file, paths, program, seeding
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
+from podium.init import guard, printout, rewrite
 from podium.params import schema
 from podium.params.schema import Params
 from podium.planning import limit, overview, stopwatch, timing, timing_probes
@@ -24,9 +26,32 @@ LIGHT_STAGES = 7  # check, ensemble, submission, report; and three for DVC
 
 
 def main() -> None:
-    """Print the table, and whether the time fits into --hours."""
-    hours = _options().hours
+    """Print the table, and whether the time fits into --hours; or measure features and write."""
+    options = _options()
     params = schema.load(build_models=True)
+    if options.write:
+        _write(params)
+    else:
+        _plan(params, options.hours)
+
+
+def _write(params: Params) -> None:
+    """Compare features as `make init` does, and write the best to params.yaml."""
+    guard.check_committed(params_file.PARAMS, command="make plan WRITE=1")
+    path = paths.RAW / f"{params.competition.slug}.zip"
+    if not path.exists():
+        raise UserError(f"{path} not found. Run `dvc repro fetch`, then `make plan WRITE=1`.")
+    console.say("Measuring how the images should become square")
+    with Archive(path) as archive:
+        measured = rewrite.measure_again(params, archive)
+    print(printout.measured(measured))
+    text = rewrite.apply(params_file.PARAMS.read_text(encoding="utf-8"), params, measured)
+    schema.validate(params_file.parse(text, source="make plan"), source="make plan")
+    files.write_text(params_file.PARAMS, text)
+    print("\nWrote params.yaml. Review it with `git diff`, then run `dvc repro`.")
+
+
+def _plan(params: Params, hours: float | None) -> None:
     if not paths.FOLDS.exists():
         raise UserError(
             f"{paths.FOLDS} not found: the images are not prepared. Run `dvc repro folds`, then "
@@ -41,6 +66,12 @@ def main() -> None:
     rows.append(Row("other stages", LIGHT_STAGES * process.light))
     seconds = overview.total(rows)
     print(f"\n{overview.table(rows)}")
+    trainings = [(name, fold) for name in params.models for fold in params.folds.run]
+    if done := sum(paths.weights(*training).exists() for training in trainings):
+        print(
+            f"\n{done} of {len(trainings)} trainings have written their weights; `dvc status` "
+            "lists what would run again"
+        )
     if hours is not None:
         print(f"\n{console.duration(seconds)} {limit.verdict(seconds, hours)}")
 
@@ -96,6 +127,11 @@ def _training_images(folds: pd.DataFrame, run: list[int]) -> float:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make plan", description=__doc__)
     parser.add_argument("--hours", type=limit.positive, help="say whether it fits into this time")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="instead compare resize modes and sizes, as init does, and write the best",
+    )
     return parser.parse_args()
 
 

@@ -4,10 +4,16 @@ import sys
 from typing import Any
 
 import pytest
+import safetensors.torch
+import timm
+import torch
 from conftest import Project
 
-from commands import plan
+from commands import init, plan
 from podium.core.errors import UserError
+from podium.init import measure
+from podium.init.measured import Kind, Measured, Row
+from podium.params import schema
 from podium.planning import stopwatch
 
 
@@ -55,3 +61,60 @@ def test_hours_must_be_a_positive_number(hours: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         run(f"--hours={hours}")
     assert f"--hours: must be a positive number, not '{hours}'" in capsys.readouterr().err
+
+
+def init_quickly(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make init` writes with --quick, for wide images and a small network."""
+    weights = project.folder / "test_resnet.safetensors"
+    torch.manual_seed(0)
+    safetensors.torch.save_file(timm.create_model("test_resnet").state_dict(), weights)
+    project.run("git", "init", "--quiet")
+    commit(project)
+    project.enter(monkeypatch)
+    sys.argv = ["init.py", "shapes.zip", "--yes", "--quick", "--pretrained", weights.name]
+    init.main()
+
+
+def commit(project: Project) -> None:
+    project.run("git", "add", "params.yaml")
+    project.run("git", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "params")
+
+
+def test_write_does_what_a_quick_init_skipped(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init_quickly(project, monkeypatch)
+    with pytest.raises(UserError, match="uncommitted edits"):
+        run("--write")
+    commit(project)
+    best = (Kind("pad", 64), Kind("squash", 96))
+    measured = Measured([Row(best, 0.5, 0.1)], 36, "pad", best)
+    monkeypatch.setattr(measure, "compare", lambda *_: measured)
+    before = schema.load()
+    (name,) = before.models
+    assert before.models[name].resize_mode == "crop"
+    run("--write")
+    after = schema.load()
+    assert after.models[name].resize_mode == "pad"
+    assert after.models[name].augment == [
+        {"HorizontalFlip": {}},
+        {"RandomResizedCrop": {"scale": [0.7, 1.0]}},
+    ]
+    assert after.probes["probe"].features == ["pad-64", "squash-96"] == [*after.embeddings]
+    assert after.embeddings["squash-96"].pretrained == before.models[name].pretrained
+    assert "Wrote params.yaml" in capsys.readouterr().out
+    changed = {"models", "embeddings", "probes", "prepare"}
+    assert after.model_dump(exclude=changed) == before.model_dump(exclude=changed)
+    assert "# crop | squash | pad" in project.read("params.yaml").decode()  # comments stay
+
+
+def test_write_keeps_its_hands_off_what_init_did_not_write(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init_quickly(project, monkeypatch)
+    project.edit(lambda params: params["probes"].update(mine=params["probes"]["probe"]))
+    commit(project)
+    before = project.read("params.yaml")
+    with pytest.raises(UserError, match="the only probe, `probe`"):
+        run("--write")
+    assert project.read("params.yaml") == before

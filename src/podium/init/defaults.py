@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from podium.init import yaml_edit
 from podium.init.facts import Device, Facts
 from podium.init.layout import Layout
 from podium.init.measured import Kind, Measured
@@ -103,6 +104,17 @@ def augment(facts: Facts, device: Device, mode: str) -> str:
     if device == "cuda" and crop is AUGMENT_CROP and not facts.is_tiny:
         return AUGMENT_CUDA
     return crop.format(scale=MIN_AREA_TINY if facts.is_tiny else MIN_AREA)
+
+
+def augment_after(change: str, transforms: Any) -> Any:
+    """A model's augmentation after its resize mode was changed: another one if `make init` wrote
+    it, else the same.
+    """
+    for area in (MIN_AREA, MIN_AREA_TINY):
+        crop, whole = (yaml_edit.parse(t.format(scale=area)) for t in (AUGMENT_CROP, AUGMENT_WHOLE))
+        if transforms in (crop, whole):
+            return crop if change == RESIZE_MODE else whole
+    return transforms
 
 
 def has_few_images(facts: Facts) -> bool:

@@ -88,7 +88,7 @@ def render(
     _fill_models(params["models"], models, start, settings)
     if features:
         backbone = {"architecture": architecture, **start}
-        _fill_embeddings(params["embeddings"], features, backbone, defaults.views(facts))
+        fill_embeddings(params["embeddings"], features, backbone, defaults.views(facts))
         kind = defaults.probe_head(layout)
         head = {} if kind == Probe.model_fields["head"].default else {"head": kind}
         names = yaml_edit.flow([kind.name for kind in features])
@@ -166,7 +166,7 @@ def _fill_models(
         section[model.name].update(architecture=model.architecture, image_size=model.image_size)
 
 
-def _fill_embeddings(
+def fill_embeddings(
     section: CommentedMap, features: Sequence[Kind], backbone: dict[str, Any], views: list[str]
 ) -> None:
     """The first embedding with all settings; the others as their differences from it."""
@@ -174,6 +174,7 @@ def _fill_embeddings(
     base = CommentedMap()
     values = {**backbone, "image_size": first.image_size, "resize_mode": first.resize_mode}
     yaml_edit.fill(base, {**values, "views": yaml_edit.flow(views)}, {})
+    section.clear()
     section.fa.set_block_style()
     section[first.name] = base
     if others:

@@ -175,7 +175,7 @@ def _steps(run: Components, phase: int, micro_batches: int, most: int) -> tuple[
 def _checkpoint(state: TrainState) -> float:
     """The seconds that a checkpoint takes."""
     start = stopwatch.now()
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir=".", prefix=".plan-") as folder:
         best = {"weights": copy_weights(state.evaluated_model)}
         Checkpoints(Path(folder)).save({**state.state_dict(), "best": best})
     return stopwatch.now() - start
