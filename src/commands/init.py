@@ -157,7 +157,10 @@ def _options() -> argparse.Namespace:
         options = shlex.split(os.environ.get("PODIUM_INIT_ARGS", ""))
     except ValueError as error:
         parser.error(f"ARGS: {error}")
-    return parser.parse_args([*options, *sys.argv[1:]])
+    parsed = parser.parse_args([*options, *sys.argv[1:]])
+    if parsed.cpu_time and parsed.minutes is None:
+        parser.error("--cpu-time is for --minutes. Set both.")
+    return parsed
 
 
 if __name__ == "__main__":

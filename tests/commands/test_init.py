@@ -15,6 +15,7 @@ from competitions import competition, write_zip
 from conftest import ROOT, Project
 from kaggle_server import Kaggle
 
+from commands import init
 from podium.config.prepare import Prepare
 from podium.core import params_file
 from podium.params import schema
@@ -318,3 +319,12 @@ def test_minutes_must_be_a_positive_number(clone: Project, minutes: str) -> None
     assert done.returncode == 2
     assert f"--minutes: must be a positive number, not '{minutes}'" in done.stdout
     assert clone.read("params.yaml") == before
+
+
+def test_cpu_time_needs_minutes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["init.py", "shapes.zip", "--cpu-time"])
+    with pytest.raises(SystemExit):
+        init.main()
+    assert "--cpu-time is for --minutes" in capsys.readouterr().err

@@ -68,19 +68,22 @@ def measure_model(
     Raises:
         UserError: as `training.fold.train_fold`.
     """
+    cache = Cache(data.store)
+    data = data._replace(store=cache)
+    start = stopwatch.now()
+    run = build.build(config, data, fold=fold, seed=seed)
+    network = stopwatch.now() - start
     micro_batches = 1
     while True:
-        start = stopwatch.now()
-        cache = Cache(data.store)
-        run = build.build(config, data._replace(store=cache), fold=fold, seed=seed)
-        network = stopwatch.now() - start
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # what the training prints
                 return _measure(run, cache, data, test, network, seed, micro_batches)
         except RuntimeError as error:
             if not should_reduce_batch_size(error):
                 raise
+        del run  # its tensors would keep their memory
         clear_device_cache(garbage_collection=True)
+        run = build.build(config, data, fold=fold, seed=seed)
         micro_batches = split_further(run, micro_batches)
 
 
@@ -149,11 +152,11 @@ def _fill(run: Components, cache: Cache, most: int) -> tuple[float, int]:
 
 def _init_head(run: Components, data: TrainingData, seed: int) -> float:
     """Seconds per image of initializing the head by a linear probe."""
-    ids = run.loaders.train.dataset.ids[:MAX_PROBE_IMAGES]
-    few = data._replace(folds=data.folds[data.folds["id"].isin(ids)])
+    folds = data.folds[data.folds["id"].isin(run.loaders.train.dataset.ids)]
+    few = folds.sample(min(len(folds), MAX_PROBE_IMAGES), random_state=seed)  # of all classes
     start = stopwatch.now()
-    linear_probe.init_head(run, few, seed=seed)
-    return (stopwatch.now() - start) / len(ids)
+    linear_probe.init_head(run, data._replace(folds=few), seed=seed)
+    return (stopwatch.now() - start) / len(few)
 
 
 def _steps(run: Components, phase: int, micro_batches: int, most: int) -> tuple[Rate, TrainState]:
