@@ -14,7 +14,7 @@ from podium.init import guard, printout, rewrite
 from podium.params import schema
 from podium.params.schema import Params
 from podium.planning import limit, overview, stopwatch, timing, timing_probes
-from podium.planning.cost import Process
+from podium.planning.cost import Process, Split
 from podium.planning.overview import Row
 from podium.planning.timing import ToPredict
 from podium.planning.timing_probes import EmbeddingTime
@@ -78,24 +78,24 @@ def _plan(params: Params, hours: float | None) -> None:
 
 def _models(params: Params, data: TrainingData, test: list[str], process: Process) -> Iterator[Row]:
     """One row per model, measured on its first fold."""
-    fold, images = params.folds.run[0], ImageStore(paths.IMAGES / "test")
+    fold, store = params.folds.run[0], ImageStore(paths.IMAGES / "test")
     for name, config in params.models.items():
         console.say(f"{name}: {config.architecture}, {config.image_size} pixels")
-        extended = pseudo.extend(data, config.pseudo_labels, fold=fold, test=images.folder)
+        extended = pseudo.extend(data, config.pseudo_labels, fold=fold, test=store.folder)
         seed = config.seed_or(params.seed)
-        predicted = ToPredict(images, test, params.predict)
+        predicted = ToPredict(store, test, params.predict)
         measured = timing.measure_model(config, extended, predicted, fold=fold, seed=seed)
         assert measured.prediction is not None
         split = measured.split._replace(test=len(test))
-        yield Row(
-            name,
-            process.start + measured.training.seconds(measured.epochs, config.batch_size, split),
-            process.start
-            + measured.training.network
-            + measured.prediction.seconds(split.validation + split.test),
-            len(params.folds.run),
-            measured.memory,
-        )
+        times = [(name, split, len(params.folds.run))]
+        if name in params.folds.all:
+            every = Split(split.training + split.validation, 0, split.test)
+            times.append((f"{name} (all folds)", every, 1))
+        for title, images, folds in times:
+            training = measured.training.seconds(measured.epochs, config.batch_size, images)
+            prediction = measured.prediction.seconds(images.validation + images.test)
+            prediction += process.start + measured.training.network
+            yield Row(title, process.start + training, prediction, folds, measured.memory)
 
 
 def _probes(
@@ -113,7 +113,7 @@ def _probes(
     for name, probe in params.probes.items():
         features = [times[embedding].features for embedding in probe.features]
         fit = timing_probes.measure_head(probe, features, data, sample, seed=params.seed)
-        folds = len(params.folds.run)
+        folds = len(params.folds.of(name))
         images = _training_images(data.folds, params.folds.run)
         yield Row(f"{name} (probe)", process.start / folds + fit * images, folds=folds)
 

@@ -27,7 +27,7 @@ def add_probe(params: dict[str, Any]) -> None:
     params["embeddings"] = {"e": network}
     params["probes"] = {"p": {"features": ["e"]}}
     params["ensemble"]["members"] = ["a", "p"]
-    params["folds"]["run"] = [0]
+    params["folds"].update(run=[0], all=["a"])
 
 
 @pytest.mark.slow
@@ -41,10 +41,10 @@ def test_plan_lists_what_each_part_takes(
     before = {path: path.stat().st_mtime_ns for path in prepared.folder.rglob("*")}
     run("--hours", "0.0001")
     lines = capsys.readouterr().out.splitlines()
-    names = ["a", "e (embedding)", "p (probe)", "other stages", "total"]
+    names = ["a", "a (all folds)", "e (embedding)", "p (probe)", "other stages", "total"]
     table = lines[lines.index("") + 2 :][: len(names)]
     assert [line[: len(name)] for line, name in zip(table, names, strict=True)] == names
-    assert " GiB" in table[0] and " GiB" in table[1]
+    assert all(" GiB" in line for line in table[:3])
     assert " does not fit into 0 s: it takes " in lines[-1]
     files = {path for path in prepared.folder.rglob("*") if path.suffix != ".pyc"}
     assert files <= {*before, *(path for path in files if path.name == "__pycache__")}

@@ -96,10 +96,11 @@ def _measure(
     seed: int,
     micro_batches: int,
 ) -> ModelTime:
-    device, phases = run.accelerator.device, run.config.phases
+    device, phases, (train, valid) = run.accelerator.device, run.config.phases, run.loaders
+    assert valid is not None  # there is a held-out fold
     memory = PeakMemory(device)
     most = MAX_BATCHES.get(device.type, MAX_BATCHES_GPU)
-    cached, more_memory = _fill(run, cache, most)
+    cached, more_memory = _fill(cache, [train, valid], most)
     head = _init_head(run, data, seed) if phases[0].init_from == "probe" else 0.0
     batches, checkpoint = dict[str, Rate](), 0.0
     keys = [phase.model_dump_json(include=DETERMINES_TIME) for phase in phases]
@@ -112,34 +113,34 @@ def _measure(
         cache=cached,
         probe=head,
         batches=tuple(batches[key] for key in keys),
-        validation=_infer(run, state, run.loaders.valid),
+        validation=_infer(run, state, valid),
         checkpoint=checkpoint,
     )
     return ModelTime(
         training,
-        [phase.epochs for phase in phases],
-        Split(len(run.loaders.train.dataset), len(run.loaders.valid.dataset), 0),
+        run.epochs,
+        Split(len(train.dataset), len(valid.dataset), 0),
         None if test is None else _predict(run, state, test),
         memory.bytes() + (0 if device.type == "cuda" else more_memory),
     )
 
 
-def _fill(run: Components, cache: Cache, most: int) -> tuple[float, int]:
-    """Cache the images of the first `most` batches, or the share of them that a training would.
+def _fill(cache: Cache, loaders: Sequence[loading.Loader], most: int) -> tuple[float, int]:
+    """Cache the images of each loader's first `most` batches, or the share of them that a training
+    would.
 
     Returns:
         seconds per image of the whole training, and the bytes that its cache needs in addition.
     """
-    train, valid = run.loaders
-    train.batch_sampler.set_epoch(1)
+    loaders[0].batch_sampler.set_epoch(1)
     ids = [
         loader.dataset.ids[sample.row]
-        for loader in (train, valid)
+        for loader in loaders
         for batch in islice(iter(loader.batch_sampler), most)
         for sample in batch
     ]
     ids = list(dict.fromkeys(ids))
-    total, budget = len(train.dataset) + len(valid.dataset), machine.cache_bytes()
+    total, budget = sum(len(loader.dataset) for loader in loaders), machine.cache_bytes()
     sizes = [cache.store.decode(image).size for image in ids[:8]]
     needed = round(sum(sizes) / len(sizes) * total)
     share = min(1.0, budget / needed)
