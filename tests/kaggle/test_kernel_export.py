@@ -173,7 +173,7 @@ def test_damaged_and_missing_weights_are_an_error(exported: Path, tmp_path: Path
     with pytest.raises(UserError, match=r"1 of 5 .*a-fold1\.safetensors"):
         spec.read(dataset)
     weights.unlink()
-    with pytest.raises(UserError, match=r"1 of 4 .*missing .*a-fold1\.safetensors"):
+    with pytest.raises(UserError, match=r"1 of 5 .*missing .*a-fold1\.safetensors"):
         spec.read(dataset)
 
 
