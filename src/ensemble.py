@@ -1,11 +1,14 @@
 """all members' logits -> data/ensemble/{oof,test}.parquet, metrics/ensemble.json."""
 
+from functools import partial
+
 from podium.config.ensemble import Ensemble
 from podium.config.folds import Folds
 from podium.core import files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.prediction import predictions
 from podium.scoring import metrics
+from podium.scoring.task import new_class
 from podium.submission import contributions, members
 from podium.submission.ensemble import combine, summary
 
@@ -25,7 +28,7 @@ def main() -> None:
     folds = folds[folds["fold"].isin(run)].reset_index(drop=True)
     test_ids = prepared.csv("test.csv")["id"].tolist()
     data = members.DataVersion.read(prepared, folds_manifest)
-    metric = metrics.get(metric_name, data.task.name)
+    metric, unknown = metrics.get(metric_name, data.task.name), new_class(prepared)
     loaded = {
         name: members.load(
             paths.PREDICTIONS / name,
@@ -36,19 +39,19 @@ def main() -> None:
         )
         for name in options.members
     }
-    ensemble = combine(loaded, folds, test_ids=test_ids, options=options, metric=metric)
+    blend = partial(combine, folds=folds, test_ids=test_ids, metric=metric, new_class=unknown)
+    ensemble = blend(loaded, options=options)
     alone = options.model_copy(update={"method": "mean"})
-    per_member = {
-        name: combine({name: member}, folds, test_ids=test_ids, options=alone, metric=metric)
-        for name, member in loaded.items()
-    }
-    without = contributions.scores_without(loaded, folds, options=options, metric=metric)
+    per_member = {name: blend({name: one}, options=alone) for name, one in loaded.items()}
+    without = contributions.scores_without(
+        loaded, folds, options=options, metric=metric, new_class=unknown
+    )
     with files.atomic(paths.ENSEMBLE) as folder:
         predictions.write(folder / "oof.parquet", ensemble.oof)
         predictions.write(folder / "test.parquet", ensemble.test)
         for name, member in per_member.items():
             predictions.write(folder / "members" / f"{name}.parquet", member.test)
-        correlations = contributions.error_correlations(loaded, folds)
+        correlations = contributions.error_correlations(loaded, folds, new_class=unknown)
         files.write_json(folder / "error_correlations.json", correlations)
     files.write_json(
         paths.METRICS / "ensemble.json", summary(ensemble, per_member, metric, without)

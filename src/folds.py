@@ -6,7 +6,7 @@ from podium.config.folds import Folds
 from podium.core import files, manifest, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.dataset import duplicates, splitting
-from podium.scoring.task import Task
+from podium.scoring.task import Task, new_class
 
 SECTIONS = {
     "seed": int,
@@ -28,7 +28,8 @@ def main() -> None:
     if how == "group" and len(same):
         folds = split(duplicates=same)
     files.write_csv(paths.DATA / "folds.csv", folds)
-    manifest.write(paths.FOLDS, ["folds.csv"], **task.facts())
+    facts = {**task.facts(), "new_class": new_class(prepared)}
+    manifest.write(paths.FOLDS, ["folds.csv"], **facts)
     for warning in splitting.rare_classes(train, task, count):
         print(f"warning: {warning}")
     for line in duplicates.describe(folds, same, crossing=crossing, how=how):

@@ -37,6 +37,7 @@ def main() -> None:
         images_sha256={part: ImageStore(paths.IMAGES / part).sha256() for part in read.ids},
         task=task,
         classes=read.classes,
+        new_class=read.new_class,
         value_range=stored.value_range,
     )
     for warning in [*read.warnings, *stored.warnings(layout)]:

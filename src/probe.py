@@ -21,7 +21,7 @@ from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
 from podium.scoring import decisions, metrics
 from podium.scoring.metrics import Metric
-from podium.scoring.task import Task
+from podium.scoring.task import Task, with_known_class
 
 SECTIONS = {
     "seed": int,
@@ -41,6 +41,7 @@ class Data(NamedTuple):
     train: list[Features]  # of each embedding
     test: list[Features]
     folds: pd.DataFrame  # id, label, fold; with folds.subsample also train ("yes" or "no")
+    labeled: pd.DataFrame  # its rows that have one of the classes
     folds_sha256: str
     task: Task
     metric: Metric
@@ -54,6 +55,7 @@ def main() -> None:
     seed, metric_name, run, config = params_file.load(SECTIONS, probe=options.probe)
     manifest = Manifest(paths.FOLDS)
     task = Task.read(manifest)
+    folds = manifest.csv("folds.csv").astype({"fold": int})
     train, test = (
         [tables.read(paths.embedding(name, part)) for name in config.features]
         for part in ("train", "test")
@@ -62,7 +64,8 @@ def main() -> None:
         options.probe,
         train,
         test,
-        manifest.csv("folds.csv").astype({"fold": int}),
+        folds,
+        with_known_class(folds, manifest),
         manifest.sha256["folds.csv"],
         task,
         metrics.get(metric_name, task.name),
@@ -73,7 +76,7 @@ def main() -> None:
 
 def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     """Fit the head of one fold, and write it, its score and its predictions."""
-    start, task, folds = time.perf_counter(), data.task, data.folds
+    start, task, folds = time.perf_counter(), data.task, data.labeled
     targets = task.targets(folds["label"].tolist())
     held_out = (folds["fold"] == fold).to_numpy()
     rows = ~held_out & (folds["train"] == "yes").to_numpy() if "train" in folds else ~held_out
@@ -96,7 +99,10 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     path = paths.weights(data.name, fold)
     weights.save(path, {k: torch.from_numpy(v) for k, v in fitted.arrays.items()}, provenance)
     _, _, sha256 = weights.read(path)
-    ids = {"oof": folds["id"][held_out].tolist(), "test": data.test[0].ids}
+    ids = {
+        "oof": data.folds.loc[data.folds["fold"] == fold, "id"].tolist(),
+        "test": data.test[0].ids,
+    }
     logits = {}
     for part, features in (("oof", data.train), ("test", data.test)):
         logits[part] = probe.predict(config.head, fitted.arrays, _join(features, ids[part]))
@@ -109,7 +115,8 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
         )
         table = paths.PREDICTIONS / name / f"{part}.parquet"
         predictions.write(table, Predictions(ids[part], logits[part], predicted))
-    score = decisions.score(task, data.metric, targets[held_out], logits["oof"])
+    of_class = np.isin(ids["oof"], folds["id"])
+    score = decisions.score(task, data.metric, targets[held_out], logits["oof"][of_class])
     seconds = round(time.perf_counter() - start, 1)
     scores = {"strength": fitted.strength, data.metric.name: score, "inner_loss": fitted.loss}
     files.write_json(paths.METRICS / f"{name}.json", {**scores, "seconds": seconds})

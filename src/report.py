@@ -29,7 +29,7 @@ def main() -> None:
     metric_name, slug, options = params_file.load(SECTIONS)
     path = paths.SUBMISSIONS / f"{slug}.csv"
     prepared = Manifest(paths.PREPARED)
-    task = Task.read(prepared)
+    task = Task.submitted(prepared)
     scores = files.read_json(paths.METRICS / "ensemble.json")
     submission = csvs.read(path)
     test_scores = None

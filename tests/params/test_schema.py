@@ -165,6 +165,21 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
         "the log loss, which accuracy does not measure",
     ),
     (lambda p: p["ensemble"].update(temperature="auto"), "ensemble.temperature", "'fitted'"),
+    (
+        lambda p: p["ensemble"].update(new_class_threshold=0.3),
+        "ensemble.new_class_threshold",
+        "requires prepare.new_class",
+    ),
+    (
+        lambda p: (p["prepare"].update(new_class="x"), p.update(metric="log_loss")),
+        "prepare.new_class",
+        "requires a metric of labels or map@k, not log_loss",
+    ),
+    (
+        lambda p: (p["prepare"].update(new_class="x"), p["submission"].update(format="columns")),
+        "submission.format",
+        "prepare.new_class requires auto, label or top_k",
+    ),
     (lambda p: p["predict"].update(on_timeout="fewer_views"), "predict", "time_limit_minutes"),
     (lambda p: model(p, batch_size=0), "models.a.batch_size", "must be at least 1, not 0"),
     (lambda p: model(p, batch_size="8"), "models.a.batch_size", "must be an integer, not '8'"),

@@ -27,6 +27,12 @@ class Ensemble(Section):
     tasks in the table of metrics above. `default`: 0.5, the highest-scoring class, the nearest
     whole number."""
 
+    new_class_threshold: Literal["auto"] | Annotated[float, Field(gt=0, lt=1)] = "auto"
+    """With `prepare.new_class`: an image gets that label if the probability of its best class is
+    lower. In a list of the k best labels, it comes before all classes of a lower probability.
+    `auto`: tuned to the metric, on the out-of-fold predictions of all training images, also those
+    with that label."""
+
     @field_validator("thresholds", mode="before")
     @classmethod
     def _renamed(cls, thresholds: object) -> object:

@@ -57,6 +57,10 @@ class Prepare(Section):
     """The positive class: its probability is thresholded, scored by `average_precision` and
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
+    new_class: Name | None = None
+    """The label that marks an image of none of the classes, such as `new_whale`. Models do not
+    learn it; test images get it if no class reaches `ensemble.new_class_threshold`. Requires `task:
+    multiclass`. null: every image has one of the classes."""
     label_map: dict[Name, Name] | None = None
     """The label of each class folder, or of each match of `label_pattern`, if these are finer than
     the labels: `{Cover: 0, JMiPOD: 1, UERD: 1}`. Requires `train_csv: null`. null: they are the

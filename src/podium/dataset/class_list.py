@@ -32,8 +32,11 @@ def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> No
     """
     different = texts.astype(float) if task == "regression" else texts
     if different.nunique() < 2:
+        found = (
+            "all labels are " + repr(texts.iloc[0]) if len(texts) else "there are no other labels"
+        )
         raise UserError(
-            f"{name}: all labels are {texts.iloc[0]!r}. Add images of other classes, or set "
+            f"{name}: {found}. Add images of other classes, or set "
             "prepare.label_column to another column."
         )
     if task == "binary" and len(classes) != 2:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.competition.text.names import find_class, nfc
+from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
@@ -26,6 +26,7 @@ class Tables(NamedTuple):
     sample: pd.DataFrame  # the sample submission, or one with empty cells
     classes: list[str]
     warnings: Sequence[str] = ()
+    new_class: str | None = None  # the label of images of none of the classes
 
     @property
     def ids(self) -> dict[str, list[str]]:
@@ -46,11 +47,31 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
     """
     sample = sample_submission.read(archive, layout)
     train, classes, warnings = _read_train(archive, layout, task, SampleNames(sample))
+    new_class = _find_new_class(layout, classes)
+    if new_class is not None:
+        classes = [name for name in classes if name != new_class]
+        class_list.check(_known(train, new_class), classes, task, "prepare.new_class")
+        if new_class not in {*train["label"]}:
+            warnings.append(
+                f"prepare.new_class: no training image is labeled {new_class}, so "
+                "ensemble.new_class_threshold must be a number"
+            )
     if sample is not None:
         sample_submission.check_targets(sample, classes, task, layout)
         warnings += sample_submission.other_positive(sample, classes, task)
     test, sample = sample_submission.read_test(archive, layout, sample)
-    return Tables(train, test, sample, classes, warnings)
+    return Tables(train, test, sample, classes, warnings, new_class)
+
+
+def _find_new_class(layout: Prepare, classes: list[str]) -> str | None:
+    """`prepare.new_class` as the training table spells it, which may not contain it."""
+    name = layout.new_class
+    return None if name is None else NameIndex(classes).find(name) or name
+
+
+def _known(train: pd.DataFrame, new_class: str | None) -> pd.Series:
+    """The labels of the images that have one of the classes."""
+    return train.loc[train["label"] != new_class, "label"]
 
 
 def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
@@ -70,7 +91,7 @@ def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
     if Task(task, classes).single_label and not is_submitted:
         present = set(train["label"])
         classes = [label for label in classes if label in present]
-    class_list.check(train["label"], classes, task, name)
+    class_list.check(_known(train, tables.new_class), classes, task, name)
     return tables._replace(train=train, classes=classes)
 
 
@@ -80,7 +101,11 @@ def summary(tables: Tables, task: TaskName) -> str:
     noun = "labels" if task == "multilabel" else "classes"
     classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
     images = f"{len(tables.train)} training images{classes}, {len(tables.test)} test images"
-    return images + positive
+    new = ""
+    if tables.new_class is not None:
+        count = (tables.train["label"] == tables.new_class).sum()
+        new = f"; {count} training images are {tables.new_class}, which is not a class"
+    return images + positive + new
 
 
 def _read_train(

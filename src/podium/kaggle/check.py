@@ -46,7 +46,7 @@ def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> Check
         UserError: as in `check_csv`, or if it was submitted before.
     """
     prepared = Manifest(paths.PREPARED)
-    task = Task.read(prepared)
+    task = Task.submitted(prepared)
     sample = prepared.csv("sample_submission.csv")
     metric = metrics.get(params.metric, task.name)
     form = SubmissionFormat.detect(sample, task, metric, params.submission)

@@ -169,6 +169,31 @@ def _labels(task: TaskName, prepare: Prepare) -> Iterator[Problem]:
         yield "prepare.label_variants", f"has no effect with task: {task}. Remove it."
 
 
+def _new_class(
+    task: TaskName,
+    metric: str | None,
+    prepare: Prepare,
+    ensemble: Ensemble,
+    submission: Submission,
+) -> Iterator[Problem]:
+    if prepare.new_class is None:
+        if ensemble.new_class_threshold != "auto":
+            yield "ensemble.new_class_threshold", "requires prepare.new_class"
+        return
+    if task != "multiclass":
+        yield "prepare.new_class", "requires task: multiclass"
+    elif not any(_metric(metric, task)) and ":" not in (metric or ""):
+        scored = metrics.get(metric, task)
+        if scored.inputs != "labels" and scored.k is None:
+            yield (
+                "prepare.new_class",
+                f"requires a metric of labels or map@k, not {scored.name}: the new class has a "
+                "threshold, but no probabilities.",
+            )
+    if submission.format not in ("auto", "label", "top_k"):
+        yield "submission.format", "prepare.new_class requires auto, label or top_k"
+
+
 def _format(task: TaskName, submission: Submission) -> Iterator[Problem]:
     suitable = [name for name, tasks in FORMATS.items() if task in tasks]
     if submission.format not in ("auto", *suitable):
@@ -198,5 +223,5 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 CHECKS = (
     *(_metric, _views, _blending, _losses, _members, _trained_on_all, _names, _probes),
-    *(_sizes, _labels, _format, _subsample, _imbalance),
+    *(_sizes, _labels, _new_class, _format, _subsample, _imbalance),
 )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, softmax
 
 from podium.config.tasks import TaskName
@@ -38,6 +39,17 @@ class Task(NamedTuple):
     def read(cls, manifest: Manifest) -> "Task":
         """The task that prepared.json or folds.json states."""
         return cls(manifest.facts["task"], manifest.facts["classes"])
+
+    @classmethod
+    def submitted(cls, manifest: Manifest) -> "Task":
+        """The task with the label of images of none of the classes, if there is one, as its last
+        class (`prepare.new_class`): what is scored and submitted, but not what models learn.
+        """
+        return cls.read(manifest).with_new_class(new_class(manifest))
+
+    def with_new_class(self, name: str | None) -> "Task":
+        """The task with one more class; itself for None."""
+        return self if name is None else self._replace(classes=[*self.classes, name])
 
     def facts(self) -> dict[str, Any]:
         """The facts that `read` expects in a manifest."""
@@ -91,3 +103,14 @@ class Task(NamedTuple):
             return 0.0, 1.0
         mean, std = np.mean(targets, dtype=float), np.std(targets, dtype=float)
         return float(mean), float(std) if std > 1e-6 * abs(mean) else 1.0
+
+
+def new_class(manifest: Manifest) -> str | None:
+    """The label of images of none of the classes, which prepared.json or folds.json states."""
+    name: str | None = manifest.facts.get("new_class")
+    return name
+
+
+def with_known_class(table: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
+    """The rows of a table of labels that have one of the classes."""
+    return table[table["label"] != new_class(manifest)].reset_index(drop=True)

@@ -14,6 +14,7 @@ from podium.core.provenance import Averaging
 from podium.core.validation import Problem
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
+from podium.submission import new_class
 from podium.submission.methods import greedy, rank, stack, temperature
 from podium.submission.methods.base import Blend, Examples, Fitted, Method
 from podium.submission.methods.weighted import equal_weights, fit_weights
@@ -87,9 +88,22 @@ def unfitted(method: str, examples: Examples) -> Blend:
 
 
 def apply(task: Task, blend: Blend, logits: np.ndarray) -> np.ndarray:
-    """Blend the members' logits [M, N, C]: float32 [N, C]."""
+    """Blend the members' logits [M, N, C]: float32 [N, C], or [N, C + 1] with the new class.
+    `task`: the members', without the new class.
+    """
     blended = _method(blend.method).apply(task, blend, logits)
-    return blended if blend.temperature == 1 else (blended / blend.temperature).astype(np.float32)
+    if blend.temperature != 1:
+        blended = (blended / blend.temperature).astype(np.float32)
+    if blend.new_class_threshold is None:
+        return blended
+    return new_class.append(blended, blend.new_class_threshold)
+
+
+def members_task(task: Task, blend: Blend) -> Task:
+    """The members' task: without the new class, which `task` has if `blend` adds it."""
+    if blend.new_class_threshold is None:
+        return task
+    return task._replace(classes=task.classes[:-1])
 
 
 def _method(name: str) -> Method:

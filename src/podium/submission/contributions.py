@@ -15,7 +15,12 @@ Correlations = dict[str, dict[str, float | None]]  # by the names of two members
 
 
 def scores_without(
-    members: dict[str, Member], folds: pd.DataFrame, *, options: Ensemble, metric: Metric
+    members: dict[str, Member],
+    folds: pd.DataFrame,
+    *,
+    options: Ensemble,
+    metric: Metric,
+    new_class: str | None = None,
 ) -> dict[str, float]:
     """The out-of-fold score of the ensemble without each member, fitted again; none if there is
     only one.
@@ -23,20 +28,23 @@ def scores_without(
     scores = {}
     for name in members if len(members) > 1 else ():
         others = {other: member for other, member in members.items() if other != name}
-        fitter = ensemble.fitter(others, folds, options=options, metric=metric)
+        fitter = ensemble.fitter(others, folds, options=options, metric=metric, new_class=new_class)
         oof = fitter.out_of_fold(np.stack([member.oof for member in others.values()]))
         scores[name] = fitter.scores(oof)["oof"]
     return scores
 
 
-def error_correlations(members: dict[str, Member], folds: pd.DataFrame) -> Correlations:
+def error_correlations(
+    members: dict[str, Member], folds: pd.DataFrame, *, new_class: str | None = None
+) -> Correlations:
     """Pearson's correlation of the members' out-of-fold errors: 1 - the probability of the actual
     class; for multilabel, of each label; for regression, the difference. None if all errors of a
-    member are equal.
+    member are equal. Images of the new class are left out.
     """
+    known = (folds["label"] != new_class).to_numpy()
     task = Task.of(next(iter(members.values())).provenance[0])
-    targets = task.targets(folds["label"].tolist())
-    errors = {name: _errors(task, targets, member.oof) for name, member in members.items()}
+    targets = task.targets(folds.loc[known, "label"].tolist())
+    errors = {name: _errors(task, targets, member.oof[known]) for name, member in members.items()}
     return {
         name: {other: _correlation(own, others) for other, others in errors.items()}
         for name, own in errors.items()

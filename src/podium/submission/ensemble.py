@@ -14,9 +14,11 @@ from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
 from podium.submission import blend, thresholds
+from podium.submission import new_class as new_classes
 from podium.submission.members import Member
 from podium.submission.methods import base
 from podium.submission.methods.base import Blend, Examples
+from podium.submission.new_class import NewClass
 
 
 class OutOfFold(NamedTuple):
@@ -30,14 +32,20 @@ class OutOfFold(NamedTuple):
 class Fitter:
     """Fits blend and rule to out-of-fold logits, and estimates how well they do."""
 
-    task: Task
+    task: Task  # the members'
     metric: Metric
-    targets: np.ndarray  # in the form of `Task.targets`
+    targets: np.ndarray  # as `Task.targets` of the submitted task returns them
     folds: np.ndarray  # [N]
     method: str
     averaging: Averaging
     tune: bool  # thresholds, if the metric asks for it
     scale: bool  # by a temperature
+    new_class: NewClass | None = None
+
+    @property
+    def submitted(self) -> Task:
+        """The task with the new class, if there is one."""
+        return self.task.with_new_class(None if self.new_class is None else self.new_class.name)
 
     def fit(self, logits: np.ndarray, rows: np.ndarray) -> tuple[Blend, DecisionRule]:
         """Fit blend and rule to the images `rows` (boolean, [N]) of the members' out-of-fold
@@ -47,6 +55,13 @@ class Fitter:
         fitted = blend.fit(self.method, examples)
         if self.scale:
             fitted = blend.scale(fitted, examples)
+        if self.new_class is not None:
+            threshold = self.new_class.threshold
+            if threshold is None:
+                blended = blend.apply(self.task, fitted, logits[:, rows])
+                targets = self.targets[rows]
+                threshold = new_classes.fit(self.submitted, self.metric, targets, blended)
+            fitted = fitted._replace(new_class_threshold=threshold)
         if self.tune and self.task.name in self.metric.tune_for:
             blended = blend.apply(self.task, fitted, examples.logits)
             return fitted, thresholds.fit(self.task, self.metric, examples.targets, blended)
@@ -58,19 +73,21 @@ class Fitter:
         With a single fold there is nothing to fit to: what needs targets is a plain mean, the rule
         the default.
         """
-        _, count, classes = logits.shape
-        blended = np.empty((count, classes), np.float32)
+        blended = np.empty((logits.shape[1], len(self.submitted.classes)), np.float32)
         labels = np.empty(self.targets.shape, self.targets.dtype)
         for fold in np.unique(self.folds):
             held_out = self.folds == fold
             if held_out.all():
                 fitted = blend.unfitted(self.method, self._examples(logits, held_out))
                 rule = DecisionRule()
+                if self.new_class is not None:
+                    default = self.new_class.threshold or new_classes.DEFAULT_THRESHOLD
+                    fitted = fitted._replace(new_class_threshold=default)
             else:
                 fitted, rule = self.fit(logits, ~held_out)
             blended[held_out] = blend.apply(self.task, fitted, logits[:, held_out])
-            probabilities = self.task.probabilities(blended[held_out])
-            labels[held_out] = decisions.labels(self.task, probabilities, rule)
+            probabilities = self.submitted.probabilities(blended[held_out])
+            labels[held_out] = decisions.labels(self.submitted, probabilities, rule)
         return OutOfFold(blended, labels)
 
     def scores(self, oof: OutOfFold) -> dict[str, Any]:
@@ -86,6 +103,9 @@ class Fitter:
         }
 
     def _examples(self, logits: np.ndarray, rows: np.ndarray) -> Examples:
+        """What a method is fitted to: the images `rows` that have one of the members' classes."""
+        if self.new_class is not None:
+            rows = rows & (self.targets < len(self.task.classes))
         return Examples(
             self.task,
             self.metric,
@@ -96,7 +116,7 @@ class Fitter:
         )
 
     def _score(self, oof: OutOfFold, rows: np.ndarray) -> float:
-        task, metric, targets = self.task, self.metric, self.targets[rows]
+        task, metric, targets = self.submitted, self.metric, self.targets[rows]
         if metric.inputs == "labels":
             return decisions.score_labels(task, metric, targets, oof.labels[rows])
         probabilities = task.probabilities(oof.logits[rows])
@@ -104,19 +124,36 @@ class Fitter:
 
 
 def fitter(
-    members: dict[str, Member], folds: pd.DataFrame, *, options: Ensemble, metric: Metric
+    members: dict[str, Member],
+    folds: pd.DataFrame,
+    *,
+    options: Ensemble,
+    metric: Metric,
+    new_class: str | None = None,
 ) -> Fitter:
-    """The fitter for these members and the images in `folds` (columns id, label, fold)."""
+    """The fitter for these members and the images in `folds` (columns id, label, fold).
+
+    `new_class`: the label of those that have none of the members' classes.
+
+    Raises:
+        UserError: if no image has this label, but its threshold must be fitted.
+    """
     task = Task.of(next(iter(members.values())).provenance[0])
+    labels, unknown = folds["label"].tolist(), None
+    if new_class is not None:
+        given = options.new_class_threshold
+        unknown = NewClass(new_class, None if given == "auto" else given)
+        new_classes.check(unknown, labels)
     return Fitter(
         task,
         metric,
-        targets=task.targets(folds["label"].tolist()),
+        targets=task.with_new_class(new_class).targets(labels),
         folds=folds["fold"].to_numpy(),
         method=options.method,
         averaging=base.common(member.averaging for member in members.values()),
         tune=options.thresholds == "fitted",
         scale=options.temperature == "fitted",
+        new_class=unknown,
     )
 
 
@@ -135,14 +172,18 @@ def combine(
     test_ids: list[str],
     options: Ensemble,
     metric: Metric,
+    new_class: str | None = None,
 ) -> Combined:
     """Blend the members' predictions for the images in `folds` (columns id, label, fold) and for
     the test images, and score the blend out of fold.
 
     Blend and rule for the test images are fitted to all folds.
+
+    Raises:
+        UserError: as `fitter`.
     """
-    fits = fitter(members, folds, options=options, metric=metric)
-    task = fits.task
+    fits = fitter(members, folds, options=options, metric=metric, new_class=new_class)
+    task = fits.submitted
     logits = np.stack([member.oof for member in members.values()])  # [M, N, C]
     oof = fits.out_of_fold(logits)
     scores = fits.scores(oof)
@@ -159,7 +200,7 @@ def combine(
     test = np.stack([member.test for member in members.values()])  # [M, T, C]
     return Combined(
         Predictions(folds["id"].tolist(), oof.logits, provenance, decisions.to_texts(task, labels)),
-        Predictions(test_ids, blend.apply(task, fitted, test), provenance),
+        Predictions(test_ids, blend.apply(fits.task, fitted, test), provenance),
         scores,
     )
 
@@ -171,9 +212,12 @@ def summary(
     of the ensemble without it.
     """
     provenance = ensemble.test.provenance
+    fitted = {"thresholds": provenance.decision["thresholds"]}
+    if (threshold := provenance.blend["new_class_threshold"]) is not None:
+        fitted["new_class_threshold"] = threshold
     return {
         "metric": metric.name,
-        "ensemble": {"thresholds": provenance.decision["thresholds"], **ensemble.scores},
+        "ensemble": {**fitted, **ensemble.scores},
         "members": {
             name: {
                 "weight": provenance.weights[name],

@@ -56,6 +56,9 @@ def render(
     if trained_on_all := [name for name, m in scores["members"].items() if m["all_folds"]]:
         names = ", ".join(map(escape, trained_on_all))
         blocks[-1] += f"\n- Also trained on all folds, for the test images only: {names}"
+    if (threshold := scores["ensemble"].get("new_class_threshold")) is not None:
+        new = escape(task.classes[-1])
+        blocks[-1] += f"\n- {new}: images whose best class has a probability below {threshold:.4f}"
     if test_scores is not None:
         blocks[-1] += f"\n- Score on the held-out test labels: **{test_scores['ensemble']:.4f}**"
     if len(scores["members"]) > 1:

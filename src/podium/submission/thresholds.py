@@ -43,8 +43,8 @@ def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> 
 
     # Images with the same target between the same two candidates always get the same label, so one
     # of them is scored with their total weight.
-    candidates = _candidates(values)
-    interval = np.searchsorted(np.sort(np.concatenate([candidates, default])), values)
+    tried = candidates(values)
+    interval = np.searchsorted(np.sort(np.concatenate([tried, default])), values)
     kinds = np.stack([interval, targets.reshape(len(targets))], axis=1)
     _, rows, counts = np.unique(kinds, axis=0, return_index=True, return_counts=True)
     targets, probabilities = targets[rows], probabilities[rows]
@@ -53,7 +53,7 @@ def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> 
         labels = decisions.labels(task, probabilities, DecisionRule(thresholds.tolist(), offset))
         return metric.rank(decisions.score_labels(task, metric, targets, labels, counts=counts))
 
-    return DecisionRule(coordinate_ascent(default, candidates, score).tolist(), offset)
+    return DecisionRule(coordinate_ascent(default, tried, score).tolist(), offset)
 
 
 def coordinate_ascent(
@@ -83,7 +83,7 @@ def coordinate_ascent(
     return thresholds
 
 
-def _candidates(values: np.ndarray) -> np.ndarray:
+def candidates(values: np.ndarray) -> np.ndarray:
     """Thresholds of `values` [N] to try: midway between neighbors, or between quantiles."""
     distinct = np.unique(values)
     if len(distinct) > MAX_CANDIDATES:

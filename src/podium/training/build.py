@@ -21,7 +21,7 @@ from podium.images.store import ImageSource, ImageStore
 from podium.models import device, factory, layers
 from podium.models.inputs import Preprocess
 from podium.models.targets import TargetCodec
-from podium.scoring.task import Task
+from podium.scoring.task import Task, with_known_class
 from podium.training import mixup, optimizers, unfreezing
 from podium.training.criterion import Criterion
 
@@ -65,7 +65,7 @@ def read_data(folder: Path) -> TrainingData:
         UserError: if files are missing, or differ from what was written.
     """
     manifest, store = Manifest(folder / "folds.json"), ImageStore(folder / "images" / "train")
-    folds = manifest.csv("folds.csv").astype({"fold": int})
+    folds = with_known_class(manifest.csv("folds.csv").astype({"fold": int}), manifest)
     sha256 = manifest.sha256["folds.csv"]
     return TrainingData(folds, Task.read(manifest), store, sha256, store.sha256())
 

@@ -47,7 +47,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     submission = write.fill(
         sample,
         ids,
-        blend.apply(task, spec.blend, np.stack(logits)),
+        blend.apply(blend.members_task(task, spec.blend), spec.blend, np.stack(logits)),
         task=task,
         rule=spec.decision,
         metric=metric,

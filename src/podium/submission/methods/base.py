@@ -30,6 +30,7 @@ class Blend(NamedTuple):
     weights: list[float]  # by member: none negative, the sum is 1
     arrays: dict[str, Any]  # what else the method has fitted: lists of numbers, by name
     temperature: float = 1.0  # by which the blended logits are divided
+    new_class_threshold: float | None = None  # the probability of a further class, the new one
 
 
 class Fitted(NamedTuple):
