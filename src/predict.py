@@ -6,8 +6,9 @@ from podium.config.predict import Predict
 from podium.core import params_file, paths, program, seeding
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
-from podium.prediction import predictions
+from podium.prediction import knn, predictions
 from podium.prediction.predictor import Predictor
+from podium.scoring.task import with_known_class
 
 SECTIONS = {"deterministic": bool, "predict": Predict}
 
@@ -22,12 +23,18 @@ def main() -> None:
     seeding.set_deterministic(deterministic)
     name = paths.fold_name(options.model, options.fold)
     predictor = Predictor(paths.weights(options.model, options.fold), predict)
-    folds = Manifest(paths.FOLDS).csv("folds.csv")
+    manifest = Manifest(paths.FOLDS)
+    folds = manifest.csv("folds.csv").astype({"fold": int})
     ids = {
-        "oof": folds.loc[folds["fold"] == str(options.fold), "id"].tolist(),
+        "oof": folds.loc[folds["fold"] == options.fold, "id"].tolist(),
         "test": Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(),
     }
     predictor.enforce_time_limit(ImageStore(paths.IMAGES / "test"), ids["test"])
+    train = ImageStore(paths.IMAGES / "train")
+    voters = knn.voters(with_known_class(folds, manifest), options.fold)
+    predictor.learn_neighbors(train, voters["id"].tolist(), voters["label"].tolist())
+    if predictor.reference is not None:
+        knn.write(paths.neighbors(options.model, options.fold), predictor.reference)
     for part, store in (("oof", "train"), ("test", "test")):
         predicted = predictor.predict(ImageStore(paths.IMAGES / store), ids[part])
         predictions.write(paths.PREDICTIONS / name / f"{part}.parquet", predicted)

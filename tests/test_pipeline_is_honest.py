@@ -30,7 +30,10 @@ MAX_LINES = 250
 METHODS = {
     f"methods/{name}" for name in ("base", "greedy", "rank", "stack", "temperature", "weighted")
 }
-BLENDING = {"blend", "contributions", "ensemble", "members", "thresholds"} | METHODS
+BLENDING = {
+    *("blend", "contributions", "ensemble", "members", "new_class", "thresholds"),
+    *METHODS,
+}
 SUBMISSION = BLENDING | {"formats", "git", "provenance", "report", "text_tables", "write"}
 EXTRA = {
     "check": {

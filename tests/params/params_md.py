@@ -18,7 +18,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from podium.config import models, phases
+from podium.config import models, phases, predict
 from podium.config.tasks import TaskName
 from podium.core.section import Section
 from podium.models import losses
@@ -31,7 +31,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "params.md"
 TABLE = re.compile(r"(<!-- (\w+) -->\n\n\|.*\n\|.*\n)((?:\|.*\n)*)")
 SECTIONS: dict[str, type[Section]] = {
     kind.__name__: kind
-    for kind in {**vars(schema), **vars(models), **vars(phases)}.values()
+    for kind in {**vars(schema), **vars(models), **vars(phases), **vars(predict)}.values()
     if isinstance(kind, type) and issubclass(kind, Section) and not kind.__subclasses__()
 }
 SCHEDULES = ("Step", "CosineRestarts", "OneCycle", "Plateau")  # those with arguments

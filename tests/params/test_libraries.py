@@ -69,6 +69,15 @@ def test_a_setting_that_a_library_rejects_is_reported_with_its_key(
     assert line.startswith(f"  models.a.{key}: ") and text in line
 
 
+def test_neighbors_need_a_linear_head() -> None:
+    params = copy.deepcopy(PARAMS)
+    params["predict"]["neighbors"] = {}
+    schema.validate(params, build_models=True)
+    params["models"]["a"]["architecture"] = "resnetv2_50"
+    with pytest.raises(UserError, match=r"predict.neighbors requires .* of ResNetV2 is another"):
+        schema.validate(params, build_models=True)
+
+
 def test_problems_of_several_models_and_phases_are_reported_at_once() -> None:
     params = copy.deepcopy(PARAMS)
     model = params["models"]["a"]

@@ -180,6 +180,11 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
         "submission.format",
         "prepare.new_class requires auto, label or top_k",
     ),
+    (
+        lambda p: (p.update(task="multilabel"), p["predict"].update(neighbors={})),
+        "predict.neighbors",
+        "requires a single-label task",
+    ),
     (lambda p: p["predict"].update(on_timeout="fewer_views"), "predict", "time_limit_minutes"),
     (lambda p: model(p, batch_size=0), "models.a.batch_size", "must be at least 1, not 0"),
     (lambda p: model(p, batch_size="8"), "models.a.batch_size", "must be an integer, not '8'"),

@@ -47,6 +47,11 @@ def embedding(name: str, part: str) -> Path:
     return EMBEDDINGS / name / f"{part}.parquet"
 
 
+def neighbors(model: str, fold: Fold) -> Path:
+    """The features of training images that `predict` writes if `predict.neighbors` is set."""
+    return PREDICTIONS / fold_name(model, fold) / "neighbors.safetensors"
+
+
 def weights(model: str, fold: Fold) -> Path:
     """The weights that `train` writes."""
     return MODELS / fold_name(model, fold) / "weights.safetensors"

@@ -6,7 +6,6 @@ probabilities; for regression, the predicted numbers [N, 1].
 """
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.svm import LinearSVC, LinearSVR
 
 from podium.features import boosting
@@ -22,11 +21,11 @@ from podium.features.linear import (
     linear,
     powers,
 )
+from podium.features.neighbors import smooth, unit, vote
 from podium.scoring.task import Task
 
 VOTES = ("multiclass", "multilabel", "regression")  # kinds of targets for `_vote`
 TREES = (10.0, 20.0, 50.0, 100.0, 200.0, 400.0)
-SHARPNESS = 20.0  # of a neighbor's weight: exp(SHARPNESS * cosine similarity)
 
 
 def _svm(features: np.ndarray, targets: np.ndarray, task: Task, strength: float) -> Arrays:
@@ -44,7 +43,7 @@ def _svm(features: np.ndarray, targets: np.ndarray, task: Task, strength: float)
 
 def _neighbors(features: np.ndarray, targets: np.ndarray, task: Task, strength: float) -> Arrays:
     return {
-        "features": _unit(features).astype(np.float32),
+        "features": unit(features).astype(np.float32),
         "columns": columns(targets, task).astype(np.float32),
         "neighbors": np.array([max(1, round(1 / strength))], np.float32),
         "votes": np.array([VOTES.index(task.name) if task.name in VOTES else 0], np.float32),
@@ -55,25 +54,14 @@ def _vote(arrays: Arrays, features: np.ndarray) -> np.ndarray:
     """The logarithm of each class's share of the neighbors, weighted by similarity; multilabel: its
     log-odds; regression: the weighted mean of their numbers.
     """
-    similarity = SHARPNESS * (_unit(features) @ arrays["features"].T)  # [N, training images]
-    count = min(int(arrays["neighbors"][0]), similarity.shape[1])
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
-    weights = np.take_along_axis(similarity, nearest, axis=1)
-    shares = np.exp(weights - logsumexp(weights, axis=1, keepdims=True))  # [N, count]
-    votes = np.einsum("nk,nkc->nc", shares, arrays["columns"][nearest])
+    count = min(int(arrays["neighbors"][0]), len(arrays["features"]))
+    votes = vote(unit(features), arrays["features"], arrays["columns"], count=count)
     kind = VOTES[int(arrays["votes"][0])]
     if kind == "regression":
         return votes
     prior = 0.5 if kind == "multilabel" else 1 / votes.shape[1]
-    smoothed = (count * votes + prior) / (count + 1)
+    smoothed = smooth(votes, count=count, prior=prior)
     return np.log(smoothed) - (np.log1p(-smoothed) if kind == "multilabel" else 0)
-
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    """Features [N, D] of length 1."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: np.ndarray = features / np.maximum(lengths, 1e-12)
-    return unit
 
 
 HEADS: dict[str, Head] = {

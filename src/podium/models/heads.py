@@ -9,6 +9,7 @@ from torch.amp.autocast_mode import is_autocast_available
 
 from podium.config.models import Model
 from podium.core.errors import UserError
+from podium.models.layers import head_names
 from podium.models.losses import LOSSES
 
 HEAD_STD = 0.01
@@ -29,6 +30,23 @@ class CosineLinear(nn.Linear):
         available = is_autocast_available(kind)  # not for the meta device
         with torch.autocast(kind, enabled=False) if available else nullcontext():
             return F.linear(F.normalize(features.float()), F.normalize(self.weight))
+
+
+def classifier(model: nn.Module) -> nn.Linear:
+    """The linear layer at the end, whose inputs are the features that nearest neighbors compare.
+
+    Raises:
+        UserError: if there is none, or several.
+    """
+    names = head_names(model)
+    head = model.get_submodule(names[0])
+    last = head[-1] if isinstance(head, nn.Sequential) else head
+    if len(names) == 1 and isinstance(last, nn.Linear):
+        return last
+    raise UserError(
+        f"predict.neighbors requires models with one linear head, but that of "
+        f"{type(model).__name__} is another. Set neighbors: null, or choose another architecture."
+    )
 
 
 def replace(model: nn.Module, name: str, config: Model) -> None:

@@ -61,6 +61,11 @@ def _views(predict: Predict, embeddings: dict[str, Embedding]) -> Iterator[Probl
                 yield f"{section}.views[{index}]", _unknown("view", view, VIEWS)
 
 
+def _neighbors(predict: Predict, task: TaskName) -> Iterator[Problem]:
+    if predict.neighbors is not None and task not in SINGLE_LABEL:
+        yield "predict.neighbors", "requires a single-label task"
+
+
 def _blending(ensemble: Ensemble, metric: str | None, task: TaskName) -> Iterator[Problem]:
     """What suits a user-defined metric depends on its code, which the stage `check` loads."""
     from podium.submission import blend
@@ -222,6 +227,7 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 
 CHECKS = (
-    *(_metric, _views, _blending, _losses, _members, _trained_on_all, _names, _probes),
+    *(_metric, _views, _neighbors, _blending, _losses, _members, _trained_on_all, _names),
+    _probes,
     *(_sizes, _labels, _new_class, _format, _subsample, _imbalance),
 )

@@ -15,11 +15,14 @@ from podium.core.validation import Problem
 MIN_TEST_IMAGE_PIXELS = 2048  # larger than any crop
 
 
-def problems(models: dict[str, Model]) -> list[Problem]:
-    """The names and arguments that the libraries reject. Nothing is downloaded."""
+def problems(models: dict[str, Model], *, neighbors: bool = False) -> list[Problem]:
+    """The names and arguments that the libraries reject. Nothing is downloaded.
+
+    `neighbors`: whether predictions use the features before the classifier.
+    """
     result: list[Problem] = []
     for name, model in models.items():
-        _check_network(model, f"models.{name}", result)
+        _check_network(model, f"models.{name}", result, neighbors=neighbors)
         _check_augmentations(model, f"models.{name}", result)
     return result
 
@@ -32,16 +35,20 @@ def embedding_problems(embeddings: dict[str, Embedding]) -> list[Problem]:
     return result
 
 
-def _check_network(model: Model, at: str, result: list[Problem]) -> None:
+def _check_network(
+    model: Model, at: str, result: list[Problem], *, neighbors: bool = False
+) -> None:
     """Build the network, and the optimizer of each phase; read the user's pretrained weights."""
     import torch
 
-    from podium.models import layers, pretrained
+    from podium.models import heads, layers, pretrained
     from podium.params import trial
     from podium.training import optimizers, unfreezing
 
     with collect(result, at), torch.device("meta"):  # a device without memory
         net, parts = trial.build(model), []
+        if neighbors:
+            heads.classifier(net)
         for index, phase in enumerate(model.phases):
             with collect(result, f"{at}.phases[{index}]"):
                 if phase.init_from == "probe":

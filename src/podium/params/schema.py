@@ -83,7 +83,8 @@ def validate(
             sections[name] = section
     problems += checks.problems(sections)
     if build_models:
-        problems += libraries.problems(sections.get("models", {}))
+        neighbors = "predict" in sections and sections["predict"].neighbors is not None
+        problems += libraries.problems(sections.get("models", {}), neighbors=neighbors)
         problems += libraries.embedding_problems(sections.get("embeddings", {}))
         if sections.keys() >= (needs := {"predict", "models", "embeddings", "task"}):
             from podium.params import extensions  # imports torch

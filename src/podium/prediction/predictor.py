@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from podium.config.models import Model
@@ -14,25 +16,50 @@ from podium.core.provenance import PredictionProvenance
 from podium.images import loading
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
-from podium.models import device, weights
+from podium.models import device, heads, weights
 from podium.models.inference import infer
 from podium.models.targets import TargetCodec
+from podium.prediction import knn
 from podium.prediction.predictions import Predictions
 from podium.prediction.tta import VIEWS
 
+IDENTITY = "identity"
 MEASURED_BATCHES = 4  # per worker, after a first one that does not count
 
 
 class Predictor:
     """A trained model with its test-time augmentation."""
 
-    def __init__(self, path: Path, options: Predict) -> None:
-        """Load the weights at `path`, with the config and the classes in their header."""
+    def __init__(
+        self, path: Path, options: Predict, reference: knn.Reference | None = None
+    ) -> None:
+        """Load the weights at `path`, with the config and the classes in their header.
+
+        `reference`: the training images that vote, if `options.neighbors` asks for them.
+
+        Raises:
+            UserError: as `weights.load`; if the reference is of another network.
+        """
         self.net, self.training, self.weights_sha256 = weights.load(path)
         self.config, self.options = Model.model_validate(self.training.config), options
         self.codec, self.views = TargetCodec.of(self.training), list(options.views)
         self.accelerator = device.accelerator(self.config.precision)
         self.net = self.accelerator.prepare(self.net)
+        if reference is not None and reference.weights_sha256 != self.weights_sha256:
+            raise UserError(f"{path} is not what the neighbors' features are of. Run `dvc repro`.")
+        self.reference = reference
+
+    def learn_neighbors(self, store: ImageStore, ids: list[str], labels: list[str]) -> None:
+        """Let the training images `ids` of `store` vote with their labels, if `options.neighbors`
+        asks for it.
+        """
+        if self.options.neighbors is None:
+            return
+        views, self.views = self.views, [IDENTITY]
+        _, features = self._infer_features(self._loader(store, ids))
+        self.views = views
+        targets = self.codec.task.targets(labels)
+        self.reference = knn.Reference.of(features[:, 0], targets, self.weights_sha256)
 
     def predict(self, store: ImageStore, ids: list[str]) -> Predictions[PredictionProvenance]:
         """Predict the images `ids` of `store`, averaged over the views."""
@@ -44,7 +71,13 @@ class Predictor:
             images_sha256=store.sha256(),
             averaging=self.codec.loss.averaging,
         )
-        return Predictions(ids, self._infer(self._loader(store, ids)).numpy(), provenance)
+        if self.options.neighbors is None:
+            logits = self._infer(self._loader(store, ids)).numpy()
+        else:
+            assert self.reference is not None
+            logits, features = self._infer_features(self._loader(store, ids))
+            logits = knn.blend(logits, features, self.reference, self.options.neighbors)
+        return Predictions(ids, logits, provenance)
 
     def enforce_time_limit(self, store: ImageStore, ids: list[str]) -> None:
         """If there is a time limit, estimate how long the images `ids` will take; if that is too
@@ -101,6 +134,19 @@ class Predictor:
             batch_size=self.options.batch_size,
             workers=machine.loader_workers(self.accelerator.device.type),
         )
+
+    def _infer_features(self, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
+        """Logits [N, C], averaged over the views, and features [N, V, D] before the classifier."""
+        inputs = list[Tensor]()
+        layer = heads.classifier(self.accelerator.unwrap_model(self.net))
+        hook = layer.register_forward_pre_hook(lambda _, args: inputs.append(args[0].float().cpu()))
+        try:
+            logits = self._infer(batches).numpy()
+        finally:
+            hook.remove()
+        views = len(self.views)  # of each batch, one after the other
+        stacked = [torch.stack(inputs[i : i + views], 1) for i in range(0, len(inputs), views)]
+        return logits, torch.cat(stacked).numpy()
 
     def _infer(self, batches: Iterable[Batch]) -> Tensor:
         size, where = self.options.batch_size, self.accelerator.device

@@ -17,7 +17,7 @@ from podium.kaggle.kernel import spec, wheels
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel, KernelSpec
 from podium.models import weights
 from podium.params.schema import Params
-from podium.prediction import predictions
+from podium.prediction import knn, predictions
 from podium.prediction.predictions import Predictions
 from podium.scoring import import_closure, metrics, user_code
 from podium.scoring.decisions import DecisionRule
@@ -107,11 +107,20 @@ def _export_model(
             raise UserError(f"{path} is not what the submission was made with. Run `dvc repro`.")
         shutil.copyfile(path, copy)
         exported.append(ExportedFold(file=copy.name, sha256=files.sha256(copy)))
+    neighbors = []
+    if provenance[folds[0]].predict.get("neighbors"):
+        for fold in folds:
+            path = paths.neighbors(name, fold)
+            copy = dataset / f"{name}-fold{fold}-{path.name}"
+            knn.read(path)  # detects damage
+            shutil.copyfile(path, copy)
+            neighbors.append(ExportedFold(file=copy.name, sha256=files.sha256(copy)))
     return ExportedModel(
         name=name,
         averaging=provenance[folds[0]].averaging,
         folds=exported,
         embeddings=kernel_probes.export(provenance[folds[0]].training, dataset),
+        neighbors=neighbors,
     )
 
 

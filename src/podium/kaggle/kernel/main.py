@@ -19,7 +19,7 @@ from podium.images.store import ImageStore
 from podium.kaggle.kernel import spec as kernel_spec
 from podium.kaggle.kernel.probes import ProbePredictor
 from podium.kaggle.kernel.spec import ExportedModel, KernelSpec
-from podium.prediction import predictions
+from podium.prediction import knn, predictions
 from podium.prediction.predictor import Predictor
 from podium.scoring import metrics
 from podium.scoring.task import Task
@@ -118,9 +118,10 @@ def predict(
             pairs = [(part, values[index]) for part, values in by_part]
             logits.append(predictions.align(pairs, ids, source=fold.file))
         return base.mean_over_folds(logits, model.averaging)
-    for fold in model.folds:
+    for index, fold in enumerate(model.folds):
         console.say(f"{model.name}: {fold.file}")
-        predictor = Predictor(dataset / fold.file, spec.predict)
+        voters = knn.read(dataset / model.neighbors[index].file) if model.neighbors else None
+        predictor = Predictor(dataset / fold.file, spec.predict, voters)
         predictor.enforce_time_limit(store, ids)
         parts = [predictor.predict(store, part).table for part in (public, hidden) if part]
         logits.append(predictions.align(parts, ids, source=fold.file))

@@ -34,6 +34,8 @@ class ExportedModel(Section):
     folds: list[ExportedFold]
     embeddings: list[ExportedFold]
     """The backbones of a probe; none for a model that was fine-tuned."""
+    neighbors: list[ExportedFold]
+    """The features of the training images that vote, of each fold; none without them."""
 
 
 class KernelSpec(Section):
@@ -74,7 +76,11 @@ def read(folder: Path) -> KernelSpec:
     except UserError:
         raise UserError(f"{path} is damaged. {EXPORT_HINT}") from None
     spec = KernelSpec.model_validate(values)
-    exported = [file for model in spec.models for file in (*model.folds, *model.embeddings)]
+    exported = [
+        file
+        for model in spec.models
+        for file in (*model.folds, *model.embeddings, *model.neighbors)
+    ]
     weights = {file.file: file.sha256 for file in exported}
     if missing := [name for name in weights if not (folder / name).is_file()]:
         raise UserError(
