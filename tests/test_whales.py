@@ -1,4 +1,6 @@
-"""A class that marks images of none of the others, from the files to the kernel."""
+"""A competition like those of whales: ArcFace, votes of the nearest training images, and a label of
+images of none of the classes, from the files to the kernel.
+"""
 
 import json
 from pathlib import Path
@@ -12,37 +14,40 @@ from conftest import Project
 from podium.core.provenance import EnsembleProvenance, PredictionProvenance
 from podium.kaggle.kernel import main as kernel
 from podium.models import weights
-from podium.prediction import predictions
+from podium.prediction import knn, predictions
 
 
 def whales(params: dict[str, Any]) -> None:
     params["metric"] = "map@2"
     params["prepare"] = {"new_class": "stripes"}
+    params["models"]["a"].update(loss="arcface", embedding_size=16)
     params["embeddings"] = {
         "e": {"architecture": "test_resnet", "pretrained": False, "image_size": 32}
     }
     params["probes"] = {"p": {"features": ["e"], "head": "ridge", "strength": 1.0}}
+    params["predict"]["neighbors"] = {"count": 3}
     params["ensemble"] = {"members": ["a", "p"], "method": "mean"}
 
 
 @pytest.mark.slow
-def test_models_do_not_learn_it_and_the_submission_lists_it(
+def test_models_do_not_learn_the_new_class_and_the_kernel_repeats_the_submission(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.edit(whales)
     project.repro()
     folder = project.folder
-    train = pd.read_csv(folder / "data/train.csv", dtype=str)
+    folds = pd.read_csv(folder / "data/folds.csv", dtype=str)
     for model in ("a", "p"):
-        _, training, _ = weights.read(folder / f"models/{model}/fold0/weights.safetensors")
-        assert training.classes == ["circle", "square"]
-        oof = [
-            predictions.read(
-                folder / f"data/predictions/{model}/fold{fold}/oof.parquet", PredictionProvenance
-            )
-            for fold in (0, 1)
-        ]
-        assert {image for part in oof for image in part.ids} == {*train["id"]}
+        for fold in ("0", "1"):
+            path = folder / f"data/predictions/{model}/fold{fold}"
+            _, training, _ = weights.read(folder / f"models/{model}/fold{fold}/weights.safetensors")
+            assert training.classes == ["circle", "square"]
+            oof = predictions.read(path / "oof.parquet", PredictionProvenance)
+            assert {*oof.ids} == {*folds["id"][folds["fold"] == fold]}  # also the new ones
+            if model == "a":
+                voters = folds[(folds["fold"] != fold) & (folds["label"] != "stripes")]
+                targets = (voters["label"] == "square").astype(int)
+                assert knn.read(path / "neighbors.safetensors").targets.tolist() == [*targets]
     combined = predictions.read(folder / "data/ensemble/oof.parquet", EnsembleProvenance)
     assert combined.provenance.classes == ["circle", "square", "stripes"]
     scores = json.loads(project.read("metrics/ensemble.json"))["ensemble"]
