@@ -4,7 +4,7 @@ from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError
 from podium.params import schema
 from podium.scoring import metrics
-from podium.submission import blend
+from podium.submission import blend, new_class
 
 SECTIONS = tuple(schema.Params.model_fields)
 
@@ -19,6 +19,8 @@ def main() -> None:
     metric = metrics.get(params.metric, params.task)
     for key, problem in blend.problems(params.ensemble, metric):
         raise UserError(f"{key}: {problem}")
+    if params.prepare.new_class is not None and (text := new_class.problem(metric)):
+        raise UserError(f"prepare.new_class: {text}")
     files.write_text(paths.CHECKED, "params.yaml is valid\n")
     files.write_json(paths.METRIC, metric.facts())
 

@@ -64,6 +64,22 @@ def test_the_fitted_threshold_separates_known_and_new_images(metric: str) -> Non
     assert new_class.fit(ALL, score, np.full(4, 2), logits) > 0.9
 
 
+@pytest.mark.parametrize("k", [1, 2, 5, 9])
+def test_the_fitted_threshold_has_the_best_score_of_all(k: int) -> None:
+    rng = np.random.default_rng(k)
+    classes, images = 7, 80
+    task = Task("multiclass", [*"abcdefg", "new"])
+    logits = rng.normal(0, 2, (images, classes)).astype(np.float32)
+    targets = np.where(rng.random(images) < 0.4, classes, logits.argsort(axis=1)[:, -2])
+    metric = metrics.get(f"map@{k}", "multiclass")
+    scores = {
+        t: decisions.score(task, metric, targets, new_class.append(logits, t))
+        for t in [*np.linspace(0.001, 0.999, 400), new_class.fit(task, metric, targets, logits)]
+    }
+    *grid, fitted = scores.values()
+    assert fitted >= max(grid) > min(grid)
+
+
 def combine(folds: pd.DataFrame, metric: str, logits: np.ndarray, **options: Any) -> Combined:
     training = provenances.training(classes=KNOWN.classes)
     member = Member(logits, log(CONFIDENT, UNSURE), [provenances.prediction(training)])
@@ -158,3 +174,12 @@ def test_contributions_leave_new_images_out() -> None:
         new_class="new",
     )
     assert without.keys() == {"a", "b"}
+
+
+def test_only_metrics_of_labels_or_of_the_best_labels_can_score_it() -> None:
+    for name in ("accuracy", "macro_f1", "map@5"):
+        assert new_class.problem(metrics.get(name, "multiclass")) is None
+    for name in ("log_loss", "roc_auc"):
+        assert "requires a metric of labels" in str(
+            new_class.problem(metrics.get(name, "multiclass"))
+        )

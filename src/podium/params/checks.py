@@ -188,13 +188,10 @@ def _new_class(
     if task != "multiclass":
         yield "prepare.new_class", "requires task: multiclass"
     elif not any(_metric(metric, task)) and ":" not in (metric or ""):
-        scored = metrics.get(metric, task)
-        if scored.inputs != "labels" and scored.k is None:
-            yield (
-                "prepare.new_class",
-                f"requires a metric of labels or map@k, not {scored.name}: the new class has a "
-                "threshold, but no probabilities.",
-            )
+        from podium.submission import new_class
+
+        if text := new_class.problem(metrics.get(metric, task)):
+            yield "prepare.new_class", text
     if submission.format not in ("auto", "label", "top_k"):
         yield "submission.format", "prepare.new_class requires auto, label or top_k"
 
