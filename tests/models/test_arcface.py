@@ -135,3 +135,10 @@ def test_a_network_with_arcface_trains_and_is_rebuilt_from_its_file(
         inputs = Preprocess(net, torch.device("cpu"))({"image": pixels})
         logits = TargetCodec.of(provenance).to_logits(net.eval()(inputs["image"]))
     assert logits.abs().max() <= 20.001 and logits.std() > 0.1
+
+
+def test_the_head_is_one_graph_for_torch_compile() -> None:
+    head, features = heads.CosineLinear(8, 3), torch.randn(4, 8)
+    compiled = torch.compile(head, backend="eager", fullgraph=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(compiled(features), head(features))
