@@ -30,11 +30,11 @@ def main() -> None:
         "test": Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(),
     }
     predictor.enforce_time_limit(ImageStore(paths.IMAGES / "test"), ids["test"])
-    train = ImageStore(paths.IMAGES / "train")
-    voters = knn.voters(with_known_class(folds, manifest), options.fold)
-    predictor.learn_neighbors(train, voters["id"].tolist(), voters["label"].tolist())
-    if predictor.reference is not None:
-        knn.write(paths.neighbors(options.model, options.fold), predictor.reference)
+    predictor.learn_neighbors(
+        ImageStore(paths.IMAGES / "train"),
+        knn.voters(with_known_class(folds, manifest), options.fold),
+        paths.neighbors(options.model, options.fold),
+    )
     for part, store in (("oof", "train"), ("test", "test")):
         predicted = predictor.predict(ImageStore(paths.IMAGES / store), ids[part])
         predictions.write(paths.PREDICTIONS / name / f"{part}.parquet", predicted)

@@ -6,8 +6,9 @@ from podium.config.predict import Predict
 from podium.core import params_file, paths, program, seeding
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
-from podium.prediction import predictions
+from podium.prediction import knn, predictions
 from podium.prediction.predictor import Predictor
+from podium.scoring.task import with_known_class
 
 SECTIONS = {"deterministic": bool, "predict": Predict}
 
@@ -22,6 +23,13 @@ def main() -> None:
     predictor = Predictor(paths.weights(model, "all"), predict)
     ids, store = Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(), paths.IMAGES / "test"
     predictor.enforce_time_limit(ImageStore(store), ids)
+    manifest = Manifest(paths.FOLDS)
+    folds = manifest.csv("folds.csv").astype({"fold": int})
+    predictor.learn_neighbors(
+        ImageStore(paths.IMAGES / "train"),
+        knn.voters(with_known_class(folds, manifest), "all"),
+        paths.neighbors(model, "all"),
+    )
     name = paths.fold_name(model, "all")
     predicted = predictor.predict(ImageStore(store), ids)
     predictions.write(paths.PREDICTIONS / name / "test.parquet", predicted)

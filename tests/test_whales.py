@@ -26,6 +26,7 @@ def whales(params: dict[str, Any]) -> None:
     }
     params["probes"] = {"p": {"features": ["e"], "head": "ridge", "strength": 1.0}}
     params["predict"]["neighbors"] = {"count": 3}
+    params["folds"]["all"] = ["a"]
     params["ensemble"] = {"members": ["a", "p"], "method": "mean"}
 
 
@@ -48,6 +49,8 @@ def test_models_do_not_learn_the_new_class_and_the_kernel_repeats_the_submission
                 voters = folds[(folds["fold"] != fold) & (folds["label"] != "stripes")]
                 targets = (voters["label"] == "square").astype(int)
                 assert knn.read(path / "neighbors.safetensors").targets.tolist() == [*targets]
+    everyone = knn.read(folder / "data/predictions/a/all/neighbors.safetensors")
+    assert len(everyone.targets) == (folds["label"] != "stripes").sum()
     combined = predictions.read(folder / "data/ensemble/oof.parquet", EnsembleProvenance)
     assert combined.provenance.classes == ["circle", "square", "stripes"]
     scores = json.loads(project.read("metrics/ensemble.json"))["ensemble"]

@@ -61,6 +61,7 @@ def test_the_votes_of_an_images_views_are_averaged() -> None:
 def test_only_images_that_the_fold_trains_on_vote() -> None:
     folds = pd.DataFrame({"id": list("abcd"), "fold": [0, 1, 2, 1]})
     assert knn.voters(folds, 1)["id"].tolist() == ["a", "c"]
+    assert knn.voters(folds, "all")["id"].tolist() == [*"abcd"]
     fewer = folds.assign(train=["yes", "yes", "no", "yes"])
     assert knn.voters(fewer, 1)["id"].tolist() == ["a"]
 
@@ -100,7 +101,7 @@ def test_a_predictor_compares_what_its_classifier_receives(
     options = {"views": views, "batch_size": 5}
     with_votes = Predict.model_validate({**options, "neighbors": {"count": 3, "weight": 0.5}})
     predictor = Predictor(path, with_votes)
-    predictor.learn_neighbors(images, IDS[20:], LABELS[20:])
+    predictor.learn_neighbors(images, FOLDS[20:], tmp_path / "n")
     reference = predictor.reference
     assert reference is not None and predictor.views == views
     assert reference.targets.tolist() == [CLASSES.index(label) for label in LABELS[20:]]
@@ -115,8 +116,8 @@ def test_a_predictor_compares_what_its_classifier_receives(
     assert not np.allclose(found.logits, plain - plain.max(), atol=0.1)
     assert found.provenance.predict["neighbors"] == {"count": 3, "weight": 0.5}
 
-    knn.write(tmp_path / "n", reference)  # as a kernel has it
-    again = Predictor(path, with_votes, knn.read(tmp_path / "n")).predict(images, IDS[:12])
+    exported = knn.read(tmp_path / "n")  # as a kernel has it
+    again = Predictor(path, with_votes, exported).predict(images, IDS[:12])
     assert np.array_equal(again.logits, found.logits)
     other = reference._replace(weights_sha256="other")
     with pytest.raises(UserError, match="is not what the neighbors' features are of"):
@@ -147,7 +148,7 @@ def test_votes_help_where_features_tell_more_than_the_head(
         save(tmp_path / "w"),
         Predict.model_validate({"views": ["identity"], "neighbors": {"weight": 1.0}}),
     )
-    predictor.learn_neighbors(images, IDS[20:], LABELS[20:])
+    predictor.learn_neighbors(images, FOLDS[20:], tmp_path / "n")
     logits = torch.from_numpy(predictor.predict(images, IDS[:20]).logits)
     targets = torch.tensor([CLASSES.index(label) for label in LABELS[:20]])
     assert F.cross_entropy(logits, targets) < 1.0 < np.log(3)

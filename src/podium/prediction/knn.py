@@ -13,6 +13,7 @@ from scipy.special import softmax
 from podium.config.predict import Neighbors
 from podium.core import checksums, files
 from podium.core.errors import UserError
+from podium.core.paths import Fold
 from podium.features.neighbors import smooth, unit, vote
 
 IMAGES_PER_BLOCK = 1024
@@ -31,9 +32,9 @@ class Reference(NamedTuple):
         return cls(unit(features).astype(np.float16), targets, weights_sha256)
 
 
-def voters(folds: pd.DataFrame, fold: int) -> pd.DataFrame:
+def voters(folds: pd.DataFrame, fold: Fold) -> pd.DataFrame:
     """The rows of the images that the models of `fold` train on: no other may vote, since the
-    predictions of the held-out images are scored.
+    predictions of the held-out images are scored. With "all", nothing is held out.
     """
     rows = folds["fold"] != fold
     if "train" in folds:  # folds.subsample

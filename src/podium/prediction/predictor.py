@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -49,17 +50,20 @@ class Predictor:
             raise UserError(f"{path} is not what the neighbors' features are of. Run `dvc repro`.")
         self.reference = reference
 
-    def learn_neighbors(self, store: ImageStore, ids: list[str], labels: list[str]) -> None:
-        """Let the training images `ids` of `store` vote with their labels, if `options.neighbors`
-        asks for it.
+    def learn_neighbors(self, store: ImageStore, voters: pd.DataFrame, path: Path) -> None:
+        """Let the training images in `voters` (id and label), which `store` has, vote with their
+        labels, and write their features to `path`; nothing without `options.neighbors`.
         """
         if self.options.neighbors is None:
             return
+        ids, labels = voters["id"].tolist(), voters["label"].tolist()
         views, self.views = self.views, [IDENTITY]
         _, features = self._infer_features(self._loader(store, ids))
         self.views = views
         targets = self.codec.task.targets(labels)
         self.reference = knn.Reference.of(features[:, 0], targets, self.weights_sha256)
+        knn.write(path, self.reference)
+        console.say(f"{len(ids)} training images vote")
 
     def predict(self, store: ImageStore, ids: list[str]) -> Predictions[PredictionProvenance]:
         """Predict the images `ids` of `store`, averaged over the views."""

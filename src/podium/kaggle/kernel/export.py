@@ -111,7 +111,7 @@ def _export_model(
     if provenance[folds[0]].predict.get("neighbors"):
         for fold in folds:
             path = paths.neighbors(name, fold)
-            copy = dataset / f"{name}-fold{fold}-{path.name}"
+            copy = dataset / f"{paths.fold_name(name, fold).replace('/', '-')}-{path.name}"
             knn.read(path)  # detects damage
             shutil.copyfile(path, copy)
             neighbors.append(ExportedFold(file=copy.name, sha256=files.sha256(copy)))
