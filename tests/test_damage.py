@@ -22,7 +22,7 @@ from podium.dataset.image_files import find_images
 from podium.images import store
 from podium.images.store import ImageStore
 from podium.models import factory, weights
-from podium.prediction import predictions
+from podium.prediction import knn, predictions
 from podium.prediction.predictions import Predictions
 from podium.training.checkpoints import Checkpoints
 
@@ -106,6 +106,18 @@ def predicted(folder: Path) -> tuple[Path, Reader]:
     return path, read
 
 
+def voting(folder: Path) -> tuple[Path, Reader]:
+    path = folder / "n.safetensors"
+    features = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    knn.write(path, knn.Reference.of(features, np.arange(50) % 3, "w"))
+
+    def read() -> Any:
+        found = knn.read(path)
+        return found.features.tobytes(), found.targets.tobytes(), found.weights_sha256
+
+    return path, read
+
+
 def checkpoint(folder: Path) -> tuple[Path, Reader]:
     """The newer of two: if it is damaged, the older one is read."""
     kept, expected = Checkpoints(folder / "x"), {}
@@ -129,7 +141,7 @@ def checkpoint(folder: Path) -> tuple[Path, Reader]:
 
 @pytest.mark.parametrize(
     "kind",
-    [archive, images, folds, record, trained, predicted, checkpoint],
+    [archive, images, folds, record, trained, predicted, voting, checkpoint],
     ids=lambda k: k.__name__,
 )
 def test_a_changed_byte_changes_nothing_or_is_an_error(
@@ -157,7 +169,7 @@ def test_a_changed_byte_changes_nothing_or_is_an_error(
 
 
 def test_a_file_cut_short_is_an_error(tmp_path: Path) -> None:
-    for kind in (archive, images, folds, record, trained, predicted):
+    for kind in (archive, images, folds, record, trained, predicted, voting):
         folder = tmp_path / kind.__name__
         folder.mkdir()
         path, read = kind(folder)
