@@ -1,6 +1,7 @@
 """Measure what each model costs on this device, for a few seconds: time and memory."""
 
 import argparse
+import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -93,7 +94,10 @@ def _models(params: Params, data: TrainingData, test: list[str], process: Proces
             times.append((f"{name} (all folds)", every, 1))
         for title, images, folds in times:
             training = measured.training.seconds(measured.epochs, config.batch_size, images)
-            prediction = measured.prediction.seconds(images.validation + images.test)
+            predicted_images = images.validation + images.test
+            if params.predict.neighbors is not None:  # one view of the training images
+                predicted_images += math.ceil(images.training / len(params.predict.views))
+            prediction = measured.prediction.seconds(predicted_images)
             prediction += process.start + measured.training.network
             yield Row(title, process.start + training, prediction, folds, measured.memory)
 
