@@ -48,7 +48,7 @@ def test_a_project_may_have_no_models(project: Project, tmp_path: Path) -> None:
     project = project.copy(tmp_path / "project")
 
     def only_probes(params: dict[str, Any]) -> None:
-        params["models"] = {}
+        params["models"], params["folds"]["all"] = {}, []
         params["ensemble"] = {"members": ["p"], "method": "mean"}
 
     project.edit(only_probes)
