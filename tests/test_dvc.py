@@ -215,7 +215,7 @@ def test_a_mistake_in_a_late_section_stops_everything(project: Project) -> None:
     assert "Running stage 'fetch'" not in done.stdout
 
 
-@pytest.mark.thorough
+@pytest.mark.long
 def test_rerunning_everything_without_decoded_images_gives_the_same_submission(
     project: Project,
 ) -> None:
@@ -348,7 +348,7 @@ def test_the_params_of_these_tests_are_valid() -> None:
     schema.validate(PARAMS)
 
 
-@pytest.mark.thorough
+@pytest.mark.long
 def test_trainings_at_once_give_the_bytes_of_one_after_the_other(
     project: Project, tmp_path: Path
 ) -> None:

@@ -149,6 +149,7 @@ def test_the_kernel_predicts_the_same_bytes(project: Project, tmp_path: Path) ->
     assert (tmp_path / "run/submission.csv").read_bytes() == expected
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_winners_archive_reproduces_the_submission(project: Project, tmp_path: Path) -> None:
     project = project.copy(tmp_path / "project")

@@ -169,7 +169,7 @@ def test_subsampling_keeps_sets_together() -> None:
 
 def test_both_ways_are_params() -> None:
     for how in ("group", "ignore"):
-        assert Folds(count=2, run=[0], duplicates=how, subsample={}).duplicates == how
+        assert Folds(count=2, run=[0], all=[], duplicates=how, subsample={}).duplicates == how
 
 
 @pytest.mark.slow

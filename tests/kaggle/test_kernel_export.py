@@ -53,6 +53,7 @@ def moved_away(project: Project) -> Iterator[None]:
         hidden.rename(project.folder)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_pushed_kernel_predicts_the_same_bytes_for_the_public_ids_of_a_longer_test(
     finished_project: Project, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory

@@ -85,10 +85,13 @@ def test_the_summary_has_the_scores_and_weights_of_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "method",
-    [pytest.param(m, marks=[pytest.mark.slow] * (m == "stack")) for m in blend.METHODS],
+    ("name", "method"),
+    [
+        *((n, m) for n in ("macro_f1", "roc_auc") for m in blend.METHODS if m != "stack"),
+        pytest.param("macro_f1", "stack", marks=pytest.mark.slow),
+        pytest.param("roc_auc", "stack", marks=[pytest.mark.slow, pytest.mark.long]),
+    ],
 )
-@pytest.mark.parametrize("name", ["macro_f1", "roc_auc"])
 def test_a_folds_labels_change_nothing_that_is_predicted_for_it(name: str, method: str) -> None:
     task, logits, folds = multilabel()
     members = {"a": member(logits, task), "b": member(np.roll(logits, 7), task)}

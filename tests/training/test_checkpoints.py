@@ -290,7 +290,14 @@ def test_one_process_owns_a_folder_and_the_next_one_names_it(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.thorough
 def test_a_training_that_is_stopped_resumes_after_an_edit_to_a_comment_with_the_same_bytes(
     prepared: Project, tmp_path: Path, number: signal.Signals

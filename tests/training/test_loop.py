@@ -361,7 +361,7 @@ def test_compile_without_a_compiler_is_an_error(images: ImageStore) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-@pytest.mark.thorough
+@pytest.mark.long
 def test_a_compiled_model_trains_like_an_eager_one_and_reproducibly(images: ImageStore) -> None:
     values: dict[str, Any] = {"architecture": "simple_cnn", "image_size": 32}
     values["phases"] = [{"epochs": 1, "lr": 1e-3}, {"epochs": 1, "lr": 1e-3, "trainable": "head"}]
