@@ -1,0 +1,310 @@
+"""What runs on a node: stages of one model and fold, in a folder that exists only for them.
+
+Imports nothing of Podium and no third-party package: the driver sends this module's code to the
+node, which needs the locked packages but no copy of the project, git or shared disk.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import importlib.metadata
+import os
+import platform
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+FOLDER_VARIABLE = "PODIUM_NODE_DIR"  # default: ~/.cache/podium
+POLL_SECONDS = 1.0
+CHECKPOINT_SECONDS = 5.0  # between two copies of a run's checkpoint
+STOP_SECONDS = 15.0  # for a stage that writes a checkpoint after SIGTERM
+PR_SET_PDEATHSIG = 1  # option of prctl(2)
+EXIT_USER_ERROR = 1
+CONFIG = "[core]\n    no_scm = true\n[cache]\n    type = hardlink,symlink,copy\n"
+# Lines of DVC that do not matter here.
+ADVICE = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config", "Use `dvc push`")
+
+Event = tuple[str, str, bytes]
+"""Kind, name and content: `line` (its text is the name), `checkpoint` and `object` (a file's name
+and bytes), `entry` (of the run cache; after all of its objects), `failed` (`user` or `system`, and
+the message). Without `failed`, the stages have succeeded."""
+
+
+class Work(NamedTuple):
+    """What a node gets."""
+
+    stages: tuple[str, ...]  # as `dvc repro` names them, in order
+    files: dict[str, bytes]  # the snapshot of the tree
+    inputs: tuple[str, ...]  # outputs of other stages: paths
+    objects: tuple[str, ...]  # names of the DVC cache objects for them: MD5, .dir for folders
+    entries: dict[str, bytes]  # of the run cache: path below it, content
+    checkpoints: dict[str, bytes]  # path in the tree, content
+    checkpoint_folder: str
+    environment: dict[str, str]
+
+
+class Facts(NamedTuple):
+    """What must be equal on all nodes, and what should be."""
+
+    versions: dict[str, str]  # of Python and of installed packages
+    device: str  # model of the first GPU, else of the CPU
+
+
+def facts() -> Facts:
+    """Describe this machine."""
+    packages = importlib.metadata.distributions()
+    versions = {_normalized(package.metadata["Name"]): package.version for package in packages}
+    return Facts({**versions, "python": platform.python_version()}, _device())
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _device() -> str:
+    if shutil.which("nvidia-smi") is not None:
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        if done.returncode == 0 and done.stdout.strip():
+            return done.stdout.splitlines()[0].strip()
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        if model := re.search(r"model name\s*: (.+)", text):
+            return model[1]
+    return platform.machine()
+
+
+def run(work: Work, fetch: Callable[[str], bytes]) -> Iterator[Event]:
+    """Run the stages of `work`. `fetch` gets a DVC cache object by its name; the node keeps it."""
+    home = Path(os.environ.get(FOLDER_VARIABLE) or Path.home() / ".cache" / "podium")
+    with _task_folder(home / "tasks") as folder:
+        for path, content in {**work.files, **work.checkpoints}.items():
+            _write(folder / path, content)
+        _write(folder / ".dvc/config.local", CONFIG.encode())
+        for name in work.objects:
+            _link(_stored(home / "objects", name, fetch), cached(folder / ".dvc/cache", name))
+        for path, content in work.entries.items():
+            _write(folder / ".dvc/cache/runs" / path, content)
+        yield from _run_stages(work, folder)
+
+
+@contextlib.contextmanager
+def _task_folder(tasks: Path) -> Iterator[Path]:
+    """A folder for one task. Removes those of killed processes, too."""
+    tasks.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for lock in tasks.glob("*.lock"):
+        with lock.open() as file, contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=tasks))
+    lock = folder.with_suffix(".lock")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _stored(store: Path, name: str, fetch: Callable[[str], bytes]) -> Path:
+    """The path of an object on this node, which is fetched only once."""
+    path = store / name
+    if not path.exists():
+        content = fetch(name)
+        verify(name, content)
+        _write(path, content)
+        path.chmod(0o444)  # as DVC's own: it does not hash them again
+    return path
+
+
+def verify(name: str, content: bytes) -> None:
+    """Raises: ValueError: if a cache object does not have the content that its name says."""
+    if hashlib.md5(content).hexdigest() != name.removesuffix(".dir"):
+        raise ValueError(f"the cache object {name} was damaged in transit")
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.link(source, target)
+
+
+def cached(cache: Path, name: str) -> Path:
+    """The path of an object in a DVC cache."""
+    return cache / "files" / "md5" / name[:2] / name[2:]
+
+
+def _run_stages(work: Work, folder: Path) -> Iterator[Event]:
+    """Check out the inputs and reproduce the stages; send what is new each second."""
+    dvc, output = (sys.executable, "-m", "dvc"), list[str]()
+    sent = Sent(folder, work)
+    environment = _environment(work, folder)
+    for command in (("checkout", "--quiet", *work.inputs), ("repro", "--single-item", *work.stages)):
+        with _started((*dvc, *command), folder, environment) as (process, lines):
+            for line in lines:
+                yield from sent.new()
+                if line is not None:
+                    output.append(line)
+                    yield "line", line, b""
+        yield from sent.new(final=True)
+        if process.returncode != 0:
+            yield "failed", *_reason(output, process.returncode)
+            return
+
+
+def _environment(work: Work, folder: Path) -> dict[str, str]:
+    """The environment of the stages. Ray's own variables may include the token."""
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    inherited.pop("PYTHONPATH", None)
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    site = {"DVC_SITE_CACHE_DIR": str(folder / ".dvc/site"), "DVC_NO_ANALYTICS": "1"}
+    return {**inherited, **site, **work.environment, "PATH": programs}
+
+
+@contextlib.contextmanager
+def _started(
+    command: tuple[str, ...], folder: Path, environment: dict[str, str]
+) -> "Iterator[tuple[subprocess.Popen[str], Iterator[str | None]]]":
+    """A process and its lines, with None each second without one. Stopped at the end."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
+    )
+    assert process.stdout is not None
+    lines = queue.SimpleQueue[str | None]()
+    threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+    try:
+        yield process, _lines(process, lines)
+        process.wait()
+    finally:
+        _stop(process)
+
+
+def _read(stream: IO[str], lines: "queue.SimpleQueue[str | None]") -> None:
+    for line in stream:
+        lines.put(line.rstrip())
+    lines.put(None)
+
+
+def _lines(
+    process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]"
+) -> Iterator[str | None]:
+    while True:
+        try:
+            line = lines.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            yield None
+            continue
+        if line is None:
+            return
+        if line and not line.startswith(ADVICE):
+            yield line
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    if process.poll() is not None:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+            return
+
+
+def _reason(output: list[str], status: int) -> tuple[str, bytes]:
+    """Whether the user can fix it, and the message: a stage's error, else the last lines."""
+    text = "\n".join(output)
+    exits = re.findall(r"exited with (-?\d+)", text)
+    message = re.search(r"^error: (.+?)(?=^ERROR: |\Z)", text, re.MULTILINE | re.DOTALL)
+    if message and exits and int(exits[-1]) == EXIT_USER_ERROR:
+        return "user", message[1].strip().encode()
+    return "system", ("\n".join(output[-5:]) or f"dvc exited with {status}").encode()
+
+
+class Sent:
+    """What has been sent to the driver of a task's checkpoints and results."""
+
+    def __init__(self, folder: Path, work: Work) -> None:
+        """Watch the task's `folder`."""
+        self.cache = folder / ".dvc/cache"
+        self.checkpoint_folder = folder / work.checkpoint_folder
+        self.entries = {*work.entries}
+        self.versions = dict[str, int]()
+        self.copied_at = 0.0
+
+    def new(self, *, final: bool = False) -> Iterator[Event]:
+        """The events since the last call."""
+        yield from self._results()
+        if not final:
+            yield from self._checkpoints()
+
+    def _results(self) -> Iterator[Event]:
+        runs = self.cache / "runs"
+        for path in sorted(runs.glob("??/*/*")):
+            name = path.relative_to(runs).as_posix()
+            if name in self.entries or not re.fullmatch(r"[0-9a-f/]+", name):  # temporary files
+                continue
+            self.entries.add(name)
+            content = path.read_bytes()
+            for digest in _outputs(content.decode()):
+                yield from self._objects(digest)
+            yield "entry", name, content
+
+    def _objects(self, name: str) -> Iterator[Event]:
+        content = cached(self.cache, name).read_bytes()
+        if name.endswith(".dir"):
+            for digest in sorted({*re.findall(r'"md5": "([0-9a-f]{32})"', content.decode())}):
+                yield "object", digest, cached(self.cache, digest).read_bytes()
+        yield "object", name, content
+
+    def _checkpoints(self) -> Iterator[Event]:
+        """The newest checkpoint, unless the last was sent a moment ago."""
+        if time.monotonic() - self.copied_at < CHECKPOINT_SECONDS:
+            return
+        found = {path: path.stat().st_mtime_ns for path in self.checkpoint_folder.glob("*.ckpt")}
+        if not found:
+            return
+        newest = max(found, key=lambda path: found[path])
+        if self.versions.get(newest.name) != found[newest]:
+            with contextlib.suppress(FileNotFoundError):  # the training has just succeeded
+                content = newest.read_bytes()
+                self.versions[newest.name] = found[newest]
+                self.copied_at = time.monotonic()
+                yield "checkpoint", newest.name, content
+
+
+def _outputs(entry: str) -> list[str]:
+    """The names of the objects among the outputs in an entry of the run cache."""
+    outs = entry.partition("\nouts:")[2]
+    return re.findall(r"^ +md5: ([0-9a-f]{32}(?:\.dir)?)$", outs, re.MULTILINE)

@@ -1,0 +1,127 @@
+"""DVC on the driver: which stages are missing, what they read, and how results come in.
+
+DVC's Python API, since its commands cannot check out a result without the risk to train instead.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dvc.repo import Repo, lock_repo
+from dvc.stage.cache import RunCacheNotFoundError
+from ruamel.yaml import YAML
+
+from podium.cluster import node_program
+from podium.core import files
+from podium.core.errors import UserError, examples
+
+
+class Pipeline:
+    """The project's stages and its DVC cache."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the project at `root`."""
+        self.root = root
+        with Repo(str(root)) as repo:
+            self.cache = Path(repo.cache.local.path).parent.parent  # without files/md5
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Those of the stages that `dvc status` reports as changed, after checking out all that
+        the run cache has.
+        """
+        changed = self._changed(names)
+        return self._changed(names) if changed and self.restore(changed) else changed
+
+    def _changed(self, names: Sequence[str]) -> list[str]:
+        with Repo(str(self.root)) as repo:
+            status = repo.status(targets=[*names])
+        return [name for name in names if name in status]
+
+    def restore(self, names: Iterable[str]) -> list[str]:
+        """Check out the results of stages from the run cache; nothing runs. The names of those that
+        it has.
+        """
+        restored = []
+        with Repo(str(self.root)) as repo, lock_repo(repo):
+            for name in names:
+                (stage,) = repo.stage.collect(name)
+                try:
+                    repo.stage_cache.restore(stage)
+                except (RunCacheNotFoundError, FileNotFoundError):  # or an input is missing
+                    continue
+                stage.save()
+                stage.commit()
+                stage.dump(update_pipeline=False)  # dvc.lock
+                restored.append(name)
+        return restored
+
+    def inputs(self, stages: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The paths that the stages read and other stages write, and the names of the cache objects
+        for them.
+
+        Raises:
+            UserError: if objects are not in the cache.
+        """
+        with Repo(str(self.root)) as repo:
+            collected = [stage for name in stages for stage in repo.stage.collect(name)]
+            deps = [dep.def_path for stage in collected for dep in stage.deps]
+            made_here = {out.def_path for stage in collected for out in stage.outs}
+        outs = self._outs()
+        paths = [path for path in dict.fromkeys(deps) if path not in made_here and _out(path, outs)]
+        names = {name for path in paths for name in self._objects(path, outs)}
+        absent = [name for name in sorted(names) if not self.object_path(name).exists()]
+        if absent:
+            raise UserError(
+                f"{len(absent)} inputs of {examples(stages)} are not in DVC's cache. Run `dvc commit`."
+            )
+        return paths, sorted(names)
+
+    def _outs(self) -> dict[str, str]:
+        """The outputs in dvc.lock, and their names in the cache."""
+        lock: dict[str, Any] = YAML(typ="safe").load(self.root / "dvc.lock")
+        stages = lock["stages"].values()
+        return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
+
+    def _objects(self, path: str, outs: dict[str, str]) -> list[str]:
+        out = _out(path, outs)
+        name = outs[out]
+        if not name.endswith(".dir"):
+            return [name]
+        try:
+            listed = json.loads(self.object_path(name).read_bytes())
+        except FileNotFoundError:
+            return [name]
+        below = "" if path == out else path.removeprefix(f"{out}/") + "/"
+        return [name, *(file["md5"] for file in listed if file["relpath"].startswith(below))]
+
+    def object_path(self, name: str) -> Path:
+        """The path of an object in the cache."""
+        return node_program.cached(self.cache, name)
+
+    def add_object(self, name: str, content: bytes) -> None:
+        """Store an object that a node has sent.
+
+        Raises:
+            ValueError: if it has not the content that its name says.
+        """
+        if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", name):
+            raise ValueError(f"{name} is not the name of a cache object")
+        node_program.verify(name, content)
+        path = self.object_path(name)
+        if not path.exists():
+            files.write_bytes(path, content)
+            path.chmod(0o444)  # as DVC does
+
+    def add_entry(self, name: str, content: bytes) -> None:
+        """Store an entry of the run cache, after its objects."""
+        if not re.fullmatch(r"[0-9a-f]{2}/[0-9a-f]{64}/[0-9a-f]{64}", name):
+            raise ValueError(f"{name} is not the name of an entry in the run cache")
+        files.write_bytes(self.cache / "runs" / name, content)
+
+
+def _out(path: str, outs: dict[str, str]) -> str:
+    """The output that a path is, or is in; "" if it is none."""
+    folders = [path, *(parent.as_posix() for parent in Path(path).parents)]
+    return next((folder for folder in folders if folder in outs), "")
