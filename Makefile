@@ -4,7 +4,7 @@ PYTHON ?= python3
 override NAME := $(if $(filter command%,$(origin NAME)),$(value NAME))
 # What users may set. The values reach commands through the environment only ("$$SOURCE"): neither make nor the
 # shell interprets them.
-override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS WRITE
+override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS WRITE CLUSTER GPUS CPUS HEAD
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
 export PATH := $(CURDIR)/.venv/bin:$(value PATH)
@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-ci test-long test-fast faults bench check lock plan train recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init test test-ci test-long test-fast faults bench check lock plan train node recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,13 +57,19 @@ check: .venv/.dev ## run ruff and mypy
 lock: .venv/.dev ## resolve requirements*.in into requirements*.txt
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) requirements-cluster.in --output-file requirements-cluster.txt
 	$(LOCK) benchmarks/requirements-score.in --output-file benchmarks/requirements-score.txt
 
 plan: .venv/.run ## measure the time and memory that params.yaml needs (HOURS=9: does it fit?; WRITE=1: compare features, which init --quick skips)
 	@$(COMMAND).plan $${HOURS:+--hours="$$HOURS"} $${WRITE:+--write}
 
-train: .venv/.run ## train all models and folds, JOBS at a time (default: one per GPU)
-	@$(COMMAND).jobs $${JOBS:+-- "$$JOBS"}
+train: .venv/.run $(if $(value CLUSTER),.venv/.cluster) ## train all models and folds, JOBS at a time (default: one per GPU); CLUSTER=host:port or auto: on several machines (GPUS, CPUS: per task)
+	@if test -n "$$CLUSTER$$GPUS$$CPUS"; then \
+		$(COMMAND).cluster $${GPUS:+--gpus="$$GPUS"} $${CPUS:+--cpus="$$CPUS"} $${CLUSTER:+-- "$$CLUSTER"}; \
+	else $(COMMAND).jobs $${JOBS:+-- "$$JOBS"}; fi
+
+node: .venv/.cluster ## join the cluster at HEAD=host:port, or start one without HEAD (ARGS: options of `ray start`)
+	@PODIUM_NODE_ARGS="$$ARGS" $(COMMAND).node $${HEAD:+-- "$$HEAD"}
 
 recipe: .venv/.run ## merge the recipe NAME into params.yaml (no NAME: list the recipes)
 	@$(COMMAND).recipe $${NAME:+-- "$$NAME"}
@@ -106,7 +112,11 @@ clean: ## delete the pipeline's outputs, except the raw archive and the submissi
 
 .venv/.run: requirements.txt .venv/.uv
 	VIRTUAL_ENV="$$PWD/.venv" uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
-	@rm -f .venv/.dev && touch $@
+	@rm -f .venv/.dev .venv/.cluster && touch $@
+
+.venv/.cluster: requirements-cluster.txt .venv/.run
+	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-cluster.txt
+	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.run
 	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-dev.txt

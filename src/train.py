@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from podium.config.models import Model
-from podium.core import files, params_file, paths, program, seeding
+from podium.core import files, machine, params_file, paths, program, seeding
 from podium.core.section import Positive
 from podium.models import weights
 from podium.prediction import pseudo
@@ -35,6 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     seed, deterministic, metric_name, config = params_file.load(SECTIONS, model=options.model)
     (every_minutes,) = params_file.load(UNDECLARED)
+    every_minutes = machine.checkpoint_minutes(every_minutes)
     seeding.set_deterministic(deterministic)
     data = pseudo.extend(
         build.read_data(paths.DATA),

@@ -41,6 +41,11 @@ TEXT = {  # target and variable: the command and how it gets the value
     ("plan", "HOURS"): ["-m", "commands.plan", "--hours=VALUE"],
     ("plan", "WRITE"): ["-m", "commands.plan", "--write"],
     ("train", "JOBS"): ["-m", "commands.jobs", "--", "VALUE"],
+    ("train", "CLUSTER"): ["-m", "commands.cluster", "--", "VALUE"],
+    ("train", "GPUS"): ["-m", "commands.cluster", "--gpus=VALUE"],
+    ("train", "CPUS"): ["-m", "commands.cluster", "--cpus=VALUE"],
+    ("node", "HEAD"): ["-m", "commands.node", "--", "VALUE"],
+    ("node", "ARGS"): ["-m", "commands.node"],  # in the environment
     ("faults", "N"): ["tests/faults/kills.py", "--", "VALUE"],
     ("init", "ARGS"): ["-m", "commands.init"],  # in the environment
     ("init", "YES"): ["-m", "commands.init", "--yes"],
@@ -51,7 +56,8 @@ TEXT = {  # target and variable: the command and how it gets the value
 }
 RECORDER = f"""#!{sys.executable}
 import json, os, sys
-record = {{"argv": sys.argv[1:], "args": os.environ.get("PODIUM_INIT_ARGS", "")}}
+arguments = [os.environ.get(f"PODIUM_{{name}}_ARGS", "") for name in ("INIT", "NODE")]
+record = {{"argv": sys.argv[1:], "args": "".join(arguments)}}
 with open("called", "a") as file:
     print(json.dumps(record), file=file)
 """
@@ -104,7 +110,7 @@ def called(folder: Path) -> list[dict[str, object]]:
 @pytest.mark.parametrize("target", TEXT, ids=" ".join)
 def test_a_value_reaches_its_command_unchanged(folder: Path, target: tuple[str, str]) -> None:
     name, variable = target
-    ready = ("-o", ".venv/.run", "-o", ".venv/.dev")
+    ready = ("-o", ".venv/.run", "-o", ".venv/.dev", "-o", ".venv/.cluster")
     for number, value in enumerate(HOSTILE):
         done = make(folder, *ready, name, f"{variable}={value}")
         assert done.returncode == 0, done.stderr

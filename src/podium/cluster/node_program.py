@@ -157,7 +157,10 @@ def _run_stages(work: Work, folder: Path) -> Iterator[Event]:
     dvc, output = (sys.executable, "-m", "dvc"), list[str]()
     sent = Sent(folder, work)
     environment = _environment(work, folder)
-    for command in (("checkout", "--quiet", *work.inputs), ("repro", "--single-item", *work.stages)):
+    for command in (
+        ("checkout", "--quiet", *work.inputs),
+        ("repro", "--single-item", *work.stages),
+    ):
         with _started((*dvc, *command), folder, environment) as (process, lines):
             for line in lines:
                 yield from sent.new()
@@ -194,13 +197,13 @@ def _started(
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
-        preexec_fn=_die_with_parent,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509
     )
     assert process.stdout is not None
     lines = queue.SimpleQueue[str | None]()
     threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
     try:
-        yield process, _lines(process, lines)
+        yield process, _lines(lines)
         process.wait()
     finally:
         _stop(process)
@@ -212,9 +215,7 @@ def _read(stream: IO[str], lines: "queue.SimpleQueue[str | None]") -> None:
     lines.put(None)
 
 
-def _lines(
-    process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]"
-) -> Iterator[str | None]:
+def _lines(lines: "queue.SimpleQueue[str | None]") -> Iterator[str | None]:
     while True:
         try:
             line = lines.get(timeout=POLL_SECONDS)
@@ -277,7 +278,7 @@ class Sent:
                 continue
             self.entries.add(name)
             content = path.read_bytes()
-            for digest in _outputs(content.decode()):
+            for digest in outputs(content):
                 yield from self._objects(digest)
             yield "entry", name, content
 
@@ -304,7 +305,7 @@ class Sent:
                 yield "checkpoint", newest.name, content
 
 
-def _outputs(entry: str) -> list[str]:
-    """The names of the objects among the outputs in an entry of the run cache."""
-    outs = entry.partition("\nouts:")[2]
+def outputs(entry: bytes) -> list[str]:
+    """The names of the cache objects of the outputs in an entry of the run cache."""
+    outs = entry.decode().partition("\nouts:")[2]
     return re.findall(r"^ +md5: ([0-9a-f]{32}(?:\.dir)?)$", outs, re.MULTILINE)

@@ -74,7 +74,7 @@ class Pipeline:
         absent = [name for name in sorted(names) if not self.object_path(name).exists()]
         if absent:
             raise UserError(
-                f"{len(absent)} inputs of {examples(stages)} are not in DVC's cache. Run `dvc commit`."
+                f"DVC's cache lacks {len(absent)} inputs of {examples(stages)}. Run `dvc commit`."
             )
         return paths, sorted(names)
 
@@ -86,15 +86,16 @@ class Pipeline:
 
     def _objects(self, path: str, outs: dict[str, str]) -> list[str]:
         out = _out(path, outs)
-        name = outs[out]
-        if not name.endswith(".dir"):
+        return self.with_contents(outs[out], "" if path == out else path.removeprefix(f"{out}/"))
+
+    def with_contents(self, name: str, below: str = "") -> list[str]:
+        """A cache object and, if it is a folder, those of the files `below` a path in it."""
+        if not name.endswith(".dir") or not self.object_path(name).exists():
             return [name]
-        try:
-            listed = json.loads(self.object_path(name).read_bytes())
-        except FileNotFoundError:
-            return [name]
-        below = "" if path == out else path.removeprefix(f"{out}/") + "/"
-        return [name, *(file["md5"] for file in listed if file["relpath"].startswith(below))]
+        listed = json.loads(self.object_path(name).read_bytes())
+        inside = [file for file in listed if below in ("", file["relpath"])]
+        inside += [file for file in listed if below and file["relpath"].startswith(f"{below}/")]
+        return [name, *(file["md5"] for file in inside)]
 
     def object_path(self, name: str) -> Path:
         """The path of an object in the cache."""

@@ -57,7 +57,7 @@ def _pretrained(root: Path, params: dict[str, Any]) -> list[str]:
     outside = [name for name in weights if not _is_sent(root, name)]
     if outside:
         raise UserError(
-            f"pretrained: {examples(outside)}: not a file within the project's folder. Copy it there."
+            f"pretrained: {examples(outside)}: no file in the project's folder. Copy it there."
         )
     return weights
 

@@ -17,6 +17,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # constants of malloc.h
 CORES_VARIABLE = "PODIUM_CORES"  # `make train` sets it for each of several training runs
 WORKERS_VARIABLE = "PODIUM_WORKERS"
 CACHE_VARIABLE = "PODIUM_CACHE_MIB"
+TASKS_VARIABLE = "PODIUM_TASKS"  # a cluster's driver sets it: training runs that share the machine
+CHECKPOINT_VARIABLE = "PODIUM_CHECKPOINT_MINUTES"
 CACHE_FRACTION = 0.25  # share of the free memory
 # Limits of containers and batch jobs, which psutil and the CPU affinity ignore: cgroups v2 and v1.
 CGROUP = Path("/sys/fs/cgroup")
@@ -59,9 +61,16 @@ def loader_workers(device: str) -> int:
 
 def cache_bytes() -> int:
     """The memory for decoded images per training run: PODIUM_CACHE_MIB, or a quarter of the free
-    memory.
+    memory, which several tasks share.
     """
-    return _from_environment(CACHE_VARIABLE, round(CACHE_FRACTION * free_memory() / 2**20)) * 2**20
+    tasks = max(1, _from_environment(TASKS_VARIABLE, 1))
+    default = round(CACHE_FRACTION * free_memory() / tasks / 2**20)
+    return _from_environment(CACHE_VARIABLE, default) * 2**20
+
+
+def checkpoint_minutes(default: float) -> float:
+    """The time between checkpoints within an epoch: PODIUM_CHECKPOINT_MINUTES, or `default`."""
+    return _from_environment(CHECKPOINT_VARIABLE, 0) or default
 
 
 def free_memory() -> int:

@@ -1,0 +1,66 @@
+"""A cluster as the driver knows it: its nodes, and what they must have in common."""
+
+import re
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from podium.cluster import node_program
+from podium.cluster.node_program import Event, Facts, Work
+from podium.core import files
+from podium.core.errors import examples
+
+
+class NodeError(Exception):
+    """A node, or the way to it, has failed."""
+
+
+class Node(NamedTuple):
+    """A machine of the cluster."""
+
+    id: str
+    name: str
+    cpus: int
+    gpus: int
+
+
+class Cluster(Protocol):
+    """Machines that run the node program."""
+
+    def nodes(self) -> dict[str, Node]:
+        """The nodes that are alive, by id."""
+
+    async def facts(self, node: Node) -> Facts:
+        """Run `node_program.facts` on a node."""
+
+    def events(
+        self, node: Node, work: Work, *, cpus: int, gpus: int
+    ) -> AsyncGenerator[Event, None]:
+        """Run `node_program.run` on a node. Raises NodeError if that fails. Closing it stops the
+        program.
+        """
+
+
+def differences(versions: dict[str, str], expected: dict[str, str]) -> str:
+    """Name the packages that a node lacks or has in other versions; "" if there are none."""
+    return examples(
+        [
+            f"{name} {versions.get(name, 'is missing')} instead of {version}"
+            for name, version in sorted(expected.items())
+            if versions.get(name) != version
+        ]
+    )
+
+
+def slots_of(node: Node, gpus: int, cpus: int | None) -> int:
+    """The number of tasks that a node runs at a time."""
+    limits = [node.gpus // gpus] if gpus else []
+    limits += [node.cpus // cpus] if cpus else []
+    return min(limits, default=1)
+
+
+def locked_versions(requirements: Path) -> dict[str, str]:
+    """The versions on this machine of Python and of the packages in the lock."""
+    text = files.read(requirements).decode()
+    names = {"python", "ray", *re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE)}
+    return {name: text for name, text in node_program.facts().versions.items() if name in names}
