@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-ci test-long test-fast faults bench check lock plan train node recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init test test-ci test-long test-fast test-cluster faults bench check lock plan train node recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ test-long: .venv/.dev ## run the longest tests: 2,000 generated competitions, a 
 
 test-fast: .venv/.dev ## run only the fast tests (under a minute)
 	$(PYTEST) -m "not slow"
+
+test-cluster: .venv/.dev .venv/.cluster ## run the tests that need Ray: two nodes on this machine (minutes)
+	pytest tests/cluster
 
 faults: .venv/.dev ## kill the pipeline N times, at moments spread evenly over each stage, and check that it resumes (N=60)
 	python tests/faults/kills.py $${N:+-- "$$N"}

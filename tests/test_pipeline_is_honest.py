@@ -21,7 +21,7 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 # Packages in import order: each imports only those before it.
 ORDER = (
     *("core", "config", "competition", "images", "scoring", "dataset", "models", "features"),
-    *("training", "prediction", "submission", "params", "planning", "init", "kaggle"),
+    *("training", "prediction", "submission", "params", "planning", "init", "kaggle", "cluster"),
 )
 MAX_LINES = 250
 

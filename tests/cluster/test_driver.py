@@ -11,8 +11,9 @@ import pytest
 
 from podium.cluster import driver as driver_module
 from podium.cluster.driver import Driver, Request
+from podium.cluster.facts import Facts
 from podium.cluster.job import Job
-from podium.cluster.node_program import Event, Facts, Work
+from podium.cluster.node_program import Event, Work
 from podium.cluster.nodes import Node, NodeError
 from podium.cluster.view import View
 from podium.core.errors import Stopped, UserError
@@ -102,7 +103,9 @@ async def mistake(work: Work) -> AsyncGenerator[Event, None]:
 def test_each_job_runs_once(run: Any) -> None:
     cluster = FakeCluster(3)
     assert sorted(run(cluster, 10).arrived) == expected(10)
-    assert len(cluster.attempts) == 10 and {node for node, _ in cluster.attempts} == {*cluster.alive}
+    assert len(cluster.attempts) == 10 and {node for node, _ in cluster.attempts} == {
+        *cluster.alive
+    }
 
 
 def test_a_node_that_fails_twice_is_excluded(run: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def test_weights_within_the_project_are_sent_even_if_git_ignores_them(tree: Path
 
 @pytest.mark.parametrize("path", ["/x/resnet.pth", "~/resnet.pth", "C:\\resnet.pth"])
 def test_absolute_paths_are_rejected(tree: Path, path: str) -> None:
-    with pytest.raises(UserError, match="models.a.pretrained: .*relative paths"):
+    with pytest.raises(UserError, match=r"models\.a\.pretrained: .*relative paths"):
         snapshot.files(tree, model(pretrained=path))
 
 

@@ -10,8 +10,8 @@ import time
 from collections import Counter
 from typing import Any, NamedTuple
 
+from podium.cluster.facts import Facts
 from podium.cluster.job import Job
-from podium.cluster.node_program import Facts
 from podium.cluster.nodes import Cluster, Node, NodeError, differences, slots_of
 from podium.cluster.pipeline import Pipeline
 from podium.cluster.view import View

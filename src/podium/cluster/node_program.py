@@ -1,38 +1,28 @@
 """What runs on a node: stages of one model and fold, in a folder that exists only for them.
 
-Imports nothing of Podium and no third-party package: the driver sends this module's code to the
-node, which needs the locked packages but no copy of the project, git or shared disk.
+Imports no third-party package, and of Podium only what follows the same rule: the driver sends the
+code to the node, which needs the locked packages but no copy of the project, git or shared disk.
 """
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
-import importlib.metadata
 import os
-import platform
-import queue
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
+
+from podium.cluster.process import started
 
 FOLDER_VARIABLE = "PODIUM_NODE_DIR"  # default: ~/.cache/podium
-POLL_SECONDS = 1.0
 CHECKPOINT_SECONDS = 5.0  # between two copies of a run's checkpoint
-STOP_SECONDS = 15.0  # for a stage that writes a checkpoint after SIGTERM
-PR_SET_PDEATHSIG = 1  # option of prctl(2)
 EXIT_USER_ERROR = 1
 CONFIG = "[core]\n    no_scm = true\n[cache]\n    type = hardlink,symlink,copy\n"
-# Lines of DVC that do not matter here.
-ADVICE = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config", "Use `dvc push`")
 
 Event = tuple[str, str, bytes]
 """Kind, name and content: `line` (its text is the name), `checkpoint` and `object` (a file's name
@@ -51,37 +41,6 @@ class Work(NamedTuple):
     checkpoints: dict[str, bytes]  # path in the tree, content
     checkpoint_folder: str
     environment: dict[str, str]
-
-
-class Facts(NamedTuple):
-    """What must be equal on all nodes, and what should be."""
-
-    versions: dict[str, str]  # of Python and of installed packages
-    device: str  # model of the first GPU, else of the CPU
-
-
-def facts() -> Facts:
-    """Describe this machine."""
-    packages = importlib.metadata.distributions()
-    versions = {_normalized(package.metadata["Name"]): package.version for package in packages}
-    return Facts({**versions, "python": platform.python_version()}, _device())
-
-
-def _normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _device() -> str:
-    if shutil.which("nvidia-smi") is not None:
-        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-        if done.returncode == 0 and done.stdout.strip():
-            return done.stdout.splitlines()[0].strip()
-    with contextlib.suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        if model := re.search(r"model name\s*: (.+)", text):
-            return model[1]
-    return platform.machine()
 
 
 def run(work: Work, fetch: Callable[[str], bytes]) -> Iterator[Event]:
@@ -161,7 +120,7 @@ def _run_stages(work: Work, folder: Path) -> Iterator[Event]:
         ("checkout", "--quiet", *work.inputs),
         ("repro", "--single-item", *work.stages),
     ):
-        with _started((*dvc, *command), folder, environment) as (process, lines):
+        with started((*dvc, *command), folder, environment) as (process, lines):
             for line in lines:
                 yield from sent.new()
                 if line is not None:
@@ -180,67 +139,6 @@ def _environment(work: Work, folder: Path) -> dict[str, str]:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     site = {"DVC_SITE_CACHE_DIR": str(folder / ".dvc/site"), "DVC_NO_ANALYTICS": "1"}
     return {**inherited, **site, **work.environment, "PATH": programs}
-
-
-@contextlib.contextmanager
-def _started(
-    command: tuple[str, ...], folder: Path, environment: dict[str, str]
-) -> "Iterator[tuple[subprocess.Popen[str], Iterator[str | None]]]":
-    """A process and its lines, with None each second without one. Stopped at the end."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509
-    )
-    assert process.stdout is not None
-    lines = queue.SimpleQueue[str | None]()
-    threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
-    try:
-        yield process, _lines(lines)
-        process.wait()
-    finally:
-        _stop(process)
-
-
-def _read(stream: IO[str], lines: "queue.SimpleQueue[str | None]") -> None:
-    for line in stream:
-        lines.put(line.rstrip())
-    lines.put(None)
-
-
-def _lines(lines: "queue.SimpleQueue[str | None]") -> Iterator[str | None]:
-    while True:
-        try:
-            line = lines.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            yield None
-            continue
-        if line is None:
-            return
-        if line and not line.startswith(ADVICE):
-            yield line
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _stop(process: "subprocess.Popen[str]") -> None:
-    if process.poll() is not None:
-        return
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-            return
 
 
 def _reason(output: list[str], status: int) -> tuple[str, bytes]:

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from podium.cluster import node_program
-from podium.cluster.node_program import Event, Facts, Work
+from podium.cluster.facts import Facts, facts
+from podium.cluster.node_program import Event, Work
 from podium.core import files
 from podium.core.errors import examples
 
@@ -31,7 +31,7 @@ class Cluster(Protocol):
         """The nodes that are alive, by id."""
 
     async def facts(self, node: Node) -> Facts:
-        """Run `node_program.facts` on a node."""
+        """Run `facts.facts` on a node."""
 
     def events(
         self, node: Node, work: Work, *, cpus: int, gpus: int
@@ -63,4 +63,4 @@ def locked_versions(requirements: Path) -> dict[str, str]:
     """The versions on this machine of Python and of the packages in the lock."""
     text = files.read(requirements).decode()
     names = {"python", "ray", *re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE)}
-    return {name: text for name, text in node_program.facts().versions.items() if name in names}
+    return {name: text for name, text in facts().versions.items() if name in names}

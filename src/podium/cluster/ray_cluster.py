@@ -16,8 +16,9 @@ import ray
 from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from podium.cluster import node_program
-from podium.cluster.node_program import Event, Facts, Work
+from podium.cluster import facts, node_program, process
+from podium.cluster.facts import Facts
+from podium.cluster.node_program import Event, Work
 from podium.cluster.nodes import Node, NodeError
 from podium.core import signals
 from podium.core.errors import UserError
@@ -140,10 +141,10 @@ class RayCluster:
         self.address, self.read = address, read
         self.objects = dict[str, "ray.ObjectRef[bytes]"]()
         # Nodes get this code by value: they have none of ours, or that of another version.
-        for module in (node_program, sys.modules[__name__]):
+        for module in (facts, node_program, process, sys.modules[__name__]):
             ray.cloudpickle.register_pickle_by_value(module)
         self._run = ray.remote(_run)
-        self._facts = ray.remote(node_program.facts)
+        self._facts = ray.remote(facts.facts)
 
     def nodes(self) -> dict[str, Node]:
         """The nodes that are alive and have cores, by id."""
@@ -157,7 +158,7 @@ class RayCluster:
         return nodes
 
     async def facts(self, node: Node) -> Facts:
-        """Run `node_program.facts` on a node."""
+        """Run `facts.facts` on a node."""
         with _node_errors():
             return await self._facts.options(num_cpus=0, **_only_on(node)).remote()
 

@@ -55,7 +55,12 @@ def train_fold(
     data = data._replace(store=cache)
     run = build.build(config, data, fold=fold, seed=seed, epochs=epochs)
     provenance = _provenance(run, config, data, fold=fold, seed=seed, metric=metric, epochs=epochs)
-    checkpoints.identify(provenance.to_json())
+    # `precision: auto` depends on the device, and on a CPU the number of threads changes sums.
+    numerics = {
+        "precision": run.accelerator.mixed_precision,
+        "threads": torch.get_num_threads() if run.accelerator.device.type == "cpu" else None,
+    }
+    checkpoints.identify({**provenance.to_json(), **numerics})
     ids = [
         image_id for loader in run.loaders if loader is not None for image_id in loader.dataset.ids
     ]
