@@ -7,7 +7,6 @@ import getpass
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def main() -> None:
     except ImportError:
         raise UserError("Ray is not installed. Run this as `make train CLUSTER=…`.") from None
     with _only_driver(options.cluster):
-        tree = snapshot.files(Path.cwd(), params_file.read(params_file.PARAMS))
+        snapshot.files(Path.cwd(), params_file.read(params_file.PARAMS))  # or fail now
         if subprocess.run(["dvc", "--wait-for-lock", "repro", "folds"], check=False).returncode:
             raise UserError("`dvc repro folds` failed. Fix the error above and rerun.")
         pipeline = Pipeline(Path.cwd())
@@ -112,9 +111,8 @@ def _only_driver(cluster: str) -> Iterator[None]:
             f"This project is being trained by {text}. Wait for it, or stop it."
         ) from None
     try:
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
         who = f"process {os.getpid()} of {getpass.getuser()} on {socket.gethostname()}"
-        files.write_text(owner, f"{who} with CLUSTER={cluster} since {since}")
+        files.write_text(owner, f"{who} with CLUSTER={cluster}")
         yield
     finally:
         owner.unlink(missing_ok=True)

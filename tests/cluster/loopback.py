@@ -12,6 +12,7 @@ from pathlib import Path
 
 from conftest import ROOT, Project
 
+COMMAND = ("-m", "commands.node")
 READY = "This command will now block forever"
 MEMORY = "--object-store-memory=100000000"
 
@@ -43,7 +44,7 @@ class Loopback:
         log = self.folder / f"{name}.log"
         with log.open("w") as file:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "commands.node", *head],
+                [sys.executable, *COMMAND, *head],
                 cwd=ROOT,
                 env={
                     **self.environment,

@@ -19,6 +19,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 RESULTS = ("submissions/*.csv", "models/*/*/weights.safetensors", "data/predictions/*/*/*")
 EPOCHS = 60
+UNSAFE_HEAD = """import os, shlex, sys
+options = shlex.split(os.environ["PODIUM_NODE_ARGS"])
+os.environ["RAY_AUTH_MODE"] = "disabled"
+start = ("-m", "ray.scripts.scripts", "start", "--head", "--block", *options)
+os.execv(sys.executable, [sys.executable, *start])"""
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +183,20 @@ def test_a_client_without_the_token_gets_nothing(cluster: Loopback) -> None:
         )
         assert done.returncode != 0 and "127.0.0" not in done.stdout
         assert "nauthenticated" in done.stderr or "uthentication" in done.stderr, done.stderr
+
+
+@pytest.mark.thorough
+def test_a_head_that_asks_for_no_token_is_rejected(
+    prepared_once: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loopback.COMMAND", ("-c", UNSAFE_HEAD))
+    unsafe = Loopback()
+    try:
+        log = tmp_path / "log"
+        (unsafe.folder / ".ray").mkdir()
+        (unsafe.folder / ".ray/auth_token").write_text("token")
+        (unsafe.folder / ".ray/auth_token").chmod(0o600)
+        assert unsafe.train(prepared_once, log).wait(timeout=60) == 1
+        assert "runs what anyone sends it" in log.read_text()
+    finally:
+        unsafe.close()

@@ -24,7 +24,7 @@ def model(**values: Any) -> dict[str, Any]:
 
 def test_a_snapshot_has_code_and_params_and_no_secret(tree: Path) -> None:
     secrets = ["kaggle.json", ".env", "src/.env.local", "custom/kaggle.json", "src/podium/id_rsa",
-               ".dvc/config.local", "data/raw/labels.csv", "notes.txt", "custom/private.pem",
+               ".dvc/config", ".dvc/config.local", "data/raw/labels.csv", "notes.txt", "custom/private.pem",
                "src/ignored.txt"]  # fmt: skip
     for name in secrets:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def test_a_snapshot_has_code_and_params_and_no_secret(tree: Path) -> None:
     (tree / "src/link").symlink_to(tree.parent / "outside")
     (tree / "custom/linked").symlink_to(tree.parent)
     files = snapshot.files(tree, PARAMS)
-    assert {"params.yaml", "dvc.yaml", "src/train.py", ".dvc/config"} <= files.keys()
+    assert {"params.yaml", "dvc.yaml", "src/train.py"} <= files.keys()
     assert PLANTED not in files.values()
     assert not files.keys() & {*secrets, "shapes.zip", "src/link"}
 

@@ -130,11 +130,13 @@ class Driver:
         for task, (job, node) in list(self.running.items()):
             if node.id not in nodes and not task.done():
                 del self.running[task]
-                self._again(job, "its node was lost")
                 await _cancel([task])
+                self._again(job, "its node was lost")
 
     def _start(self) -> None:
-        """Fill the free slots of all usable nodes."""
+        """Fill the free slots of all usable nodes; at first, when all that are there are known."""
+        if self.checks and not self.running:
+            return
         gpus = self.request.gpus
         if gpus is None:
             gpus = int(any(node.gpus for node in self.usable.values()))

@@ -7,6 +7,7 @@ code to the node, which needs the locked packages but no copy of the project, gi
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ from podium.cluster.process import started
 FOLDER_VARIABLE = "PODIUM_NODE_DIR"  # default: ~/.cache/podium
 CHECKPOINT_SECONDS = 5.0  # between two copies of a run's checkpoint
 EXIT_USER_ERROR = 1
-CONFIG = "[core]\n    no_scm = true\n[cache]\n    type = hardlink,symlink,copy\n"
+CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n[cache]\n    type = hardlink,symlink,copy\n"
 
 Event = tuple[str, str, bytes]
 """Kind, name and content: `line` (its text is the name), `checkpoint` and `object` (a file's name
@@ -49,7 +50,7 @@ def run(work: Work, fetch: Callable[[str], bytes]) -> Iterator[Event]:
     with _task_folder(home / "tasks") as folder:
         for path, content in {**work.files, **work.checkpoints}.items():
             _write(folder / path, content)
-        _write(folder / ".dvc/config.local", CONFIG.encode())
+        _write(folder / ".dvc/config", CONFIG.encode())
         for name in work.objects:
             _link(_stored(home / "objects", name, fetch), cached(folder / ".dvc/cache", name))
         for path, content in work.entries.items():
@@ -137,7 +138,7 @@ def _environment(work: Work, folder: Path) -> dict[str, str]:
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
     inherited.pop("PYTHONPATH", None)
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    site = {"DVC_SITE_CACHE_DIR": str(folder / ".dvc/site"), "DVC_NO_ANALYTICS": "1"}
+    site = {"DVC_SITE_CACHE_DIR": str(folder / ".dvc/site")}
     return {**inherited, **site, **work.environment, "PATH": programs}
 
 
@@ -159,7 +160,10 @@ class Sent:
         self.cache = folder / ".dvc/cache"
         self.checkpoint_folder = folder / work.checkpoint_folder
         self.entries = {*work.entries}
-        self.versions = dict[str, int]()
+        self.headers = {
+            Path(path).name: content.partition(b"\n")[0] + b"\n"
+            for path, content in work.checkpoints.items()
+        }
         self.copied_at = 0.0
 
     def new(self, *, final: bool = False) -> Iterator[Event]:
@@ -191,16 +195,18 @@ class Sent:
         """The newest checkpoint, unless the last was sent a moment ago."""
         if time.monotonic() - self.copied_at < CHECKPOINT_SECONDS:
             return
-        found = {path: path.stat().st_mtime_ns for path in self.checkpoint_folder.glob("*.ckpt")}
-        if not found:
+        headers = dict[str, bytes]()
+        for path in self.checkpoint_folder.glob("*.ckpt"):
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                headers[path.name] = file.readline()
+        changed = [name for name in headers if headers[name] != self.headers.get(name)]
+        if not changed:
             return
-        newest = max(found, key=lambda path: found[path])
-        if self.versions.get(newest.name) != found[newest]:
-            with contextlib.suppress(FileNotFoundError):  # the training has just succeeded
-                content = newest.read_bytes()
-                self.versions[newest.name] = found[newest]
-                self.copied_at = time.monotonic()
-                yield "checkpoint", newest.name, content
+        newest = max(changed, key=lambda name: int(json.loads(headers[name])["number"]))
+        with contextlib.suppress(FileNotFoundError):  # the training run has just succeeded
+            content = (self.checkpoint_folder / newest).read_bytes()
+            self.headers, self.copied_at = headers, time.monotonic()
+            yield "checkpoint", newest, content
 
 
 def outputs(entry: bytes) -> list[str]:

@@ -1,5 +1,6 @@
 """The cluster that Ray runs: its nodes, and the node program as a task on one of them."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -140,6 +141,7 @@ class RayCluster:
         """Use the cluster that this process is connected to."""
         self.address, self.read = address, read
         self.objects = dict[str, "ray.ObjectRef[bytes]"]()
+        self._putting = asyncio.Lock()
         # Nodes get this code by value: they have none of ours, or that of another version.
         for module in (facts, node_program, process, sys.modules[__name__]):
             ray.cloudpickle.register_pickle_by_value(module)
@@ -162,13 +164,17 @@ class RayCluster:
         with _node_errors():
             return await self._facts.options(num_cpus=0, **_only_on(node)).remote()
 
+    def _put(self, name: str) -> "ray.ObjectRef[bytes]":
+        return ray.put(self.read(name))
+
     async def events(
         self, node: Node, work: Work, *, cpus: int, gpus: int
     ) -> AsyncGenerator[Event, None]:
         """Run `node_program.run` on a node."""
-        for name in work.objects:
-            if name not in self.objects:
-                self.objects[name] = ray.put(self.read(name))
+        async with self._putting:
+            for name in work.objects:
+                if name not in self.objects:
+                    self.objects[name] = await asyncio.to_thread(self._put, name)
         objects = {name: self.objects[name] for name in work.objects}
         task = self._run.options(
             num_cpus=cpus, num_gpus=gpus, num_returns="streaming", **_only_on(node)

@@ -8,8 +8,7 @@ from typing import Any
 from podium.core.errors import UserError, examples
 
 # Of these, what git does not ignore.
-SENT = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvc/config", ".dvcignore", "src", "custom",
-        "data/pseudo")  # fmt: skip
+SENT = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore", "src", "custom", "data/pseudo")
 # Files with credentials, whatever .gitignore says.
 SECRETS = ("kaggle.json", "access_token", "auth_token", ".env*", ".netrc", "*.pem", "*.key",
            "id_rsa*", "id_ed25519*", "credentials*")  # fmt: skip
