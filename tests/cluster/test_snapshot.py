@@ -24,8 +24,8 @@ def model(**values: Any) -> dict[str, Any]:
 
 def test_a_snapshot_has_code_and_params_and_no_secret(tree: Path) -> None:
     secrets = ["kaggle.json", ".env", "src/.env.local", "custom/kaggle.json", "src/podium/id_rsa",
-               ".dvc/config", ".dvc/config.local", "data/raw/labels.csv", "notes.txt", "custom/private.pem",
-               "src/ignored.txt"]  # fmt: skip
+               ".dvc/config", ".dvc/config.local", "data/raw/labels.csv", "notes.txt",
+               "custom/private.pem", "src/ignored.txt"]  # fmt: skip
     for name in secrets:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(PLANTED)

@@ -23,7 +23,13 @@ from podium.cluster.process import started
 FOLDER_VARIABLE = "PODIUM_NODE_DIR"  # default: ~/.cache/podium
 CHECKPOINT_SECONDS = 5.0  # between two copies of a run's checkpoint
 EXIT_USER_ERROR = 1
-CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n[cache]\n    type = hardlink,symlink,copy\n"
+CONFIG = """[core]
+    no_scm = true
+    analytics = false
+    check_update = false
+[cache]
+    type = hardlink,symlink,copy
+"""
 
 Event = tuple[str, str, bytes]
 """Kind, name and content: `line` (its text is the name), `checkpoint` and `object` (a file's name
