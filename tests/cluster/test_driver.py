@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -189,3 +190,24 @@ def test_ctrl_c_stops_the_tasks_and_keeps_what_they_have_sent(run: Any, tmp_path
         run(FakeCluster(1, n0=interrupted), 1)
     assert stopped == ["train@m-0"]
     assert (tmp_path / ".checkpoints/m/fold0/1.ckpt").read_bytes() == b"state"
+
+
+def test_each_of_250_results_arrives_once_from_50_nodes_that_fail_at_random(run: Any) -> None:
+    random, cluster = Random(0), FakeCluster(50)
+
+    async def unreliable(work: Work) -> AsyncGenerator[Event, None]:
+        await asyncio.sleep(random.random() / 10)
+        fate = random.random()
+        if fate < 0.05:
+            raise NodeError("the worker died")
+        if fate < 0.1:  # a node leaves, and another one joins
+            lost = random.choice([*cluster.alive])
+            del cluster.alive[lost]
+            name = f"n{len(cluster.attempts)}-{lost}"
+            cluster.alive[name] = Node(name, name, cpus=1, gpus=0)
+            cluster.behaviors[name] = unreliable
+        yield "entry", ENTRY, work.stages[0].encode()
+
+    cluster.behaviors = dict.fromkeys(cluster.alive, unreliable)
+    assert sorted(run(cluster, 250).arrived) == sorted(expected(250))
+    assert len(cluster.attempts) > 250

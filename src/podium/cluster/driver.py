@@ -198,11 +198,14 @@ class Driver:
             self._reject(node, f"it has failed twice, last with: {message}")
 
     def _again(self, job: Job, reason: str) -> None:
-        """Give a job to another node, first of all.
+        """Give a job to another node, first of all, unless all of its results have arrived.
 
         Raises:
             UserError: if it has failed too often.
         """
+        if job.complete:
+            self.view.set(job.name, "done")
+            return
         if job.attempts >= MAX_ATTEMPTS:
             raise UserError(f"{job.name} failed {job.attempts} times, last with: {reason}")
         self.view.say(f"warning: {job.name} runs again from its last checkpoint: {reason}")
@@ -231,9 +234,7 @@ class Driver:
                         await asyncio.to_thread(job.receive, self.pipeline, kind, name, content)
         except (NodeError, ValueError) as error:
             return "system", str(error)
-        if len(job.entries) < len(job.stages):
-            return "system", "not all results have arrived"
-        return None
+        return None if job.complete else ("system", "not all results have arrived")
 
 
 async def _cancel(tasks: "list[asyncio.Task[Any]]") -> None:

@@ -19,6 +19,11 @@ class Job:
         self.entries = dict[str, bytes]()  # of the run cache, that have arrived
         self.attempts = 0
 
+    @property
+    def complete(self) -> bool:
+        """Whether all results have arrived."""
+        return len(self.entries) >= len(self.stages)
+
     def work(
         self, pipeline: Pipeline, snapshot: dict[str, bytes], environment: dict[str, str]
     ) -> Work:
