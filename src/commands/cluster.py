@@ -41,7 +41,7 @@ def main() -> None:
             raise UserError(f"{name.upper()} must be at least {minimum}, not {value}.")
     params = schema.load()
     token.require(create=options.cluster == "auto")
-    try:
+    try:  # after the token: Ray reads the environment when it is imported
         from podium.cluster import ray_cluster
     except ImportError:
         raise UserError("Ray is not installed. Run this as `make train CLUSTER=…`.") from None

@@ -18,7 +18,7 @@ def main() -> None:
     head = parser.parse_args().head
     ray_options = shlex.split(os.environ.get("PODIUM_NODE_ARGS", ""))
     token.require(create=head is None)
-    try:
+    try:  # after the token: Ray reads the environment when it is imported
         from podium.cluster import ray_cluster
     except ImportError:
         raise UserError("Ray is not installed. Run this as `make node`.") from None
