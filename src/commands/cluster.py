@@ -13,9 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from podium.cluster import snapshot, token
-from podium.cluster.driver import Driver, Request
+from podium.cluster.driver import Driver
 from podium.cluster.job import Job
-from podium.cluster.nodes import locked_versions
+from podium.cluster.nodes import Request, locked_versions
 from podium.cluster.pipeline import Pipeline
 from podium.cluster.view import View
 from podium.core import console, files, params_file, paths, program

@@ -1,5 +1,6 @@
 """A Ray cluster on this machine: a head without cores, and nodes with addresses of their own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -66,6 +67,14 @@ class Loopback:
         """Send a signal to all processes of a node."""
         os.killpg(self.processes[name].pid, number)
 
+    def remove(self, name: str) -> None:
+        """End a node."""
+        process = self.processes.pop(name)
+        for number in (signal.SIGCONT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+        process.wait()
+
     def train(self, project: Project, log: Path) -> "subprocess.Popen[bytes]":
         """Start `make train CLUSTER=…`, but for make."""
         with log.open("wb") as file:
@@ -83,11 +92,6 @@ class Loopback:
 
     def close(self) -> None:
         """End what has been started."""
-        for process in reversed(self.processes.values()):
-            for number in (signal.SIGCONT, signal.SIGKILL):
-                try:
-                    os.killpg(process.pid, number)
-                except ProcessLookupError:
-                    break
-            process.wait()
+        for name in reversed([*self.processes]):
+            self.remove(name)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from podium.cluster import driver as driver_module
-from podium.cluster.driver import Driver, Request
+from podium.cluster.driver import Driver
 from podium.cluster.facts import Facts
 from podium.cluster.job import Job
 from podium.cluster.node_program import Event, Work
-from podium.cluster.nodes import Node, NodeError
+from podium.cluster.nodes import Node, NodeError, Request
 from podium.cluster.view import View
 from podium.core.errors import Stopped, UserError
 

@@ -8,11 +8,19 @@ import contextlib
 import signal
 import time
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
 
 from podium.cluster.facts import Facts
 from podium.cluster.job import Job
-from podium.cluster.nodes import Cluster, Node, NodeError, differences, slots_of
+from podium.cluster.nodes import (
+    Cluster,
+    Node,
+    NodeError,
+    NodeLostError,
+    Request,
+    differences,
+    slots_of,
+)
 from podium.cluster.pipeline import Pipeline
 from podium.cluster.view import View
 from podium.core.errors import Stopped, UserError, examples
@@ -21,14 +29,6 @@ POLL_SECONDS = 1.0
 WAIT_SECONDS = 60.0  # between two lines that say that there are no nodes
 MAX_NODE_FAILURES = 2  # in a row
 MAX_ATTEMPTS = 5  # of one model and fold
-
-
-class Request(NamedTuple):
-    """What a task gets."""
-
-    gpus: int | None  # None: 1 if the cluster has any
-    cpus: int | None  # None: an equal share of its node
-    environment: dict[str, str]
 
 
 class Driver:
@@ -48,10 +48,10 @@ class Driver:
         self.cluster, self.pipeline, self.snapshot = cluster, pipeline, snapshot
         self.request, self.versions, self.view = request, versions, view
         self.usable = dict[str, Node]()
+        self.lost = set[str]()  # nodes that are dead, though the cluster may still list them
         self.rejected = dict[str, str]()  # nodes that are not used, and why
-        self.devices = set[str]()
+        self.pending, self.devices = list[Job](), set[str]()
         self.failures = Counter[str]()  # in a row, by node
-        self.pending = list[Job]()
         self.running = dict["asyncio.Task[tuple[str, str] | None]", tuple[Job, Node]]()
         self.checks = dict[str, "asyncio.Task[Facts]"]()
         self.stopped_by: str | None = None
@@ -83,13 +83,11 @@ class Driver:
                 await self._wait()
         finally:
             await _cancel([*self.running, *self.checks.values()])
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
 
     def _admit(self, nodes: dict[str, Node]) -> None:
         """Use new nodes that have the driver's versions."""
         for node in nodes.values():
-            if node.id in self.usable or node.id in self.rejected:
+            if node.id in self.lost.union(self.usable, self.rejected):
                 continue
             check = self.checks.get(node.id)
             if check is None:
@@ -123,8 +121,7 @@ class Driver:
         node nothing; what such a node sends later is ignored.
         """
         for node in [node for node in self.usable.values() if node.id not in nodes]:
-            del self.usable[node.id]
-            self.view.say(f"warning: node {node.name} is lost")
+            self._lose(node)
         for node_id in [node_id for node_id in self.checks if node_id not in nodes]:
             await _cancel([self.checks.pop(node_id)])
         for task, (job, node) in list(self.running.items()):
@@ -132,6 +129,11 @@ class Driver:
                 del self.running[task]
                 await _cancel([task])
                 self._again(job, "its node was lost")
+
+    def _lose(self, node: Node) -> None:
+        if self.usable.pop(node.id, None) is not None:
+            self.lost.add(node.id)
+            self.view.say(f"warning: node {node.name} is lost")
 
     def _start(self) -> None:
         """Fill the free slots of all usable nodes; at first, when all that are there are known."""
@@ -188,7 +190,10 @@ class Driver:
             kind, message = failure
             if kind == "user":
                 raise UserError(f"{job.name}: {message}")
-            self._failed(node, message)
+            if kind == "lost":
+                self._lose(node)
+            else:
+                self._failed(node, message)
             self._again(job, message)
 
     def _failed(self, node: Node, message: str) -> None:
@@ -215,7 +220,7 @@ class Driver:
     async def _attempt(
         self, job: Job, node: Node, *, cpus: int, gpus: int, slots: int
     ) -> tuple[str, str] | None:
-        """Run a job: None, or how it failed (user or system, message)."""
+        """Run a job: None, or how it failed (user, system or lost; message)."""
         try:
             environment = {
                 **self.request.environment,
@@ -232,6 +237,8 @@ class Driver:
                         return name, content.decode()
                     else:
                         await asyncio.to_thread(job.receive, self.pipeline, kind, name, content)
+        except NodeLostError:
+            return "lost", "its node was lost"
         except (NodeError, ValueError) as error:
             return "system", str(error)
         return None if job.complete else ("system", "not all results have arrived")

@@ -15,6 +15,10 @@ class NodeError(Exception):
     """A node, or the way to it, has failed."""
 
 
+class NodeLostError(NodeError):
+    """A node is gone for good."""
+
+
 class Node(NamedTuple):
     """A machine of the cluster."""
 
@@ -22,6 +26,14 @@ class Node(NamedTuple):
     name: str
     cpus: int
     gpus: int
+
+
+class Request(NamedTuple):
+    """What a task gets."""
+
+    gpus: int | None  # None: 1 if the cluster has any
+    cpus: int | None  # None: an equal share of its node
+    environment: dict[str, str]
 
 
 class Cluster(Protocol):

@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from podium.cluster import facts, node_program, process
 from podium.cluster.facts import Facts
 from podium.cluster.node_program import Event, Work
-from podium.cluster.nodes import Node, NodeError
+from podium.cluster.nodes import Node, NodeError, NodeLostError
 from podium.core import signals
 from podium.core.errors import UserError
 
@@ -199,5 +199,7 @@ def _only_on(node: Node) -> dict[str, Any]:
 def _node_errors() -> Iterator[None]:
     try:
         yield
+    except (exceptions.NodeDiedError, exceptions.TaskUnschedulableError):
+        raise NodeLostError from None
     except exceptions.RayError as error:
         raise NodeError(str(error).strip().splitlines()[-1]) from None

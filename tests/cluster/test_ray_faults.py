@@ -1,0 +1,94 @@
+"""The driver and Ray when nodes fail, with trainings that only wait."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from loopback import Loopback
+
+pytest.importorskip("ray", reason="needs Ray: `make test-cluster`")
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+JOBS = 4
+ARRIVED = "arrived " + " ".join(f"m-{fold}:1" for fold in range(JOBS))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Loopback]:
+    loopback = Loopback()
+    try:
+        loopback.add("one", "127.0.0.3")
+        yield loopback
+    finally:
+        loopback.close()
+
+
+@pytest.fixture
+def run(cluster: Loopback, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """The driver, with four jobs of three seconds, and its log."""
+    cluster.add("two", "127.0.0.4")
+    log, script = tmp_path / "log", Path(__file__).with_name("stub_run.py")
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, script, cluster.address, str(JOBS), "3"],
+            env=cluster.environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    yield process, log
+    process.kill()
+    process.wait()
+    cluster.remove("two")
+
+
+def wait_for(texts: tuple[str, ...], log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while not all(text in log.read_text() for text in texts):
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_jobs_of_a_lost_node_run_elsewhere(
+    number: int, cluster: Loopback, run: tuple["subprocess.Popen[bytes]", Path]
+) -> None:
+    process, log = run
+    wait_for(("m-0 | step 1", "m-1 | step 1"), log)
+    cluster.signal("two", number)
+    lost = time.monotonic()
+    wait_for(("(127.0.0.4) is lost", "runs again"), log)
+    assert time.monotonic() - lost < 15
+    if number == signal.SIGSTOP:
+        cluster.signal("two", signal.SIGCONT)  # its late result is ignored
+    assert process.wait(timeout=60) == 0, log.read_text()
+    assert log.read_text().splitlines()[-1] == ARRIVED
+
+
+def test_a_killed_task_runs_again(
+    cluster: Loopback, run: tuple["subprocess.Popen[bytes]", Path]
+) -> None:
+    process, log = run
+    wait_for(("m-0 | step 1", "m-1 | step 1"), log)
+    inside = psutil.Process(cluster.processes["two"].pid).children(recursive=True)
+    (worker,) = (child for child in inside if "ray::_run" in child.name() + str(child.cmdline()))
+    worker.kill()
+    wait_for(("runs again",), log)
+    assert process.wait(timeout=60) == 0, log.read_text()
+    assert log.read_text().splitlines()[-1] == ARRIVED
+
+
+def test_ctrl_c_ends_the_tasks(
+    cluster: Loopback, run: tuple["subprocess.Popen[bytes]", Path]
+) -> None:
+    process, log = run
+    wait_for(("m-0 | step 1", "m-1 | step 1"), log)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 0, log.read_text()
+    assert "stopped by SIGINT" in log.read_text()
+    inside = psutil.Process(cluster.processes["two"].pid).children(recursive=True)
+    assert not [child for child in inside if "ray::_run" in str(child.cmdline())]
