@@ -1,5 +1,6 @@
 """The node program without a cluster: real DVC, in a folder of its own."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,10 +33,12 @@ def folded(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(node_program.FOLDER_VARIABLE, str(tmp_path / "node"))
     monkeypatch.setenv("RAY_AUTH_TOKEN", "the token")
+    monkeypatch.chdir(tmp_path)  # undone in the end
     return tmp_path / "node"
 
 
 def work_of(project: Project, job: Job, **environment: str) -> tuple[Pipeline, Work]:
+    os.chdir(project.folder)  # as users do: DVC resolves names of stages there
     pipeline = Pipeline(project.folder)
     files = snapshot.files(project.folder, params_file.read(project.folder / "params.yaml"))
     return pipeline, job.work(pipeline, files, {"OMP_NUM_THREADS": "1", **environment})

@@ -22,7 +22,7 @@ class Pipeline:
     """The project's stages and its DVC cache."""
 
     def __init__(self, root: Path) -> None:
-        """Open the project at `root`."""
+        """Open the project at `root`, which is the current folder: DVC finds stages there."""
         self.root = root
         with Repo(str(root)) as repo:
             self.cache = Path(repo.cache.local.path).parent.parent  # without files/md5
