@@ -48,6 +48,7 @@ def start(pipeline: Pipeline, work: Work) -> Iterator[Event]:
     return node_program.run(work, lambda name: pipeline.object_path(name).read_bytes())
 
 
+@pytest.mark.long
 def processes(node: Path) -> list[psutil.Process]:
     """The processes that run in the folders of a node's tasks: DVC, shell, stage."""
     found = []

@@ -7,6 +7,7 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -69,11 +70,21 @@ def _die_with_parent() -> None:
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:
-    if process.poll() is not None:
-        return
+    """End the process and its group: DVC ends before the stage that it runs."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
+        if _ends(process):
             return
+
+
+def _ends(process: "subprocess.Popen[str]") -> bool:
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        process.poll()  # reaps it
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
