@@ -48,7 +48,6 @@ def start(pipeline: Pipeline, work: Work) -> Iterator[Event]:
     return node_program.run(work, lambda name: pipeline.object_path(name).read_bytes())
 
 
-@pytest.mark.long
 def processes(node: Path) -> list[psutil.Process]:
     """The processes that run in the folders of a node's tasks: DVC, shell, stage."""
     found = []
@@ -58,7 +57,8 @@ def processes(node: Path) -> list[psutil.Process]:
     return found
 
 
-def test_a_killed_run_goes_on_elsewhere_with_the_bytes_of_a_local_run(
+@pytest.mark.long
+def test_a_killed_run_resumes_elsewhere_with_the_bytes_of_a_local_run(
     folded: Project, node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node_program, "CHECKPOINT_SECONDS", 0.0)
