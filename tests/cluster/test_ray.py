@@ -127,7 +127,7 @@ def test_results_are_those_of_a_local_run(
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("victim", ["task", "driver"])
-def test_it_goes_on_from_a_checkpoint(
+def test_it_resumes_from_a_checkpoint(
     victim: str,
     cluster: Loopback,
     started: tuple[Project, Path, "subprocess.Popen[bytes]"],
