@@ -1,6 +1,7 @@
-"""What happens to a stage when its parent process ends."""
+"""What happens to a stage that gets a signal, or whose parent process ends."""
 
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -84,12 +85,41 @@ program.run(then_dvc_dies)
 """
 
 
-def test_the_death_of_dvc_during_the_exit_does_not_silence_it() -> None:
+def run_code(code: str, **environment: str) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr."""
     done = subprocess.run(
-        [sys.executable, "-c", LATE],
-        env={**WITH_SRC, "DVC_STAGE": "train"},
+        [sys.executable, "-c", code],
+        env={**WITH_SRC, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (75, "interrupted by SIGTERM; rerun to resume\n")
+    return done.returncode, done.stdout, done.stderr
+
+
+INTERRUPTED = (75, "", "interrupted by SIGTERM; rerun to resume\n")
+
+
+def test_the_death_of_dvc_during_the_exit_does_not_silence_it() -> None:
+    assert run_code(LATE, DVC_STAGE="train") == INTERRUPTED
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    code = (
+        "import os, signal; from podium.core import signals; n = signals.deferred(); n.__enter__();"
+        "os.kill(os.getpid(), signal.SIGTERM); assert signals.stop_requested();"
+        "print('noted', flush=True);"
+        "os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    assert run_code(code) == (-signal.SIGTERM, "noted\n", "")
+
+
+def test_a_signal_to_the_group_is_reported_rather_than_the_parents_death() -> None:
+    code = (
+        "import os, signal; from podium.core import signals, program; n = signals.deferred();"
+        "n.__enter__(); both = {signal.SIGUSR1, signal.SIGTERM};"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, both);"
+        "[os.kill(os.getpid(), number) for number in both];"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, both); program.run(signals.raise_if_stopped)"
+    )
+    assert run_code(code, DVC_STAGE="train@a-0") == INTERRUPTED

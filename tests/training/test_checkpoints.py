@@ -365,38 +365,3 @@ def test_a_training_dies_with_its_parent(prepared: Project) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"process {child} is still running")
-
-
-def test_a_second_signal_ends_the_process_at_once() -> None:
-    code = (
-        "import os, signal; from podium.core import signals; n = signals.deferred(); n.__enter__();"
-        "os.kill(os.getpid(), signal.SIGTERM); assert signals.stop_requested();"
-        "print('noted', flush=True);"
-        "os.kill(os.getpid(), signal.SIGTERM)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=WITH_SRC,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGTERM and done.stdout == b"noted\n"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_a_signal_to_the_group_is_reported_rather_than_the_parents_death() -> None:
-    asked = (
-        "import os, signal; from podium.core import signals, program; n = signals.deferred();"
-        "n.__enter__(); both = {signal.SIGUSR1, signal.SIGTERM};"
-        "signal.pthread_sigmask(signal.SIG_BLOCK, both);"
-        "[os.kill(os.getpid(), number) for number in both];"
-        "signal.pthread_sigmask(signal.SIG_UNBLOCK, both); program.run(signals.raise_if_stopped)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", asked],
-        env={**WITH_SRC, "DVC_STAGE": "train@a-0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr[:22]) == (75, "interrupted by SIGTERM")
