@@ -1,10 +1,7 @@
 """Train one model on one fold -> models/<model>/fold<k>/ and metrics/<model>/fold<k>.json."""
 
 import argparse
-import dataclasses
 from typing import Any
-
-import pandas as pd
 
 from podium.config.models import Model
 from podium.core import files, machine, params_file, paths, program, seeding
@@ -46,7 +43,7 @@ def main() -> None:
     metric = metrics.get(metric_name, data.task.name)
     name = paths.fold_name(options.model, options.fold)
     with Checkpoints(paths.CHECKPOINTS / name, every_minutes=every_minutes) as checkpoints:
-        best, curves, provenance = train_fold(
+        trained = train_fold(
             config,
             data,
             fold=options.fold,
@@ -54,16 +51,15 @@ def main() -> None:
             metric=metric,
             checkpoints=checkpoints,
         )
-        weights.save(paths.weights(options.model, options.fold), best.weights, provenance)
-        table = pd.DataFrame(map(dataclasses.asdict, curves))
-        files.write_csv(paths.MODELS / name / "curves.csv", table)
-        timed = [*curves, best.epoch] if best.averaged else curves
+        best = trained.best
+        weights.save(paths.weights(options.model, options.fold), best.weights, trained.provenance)
+        files.write_csv(paths.MODELS / name / "curves.csv", trained.table)
         scores: dict[str, Any] = {
             "epoch": best.epoch.epoch,
-            "epochs": per_phase(curves, best.epoch.epoch),
+            "epochs": per_phase(trained.curves, best.epoch.epoch),
             metric.name: best.epoch.score,
             "valid_loss": best.epoch.valid_loss,
-            "seconds": round(sum(epoch.seconds for epoch in timed), 1),
+            "seconds": trained.seconds,
         }
         if best.averaged:
             scores["averaged_epochs"] = best.averaged

@@ -1,13 +1,10 @@
 """Train one model on all folds -> models/<model>/all/ and metrics/<model>-all.json."""
 
 import argparse
-import dataclasses
-
-import pandas as pd
 
 from podium.config.folds import Folds
 from podium.config.models import Model
-from podium.core import files, params_file, paths, program, seeding
+from podium.core import files, machine, params_file, paths, program, seeding
 from podium.core.section import Positive
 from podium.models import weights
 from podium.scoring import metrics
@@ -34,12 +31,13 @@ def main() -> None:
     name = parser.parse_args().model
     seed, deterministic, metric_name, run, config = params_file.load(SECTIONS, model=name)
     (every_minutes,) = params_file.load(UNDECLARED)
+    every_minutes = machine.checkpoint_minutes(every_minutes)
     seeding.set_deterministic(deterministic)
     data = build.read_data(paths.DATA)
     epochs = suggested([files.read_json(paths.metrics(name, fold))["epochs"] for fold in run])
     folder = paths.fold_name(name, "all")
     with Checkpoints(paths.CHECKPOINTS / folder, every_minutes=every_minutes) as checkpoints:
-        best, curves, provenance = train_fold(
+        trained = train_fold(
             config,
             data,
             fold="all",
@@ -48,14 +46,13 @@ def main() -> None:
             metric=metrics.get(metric_name, data.task.name),
             checkpoints=checkpoints,
         )
-        weights.save(paths.weights(name, "all"), best.weights, provenance)
-        table = pd.DataFrame(map(dataclasses.asdict, curves))
-        files.write_csv(paths.MODELS / folder / "curves.csv", table)
-        timed = [*curves, best.epoch] if best.averaged else curves
+        last = trained.best
+        weights.save(paths.weights(name, "all"), last.weights, trained.provenance)
+        files.write_csv(paths.MODELS / folder / "curves.csv", trained.table)
         record = {
-            "epoch": best.epoch.epoch,
-            "train_loss": best.epoch.train_loss,
-            "seconds": round(sum(epoch.seconds for epoch in timed), 1),
+            "epoch": last.epoch.epoch,
+            "train_loss": last.epoch.train_loss,
+            "seconds": trained.seconds,
         }
         files.write_json(paths.metrics(name, "all"), record)
 

@@ -723,6 +723,7 @@ def test_a_guess_keeps_its_alternatives_when_it_is_answered() -> None:
         (["pos", "neg"], "label", "pos", "certain"),
         (["malignant", "benign"], "label", "malignant", "certain"),
         (["normal", "covid"], "label", "covid", "likely"),
+        (["real", "fake"], "label", "fake", "likely"),
         (["Positive", "a"], "label", "Positive", "likely"),
         (["cat", "dog"], "label", "dog", "guess"),
         (["2", "10"], "label", "10", "guess"),

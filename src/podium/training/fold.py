@@ -1,9 +1,11 @@
 """Train one model on one fold."""
 
+import dataclasses
 import math
 from dataclasses import replace
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
@@ -29,6 +31,17 @@ class TrainedFold(NamedTuple):
     best: Best
     curves: list[Epoch]
     provenance: TrainingProvenance
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The learning curves, one row per epoch."""
+        return pd.DataFrame(map(dataclasses.asdict, self.curves))
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs, and of averaging them."""
+        timed = [*self.curves, self.best.epoch] if self.best.averaged else self.curves
+        return round(sum(epoch.seconds for epoch in timed), 1)
 
 
 def train_fold(
