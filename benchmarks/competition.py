@@ -74,7 +74,6 @@ def project(folder: Path, files: list[bytes], **changes: Any) -> None:
     }
     with (folder / "params.yaml").open("w") as file:
         YAML(typ="safe").dump(params, file)
-    run(folder, "git", "init", "--quiet")
 
 
 def run(folder: Path, *command: str) -> float:

@@ -40,6 +40,7 @@ AUGMENT = [{"RandomResizedCrop": {}}, {"HorizontalFlip": {}}]
 
 def training_data(folder: Path, size: int, count: int) -> build.TrainingData:
     """Photos as stored by `prepare` and split by `folds`, with `VALID` of them in fold 0."""
+    folder.mkdir(exist_ok=True)
     files = photos(50, 500, 375)
     stored = [
         codec.reencode(f, max_size=round(1.15 * size), encode="jpeg", quality=95)[0] for f in files

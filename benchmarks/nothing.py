@@ -52,6 +52,7 @@ def measure(count: int) -> None:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)
         run(folder, "dvc", "commit", "--force", "--quiet")
+        run(folder, "git", "init", "--quiet")
         run(folder, "dvc", "repro")
         run(folder, "sh", "-c", "dvc repro | grep 'up to date'")
         seconds = statistics.median(run(folder, "dvc", "repro") for _ in range(5))
