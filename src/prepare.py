@@ -39,6 +39,7 @@ def main() -> None:
         classes=read.classes,
         new_class=read.new_class,
         value_range=stored.value_range,
+        id_place=read.id_place,
     )
     for warning in [*read.warnings, *stored.warnings(layout)]:
         print(f"warning: {warning}")

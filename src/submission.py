@@ -2,7 +2,7 @@
 
 from podium.config.competition import Competition
 from podium.config.submission import Submission
-from podium.core import files, params_file, paths, program
+from podium.core import column_order, files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
@@ -23,7 +23,8 @@ def main() -> None:
     metric_name, slug, options = params_file.load(SECTIONS)
     predicted = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
     task = Task.of(predicted.provenance)
-    sample = Manifest(paths.PREPARED).csv("sample_submission.csv")
+    prepared = Manifest(paths.PREPARED)
+    sample = prepared.csv("sample_submission.csv")
     submission = write.fill(
         sample,
         *predicted.table,
@@ -33,7 +34,7 @@ def main() -> None:
         options=options,
     )
     path = paths.SUBMISSIONS / f"{slug}.csv"
-    files.write_csv(path, submission)
+    files.write_csv(path, column_order.as_in_file(submission, prepared.facts["id_place"]))
     raw = files.read_json(paths.RAW / "source.json")
     files.write_json(
         path.with_suffix(".json"),

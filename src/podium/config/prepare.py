@@ -40,6 +40,9 @@ class Prepare(Section):
     sample_submission: str | None = "sample_submission.csv"
     """null: the submission's columns are inferred from `id_column`, `label_column` and the section
     `submission`."""
+    sample_id_column: Name | None = None
+    """The id column of `sample_submission`. The submission has its columns in the same order. null:
+    the first."""
     id_column: Name | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
@@ -129,6 +132,10 @@ class Prepare(Section):
         if self.test_id_column is not None:
             has_table = self.test_csv is not None and self.id_column is not None
             require(has_table, "test_id_column requires test_csv and id_column")
+        if self.sample_id_column is not None:
+            require(
+                self.sample_submission is not None, "sample_id_column requires sample_submission"
+            )
         if self.pixel_columns is None:
             has_ids = self.train_csv is None or self.id_column is not None
             require(has_ids, "id_column: null requires pixel_columns")

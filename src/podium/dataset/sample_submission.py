@@ -3,9 +3,10 @@
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.competition.text.names import NameIndex
+from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
+from podium.core import column_order
 from podium.core.errors import UserError, examples
 from podium.dataset import rows
 from podium.dataset.image_files import image_names, images_below, shown
@@ -13,19 +14,39 @@ from podium.dataset.table_columns import find, read_columns
 
 
 def read(archive: Archive, layout: Prepare) -> pd.DataFrame | None:
-    """Read the sample submission, with its own column names; None if `layout` has none.
+    """Read the sample submission, with its own column names, the id first; None if `layout` has
+    none.
 
     Raises:
-        UserError: if it has no rows, or rows without an id, or duplicate ids.
+        UserError: if it has no rows, or rows without an id, or duplicate ids, or not the id column.
     """
     if layout.sample_submission is None:
         return None
     path = find(archive, layout.sample_submission, "sample_submission")
     sample = archive.read_csv(path, own_names=True)
+    sample = column_order.id_first(sample, id_place(archive, layout))
     ids = sample.iloc[:, :1].set_axis(["id"], axis=1)
     rows.check_ids(ids, layout.sample_submission)
     rows.check_unique(ids["id"], layout.sample_submission)
     return sample
+
+
+def id_place(archive: Archive, layout: Prepare) -> int:
+    """Which column of the sample submission has the ids, from 0.
+
+    Raises:
+        UserError: if it does not have `sample_id_column`.
+    """
+    if layout.sample_submission is None or layout.sample_id_column is None:
+        return 0
+    path = find(archive, layout.sample_submission, "sample_submission")
+    header = [nfc(column) for column in archive.header(path, own_names=True)]
+    if (name := nfc(layout.sample_id_column)) not in header:
+        raise UserError(
+            f"{layout.sample_submission} has no column {name}; it has {', '.join(header)}. Fix "
+            "prepare.sample_id_column."
+        )
+    return header.index(name)
 
 
 def read_test(

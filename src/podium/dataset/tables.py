@@ -23,10 +23,11 @@ class Tables(NamedTuple):
 
     train: pd.DataFrame  # id, label[, group]
     test: pd.DataFrame  # id
-    sample: pd.DataFrame  # the sample submission, or one with empty cells
+    sample: pd.DataFrame  # the sample submission, ids first, or one with empty cells
     classes: list[str]
     warnings: Sequence[str] = ()
     new_class: str | None = None  # the label of images of none of the classes
+    id_place: int = 0  # of the id among the columns of the submission's file
 
     @property
     def ids(self) -> dict[str, list[str]]:
@@ -60,7 +61,8 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
         sample_submission.check_targets(sample, classes, task, layout)
         warnings += sample_submission.other_positive(sample, classes, task)
     test, sample = sample_submission.read_test(archive, layout, sample)
-    return Tables(train, test, sample, classes, warnings, new_class)
+    place = sample_submission.id_place(archive, layout)
+    return Tables(train, test, sample, classes, warnings, new_class, place)
 
 
 def _find_new_class(layout: Prepare, classes: list[str]) -> str | None:

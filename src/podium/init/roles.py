@@ -72,6 +72,24 @@ def guess_sample(tables: Sequence[Table]) -> Guess:
     return _guess("sample_submission", candidates, words, "has the same targets in all rows")
 
 
+def find_sample_ids(
+    sample: Table, others: Sequence[Table], id_columns: Mapping[str, Sequence[IdColumn]]
+) -> str:
+    """The id column of the sample submission: the first, unless only another one has unique values
+    that are images or ids of another table.
+    """
+    rows, first = sample.rows, sample.columns[0]
+    images = {column.name for column in id_columns[sample.name]}
+    known = [
+        set(t.rows[column]) for t in others for column in t.columns if t.rows[column].is_unique
+    ]
+    unique = [column for column in sample.columns if rows[column].is_unique]
+    ids = [c for c in unique if c in images or any(set(rows[c]) <= values for values in known)]
+    if first in ids or not (ids or (unique and first not in unique)):
+        return first
+    return (ids or unique)[0]
+
+
 def guess_train(
     tables: Sequence[Table], sample: Table | None, id_columns: Mapping[str, IdColumn | None]
 ) -> Guess:
@@ -160,8 +178,8 @@ def _is_constant(table: Table) -> bool:
     rows = table.rows
     if table.has_word("train", "test", "label") or table.pixels or min(rows.shape) < 2:
         return False
-    ids, targets = rows.iloc[:, 0], rows.iloc[:, 1:]
-    return bool(ids.is_unique and (targets.nunique() == 1).all())
+    counts = rows.nunique()
+    return sorted(counts) == [1] * (len(counts) - 1) + [len(rows)]
 
 
 def _has_other_ids(table: Table, train: Table, id_columns: Mapping[str, IdColumn | None]) -> bool:

@@ -25,6 +25,7 @@ COMMENTS = {  # for keys that the shipped file does not have
     "label_pattern": "regular expression whose group captures the label in the file name",
     "label_map": "the label of each folder",
     "label_separator": "between labels in one cell",
+    "sample_id_column": "id column of the sample submission",
     "test_id_column": "id column of the test table",
     "label_variants": "labels that differ only in case or whitespace: error | merge | keep",
     "positive_class": "class whose probability is submitted; null: the second",

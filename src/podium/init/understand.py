@@ -2,20 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
-from podium.competition.text import cell_lists
 from podium.competition.text.names import is_hidden
+from podium.core import column_order
 from podium.core.errors import UserError, examples
-from podium.init import columns, folders, goal, id_columns, other_jobs, path_labels, pixels, roles
-from podium.init import sample as samples
-from podium.init.guesses import Guess
+from podium.init import (
+    columns,
+    folders,
+    goal,
+    id_columns,
+    other_jobs,
+    path_labels,
+    pixels,
+    read_goal,
+    roles,
+)
 from podium.init.layout import Layout
 from podium.init.path_labels import LabeledFolder
+from podium.init.recorder import Recorder
 from podium.init.roles import Roles
-from podium.init.sample import Sample
 from podium.init.survey import ImageStats, Survey, Table
 
 
@@ -38,7 +45,8 @@ class _Reader:
 
     def __init__(self, survey: Survey, answers: Mapping[str, str]) -> None:
         self.survey, self.answers = survey, answers
-        self.layout = Layout()
+        self.record = Recorder(survey, answers)
+        self.layout = self.record.layout
 
     def read(self) -> None:
         """Find the tables, then the labels: in a table of pixels, in paths, or in a table of ids.
@@ -65,43 +73,37 @@ class _Reader:
             roles.fail_without_labels(survey)
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
-    def _take(self, guess: Guess) -> Any:
-        """Record a guess, or the answer to it, and return its value."""
-        if guess.key in self.answers:
-            guess = guess.answered(self.answers[guess.key])
-        self.layout.guesses.append(guess)
-        section, _, name = guess.key.rpartition(".")
-        if section:
-            getattr(self.layout, section)[name] = guess.value
-        else:
-            setattr(self.layout, name, guess.value)
-        return guess.value
-
-    def _drop(self, key: str, reason: str) -> None:
-        """Replace an earlier guess of a table by None."""
-        guess = self.layout.guess(key)
-        if guess.value is not None:
-            self.layout.guesses[self.layout.guesses.index(guess)] = replace(
-                guess, value=None, confidence="certain", reason=f"{guess.value}: {reason}"
-            )
-            self.layout.prepare[guess.name] = None
-
     def _roles(self) -> Roles:
         tables = self.survey.tables
         by_name = {table.name: table for table in tables}
-        sample = by_name.get(self._take(roles.guess_sample(tables)))
+        sample = by_name.get(self.record.take(roles.guess_sample(tables)))
         candidates = [table for table in tables if table is not sample]
+        if sample is not None:
+            sample = self._with_ids_first(sample, candidates)
         guess = roles.guess_train(candidates, sample, self.survey.id_columns)
-        train = by_name.get(self._take(guess))
+        train = by_name.get(self.record.take(guess))
         candidates = [table for table in candidates if table is not train]
-        test = by_name.get(self._take(roles.guess_test(candidates, train, self.survey.id_columns)))
+        test = by_name.get(
+            self.record.take(roles.guess_test(candidates, train, self.survey.id_columns))
+        )
         return Roles(train, test, sample)
+
+    def _with_ids_first(self, sample: Table, others: list[Table]) -> Table:
+        """The sample submission with its id column first."""
+        ids = roles.find_sample_ids(sample, others, self.survey.id_candidates)
+        place = sample.columns.index(ids)
+        if place:
+            self.record.prepare["sample_id_column"] = ids
+            self.record.note(
+                f"{sample.name}: the ids are in column {ids}; the submission keeps that order"
+            )
+        return replace(sample, rows=column_order.id_first(sample.rows, place))
 
     def _read_table(self, tables: Roles, train: Table) -> None:
         """A table of ids and labels, and image files."""
         survey = self.survey
         candidates = survey.id_candidates[train.name]
-        ids = self._take(id_columns.guess_ids(train, candidates, survey.index, tables))
+        ids = self.record.take(id_columns.guess_ids(train, candidates, survey.index, tables))
         if ids is None:
             reason = self.layout.guess("prepare.id_column").reason
             raise UserError(f"{reason}. Set the id column with --id-column.")
@@ -109,20 +111,20 @@ class _Reader:
             other_jobs.check(train, ids, tables.targets)
         self._read_columns(tables, train, ids)
         values = [value for value in train.rows[ids] if not is_hidden(value)]
-        folder = self._take(folders.guess_folder("train", values, survey))
+        folder = self.record.take(folders.guess_folder("train", values, survey))
         self._read_test(self._test_ids(tables, ids))
         if (missing := folders.guess_missing(values, folder, survey)) is not None:
-            self._take(missing)
+            self.record.take(missing)
         self.layout.image_stats = survey.stats(folder)
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
-        survey, prepare = self.survey, self.layout.prepare
-        self._drop("prepare.train_csv", "the labels are in the paths of the images")
-        folder = self._take(path_labels.guess_folder(candidates, survey))
+        survey, prepare = self.survey, self.record.prepare
+        self.record.drop("prepare.train_csv", "the labels are in the paths of the images")
+        folder = self.record.take(path_labels.guess_folder(candidates, survey))
         labeled = next(candidate for candidate in candidates if candidate.folder == folder)
         if labeled.pattern is not None:
-            pattern = self._take(path_labels.guess_pattern(labeled, survey))
+            pattern = self.record.take(path_labels.guess_pattern(labeled, survey))
             labeled = path_labels.with_pattern(folder, pattern, survey)
         sample, test_ids = tables.targets, tables.sample_ids
         if tables.sample is not None:
@@ -133,9 +135,9 @@ class _Reader:
             prepare["id_column"] = id_columns.choose_ids(ids, tables.sample)[0].name
             test_ids = tables.test.rows[prepare["id_column"]]
         question = path_labels.guess_map(labeled, sample)
-        label_map = self._take(question) if question is not None else None
+        label_map = self.record.take(question) if question is not None else None
         labels = path_labels.labels_of(labeled, label_map)
-        self._read_goal(labels, sample, from_paths=label_map is None)
+        read_goal.read(self.record, labels, sample, from_paths=label_map is None)
         self._read_test(test_ids)
         self.layout.image_stats = survey.stats(folder)
 
@@ -147,7 +149,7 @@ class _Reader:
                 f"{train.name} contains the pixels of the training images, but no other table has "
                 f"the same columns ({examples(content.columns, 2)}) for the test images. Add one."
             )
-        ids = self._take(id_columns.guess_row_ids(train))
+        ids = self.record.take(id_columns.guess_row_ids(train))
         if ids is not None and ids not in test.columns:
             raise UserError(
                 f"{test.name} has no column {ids}, the id column of {train.name}. Rename its id "
@@ -156,67 +158,26 @@ class _Reader:
         if ids is None and tables.sample is not None:
             own = [column for column in test.columns if column not in train.columns]
             roles.check_pixel_row_order(test, tables.sample, own)
-        self.layout.prepare["pixel_columns"] = content.prefix
+        self.record.prepare["pixel_columns"] = content.prefix
         self._read_columns(tables, train, ids)
         shape = content.images().shape  # [N, side, side], or [N, side, side, 3]
         side, is_color = shape[1], len(shape) > 3
-        order = self._take(pixels.guess_pixel_order(content)) if is_color else "interleaved"
+        order = self.record.take(pixels.guess_pixel_order(content)) if is_color else "interleaved"
         grayscale = pixels.is_grayscale(content, order)
         self.layout.image_stats = ImageStats(side, side, grayscale)
         kind = "RGB" if is_color else "grayscale"
-        self.layout.notes.append(f"{train.name}: one {kind} image of {side} x {side} per row")
+        self.record.note(f"{train.name}: one {kind} image of {side} x {side} per row")
 
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
         """The columns of the training table, and the goal that follows from its labels."""
-        labels = self._take(columns.guess_labels(train, ids, tables.targets, tables.test))
+        labels = self.record.take(columns.guess_labels(train, ids, tables.targets, tables.test))
         label_columns = labels if isinstance(labels, list) else [labels]
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         per_image = goal.labels_per_image(train.rows, ids if is_id else None, label_columns)
-        self._read_goal(train.rows[label_columns], tables.targets, per_image=per_image)
-        group = self._take(columns.guess_groups(train, [ids, *label_columns]))
+        read_goal.read(self.record, train.rows[label_columns], tables.targets, per_image=per_image)
+        group = self.record.take(columns.guess_groups(train, [ids, *label_columns]))
         if unused := [c for c in train.columns if c not in (ids, group, *label_columns)]:
-            self.layout.notes.append(f"{train.name}: columns not used: {examples(unused)}")
-
-    def _read_goal(
-        self,
-        labels: pd.DataFrame,
-        sample: Sample | None,
-        *,
-        from_paths: bool = False,
-        per_image: float = 1,
-    ) -> None:
-        """Task, metric and format."""
-        is_one_column = labels.shape[1] == 1
-        guess = goal.guess_task(labels, sample, from_paths=from_paths, per_image=per_image)
-        task = self._take(guess)
-        has_lists = task == "multilabel" and is_one_column
-        values = [value for value in labels.iloc[:, 0].unique() if value.strip()]
-        if has_lists:
-            values = self._split_lists(values, sample, per_image)
-        if is_one_column and task in ("binary", "multiclass", "multilabel"):
-            targets = sample.targets if sample else []
-            if (variants := columns.guess_variants(values, targets)) is not None:
-                self._take(variants)
-        classes = values if is_one_column else [*labels.columns]
-        if task == "binary":
-            self._read_positive_class(classes, sample)
-        metric = self._take(samples.guess_metric(task, sample, classes, has_lists=has_lists))
-        self._take(samples.guess_format(task, metric, sample, classes))
-
-    def _read_positive_class(self, labels: list[str], sample: Sample | None) -> None:
-        keep = self.layout.prepare.get("label_variants") == "keep"
-        classes = goal.distinct(label if keep else label.strip() for label in labels)
-        if len(classes) == 2:  # else the stage prepare reports it
-            self._take(goal.guess_positive_class(classes, sample))
-
-    def _split_lists(self, values: list[str], sample: Sample | None, per_image: float) -> list[str]:
-        """The distinct labels in cells that list several."""
-        separator = goal.separator(values, per_image)
-        self.layout.prepare["label_separator"] = separator
-        labels = cell_lists.distinct_labels(values, separator)
-        if (submitted := samples.separator_in(sample, labels, separator)) != " ":
-            self.layout.submission["separator"] = submitted
-        return labels
+            self.record.note(f"{train.name}: columns not used: {examples(unused)}")
 
     def _test_ids(self, tables: Roles, ids: str) -> pd.Series | None:
         """The ids of the test images, from the test table if it has the column `ids`."""
@@ -224,27 +185,29 @@ class _Reader:
             return tables.sample_ids if tables.test is None else tables.test.rows[ids]
         other = self.survey.id_columns[tables.test.name]
         if tables.sample is None and other is not None:
-            self.layout.prepare["test_id_column"] = other.name
-            self.layout.notes.append(f"{tables.test.name}: the ids are in column {other.name}")
+            self.record.prepare["test_id_column"] = other.name
+            self.record.note(f"{tables.test.name}: the ids are in column {other.name}")
             return tables.test.rows[other.name]
-        self._drop("prepare.test_csv", id_columns.why_sample_ids(tables.test, tables.sample, ids))
+        self.record.drop(
+            "prepare.test_csv", id_columns.why_sample_ids(tables.test, tables.sample, ids)
+        )
         return tables.sample_ids
 
     def _read_test(self, ids: pd.Series | None) -> None:
         """The folder of the test images with these `ids`; None: all images in the folder."""
-        train = self.layout.prepare["train_images"]
+        train = self.record.prepare["train_images"]
         if ids is None:
-            self._take(folders.guess_unlisted(self.survey, train))
+            self.record.take(folders.guess_unlisted(self.survey, train))
         else:
-            self._take(folders.guess_folder("test", ids.tolist(), self.survey))
+            self.record.take(folders.guess_folder("test", ids.tolist(), self.survey))
 
     def _note_unused(self, *, has_pixels: bool) -> None:
         """Note the tables and image folders that are not used."""
-        prepare, survey = self.layout.prepare, self.survey
+        prepare, survey = self.record.prepare, self.survey
         used = {prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
         unused = [roles.describe(t, survey.index) for t in survey.tables if t.name not in used]
         if not has_pixels:
             parts = prepare["train_images"], prepare["test_images"]
             unused += [f"{name or '(top)'}/" for name in folders.outside(survey, parts)]
         if unused:
-            self.layout.notes.append(f"not used: {examples(unused)}")
+            self.record.note(f"not used: {examples(unused)}")

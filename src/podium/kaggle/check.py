@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from podium.core import csvs, files, paths
+from podium.core import column_order, csvs, files, paths
 from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
 from podium.kaggle import history
@@ -53,6 +53,7 @@ def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> Check
     checked = check_csv(
         path,
         columns=[sample.columns[0], *form.columns],
+        place=prepared.facts["id_place"],
         ids=sample.iloc[:, 0],
         allow_empty=form.name == "labels",
     )
@@ -63,18 +64,20 @@ def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> Check
 
 
 def check_csv(
-    path: Path, *, columns: list[str], ids: pd.Series, allow_empty: bool
+    path: Path, *, columns: list[str], ids: pd.Series, allow_empty: bool, place: int = 0
 ) -> CheckedSubmission:
     """Check a CSV's columns and ids, and the JSON next to it.
 
-    `allow_empty` permits rows without a label.
+    `columns` start with the id, which in the file is the `place`-th. `allow_empty` permits rows
+    without a label.
 
     Raises:
         UserError: naming what is wrong, with the ids of the rows.
     """
     data = files.read(path)
-    _check_header(data, columns, path)
-    table = csvs.parse(data, name=str(path)).fillna("")
+    others = columns[1:]
+    _check_header(data, [*others[:place], columns[0], *others[place:]], path)
+    table = column_order.id_first(csvs.parse(data, name=str(path)).fillna(""), place)
     _check_rows(table, ids, path, allow_empty=allow_empty)
     sha256 = hashlib.sha256(data).hexdigest()
     return _read_provenance(path, rows=len(table), sha256=sha256)

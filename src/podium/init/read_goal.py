@@ -1,0 +1,55 @@
+"""What is predicted: task, classes, metric and format, from the labels and the sample submission."""
+
+import pandas as pd
+
+from podium.competition.text import cell_lists
+from podium.init import columns, goal
+from podium.init import sample as samples
+from podium.init.recorder import Recorder
+from podium.init.sample import Sample
+
+
+def read(
+    record: Recorder,
+    labels: pd.DataFrame,
+    sample: Sample | None,
+    *,
+    from_paths: bool = False,
+    per_image: float = 1,
+) -> None:
+    """Task, metric and format."""
+    is_one_column = labels.shape[1] == 1
+    guess = goal.guess_task(labels, sample, from_paths=from_paths, per_image=per_image)
+    task = record.take(guess)
+    has_lists = task == "multilabel" and is_one_column
+    values = [value for value in labels.iloc[:, 0].unique() if value.strip()]
+    if has_lists:
+        values = _split_lists(record, values, sample, per_image)
+    if is_one_column and task in ("binary", "multiclass", "multilabel"):
+        targets = sample.targets if sample else []
+        if (variants := columns.guess_variants(values, targets)) is not None:
+            record.take(variants)
+    classes = values if is_one_column else [*labels.columns]
+    if task == "binary":
+        _read_positive_class(record, classes, sample)
+    metric = record.take(samples.guess_metric(task, sample, classes, has_lists=has_lists))
+    record.take(samples.guess_format(task, metric, sample, classes))
+
+
+def _read_positive_class(record: Recorder, labels: list[str], sample: Sample | None) -> None:
+    keep = record.layout.prepare.get("label_variants") == "keep"
+    classes = goal.distinct(label if keep else label.strip() for label in labels)
+    if len(classes) == 2:  # else the stage prepare reports it
+        record.take(goal.guess_positive_class(classes, sample))
+
+
+def _split_lists(
+    record: Recorder, values: list[str], sample: Sample | None, per_image: float
+) -> list[str]:
+    """The distinct labels in cells that list several."""
+    separator = goal.separator(values, per_image)
+    record.layout.prepare["label_separator"] = separator
+    labels = cell_lists.distinct_labels(values, separator)
+    if (submitted := samples.separator_in(sample, labels, separator)) != " ":
+        record.layout.submission["separator"] = submitted
+    return labels

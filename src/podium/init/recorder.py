@@ -1,0 +1,47 @@
+"""Records guesses about a competition in its layout, and puts the user's answers in their place."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from podium.init.guesses import Guess
+from podium.init.layout import Layout
+from podium.init.survey import Survey
+
+
+class Recorder:
+    """A layout that is filled in guess by guess."""
+
+    def __init__(self, survey: Survey, answers: Mapping[str, str]) -> None:
+        self.survey, self.answers = survey, answers
+        self.layout = Layout()
+
+    @property
+    def prepare(self) -> dict[str, Any]:
+        """The section `prepare` so far."""
+        return self.layout.prepare
+
+    def take(self, guess: Guess) -> Any:
+        """Record a guess, or the answer to it, and return its value."""
+        if guess.key in self.answers:
+            guess = guess.answered(self.answers[guess.key])
+        self.layout.guesses.append(guess)
+        section, _, name = guess.key.rpartition(".")
+        if section:
+            getattr(self.layout, section)[name] = guess.value
+        else:
+            setattr(self.layout, name, guess.value)
+        return guess.value
+
+    def drop(self, key: str, reason: str) -> None:
+        """Replace an earlier guess of a table by None."""
+        guess = self.layout.guess(key)
+        if guess.value is not None:
+            self.layout.guesses[self.layout.guesses.index(guess)] = replace(
+                guess, value=None, confidence="certain", reason=f"{guess.value}: {reason}"
+            )
+            self.layout.prepare[guess.name] = None
+
+    def note(self, text: str) -> None:
+        """Add a note to what is printed."""
+        self.layout.notes.append(text)
