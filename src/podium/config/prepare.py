@@ -91,6 +91,9 @@ class Prepare(Section):
     max_size: Annotated[int, Field(ge=8)] | None = None
     """Maximum length of an image's shorter side in pixels; larger images are downsized. At least
     the largest `image_size`. null: no limit."""
+    max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 300
+    """Images with more megapixels are treated as `on_bad_image` says. Each process that decodes
+    one needs 3 bytes per pixel."""
     encode: Literal["jpeg", "png", "original"] = "jpeg"
     """Format of images that are resized or otherwise re-encoded. `original` stores all files
     unchanged, without resizing."""

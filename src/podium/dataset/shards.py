@@ -98,6 +98,7 @@ def _write(shard: Shard) -> Written:
                     encode=layout.encode,
                     quality=layout.quality,
                     value_range=shard.value_range,
+                    max_megapixels=layout.max_megapixels,
                 )
                 written.checksums[image] = codec.checksum(pixels)
             except codec.UnscaledError as error:

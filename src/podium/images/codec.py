@@ -1,6 +1,7 @@
 """Decode image files to 8-bit RGB pixels, and encode them for the store."""
 
 import hashlib
+import re
 import warnings
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ from podium.images import decoders, resizing
 from podium.images.decoders import DECODER_ERRORS, Decoded, ImageError
 
 BLACK_SIZE = 64  # pixels
+MAX_MEGAPIXELS = 300  # by default
+POSSIBLE_MEGAPIXELS = 1000  # a limit of OpenCV
 MAX_SIDE = {"jpeg": 65_500, "png": decoders.MAX_SIDE}  # pixels: limits of OpenCV
 
 
@@ -24,18 +27,23 @@ class UnscaledError(Exception):
         self.value_range = value_range
 
 
-def decode(data: bytes, *, value_range: Sequence[float] | None = None) -> np.ndarray:
+def decode(
+    data: bytes,
+    *,
+    value_range: Sequence[float] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> np.ndarray:
     """Decode an image file's first frame: uint8 [H, W, 3], RGB, upright.
 
     Grayscale images get three equal channels, transparent pixels are blended with white, CMYK and
     palettes are converted, and the EXIF orientation is applied. More than 8 bits per channel are
     scaled from `value_range` to 0..255; without one, from the range of this image, which suffices
-    for a look at it. The limit is 179 megapixels (twice Pillow's `MAX_IMAGE_PIXELS`).
+    for a look at it.
 
     Raises:
-        ImageError: if the data is not an image, is incomplete, or is too large.
+        ImageError: if the data is not an image, is incomplete, or has more than `max_megapixels`.
     """
-    pixels = _decode(data, None).pixels
+    pixels = _decode(data, None, max_megapixels).pixels
     try:
         return _to_rgb(pixels, value_range)
     except UnscaledError as error:
@@ -62,6 +70,7 @@ def reencode(
     encode: str,
     quality: int,
     value_range: Sequence[float] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> tuple[bytes, np.ndarray]:
     """Decode an image; return the bytes to store and the pixels in them: uint8 [H, W, 3], RGB.
 
@@ -70,10 +79,10 @@ def reencode(
     is scaled to 8 bits, downsized and encoded as JPEG or PNG.
 
     Raises:
-        ImageError: if it cannot be decoded.
+        ImageError: if it cannot be decoded, or has more than `max_megapixels`.
         UnscaledError: if it has more than 8 bits per channel and there is no `value_range`.
     """
-    decoded = _decode(data, None if encode == "original" else max_size)
+    decoded = _decode(data, None if encode == "original" else max_size, max_megapixels)
     pixels = _to_rgb(decoded.pixels, value_range)
     if encode == "original":
         return data, pixels
@@ -110,7 +119,8 @@ def _encode(suffix: str, pixels: np.ndarray, options: list[int]) -> bytes:
     return buffer.tobytes()
 
 
-def _decode(data: bytes, min_side: int | None) -> Decoded:
+def _decode(data: bytes, min_side: int | None, max_megapixels: float) -> Decoded:
+    Image.MAX_IMAGE_PIXELS = round(max_megapixels * 1e6 / 2)  # Pillow refuses twice as many
     try:
         with warnings.catch_warnings():
             # Pillow warns about damaged metadata, and about half the size that it refuses.
@@ -119,7 +129,11 @@ def _decode(data: bytes, min_side: int | None) -> Decoded:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"too large: {error}") from None
+        pixels = re.search(r"[\d,]+ pixels", str(error))
+        size = pixels[0] if pixels else str(error)
+        raise ImageError(
+            f"too large: {size}. Set prepare.max_megapixels to allow more than {max_megapixels:g}"
+        ) from None
     except UnidentifiedImageError:
         raise ImageError("not an image" if data else "an empty file") from None
     except DECODER_ERRORS as error:

@@ -136,7 +136,10 @@ class ImageStore:
             raise UserError(f"image {image} in {self.folder} is damaged. {RERUN_HINT}")
         try:
             if self._is_original:
-                return codec.decode(bytes(data), value_range=self._value_range)
+                limit = codec.POSSIBLE_MEGAPIXELS  # prepare has checked the size
+                return codec.decode(
+                    bytes(data), value_range=self._value_range, max_megapixels=limit
+                )
             return codec.decode_stored(data)
         except ImageError as error:
             raise UserError(f"image {image} in {self.folder}: {error}. {RERUN_HINT}") from None

@@ -213,7 +213,8 @@ def probe_head(layout: Layout) -> str:
 def max_size(facts: Facts, sizes: Iterable[int]) -> int | None:
     """prepare.max_size for inputs of these sizes; None if the images are not larger."""
     size = round(STORED_SIZE_FACTOR * max(sizes))
-    return size if facts.side is None or facts.side > size else None
+    side = facts.largest or facts.side
+    return size if side is None or side > size else None
 
 
 def needs_class_weights(layout: Layout, facts: Facts) -> bool:

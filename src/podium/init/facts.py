@@ -21,6 +21,7 @@ class Facts:
     groups: int | None  # number of groups, if there are any
     side: int | None  # pixels, the shorter side of the training images; None if unknown
     is_grayscale: bool
+    largest: int | None = None  # pixels, the longest shorter side; None: as `side`
 
     @property
     def is_tiny(self) -> bool:
@@ -52,4 +53,5 @@ def collect(layout: Layout, tables: Tables) -> Facts:
         groups=tables.train["group"].nunique() if "group" in tables.train else None,
         side=min(stats.height, stats.width) if stats else None,
         is_grayscale=stats is not None and stats.grayscale,
+        largest=stats.largest if stats else None,
     )

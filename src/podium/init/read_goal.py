@@ -1,4 +1,4 @@
-"""What is predicted: task, classes, metric and format, from the labels and the sample submission."""
+"""What is predicted, from labels and sample submission: task, classes, metric and format."""
 
 import pandas as pd
 

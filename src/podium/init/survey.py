@@ -52,6 +52,8 @@ class ImageStats:
     height: int
     width: int
     grayscale: bool
+    largest: int | None = None
+    """The longest shorter side of these images; None: that of the median size."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class Survey:
             return None
         sizes = np.array([(stats.height, stats.width) for stats in probed])
         height, width = np.median(sizes, axis=0).astype(int).tolist()
-        return ImageStats(height, width, all(stats.grayscale for stats in probed))
+        grayscale, largest = all(stats.grayscale for stats in probed), sizes.min(axis=1).max()
+        return ImageStats(height, width, grayscale, int(largest))
 
     def describe(self) -> str:
         """Summarize the contents in one line, for an error message."""
@@ -154,11 +157,11 @@ def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats]:
         by_folder[name.rpartition("/")[0]].append(name)
     folders = [*by_folder.values()][:: ceil(len(by_folder) / MAX_PROBED_IMAGES) or 1]
     most = min(MAX_PROBED_PER_FOLDER, MAX_PROBED_IMAGES // max(1, len(folders)))
-    probed = {}
+    probed, limit = {}, codec.POSSIBLE_MEGAPIXELS
     for names in folders:
         for name in names[:: max(1, len(names) // most)][:most]:
             try:
-                pixels = codec.decode(archive.read(name))
+                pixels = codec.decode(archive.read(name), max_megapixels=limit)
             except (ImageError, UserError):
                 continue  # the stage prepare reports it, if the competition uses it
             height, width = pixels.shape[:2]

@@ -70,6 +70,8 @@ class _Reader:
         elif train is not None and survey.images:
             self._read_table(tables, train)
         else:
+            if train is not None:  # what its columns say, although it is of no use without images
+                self._read_columns(tables, train, self.record.take(id_columns.guess_row_ids(train)))
             roles.fail_without_labels(survey)
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
