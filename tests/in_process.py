@@ -1,14 +1,35 @@
-"""`make init` and the stages up to folds, in this process and the working directory."""
+"""`make init` and the stages, in this process and the working directory."""
 
 import contextlib
 import io
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from competitions import write_zip
+from ruamel.yaml import YAML
+
+import embed
+import ensemble
 import folds
+import predict
 import prepare
+import probe
+import report
+import submission
+import train
 from commands import init
 from podium.core import files
+
+FROZEN = {"architecture": "test_resnet", "pretrained": False, "image_size": 32}
+TINY = {
+    **FROZEN,
+    "resize_mode": "squash",
+    "augment": "none",
+    "phases": [{"epochs": 1, "lr": 0.005}],
+    "batch_size": 8,
+}
 
 
 def init_project(archive: bytes, *options: str) -> str:
@@ -20,8 +41,7 @@ def init_project(archive: bytes, *options: str) -> str:
     for name in ("data", "submissions", "params.yaml", "made.zip"):
         files.remove(Path(name))
     Path("made.zip").write_bytes(archive)
-    sys.argv = ["init.py", "made.zip", "--yes", "--quick", *options]
-    return _printed(init.main)
+    return _printed(init.main, "made.zip", "--yes", "--quick", *options)
 
 
 def prepare_project() -> str:
@@ -33,8 +53,55 @@ def prepare_project() -> str:
     return _printed(prepare.main) + _printed(folds.main)
 
 
-def _printed(main: object) -> str:
-    output = io.StringIO()
+def edit_params(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Change params.yaml, and return it."""
+    params: dict[str, Any] = YAML(typ="safe").load(Path("params.yaml"))
+    change(params)
+    with Path("params.yaml").open("w") as file:
+        YAML(typ="safe").dump(params, file)
+    return params
+
+
+def run_project(contents: Mapping[str, bytes], *options: str, fine_tune: bool = False) -> str:
+    """`make init` and the whole pipeline, with two folds of a probe on random features, and with
+    `fine_tune` also of a tiny model. Returns what they print.
+
+    Raises:
+        UserError: if a stage fails.
+    """
+    archive = write_zip(Path("contents.zip"), contents).read_bytes()
+    output = init_project(archive, *options)
+
+    def shorten(params: dict[str, Any]) -> None:
+        head = params["probes"].get("probe", {}).get("head")
+        params["models"] = {"tiny": TINY} if fine_tune else {}
+        params["embeddings"] = {"frozen": FROZEN}
+        params["probes"] = {"probe": {"features": ["frozen"], **({"head": head} if head else {})}}
+        params["folds"] |= {"count": 2, "run": [0, 1]}
+        params["ensemble"]["members"] = ["probe", *params["models"]]
+        params["predict"]["views"] = ["identity"]
+
+    edit_params(shorten)
+    return output + run_stages()
+
+
+def run_stages() -> str:
+    """Run the stages from prepare on, as params.yaml says. Returns what they print."""
+    params = edit_params(lambda _: None)
+    output = prepare_project()
+    for name in params["embeddings"]:
+        output += _printed(embed.main, "--embedding", name)
+    for name in params["probes"]:
+        output += _printed(probe.main, "--probe", name)
+    for name in params["models"]:
+        for fold in params["folds"]["run"]:
+            for stage in (train, predict):
+                output += _printed(stage.main, "--model", name, "--fold", str(fold))
+    return output + "".join(map(_printed, (ensemble.main, submission.main, report.main)))
+
+
+def _printed(main: Callable[[], object], *arguments: str) -> str:
+    output, sys.argv = io.StringIO(), ["program", *arguments]
     with contextlib.redirect_stdout(output):
-        main()  # type: ignore[operator]
+        main()
     return output.getvalue()

@@ -12,6 +12,7 @@ from podium.dataset.image_files import ImageIndex, normalize_path
 
 MAX_TESTED_VALUES = 2_000  # per column
 MIN_MATCH_RATE = 0.5
+MIN_MATCH_RATE_UNIQUE = 0.05  # of a column without repeated values, if no other matches
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,19 @@ class IdColumn:
 def find_id_columns(rows: pd.DataFrame, index: ImageIndex) -> list[IdColumn]:
     """The columns that identify images; first those that identify most with the fewest repeated
     values, and of equal ones those that have a name. Values are read as numbers (7.0 is 7.jpg) only
-    if no column has the names of images.
+    if no column has the names of images. If most images are missing, a column without repeated
+    values will do.
     """
-    for find in (index.find_exact, index.find):
-        rates = {name: match_rate(rows[name].tolist(), find) for name in rows.columns}
-        columns = [
-            IdColumn(name, rate, round(rate * rows[name].nunique() / len(rows), 9))
-            for name, rate in rates.items()
-            if rate >= MIN_MATCH_RATE
-        ]
-        if columns:
-            break
+    unique = {name for name in rows.columns if rows[name].is_unique and len(rows) > 1}
+    columns = list[IdColumn]()
+    for least, names in ((MIN_MATCH_RATE, set(rows.columns)), (MIN_MATCH_RATE_UNIQUE, unique)):
+        for find in (index.find_exact, index.find):
+            rates = {n: match_rate(rows[n].tolist(), find) for n in rows.columns if n in names}
+            columns = columns or [
+                IdColumn(name, rate, round(rate * rows[name].nunique() / len(rows), 9))
+                for name, rate in rates.items()
+                if rate >= least
+            ]
     return sorted(columns, key=lambda column: (-column.distinct, is_unnamed(column.name)))
 
 

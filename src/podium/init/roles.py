@@ -72,7 +72,7 @@ def fail_without_labels(survey: Survey) -> NoReturn:
     cause = "no labeled training images"
     if not survey.images:
         others = examples([f"{count:,} {kind} files" for kind, count in survey.ignored.items()])
-        cause = f"no image files{f', but {others}' if others else ''}"
+        cause += f" (no image files{f', but {others}' if others else ''})"
         hints = [HINTS[kind] for kind in survey.ignored if kind in HINTS]
         cause += f". {' '.join(hints)}" if hints else ""
     raise UserError(
