@@ -6,7 +6,7 @@ import pandas as pd
 
 from podium.config.competition import Competition
 from podium.config.submission import Submission
-from podium.core import column_order, csvs, files, params_file, paths, program
+from podium.core import csvs, files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
@@ -31,7 +31,7 @@ def main() -> None:
     prepared = Manifest(paths.PREPARED)
     task = Task.submitted(prepared)
     scores = files.read_json(paths.METRICS / "ensemble.json")
-    submission = column_order.id_first(csvs.read(path), prepared.facts["id_place"])
+    submission = csvs.id_first(csvs.read(path), prepared.facts["id_place"])
     test_scores = None
     if (solution := paths.SOLUTION / "solution.csv").exists():
         metric, sample = metrics.get(metric_name, task.name), prepared.csv("sample_submission.csv")

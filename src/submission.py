@@ -2,7 +2,7 @@
 
 from podium.config.competition import Competition
 from podium.config.submission import Submission
-from podium.core import column_order, files, params_file, paths, program
+from podium.core import csvs, files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
@@ -34,7 +34,7 @@ def main() -> None:
         options=options,
     )
     path = paths.SUBMISSIONS / f"{slug}.csv"
-    files.write_csv(path, column_order.as_in_file(submission, prepared.facts["id_place"]))
+    files.write_csv(path, csvs.as_in_file(submission, prepared.facts["id_place"]))
     raw = files.read_json(paths.RAW / "source.json")
     files.write_json(
         path.with_suffix(".json"),

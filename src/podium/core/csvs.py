@@ -82,6 +82,17 @@ def chunks(opener: Opener, name: str, rows: int) -> Iterator[pd.DataFrame]:
         yield from read_csv(chunksize=rows, low_memory=False)
 
 
+def id_first(table: pd.DataFrame, place: int) -> pd.DataFrame:
+    """Move the id column, the `place`-th of a file, to the front, as tables in memory have it."""
+    return table.iloc[:, [place, *(i for i in range(table.shape[1]) if i != place)]]
+
+
+def as_in_file(table: pd.DataFrame, place: int) -> pd.DataFrame:
+    """Move the id column from the front to its `place` in the file: the inverse of `id_first`."""
+    others = [*range(1, table.shape[1])]
+    return table.iloc[:, [*others[:place], 0, *others[place:]]]
+
+
 def _rows(opener: Opener, name: str, columns: list[str] | None) -> pd.DataFrame:
     with _reader(opener, name) as read_csv:
         rows: pd.DataFrame = read_csv(dtype=str, usecols=columns)

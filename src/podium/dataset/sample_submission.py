@@ -6,7 +6,7 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core import column_order
+from podium.core import csvs
 from podium.core.errors import UserError, examples
 from podium.dataset import rows
 from podium.dataset.image_files import image_names, images_below, shown
@@ -24,7 +24,7 @@ def read(archive: Archive, layout: Prepare) -> pd.DataFrame | None:
         return None
     path = find(archive, layout.sample_submission, "sample_submission")
     sample = archive.read_csv(path, own_names=True)
-    sample = column_order.id_first(sample, id_place(archive, layout))
+    sample = csvs.id_first(sample, id_place(archive, layout))
     ids = sample.iloc[:, :1].set_axis(["id"], axis=1)
     rows.check_ids(ids, layout.sample_submission)
     rows.check_unique(ids["id"], layout.sample_submission)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from podium.competition.text.names import is_hidden
-from podium.core import column_order
+from podium.core import csvs
 from podium.core.errors import UserError, examples
 from podium.init import (
     columns,
@@ -99,7 +99,7 @@ class _Reader:
             self.record.note(
                 f"{sample.name}: the ids are in column {ids}; the submission keeps that order"
             )
-        return replace(sample, rows=column_order.id_first(sample.rows, place))
+        return replace(sample, rows=csvs.id_first(sample.rows, place))
 
     def _read_table(self, tables: Roles, train: Table) -> None:
         """A table of ids and labels, and image files."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from podium.core import column_order, csvs, files, paths
+from podium.core import csvs, files, paths
 from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
 from podium.kaggle import history
@@ -77,7 +77,7 @@ def check_csv(
     data = files.read(path)
     others = columns[1:]
     _check_header(data, [*others[:place], columns[0], *others[place:]], path)
-    table = column_order.id_first(csvs.parse(data, name=str(path)).fillna(""), place)
+    table = csvs.id_first(csvs.parse(data, name=str(path)).fillna(""), place)
     _check_rows(table, ids, path, allow_empty=allow_empty)
     sha256 = hashlib.sha256(data).hexdigest()
     return _read_provenance(path, rows=len(table), sha256=sha256)

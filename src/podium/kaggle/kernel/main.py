@@ -12,7 +12,7 @@ import pandas as pd
 from podium.competition.archive import Archive
 from podium.competition.folder import Folder
 from podium.config.prepare import Prepare
-from podium.core import column_order, console, files, machine, seeding
+from podium.core import console, csvs, files, machine, seeding
 from podium.dataset import build, sample_submission
 from podium.dataset.image_files import find_images, image_names
 from podium.images.store import ImageStore
@@ -54,7 +54,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
         options=spec.submission,
     )
     place = sample_submission.id_place(folder, spec.prepare)
-    files.write_csv(target, column_order.as_in_file(submission, place))
+    files.write_csv(target, csvs.as_in_file(submission, place))
     console.say(f"{target}: {len(submission)} rows")
 
 
