@@ -20,7 +20,11 @@ def main() -> None:
         read = tables.read(archive, layout, task)
         with files.atomic(paths.IMAGES) as folder:
             stored = build.store_images(
-                archive, read.ids, folder=folder, layout=layout, processes=machine.worker_count()
+                archive,
+                read.ids,
+                folder=folder,
+                layout=layout,
+                processes=machine.decoding_processes(path.stat().st_size),
             )
             read = tables.drop(read, [*stored.unusable["train"]], task)
     written = {

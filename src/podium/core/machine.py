@@ -19,6 +19,7 @@ WORKERS_VARIABLE = "PODIUM_WORKERS"
 CACHE_VARIABLE = "PODIUM_CACHE_MIB"
 TASKS_VARIABLE = "PODIUM_TASKS"  # a cluster's driver sets it: training runs that share the machine
 CHECKPOINT_VARIABLE = "PODIUM_CHECKPOINT_MINUTES"
+SMALL_ARCHIVE = 2**24  # bytes: the images are decoded in about the time that a process starts in
 CACHE_FRACTION = 0.25  # share of the free memory
 # Limits of containers and batch jobs, which psutil and the CPU affinity ignore: cgroups v2 and v1.
 CGROUP = Path("/sys/fs/cgroup")
@@ -50,6 +51,14 @@ def cores() -> int:
 def worker_count() -> int:
     """The number of image decoders while no model runs: PODIUM_WORKERS, or one per core."""
     return max(1, _from_environment(WORKERS_VARIABLE, cores()))
+
+
+def decoding_processes(size: int) -> int:
+    """The number of processes that decode the images of an archive of `size` bytes: as
+    `worker_count`, but one for a small archive, where a second would start while the first is done.
+    """
+    default = 1 if size < SMALL_ARCHIVE else cores()
+    return max(1, _from_environment(WORKERS_VARIABLE, default))
 
 
 def loader_workers(device: str) -> int:

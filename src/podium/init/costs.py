@@ -8,9 +8,7 @@ import numpy as np
 from podium.config.embeddings import Embedding
 from podium.config.models import Backbone, Model
 from podium.config.probes import Probe
-from podium.core import machine
 from podium.dataset import splitting
-from podium.images.store import SHARD_SIZE
 from podium.init.budget import Costs, ModelCosts
 from podium.init.measure import FOLDS, SEED, Excerpt
 from podium.planning import stopwatch, timing, timing_probes
@@ -45,6 +43,5 @@ def measure_costs(
         features.append(embedding.features)
     probe = Probe(features=["x"], head=head)
     fit = timing_probes.measure_head(probe, features[:1], data, ids, seed=SEED)
-    processes = min(machine.worker_count(), -(-few.total // SHARD_SIZE))
-    prepare = stopwatch.in_parallel(few.seconds * few.total, processes)
+    prepare = stopwatch.in_parallel(few.seconds * few.total, few.processes)
     return Costs(stopwatch.process(), prepare, models, fit)

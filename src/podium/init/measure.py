@@ -12,14 +12,14 @@ import pandas as pd
 from podium.competition.archive import Archive
 from podium.config.embeddings import Embedding
 from podium.config.prepare import Prepare
-from podium.core import seeding
+from podium.core import machine, seeding
 from podium.core.errors import UserError
 from podium.dataset import build, splitting
 from podium.dataset.tables import Tables
 from podium.features import fitting
 from podium.features.extract import Extractor
 from podium.features.linear import head_for
-from podium.images.store import ImageStore
+from podium.images.store import SHARD_SIZE, ImageStore
 from podium.init.defaults import STORED_SIZE_FACTOR
 from podium.init.measured import Kind, Measured, Row
 from podium.params import libraries
@@ -48,6 +48,7 @@ class Excerpt(NamedTuple):
     task: Task
     total: int  # all training and test images
     seconds: float  # per image: to decode, downsize and store it, in one process
+    processes: int  # that will do it
 
 
 @contextmanager
@@ -72,7 +73,9 @@ def excerpt(
         store = ImageStore(Path(folder) / "train")
         train = train[[image in store for image in train["id"]]]
         total = len(tables.train) + len(tables.test)
-        few = Excerpt(store, train, task, total, seconds)
+        shards = -(-total // SHARD_SIZE)
+        processes = min(machine.decoding_processes(archive.path.stat().st_size), shards)
+        few = Excerpt(store, train, task, total, seconds, processes)
         yield few if len(train) >= MIN_IMAGES else None
 
 

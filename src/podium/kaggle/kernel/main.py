@@ -91,7 +91,7 @@ def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> I
         {"train": [], "test": ids},
         folder=scratch / "images",
         layout=layout,
-        processes=machine.worker_count(),
+        processes=machine.decoding_processes(archive.path.stat().st_size),
     )
     files.remove(zipped)
     for warning in stored.warnings(layout):
