@@ -91,6 +91,13 @@ def test_choices_grow_in_the_documented_order() -> None:
     assert choices[-1] == Choice(5, (SMALL, CROP), (replace(NET, image_size=224),), 30)
 
 
+def test_features_are_added_one_after_the_other() -> None:
+    pad = Kind("pad", 160)
+    choices = [*budget.ladder(replace(OPTIONS, kinds=(SMALL, CROP, pad)))]
+    assert choices[1:3] == [Choice(5, (SMALL, CROP)), Choice(5, (SMALL, CROP, pad))]
+    assert choices[3].kinds == (SMALL,)
+
+
 def test_several_models_come_before_larger_images() -> None:
     options = replace(OPTIONS, models=(NET, SECOND), sizes=(192,))
     *_, both, larger = budget.ladder(options)

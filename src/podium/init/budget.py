@@ -78,9 +78,8 @@ def ladder(options: Options) -> Iterator[Choice]:
     from it, all folds, longer trainings, more models, larger images.
     """
     few, models = min(MIN_FOLDS, options.folds), options.models[:1]
-    if options.kinds:
-        for kinds in (options.kinds[:1], options.kinds):
-            yield Choice(options.folds, kinds)
+    for count in range(1, len(options.kinds) + 1):
+        yield Choice(options.folds, options.kinds[:count])
     for folds in range(few, options.folds + 1):
         yield Choice(folds, options.kinds[:1], models, MIN_EPOCHS)
     longest = max_epochs(options)

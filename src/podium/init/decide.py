@@ -127,7 +127,7 @@ def _fit(data: Data, few: Excerpt, minutes: float, *, quick: bool) -> Decision:
     kinds = defaults.features(known, models[0], measured)
     options = Options(
         folds=defaults.fold_count(known, data.device),
-        kinds=_best_first(kinds, measured),
+        kinds=best_first(kinds, measured),
         models=tuple(models),
         sizes=tuple(sorted({k.image_size for k in kinds if k.image_size > models[0].image_size})),
         batch_size=defaults.batch_size(known, data.device),
@@ -146,8 +146,10 @@ def _affordable(costs: Costs, *, seconds: float) -> int:
     return max(MIN_MEASURED, min(MAX_IMAGES, images))
 
 
-def _best_first(kinds: tuple[Kind, ...], measured: Measured | None) -> tuple[Kind, ...]:
-    """With the resize mode that was best first."""
+def best_first(kinds: tuple[Kind, ...], measured: Measured | None) -> tuple[Kind, ...]:
+    """By the losses of their resize modes, of which the best is first."""
     if measured is None:
         return kinds
-    return tuple(sorted(kinds, key=lambda kind: kind.resize_mode != measured.resize_mode))
+    alone = [row for row in measured.rows if len(row.kinds) == 1]
+    loss = {row.kinds[0].resize_mode: row.loss for row in reversed(alone)}  # of the first size
+    return tuple(sorted(kinds, key=lambda kind: loss[kind.resize_mode]))
