@@ -88,7 +88,7 @@ def test_write_does_what_a_quick_init_skipped(
         run("--write")
     commit(project)
     best = (Kind("pad", 64), Kind("squash", 96))
-    measured = Measured([Row(best, 0.5, 0.1)], 36, "pad", best)
+    measured = Measured([Row(best, 0.5, 0.1)], 36, "pad", 64, best)
     monkeypatch.setattr(measure, "compare", lambda *_: measured)
     before = schema.load()
     (name,) = before.models
@@ -96,6 +96,7 @@ def test_write_does_what_a_quick_init_skipped(
     run("--write")
     after = schema.load()
     assert after.models[name].resize_mode == "pad"
+    assert (before.models[name].image_size, after.models[name].image_size) == (32, 64)
     assert after.models[name].augment == [
         {"HorizontalFlip": {}},
         {"RandomResizedCrop": {"scale": [0.7, 1.0]}},

@@ -98,6 +98,6 @@ def test_features_are_in_the_order_of_their_resize_modes_losses() -> None:
     losses = [((crop,), 0.5), ((squash,), 0.3), ((pad,), 0.4), ((larger,), 0.6)]
     losses.append(((crop, squash, pad), 0.2))
     rows = [Row(kinds, loss, minutes=1.0) for kinds, loss in losses]
-    measured = Measured(rows, 60, "squash", (crop, squash, pad))
+    measured = Measured(rows, 60, "squash", None, (crop, squash, pad))
     assert decide.best_first(measured.features, measured) == (squash, pad, crop)
     assert decide.best_first((crop,), None) == (crop,)

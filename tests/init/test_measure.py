@@ -6,12 +6,13 @@ from typing import Any
 import competitions
 import numpy as np
 import pandas as pd
+import pytest
 
 from podium.competition.archive import Archive
 from podium.config.embeddings import Embedding
 from podium.dataset.tables import Tables
 from podium.init import measure
-from podium.init.measured import Kind, Measured
+from podium.init.measured import Kind, Measured, Row
 from podium.scoring.task import Task
 
 PREPARE: dict[str, Any] = {"train_images": "train", "test_images": "test"}
@@ -77,6 +78,26 @@ def test_square_images_have_one_resize_mode(tmp_path: Path) -> None:
     kinds = [row.kinds for row in result.rows]
     assert kinds[:2] == [(Kind("crop", 32),), (Kind("crop", 64),)]
     assert {kind.resize_mode for (kind,) in kinds} == {"crop"}
+
+
+def test_tiny_images_are_enlarged_as_far_as_it_is_a_gain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = [competitions.CLASSES[n % 3] for n in range(IMAGES)]
+    pictures = {f"i{n}": competitions.picture(k, rng, (40, 40)) for n, k in enumerate(labels)}
+    losses = {32: 0.5, 64: 0.6, 96: 0.4, 128: 0.39, 192: 0.41}
+    monkeypatch.setattr(
+        measure._Trial, "row", lambda _, kind: Row((kind,), losses[kind.image_size], 0.01)
+    )
+    result = run(tmp_path, pictures, labels)
+    assert result is not None and [row.loss for row in result.rows] == [*losses.values()]
+    assert result.image_size == 96 and result.features == (Kind("crop", 96),)
+    larger = {
+        name: np.kron(image, np.ones((2, 2, 1), np.uint8)) for name, image in pictures.items()
+    }
+    result = run(tmp_path, larger, labels)  # 80 pixels
+    assert result is not None and result.image_size is None
 
 
 def test_images_that_cannot_be_decoded_are_left_out(tmp_path: Path) -> None:

@@ -160,9 +160,15 @@ def test_without_a_probe_the_head_is_trained_first() -> None:
     assert params.ensemble.members == ["mobilenet"] and not params.embeddings
 
 
+def test_models_get_the_size_that_was_measured_for_tiny_images() -> None:
+    small = Measured([], 400, "crop", 96, (Kind("crop", 96),))
+    _, params = render(layout(), measured=small)
+    assert only_model(params).image_size == 96
+
+
 def test_what_was_measured_decides_how_images_become_square_and_what_the_probe_sees() -> None:
     kinds = (Kind("pad", 224), Kind("crop", 224), Kind("crop", 160))
-    result = Measured([], 400, "pad", kinds)
+    result = Measured([], 400, "pad", None, kinds)
     text, params = render(layout(), measured=result)
     model, embeddings = only_model(params), params.embeddings
     assert model.resize_mode == "pad"

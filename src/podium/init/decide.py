@@ -124,6 +124,7 @@ def _fit(data: Data, few: Excerpt, minutes: float, *, quick: bool) -> Decision:
             max_minutes=min(MAX_MINUTES, FEATURES_SHARE * minutes),
             max_images=_affordable(costs, seconds=MEASURING_SHARE * 60 * minutes),
         )
+        models = defaults.models_for(known, data.device, data.weights, measured)
     kinds = defaults.features(known, models[0], measured)
     options = Options(
         folds=defaults.fold_count(known, data.device),

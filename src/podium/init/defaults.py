@@ -1,7 +1,7 @@
 """Default models and settings for a competition's data and a device."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from podium.init import yaml_edit
@@ -69,8 +69,20 @@ class Model:
     image_size: int
 
 
-def models_for(facts: Facts, device: Device, weights: Weights | None = None) -> list[Model]:
+def models_for(
+    facts: Facts,
+    device: Device,
+    weights: Weights | None = None,
+    measured: Measured | None = None,
+) -> list[Model]:
     """The models to train; with `weights`, which fit one architecture, only one."""
+    models = _models(facts, device, weights)
+    if measured is not None and measured.image_size is not None:
+        models = [replace(model, image_size=measured.image_size) for model in models]
+    return models
+
+
+def _models(facts: Facts, device: Device, weights: Weights | None) -> list[Model]:
     if facts.is_tiny:
         size = 32 if facts.side is not None and facts.side <= 32 else 64
         models = [Model("resnet", "resnet18" if device == "cuda" else "resnet10t", size)]

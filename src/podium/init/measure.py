@@ -21,6 +21,7 @@ from podium.features.extract import Extractor
 from podium.features.linear import head_for
 from podium.images.store import SHARD_SIZE, ImageStore
 from podium.init.defaults import STORED_SIZE_FACTOR
+from podium.init.facts import MAX_TINY_SIDE_PIXELS
 from podium.init.measured import Kind, Measured, Row
 from podium.params import libraries
 from podium.planning import stopwatch
@@ -34,7 +35,8 @@ MODES = ("crop", "squash", "pad")
 GAIN = 0.97  # a loss of this times that of cheaper features is worth more time
 LARGER = 1.4  # the next size, times the last
 SIZE_STEP = 32
-MAX_STEPS = 3
+USUAL_SIZE = 160  # up to which all sizes are tried; a larger one only if the last was a gain
+MAX_STEPS = 3  # to sizes above that
 MAX_MINUTES = 3.0  # for the features of all images
 MIN_IMAGES = 30
 SQUARE = 1.02  # ratio of the sides; closer to 1, all ways to make an image square are alike
@@ -109,10 +111,11 @@ def compare(
             break
         row = trial.row(larger)
         rows.append(row)
-        if row.loss > GAIN * widest.loss:
+        if row.loss <= GAIN * widest.loss:
+            choices.append(row)
+            widest = row
+        elif size >= USUAL_SIZE:
             break
-        choices.append(row)
-        widest = row
     if len(modes) > 1:
         joined = trial.row(*(Kind(mode, kind.image_size) for mode in modes))
         rows.append(joined)
@@ -124,13 +127,16 @@ def compare(
     for row in sorted(choices, key=lambda row: row.minutes):
         if row.minutes <= max_minutes and row.loss < GAIN * chosen.loss:
             chosen = row
-    return Measured(rows, len(trial.train), kind.resize_mode, chosen.kinds)
+    enlarged = min(chosen.kinds[0].image_size, USUAL_SIZE) if trial.are_tiny() else None
+    return Measured(rows, len(trial.train), kind.resize_mode, enlarged, chosen.kinds)
 
 
 def larger_sizes(size: int) -> Iterator[int]:
     """The sizes to try after `size`, each about 1.4 times the last."""
-    for _ in range(MAX_STEPS):
+    steps = 0
+    while steps < MAX_STEPS:
         size = max(size + SIZE_STEP, round(LARGER * size / SIZE_STEP) * SIZE_STEP)
+        steps += size > USUAL_SIZE
         yield size
 
 
@@ -141,14 +147,18 @@ class _Trial:
         self.store, self.task, self.total, self.backbone = few.store, few.task, few.total, backbone
         table = splitting.make_folds(few.train, few.task, count=FOLDS, seed=SEED)
         self.train, self.folds = table["id"].tolist(), table["fold"].to_numpy()
+        self.sides = np.array([self.store.decode(image).shape[:2] for image in self.train])
         self.targets = few.task.targets(table["label"].tolist())
         self.features: dict[Kind, np.ndarray] = {}
         self.minutes: dict[Kind, float] = {}
 
     def are_square(self) -> bool:
         """Whether almost all images are as wide as high."""
-        sides = np.array([self.store.decode(image).shape[:2] for image in self.train])
-        return bool(np.quantile(sides.max(axis=1) / sides.min(axis=1), 0.9) < SQUARE)
+        return bool(np.quantile(self.sides.max(axis=1) / self.sides.min(axis=1), 0.9) < SQUARE)
+
+    def are_tiny(self) -> bool:
+        """Whether most images are as small as those of MNIST or CIFAR."""
+        return bool(np.median(self.sides.min(axis=1)) <= MAX_TINY_SIDE_PIXELS)
 
     def problem(self, kind: Kind) -> str | None:
         """Why the backbone does not take images of this size; None if it does."""

@@ -29,4 +29,5 @@ class Measured(NamedTuple):
     rows: list[Row]
     images: int  # in the sample
     resize_mode: str  # the best of the first size
+    image_size: int | None  # of the models, if the images are tiny: enlarged if that is a gain
     features: tuple[Kind, ...]  # the best that are worth their time

@@ -59,9 +59,10 @@ def measured(result: Measured) -> str:
         ),
     ]
     table = text_tables.plain(rows, indent="  ", max_width=MAX_COLUMN_WIDTH)
+    enlarged = "" if result.image_size is None else f", image_size {result.image_size}"
     return (
         f"{table}\n  (of linear probes on frozen features, in cross-validation on {result.images} "
-        f"training images)\n  models: resize_mode {result.resize_mode}\n  probe: "
+        f"training images)\n  models: resize_mode {result.resize_mode}{enlarged}\n  probe: "
         f"{', '.join(kind.name for kind in result.features)}"
     )
 

@@ -42,8 +42,8 @@ def measure_again(params: Params, archive: Archive) -> Measured:
 
 
 def apply(text: str, params: Params, measured: Measured) -> str:
-    """The text of params.yaml with what was measured: the models' resize mode, the embeddings and
-    the probe's features, and the size of the stored images.
+    """The text of params.yaml with what was measured: the models' resize mode (and size, if the
+    images are tiny), the embeddings and the probe's features, and the size of the stored images.
     """
     new = yaml_edit.load(text)
     first = next(iter(params.models.values()))
@@ -51,6 +51,8 @@ def apply(text: str, params: Params, measured: Measured) -> str:
         own = dict(section.non_merged_items())
         if own.get("resize_mode") == first.resize_mode:
             section["resize_mode"] = measured.resize_mode
+            if measured.image_size is not None and own.get("image_size") == first.image_size:
+                section["image_size"] = measured.image_size
             if "augment" in own:
                 section["augment"] = defaults.augment_after(measured.resize_mode, own["augment"])
     backbone = {"architecture": first.architecture, "pretrained": first.pretrained}

@@ -61,7 +61,7 @@ def render(
         choice: what fits into a number of minutes, if there is a limit.
     """
     facts = collect(layout, tables)
-    models = defaults.models_for(facts, device, weights)
+    models = defaults.models_for(facts, device, weights, measured)
     architecture, count = models[0].architecture, defaults.fold_count(facts, device)
     features = defaults.features(facts, models[0], measured)
     if choice is not None:
