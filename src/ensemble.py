@@ -9,7 +9,7 @@ from podium.core.manifest import Manifest
 from podium.prediction import predictions
 from podium.scoring import metrics
 from podium.scoring.task import new_class
-from podium.submission import contributions, members
+from podium.submission import contributions, members, units
 from podium.submission.ensemble import combine, summary
 
 SECTIONS = {
@@ -26,19 +26,24 @@ def main() -> None:
     prepared, folds_manifest = Manifest(paths.PREPARED), Manifest(paths.FOLDS)
     folds = folds_manifest.csv("folds.csv").astype({"fold": int})
     folds = folds[folds["fold"].isin(run)].reset_index(drop=True)
-    test_ids = prepared.csv("test.csv")["id"].tolist()
+    test = prepared.csv("test.csv")
     data = members.DataVersion.read(prepared, folds_manifest)
     metric, unknown = metrics.get(metric_name, data.task.name), new_class(prepared)
     loaded = {
         name: members.load(
             paths.PREDICTIONS / name,
             folds,
-            test_ids=test_ids,
+            test_ids=test["id"].tolist(),
             data=data,
             has_all=name in trained_on_all,
         )
         for name in options.members
     }
+    loaded = {
+        name: member.of_units(data.task, folds, test, options.aggregate)
+        for name, member in loaded.items()
+    }
+    folds, test_ids = units.table(folds), units.table(test)["id"].tolist()
     blend = partial(combine, folds=folds, test_ids=test_ids, metric=metric, new_class=unknown)
     ensemble = blend(loaded, options=options)
     alone = options.model_copy(update={"method": "mean"})

@@ -14,7 +14,7 @@ from podium.prediction import predictions
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
-from podium.submission import report, write
+from podium.submission import report, units, write
 from podium.submission.formats import SubmissionFormat
 
 SECTIONS = {
@@ -54,7 +54,8 @@ def main() -> None:
             for name, table in submissions.items()
         }
     predicted = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
-    labels = Manifest(paths.FOLDS).csv("folds.csv").set_index("id")["label"].loc[predicted.ids]
+    folds = units.table(Manifest(paths.FOLDS).csv("folds.csv"))
+    labels = folds.set_index("id")["label"].loc[predicted.ids]
     oof = pd.DataFrame(
         {"id": predicted.ids, "actual": labels.to_list(), "predicted": predicted.labels}
     )

@@ -84,6 +84,7 @@ def spec(layout: Prepare) -> KernelSpec:
         submission=Submission(),
         models=[],
         blend=Blend("mean", "logits", [], {}),
+        aggregate="mean",
         decision=DecisionRule(),
         public_ids=[],
     )

@@ -31,7 +31,7 @@ METHODS = {
     f"methods/{name}" for name in ("base", "greedy", "rank", "stack", "temperature", "weighted")
 }
 BLENDING = {
-    *("blend", "contributions", "ensemble", "members", "new_class", "thresholds"),
+    *("blend", "contributions", "ensemble", "members", "new_class", "thresholds", "units"),
     *METHODS,
 }
 SUBMISSION = BLENDING | {"formats", "git", "provenance", "report", "text_tables", "write"}
@@ -54,7 +54,8 @@ EXTRA = {
     }
     | {"core/seeding.py"},
     "report": {
-        f"submission/{n}.py" for n in SUBMISSION - {"formats", "report", "text_tables", "write"}
+        f"submission/{n}.py"
+        for n in SUBMISSION - {"formats", "report", "text_tables", "units", "write"}
     }
     | {"core/seeding.py"},
 }

@@ -23,7 +23,7 @@ def table(header: str, rows: list[str]) -> bytes:
 
 
 def image(number: int) -> bytes:
-    return encode(np.full((24, 24, 3), 9 * number, np.uint8))
+    return encode(np.full((24, 24, 3), 9 * number % 256, np.uint8))
 
 
 def images(**folders: list[str]) -> Files:
@@ -52,6 +52,7 @@ def submission() -> pd.DataFrame:
     return csvs.read(Path("submissions/made.csv"))
 
 
+@pytest.mark.slow
 def test_a_submission_has_the_ids_where_the_sample_has_them() -> None:
     sample = table("label,id", [f"{'xyz'[n % 3]},b{n}" for n in T])
     output = in_process.run_project({**plain(), "sample_submission.csv": sample})
@@ -96,3 +97,109 @@ def test_an_image_much_larger_than_the_others_is_downsized(tmp_path: Path) -> No
     assert stats is not None and (stats.height, stats.largest) == (24, 900)
     in_process.init_project(Path("shapes.zip").read_bytes())
     assert "max_size: 37" in Path("params.yaml").read_text()
+
+
+def with_sample(files: Files, header: str = "id,label", value: str = "x") -> Files:
+    sample = table(header, [f"b{n},{value}" for n in T])
+    return {**files, "sample_submission.csv": sample}
+
+
+NAMES = {
+    "{id}_*": ["{}_red", "{}_green"],
+    "{id}-*": ["{}-1", "{}-2", "{}-3"],
+    "{id}/*": ["{}/1", "{}/2"],
+    "*_{id}": ["photo_{}"],
+    "{id}.*": ["{}.full.jpg"],
+}
+
+
+@pytest.mark.parametrize("pattern", NAMES)
+def test_ids_that_are_part_of_image_names(tmp_path: Path, pattern: str) -> None:
+    tables = {name: data for name, data in plain().items() if name.endswith(".csv")}
+    names = NAMES[pattern]
+    files = with_sample(tables) | images(
+        train=[name.format(f"a{n}") for n in N for name in names],
+        test=[name.format(f"b{n}") for n in T for name in names],
+    )
+    found = layouts.inspect(tmp_path, files)
+    prepare = found.prepare
+    assert (prepare["images"], prepare["id_column"]) == (pattern, "id")
+    assert (prepare["train_images"], prepare["test_images"]) == ("train", "test")
+    read = found.tables
+    assert len(read.train) == len(N) * len(names) and len(read.test) == len(T) * len(names)
+    assert read.train["unit"].unique().tolist() == [f"a{n}" for n in N]
+    assert read.test.loc[0, "id"].startswith(names[0].format("b0")[:2])
+
+
+@pytest.mark.slow
+def test_images_of_an_id_share_a_fold_and_a_prediction() -> None:
+    names = "red", "green"
+    files = {n: d for n, d in with_sample(plain()).items() if n.endswith(".csv")} | images(
+        train=[f"a{n}_{name}" for n in N for name in names],
+        test=[f"b{n}_{name}" for n in T for name in names],
+    )
+    in_process.run_project(files, fine_tune=True)
+    folds = csvs.read(Path("data/folds.csv"))
+    assert len(folds) == 2 * len(N) and (folds.groupby("unit")["fold"].nunique() == 1).all()
+    assert submission()["id"].tolist() == [f"b{n}" for n in T]
+    oof = csvs.read(Path("reports/oof.csv"))
+    assert sorted(oof["id"]) == sorted(f"a{n}" for n in N)
+
+
+def test_ids_without_images_are_named(tmp_path: Path) -> None:
+    names = [f"a{n}_{kind}" for n in N if n != 7 for kind in "xy"]
+    files = {n: d for n, d in with_sample(plain()).items() if n.endswith(".csv")}
+    files |= images(train=names, test=[f"b{n}_x" for n in T])
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["on_bad_image"] == "skip" and "a7" in found.guess("on_bad_image").reason
+    found.layout.prepare["on_bad_image"] = "error"
+    with pytest.raises(UserError, match=r"missing from train/: a7\."):
+        _ = found.tables
+
+
+def by_patient(train: str = "id,patient,label", test: str = "id,patient,prediction_id") -> Files:
+    """Two images per patient; the submission has a row for each."""
+    cells = {"id": "{}", "patient": "p{}", "side": "{}", "prediction_id": "p{}_L", "label": "{}"}
+
+    def rows(header: str, images: list[tuple[str, int]]) -> list[str]:
+        return [
+            ",".join(cells[name] for name in header.split(",")).format(
+                *((image, p, p % 2)[1 if name in ("patient", "prediction_id") else 2]
+                  if name != "id" else image for name in header.split(","))
+            )
+            for image, p in images
+        ]  # fmt: skip
+
+    files = {
+        "train.csv": table(train, rows(train, [(f"a{n}", n // 2) for n in N])),
+        "test.csv": table(test, rows(test, [(f"b{n}", n // 2) for n in T])),
+        "sample_submission.csv": table("prediction_id,label", [f"p{n}_L,0.5" for n in range(3)]),
+    }
+    return files | images(train=[f"a{n}" for n in N], test=[f"b{n}" for n in T])
+
+
+@pytest.mark.slow
+def test_a_submission_by_patient() -> None:
+    output = in_process.run_project(by_patient())
+    assert "has the 3 ids of the sample submission, of 6 images" in output
+    written = submission()
+    assert written["prediction_id"].tolist() == ["p0_L", "p1_L", "p2_L"]
+    assert written["label"].astype(float).between(0, 1).all()
+    assert csvs.read(Path("reports/oof.csv"))["id"].str.fullmatch(r"p\d+").all()
+
+
+@pytest.mark.parametrize(
+    ("train", "unit"),
+    [
+        ("id,patient,label", "patient"),
+        ("id,prediction_id,label", None),
+        ("id,label", None),
+    ],
+)
+def test_which_images_belong_together(tmp_path: Path, train: str, unit: str | None) -> None:
+    found = layouts.inspect(tmp_path, by_patient(train))
+    assert found.prepare["submission_id_column"] == "prediction_id"
+    assert found.prepare["unit_column"] == unit
+    read = found.tables
+    assert read.test["unit"].tolist() == [f"p{n // 2}_L" for n in T]
+    assert ("unit" in read.train) == (train != "id,label")

@@ -356,18 +356,6 @@ def test_an_id_column_that_cannot_be_guessed_can_be_given(tmp_path: Path) -> Non
     )
 
 
-@pytest.mark.parametrize("name", ["{id}/a.png {id}/b.png", "{id}_red.png {id}_blue.png"])
-def test_several_images_per_id_are_an_error(name: str, tmp_path: Path) -> None:
-    files = competition()
-    for path in [path for path in files if path.endswith(".png")]:
-        part, image = path.removesuffix(".png").split("/")
-        data = files.pop(path)
-        files |= {f"{part}/{file.format(id=image)}": data for file in name.split()}
-    error = Inspection(write_zip(tmp_path / "shapes.zip", files)).layout.error
-    assert "several images per id, such as 0000: train/0000" in str(error)
-    assert "--id-column" not in str(error)
-
-
 @pytest.mark.parametrize(
     ("error", "answers", "options"),
     [

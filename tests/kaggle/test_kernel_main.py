@@ -51,8 +51,8 @@ def prepare_stage(
 def prepare_kernel(folder: Folder, layout: Prepare, scratch: Path) -> ImageStore:
     """The test images as the kernel stores them."""
     scratch.mkdir()
-    _, ids = main.read_test(folder, kernels.spec(layout))
-    return main.prepare(folder, ids, layout, scratch)
+    _, test = main.read_test(folder, kernels.spec(layout))
+    return main.prepare(folder, test["id"].tolist(), layout, scratch)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,7 @@ def prepare_kernel(folder: Folder, layout: Prepare, scratch: Path) -> ImageStore
         (Prepare(test_csv=None), False),
         (Prepare(test_csv=None, sample_submission=None), False),
         (Prepare(test_images=""), False),
+        (Prepare(images="{id}*"), False),
         (Prepare(encode="png", max_size=16), True),
     ],
 )
@@ -76,8 +77,8 @@ def test_a_folder_gives_the_same_ids_and_pixels_as_the_archive(
         competitions.write_zip(tmp_path / "competition/test.zip", inner)
         shutil.rmtree(tmp_path / "competition/test")
     folder = Folder(tmp_path / "competition")
-    sample, ids = main.read_test(folder, kernels.spec(layout))
-    assert ids == read.test["id"].tolist()
+    sample, test = main.read_test(folder, kernels.spec(layout))
+    assert test.equals(read.test)
     assert sample.to_csv() == read.sample.to_csv()
     assert prepare_kernel(folder, layout, tmp_path / "work").sha256() == images.sha256()
 

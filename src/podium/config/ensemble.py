@@ -18,6 +18,11 @@ class Ensemble(Section):
     at their order (`roc_auc`, `average_precision`). `greedy`: models are selected one after the
     other, also repeatedly, by the metric. `stack`: logistic regression on the models' logits; ridge
     regression for `task: regression`."""
+    aggregate: Literal["mean", "max"] = "mean"
+    """How the predictions of images that share a row of the submission are combined
+    (`prepare.images`, `prepare.submission_id_column`), for each member. `max`: the highest number
+    or probability of each label; with two classes, or ordinal ones, the image that is rated
+    highest."""
     temperature: Literal["none", "fitted"] = "none"
     """Temperature scaling, for `log_loss` and user-defined metrics of probabilities, except with
     `stack`. `fitted`: the blended logits are divided by the number that minimizes the out-of-fold

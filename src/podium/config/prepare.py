@@ -22,6 +22,16 @@ def check_pattern(pattern: str) -> str:
     return pattern
 
 
+def check_images(pattern: str) -> str:
+    """Check that a pattern of image names contains `{id}` once.
+
+    Raises:
+        ValueError: if not.
+    """
+    require(pattern.count("{id}") == 1, f"{pattern!r} must contain {{id}} once, as in {{id}}_*")
+    return pattern
+
+
 def _check_range(value_range: list[float]) -> list[float]:
     low, high = value_range
     require(low < high, f"must be in ascending order, not {value_range}")
@@ -77,6 +87,19 @@ class Prepare(Section):
     """Folder of the training images in the archive. "": the whole archive."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
+    images: Annotated[str, AfterValidator(check_images)] | None = None
+    """Pattern of the paths of an id's images below `train_images` and `test_images`, if there are
+    several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder
+    per id. An id's images are trained on and predicted one by one, stay in one fold, and
+    `ensemble.aggregate` combines their predictions. null: the id is the image's name."""
+    submission_id_column: Name | None = None
+    """Column of `test_csv` with the submission's ids, if several images share one (a patient, a
+    breast): `ensemble.aggregate` combines their predictions. null: the submission has one row per
+    image, or per id of `images`."""
+    unit_column: Name | list[Name] | None = None
+    """Column of `train_csv`, or several, whose values say which images belong together as those of
+    one `submission_id_column` do. They must have the same label. null: `submission_id_column` if
+    `train_csv` has it, else each image is scored out of fold by itself."""
     pixel_columns: str | None = None
     """For images stored as pixels in the tables: the prefix of the numbered pixel columns (`pixel`
     for `pixel0`, `pixel1`, …; "" for `1x1`, `1x2`, …), or the name of one column with all pixels,
@@ -114,6 +137,12 @@ class Prepare(Section):
         """`label_column` as a list."""
         return [self.label_column] if isinstance(self.label_column, str) else self.label_column
 
+    @property
+    def unit_columns(self) -> list[str]:
+        """`unit_column` as a list."""
+        columns = self.unit_column or []
+        return [columns] if isinstance(columns, str) else columns
+
     @model_validator(mode="after")
     def _options_fit_together(self) -> Self:
         columns = [self.id_column, *self.label_columns, self.group_column]
@@ -139,6 +168,15 @@ class Prepare(Section):
             require(
                 self.sample_submission is not None, "sample_id_column requires sample_submission"
             )
+        if self.submission_id_column is not None:
+            require(self.test_csv is not None, "submission_id_column requires test_csv")
+            require(self.images is None, "submission_id_column and images exclude each other")
+        if self.unit_column is not None:
+            has_table = self.train_csv is not None and self.submission_id_column is not None
+            require(has_table, "unit_column requires train_csv and submission_id_column")
+        if self.images is not None:
+            require(self.train_csv is not None, "images requires train_csv")
+            require(self.pixel_columns is None, "images and pixel_columns exclude each other")
         if self.pixel_columns is None:
             has_ids = self.train_csv is None or self.id_column is not None
             require(has_ids, "id_column: null requires pixel_columns")

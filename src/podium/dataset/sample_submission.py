@@ -8,7 +8,7 @@ from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core import csvs
 from podium.core.errors import UserError, examples
-from podium.dataset import rows
+from podium.dataset import rows, units
 from podium.dataset.image_files import image_names, images_below, shown
 from podium.dataset.table_columns import find, read_columns
 
@@ -52,17 +52,29 @@ def id_place(archive: Archive, layout: Prepare) -> int:
 def read_test(
     archive: Archive, layout: Prepare, sample: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the test ids: `id`. Without a `sample`, make one with empty cells. Returns both.
+    """Read the test ids: `id`, and `unit` if several images share a row of the submission. Without
+    a `sample`, make one with empty cells. Returns both.
 
     Raises:
         UserError: for missing columns, a table without rows, and ids that differ from the sample's.
     """
     test = _test_ids(archive, layout, sample)
+    key = "unit" if "unit" in test else "id"
     if sample is None:
         empty = dict.fromkeys(layout.label_columns, "")
-        sample = pd.DataFrame({"": test["id"], **empty}, dtype=str)
-        return test, sample.set_axis([_id_name(archive, layout), *empty], axis=1)
-    return _spell_like_sample(test, sample.iloc[:, 0], layout), sample
+        sample = pd.DataFrame({"": test[key].drop_duplicates(), **empty}, dtype=str)
+        sample = sample.set_axis([_id_name(archive, layout), *empty], axis=1)
+    else:
+        test = _spell_like_sample(test, key, sample.iloc[:, 0], layout)
+    if layout.images is not None:
+        test = units.expand(
+            test,
+            image_names(archive),
+            folder=layout.test_images,
+            pattern=layout.images,
+            exclude=layout.train_images,
+        )
+    return test, sample
 
 
 def check_targets(
@@ -108,7 +120,7 @@ def other_positive(sample: pd.DataFrame, classes: list[str], task: TaskName) -> 
 
 def _id_name(archive: Archive, layout: Prepare) -> str:
     """The name of the id column in the test table: "" for what pandas calls "Unnamed: 0"."""
-    ids = layout.test_id_column or layout.id_column
+    ids = layout.submission_id_column or layout.test_id_column or layout.id_column
     if ids is None or layout.test_csv is None:
         return ids or "id"
     path = archive.find(layout.test_csv)
@@ -121,7 +133,9 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
     name = layout.test_csv
     sample_ids = None if sample is None else sample.iloc[:, :1].set_axis(["id"], axis=1)
     if name is not None:
-        test = read_columns(archive, name, "test_csv", {}, layout)
+        column = layout.submission_id_column
+        columns = {} if column is None else {"unit": column}
+        test = read_columns(archive, name, "test_csv", columns, layout)
         if sample_ids is None or layout.id_column is not None:
             rows.check_unique(test["id"], name)
             return test
@@ -145,15 +159,17 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
     return test
 
 
-def _spell_like_sample(test: pd.DataFrame, sample: pd.Series, layout: Prepare) -> pd.DataFrame:
-    """The test ids as the sample submission spells them.
+def _spell_like_sample(
+    test: pd.DataFrame, key: str, sample: pd.Series, layout: Prepare
+) -> pd.DataFrame:
+    """The test ids, in the column `key`, as the sample submission spells them.
 
     Raises:
         UserError: if the two do not have the same ids.
     """
     names = NameIndex(sample, ignore_case=False)
-    test = test.assign(id=[names.find(image) or image for image in test["id"]])
-    extra, missing = set(sample) - set(test["id"]), set(test["id"]) - set(sample)
+    test = test.assign(**{key: [names.find(image) or image for image in test[key]]})
+    extra, missing = set(sample) - set(test[key]), set(test[key]) - set(sample)
     if extra or missing:
         raise UserError(
             f"{layout.sample_submission} and {layout.test_csv} have different ids: "

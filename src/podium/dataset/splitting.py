@@ -37,7 +37,7 @@ def make_folds(
         UserError: if there are fewer images, or groups, than folds, or for an unknown class in
             `subsample`.
     """
-    train = train.sort_values("id", ignore_index=True)
+    train = _with_units_grouped(train.sort_values("id", ignore_index=True))
     first = train["id"]
     if duplicates is not None:
         first = first_of_set(train["id"], duplicates)
@@ -46,7 +46,19 @@ def make_folds(
         units = train.assign(group=merge_groups(train, first))
     fold_of = dict(zip(units["id"], _split(units, task, count=count, seed=seed), strict=True))
     folds = train[["id", "label"]].assign(fold=first.map(fold_of).astype(int))
+    if "unit" in train:
+        folds["unit"] = train["unit"]
     return _subsample(folds, subsample, seed) if subsample else folds
+
+
+def _with_units_grouped(train: pd.DataFrame) -> pd.DataFrame:
+    """The table with the images of each unit, if it has units, in one group."""
+    if "unit" not in train:
+        return train
+    if "group" not in train:
+        return train.assign(group=train["unit"])
+    first = train.groupby("unit", sort=False)["id"].transform("first")
+    return train.assign(group=merge_groups(train, first))
 
 
 def rare_classes(train: pd.DataFrame, task: Task, count: int) -> list[str]:

@@ -38,7 +38,11 @@ def read_columns(
     if missing := {old: new for new, old in columns.items() if nfc(old) not in spelled}:
         columns_shown = header if len(header) <= 50 else [*header[:20], f"… ({len(header)} in all)"]
         names = KEYS | {"id": "test_id_column"} if key == "test_csv" else KEYS
-        keys = dict.fromkeys(names.get(new, "label_column") for new in missing.values())
+        names = names | {"unit": "submission_id_column"}
+        keys = dict.fromkeys(
+            "unit_column" if new.startswith("unit ") else names.get(new, "label_column")
+            for new in missing.values()
+        )
         hint = "Are its fields separated by , ; | or a tab?"
         if len(header) > 1:
             hint = f"Fix {' and '.join(f'prepare.{setting}' for setting in keys)}."

@@ -10,7 +10,7 @@ from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset import class_list, labels, rows, sample_submission, spelling
+from podium.dataset import class_list, labels, rows, sample_submission, spelling, units
 from podium.dataset.image_files import image_names, images_below, label_in, shown
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
@@ -61,6 +61,11 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
         sample_submission.check_targets(sample, classes, task, layout)
         warnings += sample_submission.other_positive(sample, classes, task)
     test, sample = sample_submission.read_test(archive, layout, sample)
+    if layout.images is not None:
+        names, exclude = image_names(archive), layout.test_images
+        train = units.expand(
+            train, names, folder=layout.train_images, pattern=layout.images, exclude=exclude
+        )
     place = sample_submission.id_place(archive, layout)
     return Tables(train, test, sample, classes, warnings, new_class, place)
 
@@ -103,6 +108,8 @@ def summary(tables: Tables, task: TaskName) -> str:
     noun = "labels" if task == "multilabel" else "classes"
     classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
     images = f"{len(tables.train)} training images{classes}, {len(tables.test)} test images"
+    if "unit" in tables.test:
+        images += f" for {tables.test['unit'].nunique()} rows of the submission"
     new = ""
     if tables.new_class is not None:
         count = (tables.train["label"] == tables.new_class).sum()
@@ -124,7 +131,7 @@ def _read_train(
     columns = raw[[f"label {column}" for column in layout.label_columns]]
     columns = columns.set_axis(layout.label_columns, axis=1)
     texts, classes = labels.read(columns, layout, task, location, names)
-    train = raw[[column for column in ("id", "group") if column in raw]]
+    train = raw[[column for column in ("id", "group", "unit") if column in raw]]
     train.insert(1, "label", pd.Series(texts, index=train.index, dtype=str))
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows.")
@@ -132,6 +139,8 @@ def _read_train(
     join = (lambda texts: class_list.union(texts, classes)) if is_long else None
     train, warnings = rows.deduplicate(train, location, join)
     class_list.check(train["label"], classes, task, name)
+    if "unit" in train:
+        units.check(train, name)
     if layout.positive_class is not None:
         name = find_class(layout.positive_class, classes, "prepare.positive_class")
         classes = [*(label for label in classes if label != name), name]
@@ -148,7 +157,11 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
     columns = {f"label {column}": column for column in layout.label_columns}
     if layout.group_column is not None:
         columns["group"] = layout.group_column
-    train = read_columns(archive, name, "train_csv", columns, layout)
+    of_units = units.columns(archive, layout)
+    train = read_columns(archive, name, "train_csv", columns | of_units, layout)
+    for column in of_units:
+        rows.check_lines(train[column], name, "units")
+    train = units.join(train)
     train, warnings = rows.drop_hidden(train, name)
     train["id"] = train["id"].map(nfc)
     for column in columns:

@@ -1,40 +1,19 @@
 """Guess which column of a table contains the ids of the images."""
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
+from itertools import combinations
 
+from podium.competition.text.names import NameIndex
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex
-from podium.init.guesses import Confidence, Guess, one_of
+from podium.init.guesses import Confidence, Guess, one_of, some_of
+from podium.init.id_patterns import IdPattern
 from podium.init.matching import IdColumn, is_unnamed
 from podium.init.roles import Roles
 from podium.init.survey import Table
 
 ID_NAME = re.compile(r"(?i:(.*[ _])?(id|name|file|filename|image))|.*[a-z\d]I[dD]")
-
-
-def check_one_image_per_id(table: Table, images: ImageIndex) -> None:
-    """Check that no id refers to several images, in a table whose ids are not image names.
-
-    Raises:
-        UserError: if most values of a unique column are folders or prefixes of several images each,
-            unless all columns are unique, as in a list of classes.
-    """
-    by_part = defaultdict[str, list[str]](list)
-    for name in images.names:
-        *folders, stem = name.rpartition(".")[0].split("/")
-        for part in {*folders, *(stem[: mark.start()] for mark in re.finditer("[ ._-]", stem))}:
-            by_part[part].append(name)
-    unique = [column for column in table.columns if table.rows[column].is_unique]
-    for column in unique if len(unique) < len(table.columns) else ():
-        ids = [value for value in table.rows[column] if len(by_part.get(value, ())) > 1]
-        if 2 * len(ids) > len(table.rows):
-            raise UserError(
-                f"{table.name}: column {column} has several images per id, such as {ids[0]}: "
-                f"{examples(by_part[ids[0]], 3)}. Only one image per id is supported: write one "
-                "row per image, with the image's name as its id."
-            )
 
 
 def choose_ids(candidates: Sequence[IdColumn], *tables: Table | None) -> list[IdColumn]:
@@ -79,6 +58,56 @@ def guess_ids(
     if rivals := [column.name for column in rest if 2 * column.distinct > ids.distinct]:
         confidence, reason = "guess", f"{reason}, but so does {examples(rivals)}"
     return Guess("prepare.id_column", ids.name, confidence, reason, others, parse)
+
+
+def guess_ids_in_names(table: Table, found: IdPattern) -> Guess:
+    """The id column of the training table, whose values are part of the names of images."""
+    others = tuple(column for column in table.columns if column != found.column)
+    parse = one_of(table.columns, what=f"column of {table.name}")
+    return Guess("prepare.id_column", found.column, "likely", found.reason, others, parse)
+
+
+def guess_submission_ids(tables: Roles, ids: str) -> Guess | None:
+    """The column of the test table with the ids of the sample submission, if its images, in the
+    column `ids`, are not these; None if they are, or there is none.
+    """
+    test, expected = tables.test, tables.sample_ids
+    if test is None or expected is None or ids not in test.columns:
+        return None
+    known = NameIndex(expected, ignore_case=False)
+
+    def is_submitted(column: str) -> bool:
+        return {known.find(value) for value in test.rows[column].unique()} == {*expected}
+
+    columns = [column for column in test.columns if is_submitted(column)]
+    if ids in columns or not columns:
+        return None
+    reason = f"has the {len(expected)} ids of the sample submission, of {len(test.rows)} images"
+    others = tuple(columns[1:])
+    return Guess("prepare.submission_id_column", columns[0], "certain", reason, others)
+
+
+def guess_unit_column(train: Table, test: Table, ids: str, submitted: str) -> Guess:
+    """The columns that say which training images belong together as those of one submission id:
+    columns of both tables that do so in the test table; None if there are none.
+    """
+    key, reason = "prepare.unit_column", f"{train.name} has column {submitted}, too"
+    parse = some_of(train.columns, what=f"column of {train.name}")
+    if submitted in train.columns:
+        return Guess(key, None, "certain", reason, parse=parse)
+    shared = [c for c in test.columns if c in train.columns and c != ids]
+    units = test.rows[submitted].nunique()
+    for count in (1, 2, 3):
+        for names in map(list, combinations(shared, count)):
+            if (
+                test.rows.groupby(names).ngroups
+                == units
+                == len(test.rows[[*names, submitted]].drop_duplicates())
+            ):
+                reason = f"tells the ids in {submitted} apart in {test.name}"
+                return Guess(key, names if count > 1 else names[0], "likely", reason, parse=parse)
+    reason = "no columns tell submission ids apart: images are scored one by one out of fold"
+    return Guess(key, None, "guess", reason, tuple(shared), parse)
 
 
 def guess_row_ids(table: Table) -> Guess:

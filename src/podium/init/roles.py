@@ -1,6 +1,6 @@
 """Guess which tables are the training table, the test table and the sample submission."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -113,13 +113,15 @@ def find_sample_ids(
 
 
 def guess_train(
-    tables: Sequence[Table], sample: Table | None, id_columns: Mapping[str, IdColumn | None]
+    tables: Sequence[Table], sample: Table | None, identifies: Callable[[Table], bool]
 ) -> Guess:
-    """The training table, among `tables` without the sample submission."""
+    """The training table, among `tables` without the sample submission; `identifies` says
+    whether one has ids of images.
+    """
     targets = [] if sample is None else sample.columns[1:]
 
     def is_usable(table: Table) -> bool:
-        return table.pixels is not None or id_columns[table.name] is not None
+        return table.pixels is not None or identifies(table)
 
     def rank(table: Table) -> tuple[bool | int, ...]:
         values = [set(table.rows[column]) for column in table.columns] if len(targets) > 1 else []
@@ -135,7 +137,7 @@ def guess_train(
     labeled = [t for t in tables if (len(t.columns) > 1 or t.pixels) and _may_be_train(t)]
     labeled.sort(key=rank, reverse=True)
     usable = [table for table in labeled if is_usable(table)]
-    candidates = usable or [table for table in labeled if table.has_word("train")]
+    candidates = usable or [table for table in labeled if table.has_word("train", "label")]
     return _guess("train_csv", candidates, ("train", "label"), "has image ids and other columns")
 
 

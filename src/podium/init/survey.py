@@ -16,7 +16,8 @@ from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
 from podium.images.decoders import ImageError
-from podium.init import words
+from podium.init import id_patterns, words
+from podium.init.id_patterns import IdPattern
 from podium.init.matching import IdColumn, find_id_columns
 from podium.init.pixels import Pixels, find_pixels
 
@@ -83,6 +84,20 @@ class Survey:
         """The column of each table that identifies images best."""
         return {name: next(iter(columns), None) for name, columns in self.id_candidates.items()}
 
+    @cached_property
+    def id_patterns(self) -> dict[str, IdPattern | None]:
+        """How each table identifies images, if only as part of their names. A table whose columns
+        all have unique values is a list of classes, unless it is named as a training table.
+        """
+        found = dict.fromkeys((table.name for table in self.tables), None)
+        by_part = id_patterns.index(self.images)
+        return found | {
+            table.name: id_patterns.find(table.rows, by_part)
+            for table in self.tables
+            if self.id_columns[table.name] is None
+            and (table.has_word("train", "label") or not all(table.rows.apply(_is_unique)))
+        }
+
     def stats(self, folder: str) -> ImageStats | None:
         """Statistics of the probed images in `folder` and below; None if there are none."""
         inside = f"{folder}/" if folder else ""
@@ -143,6 +158,10 @@ def survey(archive: Archive) -> Survey:
         problems,
         dict(ignored.most_common()),
     )
+
+
+def _is_unique(column: pd.Series) -> bool:
+    return bool(column.is_unique)
 
 
 def suffix(name: str) -> str:

@@ -13,6 +13,7 @@ from podium.init import (
     folders,
     goal,
     id_columns,
+    id_patterns,
     other_jobs,
     path_labels,
     pixels,
@@ -60,9 +61,7 @@ class _Reader:
         train = tables.train
         pattern = self.answers.get("prepare.label_pattern")
         labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
-        has_ids = train is not None and survey.id_columns[train.name] is not None
-        if train is not None and not has_ids:
-            id_columns.check_one_image_per_id(train, survey.index)
+        has_ids = train is not None and self._identifies(train)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
         elif labeled and (not has_ids or pattern is not None):
@@ -82,13 +81,18 @@ class _Reader:
         candidates = [table for table in tables if table is not sample]
         if sample is not None:
             sample = self._with_ids_first(sample, candidates)
-        guess = roles.guess_train(candidates, sample, self.survey.id_columns)
+        guess = roles.guess_train(candidates, sample, self._identifies)
         train = by_name.get(self.record.take(guess))
         candidates = [table for table in candidates if table is not train]
         test = by_name.get(
             self.record.take(roles.guess_test(candidates, train, self.survey.id_columns))
         )
         return Roles(train, test, sample)
+
+    def _identifies(self, table: Table) -> bool:
+        """Whether a table has ids of images."""
+        is_part = self.survey.id_patterns[table.name] is not None
+        return is_part or self.survey.id_columns[table.name] is not None
 
     def _with_ids_first(self, sample: Table, others: list[Table]) -> Table:
         """The sample submission with its id column first."""
@@ -104,8 +108,11 @@ class _Reader:
     def _read_table(self, tables: Roles, train: Table) -> None:
         """A table of ids and labels, and image files."""
         survey = self.survey
-        candidates = survey.id_candidates[train.name]
-        ids = self.record.take(id_columns.guess_ids(train, candidates, survey.index, tables))
+        candidates, found = survey.id_candidates[train.name], survey.id_patterns[train.name]
+        guess = id_columns.guess_ids(train, candidates, survey.index, tables)
+        if found is not None:
+            guess = id_columns.guess_ids_in_names(train, found)
+        ids = self.record.take(guess)
         if ids is None:
             reason = self.layout.guess("prepare.id_column").reason
             raise UserError(f"{reason}. Set the id column with --id-column.")
@@ -113,11 +120,27 @@ class _Reader:
             other_jobs.check(train, ids, tables.targets)
         self._read_columns(tables, train, ids)
         values = [value for value in train.rows[ids] if not is_hidden(value)]
-        folder = self.record.take(folders.guess_folder("train", values, survey))
+        if found is not None and ids == found.column:
+            self.record.prepare["images"] = found.pattern
+            self.record.note(f"images: an id's images are {found.pattern}")
+        folder = self.record.take(folders.guess_folder("train", self._images(values), survey))
+        if (submitted := id_columns.guess_submission_ids(tables, ids)) is not None:
+            column = self.record.take(submitted)
+            assert tables.test is not None
+            self.record.take(id_columns.guess_unit_column(train, tables.test, ids, column))
         self._read_test(self._test_ids(tables, ids))
-        if (missing := folders.guess_missing(values, folder, survey)) is not None:
+        if (missing := folders.guess_missing(self._images(values), folder, survey)) is not None:
             self.record.take(missing)
         self.layout.image_stats = survey.stats(folder)
+
+    def _images(self, ids: list[str]) -> list[str]:
+        """The ids of the images of `ids`: these themselves, unless there is a pattern; then an id
+        without images stays.
+        """
+        if (pattern := self.record.prepare.get("images")) is None:
+            return ids
+        tails = id_patterns.tails(ids, self.survey.images, pattern)
+        return [image for value in ids for image in tails.get(value, [value])]
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
@@ -201,7 +224,8 @@ class _Reader:
         if ids is None:
             self.record.take(folders.guess_unlisted(self.survey, train))
         else:
-            self.record.take(folders.guess_folder("test", ids.tolist(), self.survey))
+            images = self._images(ids.tolist())
+            self.record.take(folders.guess_folder("test", images, self.survey))
 
     def _note_unused(self, *, has_pixels: bool) -> None:
         """Note the tables and image folders that are not used."""

@@ -1,6 +1,6 @@
 """The members' predictions: loaded, checked against each other, and aligned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from podium.core.provenance import Averaging, PredictionProvenance, TrainingProv
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
 from podium.scoring.task import Task
+from podium.submission import units
 from podium.submission.methods import base
 
 
@@ -46,6 +47,16 @@ class Member:
     def averaging(self) -> Averaging:
         """How this model's predictions are averaged."""
         return self.provenance[0].averaging
+
+    def of_units(
+        self, task: Task, folds: pd.DataFrame, test: pd.DataFrame, how: units.How
+    ) -> "Member":
+        """The predictions for the units of `folds` and of `test`, tables of the images."""
+        return replace(
+            self,
+            oof=units.aggregate(task, self.oof, folds, how, self.averaging),
+            test=units.aggregate(task, self.test, test, how, self.averaging),
+        )
 
 
 def load(

@@ -150,8 +150,9 @@ def _spec(
         submission=Submission(**submission),
         models=models,
         blend=Blend(**blended.provenance.blend),
+        aggregate=params.ensemble.aggregate,
         decision=DecisionRule(**blended.provenance.decision),
-        public_ids=blended.ids,
+        public_ids=prepared.csv("test.csv")["id"].tolist(),
     )
 
 

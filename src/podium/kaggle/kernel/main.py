@@ -23,7 +23,7 @@ from podium.prediction import knn, predictions
 from podium.prediction.predictor import Predictor
 from podium.scoring import metrics
 from podium.scoring.task import Task
-from podium.submission import blend, write
+from podium.submission import blend, units, write
 from podium.submission.methods import base
 
 
@@ -38,15 +38,20 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     seeding.set_deterministic(spec.deterministic)
     metric = metrics.get(spec.metric, spec.task)
     folder = Folder(competition)
-    sample, ids = read_test(folder, spec)
+    sample, test = read_test(folder, spec)
+    ids = test["id"].tolist()
     console.say(f"{len(ids)} test images, {len(spec.models)} models")
     with tempfile.TemporaryDirectory(prefix="podium-") as scratch:
         store = prepare(folder, ids, spec.prepare, Path(scratch))
         logits = [predict(model, spec, dataset, store, ids) for model in spec.models]
     task = Task(spec.task, spec.classes)
+    logits = [
+        units.aggregate(task, values, test, spec.aggregate, model.averaging)
+        for model, values in zip(spec.models, logits, strict=True)
+    ]
     submission = write.fill(
         sample,
-        ids,
+        units.table(test)["id"].tolist(),
         blend.apply(blend.members_task(task, spec.blend), spec.blend, np.stack(logits)),
         task=task,
         rule=spec.decision,
@@ -58,8 +63,9 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     console.say(f"{target}: {len(submission)} rows")
 
 
-def read_test(archive: Archive, spec: KernelSpec) -> tuple[pd.DataFrame, list[str]]:
-    """Read the sample submission and the test ids like `tables.read`, but no labels.
+def read_test(archive: Archive, spec: KernelSpec) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the sample submission and the test images (id, and unit if images share a row of the
+    submission) like `tables.read`, but no labels.
 
     Raises:
         UserError: as in `tables.read`.
@@ -69,7 +75,7 @@ def read_test(archive: Archive, spec: KernelSpec) -> tuple[pd.DataFrame, list[st
     if sample is not None:
         sample_submission.check_targets(sample, spec.classes, spec.task, layout)
     test, sample = sample_submission.read_test(archive, layout, sample)
-    return sample, test["id"].tolist()
+    return sample, test
 
 
 def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> ImageStore:

@@ -1,6 +1,7 @@
 """The specification of an export: everything the kernel needs besides weights and code."""
 
 from pathlib import Path
+from typing import Literal
 
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
@@ -53,6 +54,8 @@ class KernelSpec(Section):
     models: list[ExportedModel]
     blend: Blend
     """Of the models, in their order."""
+    aggregate: Literal["mean", "max"]
+    """How the predictions of images that share a row of the submission are combined."""
     decision: DecisionRule
     public_ids: list[str]
     """The test ids that were predicted before the export, in order."""

@@ -1,0 +1,52 @@
+"""Which images belong to an id, and how units share folds."""
+
+import pandas as pd
+import pytest
+
+from podium.config.prepare import Prepare
+from podium.core.errors import UserError
+from podium.dataset import units
+from podium.dataset.splitting import make_folds
+from podium.scoring.task import Task
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths", "expected"),
+    [
+        ("{id}_*", ["a_1.jpg", "a_2.jpg", "b.jpg"], {"a": ["a_1.jpg", "a_2.jpg"]}),
+        ("{id}_*", ["a_1_x.jpg", "a_2.jpg"], {"a_1": ["a_1_x.jpg"], "a": ["a_2.jpg"]}),
+        ("{id}/*", ["a/1.png", "a/2/3.png", "c/1.png"], {"a": ["a/1.png", "a/2/3.png"]}),
+        ("*_{id}", ["x_a.png", "x_y_b.png", "a.png"], {"a": ["x_a.png"], "b": ["x_y_b.png"]}),
+        ("im{id}-?", ["ima-?.png", "ima-1.png"], {"a": ["ima-?.png"]}),
+        ("{id}_*.png", ["a_1.png", "a_1.jpg"], {"a": ["a_1.png"]}),
+    ],
+)
+def test_images_of_ids(pattern: str, paths: list[str], expected: dict[str, list[str]]) -> None:
+    assert units.find(paths, ["a", "b", "a_1"], pattern) == expected
+
+
+def test_a_pattern_contains_the_id_once() -> None:
+    for wrong in ("*", "{id}_{id}"):
+        with pytest.raises(ValueError, match="must contain"):
+            Prepare(images=wrong)
+
+
+def test_images_of_a_unit_have_one_label() -> None:
+    train = pd.DataFrame({"id": list("abc"), "unit": list("xxy"), "label": ["0", "1", "1"]})
+    with pytest.raises(UserError, match=r"1 units have different labels: x\."):
+        units.check(train, "train.csv")
+    units.check(train[1:], "train.csv")
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_units_and_groups_stay_in_one_fold(grouped: bool) -> None:
+    train = pd.DataFrame({"id": [f"{n:02d}" for n in range(24)]})
+    train["label"] = ["x" if n % 4 < 2 else "y" for n in range(24)]
+    train["unit"] = [str(n // 2) for n in range(24)]
+    if grouped:
+        train["group"] = [str(n // 3) for n in range(24)]  # joins two or three units
+    folds = make_folds(train, Task("binary", ["x", "y"]), count=3, seed=1)
+    assert (folds.groupby("unit")["fold"].nunique() == 1).all()
+    if grouped:
+        merged = folds.assign(group=train["group"])
+        assert (merged.groupby("group")["fold"].nunique() == 1).all()
