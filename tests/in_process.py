@@ -32,6 +32,9 @@ TINY = {
 }
 
 
+STAGES = {"ensemble": ensemble, "submission": submission, "report": report}
+
+
 def init_project(archive: bytes, *options: str) -> str:
     """Run `make init` on an archive, without asking. Returns what it prints.
 
@@ -85,8 +88,12 @@ def run_project(contents: Mapping[str, bytes], *options: str, fine_tune: bool = 
     return output + run_stages()
 
 
-def run_stages() -> str:
-    """Run the stages from prepare on, as params.yaml says. Returns what they print."""
+def run_stages(*names: str) -> str:
+    """Run the stages from prepare on, as params.yaml says, or only those of `names`, which are no
+    matrices. Returns what they print.
+    """
+    if names:
+        return "".join(_printed(STAGES[name].main) for name in names)
     params = edit_params(lambda _: None)
     output = prepare_project()
     for name in params["embeddings"]:
@@ -97,7 +104,7 @@ def run_stages() -> str:
         for fold in params["folds"]["run"]:
             for stage in (train, predict):
                 output += _printed(stage.main, "--model", name, "--fold", str(fold))
-    return output + "".join(map(_printed, (ensemble.main, submission.main, report.main)))
+    return output + run_stages(*STAGES)
 
 
 def _printed(main: Callable[[], object], *arguments: str) -> str:

@@ -203,3 +203,42 @@ def test_which_images_belong_together(tmp_path: Path, train: str, unit: str | No
     read = found.tables
     assert read.test["unit"].tolist() == [f"p{n // 2}_L" for n in T]
     assert ("unit" in read.train) == (train != "id,label")
+
+
+def several_numbers() -> Files:
+    """Two numbers per image, one a thousand times as large as the other."""
+    files = with_sample(plain(), "id,v,u", "0.5,0.5")
+    rows = [f"a{n},{n / 24:.3f},{1000 + 9 * n}" for n in N]
+    return {**files, "train.csv": table("id,u,v", rows)}
+
+
+@pytest.mark.slow
+def test_several_numbers_per_image() -> None:
+    output = in_process.run_project(several_numbers(), fine_tune=True)
+    assert "several numbers per image: v, u" in output
+    written = submission().set_index("id").astype(float)
+    assert written.columns.tolist() == ["v", "u"]
+    assert written["v"].between(900, 1400).all() and written["u"].between(-0.5, 1.5).all()
+    report = Path("reports/report.md").read_text()
+    assert "Errors of v" in report and "Errors of u" in report
+    solution = table(
+        "id,u,v", [f"b{n},{written['u'].iloc[n]},{written['v'].iloc[n] + 2}" for n in T]
+    )
+    in_process.edit_params(lambda params: params.update(metric="mae"))
+    Path("data/solution").mkdir(exist_ok=True)
+    Path("data/solution/solution.csv").write_bytes(solution)
+    in_process.run_stages("submission", "report")
+    assert "**1.0000**" in Path("reports/report.md").read_text()  # the mean of 2 and 0
+
+
+def test_several_targets_must_be_numbers(tmp_path: Path) -> None:
+    files = with_sample(plain(), "id,u,label", "0.5,x")
+    files["train.csv"] = table("id,u,label", [f"a{n},{n / 7:.3f},{'xyz'[n % 3]}" for n in N])
+    with pytest.raises(UserError, match="but label contain others"):
+        layouts.inspect(tmp_path, files)
+    found = layouts.inspect(tmp_path, several_numbers())
+    assert (found.layout.task, found.layout.metric) == ("regression", "rmse")
+    files = several_numbers()
+    files["train.csv"] = files["train.csv"].replace(b"a3,0.125,", b"a3,,")
+    with pytest.raises(UserError, match=r"1 of 24 values of u are not finite numbers: a3"):
+        _ = layouts.inspect(tmp_path, files).tables

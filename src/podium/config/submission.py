@@ -11,7 +11,7 @@ FORMATS: dict[str, tuple[TaskName, ...]] = {  # the tasks whose predictions can 
     "label": SINGLE_LABEL,
     "number": SINGLE_LABEL,
     "probability": SINGLE_LABEL,  # only with two classes
-    "columns": (*SINGLE_LABEL, "multilabel"),
+    "columns": (*SINGLE_LABEL, "multilabel", "regression"),
     "labels": ("multilabel",),
     "top_k": (*SINGLE_LABEL, "multilabel"),
     "value": ("ordinal", "regression"),

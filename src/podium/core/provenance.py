@@ -54,7 +54,7 @@ class TrainingProvenance(Provenance):
     deterministic: bool
     pretrained_sha256: str | None  # checksum of the file with the initial weights
     pretrained_revision: str | None  # <repo>@<commit> of that file on the Hugging Face hub
-    scale: list[float]  # mean and standard deviation of a regression target
+    scale: list[float]  # the means of the regression targets, then their standard deviations
     torch: str
     device: str
     micro_batches: int  # per batch

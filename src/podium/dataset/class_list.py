@@ -30,7 +30,8 @@ def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> No
     Raises:
         UserError: if all are the same, or a binary task does not have two classes.
     """
-    different = texts.astype(float) if task == "regression" else texts
+    is_number = task == "regression" and len(classes) == 1
+    different = texts.astype(float) if is_number else texts
     if different.nunique() < 2:
         found = (
             "all labels are " + repr(texts.iloc[0]) if len(texts) else "there are no other labels"

@@ -1,7 +1,7 @@
 """Read each image's label from the training table: one text per image, depending on the task.
 
 binary, multiclass: the class. multilabel: the classes in order, separated by "|"; "" for none.
-ordinal: a whole number. regression: a finite number.
+ordinal: a whole number. regression: a finite number, or several, separated by "|".
 """
 
 import math
@@ -42,6 +42,8 @@ def read(
         UserError: for labels that are empty, that differ in case or whitespace only (unless
             `label_variants` allows it), or that the task does not support.
     """
+    if columns.shape[1] > 1 and task == "regression":
+        return _read_several_numbers(columns, location, sample)
     if columns.shape[1] > 1:
         return _read_columns(columns, task, location, sample)
     cells = columns.iloc[:, 0].tolist()
@@ -89,7 +91,7 @@ def _read_columns(
 ) -> Labels:
     """Read one column of 0 and 1 per class."""
     names = [sample.spell(str(name)) for name in columns.columns]
-    if task in ("regression", "ordinal"):
+    if task == "ordinal":
         raise UserError(
             f"prepare.label_column lists {len(names)} columns, but task: {task} requires one. "
             "Keep one, or set task."
@@ -185,6 +187,29 @@ def _read_numbers(cells: list[str], layout: Prepare, task: TaskName, location: L
         return [cell.strip() for cell in cells], layout.label_columns
     texts = [str(int(number)) for number in numbers]
     return texts, sorted(set(texts), key=int)
+
+
+def _read_several_numbers(columns: pd.DataFrame, location: Location, sample: SampleNames) -> Labels:
+    """Read one column per target: the numbers in the order of the sample submission's columns, if
+    these are the targets, else in that of `label_column`.
+    """
+    columns = columns.set_axis([sample.spell(str(name)) for name in columns.columns], axis=1)
+    names = [*columns.columns]
+    targets = sample.columns if sorted(sample.columns) == sorted(names) else names
+    for name in targets:
+        cells = columns[name].tolist()
+        if wrong := [row for row, cell in enumerate(cells) if not _is_finite(cell)]:
+            raise UserError(
+                f"{location.name}: {len(wrong)} of {len(cells)} values of {name} are not finite "
+                f"numbers: {location.describe(wrong, cells)}. Fix or remove these rows, or remove "
+                f"{name} from prepare.label_column."
+            )
+    rows = zip(*(columns[name].str.strip() for name in targets), strict=True)
+    return [LABEL_SEPARATOR.join(row) for row in rows], targets
+
+
+def _is_finite(cell: str) -> bool:
+    return NUMBER.fullmatch(cell.strip()) is not None and math.isfinite(float(cell))
 
 
 def _spell(

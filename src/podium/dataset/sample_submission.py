@@ -87,17 +87,21 @@ def check_targets(
     """
     columns = [str(name) for name in sample.columns]
     targets = columns[1:]
-    if len(targets) == 1 or (task != "regression" and sorted(targets) == sorted(classes)):
+    noun = "targets" if task == "regression" else "classes"
+    is_one = len(targets) == 1 and (task != "regression" or len(classes) == 1)
+    if is_one or sorted(targets) == sorted(classes):
         return
-    if task != "regression" and set(targets) & set(classes):
+    if (task != "regression" or len(classes) > 1) and set(targets) & set(classes):
         different = {
-            "columns that are not classes of the training images": sorted({*targets} - {*classes}),
-            "no columns for the classes": sorted({*classes} - {*targets}),
+            f"columns that are not {noun} of the training images": sorted({*targets} - {*classes}),
+            f"no columns for the {noun}": sorted({*classes} - {*targets}),
             "columns with the same name": sorted({t for t in targets if targets.count(t) > 1}),
         }
         found = [f"{what}: {examples(names)}" for what, names in different.items() if names]
         raise UserError(f"{layout.sample_submission} has {', and '.join(found)}. Fix it.")
     expected = "number"
+    if len(classes) > 1:
+        expected = f"column per target: {examples(classes)}"
     if task != "regression":
         expected = f"label or one column per class: {examples(classes)}"
     raise UserError(

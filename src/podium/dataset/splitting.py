@@ -117,9 +117,12 @@ def _strata(labels: pd.Series, task: Task, *, grouped: bool, count: int) -> np.n
         return task.targets(labels.tolist())
     if task.name != "regression":  # multilabel in groups: each combination is a stratum
         return labels.to_numpy()
-    ranks = labels.astype(float).rank(method="dense").to_numpy()  # equal numbers share a bin
+    # Equal numbers share a bin; of several targets, the mean rank decides.
+    numbers = labels.str.split(LABEL_SEPARATOR, expand=True, regex=False).astype(float)
+    ranks = numbers.rank(method="dense")
+    mean = (ranks / ranks.max()).mean(axis=1).to_numpy()
     bins = max(1, min(MAX_BINS, len(labels) // count))
-    return np.ceil(ranks / ranks.max() * bins).astype(int)
+    return np.ceil(mean * bins).astype(int)
 
 
 def _splitter(

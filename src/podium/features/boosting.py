@@ -84,7 +84,9 @@ class _Part:
 def _parts(features: np.ndarray, targets: np.ndarray, task: Task) -> tuple[np.ndarray, list[_Part]]:
     """The constant scores [C], and the models of those columns that are not constant."""
     if task.name == "regression":
-        return np.zeros(1, np.float32), [_Part(features, targets[:, 0], [0], objective="l2")]
+        return np.zeros(targets.shape[1], np.float32), [
+            _Part(features, column, [c], objective="l2") for c, column in enumerate(targets.T)
+        ]
     values = columns(targets, task)
     if task.name == "multilabel":
         constant = values.min(axis=0) == values.max(axis=0)

@@ -51,9 +51,9 @@ def fit(
         strength: None: the best of those that the head names.
         seed: of these parts.
     """
-    mean, std = task.scale(targets)
+    of_targets = task.scale(targets)
     if task.name == "regression":
-        targets = (targets - mean) / std
+        targets = of_targets.standardize(targets)
     strengths = head.strengths if strength is None else (strength,)
     inner = _inner_folds(folds, seed)
     with threadpool_limits(1 if features.size < MIN_SIZE_FOR_THREADS else None):
@@ -63,7 +63,8 @@ def fit(
         strength, scale = min(losses, key=losses.__getitem__)
         examples = _Examples.of(head, features, targets, sizes)
         arrays = head.fit(examples.features, examples.targets, task, strength)
-    output = np.array([scale * std, mean], np.float32)
+    mean, std = (np.array(part) for part in of_targets)
+    output = np.array([scale * std, mean], np.float32)  # [2, 1 or C]
     fitted = {**examples.in_all_dimensions(arrays), "output": output}
     return Fitted(fitted, strength, losses[strength, scale])
 
@@ -81,7 +82,7 @@ def linear_layer(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
     without standardizing the features: float32.
     """
     scale, offset = arrays["output"]
-    weight = scale * arrays["weight"] * arrays["factor"]
+    weight = scale.reshape(-1, 1) * arrays["weight"] * arrays["factor"]
     bias = scale * arrays["bias"] - weight @ arrays["center"] + offset
     return weight.astype(np.float32), bias.astype(np.float32)
 

@@ -47,7 +47,7 @@ def guess_task(
     the mean number of different labels in the rows of an image.
 
     Raises:
-        UserError: if several label columns have other values than 0 and 1.
+        UserError: if several label columns have other values than numbers.
     """
     if labels.shape[1] > 1:
         value, confidence, reason, others = _from_flags(labels)
@@ -63,16 +63,24 @@ Inferred = tuple[TaskName, Confidence, str, tuple[TaskName, ...]]
 def _from_flags(labels: pd.DataFrame) -> Inferred:
     numbers = flags(labels)
     if numbers.isna().any(axis=None):
+        names = [str(name) for name in labels if not _has_numbers(labels[name])]
+        if not names:
+            shown = examples(list(labels.columns))
+            return "regression", "certain", f"several numbers per image: {shown}", ()
         raise UserError(
-            f"columns {examples(list(labels.columns))} contain values other than 0 and 1, but "
-            "predicting several numbers per image is not supported. Choose one with "
-            "--label-column."
+            f"columns {examples(list(labels.columns))}: several targets must be numbers, or 0 "
+            f"and 1 for classes, but {examples(names)} contain others. Choose one with --label-column."
         )
     if not (numbers.sum(axis=1) == 1).all():
         return "multilabel", "certain", "some rows have several label columns with 1, or none", ()
     if labels.shape[1] == 2:
         return "binary", "certain", "exactly one of two label columns is 1", ("multiclass",)
     return "multiclass", "certain", "exactly one of the label columns is 1", ("multilabel",)
+
+
+def _has_numbers(column: pd.Series) -> bool:
+    """Whether all cells that are not empty are numbers; the stage prepare reports empty ones."""
+    return are_numbers([cell for cell in column.str.strip().unique() if cell])
 
 
 def _from_labels(

@@ -104,6 +104,8 @@ def _header(layout: Layout, facts: Facts, classes: list[str], slug: str) -> Iter
     kinds = f"{len(classes)} classes"
     if layout.task == "regression":
         kinds = f"target: {_printable(classes[0])}"
+        if len(classes) > 1:
+            kinds = f"{len(classes)} targets"
     images = f"{facts.train_images:,} training images, {facts.test_images:,} test images"
     yield f"{slug}: {images}, {kinds}"
     if layout.task != "regression":

@@ -9,21 +9,20 @@ from torch import Tensor
 from podium.config.models import Model
 from podium.core.provenance import TrainingProvenance
 from podium.models import losses
-from podium.scoring.task import Task
+from podium.scoring.task import Scale, Task
 
 
 class TargetCodec:
     """Encodes one model's targets and decodes its outputs, as its loss defines them."""
 
-    def __init__(
-        self, config: Model, task: Task, *, scale: tuple[float, float] = (0.0, 1.0)
-    ) -> None:
-        """`scale`: mean and standard deviation of a regression target.
+    def __init__(self, config: Model, task: Task, *, scale: Scale | None = None) -> None:
+        """`scale`: of regression targets; None: they have mean 0 and standard deviation 1.
 
         Raises:
             UserError: see `losses.of`.
         """
-        self.task, self.scale, self.smoothing = task, scale, config.label_smoothing
+        self.task, self.smoothing = task, config.label_smoothing
+        self.scale = scale or Scale([0.0] * len(task.classes), [1.0] * len(task.classes))
         self.loss = losses.of(config, task.name)
         self.outputs = self.loss.outputs(task)  # per image
 
@@ -31,8 +30,7 @@ class TargetCodec:
     def of(cls, provenance: TrainingProvenance) -> "TargetCodec":
         """The codec of a trained model."""
         config = Model.model_validate(provenance.config)
-        mean, std = provenance.scale
-        return cls(config, Task.of(provenance), scale=(mean, std))
+        return cls(config, Task.of(provenance), scale=Scale.of(provenance.scale))
 
     def encode(self, targets: Tensor) -> Tensor:
         """Targets as `Task.targets` returns them -> what the loss takes: float32 [B, C or O].
@@ -40,23 +38,20 @@ class TargetCodec:
         Regression targets are standardized; labels are smoothed.
         """
         if self.task.name == "regression":
-            mean, std = self.scale
+            mean, std = map(targets.new_tensor, self.scale)
             targets = (targets - mean) / std
         return self.loss.encode(targets, self.task, self.smoothing)
 
     def standardize(self, targets: np.ndarray) -> np.ndarray:
         """Targets of regression with mean 0 and standard deviation 1; others unchanged."""
-        if self.task.name != "regression":
-            return targets
-        mean, std = self.scale
-        return (targets - mean) / std
+        return self.scale.standardize(targets) if self.task.name == "regression" else targets
 
     def to_logits(self, outputs: Tensor) -> Tensor:
         """Outputs [B, O] -> logits [B, C] whose softmax (for multilabel, sigmoid) is the class
-        probabilities; for regression, the predicted numbers [B, 1].
+        probabilities; for regression, the predicted numbers [B, C].
         """
         if self.task.name == "regression":
-            mean, std = self.scale
+            mean, std = map(outputs.new_tensor, self.scale)
             outputs = outputs * std + mean
         return self.loss.to_logits(outputs, self.task)
 
@@ -69,10 +64,14 @@ class TargetCodec:
         return logits.mean(0)
 
     def unsmoothed_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The mean cross-entropy (for regression, squared error) of logits [N, C] against targets
-        as `Task.targets` returns them: comparable between models with different losses.
+        """The mean cross-entropy (for regression, squared error; of several targets, relative to
+        their variance) of logits [N, C] against targets as `Task.targets` returns them: comparable
+        between models with different losses.
         """
         if self.task.name == "regression":
+            if len(self.task.classes) > 1:  # which may have different units
+                std = logits.new_tensor(self.scale.std)
+                logits, targets = logits / std, targets / std
             return F.mse_loss(logits, targets)
         if self.task.name == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, targets)

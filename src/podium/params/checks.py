@@ -165,7 +165,10 @@ def _sizes(
         )
 
 
-def _labels(task: TaskName, prepare: Prepare) -> Iterator[Problem]:
+def _labels(task: TaskName, metric: str | None, prepare: Prepare) -> Iterator[Problem]:
+    is_several = task == "regression" and len(prepare.label_columns) > 1
+    if is_several and metric in metrics.METRICS and metrics.METRICS[metric].inputs == "labels":
+        yield "metric", f"{metric} supports one number per image, not a list in label_column"
     if prepare.label_separator != " " and task != "multilabel":
         yield "prepare.label_separator", "requires task: multilabel"
     if prepare.positive_class is not None and task != "binary":

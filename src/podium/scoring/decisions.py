@@ -41,9 +41,9 @@ def min_labels(targets: np.ndarray) -> int:
 
 
 def labels(task: Task, predicted: np.ndarray, rule: DecisionRule) -> np.ndarray:
-    """Apply `rule` to probabilities [N, C], or for regression to values [N, 1].
+    """Apply `rule` to probabilities [N, C], or for regression to values [N, C].
 
-    Returns labels in the form of `Task.targets`; for regression whole numbers [N, 1].
+    Returns labels in the form of `Task.targets`; for regression whole numbers [N, C].
     """
     thresholds = rule.thresholds
     if task.name == "multilabel":
@@ -65,7 +65,7 @@ def labels(task: Task, predicted: np.ndarray, rule: DecisionRule) -> np.ndarray:
 def to_texts(task: Task, targets: np.ndarray) -> list[str]:
     """Convert targets to labels as our tables have them: the inverse of `Task.targets`."""
     if task.name == "regression":
-        return [f"{value:.6g}" for value in targets[:, 0]]
+        return [LABEL_SEPARATOR.join(f"{value:.6g}" for value in row) for row in targets]
     if task.name == "multilabel":
         return [LABEL_SEPARATOR.join(compress(task.classes, row > 0)) for row in targets]
     return [task.classes[index] for index in targets]
@@ -99,7 +99,7 @@ def score_probabilities(
         UserError: if the metric is undefined.
     """
     if metric.inputs == "values" or task.name == "regression":
-        actual = task.levels[targets] if task.name == "ordinal" else targets[:, 0]
+        actual = task.levels[targets] if task.name == "ordinal" else task.numbers(targets)
         return _checked(metric, metric.function(actual, task.values(predicted)), targets)
     return _checked(metric, metric.function(targets, predicted), targets)
 
@@ -120,7 +120,7 @@ def score_labels(
         UserError: if the metric is undefined.
     """
     if task.name == "regression":
-        targets, predicted = targets[:, 0], predicted[:, 0]
+        targets, predicted = task.numbers(targets), task.numbers(predicted)
     elif task.name == "ordinal":
         targets, predicted = (task.levels[part].astype(int) for part in (targets, predicted))
     if counts is None:

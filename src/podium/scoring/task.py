@@ -19,11 +19,30 @@ from podium.core.provenance import (
 LABEL_SEPARATOR = "|"  # between an image's labels, in our tables
 
 
+class Scale(NamedTuple):
+    """Mean and standard deviation of each regression target."""
+
+    mean: list[float]
+    std: list[float]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Scale":
+        """The scale that a provenance states: all means, then all standard deviations."""
+        count = len(values) // 2
+        return cls(list(values[:count]), list(values[count:]))
+
+    def standardize(self, targets: np.ndarray) -> np.ndarray:
+        """Targets [N, C] with mean 0 and standard deviation 1: float32."""
+        mean, std = (np.array(part, np.float32) for part in self)
+        standardized: np.ndarray = (targets - mean) / std
+        return standardized
+
+
 class Task(NamedTuple):
     """The task and its classes."""
 
     name: TaskName
-    classes: list[str]  # regression: the name of the target column
+    classes: list[str]  # regression: the names of the target columns, usually one
 
     @classmethod
     def of(
@@ -69,13 +88,14 @@ class Task(NamedTuple):
         """Convert labels, as our tables have them, to targets.
 
         Returns class indices, int64 [N]; for multilabel, indicators, float32 [N, C]; for
-        regression, numbers, float32 [N, 1].
+        regression, numbers, float32 [N, C].
 
         Raises:
             KeyError: if a label is not one of the classes.
         """
         if self.name == "regression":
-            return np.array([[float(label)] for label in labels], np.float32).reshape(-1, 1)
+            rows = [[float(part) for part in label.split(LABEL_SEPARATOR)] for label in labels]
+            return np.array(rows, np.float32).reshape(-1, len(self.classes))
         index = {name: i for i, name in enumerate(self.classes)}
         if self.name != "multilabel":
             return np.array([index[label] for label in labels], np.int64)
@@ -92,17 +112,23 @@ class Task(NamedTuple):
         return values if self.name == "regression" else softmax(values, axis=1)
 
     def values(self, probabilities: np.ndarray) -> np.ndarray:
-        """One number per image, [N]: for ordinal, the expected level; for regression, the value."""
+        """One number per image, [N]: for ordinal, the expected level; for regression, the value,
+        or with several targets all values, [N, C].
+        """
         if self.name == "ordinal":
             return probabilities @ self.levels
-        return probabilities[:, 0]
+        return self.numbers(probabilities)
 
-    def scale(self, targets: np.ndarray) -> tuple[float, float]:
-        """Mean and standard deviation of a regression target [N, 1]; (0, 1) for other tasks."""
+    def numbers(self, values: np.ndarray) -> np.ndarray:
+        """Numbers of regression [N, C] as metrics take them: [N] for a single target."""
+        return values[:, 0] if len(self.classes) == 1 else values
+
+    def scale(self, targets: np.ndarray) -> "Scale":
+        """The scale of regression targets [N, C]; (0, 1) for other tasks."""
         if self.name != "regression":
-            return 0.0, 1.0
-        mean, std = np.mean(targets, dtype=float), np.std(targets, dtype=float)
-        return float(mean), float(std) if std > 1e-6 * abs(mean) else 1.0
+            return Scale([0.0], [1.0])
+        mean, std = np.mean(targets, axis=0, dtype=float), np.std(targets, axis=0, dtype=float)
+        return Scale(mean.tolist(), np.where(std > 1e-6 * abs(mean), std, 1.0).tolist())
 
 
 def new_class(manifest: Manifest) -> str | None:

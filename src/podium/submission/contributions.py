@@ -57,7 +57,10 @@ def _errors(task: Task, targets: np.ndarray, logits: np.ndarray) -> np.ndarray:
         return 1 - predicted[np.arange(len(targets)), targets]
     if task.name == "multilabel":
         return np.abs(targets - predicted).ravel()
-    return (targets - predicted).ravel()
+    errors = targets - predicted
+    if len(task.classes) > 1:  # which may have different units
+        errors = errors / np.array(task.scale(targets).std)
+    return errors.ravel()
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:

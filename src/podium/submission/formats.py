@@ -134,9 +134,10 @@ def _between_levels(levels: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _infer(sample: pd.DataFrame, task: Task, metric: Metric, lists: ListStyle) -> str:
     """Infer the format from the sample, as far as task and metric leave it open."""
-    if task.name == "regression" or (task.name == "ordinal" and metric.inputs == "values"):
+    is_number = task.name == "regression" and len(task.classes) == 1
+    if is_number or (task.name == "ordinal" and metric.inputs == "values"):
         return "value"
-    if sample.shape[1] > 2:
+    if sample.shape[1] > 2 or task.name == "regression":
         return "columns"
     cells, classes = _cells(sample), set(task.classes)
     if metric.k is not None:

@@ -89,6 +89,8 @@ def confusion_rows(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
         )
     if task.name != "regression":
         return oof
+    if len(task.classes) > 1:
+        return pd.concat([_of_target(oof, task, name) for name in task.classes])
     values = {column: oof[column].astype(float) for column in ("actual", "predicted")}
     shares = np.linspace(0, 1, RANGES + 1)[1:-1]
     edges = np.unique(np.quantile(values["actual"], shares))
@@ -97,6 +99,19 @@ def confusion_rows(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
     )
     ranges = {c: names[np.searchsorted(edges, v, side="right")] for c, v in values.items()}
     return oof.assign(**ranges)
+
+
+def _of_target(oof: pd.DataFrame, task: Task, name: str) -> pd.DataFrame:
+    """The rows of `confusion_rows` of one of several numbers, whose ranges start with its name."""
+    rows = confusion_rows(_numbers(oof, task, name), Task("regression", [name]))
+    return rows.assign(**{c: f"{name} " + rows[c] for c in ("actual", "predicted")})
+
+
+def _numbers(oof: pd.DataFrame, task: Task, name: str) -> pd.DataFrame:
+    """The actual and predicted numbers of one target."""
+    place = task.classes.index(name)
+    pair = {c: task.targets(oof[c].tolist())[:, place] for c in ("actual", "predicted")}
+    return oof.assign(**pair)
 
 
 def _scores(
@@ -150,6 +165,8 @@ def _correlations(correlations: Correlations) -> Rows:
 
 def _details(oof: pd.DataFrame, task: Task) -> dict[str, Rows]:
     """The tables about the out-of-fold predictions, by title."""
+    if task.name == "regression" and len(task.classes) > 1:
+        return {f"Errors of {n}": _errors(_numbers(oof, task, n)) for n in task.classes}
     if task.name == "regression":
         values = oof.astype({"actual": float, "predicted": float})
         return {"Errors": _errors(values), "Largest errors": _largest_errors(values)}

@@ -110,6 +110,10 @@ def _labels(
         separator = submission_format.lists.separator
         labels = _spelled(solution.iloc[:, columns[0]], task, separator)
         return dict(zip(ids, labels, strict=True))
+    if task.name == "regression":
+        numbers = solution.iloc[:, columns]
+        joined = [LABEL_SEPARATOR.join(row) for row in numbers.itertuples(index=False)]
+        return dict(zip(ids, joined, strict=True))
     indicators = _indicators(solution.iloc[:, columns])
     names = np.array(task.classes)
     return {

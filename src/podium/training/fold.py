@@ -158,7 +158,7 @@ def _provenance(
         deterministic=torch.are_deterministic_algorithms_enabled(),
         pretrained_sha256=None if weights_file is None else files.sha256(weights_file.path),
         pretrained_revision=None if weights_file is None else weights_file.revision,
-        scale=[*run.codec.scale],
+        scale=[*run.codec.scale.mean, *run.codec.scale.std],
         torch=torch.__version__,
         device=device.name(run.accelerator.device),
         micro_batches=1,

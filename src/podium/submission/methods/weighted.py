@@ -51,7 +51,8 @@ def _logit_loss(task: Task, logits: np.ndarray, targets: np.ndarray) -> Loss:
     if task.single_label:
         targets = np.eye(logits.shape[2])[targets.astype(int)]
     if task.name == "regression":  # the solver's tolerance is absolute
-        mean, deviation = targets.mean(), targets.std() or 1.0
+        mean, deviation = targets.mean(axis=0), targets.std(axis=0)
+        deviation[deviation == 0] = 1.0
         logits, targets = (logits - mean) / deviation, (targets - mean) / deviation
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
