@@ -44,6 +44,7 @@ def main() -> None:
         new_class=read.new_class,
         value_range=stored.value_range,
         id_place=read.id_place,
+        hidden_test=layout.hidden_test,
     )
     for warning in [*read.warnings, *stored.warnings(layout)]:
         print(f"warning: {warning}")

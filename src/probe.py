@@ -105,7 +105,9 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     }
     logits = {}
     for part, features in (("oof", data.train), ("test", data.test)):
-        logits[part] = probe.predict(config.head, fitted.arrays, _join(features, ids[part]))
+        logits[part] = np.zeros((0, len(task.classes)), np.float32)
+        if ids[part]:
+            logits[part] = probe.predict(config.head, fitted.arrays, _join(features, ids[part]))
         predicted = PredictionProvenance(
             training=provenance,
             weights_sha256=sha256,

@@ -173,7 +173,7 @@ CASES: dict[str, list[Case]] = {
         Case(put(**{"extra.7z": b"x"}), printed="not usable: extra.7z"),
         Case(put(**{"extra.tar.gz": b"x"}), printed="not usable: extra.tar.gz"),
     ],
-    "Other files (`.dcm`, `.tfrec`, `.json`)": [
+    "Other files (`.dcm`, `.tfrec`)": [
         Case(put(**{"a.dcm": b"x", "b.tfrec": b"x"}), printed="ignored: 1 .dcm, 1 .tfrec"),
     ],
     "Images with an unusual suffix (`.jfif`, `.dat`) or none": [

@@ -2,6 +2,8 @@
 the stages, in this process.
 """
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import in_process
@@ -35,7 +37,7 @@ def images(**folders: list[str]) -> Files:
     }
 
 
-def plain(label: str = "xyz") -> Files:
+def plain(label: Sequence[str] = "xyz") -> Files:
     """24 training images a0, a1, … and 6 test images b0, b1, …, without a sample submission."""
     rows = [f"a{n},{label[n % len(label)]}" for n in N]
     files = images(train=[f"a{n}" for n in N], test=[f"b{n}" for n in T])
@@ -242,3 +244,78 @@ def test_several_targets_must_be_numbers(tmp_path: Path) -> None:
     files["train.csv"] = files["train.csv"].replace(b"a3,0.125,", b"a3,,")
     with pytest.raises(UserError, match=r"1 of 24 values of u are not finite numbers: a3"):
         _ = layouts.inspect(tmp_path, files).tables
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("separator", [" ", ", "])
+def test_a_label_and_its_confidence(separator: str, tmp_path: Path) -> None:
+    labels = "137790", "20409", "9"
+    files = with_sample(plain(labels), "id,landmarks", f'"137790{separator}0.98"')
+    if separator != " ":
+        found = layouts.inspect(tmp_path, files)
+        assert found.tables.classes == sorted(labels, key=int)
+        return
+    output = in_process.run_project(files)
+    assert "a label and its confidence" in output and "gap" in Path("params.yaml").read_text()
+    cells = submission()["landmarks"].str.rsplit(separator, n=1, expand=True)
+    assert set(cells[0]) <= set(labels) and cells[1].astype(float).between(0.3, 1).all()
+
+
+def annotations(**more: object) -> dict[str, object]:
+    """The plain competition's labels as COCO has them."""
+    return {
+        "images": [{"id": f"a{n}", "file_name": f"a{n}.png", "size": {"w": 24}} for n in N],
+        "annotations": [{"id": n, "image_id": f"a{n}", "category_id": n % 3} for n in N],
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "label"),
+    [
+        (annotations(), "category_id"),
+        (annotations(categories=[{"id": n, "name": "xyz"[n]} for n in range(3)]), "category_id"),
+        ([{"id": f"a{n}", "label": "xyz"[n % 3]} for n in N], "label"),
+        ({f"a{n}": "xyz"[n % 3] for n in N}, "label"),
+        ({f"a{n}": {"label": "xyz"[n % 3]} for n in N}, "label"),
+        ({"id": [f"a{n}" for n in N], "label": ["xyz"[n % 3] for n in N]}, "label"),
+    ],
+)
+def test_labels_in_json(tmp_path: Path, content: object, label: str) -> None:
+    files = with_sample(plain(), "Id,Predicted", "0")
+    del files["train.csv"]
+    files["train_metadata.json"] = json.dumps(content).encode()
+    files["notes.json"], files["readme.txt"] = b'{"a": [1, [2]]}', b"Read me, please\nbye"
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["train_csv"] == "train_metadata.json"
+    assert found.prepare["label_column"] == label
+    assert found.tables.train["id"].tolist() == [f"a{n}" for n in N]
+    assert len(found.tables.classes) == 3
+
+
+@pytest.mark.parametrize("name", ["train.tsv", "train_labels.txt"])
+def test_tables_with_other_suffixes(tmp_path: Path, name: str) -> None:
+    files = with_sample(plain())
+    files[name] = files.pop("train.csv").replace(b",", b"\t")
+    assert layouts.inspect(tmp_path, files).prepare["train_csv"] == name
+
+
+@pytest.mark.slow
+def test_no_test_images_until_kaggle_scores() -> None:
+    files = {n: d for n, d in with_sample(plain()).items() if not n.startswith("test/")}
+    output = in_process.run_project(files, fine_tune=True)
+    assert "none of the 6 test images is in the archive: as in a code competition" in output
+    assert Path("submissions/made.csv").read_bytes() == files["sample_submission.csv"]
+    params = in_process.edit_params(lambda _: None)["prepare"]
+    assert (params["hidden_test"], params["test_images"]) == (True, "test")
+    assert len(csvs.read(Path("reports/oof.csv"))) == len(N)
+
+
+def test_missing_test_images_are_an_error_if_there_is_a_test_folder(tmp_path: Path) -> None:
+    files = with_sample(plain())
+    for n in T:
+        files[f"test/other{n}.png"] = files.pop(f"test/b{n}.png")
+    found = layouts.inspect(tmp_path, files)
+    assert not found.prepare["hidden_test"]
+    with pytest.raises(UserError, match="6 of 6 test images are missing from test/"):
+        _ = found.tables

@@ -1,5 +1,6 @@
 """Read files from the competition's zip archive, and from zip archives inside it, in place."""
 
+import io
 import shutil
 import tempfile
 import weakref
@@ -12,7 +13,7 @@ from typing import IO, Any, Self
 
 import pandas as pd
 
-from podium.competition import zips
+from podium.competition import json_tables, zips
 from podium.competition.text.names import nfc
 from podium.core import csvs
 from podium.core.errors import UserError, examples
@@ -58,6 +59,10 @@ class Archive:
         for inner_name, inner_entry in zips.entries(opened, title).items():
             full_name = f"{name[: -len('.zip')]}/{inner_name}"
             self._entries.setdefault(full_name, (opened.open, inner_entry))
+
+    @cached_property
+    def _converted(self) -> dict[str, bytes]:
+        return {}
 
     @cached_property
     def _heads(self) -> dict[str, bytes]:
@@ -134,26 +139,38 @@ class Archive:
     def read_csv(
         self, name: str, columns: list[str] | None = None, *, own_names: bool = False
     ) -> pd.DataFrame:
-        """Read a CSV file as text; only `columns`, if given. `own_names`: see `csvs.table`.
+        """Read a CSV file, or a table in JSON (`json_tables`), as text; only `columns`, if given.
+        `own_names`: see `csvs.table`.
 
         Raises:
             UserError: if it is missing or cannot be parsed.
         """
         title = self._full_title(name := self.find(name))
         with zips.reporting(title):
-            return csvs.table(lambda: self.open(name), title, columns, own_names=own_names)
+            opener = self._table_opener(name)
+            return csvs.table(opener, title, columns, own_names=own_names)
 
     def header(self, name: str, *, own_names: bool = False) -> list[str]:
         """Read the column names of a CSV file only; raises as `read_csv` does."""
         title = self._full_title(name := self.find(name))
         with zips.reporting(title):
-            return csvs.header(lambda: self.open(name), title, own_names=own_names)
+            return csvs.header(self._table_opener(name), title, own_names=own_names)
 
     def csv_chunks(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
         """Read a CSV file, `rows` at a time, with numbers as numbers; raises as `read_csv` does."""
         title = self._full_title(name := self.find(name))
         with zips.reporting(title):
-            yield from csvs.chunks(lambda: self.open(name), title, rows)
+            yield from csvs.chunks(self._table_opener(name), title, rows)
+
+    def _table_opener(self, name: str) -> Callable[[], IO[bytes]]:
+        """Opens a table as CSV: one in JSON is converted, once."""
+        if not name.lower().endswith(".json"):
+            return lambda: self.open(name)
+        if name not in self._converted:
+            self._converted[name] = json_tables.to_csv(
+                self.read(name), title=self._full_title(name)
+            )
+        return lambda: io.BytesIO(self._converted[name])
 
     def _full_title(self, name: str) -> str:
         return f"{name} in {self._title}"

@@ -100,6 +100,10 @@ class Prepare(Section):
     """Column of `train_csv`, or several, whose values say which images belong together as those of
     one `submission_id_column` do. They must have the same label. null: `submission_id_column` if
     `train_csv` has it, else each image is scored out of fold by itself."""
+    hidden_test: bool = False
+    """Whether the test images come only when Kaggle scores the notebook of a code competition.
+    Nothing is predicted here, and the submission is the sample submission; an exported kernel
+    predicts the images that it finds in `test_images`."""
     pixel_columns: str | None = None
     """For images stored as pixels in the tables: the prefix of the numbered pixel columns (`pixel`
     for `pixel0`, `pixel1`, …; "" for `1x1`, `1x2`, …), or the name of one column with all pixels,
@@ -174,6 +178,9 @@ class Prepare(Section):
         if self.unit_column is not None:
             has_table = self.train_csv is not None and self.submission_id_column is not None
             require(has_table, "unit_column requires train_csv and submission_id_column")
+        if self.hidden_test:
+            require(self.sample_submission is not None, "hidden_test requires sample_submission")
+            require(self.pixel_columns is None, "hidden_test and pixel_columns exclude each other")
         if self.images is not None:
             require(self.train_csv is not None, "images requires train_csv")
             require(self.pixel_columns is None, "images and pixel_columns exclude each other")

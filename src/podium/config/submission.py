@@ -15,6 +15,7 @@ FORMATS: dict[str, tuple[TaskName, ...]] = {  # the tasks whose predictions can 
     "labels": ("multilabel",),
     "top_k": (*SINGLE_LABEL, "multilabel"),
     "value": ("ordinal", "regression"),
+    "confidence": SINGLE_LABEL,
 }
 
 
@@ -24,11 +25,20 @@ class Submission(Section):
     RENAMED: ClassVar = {"form": "format"}
 
     format: Literal[
-        "auto", "label", "number", "probability", "columns", "labels", "top_k", "value"
+        "auto",
+        "label",
+        "number",
+        "probability",
+        "columns",
+        "labels",
+        "top_k",
+        "value",
+        "confidence",
     ] = "auto"
     """`auto`: inferred from the sample submission. `label`: the class. `number`: its index, from 0.
     `probability`: of the positive class. `columns`: one column per class. `labels`: several labels
-    in one column. `top_k`: the `top` highest-scoring classes in one column. `value`: a number."""
+    in one column. `top_k`: the `top` highest-scoring classes in one column. `value`: a number.
+    `confidence`: the class and its probability in one column, separated by `separator`."""
     top: PositiveInt | None = None
     """Labels per image with `top_k`. null: as in the sample submission, else the metric's k."""
     separator: Annotated[str, Field(min_length=1)] | None = None
@@ -38,8 +48,14 @@ class Submission(Section):
     def _top_and_separator_are_used(self) -> Self:
         if self.top is not None and self.format not in ("auto", "top_k"):
             raise ValueError(f"top requires format: top_k, not {self.format}. Remove top.")
-        if self.separator is not None and self.format not in ("auto", "top_k", "labels"):
+        if self.separator is not None and self.format not in (
+            "auto",
+            "top_k",
+            "labels",
+            "confidence",
+        ):
             raise ValueError(
-                f"separator requires format: labels or top_k, not {self.format}. Remove separator."
+                f"separator requires format: labels, top_k or confidence, not {self.format}. "
+                "Remove separator."
             )
         return self

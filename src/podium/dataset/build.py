@@ -96,7 +96,8 @@ def _shards(
     shards = []
     for part, part_images in match_images(archive, ids, layout).items():
         (folder / part).mkdir(parents=True)
-        for number, start in enumerate(range(0, len(part_images), store.SHARD_SIZE)):
+        starts = range(0, max(1, len(part_images)), store.SHARD_SIZE)  # a store is never empty
+        for number, start in enumerate(starts):
             shard = Shard(
                 path=folder / part / f"{number:05d}.arrow",
                 archive=archive.path,

@@ -58,6 +58,8 @@ def read_test(
     Raises:
         UserError: for missing columns, a table without rows, and ids that differ from the sample's.
     """
+    if layout.hidden_test and sample is not None:
+        return pd.DataFrame({"id": []}, dtype=str), sample
     test = _test_ids(archive, layout, sample)
     key = "unit" if "unit" in test else "id"
     if sample is None:

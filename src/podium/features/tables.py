@@ -54,7 +54,7 @@ def read(path: Path) -> Features:
         header = checksums.header(table.schema.metadata, path=path)
         ids = table["id"].to_pylist()
         views = [
-            table[name].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)
+            table[name].combine_chunks().flatten().to_numpy().reshape(len(ids), -1 if ids else 1)
             for name in table.column_names
             if name != "id"
         ]

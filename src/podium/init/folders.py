@@ -1,5 +1,6 @@
 """Which folders of the archive contain the training images and the test images."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -11,6 +12,7 @@ from podium.init.words import has_word
 
 Part = Literal["train", "test"]
 OTHER_PART: dict[Part, Part] = {"train": "test", "test": "train"}
+TRAIN_WORD = re.compile("(?i)train(ing)?")
 AUXILIARY_WORDS = ("mask", "annot", "segment", "thumb", "depth")
 
 
@@ -39,6 +41,25 @@ def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
         confidence = "guess"
     others = tuple(folder for folder in best if folder != value)
     return Guess(key, value, confidence, reason, others)
+
+
+def guess_hidden(ids: Sequence[str], train: str, survey: Survey) -> list[Guess]:
+    """That the test images with these `ids` come only when Kaggle scores, and the folder that they
+    will be in; nothing if any id has an image, or a folder is named as one of test images.
+    """
+    if any(map(survey.index.find, ids)) or any(is_test(folder) for folder in survey.folders):
+        return []
+    reason = (
+        f"none of the {len(ids)} test images is in the archive: as in a code competition, they "
+        "come when Kaggle scores the notebook"
+    )
+    parent, _, name = train.rpartition("/")
+    folder = f"{parent}/{TRAIN_WORD.sub('test', name)}".lstrip("/") if name else "test"
+    where = "where the exported kernel will look for them"
+    return [
+        Guess("prepare.hidden_test", True, "likely", reason, (False,)),
+        Guess("prepare.test_images", folder, "guess", where, parse=str),
+    ]
 
 
 def guess_unlisted(survey: Survey, train: str) -> Guess:

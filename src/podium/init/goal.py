@@ -69,7 +69,8 @@ def _from_flags(labels: pd.DataFrame) -> Inferred:
             return "regression", "certain", f"several numbers per image: {shown}", ()
         raise UserError(
             f"columns {examples(list(labels.columns))}: several targets must be numbers, or 0 "
-            f"and 1 for classes, but {examples(names)} contain others. Choose one with --label-column."
+            f"and 1 for classes, but {examples(names)} contain others. Choose one with "
+            "--label-column."
         )
     if not (numbers.sum(axis=1) == 1).all():
         return "multilabel", "certain", "some rows have several label columns with 1, or none", ()

@@ -119,6 +119,16 @@ def _metric(
         return "samples_f1", "the submission lists labels in one column"
     if task == "binary" and (reason := _probability_in(sample, classes)):
         return "roc_auc", reason
+    return _metric_of_labels(task, sample, classes)
+
+
+def _metric_of_labels(
+    task: TaskName, sample: Sample | None, classes: Sequence[str]
+) -> tuple[str, str]:
+    values = [] if sample is None else sample.values
+    if cell_lists.confidence_separator({*values} - {*classes}) is not None:
+        reason = f"the sample submission contains {values[0]}: a label and its confidence"
+        return "gap" if task == "multiclass" else "accuracy", reason
     if sample is not None and task == "multiclass" and (top := labels_per_row(sample, classes)) > 1:
         return f"map@{top}", f"the sample submission lists {top} labels per image"
     return "accuracy", "the submission contains one label per image"

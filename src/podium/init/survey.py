@@ -24,6 +24,8 @@ from podium.init.pixels import Pixels, find_pixels
 MAX_ILLUSTRATIONS = 10  # image files next to tables of pixels
 MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
+OTHER_TABLES = (".tsv", ".txt", ".json")
+MAX_OTHER_TABLES = 20
 PACKED = (".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".zst")
 KNOWN_SUFFIXES = {".csv", *PACKED}
 
@@ -135,19 +137,23 @@ def survey(archive: Archive) -> Survey:
         problems[packed[0]] = (
             f"{examples(packed)}: only zip archives are supported. Unpack it and use the folder"
         )
-    for name in sorted(name for name in names if suffix(name) == ".csv"):
+    for name in _table_names(names):
         try:
             table = _table(archive, name, may_have_pixels=len(images) < MAX_ILLUSTRATIONS)
         except UserError as error:
-            problems[name] = str(error)
+            if suffix(name) == ".csv":
+                problems[name] = str(error)
             continue
+        if suffix(name) != ".csv" and min(table.rows.shape) < 2:
+            continue  # a text
         if len(table.rows):
             tables.append(table)
         else:
             problems[name] = f"{name} has no rows"
     folders = Counter(name.rpartition("/")[0] for name in images)
     is_image = set(images).__contains__
-    others = (suffix(name) for name in names if not is_image(name))
+    read = {table.name for table in tables}
+    others = (suffix(name) for name in names if not is_image(name) and name not in read)
     ignored = Counter(name or "(no suffix)" for name in others if name not in KNOWN_SUFFIXES)
     return Survey(
         archive.path,
@@ -167,6 +173,17 @@ def _is_unique(column: pd.Series) -> bool:
 def suffix(name: str) -> str:
     """The extension of a file name, in lower case: ".jpg"."""
     return posixpath.splitext(name)[1].lower()
+
+
+def _table_names(names: Sequence[str]) -> list[str]:
+    """The files that may be tables: all CSV files, and those of other types if they are few, not
+    one per image.
+    """
+    found = [name for name in names if suffix(name) == ".csv"]
+    for kind in OTHER_TABLES:
+        others = [name for name in names if suffix(name) == kind]
+        found += others if len(others) <= MAX_OTHER_TABLES else []
+    return sorted(found)
 
 
 def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats]:

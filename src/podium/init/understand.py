@@ -225,6 +225,11 @@ class _Reader:
             self.record.take(folders.guess_unlisted(self.survey, train))
         else:
             images = self._images(ids.tolist())
+            if self.layout.prepare["sample_submission"] is not None:
+                for guess in (hidden := folders.guess_hidden(images, train, self.survey)):
+                    self.record.take(guess)
+                if hidden:
+                    return
             self.record.take(folders.guess_folder("test", images, self.survey))
 
     def _note_unused(self, *, has_pixels: bool) -> None:

@@ -75,7 +75,9 @@ class Predictor:
             images_sha256=store.sha256(),
             averaging=self.codec.loss.averaging,
         )
-        if self.options.neighbors is None:
+        if not ids:  # `prepare.hidden_test`
+            logits = np.zeros((0, len(self.training.classes)), np.float32)
+        elif self.options.neighbors is None:
             logits = self._infer(self._loader(store, ids)).numpy()
         else:
             assert self.reference is not None
@@ -91,7 +93,7 @@ class Predictor:
             UserError: if the images will take longer than the limit.
         """
         limit = self.options.time_limit_minutes
-        if limit is None:
+        if limit is None or not ids:
             return
         while (minutes := self._estimate_minutes(store, ids)) > limit:
             estimate = f"{len(ids)} images with {len(self.views)} views take {minutes:.2g} minutes"

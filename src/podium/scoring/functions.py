@@ -94,6 +94,19 @@ def map_at_k(targets: np.ndarray, probabilities: np.ndarray, *, k: int) -> float
     return float(((precision * hits).sum(1) / relevant).mean())
 
 
+def gap(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Global average precision (micro-AP): one prediction per image, its class of the highest
+    probability, sorted by that over all images.
+
+    Source: the evaluation page of google/landmark-recognition-2021 on Kaggle; equal probabilities
+    are in the order of the images.
+    """
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    is_right = (probabilities.argmax(axis=1) == targets)[order]
+    precision = is_right.cumsum() / np.arange(1, len(targets) + 1)
+    return float((precision * is_right).sum() / len(targets))
+
+
 def overview(task: Task, targets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Accuracy, and macro precision, recall and F1 over the classes present in `targets` or
     `labels`; None for regression.

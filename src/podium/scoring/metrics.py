@@ -89,6 +89,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "map@k", functions.map_at_k, "probabilities", ("multiclass", "multilabel", "ordinal")
         ),
+        Metric("gap", functions.gap, "probabilities", ("binary", "multiclass")),
         Metric("mae", sk.mean_absolute_error, "values", NUMBERS, greater_is_better=False),
         Metric("rmse", sk.root_mean_squared_error, "values", NUMBERS, greater_is_better=False),
         Metric("r2", sk.r2_score, "values", NUMBERS),

@@ -83,6 +83,11 @@ class SubmissionFormat(NamedTuple):
                 column = labels
             case "probability":
                 column = predicted[:, self.class_index]
+            case "confidence":
+                separator = self.lists.separator
+                own = np.take_along_axis(predicted, labels[:, None], axis=1)[:, 0]
+                cells = zip(names[labels], own, strict=True)
+                column = [f"{name}{separator}{value:.6f}" for name, value in cells]
             case "labels":
                 column = [self.lists.join(names[row > 0]) for row in labels]
             case "top_k":
@@ -112,14 +117,25 @@ class SubmissionFormat(NamedTuple):
                         value = 1 / rank if self.name == "top_k" else 1
                         probabilities[row, index[name]] = value
                 return probabilities
-            case "label":
-                return np.eye(count)[task.targets(cells.tolist())]
-            case "number":
-                return np.eye(count)[cells.astype(int)]
+            case "confidence":
+                return self._read_confidences(task, cells)
+            case "label" | "number":
+                is_label = self.name == "label"
+                return np.eye(count)[
+                    task.targets(cells.tolist()) if is_label else cells.astype(int)
+                ]
         values = cells.to_numpy(dtype=np.float64)
         if self.name == "probability":
             return np.stack([1 - values, values][:: 1 if self.class_index else -1], axis=1)
         return _between_levels(task.levels, values) if task.name == "ordinal" else values[:, None]
+
+    def _read_confidences(self, task: Task, cells: pd.Series) -> np.ndarray:
+        """The probabilities [N, C] of labels with a confidence: the others share the rest."""
+        pairs = [cell.rpartition(self.lists.separator) for cell in cells]
+        own = np.eye(len(task.classes))[task.targets([name for name, _, _ in pairs])]
+        sure = np.array([[float(value)] for _, _, value in pairs])
+        rest: np.ndarray = (1 - own) * (1 - sure) / max(1, len(task.classes) - 1)
+        return own * sure + rest
 
 
 def _between_levels(levels: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -140,12 +156,13 @@ def _infer(sample: pd.DataFrame, task: Task, metric: Metric, lists: ListStyle) -
     if sample.shape[1] > 2 or task.name == "regression":
         return "columns"
     cells, classes = _cells(sample), set(task.classes)
-    if metric.k is not None:
-        return "top_k"
     if task.name == "multilabel":
-        return "labels"
+        return "labels" if metric.k is None else "top_k"
+    if cell_lists.confidence_separator(cells - classes) is not None:
+        return "confidence"
     listed = _lists(cells, lists.separator, classes)
-    if cells and len(listed) == len(cells) and {label for c in listed for label in c} <= classes:
+    is_listed = cells and len(listed) == len(cells)
+    if metric.k is not None or (is_listed and {label for c in listed for label in c} <= classes):
         return "top_k"
     return _infer_single_label(classes, cells, metric)
 
@@ -190,6 +207,8 @@ def _list_style(sample: pd.DataFrame, classes: list[str], separator: str | None)
     """
     cells = _cells(sample)
     style = ListStyle.of(cells - set(classes))
+    if separator is None and (mark := cell_lists.confidence_separator(cells - {*classes})):
+        return ListStyle(mark)
     if style is None:
         found = (mark for mark in SEPARATORS if _lists(cells, mark, classes))
         style = ListStyle(next(found, SEPARATORS[0]))

@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
+CONFIDENCE = re.compile(  # "137790 0.98"
+    r"(?P<label>.*[^ ,;|:])(?P<mark>[ ,;|:]+)(?P<value>0|1|[01]?\.\d+)", re.DOTALL
+)
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _WRAPPED = re.compile(  # array(['cat', 'dog'], dtype=object), frozenset({'cat'})
     r"(?:(?:np|numpy)\.)?(?:array|Index|frozenset|list|tuple|set)\((.*?)(?:,\s*dtype=[^\]})]*)?\)",
@@ -134,3 +137,15 @@ def _unquote(text: str) -> str:
         return str(ast.literal_eval(text.replace("\\/", "/")))
     except (SyntaxError, ValueError):
         return text[1:-1]
+
+
+def confidence_separator(cells: Iterable[str]) -> str | None:
+    """What is between label and confidence, a number from 0 to 1, in all cells that are not empty;
+    None if they are not such pairs. At least one confidence is a fraction, so that two labels which
+    are numbers are no pair.
+    """
+    pairs = [CONFIDENCE.fullmatch(cell.strip()) for cell in cells if cell.strip()]
+    found = [pair for pair in pairs if pair is not None]
+    marks = {pair["mark"] for pair in found}
+    is_pair = len(found) == len(pairs) and any("." in pair["value"] for pair in found)
+    return marks.pop() if is_pair and len(marks) == 1 else None

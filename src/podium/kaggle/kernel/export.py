@@ -145,7 +145,9 @@ def _spec(
         classes=task.classes,
         metric=params.metric,
         deterministic=params.deterministic,
-        prepare=params.prepare.model_copy(update={"value_range": value_range}),
+        prepare=params.prepare.model_copy(
+            update={"value_range": value_range, "hidden_test": False}
+        ),
         predict=params.predict,
         submission=Submission(**submission),
         models=models,
