@@ -70,8 +70,19 @@ def test_regression_targets_are_standardized_and_restored() -> None:
 
 
 def test_equal_regression_targets_have_a_scale_of_one() -> None:
-    assert REGRESSION.scale(np.full((3, 1), 7.0)) == (7.0, 1.0)
-    assert MULTILABEL.scale(np.zeros((3, 3))) == (0.0, 1.0)
+    assert REGRESSION.scale(np.full((3, 1), 7.0)) == ([7.0], [1.0])
+    assert MULTILABEL.scale(np.zeros((3, 3))) == ([0.0], [1.0])
+
+
+def test_each_of_several_targets_has_its_own_scale() -> None:
+    task = Task("regression", ["u", "v"])
+    targets = task.targets(["1|1000", "3|5000"])
+    codec = TargetCodec(config(), task, scale=task.scale(targets))
+    encoded = codec.encode(torch.as_tensor(targets))
+    assert encoded.tolist() == codec.standardize(targets).tolist() == [[-1, -1], [1, 1]]
+    assert codec.outputs == 2 and codec.to_logits(encoded).tolist() == targets.tolist()
+    off = torch.as_tensor(targets) + torch.tensor([1.0, 2000.0])
+    assert codec.unsmoothed_loss(off, torch.as_tensor(targets)).item() == 1
 
 
 def test_smoothing_pulls_multilabel_targets_towards_one_half() -> None:

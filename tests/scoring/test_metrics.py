@@ -5,7 +5,7 @@ from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_
 
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
-from podium.scoring import decisions, metrics
+from podium.scoring import decisions, functions, metrics
 from podium.scoring.task import Task
 
 TASK = Task("multiclass", ["a", "b", "c"])
@@ -205,3 +205,24 @@ def test_a_metric_has_the_name_of_its_entry(monkeypatch: pytest.MonkeyPatch) -> 
     """Thresholds are tuned by name: a copied entry must not be tuned for the original."""
     monkeypatch.setitem(metrics.METRICS, "mine", metrics.METRICS["accuracy"])
     assert metrics.get("mine", "multilabel").name == "mine"
+
+
+@pytest.mark.parametrize("name", ["rmse", "mae", "r2"])
+def test_a_metric_of_several_numbers_is_the_mean_over_them(name: str) -> None:
+    task = Task("regression", ["u", "v"])
+    rng = np.random.default_rng(0)
+    targets = rng.normal(size=(9, 2)).astype(np.float32) * [1, 100]
+    predicted = targets + rng.normal(size=(9, 2))
+    metric = metrics.get(name, "regression")
+    columns = [metric.function(a, b) for a, b in zip(targets.T, predicted.T, strict=True)]
+    assert decisions.score(task, metric, targets, predicted) == pytest.approx(np.mean(columns))
+
+
+def test_gap_is_the_micro_average_precision_of_the_best_classes() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(4), size=50)
+    targets = rng.integers(4, size=50)
+    best, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    expected = average_precision_score(right, best) * right.sum() / 50
+    assert functions.gap(targets, probabilities) == pytest.approx(expected)
+    assert functions.gap(probabilities.argmax(axis=1), probabilities) == 1

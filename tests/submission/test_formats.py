@@ -74,6 +74,8 @@ def fill(
         ("multiclass", "map@3", {"label": ["ant"] * 3},
          "label;ant bee fly;fly bee ant;bee ant fly"),
         ("multiclass", "map@5", {"label": ["new|bee"] * 3}, "label;ant|bee;fly|bee;bee|ant"),
+        ("multiclass", "gap", {"label": ["ant 0.5", "", "ant 0.9"]},
+         "label;ant 0.600000;fly 0.700000;bee 0.500000"),
         ("binary", "roc_auc", {"target": ["0.5"] * 3}, "target;0.1;0.8;0.6"),
         ("binary", "roc_auc", {"target": ["0"] * 3}, "target;0.1;0.8;0.6"),
         ("binary", "roc_auc", {"no": ["0.5"] * 3}, "no;0.9;0.2;0.4"),
@@ -147,7 +149,6 @@ def test_params_can_set_another_format(
     ("task", "name"),
     [
         ("regression", "label"),
-        ("regression", "columns"),
         ("multiclass", "probability"),
         ("multiclass", "labels"),
         ("multilabel", "label"),
