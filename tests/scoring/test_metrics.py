@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
-from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    cohen_kappa_score,
+    f1_score,
+    roc_auc_score,
+    roc_curve,
+    root_mean_squared_log_error,
+)
 
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
@@ -168,6 +175,8 @@ def test_a_metric_of_weighted_labels_is_that_of_repeated_ones(metric: metrics.Me
     targets, labels = np.array([0, 1, 2, 1]), np.array([0, 2, 2, 1])
     if "multilabel" in metric.tasks:
         targets, labels = np.eye(3)[targets], (EACH > 0.5).astype(float)
+    elif metric.tasks == ("binary",):
+        targets, labels = targets % 2, labels % 2
     expected = metric.function(targets.repeat(counts, axis=0), labels.repeat(counts, axis=0))
     assert metric.accepts_sample_weight
     assert metric.function(targets, labels, sample_weight=counts) == pytest.approx(expected)
@@ -226,3 +235,60 @@ def test_gap_is_the_micro_average_precision_of_the_best_classes() -> None:
     expected = average_precision_score(right, best) * right.sum() / 50
     assert functions.gap(targets, probabilities) == pytest.approx(expected)
     assert functions.gap(probabilities.argmax(axis=1), probabilities) == 1
+
+
+RANDOM = np.random.default_rng(3)
+TWO = RANDOM.integers(2, size=80)
+SCORES = np.clip(RANDOM.normal(0.4 + 0.2 * TWO, 0.3), 0.01, 0.99)
+PROBABILITIES = np.stack([1 - SCORES, SCORES], axis=1)
+
+
+def test_f_beta_is_scikit_learns() -> None:
+    task, logits = Task("binary", ["no", "yes"]), np.log(PROBABILITIES)
+    labels = SCORES > 0.5
+    for name, beta in (("f1", 1), ("f2", 2)):
+        found = decisions.score(task, metrics.get(name, "binary"), TWO, logits)
+        precision, recall = TWO[labels].mean(), labels[TWO == 1].mean()
+        expected = (1 + beta**2) * precision * recall / (beta**2 * precision + recall)
+        assert found == pytest.approx(expected)
+        assert metrics.get(name, "binary").tune_for == ("binary",)
+    targets = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 1]])
+    found = metrics.get("samples_f2", "multilabel").function(targets, targets[:, ::-1])
+    assert found == pytest.approx((1 + 1 + 0.5) / 3)
+
+
+def test_partial_auc_is_the_area_above_a_true_positive_rate() -> None:
+    rates = np.linspace(0, 1, 20_001)
+    fpr, tpr, _ = roc_curve(TWO, SCORES, drop_intermediate=False)
+    height = np.clip(np.interp(rates, fpr, tpr) - 0.8, 0, None)
+    area = np.trapezoid(height, rates)
+    assert functions.partial_auc(TWO, PROBABILITIES) == pytest.approx(area, abs=2e-4)
+    perfect = np.eye(2)[TWO]
+    assert functions.partial_auc(TWO, perfect) == pytest.approx(0.2)
+    assert np.isnan(functions.partial_auc(np.ones(80, int), PROBABILITIES))
+
+
+def test_probabilistic_f1_of_certain_predictions_is_f1() -> None:
+    labels = (SCORES > 0.5).astype(int)
+    assert functions.probabilistic_f1(TWO, np.eye(2)[labels]) == pytest.approx(
+        f1_score(TWO, labels)
+    )
+    true, false = SCORES[TWO == 1].sum(), SCORES[TWO == 0].sum()
+    precision, recall = true / (true + false), true / TWO.sum()
+    assert functions.probabilistic_f1(TWO, PROBABILITIES) == pytest.approx(
+        2 * precision * recall / (precision + recall)
+    )
+    assert np.isnan(functions.probabilistic_f1(0 * TWO, PROBABILITIES))
+
+
+def test_rmsle_and_mape_are_scikit_learns() -> None:
+    targets, values = RANDOM.uniform(1, 9, (2, 20, 3))
+    rmsle = metrics.get("rmsle", "regression").function
+    assert rmsle(targets, values) == pytest.approx(root_mean_squared_log_error(targets, values))
+    assert rmsle(targets[:, 0], values[:, 0]) == pytest.approx(
+        root_mean_squared_log_error(targets[:, 0], values[:, 0])
+    )
+    assert rmsle(np.zeros(2), np.array([-5.0, 0])) == 0
+    assert np.isnan(rmsle(-targets, values))
+    mape = metrics.get("mape", "regression").function
+    assert mape(targets, values) == pytest.approx(np.abs(1 - values / targets).mean())

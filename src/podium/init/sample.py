@@ -145,7 +145,10 @@ def _probability_in(sample: Sample | None, classes: Sequence[str]) -> str | None
     if are_numbers(classes) and {float(name) for name in classes} != {0, 1}:
         return None
     if sample is not None and sample.value is not None:
-        return f"{sample.value} in all rows of the sample submission may stand for a probability"
+        return (
+            f"{sample.value} in all rows of the sample submission may stand for a label or a "
+            "probability: accuracy, roc_auc, f1 and log_loss would all fit"
+        )
     if are_numbers(classes):
         return "probabilities of 0 and 1 are usual"
     return None

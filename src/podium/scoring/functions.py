@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 
 from podium.scoring.task import Task
 
+MIN_TPR = 0.8  # of the partial AUC
 Weights = np.ndarray | None  # sample weights [N]
 
 
@@ -105,6 +106,45 @@ def gap(targets: np.ndarray, probabilities: np.ndarray) -> float:
     is_right = (probabilities.argmax(axis=1) == targets)[order]
     precision = is_right.cumsum() / np.arange(1, len(targets) + 1)
     return float((precision * is_right).sum() / len(targets))
+
+
+def partial_auc(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """The area under the ROC curve above a true-positive rate of `MIN_TPR`, up to 1 - `MIN_TPR`;
+    NaN if there is only one class.
+
+    Source: the metric of isic-2024-challenge on Kaggle.
+    """
+    if len(np.unique(targets)) < 2:
+        return np.nan
+    # With the classes swapped, a high true-positive rate is a low false-positive rate.
+    limit = 1 - MIN_TPR
+    scaled = sk.roc_auc_score(targets == 0, -probabilities[:, 1], max_fpr=limit)
+    least = limit**2 / 2  # of a random order, which has a scaled area of 1/2
+    return float(least + (limit - least) * (scaled - 0.5) / 0.5)
+
+
+def probabilistic_f1(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """F1 of the positive class whose true and false positives are sums of probabilities; NaN
+    without positives.
+
+    Source: Yacouby and Axman (2020), https://aclanthology.org/2020.eval4nlp-1.9; the metric of
+    rsna-breast-cancer-detection on Kaggle.
+    """
+    positive, probability = targets == 1, probabilities[:, 1]
+    if not positive.any():
+        return np.nan
+    true, predicted = probability[positive].sum(), probability.sum()
+    return float(2 * true / (predicted + positive.sum()))
+
+
+def rmsle(targets: np.ndarray, values: np.ndarray) -> float:
+    """The root mean squared error of log(1 + value), of several targets their mean; predictions
+    below 0 count as 0. NaN if a target is negative.
+    """
+    if (targets < 0).any():
+        return np.nan
+    logs = np.log1p(np.maximum(values, 0)) - np.log1p(targets)
+    return float(np.sqrt((logs**2).mean(axis=0)).mean())
 
 
 def overview(task: Task, targets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

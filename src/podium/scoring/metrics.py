@@ -76,6 +76,23 @@ METRICS: dict[str, Metric] = {
             ("multilabel",),
             tune_for=("multilabel",),
         ),
+        *(
+            Metric(
+                f"f{beta}",
+                partial(sk.fbeta_score, beta=beta, zero_division=0.0),
+                "labels",
+                ("binary",),
+                tune_for=("binary",),
+            )
+            for beta in (1, 2)
+        ),
+        Metric(
+            "samples_f2",
+            partial(sk.fbeta_score, beta=2, average="samples", zero_division=1.0),
+            "labels",
+            ("multilabel",),
+            tune_for=("multilabel",),
+        ),
         Metric("mcc", sk.matthews_corrcoef, "labels", SINGLE, tune_for=("binary",)),
         Metric("quadratic_weighted_kappa", functions.kappa, "labels", NUMBERS, tune_for=NUMBERS),
         Metric("log_loss", functions.log_loss, "probabilities", CLASSES, greater_is_better=False),
@@ -85,6 +102,8 @@ METRICS: dict[str, Metric] = {
             "probabilities",
             CLASSES,
         ),
+        Metric("partial_auc", functions.partial_auc, "probabilities", ("binary",)),
+        Metric("probabilistic_f1", functions.probabilistic_f1, "probabilities", ("binary",)),
         Metric("average_precision", functions.average_precision, "probabilities", CLASSES),
         Metric(
             "map@k", functions.map_at_k, "probabilities", ("multiclass", "multilabel", "ordinal")
@@ -92,6 +111,14 @@ METRICS: dict[str, Metric] = {
         Metric("gap", functions.gap, "probabilities", ("binary", "multiclass")),
         Metric("mae", sk.mean_absolute_error, "values", NUMBERS, greater_is_better=False),
         Metric("rmse", sk.root_mean_squared_error, "values", NUMBERS, greater_is_better=False),
+        Metric("rmsle", functions.rmsle, "values", ("regression",), greater_is_better=False),
+        Metric(
+            "mape",
+            sk.mean_absolute_percentage_error,
+            "values",
+            ("regression",),
+            greater_is_better=False,
+        ),
         Metric("r2", sk.r2_score, "values", NUMBERS),
     )
 }
