@@ -95,10 +95,20 @@ def test_values_that_are_neither_0_nor_1_are_an_error(tmp_path: Path, value: str
     assert "1 values are neither 0 nor 1" in text and "In rust: 5 (row 6: " in text
 
 
-@pytest.mark.parametrize("task", ["regression", "ordinal"])
-def test_columns_are_not_for_numbers(tmp_path: Path, task: TaskName) -> None:
+def test_columns_are_not_for_grades(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"label_column lists 3 columns"):
-        read(tmp_path, ONE_HOT, task, label_column=COLUMNS)
+        read(tmp_path, ONE_HOT, "ordinal", label_column=COLUMNS)
+
+
+def test_columns_of_numbers_are_in_the_order_of_the_submission(tmp_path: Path) -> None:
+    train, columns = b"id,a,b\n1, 0.5,2\n2,1e3,-1\n", ["a", "b"]
+    result = read(tmp_path, train, "regression", label_column=columns)
+    assert (result.train["label"].tolist(), result.classes) == (["0.5|2", "1e3|-1"], ["a", "b"])
+    result = read(tmp_path, train, "regression", b"id,b,a\n9,0,0\n", label_column=columns)
+    assert (result.train["label"].tolist(), result.classes) == (["2|0.5", "-1|1e3"], ["b", "a"])
+    for sample, problem in ((b"id,b,c\n9,0,0\n", "not targets"), (b"id,y\n9,0\n", "per target")):
+        with pytest.raises(UserError, match=problem):
+            read(tmp_path, train, "regression", sample, label_column=columns)
 
 
 def test_a_class_without_an_image_stays_where_the_submission_has_it(tmp_path: Path) -> None:

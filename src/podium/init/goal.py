@@ -19,6 +19,7 @@ ORDINAL_NAMES = ("diagnosis", "grade", "level", "severity", "stage", "rating", "
 NUMERIC_NAMES = ("age", "boneage", "count", "score", "price", "pawpularity", "value")
 CLASS_PARTS = ("id", "class", "label", "category", "type", "group", "name", "code", "index")
 MAX_ORDINAL_LEVELS = 20
+MAX_SHARE_OF_FLAGS = 0.5  # of several numbers per image: with more of 0 and 1, they may be labels
 MIN_REGRESSION_VALUES = 20  # distinct integers
 MIN_LABELS_PER_IMAGE = 1.1  # on average; fewer are errors in the table
 NEGATIVE_NAMES = {
@@ -65,8 +66,11 @@ def _from_flags(labels: pd.DataFrame) -> Inferred:
     if numbers.isna().any(axis=None):
         names = [str(name) for name in labels if not _has_numbers(labels[name])]
         if not names:
-            shown = examples(list(labels.columns))
-            return "regression", "certain", f"several numbers per image: {shown}", ()
+            reason = f"several numbers per image: {examples(list(labels.columns))}"
+            if (share := float(numbers.notna().to_numpy().mean())) < MAX_SHARE_OF_FLAGS:
+                return "regression", "certain", reason, ()
+            reason += f"; but {share:.0%} of them are 0 or 1"
+            return "regression", "guess", reason, ("multilabel", "multiclass")
         raise UserError(
             f"columns {examples(list(labels.columns))}: several targets must be numbers, or 0 "
             f"and 1 for classes, but {examples(names)} contain others. Choose one with "
