@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import competitions
 import kernels
@@ -11,11 +12,14 @@ import pytest
 from podium.competition.archive import Archive
 from podium.competition.folder import Folder
 from podium.config.prepare import Prepare
+from podium.config.submission import Submission
+from podium.core import csvs
 from podium.core.errors import UserError
 from podium.dataset import build, tables
 from podium.dataset.tables import Tables
 from podium.images.store import ImageStore
 from podium.kaggle.kernel import main, spec, start
+from podium.submission.methods.base import Blend
 
 
 def test_code_and_data_set_of_different_exports_are_an_error(tmp_path: Path) -> None:
@@ -127,3 +131,33 @@ def test_a_damaged_specification_is_an_error(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"deterministic": true', '"deterministic": false'))
     with pytest.raises(UserError, match=r"podium\.json .*make kernel"):
         spec.read(tmp_path)
+
+
+@pytest.mark.parametrize(("how", "expected"), [("max", 1.0), ("mean", 0.5)])
+def test_images_of_an_id_share_a_row_of_the_submission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, expected: float
+) -> None:
+    contents = kernels.files(9)
+    contents["test/0036_other.png"] = contents["test/0036.png"]
+    competition = kernels.lay_out(tmp_path / "competition", contents)
+    model = spec.ExportedModel(name="a", averaging="logits", folds=[], embeddings=[], neighbors=[])
+    changes = {
+        "models": [model],
+        "blend": Blend("mean", "logits", [1.0], {}),
+        "aggregate": how,
+        "submission": Submission(format="probability"),
+    }
+    exported = kernels.spec(Prepare(images="{id}*")).model_copy(update=changes)
+    (tmp_path / "dataset").mkdir()
+    spec.write(tmp_path / "dataset" / spec.SPEC, exported)
+
+    def predict(*arguments: Any) -> np.ndarray:
+        store, ids = arguments[3:]
+        assert all(image in store for image in ids)
+        return np.array([[0, 20 if "other" in image else -20] for image in ids], np.float32)
+
+    monkeypatch.setattr(main, "predict", predict)
+    main.main(tmp_path / "dataset", competition, tmp_path / "submission.csv")
+    written = csvs.read(tmp_path / "submission.csv").astype({"label": float})
+    assert written["id"].tolist() == [f"{n:04d}" for n in range(36, 45)]
+    assert written["label"].round(6).tolist() == [expected, *[0.0] * 8]
