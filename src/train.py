@@ -9,10 +9,10 @@ from podium.core.section import Positive
 from podium.models import weights
 from podium.prediction import pseudo
 from podium.scoring import metrics
-from podium.training import build
-from podium.training.checkpoints import Checkpoints
+from podium.training import build, processes
 from podium.training.epochs import per_phase
 from podium.training.fold import train_fold
+from podium.training.followers import checkpoints_of
 
 SECTIONS = {
     "seed": int,
@@ -42,28 +42,35 @@ def main() -> None:
     )
     metric = metrics.get(metric_name, data.task.name)
     name = paths.fold_name(options.model, options.fold)
-    with Checkpoints(paths.CHECKPOINTS / name, every_minutes=every_minutes) as checkpoints:
+    with (
+        processes.joined(config.shards) as together,
+        checkpoints_of(together)(paths.CHECKPOINTS / name, every_minutes=every_minutes) as saved,
+    ):
+        together.wait()  # until the first process has the lock
         trained = train_fold(
             config,
             data,
             fold=options.fold,
             seed=config.seed_or(seed),
             metric=metric,
-            checkpoints=checkpoints,
+            checkpoints=saved,
         )
-        best = trained.best
-        weights.save(paths.weights(options.model, options.fold), best.weights, trained.provenance)
-        files.write_csv(paths.MODELS / name / "curves.csv", trained.table)
-        scores: dict[str, Any] = {
-            "epoch": best.epoch.epoch,
-            "epochs": per_phase(trained.curves, best.epoch.epoch),
-            metric.name: best.epoch.score,
-            "valid_loss": best.epoch.valid_loss,
-            "seconds": trained.seconds,
-        }
-        if best.averaged:
-            scores["averaged_epochs"] = best.averaged
-        files.write_json(paths.metrics(options.model, options.fold), scores)
+        if together.is_first:
+            best = trained.best
+            weights.save(
+                paths.weights(options.model, options.fold), best.weights, trained.provenance
+            )
+            files.write_csv(paths.MODELS / name / "curves.csv", trained.table)
+            scores: dict[str, Any] = {
+                "epoch": best.epoch.epoch,
+                "epochs": per_phase(trained.curves, best.epoch.epoch),
+                metric.name: best.epoch.score,
+                "valid_loss": best.epoch.valid_loss,
+                "seconds": trained.seconds,
+            }
+            if best.averaged:
+                scores["averaged_epochs"] = best.averaged
+            files.write_json(paths.metrics(options.model, options.fold), scores)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from podium.core import files, machine, params_file, paths, program, seeding
 from podium.core.section import Positive
 from podium.models import weights
 from podium.scoring import metrics
-from podium.training import build
-from podium.training.checkpoints import Checkpoints
+from podium.training import build, processes
 from podium.training.epochs import suggested
 from podium.training.fold import train_fold
+from podium.training.followers import checkpoints_of
 
 SECTIONS = {
     "seed": int,
@@ -36,7 +36,11 @@ def main() -> None:
     data = build.read_data(paths.DATA)
     epochs = suggested([files.read_json(paths.metrics(name, fold))["epochs"] for fold in run])
     folder = paths.fold_name(name, "all")
-    with Checkpoints(paths.CHECKPOINTS / folder, every_minutes=every_minutes) as checkpoints:
+    with (
+        processes.joined(config.shards) as together,
+        checkpoints_of(together)(paths.CHECKPOINTS / folder, every_minutes=every_minutes) as saved,
+    ):
+        together.wait()  # until the first process has the lock
         trained = train_fold(
             config,
             data,
@@ -44,17 +48,18 @@ def main() -> None:
             epochs=epochs,
             seed=config.seed_or(seed),
             metric=metrics.get(metric_name, data.task.name),
-            checkpoints=checkpoints,
+            checkpoints=saved,
         )
-        last = trained.best
-        weights.save(paths.weights(name, "all"), last.weights, trained.provenance)
-        files.write_csv(paths.MODELS / folder / "curves.csv", trained.table)
-        record = {
-            "epoch": last.epoch.epoch,
-            "train_loss": last.epoch.train_loss,
-            "seconds": trained.seconds,
-        }
-        files.write_json(paths.metrics(name, "all"), record)
+        if together.is_first:
+            last = trained.best
+            weights.save(paths.weights(name, "all"), last.weights, trained.provenance)
+            files.write_csv(paths.MODELS / folder / "curves.csv", trained.table)
+            record = {
+                "epoch": last.epoch.epoch,
+                "train_loss": last.epoch.train_loss,
+                "seconds": trained.seconds,
+            }
+            files.write_json(paths.metrics(name, "all"), record)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,15 @@ import asyncio
 import contextlib
 import itertools
 import os
-import shutil
 import signal
-import subprocess
 
 import psutil
 
+from podium.cluster import session
 from podium.core import console, machine, paths, program, signals
 from podium.core.errors import Stopped, UserError, examples
 from podium.params import schema
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 MAX_LINE_BYTES = 2**20
 # Lines of DVC that do not matter here.
 ADVICE = ("To track the changes", "\tgit add", "To enable auto", "\tdvc config", "Use `dvc push`")
@@ -29,14 +27,13 @@ def main() -> None:
     )
     jobs = parser.parse_args().jobs
     params = schema.load()
-    gpus = _gpus()
+    gpus = machine.gpus()
     jobs = max(1, len(gpus)) if jobs is None else jobs
     if jobs < 1:
         raise UserError(f"JOBS must be at least 1, not {jobs}. Set a higher number.")
-    if subprocess.run(["dvc", "--wait-for-lock", "repro", "folds"], check=False).returncode != 0:
-        raise UserError("`dvc repro folds` failed. Fix the error above and rerun.")
+    session.reproduce_folds()
     names = [paths.stage("train", m, fold) for m in params.models for fold in params.folds.run]
-    slots = list(itertools.islice(itertools.cycle(gpus or [None]), jobs))
+    slots = list(itertools.islice(itertools.cycle([*gpus] or [None]), jobs))
     _share_machine(min(jobs, len(names)))
     _train(names, slots)
     _train([paths.stage("train", model, "all") for model in params.folds.all], slots)
@@ -50,17 +47,6 @@ def _train(names: list[str], slots: list[str | None]) -> None:
             f"{len(failed)} of {len(names)} training runs failed: {examples(failed)}. Fix the "
             "errors above and rerun."
         )
-
-
-def _gpus() -> list[str | None]:
-    """The GPUs to use, as CUDA_VISIBLE_DEVICES names them; without importing torch."""
-    if VISIBLE in os.environ:
-        return [gpu.strip() for gpu in os.environ[VISIBLE].split(",") if gpu.strip()]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    return [*done.stdout.split()] if done.returncode == 0 else []
 
 
 def _share_machine(jobs: int) -> None:
@@ -107,7 +93,7 @@ class Trainings:
     async def _train(self, name: str) -> int:
         gpu = await self.free_slots.get()
         try:
-            environment = {} if gpu is None else {VISIBLE: gpu}
+            environment = {} if gpu is None else {machine.VISIBLE: gpu}
             return 1 if self.stopped_by else await _repro(name, environment)
         finally:
             self.free_slots.put_nowait(gpu)

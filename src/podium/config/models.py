@@ -129,6 +129,9 @@ class Model(Backbone):
     grad_accum_steps: PositiveInt = 1
     """Gradient-accumulation steps: batches per optimizer step. The effective batch size is
     `batch_size * grad_accum_steps`."""
+    shards: PositiveInt = 1
+    """Data-parallel training: the number of equal parts into which each batch is cut. Several GPUs
+    share them; the result does not depend on how many. Batch-norm statistics are per shard."""
     on_oom: Literal["fail", "accumulate"] = "fail"
     """What to do if a batch does not fit in device memory. `fail`: stop and report the largest
     batch size that fits. `accumulate`: split each batch into micro-batches and accumulate their
@@ -190,6 +193,7 @@ class Model(Backbone):
                 f"mix requires an even batch_size, not {self.batch_size}. Change it, or set mix: "
                 "null."
             )
+        self._shards_are_possible()
         if self.head == "batch_norm" and self.batch_size < 2:
             raise ValueError(
                 "head: batch_norm requires a batch_size of at least 2. Raise it, or set head: "
@@ -221,3 +225,17 @@ class Model(Backbone):
                 "phases[0] cannot use init_from: best (no earlier epoch). Set init_from: last."
             )
         return self
+
+    def _shards_are_possible(self) -> None:
+        if self.batch_size % self.shards:
+            raise ValueError(
+                f"shards: {self.shards} must divide batch_size: {self.batch_size} evenly. Change "
+                "one of them."
+            )
+        if self.mix and self.batch_size // self.shards % 2:
+            raise ValueError(
+                f"mix requires an even number of images per shard, not "
+                f"{self.batch_size // self.shards}. Change batch_size or shards."
+            )
+        if self.shards > 1 and self.on_oom != "fail":
+            raise ValueError("shards requires on_oom: fail. Change one of them.")

@@ -6,6 +6,8 @@ import ctypes
 import itertools
 import math
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +20,8 @@ CORES_VARIABLE = "PODIUM_CORES"  # `make train` sets it for each of several trai
 WORKERS_VARIABLE = "PODIUM_WORKERS"
 CACHE_VARIABLE = "PODIUM_CACHE_MIB"
 TASKS_VARIABLE = "PODIUM_TASKS"  # a cluster's driver sets it: training runs that share the machine
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+PROCESSES_VARIABLE = "PODIUM_PROCESSES"
 CHECKPOINT_VARIABLE = "PODIUM_CHECKPOINT_MINUTES"
 SMALL_ARCHIVE = 2**24  # bytes: the images are decoded in about the time that a process starts in
 CACHE_FRACTION = 0.25  # share of the free memory
@@ -80,6 +84,24 @@ def cache_bytes() -> int:
 def checkpoint_minutes(default: float) -> float:
     """The time between checkpoints within an epoch: PODIUM_CHECKPOINT_MINUTES, or `default`."""
     return _from_environment(CHECKPOINT_VARIABLE, 0) or default
+
+
+def process_count() -> int:
+    """The number of processes that a model with shards may train in: PODIUM_PROCESSES, or one per
+    GPU, one without.
+    """
+    return max(1, _from_environment(PROCESSES_VARIABLE, len(gpus())))
+
+
+def gpus() -> list[str]:
+    """The GPUs to use, as CUDA_VISIBLE_DEVICES names them; without importing torch."""
+    if VISIBLE in os.environ:
+        return [gpu.strip() for gpu in os.environ[VISIBLE].split(",") if gpu.strip()]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    return [*done.stdout.split()] if done.returncode == 0 else []
 
 
 def free_memory() -> int:

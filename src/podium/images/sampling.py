@@ -36,16 +36,23 @@ class EpochBatchSampler(Sampler[list[SampleIndex]]):
         one image has no batch statistics.
         """
         self.count, self.batch_size, self.seed, self.weights = count, batch_size, seed, weights
+        self.share = (0, 1, 1)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, *, phase: int = 0, first_batch: int = 0) -> None:
         """Set the next epoch, its phase, and its first batch."""
         self.epoch, self.phase, self.first_batch = epoch, phase, first_batch
 
+    def set_share(self, begin: int, end: int, shards: int) -> None:
+        """Of each batch, sample only the shards from `begin` up to `end`."""
+        self.share = (begin, end, shards)
+
     def __iter__(self) -> Iterator[list[SampleIndex]]:
         samples, size = self._samples(), self.batch_size
+        begin, end, shards = self.share
         for number in range(self.first_batch, len(self)):
-            yield samples[number * size : (number + 1) * size]
+            batch = samples[number * size : (number + 1) * size]
+            yield batch[len(batch) * begin // shards : len(batch) * end // shards]
 
     def batch(self, number: int) -> list[SampleIndex]:
         """The samples of one batch of the epoch, numbered from 0."""

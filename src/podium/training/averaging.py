@@ -70,11 +70,14 @@ def estimate_batch_norm(run: Components, state: TrainState) -> None:
         norm.momentum = None  # a cumulative average
     sampler = run.loaders.train.batch_sampler
     sampler.set_epoch(state.epoch, phase=last, first_batch=0)
+    sampler.set_share(run.shards.begin, run.shards.end, run.shards.count)
+    images = min(sampler.batch_size, sampler.count)
     for step, batch in enumerate(console.bar(run.loaders.train, "batch norm")):
         signals.raise_if_stopped()
         seeding.set_global(sampler.seed, "batch norm", step)
-        targets = batch.targets.to(run.accelerator.device, non_blocking=True)
-        mixed, _ = run.mixer(run.preprocess(batch.inputs), targets)
+        _, shard = next(run.shards.split(batch, images))  # the first, as in training
+        targets = shard.targets.to(run.accelerator.device, non_blocking=True)
+        mixed, _ = run.mixer(run.preprocess(shard.inputs), targets)
         for micro_batch in inputs.split(mixed, state.micro_batches):
             with run.accelerator.autocast():
                 inputs.forward(net, micro_batch)

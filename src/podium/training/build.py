@@ -22,8 +22,9 @@ from podium.models import device, factory, layers
 from podium.models.inputs import Preprocess
 from podium.models.targets import TargetCodec
 from podium.scoring.task import Task, with_known_class
-from podium.training import mixup, optimizers, unfreezing
+from podium.training import mixup, optimizers, processes, unfreezing
 from podium.training.criterion import Criterion
+from podium.training.shards import Shards
 
 
 class PseudoLabeled(NamedTuple):
@@ -56,6 +57,7 @@ class Components(NamedTuple):
     preprocess: Preprocess
     mixer: mixup.Mixer
     accelerator: Accelerator
+    shards: Shards
 
 
 def read_data(folder: Path) -> TrainingData:
@@ -127,6 +129,7 @@ def build(
         Preprocess(net, accelerator.device),
         mixup.Mixer(config, criterion, device=accelerator.device),
         accelerator,
+        Shards(config.shards, processes.current()),
     )
 
 

@@ -128,7 +128,7 @@ def _train(
         state.load_state_dict(checkpoint)
         console.say(f"resuming from checkpoint at step {state.progress.global_step}")
     loop.train(run, state, metric=metric, checkpoints=checkpoints)
-    if run.config.average_checkpoints is not None:
+    if run.config.average_checkpoints is not None and run.shards.processes.is_first:
         return averaging.average(run, state, metric=metric), state.curves
     assert state.best is not None  # a phase has at least one epoch
     return state.best, state.curves

@@ -3,8 +3,11 @@
 import math
 import time
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from podium.core import console, seeding, signals
 from podium.core.errors import Stopped, UserError
@@ -35,15 +38,15 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
     while not state.finished:
         start = time.perf_counter() - state.progress.seconds
         for _ in train_epoch(run, state):
-            if signals.stop_requested() or checkpoints.due():
+            if run.shards.stop_requested() or checkpoints.due():
                 state.progress.seconds = time.perf_counter() - start
                 check_finite(run, state, last_checkpoint=checkpoints.last)
                 checkpoints.save(state.state_dict())
-                signals.raise_if_stopped()
+                run.shards.raise_if_stopped()
         state.progress.seconds = time.perf_counter() - start
         check_finite(run, state, last_checkpoint=checkpoints.last)
         try:
-            scores = evaluate(run, state, metric=metric)
+            scores = run.shards.processes.from_first(partial(evaluate, run, state, metric=metric))
         except Stopped:
             checkpoints.save(state.state_dict())
             raise
@@ -66,28 +69,37 @@ def train_epoch(run: Components, state: TrainState) -> Generator[None, None, Non
     sampler = run.loaders.train.batch_sampler
     sampler.set_epoch(state.epoch, phase=progress.phase, first_batch=progress.step)
     layers.set_train_mode(state.net, state.phase.batch_norm)
+    sampler.set_share(run.shards.begin, run.shards.end, run.shards.count)
+    images = min(sampler.batch_size, sampler.count)
     for batch in console.bar(run.loaders.train, f"epoch {state.epoch}"):
         state.set_lr()
-        # Dropout, mixing and erasing depend on the step only, so that a resumed run repeats them.
-        seeding.set_global(sampler.seed, "step", progress.global_step + 1)
-        targets = batch.targets.to(accelerator.device, non_blocking=True)
-        mixed, targets = run.mixer(run.preprocess(batch.inputs), targets)
-        batch_weight = run.criterion.weight(targets)
         # The epoch's last optimizer step may average the gradients of fewer batches.
         first = progress.step - progress.step % config.grad_accum_steps
         end = min(first + config.grad_accum_steps, state.steps_per_epoch)
-        for micro_batch, micro_targets in zip(
-            inputs.split(mixed, state.micro_batches),
-            targets.tensor_split(state.micro_batches),
-            strict=True,
-        ):
-            with accelerator.autocast():
-                outputs = inputs.forward(state.model, micro_batch)
-                share = run.criterion.weight(micro_targets) / batch_weight
-                loss = run.criterion(outputs, micro_targets) * share
-            accelerator.backward(loss / (end - first))
-            # Read at the epoch's end: reading it now would wait for the GPU.
-            state.step_losses[progress.step].add_(loss.detach())
+        run.shards.begin_step(state.net)
+        for key, shard in run.shards.split(batch, images):
+            # Dropout, mixing and erasing depend on the step only, so that a resumed run repeats
+            # them.
+            seeding.set_global(sampler.seed, "step", progress.global_step + 1, *key)
+            targets = shard.targets.to(accelerator.device, non_blocking=True)
+            mixed, targets = run.mixer(run.preprocess(shard.inputs), targets)
+            weight = run.criterion.weight(targets)
+            factor = run.shards.factor(weight, images)
+            shard_loss = torch.zeros((), device=accelerator.device)
+            for micro_batch, micro_targets in zip(
+                inputs.split(mixed, state.micro_batches),
+                targets.tensor_split(state.micro_batches),
+                strict=True,
+            ):
+                with accelerator.autocast():
+                    outputs = inputs.forward(state.model, micro_batch)
+                    share = run.criterion.weight(micro_targets) / weight
+                    loss = run.criterion(outputs, micro_targets) * share
+                accelerator.backward(loss * factor / (end - first))
+                shard_loss += loss.detach()
+            run.shards.add(state.net, weight=factor, loss=shard_loss * factor)
+        # Read at the epoch's end: reading it now would wait for the GPU.
+        state.step_losses[progress.step].add_(run.shards.end_step(state.net))
         progress.step += 1
         progress.global_step += 1
         if progress.step == end:
