@@ -2,29 +2,19 @@
 
 import argparse
 import asyncio
-import contextlib
-import getpass
-import os
-import socket
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from podium.cluster import snapshot, token
+from podium.cluster import session, snapshot, token
 from podium.cluster.driver import Driver
 from podium.cluster.job import Job
 from podium.cluster.nodes import Request, locked_versions
 from podium.cluster.pipeline import Pipeline
 from podium.cluster.view import View
-from podium.core import console, files, params_file, paths, program
+from podium.core import console, params_file, paths, program
 from podium.core.errors import UserError
+from podium.core.paths import Fold
 from podium.params import schema
 
-# Settings of this machine's user that apply to each training run.
-PASSED_ON = ("PODIUM_WORKERS", "PODIUM_CACHE_MIB")
-CHECKPOINT_MINUTES = "1"
 REQUIREMENTS = Path("requirements.txt")
 
 
@@ -45,33 +35,39 @@ def main() -> None:
         from podium.cluster import ray_cluster
     except ImportError:
         raise UserError("Ray is not installed. Run this as `make train CLUSTER=…`.") from None
-    with _only_driver(options.cluster):
+    with session.only_driver(f"CLUSTER={options.cluster}"):
         snapshot.files(Path.cwd(), params_file.read(params_file.PARAMS))  # or fail now
-        if subprocess.run(["dvc", "--wait-for-lock", "repro", "folds"], check=False).returncode:
-            raise UserError("`dvc repro folds` failed. Fix the error above and rerun.")
+        session.reproduce_folds()
         pipeline = Pipeline(Path.cwd())
-        jobs = _jobs(
-            pipeline, [(model, fold) for model in params.models for fold in params.folds.run]
-        )
-        if not jobs:
-            console.say("all models are trained: run `dvc repro`")
-            return
-        # With dvc.lock as it is after `dvc repro folds`.
-        tree = snapshot.files(Path.cwd(), params_file.read(params_file.PARAMS))
-        request = Request(options.gpus, options.cpus, _environment())
-        versions = locked_versions(REQUIREMENTS)
-        read = lambda name: pipeline.object_path(name).read_bytes()  # noqa: E731
-        with ray_cluster.connect(options.cluster, read) as cluster, View() as view:
-            view.say(f"{len(jobs)} models and folds; join with `make node HEAD={cluster.address}`")
-            driver = Driver(cluster, pipeline, tree, request, versions=versions, view=view)
-            asyncio.run(driver.run(jobs))
-        _check_out(pipeline, jobs)
+        # The number of epochs on all folds is that of the folds: these models come last.
+        rounds: list[list[tuple[str, Fold]]] = [
+            [(model, fold) for model in params.models for fold in params.folds.run],
+            [(model, "all") for model in params.folds.all],
+        ]
+        if count := sum(len(_jobs(pipeline, folds)) for folds in rounds):
+            request = Request(options.gpus, options.cpus, session.environment())
+            versions = locked_versions(REQUIREMENTS)
+            read = lambda name: pipeline.object_path(name).read_bytes()  # noqa: E731
+            with ray_cluster.connect(options.cluster, read) as cluster, View() as view:
+                view.say(f"{count} models and folds; join with `make node HEAD={cluster.address}`")
+                driver = Driver(cluster, pipeline, request, versions=versions, view=view)
+                asyncio.run(_run(driver, rounds))
+        console.say("all models are trained: run `dvc repro`")
 
 
-def _jobs(pipeline: Pipeline, folds: list[tuple[str, int]]) -> list[Job]:
+async def _run(driver: Driver, rounds: list[list[tuple[str, Fold]]]) -> None:
+    for folds in rounds:
+        if jobs := _jobs(driver.pipeline, folds):
+            # With dvc.lock as it is after the stages before them.
+            tree = snapshot.files(Path.cwd(), params_file.read(params_file.PARAMS))
+            await driver.run(jobs, tree)
+            _check_out(driver.pipeline, jobs)
+
+
+def _jobs(pipeline: Pipeline, folds: list[tuple[str, Fold]]) -> list[Job]:
     """The missing stages of each model and fold."""
     stages = {
-        (model, fold): [f"{stage}@{model}-{fold}" for stage in ("train", "predict")]
+        (model, fold): [paths.stage(stage, model, fold) for stage in ("train", "predict")]
         for model, fold in folds
     }
     missing = {*pipeline.missing([name for names in stages.values() for name in names])}
@@ -84,41 +80,6 @@ def _jobs(pipeline: Pipeline, folds: list[tuple[str, int]]) -> list[Job]:
     return jobs
 
 
-def _environment() -> dict[str, str]:
-    """What the training runs on all nodes share: on a CPU, the number of threads changes bytes."""
-    import torch
-
-    return {
-        "OMP_NUM_THREADS": str(torch.get_num_threads()),
-        "PODIUM_CHECKPOINT_MINUTES": os.environ.get(
-            "PODIUM_CHECKPOINT_MINUTES", CHECKPOINT_MINUTES
-        ),
-        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
-    }
-
-
-@contextlib.contextmanager
-def _only_driver(cluster: str) -> Iterator[None]:
-    """Raises: UserError: naming the other driver, if there is one for this project."""
-    owner = paths.CHECKPOINTS / "driver"
-    owner.parent.mkdir(exist_ok=True)
-    lock = FileLock(owner.with_name("driver.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        text = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
-        raise UserError(
-            f"This project is being trained by {text}. Wait for it, or stop it."
-        ) from None
-    try:
-        who = f"process {os.getpid()} of {getpass.getuser()} on {socket.gethostname()}"
-        files.write_text(owner, f"{who} with CLUSTER={cluster}")
-        yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
-
-
 def _check_out(pipeline: Pipeline, jobs: list[Job]) -> None:
     names = [stage for job in jobs for stage in job.stages]
     if missing := {*names} - {*pipeline.restore(names)}:
@@ -127,7 +88,6 @@ def _check_out(pipeline: Pipeline, jobs: list[Job]) -> None:
             "you have edited them meanwhile. Rerun, or undo the edit and run `dvc repro`, which "
             "finds the results in its cache."
         )
-    console.say("all models are trained: run `dvc repro`")
 
 
 if __name__ == "__main__":

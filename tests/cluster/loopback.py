@@ -21,8 +21,8 @@ MEMORY = "--object-store-memory=100000000"
 class Loopback:
     """Processes of this test alone; each node is a session of its own."""
 
-    def __init__(self) -> None:
-        """Start a head."""
+    def __init__(self, **environment: str) -> None:
+        """Start a head. `environment` is also that of all nodes and drivers."""
         self.folder = Path(tempfile.mkdtemp(prefix="podium-"))  # short, for names of sockets
         with socket.socket() as server:
             server.bind(("", 0))
@@ -31,7 +31,7 @@ class Loopback:
             **{name: text for name, text in os.environ.items() if not name.startswith("RAY_")},
             "HOME": str(self.folder),  # the token is there
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PODIUM_CHECKPOINT_MINUTES": "1",
+            **environment,
         }
         self.processes = dict[str, subprocess.Popen[bytes]]()
         port = self.address.partition(":")[2]
@@ -77,7 +77,7 @@ class Loopback:
 
     def train(self, project: Project, log: Path) -> "subprocess.Popen[bytes]":
         """Start `make train CLUSTER=…`, but for make."""
-        with log.open("wb") as file:
+        with log.open("ab") as file:
             return subprocess.Popen(
                 [sys.executable, "-m", "commands.cluster", self.address],
                 cwd=project.folder,

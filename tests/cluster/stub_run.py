@@ -36,6 +36,9 @@ class Pipeline:
     def inputs(self, _: object) -> tuple[list[str], list[str]]:
         return [], ["0" * 32]
 
+    def uncached(self, _: object) -> dict[str, bytes]:
+        return {}
+
     def with_contents(self, name: str) -> list[str]:
         return [name]
 
@@ -62,8 +65,9 @@ def main() -> None:
     request = Request(None, None, {"SECONDS": seconds})
     try:
         with ray_cluster.connect(address, lambda _: OBJECT) as cluster:
-            driver = Driver(cluster, pipeline, {}, request, versions={}, view=View())
-            asyncio.run(driver.run([Job("m", fold, (f"m-{fold}",)) for fold in range(int(jobs))]))
+            driver = Driver(cluster, pipeline, request, versions={}, view=View())
+            runs = [Job("m", fold, (f"m-{fold}",)) for fold in range(int(jobs))]
+            asyncio.run(driver.run(runs, {}))
     except Stopped as stopped:
         print("stopped by", stopped)
     print("arrived", *sorted(f"{name}:{count}" for name, count in pipeline.arrived.items()))

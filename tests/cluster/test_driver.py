@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from random import Random
@@ -32,6 +33,9 @@ class FakePipeline:
 
     def inputs(self, stages: tuple[str, ...]) -> tuple[list[str], list[str]]:
         return [], []
+
+    def uncached(self, stages: tuple[str, ...]) -> dict[str, bytes]:
+        return {}
 
     def with_contents(self, name: str) -> list[str]:
         return [name]
@@ -81,8 +85,8 @@ def run(
         pipeline: Any = FakePipeline(tmp_path)
         jobs = [Job("m", fold, (f"train@m-{fold}",)) for fold in range(count)]
         request = Request(None, None, {})
-        driver = Driver(cluster, pipeline, {}, request, versions=VERSIONS, view=View())
-        asyncio.run(driver.run(jobs))
+        driver = Driver(cluster, pipeline, request, versions=VERSIONS, view=View())
+        asyncio.run(driver.run(jobs, {}))
         return pipeline
 
     return run
@@ -145,6 +149,21 @@ def test_the_job_of_a_frozen_node_runs_again_and_its_late_result_is_ignored(
     cluster = FakeCluster(2, n0=freeze, n1=slow)
     assert sorted(run(cluster, 3).arrived) == expected(3)
     assert "node n0 is lost" in capsys.readouterr().out
+
+
+def test_a_result_that_arrives_while_its_node_is_lost_counts(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, add_entry = FakeCluster(2), FakePipeline.add_entry
+
+    def slow(self: FakePipeline, name: str, content: bytes) -> None:
+        cluster.alive.pop("n0", None)
+        time.sleep(0.2)
+        add_entry(self, name, content)
+
+    monkeypatch.setattr(FakePipeline, "add_entry", slow)
+    assert sorted(run(cluster, 4).arrived) == expected(4)
+    assert len(cluster.attempts) == 4
 
 
 def test_a_node_with_other_versions_is_rejected(

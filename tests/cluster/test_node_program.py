@@ -128,3 +128,24 @@ def test_a_damaged_object_is_rejected(folded: Project, node: Path) -> None:
     with pytest.raises(ValueError, match="is not the name"):
         Pipeline(folded.folder).add_object("../../x", b"")
     assert not (node / "objects").exists()
+
+
+def test_an_entry_is_sent_after_the_objects_that_dvc_stores_later(tmp_path: Path) -> None:
+    name, digest, folder = f"aa/{64 * 'a'}/{64 * 'b'}", 32 * "c", f"{32 * 'd'}.dir"
+    work = Work((), {}, (), (), {}, {}, ".checkpoints/a/fold0", {})
+    sent, cache = node_program.Sent(tmp_path, work), tmp_path / ".dvc/cache"
+    entry = f"cmd: x\nouts:\n- path: a\n  md5: {digest}\n- path: b\n  md5: {folder}\n".encode()
+    node_program._write(cache / "runs" / name, entry)
+    assert [*sent.new()] == []
+    node_program._write(node_program.cached(cache, digest), b"file")
+    listed = f'[{{"md5": "{32 * "e"}", "relpath": "x"}}]'.encode()
+    node_program._write(node_program.cached(cache, folder), listed)
+    assert [*sent.new()] == []
+    node_program._write(node_program.cached(cache, 32 * "e"), b"inner")
+    assert [*sent.new()] == [
+        ("object", digest, b"file"),
+        ("object", 32 * "e", b"inner"),
+        ("object", folder, listed),
+        ("entry", name, entry),
+    ]
+    assert [*sent.new(final=True)] == []

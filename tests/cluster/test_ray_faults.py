@@ -1,4 +1,4 @@
-"""The driver and Ray when nodes fail, with trainings that only wait."""
+"""The driver and Ray when nodes fail, with trainings that only wait. CI runs one of these."""
 
 import signal
 import subprocess
@@ -53,6 +53,7 @@ def wait_for(texts: tuple[str, ...], log: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_the_jobs_of_a_lost_node_run_elsewhere(
     number: int, cluster: Loopback, run: tuple["subprocess.Popen[bytes]", Path]
@@ -82,6 +83,7 @@ def test_a_killed_task_runs_again(
     assert log.read_text().splitlines()[-1] == ARRIVED
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_the_tasks(
     cluster: Loopback, run: tuple["subprocess.Popen[bytes]", Path]
 ) -> None:

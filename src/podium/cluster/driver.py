@@ -19,7 +19,7 @@ from podium.cluster.nodes import (
     NodeLostError,
     Request,
     differences,
-    slots_of,
+    free_slots,
 )
 from podium.cluster.pipeline import Pipeline
 from podium.cluster.view import View
@@ -38,15 +38,14 @@ class Driver:
         self,
         cluster: Cluster,
         pipeline: Pipeline,
-        snapshot: dict[str, bytes],
         request: Request,
         *,
         versions: dict[str, str],
         view: View,
     ) -> None:
         """`versions` are those that the nodes must have."""
-        self.cluster, self.pipeline, self.snapshot = cluster, pipeline, snapshot
-        self.request, self.versions, self.view = request, versions, view
+        self.cluster, self.pipeline, self.request = cluster, pipeline, request
+        self.versions, self.view, self.snapshot = versions, view, dict[str, bytes]()
         self.usable = dict[str, Node]()
         self.lost = set[str]()  # nodes that are dead, though the cluster may still list them
         self.rejected = dict[str, str]()  # nodes that are not used, and why
@@ -57,8 +56,8 @@ class Driver:
         self.stopped_by: str | None = None
         self.last_wait = time.monotonic()
 
-    async def run(self, jobs: list[Job]) -> None:
-        """Run all jobs.
+    async def run(self, jobs: list[Job], snapshot: dict[str, bytes]) -> None:
+        """Run all jobs on the `snapshot` of the tree.
 
         Raises:
             UserError: with the message of a stage, if it is a mistake of the user; if a job fails
@@ -68,7 +67,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, setattr, self, "stopped_by", number.name)
-        self.pending = [*jobs]
+        self.pending, self.snapshot = [*jobs], snapshot
         for job in jobs:
             self.view.add(job.name, model=job.model, fold=job.fold)
         try:
@@ -143,13 +142,11 @@ class Driver:
         if gpus is None:
             gpus = int(any(node.gpus for node in self.usable.values()))
         busy = Counter(node.id for _, node in self.running.values())
-        free = []
-        for node in self.usable.values():
-            slots = slots_of(node, gpus, self.request.cpus)
-            free += [(used, node, slots) for used in range(busy[node.id], slots)]
-        for _, node, slots in sorted(free, key=lambda slot: slot[0])[: len(self.pending)]:
+        free = free_slots([*self.usable.values()], busy, gpus, self.request.cpus)
+        for node, slots in free[: len(self.pending)]:
             job = self.pending.pop(0)
             job.attempts += 1
+            job.begin()
             cpus = self.request.cpus or max(1, node.cpus // slots)
             attempt = self._attempt(job, node, cpus=cpus, gpus=gpus, slots=slots)
             self.running[asyncio.create_task(attempt)] = (job, node)
@@ -222,21 +219,22 @@ class Driver:
     ) -> tuple[str, str] | None:
         """Run a job: None, or how it failed (user, system or lost; message)."""
         try:
-            environment = {
-                **self.request.environment,
-                "PODIUM_CORES": str(cpus),
-                "PODIUM_TASKS": str(slots),
-            }
+            share = {"PODIUM_CORES": str(cpus), "PODIUM_TASKS": str(slots)}
+            environment = {**self.request.environment, **share}
             work = await asyncio.to_thread(job.work, self.pipeline, self.snapshot, environment)
             events = self.cluster.events(node, work, cpus=cpus, gpus=gpus)
             async with contextlib.aclosing(events):
                 async for kind, name, content in events:
                     if kind == "line":
                         self.view.line(job.name, name)
+                        if job.read(name):
+                            return None
                     elif kind == "failed":
-                        return name, content.decode()
+                        message = content.decode()
+                        excused = name == "user" and job.excuses(message)
+                        return None if excused else (name, message)
                     else:
-                        await asyncio.to_thread(job.receive, self.pipeline, kind, name, content)
+                        await job.store(self.pipeline, kind, name, content)
         except NodeLostError:
             return "lost", "its node was lost"
         except (NodeError, ValueError) as error:

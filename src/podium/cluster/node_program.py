@@ -123,10 +123,8 @@ def _run_stages(work: Work, folder: Path) -> Iterator[Event]:
     dvc, output = (sys.executable, "-m", "dvc"), list[str]()
     sent = Sent(folder, work)
     environment = _environment(work, folder)
-    for command in (
-        ("checkout", "--quiet", *work.inputs),
-        ("repro", "--single-item", *work.stages),
-    ):
+    commands = [("checkout", "--quiet", *work.inputs)] if work.inputs else []
+    for command in (*commands, ("repro", "--single-item", *work.stages)):
         with started((*dvc, *command), folder, environment) as (process, lines):
             for line in lines:
                 yield from sent.new()
@@ -152,7 +150,7 @@ def _reason(output: list[str], status: int) -> tuple[str, bytes]:
     """Whether the user can fix it, and the message: a stage's error, else the last lines."""
     text = "\n".join(output)
     exits = re.findall(r"exited with (-?\d+)", text)
-    message = re.search(r"^error: (.+?)(?=^ERROR: |\Z)", text, re.MULTILINE | re.DOTALL)
+    message = re.search(r"^error: (.+?)(?=^ERROR: |^[EW]\d{4} |\Z)", text, re.MULTILINE | re.DOTALL)
     if message and exits and int(exits[-1]) == EXIT_USER_ERROR:
         return "user", message[1].strip().encode()
     return "system", ("\n".join(output[-5:]) or f"dvc exited with {status}").encode()
@@ -167,44 +165,49 @@ class Sent:
         self.checkpoint_folder = folder / work.checkpoint_folder
         self.entries = {*work.entries}
         self.headers = {
-            Path(path).name: content.partition(b"\n")[0] + b"\n"
+            path.removeprefix(f"{work.checkpoint_folder}/"): content.partition(b"\n")[0] + b"\n"
             for path, content in work.checkpoints.items()
         }
         self.copied_at = 0.0
 
     def new(self, *, final: bool = False) -> Iterator[Event]:
         """The events since the last call."""
-        yield from self._results()
+        yield from self._results(final=final)
         if not final:
             yield from self._checkpoints()
 
-    def _results(self) -> Iterator[Event]:
+    def _results(self, *, final: bool) -> Iterator[Event]:
+        """DVC writes an entry before it moves the outputs to its cache."""
         runs = self.cache / "runs"
         for path in sorted(runs.glob("??/*/*")):
             name = path.relative_to(runs).as_posix()
             if name in self.entries or not re.fullmatch(r"[0-9a-f/]+", name):  # temporary files
                 continue
-            self.entries.add(name)
             content = path.read_bytes()
-            for digest in outputs(content):
-                yield from self._objects(digest)
+            objects = [digest for out in outputs(content) for digest in self._objects(out)]
+            if not final and not all(cached(self.cache, digest).exists() for digest in objects):
+                continue
+            self.entries.add(name)
+            for digest in objects:
+                yield "object", digest, cached(self.cache, digest).read_bytes()
             yield "entry", name, content
 
-    def _objects(self, name: str) -> Iterator[Event]:
-        content = cached(self.cache, name).read_bytes()
-        if name.endswith(".dir"):
-            for digest in sorted({*re.findall(r'"md5": "([0-9a-f]{32})"', content.decode())}):
-                yield "object", digest, cached(self.cache, digest).read_bytes()
-        yield "object", name, content
+    def _objects(self, name: str) -> list[str]:
+        """The names of an object and, before it, of the files in it if it is a folder."""
+        path = cached(self.cache, name)
+        if not name.endswith(".dir") or not path.exists():
+            return [name]
+        listed = path.read_text(encoding="utf-8")
+        return [*sorted({*re.findall(r'"md5": "([0-9a-f]{32})"', listed)}), name]
 
     def _checkpoints(self) -> Iterator[Event]:
         """The newest checkpoint, unless the last was sent a moment ago."""
         if time.monotonic() - self.copied_at < CHECKPOINT_SECONDS:
             return
         headers = dict[str, bytes]()
-        for path in self.checkpoint_folder.glob("*.ckpt"):
+        for path in self.checkpoint_folder.rglob("*.ckpt"):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-                headers[path.name] = file.readline()
+                headers[path.relative_to(self.checkpoint_folder).as_posix()] = file.readline()
         changed = [name for name in headers if headers[name] != self.headers.get(name)]
         if not changed:
             return
@@ -218,4 +221,4 @@ class Sent:
 def outputs(entry: bytes) -> list[str]:
     """The names of the cache objects of the outputs in an entry of the run cache."""
     outs = entry.decode().partition("\nouts:")[2]
-    return re.findall(r"^ +md5: ([0-9a-f]{32}(?:\.dir)?)$", outs, re.MULTILINE)
+    return re.findall(r"^ +md5: '?([0-9a-f]{32}(?:\.dir)?)'?$", outs, re.MULTILINE)

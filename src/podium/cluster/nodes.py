@@ -1,7 +1,7 @@
 """A cluster as the driver knows it: its nodes, and what they must have in common."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -69,6 +69,19 @@ def slots_of(node: Node, gpus: int, cpus: int | None) -> int:
     limits = [node.gpus // gpus] if gpus else []
     limits += [node.cpus // cpus] if cpus else []
     return min(limits, default=1)
+
+
+def free_slots(
+    nodes: list[Node], busy: Mapping[str, int], gpus: int, cpus: int | None
+) -> list[tuple[Node, int]]:
+    """A node and its number of tasks at a time for each task that can start now, those first whose
+    nodes have the least to do. `busy` are the tasks that run on a node, by id.
+    """
+    free = []
+    for node in nodes:
+        slots = slots_of(node, gpus, cpus)
+        free += [(used, node, slots) for used in range(busy[node.id], slots)]
+    return [(node, slots) for _, node, slots in sorted(free, key=lambda slot: slot[0])]
 
 
 def locked_versions(requirements: Path) -> dict[str, str]:

@@ -3,14 +3,18 @@
 DVC's Python API, since its commands cannot check out a result without the risk to train instead.
 """
 
+import contextlib
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo, lock_repo
 from dvc.stage.cache import RunCacheNotFoundError
+from dvc.stage.serialize import to_single_stage_lockfile
 from ruamel.yaml import YAML
 
 from podium.cluster import node_program
@@ -23,9 +27,15 @@ class Pipeline:
 
     def __init__(self, root: Path) -> None:
         """Open the project at `root`, which is the current folder: DVC finds stages there."""
-        self.root = root
+        self.root, self._lock = root, threading.RLock()
         with Repo(str(root)) as repo:
             self.cache = Path(repo.cache.local.path).parent.parent  # without files/md5
+
+    @contextlib.contextmanager
+    def _repo(self) -> Iterator[Repo]:
+        """DVC's view of the project, for one thread at a time: its parsers share state."""
+        with self._lock, Repo(str(self.root)) as repo:
+            yield repo
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """Those of the stages that `dvc status` reports as changed, after checking out all that
@@ -35,7 +45,7 @@ class Pipeline:
         return self._changed(names) if changed and self.restore(changed) else changed
 
     def _changed(self, names: Sequence[str]) -> list[str]:
-        with Repo(str(self.root)) as repo:
+        with self._repo() as repo:
             status = repo.status(targets=[*names])
         return [name for name in names if name in status]
 
@@ -44,7 +54,7 @@ class Pipeline:
         it has.
         """
         restored = []
-        with Repo(str(self.root)) as repo, lock_repo(repo):
+        with self._repo() as repo, lock_repo(repo):
             for name in names:
                 (stage,) = repo.stage.collect(name)
                 try:
@@ -64,7 +74,7 @@ class Pipeline:
         Raises:
             UserError: if objects are not in the cache.
         """
-        with Repo(str(self.root)) as repo:
+        with self._repo() as repo:
             collected = [stage for name in stages for stage in repo.stage.collect(name)]
             deps = [dep.def_path for stage in collected for dep in stage.deps]
             made_here = {out.def_path for stage in collected for out in stage.outs}
@@ -77,6 +87,31 @@ class Pipeline:
                 f"DVC's cache lacks {len(absent)} inputs of {examples(stages)}. Run `dvc commit`."
             )
         return paths, sorted(names)
+
+    def fingerprint(self, name: str) -> str:
+        """A hash of all that the results of a stage depend on: params, code, data."""
+        with self._repo() as repo, lock_repo(repo):
+            (stage,) = repo.stage.collect(name)
+            stage.save_deps()
+            locked = to_single_stage_lockfile(stage)
+        return hashlib.sha256(json.dumps({**locked, "outs": []}).encode()).hexdigest()
+
+    def uncached(self, stages: Sequence[str]) -> dict[str, bytes]:
+        """The files in folders that the stages read and other stages fill, such as the scores of a
+        model's folds: paths and contents. DVC does not check them out.
+        """
+        outs = self._outs()
+        with self._repo() as repo:
+            deps = {
+                dep.def_path for name in stages for s in repo.stage.collect(name) for dep in s.deps
+            }
+        folders = [dep for dep in deps if any(out.startswith(f"{dep}/") for out in outs)]
+        paths = [path for folder in folders for path in (self.root / folder).rglob("*")]
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in sorted(paths)
+            if path.is_file()
+        }
 
     def _outs(self) -> dict[str, str]:
         """The outputs in dvc.lock, and their names in the cache."""

@@ -26,12 +26,14 @@ from podium.core.errors import UserError
 
 START_SECONDS = 60.0
 READY = "This command will now block forever"
-# A node that does not answer is dead after about ten seconds; Ray's own settings take 65.
-HEALTH_CHECKS = {
+# A node that does not answer is dead after about ten seconds; Ray's own settings take 65. Tasks run
+# with the priority of other processes, which Ray lowers.
+SETTINGS = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "3",
+    "RAY_worker_niceness": "0",
 }
 OPTIONS = ("--block", "--disable-usage-stats", "--include-log-monitor=false")
 
@@ -45,7 +47,7 @@ def start_command(head: str | None, *options: str) -> list[str]:
 def environment() -> dict[str, str]:
     """The environment of a node. It must not import this project's code, but the driver's."""
     inherited = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    return {**HEALTH_CHECKS, **inherited}
+    return {**SETTINGS, **inherited}
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from podium.core import console
+from podium.core.paths import Fold
 
 EPOCH = re.compile(
     r"epoch +(?P<epoch>\d+)  .*  (?P<score>\S+ -?[\d.]+)\*? +lr .* images/s(?:  (?P<left>.+) left)?"
@@ -22,7 +23,7 @@ class Row:
     """The state of one model and fold."""
 
     model: str
-    fold: int
+    fold: Fold
     node: str = ""
     state: str = "waiting"  # or the stage that runs, or done
     epoch: str = ""
@@ -58,7 +59,7 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def add(self, name: str, *, model: str, fold: int) -> None:
+    def add(self, name: str, *, model: str, fold: Fold) -> None:
         """Add a row for a model and fold."""
         self.rows[name] = Row(model, fold)
 
