@@ -4,7 +4,7 @@ PYTHON ?= python3
 override NAME := $(if $(filter command%,$(origin NAME)),$(value NAME))
 # What users may set. The values reach commands through the environment only ("$$SOURCE"): neither make nor the
 # shell interprets them.
-override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS WRITE CLUSTER GPUS CPUS HEAD
+override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS WRITE CLUSTER GPUS CPUS HEAD SET TRIALS FOLDS LIST PLOT
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
 export PATH := $(CURDIR)/.venv/bin:$(value PATH)
@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-ci test-long test-fast test-cluster faults bench check lock plan train node recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init test test-ci test-long test-fast test-cluster faults bench check lock plan train node search recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,8 +43,8 @@ test-long: .venv/.dev ## run the longest tests: 2,000 generated competitions, a 
 test-fast: .venv/.dev ## run only the fast tests (under a minute)
 	$(PYTEST) -m "not slow"
 
-test-cluster: .venv/.dev .venv/.cluster ## run the tests that need Ray: two nodes on this machine (minutes)
-	pytest tests/cluster
+test-cluster: .venv/.dev .venv/.cluster .venv/.search ## run the tests that need Ray or Optuna: two nodes on this machine (ten minutes)
+	pytest tests/cluster tests/search
 
 faults: .venv/.dev ## kill the pipeline N times, at moments spread evenly over each stage, and check that it resumes (N=60)
 	python tests/faults/kills.py $${N:+-- "$$N"}
@@ -61,6 +61,7 @@ lock: .venv/.dev ## resolve requirements*.in into requirements*.txt
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) requirements-cluster.in --output-file requirements-cluster.txt
+	$(LOCK) requirements-search.in --output-file requirements-search.txt
 	$(LOCK) benchmarks/requirements-score.in --output-file benchmarks/requirements-score.txt
 
 plan: .venv/.run ## measure the time and memory that params.yaml needs (HOURS=9: does it fit?; WRITE=1: compare features, which init --quick skips)
@@ -73,6 +74,11 @@ train: .venv/.run $(if $(value CLUSTER),.venv/.cluster) ## train all models and 
 
 node: .venv/.cluster ## join the cluster at HEAD=host:port, or start one without HEAD (ARGS: options of `ray start`)
 	@PODIUM_NODE_ARGS="$$ARGS" $(COMMAND).node $${HEAD:+-- "$$HEAD"}
+
+search: .venv/.run .venv/.search $(if $(value CLUSTER),.venv/.cluster) ## search the ranges in SET for MODEL with TRIALS on FOLDS (JOBS at a time; CLUSTER, GPUS, CPUS), LIST=1 and PLOT=1 what was found, or WRITE=1 it
+	@$(COMMAND).search $${SET:+--set="$$SET"} $${TRIALS:+--trials="$$TRIALS"} $${FOLDS:+--folds="$$FOLDS"} \
+		$${JOBS:+--jobs="$$JOBS"} $${CLUSTER:+--cluster="$$CLUSTER"} $${GPUS:+--gpus="$$GPUS"} $${CPUS:+--cpus="$$CPUS"} \
+		$${LIST:+--list} $${PLOT:+--plot} $${WRITE:+--write} $${MODEL:+-- "$$MODEL"}
 
 recipe: .venv/.run ## merge the recipe NAME into params.yaml (no NAME: list the recipes)
 	@$(COMMAND).recipe $${NAME:+-- "$$NAME"}
@@ -115,10 +121,14 @@ clean: ## delete the pipeline's outputs, except the raw archive and the submissi
 
 .venv/.run: requirements.txt .venv/.uv
 	VIRTUAL_ENV="$$PWD/.venv" uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
-	@rm -f .venv/.dev .venv/.cluster && touch $@
+	@rm -f .venv/.dev .venv/.cluster .venv/.search && touch $@
 
 .venv/.cluster: requirements-cluster.txt .venv/.run
 	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-cluster.txt
+	@touch $@
+
+.venv/.search: requirements-search.txt .venv/.run
+	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-search.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.run

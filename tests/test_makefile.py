@@ -44,6 +44,17 @@ TEXT = {  # target and variable: the command and how it gets the value
     ("train", "CLUSTER"): ["-m", "commands.cluster", "--", "VALUE"],
     ("train", "GPUS"): ["-m", "commands.cluster", "--gpus=VALUE"],
     ("train", "CPUS"): ["-m", "commands.cluster", "--cpus=VALUE"],
+    ("search", "MODEL"): ["-m", "commands.search", "--", "VALUE"],
+    ("search", "SET"): ["-m", "commands.search", "--set=VALUE"],
+    ("search", "TRIALS"): ["-m", "commands.search", "--trials=VALUE"],
+    ("search", "FOLDS"): ["-m", "commands.search", "--folds=VALUE"],
+    ("search", "JOBS"): ["-m", "commands.search", "--jobs=VALUE"],
+    ("search", "CLUSTER"): ["-m", "commands.search", "--cluster=VALUE"],
+    ("search", "GPUS"): ["-m", "commands.search", "--gpus=VALUE"],
+    ("search", "CPUS"): ["-m", "commands.search", "--cpus=VALUE"],
+    ("search", "LIST"): ["-m", "commands.search", "--list"],
+    ("search", "PLOT"): ["-m", "commands.search", "--plot"],
+    ("search", "WRITE"): ["-m", "commands.search", "--write"],
     ("node", "HEAD"): ["-m", "commands.node", "--", "VALUE"],
     ("node", "ARGS"): ["-m", "commands.node"],  # in the environment
     ("faults", "N"): ["tests/faults/kills.py", "--", "VALUE"],
@@ -110,7 +121,7 @@ def called(folder: Path) -> list[dict[str, object]]:
 @pytest.mark.parametrize("target", TEXT, ids=" ".join)
 def test_a_value_reaches_its_command_unchanged(folder: Path, target: tuple[str, str]) -> None:
     name, variable = target
-    ready = ("-o", ".venv/.run", "-o", ".venv/.dev", "-o", ".venv/.cluster")
+    ready = ("-o", ".venv/.run", "-o", ".venv/.dev", "-o", ".venv/.cluster", "-o", ".venv/.search")
     for number, value in enumerate(HOSTILE):
         done = make(folder, *ready, name, f"{variable}={value}")
         assert done.returncode == 0, done.stderr

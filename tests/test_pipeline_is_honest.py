@@ -22,6 +22,7 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 ORDER = (
     *("core", "config", "competition", "images", "scoring", "dataset", "models", "features"),
     *("training", "prediction", "submission", "params", "planning", "init", "kaggle", "cluster"),
+    "search",
 )
 MAX_LINES = 250
 

@@ -37,14 +37,15 @@ def apply(base: str, overlay: str) -> str:
 
 
 def set_key(
-    base: str, section: str, model: str, key: str, value: int | float | str | dict[str, Any]
+    base: str, section: str, model: str, key: str, value: Any, *, default: Any = None
 ) -> str:
     """Set a key of one model or embedding in the params file `base`. Others of the `section` that
-    merge it (`<<: *base`) keep their values.
+    merge it (`<<: *base`) keep their values, or get the key's `default` if they have none.
     """
     params = yaml_edit.load(base)
     models = params[section]
     before = {name: models[name].get(key) for name in models}
+    absent = {name for name in models if key not in models[name]}
     if isinstance(value, dict):
         value = CommentedMap(value)
         value.fa.set_flow_style()
@@ -52,5 +53,5 @@ def set_key(
     after = yaml_edit.load(yaml_edit.dump(params))[section]
     for name, old in before.items():
         if name != model and after[name].get(key) != old:
-            models[name][key] = old
+            models[name][key] = default if name in absent else old
     return yaml_edit.dump(params)
