@@ -73,12 +73,11 @@ def project(folder: Path, tasks: int) -> None:
 
 def entry(pipeline: Pipeline, stage_name: str) -> tuple[str, bytes]:
     """The entry of DVC's run cache for the stage's result: its name and content."""
-    from dvc.repo import Repo
     from dvc.stage.cache import _get_cache_hash
     from dvc.stage.serialize import to_single_stage_lockfile
     from dvc.utils.serialize import dumps_yaml
 
-    with Repo(str(pipeline.root)) as repo:
+    with pipeline._repo() as repo:
         (stage,) = repo.stage.collect(stage_name)
         stage.save_deps()
         (out,) = stage.outs
