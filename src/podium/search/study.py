@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from podium.search.space import Dimension, Value
@@ -161,6 +162,7 @@ def open_study(
     first: Mapping[str, Value],
 ) -> Study:
     """Open the study `name`, or create it: with `facts`, and the values of the `first` trial."""
+    _repair(journal)
     storage = _storage(journal)
     names = {study.study_name for study in optuna.get_all_study_summaries(storage)}
     if name in names:
@@ -188,8 +190,22 @@ def load_studies(journal: Path) -> list[optuna.Study]:
     return [optuna.load_study(study_name=name, storage=storage) for name in names]
 
 
-def _storage(journal: Path) -> JournalStorage:
+def _repair(journal: Path) -> None:
+    """Remove an incomplete last line: a search was killed while writing it."""
     journal.parent.mkdir(parents=True, exist_ok=True)
     if journal.exists() and not (content := journal.read_bytes()).endswith(b"\n"):
-        journal.write_bytes(content[: content.rfind(b"\n") + 1])  # it was killed while writing
-    return JournalStorage(JournalFileBackend(str(journal)))
+        journal.write_bytes(content[: content.rfind(b"\n") + 1])
+
+
+class _NoLock(BaseJournalFileLock):
+    """Only one process writes (`session.only_driver`). Optuna's lock would outlive a killed one."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def _storage(journal: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(journal), lock_obj=_NoLock()))
