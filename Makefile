@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-ci test-long test-fast test-cluster faults bench check lock plan train node search recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init test test-ci test-long test-fast test-gpu test-cluster faults bench check lock plan train node search recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ test-long: .venv/.dev ## run the longest tests: 2,000 generated competitions, a 
 
 test-fast: .venv/.dev ## run only the fast tests (under a minute)
 	$(PYTEST) -m "not slow"
+
+test-gpu: .venv/.dev ## run the tests that need a GPU (two minutes)
+	pytest -m gpu tests/training
 
 test-cluster: .venv/.dev .venv/.cluster .venv/.search ## run the tests that need Ray or Optuna: two nodes on this machine (ten minutes)
 	pytest tests/cluster tests/search

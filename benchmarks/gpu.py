@@ -49,7 +49,7 @@ from podium.scoring import metrics
 from podium.training import build, fold
 from podium.training.checkpoints import Checkpoints
 
-ROWS = ("train", "inference", "loaders", "compile", "fold", "folds", "jobs")
+ROWS = ("train", "augment", "inference", "loaders", "compile", "fold", "folds", "jobs")
 WEATHER: dict[str, Any] = {  # as recipes/weather.yaml
     "architecture": "mobilenetv2_100",
     "pretrained": False,
@@ -127,6 +127,18 @@ def measure_training(config: Model, data: build.TrainingData, folder: Path) -> N
         f"{bare:.0f} {unit}", whole / bare)  # fmt: skip
     add(f"{name}: first epoch", f"{curves[0].images_per_s:.0f} {unit}")
     add(f"{name}: validation of {VALID} images, per epoch", f"{validation:.2f} s")
+
+
+def measure_augmentation(config: Model, data: build.TrainingData, folder: Path) -> None:
+    """The same training, with the images augmented on the GPU."""
+    images, name = len(data.folds) - VALID, f"{config.architecture}, augment_on: gpu"
+    bare = bare_rate(config, images)
+    seconds, trained = train(config.model_copy(update={"augment_on": "gpu"}), data, folder)
+    whole = EPOCHS * images / seconds
+    add(f"{name}: steady training", f"{steady(trained):.0f} images/s", f"{bare:.0f} images/s",
+        steady(trained) / bare)  # fmt: skip
+    add(f"{name}: run of {EPOCHS} x {images} images", f"{whole:.0f} images/s",
+        f"{bare:.0f} images/s", whole / bare)  # fmt: skip
 
 
 def measure_inference(config: Model, data: build.TrainingData, images: int) -> None:
@@ -348,6 +360,8 @@ def main() -> None:
             data = training_data(folder / architecture, options.size, images)
             if "train" in wanted:
                 measure_training(config, data, folder)
+            if "augment" in wanted:
+                measure_augmentation(config, data, folder)
             if "inference" in wanted:
                 measure_inference(config, data, images)
         if "loaders" in wanted:

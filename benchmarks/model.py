@@ -21,7 +21,7 @@ from common import Run, photos, rates, table
 
 from podium.config.models import Model
 from podium.core import machine, seeding
-from podium.images import codec, loading, store
+from podium.images import codec, loading, ordered, store
 from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
 from podium.models import device, inference
@@ -103,8 +103,7 @@ def predict(config: Model, data: build.TrainingData) -> Run:
     plain = Augmentation("none", size=config.image_size, resize_mode="crop")
     names = data.folds["id"].tolist()[VALID:]
     images = loading.Images(data.store, names, None, transforms=[plain])
-    workers = machine.loader_workers(accelerator.device.type)
-    loader = loading.in_order(images, config.batch_size, workers=workers)
+    loader = ordered.InOrder(images, config.batch_size, device=accelerator.device.type)
     codec = TargetCodec(config, data.task)
 
     def run() -> int:

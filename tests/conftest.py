@@ -81,6 +81,14 @@ def program(name: str) -> tuple[str, ...]:
     return "python", f"src/{name}.py"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs from all tests but those that need one: the others expect a CPU's numbers, batch
+    sizes and processes, and would start loader workers on every core.
+    """
+    if "gpu" not in config.option.markexpr.replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()  # what is imported: each training collects garbage several times
 

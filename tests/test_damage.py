@@ -125,7 +125,7 @@ def checkpoint(folder: Path) -> tuple[Path, Reader]:
     for number in (1, 2):
         net = factory.create(config(), outputs=3).state_dict()
         expected[number] = {name: tensor.numpy().tobytes() for name, tensor in net.items()}
-        kept.save({"net": net, "number": number})
+        kept.save({"net": net, "number": number}, wait=True)
 
     again = Checkpoints(folder / "x")
     again.identify({})  # reads all our code

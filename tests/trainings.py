@@ -1,5 +1,6 @@
 """Small models for tests to train, on folds of small images."""
 
+import contextlib
 import functools
 import os
 import subprocess
@@ -91,14 +92,17 @@ def train(
 ) -> TrainedFold:
     """Train a small model on fold 0: by default 11 steps of 8 images per epoch, for one epoch."""
     defaults = {"batch_size": 8, "resize_mode": "squash", "phases": [{"epochs": 1, "lr": 0.01}]}
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        if checkpoints is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            checkpoints = stack.enter_context(Checkpoints(Path(folder) / "x"))
         return train_fold(
             config(**(defaults | changes)),
             data or training_data(images, folds),
             fold=0,
             seed=1,
             metric=metrics.get(metric, "multiclass"),
-            checkpoints=checkpoints or Checkpoints(Path(folder) / "x"),
+            checkpoints=checkpoints,
         )
 
 

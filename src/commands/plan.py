@@ -12,6 +12,7 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
 from podium.init import guard, printout, rewrite
+from podium.models import device
 from podium.params import schema
 from podium.params.schema import Params
 from podium.planning import limit, overview, stopwatch, timing, timing_probes
@@ -72,6 +73,12 @@ def _plan(params: Params, hours: float | None) -> None:
         print(
             f"\n{done} of {len(trainings)} trainings have written their weights; `dvc status` "
             "lists what would run again"
+        )
+    where = device.accelerator("auto").device
+    if where.type == "cuda" and (jobs := overview.jobs(rows, device.memory_bytes(where))) > 1:
+        print(
+            f"\n{jobs} trainings fit into the GPU's memory at once. If one leaves the GPU idle, as "
+            f"small images and models do, `make train JOBS={jobs}` takes less time."
         )
     if hours is not None:
         print(f"\n{console.duration(seconds)} {limit.verdict(seconds, hours)}")

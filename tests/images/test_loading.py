@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from podium.images import loading, store
+from podium.images import loading, ordered, store
 from podium.images.augment import Augmentation
 from podium.images.sampling import SampleIndex
 from podium.images.store import ImageStore
@@ -66,15 +66,17 @@ def test_float_targets_are_loaded_unchanged(images: MakeImages, workers: int, co
     targets = np.random.default_rng(0).random((21, columns)).astype(np.float32)
     dataset = images()
     dataset.targets = torch.as_tensor(targets)
-    _, loaded = epoch(loading.in_order(dataset, 4, workers=workers), 1)
-    assert loaded.dtype == torch.float32 and np.array_equal(loaded.numpy(), targets)
+    loader = loading.shuffled(dataset, 4, workers=workers)
+    _, loaded = epoch(loader, 1)
+    rows = [sample.row for batch in loader.batch_sampler for sample in batch]
+    assert loaded.dtype == torch.float32 and np.array_equal(loaded.numpy(), targets[rows])
 
 
 def test_batches_do_not_change_while_others_are_prefetched(images: MakeImages) -> None:
     dataset = images()
     dataset.ids, dataset.targets = dataset.ids * 2, dataset.targets.repeat(2)  # 21 batches
-    expected = list(loading.in_order(dataset, 2, workers=0))
-    loader = loading.in_order(dataset, 2, workers=1)
+    expected = list(loading.shuffled(dataset, 2, workers=0))
+    loader = loading.shuffled(dataset, 2, workers=1)
     for batch, (shared, _) in zip(expected, DataLoader.__iter__(loader), strict=True):
         time.sleep(0.05)  # the worker prefetches all it may before the shared buffer is copied
         assert torch.equal(shared["image"], batch.inputs["image"])
@@ -145,16 +147,44 @@ def test_each_phase_has_its_own_augmentation(images: MakeImages) -> None:
     assert torch.equal(pixels, torch.as_tensor(np.stack(expected)))
 
 
-def test_inference_loads_every_image_once_in_order(images: MakeImages) -> None:
-    _, targets = epoch(loading.in_order(images(), 4, workers=0), 1)
-    assert targets.tolist() == list(range(21))
+@pytest.mark.parametrize("device", ["cpu", "mps"])  # one at a time, or some ahead
+def test_inference_loads_every_image_once_in_order(images: MakeImages, device: str) -> None:
+    dataset = plain(images())
+    batches = list(ordered.InOrder(dataset, 4, device=device))
+    assert torch.cat([batch.targets for batch in batches]).tolist() == list(range(21))
+    expected = load(dataset, *map(SampleIndex, range(21)))
+    assert torch.equal(torch.cat([batch.inputs["image"] for batch in batches]), expected)
+
+
+def plain(dataset: loading.Images) -> loading.Images:
+    dataset.transforms = [Augmentation("none", size=24, resize_mode="crop")]
+    return dataset
+
+
+@pytest.mark.parametrize("mebibytes", [0, 1])
+def test_square_images_are_kept_for_later_passes_if_they_fit(
+    images: MakeImages, monkeypatch: pytest.MonkeyPatch, mebibytes: int
+) -> None:
+    monkeypatch.setenv("PODIUM_CACHE_MIB", str(mebibytes))
+    dataset, decoded = plain(images()), list[str]()
+    decode = dataset.store.decode
+    monkeypatch.setattr(dataset.store, "decode", lambda name: decoded.append(name) or decode(name))
+    loader = ordered.InOrder(dataset, 4, keep=True)
+    assert loader.kept_bytes == (21 * 24 * 24 * 3 if mebibytes else 0)
+    next(iter(loader))  # a pass that ends early keeps nothing
+    decoded.clear()
+    first, second = list(loader), list(loader)
+    assert sorted(decoded) == sorted(dataset.ids * (1 if mebibytes else 2))
+    for batch, again in zip(first, second, strict=True):
+        assert torch.equal(batch.inputs["image"], again.inputs["image"])
+        assert torch.equal(batch.targets, again.targets)
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), EOFError()])
 def test_a_lost_connection_to_a_worker_is_reported_like_a_dead_worker(
     images: MakeImages, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    loader = loading.in_order(images(), 4, workers=0)
+    loader = loading.shuffled(images(), 4, workers=0)
     first = next(DataLoader.__iter__(loader))
 
     def batches(_: object) -> Iterator[object]:

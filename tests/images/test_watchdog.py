@@ -18,7 +18,7 @@ HANGS = """
 import ctypes, sys
 from pathlib import Path
 from podium.core import program
-from podium.images import loading, watchdog
+from podium.images import loading, ordered, watchdog
 from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
 watchdog.TIMEOUT_SECONDS = 1.0
@@ -33,18 +33,23 @@ def hang(image):
 store.decode = hang
 plain = [Augmentation("none", size=24, resize_mode="crop")]
 made = loading.Images(store, [f"{i:04d}" for i in range(21)], None, transforms=plain)
-program.run(lambda: list(loading.in_order(made, 4, workers=int(sys.argv[2]))))
+loaders = {
+    "processes": lambda: loading.shuffled(made, 4, workers=2),
+    "none": lambda: loading.shuffled(made, 4, workers=0),
+    "threads": lambda: ordered.InOrder(made, 4, device="mps"),
+}
+program.run(lambda: list(loaders[sys.argv[2]]()))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("loader", ["none", "processes", "threads"])
 def test_the_error_names_the_image_that_cannot_be_read_in_time(
     images: ImageStore,
-    workers: int,
+    loader: str,
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", HANGS, images.folder, str(workers)],
+        [sys.executable, "-c", HANGS, images.folder, loader],
         env=WITH_SRC,
         capture_output=True,
         text=True,
@@ -54,7 +59,9 @@ def test_the_error_names_the_image_that_cannot_be_read_in_time(
     assert done.returncode == 1, done.stderr
     named, *rest = done.stderr.splitlines()
     assert named.startswith("error: timed out after 1 s ") and "image 0013 in" in named
-    assert len(rest) == (workers > 0) and all("a DataLoader worker died" in r for r in rest)
+    assert len(rest) == (loader == "processes") and all(
+        "a DataLoader worker died" in r for r in rest
+    )
 
 
 @pytest.mark.slow
@@ -124,7 +131,7 @@ def main():
     plain = [Augmentation("none", size=24, resize_mode="crop")]
     ids = [f"{i:04d}" for i in range(21)]
     made = loading.Images(ImageStore(Path(sys.argv[1])), ids, None, transforms=plain)
-    for batch in loading.in_order(made, 4, workers=2):
+    for batch in loading.shuffled(made, 4, workers=2):
         raise ZeroDivisionError("a bug")
 
 program.run(main)

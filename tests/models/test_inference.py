@@ -6,6 +6,7 @@ from trainings import FOLDS, config
 from podium.core import seeding
 from podium.images import loading
 from podium.images.augment import Augmentation
+from podium.images.ordered import InOrder
 from podium.images.sampling import SampleIndex
 from podium.images.store import ImageStore
 from podium.models import factory
@@ -33,7 +34,7 @@ def test_logits_are_averaged_over_the_views(net: nn.Module, dataset: loading.Ima
     views = [VIEWS[name] for name in ("identity", "hflip", "crop_center")]
     logits = infer(
         net,
-        loading.in_order(dataset, 10, workers=0),
+        InOrder(dataset, 10),
         TargetCodec(config(), Task("regression", ["age"]), scale=(0.0, 2.0)),
         views=views,
         accelerator=accelerator("fp32"),
@@ -63,7 +64,7 @@ class SmallDevice(nn.Module):
 def predict(net: nn.Module, dataset: loading.Images, *, split_on_oom: bool) -> torch.Tensor:
     return infer(
         net,
-        loading.in_order(dataset, 50, workers=0),
+        InOrder(dataset, 50),
         TargetCodec(config(), Task("multiclass", ["a", "b", "c"])),
         accelerator=accelerator("fp32"),
         split_on_oom=split_on_oom,

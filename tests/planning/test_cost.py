@@ -68,3 +68,11 @@ def test_the_table_adds_up() -> None:
         ["other", "stages", "8", "s"],
         ["total", "9", "min"],
     ]
+
+
+def test_trainings_that_fit_into_a_gpu_together() -> None:
+    rows = [Row("a", 60.0, 30.0, 5, 3 * 2**29), Row("b (embedding)", 100.0, memory=2**40)]
+    assert overview.jobs(rows, 80 * 2**30) == 5  # all folds
+    assert overview.jobs(rows, 9 * 2**30) == 4  # of 2 GiB each
+    assert overview.jobs(rows, 2 * 2**30) == 0
+    assert overview.jobs(rows[1:], 80 * 2**30) == 0

@@ -12,7 +12,7 @@ from trainings import FOLDS, config
 from podium.config.predict import Neighbors, Predict
 from podium.core import seeding
 from podium.core.errors import UserError
-from podium.images import loading
+from podium.images import ordered
 from podium.images.store import ImageStore
 from podium.models import factory, heads, weights
 from podium.models.inputs import Preprocess
@@ -129,9 +129,7 @@ def collect(net: Any, images: ImageStore, ids: list[str], views: list[str]) -> n
     rows = []
     layer = heads.classifier(net)
     layer.register_forward_pre_hook(lambda _, args: rows.append(args[0]))
-    loader = loading.for_inference(
-        images, ids, size=32, resize_mode="squash", batch_size=len(ids), workers=0
-    )
+    loader = ordered.for_inference(images, ids, size=32, resize_mode="squash", batch_size=len(ids))
     (batch,) = loader
     ready = Preprocess(net, torch.device("cpu"))(batch.inputs)["image"]
     with torch.inference_mode():

@@ -10,6 +10,7 @@ from trainings import FOLDS, config
 from podium.config.predict import Predict
 from podium.core import seeding
 from podium.core.errors import UserError
+from podium.images.ordered import InOrder
 from podium.images.store import ImageStore
 from podium.models import factory, weights
 from podium.prediction import predictor as module
@@ -93,31 +94,37 @@ def test_beyond_the_time_limit_views_can_be_dropped_from_the_end(
         predictor.enforce_time_limit(images, IDS)
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+class OnASimulatedClock:
+    """A loader that takes 10 seconds to start, then 1 second for as many batches of 8 as it loads
+    at a time.
+    """
+
+    clock = 0.0
+
+    def __init__(self, loader: InOrder, ahead: int) -> None:
+        self.loader, self.ahead = loader, ahead
+
+    def __iter__(self) -> Iterator[Any]:
+        for number, batch in enumerate(self.loader):
+            type(self).clock = 10 + 1 + number // (1 + self.ahead)
+            yield batch
+
+
 @pytest.mark.parametrize(
-    ("workers", "images_count", "seconds"),
-    [("0", 480, 60), ("4", 480, 15), ("4", 96, 3), ("0", 16, 2), ("4", 16, 10 + 1)],
+    ("ahead", "images_count", "seconds"),
+    [(0, 480, 60), (3, 480, 15), (3, 96, 3), (0, 16, 2), (3, 16, 10 + 1)],
 )
 def test_the_estimate_leaves_out_the_start_of_the_loader(
     path: Path,
     images: ImageStore,
     monkeypatch: pytest.MonkeyPatch,
-    workers: str,
+    ahead: int,
     images_count: int,
     seconds: float,
 ) -> None:
-    """On a simulated clock: a worker takes 10 seconds to start, then 1 second per batch of 8."""
-    monkeypatch.setenv("PODIUM_WORKERS", workers)
-    clock = 0.0
     loader = Predictor._loader
-
-    def timed(self: Predictor, store: ImageStore, ids: list[str]) -> Iterator[Any]:
-        nonlocal clock
-        for number, batch in enumerate(loader(self, store, ids)):
-            clock = 10 + 1 + number // max(1, int(workers))
-            yield batch
-
-    monkeypatch.setattr(Predictor, "_loader", timed)
-    monkeypatch.setattr(module.time, "perf_counter", lambda: clock)
+    monkeypatch.setattr(OnASimulatedClock, "clock", 0.0)
+    monkeypatch.setattr(Predictor, "_loader", lambda *to: OnASimulatedClock(loader(*to), ahead))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: OnASimulatedClock.clock)
     ids = (IDS * 4)[:images_count]
     assert 60 * create(path)._estimate_minutes(images, ids) == pytest.approx(seconds)

@@ -4,6 +4,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ class KilledAfterSaves(Checkpoints):
         super().__init__(folder, every_minutes=1e-9)
         self.saves_left = saves
 
-    def save(self, state: dict[str, Any]) -> None:
-        super().save(state)
+    def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
+        super().save(state, wait=wait)
         self.saves_left -= 1
         if self.saves_left == 0:
             raise Killed
@@ -250,6 +251,7 @@ def test_the_last_two_checkpoints_are_kept_and_the_newest_is_read(tmp_path: Path
     with open_checkpoints(tmp_path / "x") as checkpoints:
         for number in range(5):
             checkpoints.save({"number": number})
+        checkpoints.wait()
         assert len(list((tmp_path / "x").glob("*.ckpt"))) == 2
         for number in (4, 3):
             assert open_checkpoints(tmp_path / "x").load() == {"number": number}
@@ -257,13 +259,52 @@ def test_the_last_two_checkpoints_are_kept_and_the_newest_is_read(tmp_path: Path
         assert checkpoints.load() is None
 
 
+def test_a_checkpoint_is_of_the_moment_in_which_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written later, while the training goes on."""
+    write, may_write = checkpointing._write, threading.Event()
+
+    def late(*arguments: Any) -> None:
+        assert may_write.wait(10)
+        write(*arguments)
+
+    monkeypatch.setattr(checkpointing, "_write", late)
+    with open_checkpoints(tmp_path / "x") as checkpoints:
+        weights = torch.zeros(3)
+        checkpoints.save({"net": {"weights": weights}, "kept": [weights]})
+        weights += 1
+        assert not list((tmp_path / "x").glob("*.ckpt")) and checkpoints.last is None
+        may_write.set()
+        state = checkpoints.load()
+        assert state is not None and state["kept"][0].tolist() == [0, 0, 0]
+        assert state["net"]["weights"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_checkpoint_that_could_not_be_written_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: bool
+) -> None:
+    with open_checkpoints(tmp_path / "x") as checkpoints:
+        checkpoints.save({"number": 0}, wait=True)
+        with monkeypatch.context() as patch, pytest.raises(UserError, match="disk full"):
+            patch.setattr(checkpointing, "_write", disk_full)
+            checkpoints.save({"number": 1}, wait=wait)
+            checkpoints.save({"number": 2})
+        assert checkpoints.load() == {"number": 0}
+
+
+def disk_full(*_: object) -> None:
+    raise UserError("disk full")
+
+
 def test_a_resumed_run_replaces_the_older_checkpoint(tmp_path: Path) -> None:
     with open_checkpoints(tmp_path / "x") as checkpoints:
         checkpoints.save({"number": 0})
-        checkpoints.save({"number": 1})
+        checkpoints.save({"number": 1}, wait=True)
         resumed = open_checkpoints(tmp_path / "x")
         resumed.load()
-        resumed.save({"number": 2})
+        resumed.save({"number": 2}, wait=True)
         newest(tmp_path / "x").write_bytes(b"half")
         assert resumed.load() == {"number": 1}
 

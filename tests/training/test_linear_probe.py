@@ -11,7 +11,7 @@ from trainings import FOLDS, config, same_weights, train, training_data
 
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
-from podium.images import loading
+from podium.images import ordered
 from podium.images.store import ImageStore
 from podium.models.inference import infer
 from podium.scoring.task import Task
@@ -64,9 +64,7 @@ def initialized(data: TrainingData, **changes: Any) -> Components:
 
 def predict(components: Components, ids: list[str]) -> np.ndarray:
     store = components.loaders.train.dataset.store
-    loader = loading.for_inference(
-        store, ids, size=64, resize_mode="squash", batch_size=8, workers=0
-    )
+    loader = ordered.for_inference(store, ids, size=64, resize_mode="squash", batch_size=8)
     net, codec, accelerator = components.net, components.codec, components.accelerator
     return infer(net, loader, codec, accelerator=accelerator).numpy()
 
@@ -119,8 +117,8 @@ class KilledInTheFirstEpoch(Checkpoints):
     def due(self) -> bool:
         return True
 
-    def save(self, state: dict[str, Any]) -> None:
-        super().save(state)
+    def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
+        super().save(state, wait=wait)
         if state["progress"]["step"] == 4:
             raise Killed
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import dataloader
 from trainings import EVERYTHING, FOLDS, same_weights, train
 from trainings import config as model_config
 
@@ -26,6 +27,8 @@ from podium.training.fold import TrainedFold
 
 STEPS = 11  # per epoch, of 8 of the 90 training images
 FROZEN = {"lr": 1e-12, "trainable": "head"}  # changes nothing but the head's statistics
+
+ON_GPU = {"augment": "medium", "augment_on": "gpu"}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,25 @@ def test_training_learns(images: ImageStore) -> None:
     best, curves, _ = train(images, phases=[{"epochs": 12, "lr": 0.01, "warmup_epochs": 1}])
     assert curves[-1].train_loss < 0.6 * curves[0].train_loss
     assert best.epoch.score >= 0.8
+
+
+def test_a_training_starts_one_set_of_loader_workers(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For all epochs and phases; validation has none."""
+    started: list[int] = []
+    original = dataloader._MultiProcessingDataLoaderIter.__init__
+
+    def spy(self: Any, loader: loading.Loader) -> None:
+        started.append(loader.num_workers)
+        original(self, loader)
+
+    monkeypatch.setattr(dataloader._MultiProcessingDataLoaderIter, "__init__", spy)
+    monkeypatch.setenv("PODIUM_WORKERS", "2")
+    train(
+        images, phases=[{"epochs": 2, "lr": 0.01, "trainable": "head"}, {"epochs": 1, "lr": 0.01}]
+    )
+    assert started == [2]
 
 
 @pytest.mark.slow
@@ -339,7 +361,9 @@ def test_weights_that_are_not_finite_are_not_saved(
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("precision", ["fp32", "auto", "fp16"])
-@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize(
+    "changes", [{}, EVERYTHING, ON_GPU], ids=["plain", "everything", "augmented on the GPU"]
+)
 def test_a_gpu_gives_the_same_bytes_twice(
     images: ImageStore, precision: str, changes: dict[str, Any]
 ) -> None:
@@ -408,14 +432,14 @@ def test_no_step_reads_a_tensors_value(images: ImageStore, mix: dict[str, float]
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-@pytest.mark.parametrize("precision", ["fp32", "auto"])
-def test_no_step_waits_for_the_gpu(images: ImageStore, precision: str) -> None:
+@pytest.mark.parametrize("changes", [{"precision": "fp32"}, {}, ON_GPU], ids=str)
+def test_no_step_waits_for_the_gpu(images: ImageStore, changes: dict[str, Any]) -> None:
     counts = []
     for batch_size in (30, 10):
         torch.cuda.set_sync_debug_mode("warn")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            train(images, batch_size=batch_size, precision=precision)
+            train(images, batch_size=batch_size, **changes)
         torch.cuda.set_sync_debug_mode("default")
         counts.append(len([wait for wait in caught if "synchronizing" in str(wait.message)]))
     assert counts[0] == counts[1] > 0

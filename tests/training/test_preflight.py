@@ -59,7 +59,9 @@ def test_too_little_disk_space_for_the_checkpoints_is_an_error_before_the_first_
         train(images, checkpoints)
     needed = int(str(error.value).split(" need ")[1].split(" ")[0].replace(",", ""))
     monkeypatch.undo()
-    train(images, Checkpoints(tmp_path / "y"))
+    written = Checkpoints(tmp_path / "y")
+    train(images, written)
+    written.wait()
     sizes = [path.stat().st_size for path in (tmp_path / "y").glob("*.ckpt")]
     assert needed == pytest.approx(3 * max(sizes), rel=0.02)
 

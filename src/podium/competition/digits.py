@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from podium.core import files, seeding
 
@@ -19,6 +17,8 @@ def write_archive(path: Path) -> None:
     """Write the archive: train.csv, test.csv, sample_submission.csv, and 1,797 grayscale PNG images
     of 8 x 8 pixels in train/ and test/ (`sklearn.datasets.load_digits`).
     """
+    from sklearn.datasets import load_digits  # takes a second, for this competition only
+
     images = np.round(load_digits().images * (255 / 16)).astype(np.uint8)  # [N, 8, 8], from 0..16
     train, test = _split()
     buffer = io.BytesIO()
@@ -39,6 +39,9 @@ def write_solution(path: Path) -> None:
 
 def _split() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and test set: id and label, sorted by id, indexed as in scikit-learn."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     labels = load_digits().target
     ids = [seeding.digest("digits", scan).hex()[:12] for scan in range(len(labels))]
     table = pd.DataFrame({"id": ids, "label": labels}).sort_values("id")

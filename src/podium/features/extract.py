@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from podium.config.embeddings import Embedding
-from podium.core import console, files, machine, seeding, signals
+from podium.core import console, files, seeding, signals
 from podium.core.errors import UserError
 from podium.core.provenance import EmbeddingProvenance
 from podium.features.tables import Features
-from podium.images import loading
+from podium.images import ordered
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
 from podium.models import device, factory, pretrained
@@ -52,15 +52,15 @@ class Extractor:
             values = self.features(self.loader(store, ids), views)
         return Features(ids, values, self._provenance(store))
 
-    def loader(self, store: ImageStore, ids: list[str]) -> loading.Loader:
+    def loader(self, store: ImageStore, ids: list[str]) -> ordered.InOrder:
         """Batches of the images `ids` of `store`, in order."""
-        return loading.for_inference(
+        return ordered.for_inference(
             store,
             ids,
             size=self.config.image_size,
             resize_mode=self.config.resize_mode,
             batch_size=self.config.batch_size,
-            workers=machine.loader_workers(self.accelerator.device.type),
+            device=self.accelerator.device.type,
         )
 
     @torch.inference_mode()
@@ -78,7 +78,9 @@ class Extractor:
                 images = preprocess(batch.inputs)["image"]
                 with self.accelerator.autocast():
                     pooled_views = [pooled(self.net, view(images)).float() for view in views]
-                values.append(torch.stack(pooled_views, dim=1).cpu())
+                stacked = torch.stack(pooled_views, dim=1)
+                values.append(stacked.to("cpu", non_blocking=True))
+            device.synchronize(where)
         features: np.ndarray = torch.cat(values).numpy()
         return features
 

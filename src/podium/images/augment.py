@@ -57,6 +57,7 @@ class Augmentation:
         self.size, self.resize_mode = size, resize_mode
         transforms = PRESETS[augment] if isinstance(augment, str) else augment
         self.is_random, self.resizes_first = bool(transforms), True
+        self.transforms: list[Any] = []  # of albumentations
         if not transforms:
             return
         library = _albumentations()
@@ -68,6 +69,7 @@ class Augmentation:
         self._state = self._numpy.bit_generator.state
         built = [_build(entry, size) for entry in transforms]
         self.resizes_first = not _size_arguments(type(built[0]), size)
+        self.transforms = built
         self._compose = library.Compose(built, is_check_shapes=False)  # checks masks, not used here
         self._compose.set_random_state(self._numpy, self._python)
 
@@ -89,9 +91,7 @@ class Augmentation:
         """
         if not self.is_random:
             return pixels
-        self._state["state"]["key"] = np.frombuffer(key, np.uint64)
-        self._numpy.bit_generator.state = self._state  # which also resets the counter
-        self._python.seed(key)
+        self._reseed(key)
         try:
             pixels = self._compose(image=pixels)["image"]
         except self._errors as error:
@@ -107,6 +107,16 @@ class Augmentation:
                 f"{self.size} x {self.size}. End with Resize, or crop to image_size."
             )
         return pixels
+
+    def _reseed(self, key: bytes) -> None:
+        self._state["state"]["key"] = np.frombuffer(key, np.uint64)
+        self._numpy.bit_generator.state = self._state  # which also resets the counter
+        self._python.seed(key)
+
+    def begin(self, key: bytes) -> None:
+        """Start drawing from `key`, as `augment` does before the first transform."""
+        self._reseed(key)
+        self._python.random()  # Compose's own probability
 
 
 @cache

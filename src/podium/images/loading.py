@@ -1,7 +1,6 @@
 """Batches of images: uint8 until they reach the device, the same for any number of workers."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import cv2
@@ -45,7 +44,6 @@ class Images(Dataset[Batch]):
         self.buffers: workers.SharedBuffers | None = None  # in a worker process
         self.busy = torch.zeros(0, dtype=torch.bool)  # per worker, in shared memory
         self.shares_memory = True  # whether workers send batches in shared memory
-        self.threads: ThreadPoolExecutor | None = None  # in a process without workers
         unknown = np.full(len(ids), -1)
         self.targets = torch.as_tensor(unknown if targets is None else targets)
 
@@ -58,22 +56,30 @@ class Images(Dataset[Batch]):
         """
         if worker := get_worker_info():
             self.busy[worker.id] = True
-        size = self.transforms[0].size
-        shape = (len(samples), size, size, 3)
+        shape = (len(samples), self.size, self.size, 3)
         images = self.buffers.take(shape) if self.buffers else torch.empty(shape, dtype=torch.uint8)
         pixels = images.numpy()
-        squares = (self.threads.map if self.threads else map)(self._square, samples)
         for slot, sample in enumerate(samples):
-            image_id = self.ids[sample.row]
-            watchdog.begin(f"reading image {image_id} in {self.store.folder} (hung disk?)")
-            key = seeding.digest(self.seed, sample.epoch, image_id, sample.repeat)
-            pixels[slot] = self.transforms[sample.phase].augment(next(squares), key)
+            self.watch(sample)
+            key = seeding.digest(self.seed, sample.epoch, self.ids[sample.row], sample.repeat)
+            pixels[slot] = self.transforms[sample.phase].augment(self.square(sample), key)
         watchdog.end()
         if worker:
             self.busy[worker.id] = False
         return Batch({"image": images}, self.targets[[sample.row for sample in samples]])
 
-    def _square(self, sample: SampleIndex) -> np.ndarray:
+    @property
+    def size(self) -> int:
+        """The height and width of the images, in pixels."""
+        return self.transforms[0].size
+
+    def watch(self, sample: SampleIndex) -> None:
+        """Let the process end if reading this image takes too long."""
+        image_id = self.ids[sample.row]
+        watchdog.begin(f"reading image {image_id} in {self.store.folder} (hung disk?)")
+
+    def square(self, sample: SampleIndex) -> np.ndarray:
+        """Decode an image and do what is not random: thread-safe."""
         return self.transforms[sample.phase].square(self.store.decode(self.ids[sample.row]))
 
 
@@ -121,59 +127,28 @@ class Loader(DataLoader[Batch]):
         return values if self.pin_memory else values.clone()  # pinning has copied them
 
 
-class Loaders(NamedTuple):
-    """The batches to train and validate a model with."""
-
-    train: Loader
-    valid: Loader | None  # None for a model of all folds
-
-
 def shuffled(images: Images, batch_size: int, *, workers: int, balanced: bool = False) -> Loader:
-    """Training batches; call `.batch_sampler.set_epoch` before each pass. `balanced` ones are drawn
-    with replacement, with equal class probabilities.
-    """
+    """Training batches; call `.batch_sampler.set_epoch` before each pass."""
+    return _loader(images, random_order(images, batch_size, balanced=balanced), workers)
+
+
+def random_order(images: Images, batch_size: int, *, balanced: bool = False) -> EpochBatchSampler:
+    """Shuffled batches, or `balanced` ones: drawn with replacement, each class equally often."""
     weights = None
     if balanced:
         soft = images.targets.ndim > 1  # class probabilities
         classes = images.targets.argmax(dim=1) if soft else images.targets
         weights = 1 / torch.bincount(classes)[classes].numpy()
-    sampler = EpochBatchSampler(
-        len(images), batch_size=batch_size, seed=images.seed, weights=weights
-    )
-    return _loader(images, sampler, workers)
-
-
-def in_order(images: Images, batch_size: int, *, workers: int) -> Loader:
-    """Batches for inference: each image once, in the order of `images`."""
-    loader = _loader(images, EpochBatchSampler(len(images), batch_size=batch_size), workers)
-    # Without workers the model waits while images are decoded: use all cores for that.
-    images.threads = None if loader.num_workers else ThreadPoolExecutor(machine.worker_count())
-    return loader
-
-
-def for_inference(
-    store: ImageSource,
-    ids: list[str],
-    *,
-    size: int,
-    resize_mode: str,
-    batch_size: int,
-    workers: int,
-) -> Loader:
-    """Batches of the images `ids` without targets and augmentation, in order."""
-    transforms = [Augmentation("none", size=size, resize_mode=resize_mode)]
-    images = Images(store, ids, None, transforms=transforms)
-    return in_order(images, batch_size, workers=workers)
+    return EpochBatchSampler(len(images), batch_size=batch_size, seed=images.seed, weights=weights)
 
 
 def _loader(images: Images, sampler: EpochBatchSampler, num_workers: int) -> Loader:
     cv2.setNumThreads(0)  # the cores are busy with workers or with the model
     num_workers = min(num_workers, len(sampler))
-    images.threads = None
     if num_workers:
         workers.use_short_socket_paths()
         images.busy = torch.zeros(num_workers, dtype=torch.bool).share_memory_()
-        batch_bytes = sampler.batch_size * images.transforms[0].size ** 2 * 3
+        batch_bytes = sampler.batch_size * images.size**2 * 3
         images.shares_memory = workers.fit_shared_memory(num_workers, batch_bytes=batch_bytes)
     return Loader(
         images,

@@ -89,11 +89,11 @@ def use_short_socket_paths() -> None:
 
 def fit_shared_memory(count: int, *, batch_bytes: int) -> bool:
     """Whether `count` workers can send their batches in shared memory: writing to more than there
-    is would kill them. A training has two such loaders.
+    is would kill them.
     """
     if not SHARED_MEMORY.is_dir():  # not on Linux
         return True
-    needed, free = 2 * count * BUFFERS * batch_bytes, shutil.disk_usage(SHARED_MEMORY).free
+    needed, free = count * BUFFERS * batch_bytes, shutil.disk_usage(SHARED_MEMORY).free
     if needed <= free:
         return True
     console.say(

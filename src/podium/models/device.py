@@ -1,7 +1,9 @@
 """The device and precision that a network runs with."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -37,6 +39,40 @@ def batch_size_errors(key: str, size: int, device: torch.device) -> Iterator[Non
         raise UserError(
             f"{key}: {size} images do not fit into the memory of {name(device)}. Set {size // 2}."
         ) from None
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def copy_to_cpu(value: Any) -> Any:
+    """A copy on the CPU of a tensor, or of all tensors in dicts and lists; other values as they
+    are. A GPU copies all of them before anything waits for it.
+    """
+    copied = _copied(value)
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return copied
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        # Only CUDA copies into pinned memory, and can go on meanwhile.
+        return value.detach().to("cpu", copy=True, non_blocking=value.is_cuda)
+    if isinstance(value, dict):
+        copied = copy.copy(value)  # with the metadata of a network's state dict
+        copied.update({key: _copied(item) for key, item in value.items()})
+        return copied
+    if isinstance(value, list | tuple):
+        return type(value)(map(_copied, value))
+    return value
+
+
+def memory_bytes(device: torch.device) -> int:
+    """All memory of a CUDA device."""
+    return int(torch.cuda.get_device_properties(device).total_memory)
 
 
 def name(device: torch.device) -> str:

@@ -73,6 +73,7 @@ def _check_augmentations(model: Model, at: str, result: list[Problem]) -> None:
     import numpy as np
 
     from podium.images.augment import Augmentation
+    from podium.training.batch_augment import BatchAugmentation
 
     side = max(MIN_TEST_IMAGE_PIXELS, model.image_size)
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
@@ -84,6 +85,8 @@ def _check_augmentations(model: Model, at: str, result: list[Problem]) -> None:
                     augment, size=model.image_size, resize_mode=model.resize_mode
                 )
                 transform(image, bytes(16))
+                if model.augment_on == "gpu":
+                    BatchAugmentation(transform)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from podium.core import console
 from podium.submission import text_tables
 
+GPU_SHARE = 0.9  # of a GPU's memory that trainings may use together
+PROCESS_BYTES = 2**29  # of a GPU's memory that each process takes for CUDA itself
 HEADER = ("", "training per fold", "prediction per fold", "folds", "total", "peak memory")
 
 
@@ -27,6 +29,15 @@ class Row(NamedTuple):
 def total(rows: Sequence[Row]) -> float:
     """The time of everything, one after the other, in seconds."""
     return sum(row.total for row in rows)
+
+
+def jobs(rows: Sequence[Row], gpu_bytes: int) -> int:
+    """How many of the trainings in `rows` fit into a GPU's memory at once."""
+    trainings = [row for row in rows if row.prediction is not None and row.memory is not None]
+    if not trainings:
+        return 0
+    largest = PROCESS_BYTES + max(row.memory or 0 for row in trainings)
+    return min(sum(row.folds or 1 for row in trainings), int(GPU_SHARE * gpu_bytes / largest))
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -5,7 +5,7 @@ import io
 import math
 import tempfile
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from podium.config.models import Model
 from podium.config.predict import Predict
 from podium.core import machine
-from podium.images import loading
+from podium.images import loading, ordered
 from podium.images.store import ImageStore
 from podium.models.inference import infer
 from podium.planning import stopwatch
@@ -23,6 +23,7 @@ from podium.planning.memory_use import PeakMemory
 from podium.planning.stopwatch import Stopwatch
 from podium.prediction.tta import VIEWS
 from podium.training import build, linear_probe, loop
+from podium.training.batch_loading import BatchLoader
 from podium.training.build import Components, TrainingData
 from podium.training.cache import Cache
 from podium.training.checkpoints import Checkpoints
@@ -125,19 +126,21 @@ def _measure(
     )
 
 
-def _fill(cache: Cache, loaders: Sequence[loading.Loader], most: int) -> tuple[float, int]:
-    """Cache the images of each loader's first `most` batches, or the share of them that a training
-    would.
+def _fill(
+    cache: Cache, loaders: Sequence[loading.Loader | BatchLoader | ordered.InOrder], most: int
+) -> tuple[float, int]:
+    """Cache the images of the first `most` training batches, and as many of the other loaders', or
+    the share of them that a training would.
 
     Returns:
         seconds per image of the whole training, and the bytes that its cache needs in addition.
     """
     loaders[0].batch_sampler.set_epoch(1)
+    most_images = most * loaders[0].batch_sampler.batch_size
     ids = [
         loader.dataset.ids[sample.row]
         for loader in loaders
-        for batch in islice(iter(loader.batch_sampler), most)
-        for sample in batch
+        for sample in islice(chain.from_iterable(loader.batch_sampler), most_images)
     ]
     ids = list(dict.fromkeys(ids))
     total, budget = sum(len(loader.dataset) for loader in loaders), machine.cache_bytes()
@@ -181,18 +184,18 @@ def _checkpoint(state: TrainState) -> float:
     start = stopwatch.now()
     with tempfile.TemporaryDirectory(dir=".", prefix=".plan-") as folder:
         best = {"weights": copy_weights(state.evaluated_model)}
-        Checkpoints(Path(folder)).save({**state.state_dict(), "best": best})
+        Checkpoints(Path(folder)).save({**state.state_dict(), "best": best}, wait=True)
     return stopwatch.now() - start
 
 
 def _predict(run: Components, state: TrainState, test: ToPredict) -> Rate:
-    loader = loading.for_inference(
+    loader = ordered.for_inference(
         test.store,
         test.ids,
         size=run.config.image_size,
         resize_mode=run.config.resize_mode,
         batch_size=test.options.batch_size,
-        workers=machine.loader_workers(run.accelerator.device.type),
+        device=run.accelerator.device.type,
     )
     return _infer(run, state, loader, views=test.options.views)
 
@@ -200,7 +203,7 @@ def _predict(run: Components, state: TrainState, test: ToPredict) -> Rate:
 def _infer(
     run: Components,
     state: TrainState,
-    loader: loading.Loader,
+    loader: ordered.InOrder,
     *,
     views: Sequence[str] = ("identity",),
 ) -> Rate:

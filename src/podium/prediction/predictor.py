@@ -11,10 +11,10 @@ from torch import Tensor
 
 from podium.config.models import Model
 from podium.config.predict import Predict
-from podium.core import console, machine
+from podium.core import console
 from podium.core.errors import UserError
 from podium.core.provenance import PredictionProvenance
-from podium.images import loading
+from podium.images import ordered
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
 from podium.models import device, heads, weights
@@ -25,7 +25,7 @@ from podium.prediction.predictions import Predictions
 from podium.prediction.tta import VIEWS
 
 IDENTITY = "identity"
-MEASURED_BATCHES = 4  # per worker, after a first one that does not count
+MEASURED_BATCHES = 4  # per batch that does not count
 
 
 class Predictor:
@@ -111,11 +111,10 @@ class Predictor:
     def _estimate_minutes(self, store: ImageStore, ids: list[str]) -> float:
         """Estimate how long `ids` take, from the first few batches.
 
-        The clock starts when each loader worker has delivered a batch, so that their start does not
-        count; with too few images for that, it starts at once.
+        The clock starts after the batches that were loaded while the first one was predicted; with
+        too few images for that, it starts at once.
         """
-        skipped = max(1, machine.loader_workers(self.accelerator.device.type))
-        size = self.options.batch_size
+        size, skipped = self.options.batch_size, 1 + self._loader(store, ids).ahead
         sample = ids[: (1 + MEASURED_BATCHES) * skipped * size]
         skipped = skipped if len(sample) >= 2 * skipped * size else 0
         start = time.perf_counter()
@@ -131,21 +130,24 @@ class Predictor:
         measured = len(sample) - skipped * size
         return (time.perf_counter() - start) / measured * len(ids) / 60
 
-    def _loader(self, store: ImageStore, ids: list[str]) -> loading.Loader:
-        return loading.for_inference(
+    def _loader(self, store: ImageStore, ids: list[str]) -> ordered.InOrder:
+        return ordered.for_inference(
             store,
             ids,
             size=self.config.image_size,
             resize_mode=self.config.resize_mode,
             batch_size=self.options.batch_size,
-            workers=machine.loader_workers(self.accelerator.device.type),
+            device=self.accelerator.device.type,
         )
 
     def _infer_features(self, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
         """Logits [N, C], averaged over the views, and features [N, V, D] before the classifier."""
         inputs = list[Tensor]()
         layer = heads.classifier(self.accelerator.unwrap_model(self.net))
-        hook = layer.register_forward_pre_hook(lambda _, args: inputs.append(args[0].float().cpu()))
+        hook = layer.register_forward_pre_hook(
+            # `infer` ends by waiting for the device, and so for these copies.
+            lambda _, args: inputs.append(args[0].float().to("cpu", non_blocking=True))
+        )
         try:
             logits = self._infer(batches).numpy()
         finally:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from accelerate import Accelerator
 from torch import nn
 
@@ -15,16 +16,21 @@ from podium.core import machine, seeding
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.paths import Fold
-from podium.images import loading
+from podium.images import loading, ordered
 from podium.images.augment import Augmentation
 from podium.images.store import ImageSource, ImageStore
 from podium.models import device, factory, layers
 from podium.models.inputs import Preprocess
 from podium.models.targets import TargetCodec
 from podium.scoring.task import Task, with_known_class
-from podium.training import mixup, optimizers, processes, unfreezing
+from podium.training import batch_augment, mixup, optimizers, processes, unfreezing
+from podium.training.batch_loading import BatchLoader
 from podium.training.criterion import Criterion
 from podium.training.shards import Shards
+
+# Validation keeps no activations for a backward pass, so on a GPU its batches are this many times
+# as large as in training.
+GPU_VALID_BATCHES = 8
 
 
 class PseudoLabeled(NamedTuple):
@@ -45,11 +51,18 @@ class TrainingData(NamedTuple):
     pseudo: PseudoLabeled | None = None
 
 
+class Loaders(NamedTuple):
+    """The batches to train and validate a model with."""
+
+    train: loading.Loader | BatchLoader
+    valid: ordered.InOrder | None  # None for a model of all folds
+
+
 class Components(NamedTuple):
     """A network and everything it is trained with."""
 
     net: nn.Module
-    loaders: loading.Loaders
+    loaders: Loaders
     config: Model  # with gradual unfreezing expanded into phases
     epochs: list[int]  # of each phase, at most
     codec: TargetCodec
@@ -108,20 +121,16 @@ def build(
 
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
     train = images(*_with_pseudo(folds.loc[is_train, "id"], targets[is_train], data), augments)
-    is_balanced, size = config.sampling == "balanced", config.batch_size
-    workers = machine.loader_workers(accelerator.device.type)
-    valid = None
+    size, where, valid = config.batch_size, accelerator.device.type, None
     if fold != "all":
         is_valid = (folds["fold"] == fold).to_numpy()
         held_out = images(folds.loc[is_valid, "id"].tolist(), targets[is_valid], ["none"])
-        valid = loading.in_order(held_out, size, workers=workers)
+        valid_size = size * (GPU_VALID_BATCHES if where == "cuda" else 1)
+        valid = ordered.InOrder(held_out, valid_size, device=where, keep=True)
     criterion = Criterion(config, codec, targets[is_train], device=accelerator.device)
     return Components(
         net,
-        loading.Loaders(
-            loading.shuffled(train, size, workers=workers, balanced=is_balanced),
-            valid,
-        ),
+        Loaders(train_loader(train, config, accelerator.device), valid),
         config,
         epochs,
         codec,
@@ -131,6 +140,26 @@ def build(
         accelerator,
         Shards(config.shards, processes.current()),
     )
+
+
+def train_loader(
+    images: loading.Images, config: Model, device: torch.device, *, once: bool = False
+) -> loading.Loader | BatchLoader:
+    """Training batches of `images`, augmented where `config.augment_on` says. With `once`, neither
+    workers start nor are images copied to the device for later epochs.
+
+    Raises:
+        UserError: if augmentation on the device is asked for and not possible.
+    """
+    sampling = {"balanced": config.sampling == "balanced"}
+    on_gpu = config.augment_on == "gpu"
+    if config.augment_on == "auto" and device.type == "cuda":
+        on_gpu = not any(map(batch_augment.unsupported, images.transforms))
+    if on_gpu:
+        order = loading.random_order(images, config.batch_size, **sampling)
+        return BatchLoader(images, order, device, resident=not once)
+    workers = 0 if once else machine.loader_workers(device.type)
+    return loading.shuffled(images, config.batch_size, workers=workers, **sampling)
 
 
 def _with_pseudo(

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from itertools import islice
+from itertools import accumulate, islice
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,13 @@ from podium.images import watchdog
 from podium.images.store import ImageSource
 
 MAX_BLOCK_BYTES = 2**26  # per tensor; with spawned workers each is a shared file
+
+
+class OnDevice(NamedTuple):
+    """Decoded images in a device's memory."""
+
+    pixels: torch.Tensor  # uint8 [P, 3]
+    places: dict[str, tuple[int, int, int]]  # by id: the first pixel's position, height, width
 
 
 class Cache:
@@ -61,6 +69,25 @@ class Cache:
         block, begin, shape = self._index[image_id]
         pixels = self._blocks[block][begin : begin + math.prod(shape)]
         return pixels.numpy().reshape(shape).copy()
+
+    def on_device(
+        self, ids: Sequence[str], device: torch.device, *, budget: int
+    ) -> OnDevice | None:
+        """Copy all cached images to `device`; None if they exceed `budget` bytes, or not all of
+        `ids` are cached.
+        """
+        sizes = [block.numel() // 3 for block in self._blocks]  # in pixels
+        if 3 * sum(sizes) > budget or not all(image_id in self._index for image_id in ids):
+            return None
+        pixels = torch.empty((sum(sizes), 3), dtype=torch.uint8, device=device)
+        first = [0, *accumulate(sizes)]
+        for block, begin, size in zip(self._blocks, first, sizes, strict=False):
+            pixels[begin : begin + size].copy_(block[: 3 * size].view(-1, 3))
+        places = {
+            image_id: (first[block] + begin // 3, shape[0], shape[1])
+            for image_id, (block, begin, shape) in self._index.items()
+        }
+        return OnDevice(pixels, places)
 
 
 def _decode_ahead(

@@ -1,5 +1,8 @@
-"""Checkpoints of a training run: atomic, verified when read, locked by one process."""
+"""Checkpoints of a training run: atomic, verified when read, locked by one process, and written in
+the background.
+"""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -8,6 +11,7 @@ import pickle
 import shutil
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from podium.core import console, files
 from podium.core.errors import UserError
+from podium.models import device
 from podium.training import fingerprint
 
 LOCK_TIMEOUT_S = 10.0  # a process exits within this time after a signal
@@ -34,6 +39,8 @@ class Checkpoints:
         self._lock = FileLock(folder.with_name(folder.name + ".lock"))
         self._saved_at, self._number, self._fingerprint = time.monotonic(), 0, ""
         self.last: Path | None = None  # the newest that was written or read
+        self._writer = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
 
     def __enter__(self) -> "Checkpoints":
         """Lock the folder, giving another process that owns it a few seconds to end.
@@ -67,6 +74,11 @@ class Checkpoints:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Release the folder; remove it after success, or if it has no checkpoints."""
+        with contextlib.suppress(
+            UserError
+        ):  # it is not needed any more, or another error is raised
+            self.wait()
+        self._writer.shutdown()
         if kind is None or not any(self.folder.glob("*.ckpt")):
             files.remove(self.folder)
             Path(self._lock.lock_file).unlink(missing_ok=True)  # while it is locked
@@ -105,21 +117,45 @@ class Checkpoints:
         path.unlink()
         return len(data)
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Replace the older of the two checkpoints; the newer one survives any failure."""
-        data = _serialise(state)
+    def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
+        """Replace the older of the two checkpoints; the newer one survives any failure. `state` is
+        copied now and written while the training goes on, unless the caller wants to `wait`.
+
+        Raises:
+            UserError: if this one, or the one before it, could not be written.
+        """
+        self.wait()
         self._number += 1
+        self._saved_at = time.monotonic()
+        copied = device.copy_to_cpu(state)
+        self._pending = self._writer.submit(self._save, copied, self._number)
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is on the disk.
+
+        Raises:
+            UserError: if it could not be written.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _save(self, state: dict[str, Any], number: int) -> None:
+        data = _serialise(state)
         header = {
-            "number": self._number,
+            "number": number,
             "fingerprint": self._fingerprint,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
-        path = self.folder / f"{self._number % 2}.ckpt"
+        path = self.folder / f"{number % 2}.ckpt"
         _write(path, header, data)
-        self._saved_at, self.last = time.monotonic(), path
+        self.last = path
 
     def load(self) -> dict[str, Any] | None:
         """Read the newest usable checkpoint of this run to the CPU; None if there is none."""
+        self.wait()
         headers = {path: _header(path) for path in sorted(self.folder.glob("*.ckpt"))}
         for path in sorted(headers, key=lambda path: -headers[path]["number"]):
             header, problem = headers[path], "corrupted"

@@ -17,6 +17,7 @@ from podium.core.provenance import TrainingProvenance
 from podium.models import device, layers, pretrained
 from podium.scoring.metrics import Metric
 from podium.training import averaging, build, loop, memory, preflight
+from podium.training.batch_loading import BatchLoader
 from podium.training.build import Components, TrainingData
 from podium.training.cache import Cache
 from podium.training.checkpoints import Checkpoints
@@ -69,15 +70,15 @@ def train_fold(
     run = build.build(config, data, fold=fold, seed=seed, epochs=epochs)
     provenance = _provenance(run, config, data, fold=fold, seed=seed, metric=metric, epochs=epochs)
     # `precision: auto` depends on the device, and on a CPU the number of threads changes sums.
+    on_device = isinstance(run.loaders.train, BatchLoader)
     numerics = {
+        "augment_on": "gpu" if on_device else "cpu",  # what `auto` means here
         "precision": run.accelerator.mixed_precision,
         "threads": torch.get_num_threads() if run.accelerator.device.type == "cpu" else None,
     }
     checkpoints.identify({**provenance.to_json(), **numerics})
-    ids = [
-        image_id for loader in run.loaders if loader is not None for image_id in loader.dataset.ids
-    ]
-    cache.fill(ids, budget=machine.cache_bytes())
+    kept = 0 if run.loaders.valid is None else run.loaders.valid.kept_bytes
+    cache.fill(run.loaders.train.dataset.ids, budget=max(0, machine.cache_bytes() - kept))
     micro_batches = 1
     while True:
         try:

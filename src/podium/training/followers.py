@@ -29,5 +29,5 @@ class ReadOnly(Checkpoints):
         """Write nothing."""
         return 0
 
-    def save(self, state: dict[str, Any]) -> None:
+    def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
         """Write nothing."""

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from podium.core import console, machine
+from podium.core import console
 from podium.features import fitting
 from podium.features.linear import head_for
-from podium.images import loading
+from podium.images import ordered
 from podium.models import layers
 from podium.models.inference import infer
 from podium.training.build import Components, TrainingData
@@ -61,17 +61,18 @@ def init_head(run: Components, data: TrainingData, *, seed: int) -> None:
 def _features(run: Components, head: nn.Linear, ids: list[str]) -> np.ndarray:
     """What the head receives for each of the images `ids`: float32 [N, D]."""
     config, where = run.config, run.accelerator.device
-    loader = loading.for_inference(
+    loader = ordered.for_inference(
         run.loaders.train.dataset.store,
         ids,
         size=config.image_size,
         resize_mode=config.resize_mode,
         batch_size=config.batch_size,
-        workers=machine.loader_workers(where.type),
+        device=where.type,
     )
     features = list[Tensor]()
     hook = head.register_forward_pre_hook(
-        lambda _, inputs: features.append(inputs[0].float().cpu())
+        # `infer` ends by waiting for the device, and so for these copies.
+        lambda _, inputs: features.append(inputs[0].float().to("cpu", non_blocking=True))
     )
     try:
         infer(

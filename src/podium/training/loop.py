@@ -2,15 +2,17 @@
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from podium.core import console, seeding, signals
 from podium.core.errors import Stopped, UserError
+from podium.images.loading import Batch
 from podium.models import inputs, layers
 from podium.models.inference import infer
 from podium.scoring import decisions, functions
@@ -41,18 +43,18 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
             if run.shards.stop_requested() or checkpoints.due():
                 state.progress.seconds = time.perf_counter() - start
                 check_finite(run, state, last_checkpoint=checkpoints.last)
-                checkpoints.save(state.state_dict())
+                _save(run, state, checkpoints)
                 run.shards.raise_if_stopped()
         state.progress.seconds = time.perf_counter() - start
         check_finite(run, state, last_checkpoint=checkpoints.last)
         try:
             scores = run.shards.processes.from_first(partial(evaluate, run, state, metric=metric))
         except Stopped:
-            checkpoints.save(state.state_dict())
+            checkpoints.save(state.state_dict(), wait=True)
             raise
         seconds = time.perf_counter() - start
         is_best = state.end_epoch(scores, metric=metric, images=images, seconds=seconds)
-        checkpoints.save(state.state_dict())
+        _save(run, state, checkpoints)
         epoch, left = state.curves[-1], state.epochs_left
         time_left = f"  {console.duration(left * seconds)} left" if left else ""
         console.say(
@@ -60,7 +62,15 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
             f"{describe(epoch, metric=metric)}{'*' if is_best else ' '}  "
             f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s{time_left}"
         )
+        if signals.stop_requested():
+            checkpoints.wait()
         signals.raise_if_stopped()
+
+
+def _save(run: Components, state: TrainState, checkpoints: Checkpoints) -> None:
+    """Write a checkpoint: in the background, unless the run ends or other processes may read it."""
+    wait = run.shards.stop_requested() or run.shards.processes.size > 1
+    checkpoints.save(state.state_dict(), wait=wait)
 
 
 def train_epoch(run: Components, state: TrainState) -> Generator[None, None, None]:
@@ -113,6 +123,24 @@ def train_epoch(run: Components, state: TrainState) -> Generator[None, None, Non
             yield
 
 
+def predict(run: Components, state: TrainState, batches: Iterable[Batch]) -> Tensor:
+    """The logits of validation batches: float32 [N, C] on the CPU.
+
+    Raises:
+        RuntimeError: if a batch does not fit the device's memory, although it is not larger than in
+            training, and may not be split.
+    """
+    valid, config = run.loaders.valid, run.config
+    is_larger = valid is not None and valid.batch_sampler.batch_size > config.batch_size
+    return infer(
+        state.evaluated_model,
+        batches,
+        run.codec,
+        accelerator=run.accelerator,
+        split_on_oom=config.on_oom == "accumulate" or is_larger,
+    )
+
+
 def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, Any]:
     """Score the validation images, by the field names of `Epoch`; all None if there are none.
 
@@ -122,13 +150,7 @@ def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str,
     codec, loader = run.codec, run.loaders.valid
     if loader is None:
         return dict.fromkeys(SCORES)
-    logits = infer(
-        state.evaluated_model,
-        loader,
-        codec,
-        accelerator=run.accelerator,
-        split_on_oom=run.config.on_oom == "accumulate",
-    )
+    logits = predict(run, state, loader)
     if bad := int((~logits.isfinite()).any(dim=1).sum()):
         raise UserError(f"{bad} validation images have non-finite logits. {NAN_HINT}.")
     task, targets = codec.task, loader.dataset.targets

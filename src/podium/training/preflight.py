@@ -1,17 +1,17 @@
 """Verify the settings before training, so that nothing predictable fails after an epoch."""
 
 import time
+from itertools import islice
 
 import numpy as np
 
 from podium.core import console
 from podium.images import loading
 from podium.images.sampling import SampleIndex
-from podium.models.inference import infer
 from podium.scoring import decisions
 from podium.scoring.metrics import Metric
-from podium.training import loop, memory
-from podium.training.build import Components
+from podium.training import build, loop, memory
+from podium.training.build import Components, Loaders
 from podium.training.checkpoints import Checkpoints
 from podium.training.state import TrainState, copy_weights
 
@@ -52,8 +52,8 @@ def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_b
     """Take a training step (on a GPU two: the optimizer allocates its state in the first), predict
     a validation batch and write a checkpoint. Returns the checkpoint's size in bytes.
     """
-    (train, valid), accelerator = run.loaders, run.accelerator
-    images, size = train.dataset, run.config.batch_size
+    valid, accelerator = run.loaders.valid, run.accelerator
+    images, size = run.loaders.train.dataset, run.config.batch_size
     count = size * (1 if accelerator.device.type == "cpu" else 2)
     few = loading.Images(
         images.store,
@@ -62,20 +62,14 @@ def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_b
         transforms=images.transforms,
         seed=images.seed,
     )
-    run = run._replace(loaders=loading.Loaders(loading.shuffled(few, size, workers=0), valid))
+    train = build.train_loader(few, run.config, accelerator.device, once=True)
+    run = run._replace(loaders=Loaders(train, valid))
     state = TrainState(run, phase=phase, micro_batches=micro_batches)
     for _ in loop.train_epoch(run, state):
         pass
     loop.check_finite(run, state, last_checkpoint=None)
     if valid is not None:
-        rows = range(min(size, len(valid.dataset)))
-        infer(
-            state.evaluated_model,
-            [valid.dataset.__getitems__([SampleIndex(row) for row in rows])],
-            run.codec,
-            accelerator=accelerator,
-            split_on_oom=run.config.on_oom == "accumulate",
-        )
+        loop.predict(run, state, islice(valid, 1))
     averaged = run.config.average_checkpoints
     copies = 1 + (0 if averaged is None else averaged.count)  # in later checkpoints: best and kept
     weights = [copy_weights(state.evaluated_model) for _ in range(copies)]

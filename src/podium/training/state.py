@@ -11,7 +11,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from podium.config.phases import Phase
-from podium.models import layers
+from podium.models import device, layers
 from podium.scoring.metrics import Metric
 from podium.training import optimizers, schedules
 from podium.training.build import Components
@@ -195,4 +195,5 @@ class TrainState:
 
 def copy_weights(net: nn.Module) -> dict[str, Tensor]:
     """A copy of a network's parameters and buffers on the CPU."""
-    return {name: tensor.detach().cpu().clone() for name, tensor in net.state_dict().items()}
+    copied: dict[str, Tensor] = device.copy_to_cpu(dict(net.state_dict()))
+    return copied

@@ -1,0 +1,112 @@
+"""Images in order, without augmentation, for validation and prediction: loaded by threads.
+
+Decoding and resizing leave Python's lock to others, so threads keep all cores busy. They start in
+no time, where one worker process per core took seconds for each pass.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import cv2
+import torch
+from torch import Tensor
+
+from podium.core import machine
+from podium.images import watchdog
+from podium.images.augment import Augmentation
+from podium.images.loading import Batch, Images
+from podium.images.sampling import EpochBatchSampler, SampleIndex
+from podium.images.store import ImageSource
+
+AHEAD = 3  # batches that are loaded while a GPU works; a CPU has no time for them
+
+
+class _Started(NamedTuple):
+    """A batch that is being loaded."""
+
+    samples: list[SampleIndex]
+    pixels: Tensor
+    futures: list[Future[None]]
+
+
+class InOrder:
+    """Batches of images, each once, in the order of `dataset`."""
+
+    def __init__(
+        self, images: Images, batch_size: int, *, device: str = "cpu", keep: bool = False
+    ) -> None:
+        """Batches for a network on `device`. With `keep`, the first pass keeps the square images
+        for those that follow, if they fit in the memory for decoded images.
+        """
+        cv2.setNumThreads(0)  # the cores are busy with threads or with the model
+        self.dataset = images
+        self.batch_sampler = EpochBatchSampler(len(images), batch_size=batch_size)
+        self.ahead = 0 if device == "cpu" else AHEAD
+        needed = len(images) * 3 * images.size**2
+        self.kept_bytes = needed if keep and needed <= machine.cache_bytes() else 0
+        self._kept: list[Batch] = []
+        self._pin = device == "cuda"
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches. The caller may keep their tensors, but not change them.
+
+        Raises:
+            UserError: as `store.decode`.
+        """
+        if self._kept:
+            yield from self._kept
+            return
+        loaded: list[Batch] = []
+        pool = ThreadPoolExecutor(machine.worker_count())
+        try:
+            started, remaining = deque[_Started](), iter(self.batch_sampler)
+            while True:
+                while len(started) <= self.ahead and (samples := next(remaining, None)):
+                    started.append(self._start(samples, pool))
+                if not started:
+                    break
+                batch = self._finish(started.popleft())
+                if self.kept_bytes:
+                    loaded.append(batch)
+                yield batch
+            self._kept = loaded
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            watchdog.end()
+
+    def _start(self, samples: list[SampleIndex], pool: ThreadPoolExecutor) -> _Started:
+        images, size = self.dataset, self.dataset.size
+        tensor = torch.empty((len(samples), size, size, 3), dtype=torch.uint8, pin_memory=self._pin)
+        pixels = tensor.numpy()
+
+        def load(slot: int) -> None:
+            pixels[slot] = images.square(samples[slot])
+
+        return _Started(samples, tensor, [pool.submit(load, slot) for slot in range(len(samples))])
+
+    def _finish(self, started: _Started) -> Batch:
+        for sample, future in zip(started.samples, started.futures, strict=True):
+            self.dataset.watch(sample)
+            future.result()
+        watchdog.end()
+        rows = [sample.row for sample in started.samples]
+        return Batch({"image": started.pixels}, self.dataset.targets[rows])
+
+
+def for_inference(
+    store: ImageSource,
+    ids: list[str],
+    *,
+    size: int,
+    resize_mode: str,
+    batch_size: int,
+    device: str = "cpu",
+) -> InOrder:
+    """Batches of the images `ids` without targets, in order."""
+    plain = Augmentation("none", size=size, resize_mode=resize_mode)
+    return InOrder(Images(store, ids, None, transforms=[plain]), batch_size, device=device)
