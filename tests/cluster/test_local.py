@@ -48,4 +48,4 @@ def test_tasks_have_gpus_of_their_own_and_end_when_they_are_closed(tmp_path: Pat
     assert cluster.gpus == ["g1", "g0"]
     folders = [process.info["cwd"] or "" for process in psutil.process_iter(["cwd"])]
     assert not [folder for folder in folders if str(tmp_path / "tasks") in folder]
-    assert not [*(tmp_path / "tasks/tasks").iterdir()]
+    assert not [*(tmp_path / "tasks/tasks").glob("*.lock")]

@@ -68,15 +68,22 @@ def run(work: Work, fetch: Callable[[str], bytes]) -> Iterator[Event]:
 def _task_folder(tasks: Path) -> Iterator[Path]:
     """A folder for one task. Removes those of killed processes, too."""
     tasks.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for lock in tasks.glob("*.lock"):
-        with lock.open() as file, contextlib.suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=tasks))
-    lock = folder.with_suffix(".lock")
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        with (tasks / "mutex").open("w") as mutex:  # a new lock is not that of a killed task
+            fcntl.flock(mutex, fcntl.LOCK_EX)
+            for lock in tasks.glob("*.lock"):
+                with (
+                    contextlib.suppress(
+                        BlockingIOError, FileNotFoundError
+                    ),  # it runs, or has ended
+                    lock.open() as file,
+                ):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                    lock.unlink(missing_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=tasks))
+            lock = folder.with_suffix(".lock")
+            fcntl.flock(stack.enter_context(lock.open("w")), fcntl.LOCK_EX)
         try:
             yield folder
         finally:
