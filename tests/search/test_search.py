@@ -50,7 +50,7 @@ def test_a_search_is_resumed_and_its_score_reproduced(folded: Project) -> None:
     search = (*COMMAND, "a", "--set", SET, "--trials", "4", "--jobs", "2")
     kill_at(folded, "trial-1 | epoch   2", *search)
     output = folded.run(*search).stdout
-    assert "trials before, of which" in output
+    assert "earlier trials, " in output
     assert "a: 4 trials on fold 0 (" in output and "is the best of 4 trials" in output
     assert "on fold 1, which the search did not use: accuracy" in output
     journal = (folded.folder / "search/journal.log").read_bytes()

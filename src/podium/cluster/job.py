@@ -31,11 +31,11 @@ class Job:
         """A node has been found."""
 
     def read(self, line: str) -> bool:  # noqa: ARG002
-        """Read a line of the stages; whether they need not go on."""
+        """Read a line of the stages; whether they may stop."""
         return False
 
     def excuses(self, message: str) -> bool:  # noqa: ARG002
-        """Whether a stage may fail with this message, an error of the user, and the run goes on."""
+        """Whether the run continues when a stage fails with this message, an error of the user."""
         return False
 
     def work(

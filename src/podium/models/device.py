@@ -59,7 +59,7 @@ def copy_to_cpu(value: Any) -> Any:
 
 def _copied(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
-        # Only CUDA copies into pinned memory, and can go on meanwhile.
+        # Copies from CUDA run in the background: the caller synchronizes.
         return value.detach().to("cpu", copy=True, non_blocking=value.is_cuda)
     if isinstance(value, dict):
         copied = copy.copy(value)  # with the metadata of a network's state dict

@@ -96,7 +96,7 @@ class Search:
         interrupted, ended = self.study.interrupted(), self.study.ended()
         begun = ended + len(interrupted)
         if begun:
-            view.say(f"{begun} trials before, of which {len(interrupted)} go on")
+            view.say(f"{begun} earlier trials, {len(interrupted)} of which resume")
         return [
             Trial(
                 self.study,

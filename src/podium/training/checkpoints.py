@@ -119,7 +119,7 @@ class Checkpoints:
 
     def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
         """Replace the older of the two checkpoints; the newer one survives any failure. `state` is
-        copied now and written while the training goes on, unless the caller wants to `wait`.
+        copied now and written while the training continues, unless the caller wants to `wait`.
 
         Raises:
             UserError: if this one, or the one before it, could not be written.
