@@ -87,16 +87,24 @@ def _write_locks_faster() -> None:
     more than half of the time that it takes. Those in C have the same content.
     """
     from dvc.utils.serialize import _yaml
-    from ruamel.yaml import YAML, SafeRepresenter
+    from ruamel.yaml import YAML, CommentedMap, SafeRepresenter
 
     SafeRepresenter.add_representer(OrderedDict, SafeRepresenter.represent_dict)
+    parse_slowly, dump_slowly = _yaml.parse_yaml_for_update, _yaml._dump
+
+    def parse(text: str, path: Any) -> Any:
+        is_lock = Path(path).name == "dvc.lock"
+        return _yaml.parse_yaml(text, path) if is_lock else parse_slowly(text, path)
 
     def dump(data: Any, stream: Any) -> None:
+        if isinstance(data, CommentedMap):
+            dump_slowly(data, stream)
+            return
         yaml = YAML(typ="safe")
         yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False
         yaml.dump(data, stream)
 
-    _yaml.parse_yaml_for_update = _yaml.parse_yaml
+    _yaml.parse_yaml_for_update = parse
     _yaml._dump = dump
 
 

@@ -158,8 +158,8 @@ def test_questions_are_answered_on_a_terminal(clone: Project) -> None:
     terminal = Terminal(clone, "shapes.zip")
     shown = terminal.until("metric [accuracy]: ")
     assert "metric (guess: " in shown and "macro_f1, micro_f1, balanced_accuracy" in shown
-    terminal.press("f1\n")
-    assert "unknown metric f1" in terminal.until("metric [accuracy]: ")
+    terminal.press("fscore\n")
+    assert "unknown metric fscore" in terminal.until("metric [accuracy]: ")
     terminal.press("macro_f1\n")
     terminal.until("group_column [patient_id]: ")
     terminal.press("\n")  # Enter takes the guess
