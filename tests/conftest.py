@@ -89,6 +89,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: tests wait for the programs that they start, a third of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()  # what is imported: each training collects garbage several times
 
