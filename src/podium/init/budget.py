@@ -27,8 +27,10 @@ class ModelCosts:
     prediction: Rate  # images, with all views, which is also the time of their features
 
     def at(self, image_size: int) -> "ModelCosts":
-        """The costs with images of another size, in proportion to their pixels."""
-        factor = (image_size / self.image_size) ** 2
+        """The costs with images of another size: of larger ones in proportion to their pixels, of
+        smaller ones the same, since small images are dominated by what each one takes.
+        """
+        factor = max(1.0, (image_size / self.image_size) ** 2)
         training, prediction = self.training.scaled(factor), self.prediction.scaled(factor)
         return ModelCosts(image_size, training, prediction)
 
@@ -58,8 +60,10 @@ class Options:
     """What there is to choose from, and how many images there are."""
 
     folds: int  # at most
-    kinds: tuple[Kind, ...]  # of the best features; () for no probe
+    probe_folds: int  # at most, if no model is trained
+    kinds: tuple[Kind, ...]  # of features, the most helpful first; () for no probe
     models: tuple[Model, ...]  # in the order of preference
+    enlarged: tuple[int, ...]  # sizes to which a model enlarges tiny images, ascending
     sizes: tuple[int, ...]  # larger image sizes for the models, if features profit from them
     batch_size: int
     training_images: int
@@ -75,23 +79,33 @@ def choose(options: Options, costs: Costs, *, seconds: float) -> Choice:
 
 def ladder(options: Options) -> Iterator[Choice]:
     """What there is to choose from, better and better: a probe, a short fine-tuning that starts
-    from it, all folds, longer trainings, more models, larger images.
+    from it, all folds, longer trainings, more models, larger images. Tiny images are enlarged
+    step by step, once a training is long enough.
     """
     few, models = min(MIN_FOLDS, options.folds), options.models[:1]
     for count in range(1, len(options.kinds) + 1):
         yield Choice(options.folds, options.kinds[:count])
+    if options.kinds:
+        for folds in range(options.folds + 1, options.probe_folds + 1):
+            yield Choice(folds, options.kinds)
     for folds in range(few, options.folds + 1):
         yield Choice(folds, options.kinds[:1], models, MIN_EPOCHS)
-    longest = max_epochs(options)
-    for epochs in range(MIN_EPOCHS, longest + 1):
-        choice = Choice(options.folds, options.kinds, models, epochs)
-        yield choice
+    for size in (models[0].image_size, *options.enlarged):
+        choice = Choice(options.folds, options.kinds, at(models, size), MIN_EPOCHS)
+        is_last = size == max(options.enlarged, default=size)
+        for epochs in range(MIN_EPOCHS, 1 + (max_epochs(options) if is_last else ENOUGH_EPOCHS)):
+            choice = replace(choice, epochs=epochs)
+            yield choice
     for count in range(2, len(options.models) + 1):
-        choice = replace(choice, models=options.models[:count])
+        choice = replace(choice, models=at(options.models[:count], size))
         yield choice
     for size in options.sizes:
-        larger = [replace(m, image_size=max(m.image_size, size)) for m in choice.models]
-        yield replace(choice, models=tuple(larger))
+        yield replace(choice, models=at(choice.models, size))
+
+
+def at(models: tuple[Model, ...], size: int) -> tuple[Model, ...]:
+    """The models with images of `size`, unless their own are larger."""
+    return tuple(replace(model, image_size=max(model.image_size, size)) for model in models)
 
 
 def max_epochs(options: Options) -> int:

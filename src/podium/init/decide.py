@@ -2,6 +2,7 @@
 init`.
 """
 
+import itertools
 from typing import NamedTuple
 
 from podium.competition.archive import Archive
@@ -16,7 +17,7 @@ from podium.init.defaults import Model
 from podium.init.facts import Device, Facts
 from podium.init.layout import Layout
 from podium.init.measure import MAX_IMAGES, MAX_MINUTES, Excerpt
-from podium.init.measured import Kind, Measured
+from podium.init.measured import Measured
 from podium.init.weights import Weights
 from podium.models import pretrained
 from podium.scoring.task import Task
@@ -24,7 +25,8 @@ from podium.scoring.task import Task
 FEATURES_SHARE = 0.5  # of the minutes, at most, for the features of all images
 MEASURING_SHARE = 0.1  # of the minutes, to compare features of a sample
 MIN_MEASURED = 100  # images of the sample
-COMPARISONS = 6  # of features: three modes, and larger images
+MIN_TIMED_SIZE = 64  # of the images with which costs are measured
+COMPARISONS = 6  # of features: three modes, and other sizes
 
 
 class Data(NamedTuple):
@@ -113,7 +115,8 @@ def _fit(data: Data, few: Excerpt, minutes: float, *, quick: bool) -> Decision:
     console.say("\nMeasuring how long training and prediction take")
     settings = defaults.model_settings(data.layout, known, data.device, None, budget.MIN_EPOCHS)
     start = {"pretrained": backbone.pretrained}
-    configs = {model.name: template.model_values(model, start, settings) for model in models}
+    timed = budget.at(tuple(models), MIN_TIMED_SIZE)
+    configs = {model.name: template.model_values(model, start, settings) for model in timed}
     head = defaults.probe_head(data.layout)
     costs = measure_costs(few, configs, views=backbone.views, head=head)
     measured = None
@@ -124,13 +127,17 @@ def _fit(data: Data, few: Excerpt, minutes: float, *, quick: bool) -> Decision:
             max_minutes=min(MAX_MINUTES, FEATURES_SHARE * minutes),
             max_images=_affordable(costs, seconds=MEASURING_SHARE * 60 * minutes),
         )
-        models = defaults.models_for(known, data.device, data.weights, measured)
     kinds = defaults.features(known, models[0], measured)
+    size = models[0].image_size
+    largest = size if measured is None else measured.image_size or size
+    enlarged = itertools.takewhile(lambda step: step <= largest, measure.larger_sizes(size))
     options = Options(
         folds=defaults.fold_count(known, data.device),
-        kinds=best_first(kinds, measured),
+        probe_folds=defaults.fold_count(known, data.device, trains_models=False),
+        kinds=kinds,
         models=tuple(models),
-        sizes=tuple(sorted({k.image_size for k in kinds if k.image_size > models[0].image_size})),
+        enlarged=tuple(enlarged),
+        sizes=tuple(sorted({k.image_size for k in kinds if k.image_size > largest})),
         batch_size=defaults.batch_size(known, data.device),
         training_images=known.train_images,
         test_images=known.test_images,
@@ -145,12 +152,3 @@ def _affordable(costs: Costs, *, seconds: float) -> int:
     slowest = next(iter(costs.models.values())).prediction.unit
     images = int(seconds / COMPARISONS / slowest)
     return max(MIN_MEASURED, min(MAX_IMAGES, images))
-
-
-def best_first(kinds: tuple[Kind, ...], measured: Measured | None) -> tuple[Kind, ...]:
-    """By the losses of their resize modes, of which the best is first."""
-    if measured is None:
-        return kinds
-    alone = [row for row in measured.rows if len(row.kinds) == 1]
-    loss = {row.kinds[0].resize_mode: row.loss for row in reversed(alone)}  # of the first size
-    return tuple(sorted(kinds, key=lambda kind: loss[kind.resize_mode]))

@@ -187,12 +187,13 @@ def views(facts: Facts) -> list[str]:
     return ["identity"] if facts.is_characters else ["identity", "hflip"]
 
 
-def fold_count(facts: Facts, device: Device) -> int:
-    """The number of folds: at most one per group, and of two classes one per image of the rarer,
-    since metrics such as AUC are undefined for a fold with one class. A rare class among several
-    is no reason for fewer folds.
+def fold_count(facts: Facts, device: Device, *, trains_models: bool = True) -> int:
+    """The number of folds, fewer where training models takes long: at most one per group, and of
+    two classes one per image of the rarer, since metrics such as AUC are undefined for a fold with
+    one class. A rare class among several is no reason for fewer folds.
     """
-    count = 5 if device == "cuda" or facts.train_images < MIN_IMAGES_FOR_3_FOLDS else 3
+    is_quick = device == "cuda" or facts.train_images < MIN_IMAGES_FOR_3_FOLDS
+    count = 5 if is_quick or not trains_models else 3
     present = [images for images in facts.counts.values() if images]
     rarest = min(present) if len(present) == 2 else count
     for most in (rarest, facts.groups or count):

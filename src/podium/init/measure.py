@@ -1,7 +1,7 @@
 """Choose how images become square, and their size, by linear probes on a sample of the images."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,8 +88,9 @@ def compare(
     max_minutes: float = MAX_MINUTES,
     max_images: int = MAX_IMAGES,
 ) -> Measured:
-    """Compare the resize modes, all of them together, and sizes from that of `backbone`, for
-    features that take up to `max_minutes` on this device, by up to `max_images`.
+    """Compare the resize modes, and sizes from that of `backbone`, by up to `max_images`; then add
+    the features that help most to the best, one by one (forward selection), as long as all
+    together take up to `max_minutes` on this device.
 
     Raises:
         UserError: if the backbone does not take images of its size.
@@ -104,7 +105,7 @@ def compare(
     rows = [trial.row(Kind(mode, size)) for mode in modes]
     best = min(rows, key=lambda row: row.loss)
     (kind,) = best.kinds
-    choices, widest = [best], best
+    singles, widest = [best], best
     for size in larger_sizes(kind.image_size):
         larger = Kind(kind.resize_mode, size)
         if best.minutes * (size / kind.image_size) ** 2 > max_minutes or trial.problem(larger):
@@ -112,21 +113,21 @@ def compare(
         row = trial.row(larger)
         rows.append(row)
         if row.loss <= GAIN * widest.loss:
-            choices.append(row)
+            singles.append(row)
             widest = row
         elif size >= USUAL_SIZE:
             break
-    if len(modes) > 1:
-        joined = trial.row(*(Kind(mode, kind.image_size) for mode in modes))
-        rows.append(joined)
-        for row in [*choices]:  # all modes at a larger size are not measured, but both steps are
-            kinds = tuple(Kind(mode, row.kinds[0].image_size) for mode in modes)
-            loss, minutes = joined.loss / best.loss, joined.minutes / best.minutes
-            choices.append(Row(kinds, row.loss * loss, row.minutes * minutes))
     chosen = best
-    for row in sorted(choices, key=lambda row: row.minutes):
+    for row in sorted(singles, key=lambda row: row.minutes):
         if row.minutes <= max_minutes and row.loss < GAIN * chosen.loss:
             chosen = row
+    known = [single.kinds[0] for single in rows]
+    others = [Kind(mode, chosen.kinds[0].image_size) for mode in modes]
+    while joined := trial.best_with_one_more(chosen, {*known, *others}, max_minutes=max_minutes):
+        rows.append(joined)
+        if joined.loss >= GAIN * chosen.loss:
+            break
+        chosen = joined
     enlarged = min(chosen.kinds[0].image_size, USUAL_SIZE) if trial.are_tiny() else None
     return Measured(rows, len(trial.train), kind.resize_mode, enlarged, chosen.kinds)
 
@@ -181,6 +182,25 @@ class _Trial:
             seed=SEED,
         ).loss
         return Row(kinds, loss, sum(self.minutes[kind] for kind in kinds))
+
+    def best_with_one_more(
+        self, row: Row, kinds: Collection[Kind], *, max_minutes: float
+    ) -> Row | None:
+        """The best row with one of `kinds` in addition to those of `row`; None if none fits into
+        `max_minutes`.
+        """
+        left = max_minutes - row.minutes
+        rows = [
+            self.row(*row.kinds, kind)
+            for kind in sorted({*kinds} - {*row.kinds})
+            if self._expected_minutes(kind) <= left
+        ]
+        return min(rows, key=lambda row: row.loss, default=None)
+
+    def _expected_minutes(self, kind: Kind) -> float:
+        """Of its features, or of others of the same size: those of a mode were extracted."""
+        known = {other.image_size: minutes for other, minutes in self.minutes.items()}
+        return self.minutes.get(kind, known[kind.image_size])
 
     def _embedding(self, kind: Kind) -> Embedding:
         return self.backbone.model_copy(update={**kind._asdict(), "views": ["identity"]})

@@ -30,4 +30,4 @@ class Measured(NamedTuple):
     images: int  # in the sample
     resize_mode: str  # the best of the first size
     image_size: int | None  # of the models, if the images are tiny: enlarged if that is a gain
-    features: tuple[Kind, ...]  # the best that are worth their time
+    features: tuple[Kind, ...]  # that are worth their time, the most helpful first
