@@ -15,8 +15,10 @@ NET = Model("mobilenet", "mobilenetv2_100", 160)
 SECOND = Model("convnext", "convnext_tiny", 224)
 OPTIONS = Options(
     folds=5,
+    probe_folds=5,
     kinds=(SMALL, CROP),
     models=(NET,),
+    enlarged=(),
     sizes=(224,),
     batch_size=10,
     training_images=500,
@@ -98,6 +100,31 @@ def test_features_are_added_one_after_the_other() -> None:
     assert choices[3].kinds == (SMALL,)
 
 
+def test_a_probe_alone_has_more_folds() -> None:
+    choices = [*budget.ladder(replace(OPTIONS, folds=3))]
+    both = (SMALL, CROP)
+    assert choices[:4] == [Choice(3, (SMALL,)), *(Choice(n, both) for n in (3, 4, 5))]
+    assert {choice.folds for choice in choices[4:]} == {3}
+
+
+def test_tiny_images_are_enlarged_after_eight_epochs() -> None:
+    tiny, images = replace(NET, image_size=32), (64, 96)
+    options = replace(OPTIONS, models=(tiny, SECOND), enlarged=images, sizes=(192,))
+    rungs = [(c.models[0].image_size, c.epochs) for c in budget.ladder(options) if c.models]
+    short = [(32, epochs) for epochs in (3, 3, 3, *range(3, 9))]
+    assert rungs[:9] == short
+    assert rungs[9:15] == [(64, epochs) for epochs in range(3, 9)]
+    assert rungs[15:] == [*((96, epochs) for epochs in range(3, 31)), (96, 30), (192, 30)]
+    *_, both, _ = budget.ladder(options)
+    assert [model.image_size for model in both.models] == [96, 224]
+
+
+def test_smaller_images_than_those_measured_take_as_long() -> None:
+    costs = ModelCosts(64, TRAINING, Rate(1.0, 0.01))
+    assert costs.at(32).prediction == Rate(1.0, 0.01) and costs.at(32).image_size == 32
+    assert costs.at(128).prediction == Rate(4.0, 0.04)
+
+
 def test_several_models_come_before_larger_images() -> None:
     options = replace(OPTIONS, models=(NET, SECOND), sizes=(192,))
     *_, both, larger = budget.ladder(options)
@@ -127,7 +154,8 @@ def test_if_nothing_fits_it_is_the_cheapest() -> None:
 
 def test_folds_are_never_fewer_than_three_unless_the_data_have_fewer() -> None:
     assert min(choice.folds for choice in budget.ladder(OPTIONS)) == 3
-    assert {choice.folds for choice in budget.ladder(replace(OPTIONS, folds=2))} == {2}
+    options = replace(OPTIONS, folds=2, probe_folds=2)
+    assert {choice.folds for choice in budget.ladder(options)} == {2}
 
 
 def test_a_probe_is_not_required() -> None:

@@ -14,7 +14,6 @@ from podium.core.errors import UserError
 from podium.init import decide
 from podium.init.decide import Data, Decision
 from podium.init.dry_run import dry_run
-from podium.init.measured import Kind, Measured, Row
 from podium.init.survey import survey
 from podium.init.understand import understand
 from podium.init.weights import Weights
@@ -90,14 +89,3 @@ def test_too_few_images(weights: Weights, tmp_path: Path) -> None:
         assert run(few, weights, minutes=None) == (None, None)
         with pytest.raises(UserError, match="--minutes: not measured: there are too few images"):
             run(few, weights, minutes=5)
-
-
-def test_features_are_in_the_order_of_their_resize_modes_losses() -> None:
-    crop, squash, pad = (Kind(mode, 160) for mode in ("crop", "squash", "pad"))
-    larger = Kind("squash", 224)
-    losses = [((crop,), 0.5), ((squash,), 0.3), ((pad,), 0.4), ((larger,), 0.6)]
-    losses.append(((crop, squash, pad), 0.2))
-    rows = [Row(kinds, loss, minutes=1.0) for kinds, loss in losses]
-    measured = Measured(rows, 60, "squash", None, (crop, squash, pad))
-    assert decide.best_first(measured.features, measured) == (squash, pad, crop)
-    assert decide.best_first((crop,), None) == (crop,)

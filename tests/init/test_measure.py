@@ -77,7 +77,7 @@ def test_square_images_have_one_resize_mode(tmp_path: Path) -> None:
     assert result is not None
     kinds = [row.kinds for row in result.rows]
     assert kinds[:2] == [(Kind("crop", 32),), (Kind("crop", 64),)]
-    assert {kind.resize_mode for (kind,) in kinds} == {"crop"}
+    assert {kind.resize_mode for row in kinds for kind in row} == {"crop"}
 
 
 def test_tiny_images_are_enlarged_as_far_as_it_is_a_gain(
@@ -88,8 +88,9 @@ def test_tiny_images_are_enlarged_as_far_as_it_is_a_gain(
     pictures = {f"i{n}": competitions.picture(k, rng, (40, 40)) for n, k in enumerate(labels)}
     losses = {32: 0.5, 64: 0.6, 96: 0.4, 128: 0.39, 192: 0.41}
     monkeypatch.setattr(
-        measure._Trial, "row", lambda _, kind: Row((kind,), losses[kind.image_size], 0.01)
+        measure._Trial, "row", lambda _, *kinds: Row(kinds, losses[kinds[0].image_size], 0.01)
     )
+    monkeypatch.setattr(measure._Trial, "_expected_minutes", lambda *_: 1e9)  # none is added
     result = run(tmp_path, pictures, labels)
     assert result is not None and [row.loss for row in result.rows] == [*losses.values()]
     assert result.image_size == 96 and result.features == (Kind("crop", 96),)
@@ -98,6 +99,47 @@ def test_tiny_images_are_enlarged_as_far_as_it_is_a_gain(
     }
     result = run(tmp_path, larger, labels)  # 80 pixels
     assert result is not None and result.image_size is None
+
+
+def losses_of(monkeypatch: pytest.MonkeyPatch, losses: dict[str, float]) -> list[str]:
+    """Let each image size take its square in minutes, and these features have these losses; the
+    rest 0.5. Returns the names of all that are measured.
+    """
+    measured = list[str]()
+
+    def row(trial: measure._Trial, *kinds: Kind) -> Row:
+        trial.minutes.update({kind: (kind.image_size / 32) ** 2 for kind in kinds})
+        measured.append(" ".join(kind.name for kind in kinds))
+        return Row(kinds, losses.get(measured[-1], 0.5), sum(trial.minutes[k] for k in kinds))
+
+    monkeypatch.setattr(measure._Trial, "row", row)
+    return measured
+
+
+def test_features_are_added_by_what_they_contribute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = {"squash-32": 0.4, "squash-64": 0.3}
+    losses |= {"squash-64 squash-32": 0.25, "squash-64 pad-64": 0.2, "squash-64 crop-32": 0.28}
+    losses |= {"squash-64 pad-64 crop-32": 0.15, "squash-64 pad-64 crop-32 pad-32": 0.149}
+    measured = losses_of(monkeypatch, losses)
+    result = wide_competition(tmp_path, max_minutes=100.0)
+    assert result is not None and result.resize_mode == "squash"
+    assert [kind.name for kind in result.features] == ["squash-64", "pad-64", "crop-32"]
+    assert result.rows[-1].loss == 0.149  # no gain: not chosen, but shown
+    assert measured[0] == "crop-32" and "squash-64 pad-64 crop-32 crop-64" in measured
+
+
+def test_features_are_not_measured_if_all_together_would_take_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = {"squash-32": 0.4, "squash-64": 0.3, "squash-64 pad-32": 0.2}
+    losses["squash-64 pad-32 pad-64"] = 0.1
+    measured = losses_of(monkeypatch, losses)
+    result = wide_competition(tmp_path, max_minutes=6.0)  # 4 and 1 of them are used
+    assert result is not None
+    assert [kind.name for kind in result.features] == ["squash-64", "pad-32"]
+    assert not any("pad-64" in names for names in measured)
 
 
 def test_images_that_cannot_be_decoded_are_left_out(tmp_path: Path) -> None:
