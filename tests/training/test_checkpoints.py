@@ -281,6 +281,38 @@ def test_a_checkpoint_is_of_the_moment_in_which_it_is_saved(
         assert state["net"]["weights"].tolist() == [0, 0, 0]
 
 
+def test_slow_checkpoints_are_due_at_the_ends_of_long_epochs_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, write = [100.0], checkpointing._write
+    monkeypatch.setattr(checkpointing.time, "monotonic", lambda: now[0])
+
+    def slow(*arguments: Any) -> None:
+        write(*arguments)
+        now[0] += 2
+
+    monkeypatch.setattr(checkpointing, "_write", slow)
+    checkpoints = open_checkpoints(tmp_path / "x")
+    assert checkpoints.due(epoch_ended=True)  # none has been slow yet
+    checkpoints.save({"number": 0}, wait=True)
+    due = []
+    for _ in range(4):
+        now[0] += 10
+        due.append((checkpoints.due(epoch_ended=True), checkpoints.due()))
+    assert due == [(False, False), (False, False), (False, False), (True, False)]  # 2 s of 42
+
+
+def test_a_failed_trial_write_is_an_error_at_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpointing, "_write", disk_full)
+    with open_checkpoints(tmp_path / "x") as checkpoints:
+        assert checkpoints.verify({"weights": [torch.zeros(3), torch.zeros(2)]}) == 20
+        checkpoints._writer.submit(lambda: None).result()  # the trial is over
+        with pytest.raises(UserError, match="disk full"):
+            checkpoints.due()
+
+
 @pytest.mark.parametrize("wait", [False, True])
 def test_a_checkpoint_that_could_not_be_written_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: bool

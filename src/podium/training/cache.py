@@ -16,6 +16,7 @@ from podium.images import watchdog
 from podium.images.store import ImageSource
 
 MAX_BLOCK_BYTES = 2**26  # per tensor; with spawned workers each is a shared file
+SMALL_BYTES = 2**15  # copying an image takes less time than starting a thread's task
 
 
 class OnDevice(NamedTuple):
@@ -46,7 +47,12 @@ class Cache:
         if not budget:
             return
         total = used = 0  # bytes in all blocks, and in the last
-        with closing(_decode_ahead(self.store, ids)) as images:
+        threads, copies = machine.worker_count(), deque[Future[None]]()
+        # Threads copy, too: the first write to a page of new memory is slow.
+        with (
+            closing(_decode_ahead(self.store, ids)) as images,
+            ThreadPoolExecutor(threads) as pool,
+        ):
             for image_id, pixels in images:
                 if total + pixels.size > budget:
                     break
@@ -55,7 +61,13 @@ class Cache:
                     self._blocks.append(torch.empty(size, dtype=torch.uint8))
                     used = 0
                 self._index[image_id] = (len(self._blocks) - 1, used, pixels.shape)
-                self._blocks[-1].numpy()[used : used + pixels.size] = pixels.reshape(-1)
+                target = self._blocks[-1].numpy()[used : used + pixels.size]
+                if pixels.size < SMALL_BYTES:
+                    target[:] = pixels.reshape(-1)
+                else:
+                    copies.append(pool.submit(np.copyto, target, pixels.reshape(-1)))
+                if len(copies) > threads:
+                    copies.popleft().result()
                 used, total = used + pixels.size, total + pixels.size
         console.say(
             f"cached {len(self._index)} of {len(ids)} decoded images in memory "

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from filelock import FileLock, Timeout
@@ -26,6 +26,9 @@ from podium.training import fingerprint
 
 LOCK_TIMEOUT_S = 10.0  # a process exits within this time after a signal
 MAX_FILES = 3  # two checkpoints, and one that is being written
+# Checkpoints at the ends of epochs take at most this share of the time, if they are slow to write.
+EPOCH_END_SHARE = 0.05
+SLOW_SECONDS = 0.25
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "albumentations", "albucore", "numpy",
             "opencv-python-headless", "pillow")  # fmt: skip
 
@@ -38,6 +41,7 @@ class Checkpoints:
         self.folder, self.every_s = folder, 60 * every_minutes
         self._lock = FileLock(folder.with_name(folder.name + ".lock"))
         self._saved_at, self._number, self._fingerprint = time.monotonic(), 0, ""
+        self._seconds = 0.0  # that the last took, in the background
         self.last: Path | None = None  # the newest that was written or read
         self._writer = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
@@ -94,28 +98,44 @@ class Checkpoints:
         )
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
-    def due(self) -> bool:
-        """Whether it is time for another checkpoint."""
-        return time.monotonic() - self._saved_at >= self.every_s
-
-    def verify(self, state: dict[str, Any]) -> int:
-        """Write `state` to the folder and delete it again: its size in bytes.
+    def due(self, *, epoch_ended: bool = False) -> bool:
+        """Whether it is time for another checkpoint. At the end of an epoch it always is, unless
+        writing them would take a large share of the time.
 
         Raises:
-            UserError: if the disk has no room for all checkpoints, or the write fails.
+            UserError: if the last one could not be written.
         """
-        data = _serialise(state)
+        if self._pending is not None and self._pending.done():
+            self.wait()
+        passed, slow = time.monotonic() - self._saved_at, self._seconds > SLOW_SECONDS
+        if epoch_ended and (not slow or passed * EPOCH_END_SHARE >= self._seconds):
+            return True
+        return passed >= self.every_s
+
+    def verify(self, state: dict[str, Any]) -> int:
+        """Check that `state` can be written: its size in bytes. It is written to the folder and
+        deleted again in the background; if that fails, what is called next raises the error.
+
+        Raises:
+            UserError: if the disk has no room for all checkpoints.
+        """
+        self.wait()
         self.folder.mkdir(parents=True, exist_ok=True)
-        needed, free = MAX_FILES * len(data), shutil.disk_usage(self.folder).free
+        copied = device.copy_to_cpu(state)
+        size = _size(copied)
+        needed, free = MAX_FILES * size, shutil.disk_usage(self.folder).free
         if free < needed:
             raise UserError(
                 f"{self.folder}: checkpoints need {needed:,} bytes, the disk has {free:,} free. "
                 "Free up disk space."
             )
+        self._pending = self._writer.submit(self._verify, copied)
+        return size
+
+    def _verify(self, state: dict[str, Any]) -> None:
         path = self.folder / "verify"
-        _write(path, {}, data)
+        self._write(path, {}, state)
         path.unlink()
-        return len(data)
 
     def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
         """Replace the older of the two checkpoints; the newer one survives any failure. `state` is
@@ -143,15 +163,14 @@ class Checkpoints:
             pending.result()
 
     def _save(self, state: dict[str, Any], number: int) -> None:
-        data = _serialise(state)
-        header = {
-            "number": number,
-            "fingerprint": self._fingerprint,
-            "sha256": hashlib.sha256(data).hexdigest(),
-        }
         path = self.folder / f"{number % 2}.ckpt"
-        _write(path, header, data)
+        self._write(path, {"number": number, "fingerprint": self._fingerprint}, state)
         self.last = path
+
+    def _write(self, path: Path, header: dict[str, Any], state: dict[str, Any]) -> None:
+        start = time.monotonic()
+        _write(path, header, state)
+        self._seconds = time.monotonic() - start
 
     def load(self) -> dict[str, Any] | None:
         """Read the newest usable checkpoint of this run to the CPU; None if there is none."""
@@ -171,16 +190,39 @@ class Checkpoints:
         return None
 
 
-def _serialise(state: dict[str, Any]) -> memoryview:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getbuffer()
+class _Hashed(io.RawIOBase):
+    """Writes to a file, and hashes what it writes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.sha256 = file, hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        return self._file.write(data)
 
 
-def _write(path: Path, header: dict[str, Any], data: memoryview) -> None:
-    with files.atomic(path, size=len(data)) as temporary, temporary.open("wb") as file:
-        file.write(json.dumps(header).encode() + b"\n")
-        file.write(data)
+def _write(path: Path, header: dict[str, Any], state: dict[str, Any]) -> None:
+    """Write a line of JSON with the SHA-256 of what follows, then the state. Little of it needs
+    Python's lock, so that training continues.
+    """
+
+    def line(sha256: str) -> bytes:
+        return json.dumps({**header, "sha256": sha256}).encode() + b"\n"
+
+    with files.atomic(path, size=_size(state)) as temporary, temporary.open("wb") as file:
+        file.write(line(hashlib.sha256().hexdigest()))  # as long as the one that replaces it
+        hashed = _Hashed(file)
+        torch.save(state, hashed)  # type: ignore[arg-type]  # only writes
+        file.seek(0)
+        file.write(line(hashed.sha256.hexdigest()))
+
+
+def _size(value: Any) -> int:
+    """The bytes of all tensors in dicts and lists."""
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    items = value.values() if isinstance(value, dict) else value
+    return sum(map(_size, items)) if isinstance(value, dict | list | tuple) else 0
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class ReadOnly(Checkpoints):
     def __exit__(self, *_: object) -> None:
         """Remove nothing."""
 
-    def due(self) -> bool:
+    def due(self, *, epoch_ended: bool = False) -> bool:  # noqa: ARG002
         """Never: the first process decides for itself."""
         return False
 

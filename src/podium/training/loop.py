@@ -54,7 +54,9 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
             raise
         seconds = time.perf_counter() - start
         is_best = state.end_epoch(scores, metric=metric, images=images, seconds=seconds)
-        _save(run, state, checkpoints)
+        is_stopping = run.shards.stop_requested() or signals.stop_requested()
+        if is_stopping or checkpoints.due(epoch_ended=True):
+            _save(run, state, checkpoints)
         epoch, left = state.curves[-1], state.epochs_left
         time_left = f"  {console.duration(left * seconds)} left" if left else ""
         console.say(
