@@ -9,7 +9,7 @@ from podium.images.augment import Augmentation
 from podium.images.ordered import InOrder
 from podium.images.sampling import SampleIndex
 from podium.images.store import ImageStore
-from podium.models import factory
+from podium.models import factory, inference
 from podium.models.device import accelerator
 from podium.models.inference import infer
 from podium.models.inputs import Preprocess
@@ -82,6 +82,17 @@ def test_batches_are_halved_until_they_fit_and_start_whole_the_next_time(
         assert torch.allclose(logits, expected, atol=1e-5)
         halved = [50, 25, *[13, 13, 12, 12]]  # a batch that does not fit
         assert small.sizes == [*halved, *[13, 13, 12, 12], *[5, 5, 5, 5]]
+
+
+def test_a_gpu_sees_batches_of_one_size(
+    net: nn.Module, dataset: loading.Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = predict(net, dataset, split_on_oom=False)
+    monkeypatch.setattr(inference, "ONE_SIZE", {"cpu"})
+    device = SmallDevice(net, 50)
+    logits = predict(device, dataset, split_on_oom=False)
+    assert device.sizes == [50, 50, 50] and logits.shape == (120, 3)
+    assert torch.allclose(logits, expected, atol=1e-5)
 
 
 def test_running_out_of_memory_is_an_error_without_splitting_or_for_single_images(

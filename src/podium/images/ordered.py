@@ -4,8 +4,10 @@ Decoding and resizing leave Python's lock to others, so threads keep all cores b
 no time, where one worker process per core took seconds for each pass.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -20,7 +22,15 @@ from podium.images.loading import Batch, Images
 from podium.images.sampling import EpochBatchSampler, SampleIndex
 from podium.images.store import ImageSource
 
+WATCH_SECONDS = 0.5  # between two looks at which image a thread is loading
 AHEAD = 3  # batches that are loaded while a GPU works; a CPU has no time for them
+
+
+class _Part:
+    """The images of a batch that one thread loads, by position."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        self.begin, self.end, self.current = begin, end, begin
 
 
 class _Started(NamedTuple):
@@ -28,7 +38,7 @@ class _Started(NamedTuple):
 
     samples: list[SampleIndex]
     pixels: Tensor
-    futures: list[Future[None]]
+    parts: list[tuple[_Part, Future[None]]]
 
 
 class InOrder:
@@ -80,18 +90,27 @@ class InOrder:
             watchdog.end()
 
     def _start(self, samples: list[SampleIndex], pool: ThreadPoolExecutor) -> _Started:
-        images, size = self.dataset, self.dataset.size
-        tensor = torch.empty((len(samples), size, size, 3), dtype=torch.uint8, pin_memory=self._pin)
+        images, size, count = self.dataset, self.dataset.size, len(samples)
+        tensor = torch.empty((count, size, size, 3), dtype=torch.uint8, pin_memory=self._pin)
         pixels = tensor.numpy()
 
-        def load(slot: int) -> None:
-            pixels[slot] = images.square(samples[slot])
+        def load(part: _Part) -> None:
+            for slot in range(part.begin, part.end):
+                part.current = slot
+                pixels[slot] = images.square(samples[slot])
 
-        return _Started(samples, tensor, [pool.submit(load, slot) for slot in range(len(samples))])
+        step = math.ceil(count / machine.worker_count())  # a task per image would cost more
+        parts = [_Part(begin, min(begin + step, count)) for begin in range(0, count, step)]
+        return _Started(samples, tensor, [(part, pool.submit(load, part)) for part in parts])
 
     def _finish(self, started: _Started) -> Batch:
-        for sample, future in zip(started.samples, started.futures, strict=True):
-            self.dataset.watch(sample)
+        for part, future in started.parts:
+            current = -1
+            while not future.done():
+                if current != part.current:
+                    current = part.current
+                    self.dataset.watch(started.samples[current])
+                futures.wait([future], timeout=WATCH_SECONDS)
             future.result()
         watchdog.end()
         rows = [sample.row for sample in started.samples]

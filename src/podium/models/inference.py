@@ -13,6 +13,9 @@ from podium.images.loading import Batch
 from podium.models import inputs
 from podium.models.targets import TargetCodec
 
+# Devices on which the first batch of each size takes seconds: cuDNN prepares its algorithms for it.
+ONE_SIZE = {"cuda"}
+
 View = Callable[[Tensor], Tensor]  # images [B, 3, size, size] -> the same shape
 
 
@@ -33,17 +36,24 @@ def infer(
     Raises:
         RuntimeError: if a batch, or with `split_on_oom` a single image, does not fit.
     """
-    preprocess = inputs.Preprocess(accelerator.unwrap_model(model), accelerator.device)
+    where = accelerator.device
+    preprocess = inputs.Preprocess(accelerator.unwrap_model(model), where)
     model.eval()
+    rows = 0  # of the largest batch so far
 
     def predict(part: inputs.Inputs) -> Tensor:
+        nonlocal rows
+        count = len(part["image"])
+        rows = max(rows, count)
+        if count < rows and where.type in ONE_SIZE:
+            part = inputs.pad(part, rows, where)
         ready = preprocess(part)
         with accelerator.autocast():
             outputs = [
                 inputs.forward(model, {**ready, "image": view(ready["image"])}) for view in views
             ]
             logits = torch.stack([codec.to_logits(output.float()) for output in outputs])
-        return codec.average(logits)
+        return codec.average(logits)[:count]
 
     logits: list[Tensor] = []
     parts = 1  # per batch; kept for the batches that follow
@@ -58,7 +68,7 @@ def infer(
                 if not (split_on_oom and parts < size and should_reduce_batch_size(error)):
                     raise
             clear_device_cache(garbage_collection=True)  # the handler would keep tensors alive
-            parts *= 2
+            parts, rows = 2 * parts, 0
             console.say(
                 f"warning: {math.ceil(2 * size / parts)} images do not fit the device's memory for "
                 f"inference; splitting each batch into {parts}"

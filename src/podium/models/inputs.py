@@ -42,3 +42,13 @@ def split(inputs: Inputs, parts: int) -> list[Inputs]:
     """Split a batch into `parts` of nearly equal size, in order, without copying."""
     columns = [tensor.tensor_split(parts) for tensor in inputs.values()]
     return [dict(zip(inputs, part, strict=True)) for part in zip(*columns, strict=True)]
+
+
+def pad(inputs: Inputs, rows: int, device: torch.device) -> Inputs:
+    """A batch of `rows` on `device`, of which the last are zeros."""
+    padded = {}
+    for name, tensor in inputs.items():
+        values = tensor.to(device, non_blocking=True)
+        zeros = values.new_zeros(rows - len(values), *values.shape[1:])
+        padded[name] = torch.cat([values, zeros])
+    return padded
