@@ -24,7 +24,7 @@ from podium.core import machine, seeding
 from podium.images import codec, loading, ordered, store
 from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
-from podium.models import device, inference
+from podium.models import device, factory, inference
 from podium.models.targets import TargetCodec
 from podium.prediction import tta
 from podium.scoring import metrics
@@ -99,7 +99,7 @@ def bare_train(config: Model, count: int) -> Run:
 def predict(config: Model, data: build.TrainingData) -> Run:
     """Inference as in the predict stage; a unit is one view of an image."""
     accelerator = device.accelerator(config.precision)
-    model = accelerator.prepare(timm.create_model(config.architecture, num_classes=2))
+    model = accelerator.prepare(factory.create(config, outputs=2))
     plain = Augmentation("none", size=config.image_size, resize_mode="crop")
     names = data.folds["id"].tolist()[VALID:]
     images = loading.Images(data.store, names, None, transforms=[plain])

@@ -11,7 +11,7 @@ from podium.images.sampling import SampleIndex
 from podium.images.store import ImageStore
 from podium.models import factory, inference
 from podium.models.device import accelerator
-from podium.models.inference import infer
+from podium.models.inference import infer, infer_features
 from podium.models.inputs import Preprocess
 from podium.models.targets import TargetCodec
 from podium.prediction.tta import VIEWS
@@ -93,6 +93,31 @@ def test_a_gpu_sees_batches_of_one_size(
     logits = predict(device, dataset, split_on_oom=False)
     assert device.sizes == [50, 50, 50] and logits.shape == (120, 3)
     assert torch.allclose(logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["whole", "padded", "halved"])
+def test_features_are_what_the_layer_receives_for_each_view(
+    net: nn.Module, dataset: loading.Images, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    if case != "whole":
+        monkeypatch.setattr(inference, "ONE_SIZE", {"cpu"})
+    flip = VIEWS["hflip"]
+    _, features = infer_features(
+        SmallDevice(net, 14 if case == "halved" else 50),
+        net.get_submodule("fc"),
+        InOrder(dataset, 50),
+        TargetCodec(config(), Task("multiclass", ["a", "b", "c"])),
+        views=[VIEWS["identity"], flip],
+        accelerator=accelerator("fp32"),
+        split_on_oom=True,
+    )
+    batch = dataset.__getitems__([SampleIndex(row) for row in range(120)])
+    images = Preprocess(net, torch.device("cpu"))(batch.inputs)["image"]
+    with torch.inference_mode():
+        pooled = [net.forward_head(net.forward_features(x), pre_logits=True)
+                  for x in (images, flip(images))]  # fmt: skip
+    assert features.shape == (120, 2, pooled[0].shape[1])
+    assert torch.allclose(features, torch.stack(pooled, 1), atol=1e-5)
 
 
 def test_running_out_of_memory_is_an_error_without_splitting_or_for_single_images(

@@ -13,7 +13,7 @@ from podium.images import loading
 from podium.images.augment import Augmentation
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
-from podium.training import cache
+from podium.training import batch_loading, build, cache
 from podium.training.batch_loading import BatchLoader
 from podium.training.cache import Cache
 from podium.training.checkpoints import Checkpoints
@@ -89,6 +89,21 @@ def test_training_repeats_and_resumes_with_the_same_bytes(
     with Checkpoints(tmp_path / "x") as checkpoints:
         resumed = train(images, checkpoints, **options)
     assert same_weights(resumed.best.weights, whole.best.weights)
+
+
+def test_auto_is_the_gpu_if_the_decoded_images_fit(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = components(images)
+    dataset, cuda = run.loaders.train.dataset, torch.device("cuda")
+    needed = sum(images.decode(image_id).size for image_id in dataset.ids)
+    loaders = []
+    for memory in (1.1 * needed, 0.9 * needed):
+        monkeypatch.setattr(
+            batch_loading, "memory_bytes", lambda _, m=memory: m / batch_loading.MEMORY_SHARE
+        )
+        loaders.append(build.train_loader(dataset, run.config, cuda))
+    assert [isinstance(loader, BatchLoader) for loader in loaders] == [True, False]
 
 
 def test_without_cuda_auto_is_the_cpu(images: ImageStore) -> None:

@@ -281,9 +281,11 @@ def test_a_checkpoint_is_of_the_moment_in_which_it_is_saved(
         assert state["net"]["weights"].tolist() == [0, 0, 0]
 
 
-def test_slow_checkpoints_are_due_at_the_ends_of_long_epochs_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_large", [True, False])
+def test_large_checkpoints_are_due_at_the_ends_of_long_epochs_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool
 ) -> None:
+    monkeypatch.setattr(checkpointing, "LARGE_BYTES", 10)
     now, write = [100.0], checkpointing._write
     monkeypatch.setattr(checkpointing.time, "monotonic", lambda: now[0])
 
@@ -293,13 +295,14 @@ def test_slow_checkpoints_are_due_at_the_ends_of_long_epochs_only(
 
     monkeypatch.setattr(checkpointing, "_write", slow)
     checkpoints = open_checkpoints(tmp_path / "x")
-    assert checkpoints.due(epoch_ended=True)  # none has been slow yet
-    checkpoints.save({"number": 0}, wait=True)
+    assert checkpoints.due(epoch_ended=True)  # none has taken time yet
+    checkpoints.save({"weights": torch.zeros(3 if is_large else 2)}, wait=True)
     due = []
     for _ in range(4):
         now[0] += 10
         due.append((checkpoints.due(epoch_ended=True), checkpoints.due()))
-    assert due == [(False, False), (False, False), (False, False), (True, False)]  # 2 s of 42
+    ends = [False, False, False, True] if is_large else [True] * 4  # 2 s of 42
+    assert due == [(end, False) for end in ends]
 
 
 def test_a_failed_trial_write_is_an_error_at_the_next_step(

@@ -118,12 +118,12 @@ class Model(Backbone):
     augment: Augment = "none"
     """Training augmentation: a preset, or a list of albumentations transforms with their arguments,
     such as `- HorizontalFlip: {p: 0.5}`."""
-    augment_on: Literal["auto", "cpu", "gpu"] = "cpu"
+    augment_on: Literal["auto", "cpu", "gpu"] = "auto"
     """Where training images are augmented. `cpu`: one by one, by loader workers. `gpu`: in batches,
     on the device that trains, with the same random numbers, so that they differ by rounding only;
     possible with crops to the image size, `Resize`, flips, `Affine`, `Rotate`, `ShiftScaleRotate`,
-    `ColorJitter` and `CoarseDropout`. `auto`: `gpu` with CUDA if all transforms allow it, else
-    `cpu`."""
+    `ColorJitter` and `CoarseDropout`. `auto`: `gpu` with CUDA if all transforms allow it and the
+    decoded images fit into 8 % of the GPU's memory, else `cpu`."""
     random_erasing: Fraction = 0.0
     """Random-erasing probability per image."""
     mix: Mix | None = None

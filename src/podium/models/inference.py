@@ -1,7 +1,9 @@
 """Inference: one function for validation, out-of-fold and test images."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Required, TypedDict, Unpack
 
 import torch
 from accelerate import Accelerator
@@ -19,58 +21,110 @@ ONE_SIZE = {"cuda"}
 View = Callable[[Tensor], Tensor]  # images [B, 3, size, size] -> the same shape
 
 
-@torch.inference_mode()
+class Options(TypedDict, total=False):
+    """How to infer."""
+
+    accelerator: Required[Accelerator]
+    views: Sequence[View]
+    preprocess: inputs.Preprocess | None  # by default, for the model in channels_last format
+    split_on_oom: bool  # halve batches that do not fit the device's memory until they do
+
+
 def infer(
-    model: nn.Module,
-    batches: Iterable[Batch],
-    codec: TargetCodec,
-    *,
-    views: Sequence[View] = (lambda images: images,),
-    accelerator: Accelerator,
-    split_on_oom: bool = False,
+    model: nn.Module, batches: Iterable[Batch], codec: TargetCodec, **options: Unpack[Options]
 ) -> Tensor:
     """Average the logits over the views of each image: float32 [N, C] on the CPU, in batch order.
-
-    With `split_on_oom`, batches that do not fit the device's memory are halved until they do.
 
     Raises:
         RuntimeError: if a batch, or with `split_on_oom` a single image, does not fit.
     """
+    return _infer(model, None, batches, codec, **options)[0]
+
+
+def infer_features(
+    model: nn.Module,
+    layer: nn.Module,
+    batches: Iterable[Batch],
+    codec: TargetCodec,
+    **options: Unpack[Options],
+) -> tuple[Tensor, Tensor]:
+    """The same logits, and what `layer` receives for each view: float32 [N, V, D] on the CPU.
+
+    Raises:
+        RuntimeError: as `infer`.
+    """
+    return _infer(model, layer, batches, codec, **options)
+
+
+@torch.inference_mode()
+def _infer(
+    model: nn.Module,
+    layer: nn.Module | None,
+    batches: Iterable[Batch],
+    codec: TargetCodec,
+    *,
+    accelerator: Accelerator,
+    views: Sequence[View] = (lambda images: images,),
+    preprocess: inputs.Preprocess | None = None,
+    split_on_oom: bool = False,
+) -> tuple[Tensor, Tensor]:
     where = accelerator.device
-    preprocess = inputs.Preprocess(accelerator.unwrap_model(model), where)
+    ready_for = preprocess or inputs.Preprocess(accelerator.unwrap_model(model), where)
     model.eval()
+    received = list[Tensor]()  # by `layer`, per view
     rows = 0  # of the largest batch so far
 
-    def predict(part: inputs.Inputs) -> Tensor:
+    def predict(part: inputs.Inputs) -> tuple[Tensor, Tensor]:
         nonlocal rows
         count = len(part["image"])
         rows = max(rows, count)
         if count < rows and where.type in ONE_SIZE:
             part = inputs.pad(part, rows, where)
-        ready = preprocess(part)
+        ready = ready_for(part)
+        received.clear()
         with accelerator.autocast():
             outputs = [
                 inputs.forward(model, {**ready, "image": view(ready["image"])}) for view in views
             ]
             logits = torch.stack([codec.to_logits(output.float()) for output in outputs])
-        return codec.average(logits)[:count]
+        features = torch.stack(received, 1) if received else torch.empty(len(outputs[0]), 0)
+        # What comes last waits for the device, and so for these copies.
+        return codec.average(logits)[:count], features[:count].to("cpu", non_blocking=True)
 
-    logits: list[Tensor] = []
+    results = list[tuple[Tensor, Tensor]]()
     parts = 1  # per batch; kept for the batches that follow
-    for batch in console.bar(batches, "inference"):
-        signals.raise_if_stopped()
-        size = len(batch.targets)
-        while True:
-            try:
-                logits += [predict(part) for part in inputs.split(batch.inputs, min(parts, size))]
-                break
-            except RuntimeError as error:
-                if not (split_on_oom and parts < size and should_reduce_batch_size(error)):
-                    raise
-            clear_device_cache(garbage_collection=True)  # the handler would keep tensors alive
-            parts, rows = 2 * parts, 0
-            console.say(
-                f"warning: {math.ceil(2 * size / parts)} images do not fit the device's memory for "
-                f"inference; splitting each batch into {parts}"
-            )
-    return torch.cat(logits).cpu()
+    with _listening(layer, received):
+        for batch in console.bar(batches, "inference"):
+            signals.raise_if_stopped()
+            size = len(batch.targets)
+            while True:
+                try:
+                    results += [
+                        predict(part) for part in inputs.split(batch.inputs, min(parts, size))
+                    ]
+                    break
+                except RuntimeError as error:
+                    if not (split_on_oom and parts < size and should_reduce_batch_size(error)):
+                        raise
+                received.clear()
+                clear_device_cache(garbage_collection=True)  # the handler would keep tensors alive
+                parts, rows = 2 * parts, 0
+                console.say(
+                    f"warning: {math.ceil(2 * size / parts)} images do not fit the device's memory "
+                    f"for inference; splitting each batch into {parts}"
+                )
+    logits, features = zip(*results, strict=True)
+    return torch.cat(logits).cpu(), torch.cat(features)
+
+
+@contextmanager
+def _listening(layer: nn.Module | None, received: list[Tensor]) -> Iterator[None]:
+    """Append all that `layer` receives."""
+    if layer is None:
+        yield
+        return
+    hook = layer.register_forward_pre_hook(lambda _, args: received.append(args[0].float()))
+    try:
+        yield
+    finally:
+        hook.remove()

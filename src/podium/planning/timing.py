@@ -214,6 +214,7 @@ def _infer(
         run.codec,
         views=[VIEWS[view] for view in views],
         accelerator=run.accelerator,
+        preprocess=run.preprocess,
         split_on_oom=run.config.on_oom == "accumulate",
     )
     return watch.rate()

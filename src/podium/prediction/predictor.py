@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from podium.config.models import Model
@@ -18,7 +18,7 @@ from podium.images import ordered
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
 from podium.models import device, heads, weights
-from podium.models.inference import infer
+from podium.models.inference import Options, infer, infer_features
 from podium.models.targets import TargetCodec
 from podium.prediction import knn
 from podium.prediction.predictions import Predictions
@@ -142,27 +142,21 @@ class Predictor:
 
     def _infer_features(self, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
         """Logits [N, C], averaged over the views, and features [N, V, D] before the classifier."""
-        inputs = list[Tensor]()
         layer = heads.classifier(self.accelerator.unwrap_model(self.net))
-        hook = layer.register_forward_pre_hook(
-            # `infer` ends by waiting for the device, and so for these copies.
-            lambda _, args: inputs.append(args[0].float().to("cpu", non_blocking=True))
-        )
-        try:
-            logits = self._infer(batches).numpy()
-        finally:
-            hook.remove()
-        views = len(self.views)  # of each batch, one after the other
-        stacked = [torch.stack(inputs[i : i + views], 1) for i in range(0, len(inputs), views)]
-        return logits, torch.cat(stacked).numpy()
+        with self._batch_size_errors():
+            logits, features = infer_features(
+                self.net, layer, batches, self.codec, **self._options()
+            )
+        return logits.numpy(), features.numpy()
 
     def _infer(self, batches: Iterable[Batch]) -> Tensor:
+        with self._batch_size_errors():
+            return infer(self.net, batches, self.codec, **self._options())
+
+    def _options(self) -> Options:
+        views = [VIEWS[view] for view in self.views]
+        return {"accelerator": self.accelerator, "views": views}
+
+    def _batch_size_errors(self) -> AbstractContextManager[None]:
         size, where = self.options.batch_size, self.accelerator.device
-        with device.batch_size_errors("predict.batch_size", size, where):
-            return infer(
-                self.net,
-                batches,
-                self.codec,
-                views=[VIEWS[view] for view in self.views],
-                accelerator=self.accelerator,
-            )
+        return device.batch_size_errors("predict.batch_size", size, where)

@@ -1,5 +1,6 @@
 """Training batches that are augmented on the device, where the decoded images stay if they fit."""
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ from podium.training.cache import Cache, OnDevice
 AHEAD = 2  # batches that are prepared while a GPU works; a CPU has no time for them
 # Of a GPU's memory, for decoded images. `make batch-size` leaves a tenth.
 MEMORY_SHARE = 0.08
+SAMPLE = 32  # images whose sizes stand for all
 
 
 class _Prepared(NamedTuple):
@@ -29,6 +31,17 @@ class _Prepared(NamedTuple):
     widths: list[int]
     draws: list[Draw]
     samples: Sequence[SampleIndex]
+
+
+def fit(images: Images, device: torch.device) -> bool:
+    """Whether all decoded images have room in a GPU's memory, as estimated from a few of them."""
+    ids = images.ids[:: math.ceil(len(images.ids) / SAMPLE)]
+    mean = sum(images.store.decode(image_id).size for image_id in ids) / len(ids)
+    return mean * len(images.ids) <= _budget(device)
+
+
+def _budget(device: torch.device) -> int:
+    return round(MEMORY_SHARE * memory_bytes(device))
 
 
 class BatchLoader:
@@ -56,7 +69,7 @@ class BatchLoader:
         self._resident: OnDevice | None = None
         self._budget = 0
         if resident and device.type == "cuda":
-            self._budget = round(MEMORY_SHARE * memory_bytes(device))
+            self._budget = _budget(device)
 
     def __len__(self) -> int:
         return len(self.batch_sampler)

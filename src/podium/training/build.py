@@ -23,7 +23,14 @@ from podium.models import device, factory, layers
 from podium.models.inputs import Preprocess
 from podium.models.targets import TargetCodec
 from podium.scoring.task import Task, with_known_class
-from podium.training import batch_augment, mixup, optimizers, processes, unfreezing
+from podium.training import (
+    batch_augment,
+    batch_loading,
+    mixup,
+    optimizers,
+    processes,
+    unfreezing,
+)
 from podium.training.batch_loading import BatchLoader
 from podium.training.criterion import Criterion
 from podium.training.shards import Shards
@@ -108,6 +115,9 @@ def build(
     config = config.model_copy(update={"phases": phases[: len(epochs)]})
     if config.phases[0].init_from == "probe":
         layers.linear_head(net)
+    pixels = sum(epochs) * int(is_train.sum()) * config.image_size**2
+    memory_format = layers.memory_format(net, accelerator.device, pixels=pixels)
+    net = net.to(memory_format=memory_format)  # type: ignore[call-overload]
     for phase in config.phases:  # reject an impossible phase now, not when it starts
         layers.set_trainable(net, phase.trainable)
         optimizers.create(net, phase, config)
@@ -135,7 +145,7 @@ def build(
         epochs,
         codec,
         criterion,
-        Preprocess(net, accelerator.device),
+        Preprocess(net, accelerator.device, memory_format=memory_format),
         mixup.Mixer(config, criterion, device=accelerator.device),
         accelerator,
         Shards(config.shards, processes.current()),
@@ -154,7 +164,8 @@ def train_loader(
     sampling = {"balanced": config.sampling == "balanced"}
     on_gpu = config.augment_on == "gpu"
     if config.augment_on == "auto" and device.type == "cuda":
-        on_gpu = not any(map(batch_augment.unsupported, images.transforms))
+        is_possible = not any(map(batch_augment.unsupported, images.transforms))
+        on_gpu = is_possible and batch_loading.fit(images, device)
     if on_gpu:
         order = loading.random_order(images, config.batch_size, **sampling)
         return BatchLoader(images, order, device, resident=not once)

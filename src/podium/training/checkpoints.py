@@ -26,9 +26,9 @@ from podium.training import fingerprint
 
 LOCK_TIMEOUT_S = 10.0  # a process exits within this time after a signal
 MAX_FILES = 3  # two checkpoints, and one that is being written
-# Checkpoints at the ends of epochs take at most this share of the time, if they are slow to write.
+# Large checkpoints at the ends of epochs take at most this share of the time.
 EPOCH_END_SHARE = 0.05
-SLOW_SECONDS = 0.25
+LARGE_BYTES = 2**26
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "albumentations", "albucore", "numpy",
             "opencv-python-headless", "pillow")  # fmt: skip
 
@@ -41,7 +41,7 @@ class Checkpoints:
         self.folder, self.every_s = folder, 60 * every_minutes
         self._lock = FileLock(folder.with_name(folder.name + ".lock"))
         self._saved_at, self._number, self._fingerprint = time.monotonic(), 0, ""
-        self._seconds = 0.0  # that the last took, in the background
+        self._seconds, self._is_large = 0.0, False  # the last one's
         self.last: Path | None = None  # the newest that was written or read
         self._writer = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
@@ -99,18 +99,17 @@ class Checkpoints:
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
     def due(self, *, epoch_ended: bool = False) -> bool:
-        """Whether it is time for another checkpoint. At the end of an epoch it always is, unless
-        writing them would take a large share of the time.
+        """Whether it is time for another checkpoint. At the end of an epoch it is, unless
+        large ones would take too much of the time.
 
         Raises:
             UserError: if the last one could not be written.
         """
         if self._pending is not None and self._pending.done():
             self.wait()
-        passed, slow = time.monotonic() - self._saved_at, self._seconds > SLOW_SECONDS
-        if epoch_ended and (not slow or passed * EPOCH_END_SHARE >= self._seconds):
-            return True
-        return passed >= self.every_s
+        passed = time.monotonic() - self._saved_at
+        is_cheap = not self._is_large or passed * EPOCH_END_SHARE >= self._seconds
+        return passed >= self.every_s or (epoch_ended and is_cheap)
 
     def verify(self, state: dict[str, Any]) -> int:
         """Check that `state` can be written: its size in bytes. It is written to the folder and
@@ -170,7 +169,7 @@ class Checkpoints:
     def _write(self, path: Path, header: dict[str, Any], state: dict[str, Any]) -> None:
         start = time.monotonic()
         _write(path, header, state)
-        self._seconds = time.monotonic() - start
+        self._seconds, self._is_large = time.monotonic() - start, _size(state) > LARGE_BYTES
 
     def load(self) -> dict[str, Any] | None:
         """Read the newest usable checkpoint of this run to the CPU; None if there is none."""

@@ -2,14 +2,14 @@
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from podium.core import console
 from podium.features import fitting
 from podium.features.linear import head_for
 from podium.images import ordered
 from podium.models import layers
-from podium.models.inference import infer
+from podium.models.inference import infer_features
 from podium.training.build import Components, TrainingData
 
 
@@ -69,20 +69,14 @@ def _features(run: Components, head: nn.Linear, ids: list[str]) -> np.ndarray:
         batch_size=config.batch_size,
         device=where.type,
     )
-    features = list[Tensor]()
-    hook = head.register_forward_pre_hook(
-        # `infer` ends by waiting for the device, and so for these copies.
-        lambda _, inputs: features.append(inputs[0].float().to("cpu", non_blocking=True))
+    _, features = infer_features(
+        run.net,
+        head,
+        loader,
+        run.codec,
+        accelerator=run.accelerator,
+        preprocess=run.preprocess,
+        split_on_oom=config.on_oom == "accumulate",
     )
-    try:
-        infer(
-            run.net,
-            loader,
-            run.codec,
-            accelerator=run.accelerator,
-            split_on_oom=config.on_oom == "accumulate",
-        )
-    finally:
-        hook.remove()
-    result: np.ndarray = torch.cat(features).numpy()
+    result: np.ndarray = features[:, 0].numpy()
     return result

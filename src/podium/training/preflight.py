@@ -11,6 +11,7 @@ from podium.images.sampling import SampleIndex
 from podium.scoring import decisions
 from podium.scoring.metrics import Metric
 from podium.training import build, loop, memory
+from podium.training.batch_loading import BatchLoader
 from podium.training.build import Components, Loaders
 from podium.training.checkpoints import Checkpoints
 from podium.training.state import TrainState, copy_weights
@@ -62,7 +63,9 @@ def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_b
         transforms=images.transforms,
         seed=images.seed,
     )
-    train = build.train_loader(few, run.config, accelerator.device, once=True)
+    on_device = isinstance(run.loaders.train, BatchLoader)  # also if a few images would fit
+    config = run.config.model_copy(update={"augment_on": "gpu" if on_device else "cpu"})
+    train = build.train_loader(few, config, accelerator.device, once=True)
     run = run._replace(loaders=Loaders(train, valid))
     state = TrainState(run, phase=phase, micro_batches=micro_batches)
     for _ in loop.train_epoch(run, state):
