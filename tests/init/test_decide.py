@@ -11,7 +11,8 @@ import torch
 
 from podium.competition.archive import Archive
 from podium.core.errors import UserError
-from podium.init import decide
+from podium.features.linear import head_for
+from podium.init import decide, measure
 from podium.init.decide import Data, Decision
 from podium.init.dry_run import dry_run
 from podium.init.survey import survey
@@ -40,6 +41,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stopwatch, "SECONDS", 0.1)
     monkeypatch.setattr(stopwatch, "_imports", lambda _: 1.0)
+    monkeypatch.setattr(measure, "MAX_STEPS", 1)
+    monkeypatch.setattr(measure, "head_for", lambda task: head_for(task)._replace(strengths=(1.0,)))
 
 
 def run(

@@ -52,6 +52,21 @@ def wide_competition(folder: Path, **options: Any) -> Measured | None:
     return run(folder, pictures, labels, **options)
 
 
+def losses_of(monkeypatch: pytest.MonkeyPatch, losses: dict[str, float]) -> list[str]:
+    """Let each image size take its square in minutes, and these features have these losses; the
+    rest 0.5. Returns the names of all that are measured.
+    """
+    measured = list[str]()
+
+    def row(trial: measure._Trial, *kinds: Kind) -> Row:
+        trial.minutes.update({kind: (kind.image_size / 32) ** 2 for kind in kinds})
+        measured.append(" ".join(kind.name for kind in kinds))
+        return Row(kinds, losses.get(measured[-1], 0.5), sum(trial.minutes[k] for k in kinds))
+
+    monkeypatch.setattr(measure._Trial, "row", row)
+    return measured
+
+
 def test_it_does_not_crop_where_the_label_is_at_the_edge(tmp_path: Path) -> None:
     result = wide_competition(tmp_path)
     assert result is not None and result.images == IMAGES
@@ -67,13 +82,16 @@ def test_features_that_take_too_long_are_not_chosen(tmp_path: Path) -> None:
     assert result is not None and result.features == (Kind(result.resize_mode, 32),)
 
 
-def test_square_images_have_one_resize_mode(tmp_path: Path) -> None:
+def test_square_images_have_one_resize_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses_of(monkeypatch, {"crop-64": 0.4})
     rng = np.random.default_rng(0)
     labels = [competitions.CLASSES[n % 3] for n in range(IMAGES)]
     pictures = {
         f"i{n}": competitions.picture(label, rng, (40, 40)) for n, label in enumerate(labels)
     }
-    result = run(tmp_path, pictures, labels)
+    result = run(tmp_path, pictures, labels, max_minutes=10.0)
     assert result is not None
     kinds = [row.kinds for row in result.rows]
     assert kinds[:2] == [(Kind("crop", 32),), (Kind("crop", 64),)]
@@ -91,7 +109,7 @@ def test_tiny_images_are_enlarged_as_far_as_it_is_a_gain(
         measure._Trial, "row", lambda _, *kinds: Row(kinds, losses[kinds[0].image_size], 0.01)
     )
     monkeypatch.setattr(measure._Trial, "_expected_minutes", lambda *_: 1e9)  # none is added
-    result = run(tmp_path, pictures, labels)
+    result = run(tmp_path, pictures, labels, max_minutes=10.0)
     assert result is not None and [row.loss for row in result.rows] == [*losses.values()]
     assert result.image_size == 96 and result.features == (Kind("crop", 96),)
     larger = {
@@ -99,21 +117,6 @@ def test_tiny_images_are_enlarged_as_far_as_it_is_a_gain(
     }
     result = run(tmp_path, larger, labels)  # 80 pixels
     assert result is not None and result.image_size is None
-
-
-def losses_of(monkeypatch: pytest.MonkeyPatch, losses: dict[str, float]) -> list[str]:
-    """Let each image size take its square in minutes, and these features have these losses; the
-    rest 0.5. Returns the names of all that are measured.
-    """
-    measured = list[str]()
-
-    def row(trial: measure._Trial, *kinds: Kind) -> Row:
-        trial.minutes.update({kind: (kind.image_size / 32) ** 2 for kind in kinds})
-        measured.append(" ".join(kind.name for kind in kinds))
-        return Row(kinds, losses.get(measured[-1], 0.5), sum(trial.minutes[k] for k in kinds))
-
-    monkeypatch.setattr(measure._Trial, "row", row)
-    return measured
 
 
 def test_features_are_added_by_what_they_contribute(
@@ -176,6 +179,6 @@ def test_fewer_images_are_a_random_part(tmp_path: Path) -> None:
 
 
 def test_the_same_images_give_the_same_losses(tmp_path: Path) -> None:
-    first, second = (wide_competition(tmp_path) for _ in range(2))
+    first, second = (wide_competition(tmp_path, max_minutes=0.0) for _ in range(2))
     assert first is not None and second is not None
     assert [row.loss for row in first.rows] == [row.loss for row in second.rows]
