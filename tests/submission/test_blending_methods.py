@@ -284,6 +284,29 @@ def test_stack_corrects_what_a_mean_cannot(name: TaskName) -> None:
     assert losses["stack"] < 0.7 * min(losses["mean"], losses["weighted"])
 
 
+@pytest.mark.parametrize("name", ["binary", "multilabel", "regression"])
+def test_trees_find_what_no_linear_stack_can(name: TaskName) -> None:
+    """The answer is whether two of three members agree; also after a blend is read from JSON."""
+    rng = np.random.default_rng(0)
+    odds = rng.choice([-1.0, 1.0], (3, 600)) * rng.uniform(1, 3, (3, 600))
+    targets = (odds[0] * odds[1] > 0).astype(int)
+    labels = targets if name == "binary" else targets[:, None].astype(np.float32)
+    members = [np.stack([0 * x, x], axis=1) if name == "binary" else x[:, None] for x in odds]
+    given = examples(name, members, labels, "rmse" if name == "regression" else "log_loss")
+    folds = np.arange(600) % 3
+    part = given._replace(logits=given.logits[:, :400], targets=labels[:400], folds=folds[:400])
+    rest = given._replace(logits=given.logits[:, 400:], targets=labels[400:], folds=folds[400:])
+    fitted = {method: blend.fit(method, part) for method in ("stack", "stack_lightgbm")}
+    losses = {method: -score(rest, found) for method, found in fitted.items()}
+    assert losses["stack_lightgbm"] < 0.5 * losses["stack"]
+    trees = fitted["stack_lightgbm"]
+    assert trees.weights[2] < 0.05 and min(trees.weights[:2]) > 0.1
+    read = base.Blend(**json.loads(json.dumps(trees._asdict())))
+    np.testing.assert_array_equal(
+        blend.apply(given.task, read, rest.logits), blend.apply(given.task, trees, rest.logits)
+    )
+
+
 def test_a_constant_of_all_classes_changes_nothing() -> None:
     targets, truth = data("multiclass")
     given = examples("multiclass", [noisy(truth, 3, 1), noisy(truth, 6, 2)], targets)

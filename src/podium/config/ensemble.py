@@ -17,7 +17,7 @@ class Ensemble(Section):
     minimize the out-of-fold loss. `rank`: the mean of the images' ranks, for metrics that look only
     at their order (`roc_auc`, `average_precision`). `greedy`: models are selected one after the
     other, also repeatedly, by the metric. `stack`: logistic regression on the models' logits; ridge
-    regression for `task: regression`."""
+    regression for `task: regression`. `stack_lightgbm`: gradient-boosted trees on them."""
     aggregate: Literal["mean", "max"] = "mean"
     """How the predictions of images that share a row of the submission are combined
     (`prepare.images`, `prepare.submission_id_column`), for each member. `max`: the highest number
@@ -25,8 +25,8 @@ class Ensemble(Section):
     highest."""
     temperature: Literal["none", "fitted"] = "none"
     """Temperature scaling, for `log_loss` and user-defined metrics of probabilities, except with
-    `stack`. `fitted`: the blended logits are divided by the number that minimizes the out-of-fold
-    log loss."""
+    `stack` and `stack_lightgbm`. `fitted`: the blended logits are divided by the number that
+    minimizes the out-of-fold log loss."""
     thresholds: Literal["fitted", "default"] = "fitted"
     """Decision thresholds. `fitted`: tuned to the metric on the out-of-fold predictions, for the
     tasks in the table of metrics above. `default`: 0.5, the highest-scoring class, the nearest

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from podium.features.linear import Arrays, columns, prior
+from podium.features.linear import Arrays, Head, columns, prior
 from podium.scoring.task import Task
 
 END = "\0"  # between models
+TREES = (10.0, 20.0, 50.0, 100.0, 200.0, 400.0)
 MIN_SHARE, MIN_FEATURES = 0.2, 64  # of the features that a tree may use: faster than all
 PARAMS: dict[str, Any] = {
     "learning_rate": 0.1,
@@ -46,18 +47,28 @@ def path(
 
 def scores(arrays: Arrays, features: np.ndarray) -> np.ndarray:
     """The scores [N, C]: those of classes without a model are constant."""
-    import lightgbm
-
     shape = (len(features), -1)
     result = np.tile(arrays["base"].astype(np.float64), (len(features), 1))
     outputs = [
-        np.reshape(lightgbm.Booster(model_str=text).predict(features, raw_score=True), shape)
-        for text in arrays["models"].tobytes().decode().split(END)
-        if text
+        np.reshape(booster.predict(features, raw_score=True), shape)
+        for booster in _boosters(arrays)
     ]
     if outputs:
         result[:, arrays["columns"]] += np.concatenate(outputs, axis=1)
     return result
+
+
+def importance(arrays: Arrays, dimensions: int) -> np.ndarray:
+    """How much each feature lowers the loss of the training images, in all trees: [D]."""
+    gains = [booster.feature_importance("gain") for booster in _boosters(arrays)]
+    return np.sum(gains, axis=0) if gains else np.zeros(dimensions)
+
+
+def _boosters(arrays: Arrays) -> list[Any]:
+    import lightgbm
+
+    texts = arrays["models"].tobytes().decode().split(END)
+    return [lightgbm.Booster(model_str=text) for text in texts if text]
 
 
 class _Part:
@@ -105,3 +116,6 @@ def _parts(features: np.ndarray, targets: np.ndarray, task: Task) -> tuple[np.nd
         return base, [_Part(features, indices, places[1:], objective="binary")]
     objective = {"objective": "multiclass", "num_class": len(places)}
     return base, [_Part(features, indices, places, **objective)]
+
+
+LIGHTGBM = Head(fit, scores, TREES, path=path)

@@ -8,7 +8,7 @@ probabilities; for regression, the predicted numbers [N, 1].
 import numpy as np
 from sklearn.svm import LinearSVC, LinearSVR
 
-from podium.features import boosting
+from podium.features.boosting import LIGHTGBM
 from podium.features.linear import (
     LOGISTIC,
     MAX_ITERATIONS,
@@ -25,7 +25,6 @@ from podium.features.neighbors import smooth, unit, vote
 from podium.scoring.task import Task
 
 VOTES = ("multiclass", "multilabel", "regression")  # kinds of targets for `_vote`
-TREES = (10.0, 20.0, 50.0, 100.0, 200.0, 400.0)
 
 
 def _svm(features: np.ndarray, targets: np.ndarray, task: Task, strength: float) -> Arrays:
@@ -69,5 +68,5 @@ HEADS: dict[str, Head] = {
     "ridge": RIDGE,
     "svm": Head(_svm, linear, powers(-6, 0), WITHOUT_ORDINAL),
     "knn": Head(_neighbors, _vote, tuple(1 / k for k in (200, 100, 50, 20, 10, 5, 3, 1))),
-    "lightgbm": Head(boosting.fit, boosting.scores, TREES, path=boosting.path),
+    "lightgbm": LIGHTGBM,
 }

@@ -28,7 +28,8 @@ METHODS: dict[str, FindWeights | Method] = {
     "weighted": fit_weights,
     "rank": rank.METHOD,
     "greedy": greedy.METHOD,
-    "stack": stack.METHOD,
+    "stack": stack.LINEAR,
+    "stack_lightgbm": stack.LIGHTGBM,
 }
 
 

@@ -1,42 +1,68 @@
-"""`stack`: a linear model on the members' logits; logistic regression, or ridge for regression.
+"""`stack` and `stack_lightgbm`: a model on the members' logits.
 
 It is a probe whose features are the members' logits: standardized, with a strength that is chosen
-by cross-validation over the folds.
+by cross-validation over the folds. `stack` is linear: logistic regression, or ridge for regression.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from podium.features import fitting
-from podium.features.linear import head_for
+from podium.features import boosting, fitting
+from podium.features.linear import Arrays, Head, head_for
 from podium.scoring.task import Task
 from podium.submission.methods.base import Blend, Examples, Fitted, Method
 
 SEED = 0  # of the parts for cross-validation if there is a single fold
+TEXT = "models"  # the array that is text
 
 
-def fit(examples: Examples) -> Fitted:
-    """The weights, which are only shown, are the members' shares of the coefficients' sizes."""
-    task, (members, _, classes) = examples.task, examples.logits.shape
-    fitted = fitting.fit(
-        head_for(task),
-        _features(task, examples.logits),
-        examples.targets,
-        sizes=[classes] * members,
-        task=task,
-        folds=examples.folds,
-        seed=SEED,
-    )
-    sizes = abs(fitted.arrays["weight"].astype(np.float64))  # [C, M * C]
-    shares = sizes.reshape(-1, members, classes).sum(axis=(0, 2))
-    total = shares.sum()
-    weights = shares / total if total else np.full(members, 1 / members)
-    return Fitted(weights, fitted.arrays)
+def _method(head_of: Callable[[Task], Head], sizes: Callable[[Arrays, int], np.ndarray]) -> Method:
+    """Stack with the head of a task. `sizes`: how much each of D features counts, from the fitted
+    arrays and D: [D].
+    """
+
+    def fit(examples: Examples) -> Fitted:
+        """The weights, which are only shown, are the members' shares of the sizes."""
+        task, (members, _, classes) = examples.task, examples.logits.shape
+        arrays = fitting.fit(
+            head_of(task),
+            _features(task, examples.logits),
+            examples.targets,
+            sizes=[classes] * members,
+            task=task,
+            folds=examples.folds,
+            seed=SEED,
+        ).arrays
+        shares = sizes(arrays, members * classes).reshape(members, classes).sum(axis=1)
+        total = shares.sum()
+        weights = shares / total if total else np.full(members, 1 / members)
+        return Fitted(weights, {name: _packed(name, values) for name, values in arrays.items()})
+
+    def apply(task: Task, blend: Blend, logits: np.ndarray) -> np.ndarray:
+        """Logits [M, N, C] -> [N, C]."""
+        arrays = {name: _unpacked(name, values) for name, values in blend.arrays.items()}
+        return fitting.predict(head_of(task), arrays, _features(task, logits))
+
+    return Method(fit, apply, fits_scale=True)
 
 
-def apply(task: Task, blend: Blend, logits: np.ndarray) -> np.ndarray:
-    """Logits [M, N, C] -> [N, C]."""
-    arrays = {name: np.array(values, np.float32) for name, values in blend.arrays.items()}
-    return fitting.predict(head_for(task), arrays, _features(task, logits))
+def _coefficients(arrays: Arrays, dimensions: int) -> np.ndarray:
+    """The sizes of each feature's coefficients [D]."""
+    return abs(arrays["weight"].astype(np.float64)).reshape(-1, dimensions).sum(axis=0)
+
+
+def _packed(name: str, values: np.ndarray) -> np.ndarray:
+    """Text as such: JSON would have a number for each of its bytes."""
+    return np.array([values.tobytes().decode()]) if name == TEXT else values
+
+
+def _unpacked(name: str, values: Any) -> np.ndarray:
+    if name == TEXT:
+        return np.frombuffer(values[0].encode(), np.uint8)
+    array = np.array(values)
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
 def _features(task: Task, logits: np.ndarray) -> np.ndarray:
@@ -52,4 +78,5 @@ def _features(task: Task, logits: np.ndarray) -> np.ndarray:
     return joined.astype(np.float32)
 
 
-METHOD = Method(fit, apply, fits_scale=True)
+LINEAR = _method(head_for, _coefficients)
+LIGHTGBM = _method(lambda _: boosting.LIGHTGBM, boosting.importance)
