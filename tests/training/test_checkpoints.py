@@ -403,6 +403,8 @@ def test_a_training_that_is_stopped_resumes_after_an_edit_to_a_comment_with_the_
 def test_a_second_training_of_the_same_fold_stops_and_the_first_continues(
     prepared: Project,
 ) -> None:
+    path = prepared.folder / "src/podium/training/checkpoints.py"
+    path.write_text(path.read_text().replace("LOCK_TIMEOUT_S = 10.0", "LOCK_TIMEOUT_S = 0.5"))
     process = start(prepared)
     process.send_signal(signal.SIGSTOP)  # or it would end before the other starts
     done = prepared.stage("train", "--model", "a", "--fold", "0")
