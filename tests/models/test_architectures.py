@@ -9,9 +9,10 @@ import timm
 import torch
 from timm.models._registry import _deprecated_models
 from torch import nn
-from trainings import WITH_SRC, config
+from trainings import WITH_SRC, components, config
 
 from podium.core.errors import UserError
+from podium.images.store import ImageStore
 from podium.models import factory, pretrained
 from podium.params import libraries
 
@@ -82,9 +83,10 @@ def test_an_architecture_without_a_classifier_is_an_error(architecture: str) -> 
     assert str(error.value) == f"architecture: {architecture} has no classifier. Choose another."
 
 
-def test_a_network_with_three_dimensional_convolutions_trains() -> None:
-    net = factory.create(config(architecture="lambda_resnet26t"), outputs=2)
-    assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 2)
+def test_a_network_with_three_dimensional_convolutions_trains(images: ImageStore) -> None:
+    """Its parameters have no channels_last format."""
+    net = components(images, architecture="lambda_resnet26t", image_size=64).net
+    assert len(net(torch.zeros(2, 3, 64, 64))) == 2
 
 
 def gradients(net: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -316,6 +316,48 @@ def test_a_failed_trial_write_is_an_error_at_the_next_step(
             checkpoints.due()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+@pytest.mark.parametrize("is_trial", [True, False])
+def test_a_disk_that_is_full_within_a_tensor_is_an_error(tmp_path: Path, is_trial: bool) -> None:
+    code = (
+        "import resource, signal, sys, torch; from pathlib import Path\n"
+        "from podium.training.checkpoints import Checkpoints\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n"
+        "state = {'weights': torch.zeros(2**21)}\n"
+        "with Checkpoints(Path(sys.argv[1])) as checkpoints:\n"
+        "    checkpoints.verify(state) if sys.argv[2] == 'True' else checkpoints.save(state)\n"
+        "    print('saved')\n"
+        "with Checkpoints(Path(sys.argv[1])) as checkpoints:\n"
+        "    checkpoints.save(state, wait=True)\n"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "x", str(is_trial)]
+    done = subprocess.run(command, env=WITH_SRC, capture_output=True, text=True, check=False)
+    assert done.stdout == "saved\n"  # when a run has ended, nothing needs its checkpoint
+    assert "UserError: cannot write" in done.stderr and "Free up disk space" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_averages_its_epochs_saves_after_the_last(
+    tmp_path: Path, images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a stop while it averages would lose them."""
+    monkeypatch.setattr(checkpointing, "LARGE_BYTES", 0)
+    monkeypatch.setattr(checkpointing, "EPOCH_END_SHARE", 0)
+    saved = list[int]()
+
+    class Spy(Checkpoints):
+        def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
+            saved.append(len(state["curves"]))
+            super().save(state, wait=wait)
+
+    train(images, Spy(tmp_path / "x"), average_checkpoints={"last": 2})
+    assert saved == [3]
+    saved.clear()
+    train(images, Spy(tmp_path / "y"))
+    assert saved == []
+
+
 @pytest.mark.parametrize("wait", [False, True])
 def test_a_checkpoint_that_could_not_be_written_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: bool

@@ -17,7 +17,8 @@ class Ensemble(Section):
     minimize the out-of-fold loss. `rank`: the mean of the images' ranks, for metrics that look only
     at their order (`roc_auc`, `average_precision`). `greedy`: models are selected one after the
     other, also repeatedly, by the metric. `stack`: logistic regression on the models' logits; ridge
-    regression for `task: regression`. `stack_lightgbm`: gradient-boosted trees on them."""
+    regression for `task: regression`. `stack_lightgbm`: gradient-boosted trees on them,
+    which take minutes with many classes."""
     aggregate: Literal["mean", "max"] = "mean"
     """How the predictions of images that share a row of the submission are combined
     (`prepare.images`, `prepare.submission_id_column`), for each member. `max`: the highest number

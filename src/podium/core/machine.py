@@ -82,7 +82,7 @@ def cache_bytes() -> int:
 
 
 def checkpoint_minutes(default: float) -> float:
-    """The time between checkpoints within an epoch: PODIUM_CHECKPOINT_MINUTES, or `default`."""
+    """The time between checkpoints: PODIUM_CHECKPOINT_MINUTES, or `default`."""
     return _from_environment(CHECKPOINT_VARIABLE, 0) or default
 
 

@@ -59,7 +59,7 @@ def scores(arrays: Arrays, features: np.ndarray) -> np.ndarray:
 
 
 def importance(arrays: Arrays, dimensions: int) -> np.ndarray:
-    """How much each feature lowers the loss of the training images, in all trees: [D]."""
+    """How much each feature lowers the loss of the training images, summed over all trees: [D]."""
     gains = [booster.feature_importance("gain") for booster in _boosters(arrays)]
     return np.sum(gains, axis=0) if gains else np.zeros(dimensions)
 

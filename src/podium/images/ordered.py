@@ -5,6 +5,7 @@ no time, where one worker process per core took seconds for each pass.
 """
 
 import math
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent import futures
@@ -72,12 +73,12 @@ class InOrder:
             yield from self._kept
             return
         loaded: list[Batch] = []
-        pool = ThreadPoolExecutor(machine.worker_count())
+        pool, ended = ThreadPoolExecutor(machine.worker_count()), threading.Event()
         try:
             started, remaining = deque[_Started](), iter(self.batch_sampler)
             while True:
                 while len(started) <= self.ahead and (samples := next(remaining, None)):
-                    started.append(self._start(samples, pool))
+                    started.append(self._start(samples, pool, ended))
                 if not started:
                     break
                 batch = self._finish(started.popleft())
@@ -86,16 +87,21 @@ class InOrder:
                 yield batch
             self._kept = loaded
         finally:
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
             watchdog.end()
 
-    def _start(self, samples: list[SampleIndex], pool: ThreadPoolExecutor) -> _Started:
+    def _start(
+        self, samples: list[SampleIndex], pool: ThreadPoolExecutor, ended: threading.Event
+    ) -> _Started:
         images, size, count = self.dataset, self.dataset.size, len(samples)
         tensor = torch.empty((count, size, size, 3), dtype=torch.uint8, pin_memory=self._pin)
         pixels = tensor.numpy()
 
         def load(part: _Part) -> None:
             for slot in range(part.begin, part.end):
+                if ended.is_set():  # the caller wants no more batches
+                    return
                 part.current = slot
                 pixels[slot] = images.square(samples[slot])
 

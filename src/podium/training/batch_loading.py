@@ -35,9 +35,12 @@ class _Prepared(NamedTuple):
 
 def fit(images: Images, device: torch.device) -> bool:
     """Whether all decoded images have room in a GPU's memory, as estimated from a few of them."""
-    ids = images.ids[:: math.ceil(len(images.ids) / SAMPLE)]
-    mean = sum(images.store.decode(image_id).size for image_id in ids) / len(ids)
-    return mean * len(images.ids) <= _budget(device)
+    total, step = 0, math.ceil(len(images.ids) / SAMPLE)
+    for row in range(0, len(images.ids), step):
+        images.watch(SampleIndex(row))
+        total += step * images.store.decode(images.ids[row]).size
+    watchdog.end()
+    return total <= _budget(device)
 
 
 def _budget(device: torch.device) -> int:

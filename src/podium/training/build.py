@@ -115,9 +115,11 @@ def build(
     config = config.model_copy(update={"phases": phases[: len(epochs)]})
     if config.phases[0].init_from == "probe":
         layers.linear_head(net)
-    pixels = sum(epochs) * int(is_train.sum()) * config.image_size**2
+    count = int(is_train.sum()) + (0 if pseudo is None else len(pseudo.ids))
+    pixels = sum(epochs) * count * config.image_size**2
     memory_format = layers.memory_format(net, accelerator.device, pixels=pixels)
-    net = net.to(memory_format=memory_format)  # type: ignore[call-overload]
+    if memory_format == torch.contiguous_format:  # networks are created in channels_last
+        net = net.to(memory_format=memory_format)  # type: ignore[call-overload]
     for phase in config.phases:  # reject an impossible phase now, not when it starts
         layers.set_trainable(net, phase.trainable)
         optimizers.create(net, phase, config)

@@ -69,6 +69,8 @@ class Cache:
                 if len(copies) > threads:
                     copies.popleft().result()
                 used, total = used + pixels.size, total + pixels.size
+            for copy in copies:
+                copy.result()
         console.say(
             f"cached {len(self._index)} of {len(ids)} decoded images in memory "
             f"({total / 2**20:.0f} of {budget / 2**20:.0f} MiB)"

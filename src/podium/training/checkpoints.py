@@ -78,9 +78,7 @@ class Checkpoints:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Release the folder; remove it after success, or if it has no checkpoints."""
-        with contextlib.suppress(
-            UserError
-        ):  # it is not needed any more, or another error is raised
+        with contextlib.suppress(UserError, OSError):  # it is not needed, or another is raised
             self.wait()
         self._writer.shutdown()
         if kind is None or not any(self.folder.glob("*.ckpt")):
@@ -113,7 +111,7 @@ class Checkpoints:
 
     def verify(self, state: dict[str, Any]) -> int:
         """Check that `state` can be written: its size in bytes. It is written to the folder and
-        deleted again in the background; if that fails, what is called next raises the error.
+        deleted again in the background; if that fails, `due`, `wait` or `save` raise the error.
 
         Raises:
             UserError: if the disk has no room for all checkpoints.
@@ -194,16 +192,19 @@ class _Hashed(io.RawIOBase):
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.sha256 = file, hashlib.sha256()
+        self.error: OSError | None = None  # torch replaces it by one of its own
 
     def write(self, data: Any) -> int:
         self.sha256.update(data)
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 def _write(path: Path, header: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write a line of JSON with the SHA-256 of what follows, then the state. Little of it needs
-    Python's lock, so that training continues.
-    """
+    """Write a line of JSON with the SHA-256 of what follows, then the state."""
 
     def line(sha256: str) -> bytes:
         return json.dumps({**header, "sha256": sha256}).encode() + b"\n"
@@ -211,7 +212,10 @@ def _write(path: Path, header: dict[str, Any], state: dict[str, Any]) -> None:
     with files.atomic(path, size=_size(state)) as temporary, temporary.open("wb") as file:
         file.write(line(hashlib.sha256().hexdigest()))  # as long as the one that replaces it
         hashed = _Hashed(file)
-        torch.save(state, hashed)  # type: ignore[arg-type]  # only writes
+        try:
+            torch.save(state, hashed)  # type: ignore[arg-type]  # only writes
+        except RuntimeError as error:
+            raise hashed.error or error from None
         file.seek(0)
         file.write(line(hashed.sha256.hexdigest()))
 

@@ -55,7 +55,8 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
         seconds = time.perf_counter() - start
         is_best = state.end_epoch(scores, metric=metric, images=images, seconds=seconds)
         is_stopping = run.shards.stop_requested() or signals.stop_requested()
-        if is_stopping or checkpoints.due(epoch_ended=True):
+        averages = state.finished and run.config.average_checkpoints is not None
+        if is_stopping or averages or checkpoints.due(epoch_ended=True):
             _save(run, state, checkpoints)
         epoch, left = state.curves[-1], state.epochs_left
         time_left = f"  {console.duration(left * seconds)} left" if left else ""
@@ -64,9 +65,9 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
             f"{describe(epoch, metric=metric)}{'*' if is_best else ' '}  "
             f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s{time_left}"
         )
-        if signals.stop_requested():
+        if is_stopping:
             checkpoints.wait()
-        signals.raise_if_stopped()
+            run.shards.raise_if_stopped()
 
 
 def _save(run: Components, state: TrainState, checkpoints: Checkpoints) -> None:

@@ -63,7 +63,8 @@ def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_b
         transforms=images.transforms,
         seed=images.seed,
     )
-    on_device = isinstance(run.loaders.train, BatchLoader)  # also if a few images would fit
+    # As in the training, also if only these few would fit.
+    on_device = isinstance(run.loaders.train, BatchLoader)
     config = run.config.model_copy(update={"augment_on": "gpu" if on_device else "cpu"})
     train = build.train_loader(few, config, accelerator.device, once=True)
     run = run._replace(loaders=Loaders(train, valid))

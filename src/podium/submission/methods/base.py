@@ -28,7 +28,7 @@ class Blend(NamedTuple):
     method: str
     averaging: Averaging
     weights: list[float]  # by member: none negative, the sum is 1
-    arrays: dict[str, Any]  # what else the method has fitted: lists of numbers, by name
+    arrays: dict[str, Any]  # what else the method has fitted: lists of numbers or texts, by name
     temperature: float = 1.0  # by which the blended logits are divided
     new_class_threshold: float | None = None  # the probability of a further class, the new one
 

@@ -79,4 +79,5 @@ def _features(task: Task, logits: np.ndarray) -> np.ndarray:
 
 
 LINEAR = _method(head_for, _coefficients)
-LIGHTGBM = _method(lambda _: boosting.LIGHTGBM, boosting.importance)
+TREES = boosting.LIGHTGBM._replace(strengths=(10.0, 20.0, 50.0, 100.0))  # part of the provenance
+LIGHTGBM = _method(lambda _: TREES, boosting.importance)
