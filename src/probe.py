@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     for part, features in (("oof", data.train), ("test", data.test)):
         logits[part] = np.zeros((0, len(task.classes)), np.float32)
         if ids[part]:
-            logits[part] = probe.predict(config.heads, fitted.arrays, _join(features, ids[part]))
+            logits[part] = probe.predict(config.head, fitted.arrays, _join(features, ids[part]))
         predicted = PredictionProvenance(
             training=provenance,
             weights_sha256=sha256,
@@ -120,16 +120,9 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     of_class = np.isin(ids["oof"], folds["id"])
     score = decisions.score(task, data.metric, targets[held_out], logits["oof"][of_class])
     seconds = round(time.perf_counter() - start, 1)
-    strengths, losses = fitted.strengths, fitted.losses
-    scores: dict[str, Any] = {
-        "strength": strengths if len(strengths) > 1 else strengths[config.heads[0]],
-        data.metric.name: score,
-        "inner_loss": losses if len(losses) > 1 else losses[config.heads[0]],
-        "seconds": seconds,
-    }
-    files.write_json(paths.METRICS / f"{name}.json", scores)
-    shown = " and ".join(f"{strength:g}" for strength in strengths.values())
-    print(f"{name}: strength {shown}, {data.metric.name} {score:.4f}, {seconds} s")
+    scores = {"strength": fitted.strength, data.metric.name: score, "inner_loss": fitted.loss}
+    files.write_json(paths.METRICS / f"{name}.json", {**scores, "seconds": seconds})
+    print(f"{name}: strength {fitted.strength:g}, {data.metric.name} {score:.4f}, {seconds} s")
 
 
 def _provenance(data: Data, config: Probe, fold: int, seed: int) -> TrainingProvenance:

@@ -156,6 +156,14 @@ def test_inference_loads_every_image_once_in_order(images: MakeImages, device: s
     assert torch.equal(torch.cat([batch.inputs["image"] for batch in batches]), expected)
 
 
+@pytest.mark.parametrize(("device", "sizes"), [("cpu", [16, 5]), ("cuda", [11, 10])])
+def test_batches_for_a_gpu_are_nearly_equal(
+    images: MakeImages, device: str, sizes: list[int]
+) -> None:
+    loader = ordered.InOrder(images(), 16, device=device)
+    assert list(map(len, loader.batch_sampler)) == sizes and len(loader) == 2
+
+
 def plain(dataset: loading.Images) -> loading.Images:
     dataset.transforms = [Augmentation("none", size=24, resize_mode="crop")]
     return dataset

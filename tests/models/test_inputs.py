@@ -1,17 +1,7 @@
-import pytest
 import timm
 import torch
 
 from podium.models import inputs
-
-
-@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
-def test_images_have_the_memory_format_of_the_network(memory_format: torch.memory_format) -> None:
-    net, where = timm.create_model("test_resnet"), torch.device("cpu")
-    pixels = {"image": torch.arange(2 * 8 * 8 * 3, dtype=torch.uint8).view(2, 8, 8, 3)}
-    image = inputs.Preprocess(net, where, memory_format=memory_format)(pixels)["image"]
-    assert image.is_contiguous(memory_format=memory_format)
-    assert torch.equal(image, inputs.Preprocess(net, where)(pixels)["image"])
 
 
 def test_all_inputs_of_a_batch_are_moved_and_only_images_are_normalised() -> None:

@@ -1,7 +1,6 @@
 from typing import Any
 
 import pytest
-import timm
 import torch
 from torch import nn
 from trainings import config, phase
@@ -110,24 +109,6 @@ def test_which_batch_norms_update_their_statistics(
     changed = step(net, phase(trainable=trainable, batch_norm=batch_norm))
     statistics = {name for name in changed if "running" in name}
     assert {name.split(".")[0] for name in statistics} == moved | {"fc"}  # the head's own, always
-
-
-@pytest.mark.parametrize(
-    ("architecture", "device", "pixels", "is_contiguous"),
-    [
-        ("test_efficientnet", "cuda", 1_000_000, True),
-        ("test_efficientnet", "cuda", 10**9, False),  # cuDNN's kernels are faster
-        ("test_efficientnet", "cpu", 1_000_000, False),
-        ("test_resnet", "cuda", 1_000_000, False),  # no depthwise convolutions
-        ("test_convnext", "cuda", 1_000_000, False),  # 7 x 7 is too large for torch's own
-    ],
-)
-def test_short_trainings_do_not_wait_for_cudnn_to_compile_depthwise_convolutions(
-    architecture: str, device: str, pixels: int, is_contiguous: bool
-) -> None:
-    net = timm.create_model(architecture)
-    memory_format = layers.memory_format(net, torch.device(device), pixels=pixels)
-    assert (memory_format == torch.contiguous_format) == is_contiguous
 
 
 def test_gradual_unfreezing_adds_a_group_every_few_epochs() -> None:

@@ -102,7 +102,7 @@ class OnASimulatedClock:
     clock = 0.0
 
     def __init__(self, loader: InOrder, ahead: int) -> None:
-        self.loader, self.ahead = loader, ahead
+        self.loader, self.ahead, self.batch_sampler = loader, ahead, loader.batch_sampler
 
     def __iter__(self) -> Iterator[Any]:
         for number, batch in enumerate(self.loader):

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from podium.core.section import Positive, Section, Unique, require
+from podium.core.section import Positive, Section, Unique
 
 
 class Probe(Section):
@@ -12,25 +12,12 @@ class Probe(Section):
 
     features: Annotated[list[str], Field(min_length=1), Unique]
     """Names in `embeddings`, whose features are concatenated. They need the same views."""
-    head: str | Annotated[list[str], Field(min_length=1), Unique] = "logistic"
-    """One head, or several whose logits are averaged. `logistic`: logistic regression. `ridge`:
-    ridge regression. `svm`: a linear support vector machine. `knn`: the nearest neighbors by cosine
-    similarity. `lightgbm`: gradient-boosted trees, which take minutes with many features or
-    classes. `task: regression` requires `ridge`, `svm`, `knn` or `lightgbm`, `task: ordinal`
-    `logistic`, `knn` or `lightgbm`."""
+    head: str = "logistic"
+    """`logistic`: logistic regression. `ridge`: ridge regression. `svm`: a linear support vector
+    machine. `knn`: the nearest neighbors by cosine similarity. `lightgbm`: gradient-boosted trees,
+    which take minutes with many features or classes. `task: regression` requires `ridge`, `svm`,
+    `knn` or `lightgbm`, `task: ordinal` `logistic`, `knn` or `lightgbm`."""
     strength: Positive | None = None
     """How closely the head fits the training images: C of `logistic` and `svm`, 1 / alpha of
     `ridge`, 1 / the number of neighbors of `knn`, the number of trees (per class) of `lightgbm`.
-    null: the best in cross-validation among the training folds, as it must be with several
-    heads."""
-
-    @model_validator(mode="after")
-    def _check_strength(self) -> "Probe":
-        several = len(self.heads) > 1
-        require(not several or self.strength is None, "strength: requires a single head")
-        return self
-
-    @property
-    def heads(self) -> list[str]:
-        """All heads."""
-        return [self.head] if isinstance(self.head, str) else self.head
+    null: the best in cross-validation among the training folds."""

@@ -8,7 +8,8 @@ import numpy as np
 from podium.features.linear import Arrays, Head, columns, prior
 from podium.scoring.task import Task
 
-END = "\0"  # between models
+MODELS = "models"  # the array: text, with END between the models
+END = "\0"
 TREES = (10.0, 20.0, 50.0, 100.0, 200.0, 400.0)
 MIN_SHARE, MIN_FEATURES = 0.2, 64  # of the features that a tree may use: faster than all
 PARAMS: dict[str, Any] = {
@@ -39,7 +40,7 @@ def path(
             part.grow(max(1, round(strength)))
         text = END.join(part.booster.model_to_string(num_iteration=-1) for part in parts)
         yield {
-            "models": np.frombuffer(text.encode() or END.encode(), np.uint8).copy(),
+            MODELS: np.frombuffer(text.encode() or END.encode(), np.uint8).copy(),
             "columns": np.array([c for part in parts for c in part.columns], np.int64),
             "base": base,
         }
@@ -67,7 +68,7 @@ def importance(arrays: Arrays, dimensions: int) -> np.ndarray:
 def _boosters(arrays: Arrays) -> list[Any]:
     import lightgbm
 
-    texts = arrays["models"].tobytes().decode().split(END)
+    texts = arrays[MODELS].tobytes().decode().split(END)
     return [lightgbm.Booster(model_str=text) for text in texts if text]
 
 

@@ -53,6 +53,8 @@ class InOrder:
         """
         cv2.setNumThreads(0)  # the cores are busy with threads or with the model
         self.dataset = images
+        if device == "cuda" and len(images):  # cuDNN prepares for each size: make them equal
+            batch_size = math.ceil(len(images) / math.ceil(len(images) / batch_size))
         self.batch_sampler = EpochBatchSampler(len(images), batch_size=batch_size)
         self.ahead = 0 if device == "cpu" else AHEAD
         needed = len(images) * 3 * images.size**2

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Required, TypedDict, Unpack
 
 import torch
 from accelerate import Accelerator
@@ -19,57 +18,56 @@ from podium.models.targets import TargetCodec
 ONE_SIZE = {"cuda"}
 
 View = Callable[[Tensor], Tensor]  # images [B, 3, size, size] -> the same shape
-
-
-class Options(TypedDict, total=False):
-    """How to infer."""
-
-    accelerator: Required[Accelerator]
-    views: Sequence[View]
-    preprocess: inputs.Preprocess | None  # by default, for the model in channels_last format
-    split_on_oom: bool  # halve batches that do not fit the device's memory until they do
+PLAIN: Sequence[View] = (lambda images: images,)
 
 
 def infer(
-    model: nn.Module, batches: Iterable[Batch], codec: TargetCodec, **options: Unpack[Options]
+    model: nn.Module,
+    batches: Iterable[Batch],
+    codec: TargetCodec,
+    *,
+    accelerator: Accelerator,
+    views: Sequence[View] = PLAIN,
+    split_on_oom: bool = False,
 ) -> Tensor:
     """Average the logits over the views of each image: float32 [N, C] on the CPU, in batch order.
+
+    With `split_on_oom`, batches that do not fit the device's memory are halved until they do.
 
     Raises:
         RuntimeError: if a batch, or with `split_on_oom` a single image, does not fit.
     """
-    return _infer(model, None, batches, codec, **options)[0]
-
-
-def infer_features(
-    model: nn.Module,
-    layer: nn.Module,
-    batches: Iterable[Batch],
-    codec: TargetCodec,
-    **options: Unpack[Options],
-) -> tuple[Tensor, Tensor]:
-    """The same logits, and what `layer` receives for each view: float32 [N, V, D] on the CPU.
-
-    Raises:
-        RuntimeError: as `infer`.
-    """
-    return _infer(model, layer, batches, codec, **options)
+    logits, _ = infer_features(
+        model,
+        None,
+        batches,
+        codec,
+        accelerator=accelerator,
+        views=views,
+        split_on_oom=split_on_oom,
+    )
+    return logits
 
 
 @torch.inference_mode()
-def _infer(
+def infer_features(
     model: nn.Module,
     layer: nn.Module | None,
     batches: Iterable[Batch],
     codec: TargetCodec,
     *,
     accelerator: Accelerator,
-    views: Sequence[View] = (lambda images: images,),
-    preprocess: inputs.Preprocess | None = None,
+    views: Sequence[View] = PLAIN,
     split_on_oom: bool = False,
 ) -> tuple[Tensor, Tensor]:
+    """The same logits, and what `layer` receives for each view: float32 [N, V, D] on the CPU
+    ([N, 0] without a layer).
+
+    Raises:
+        RuntimeError: as `infer`.
+    """
     where = accelerator.device
-    ready_for = preprocess or inputs.Preprocess(accelerator.unwrap_model(model), where)
+    preprocess = inputs.Preprocess(accelerator.unwrap_model(model), where)
     model.eval()
     received = list[Tensor]()  # by `layer`, per view
     rows = 0  # of the largest batch so far
@@ -80,7 +78,7 @@ def _infer(
         rows = max(rows, count)
         if count < rows and where.type in ONE_SIZE:
             part = inputs.pad(part, rows, where)
-        ready = ready_for(part)
+        ready = preprocess(part)
         received.clear()
         with accelerator.autocast():
             outputs = [

@@ -16,28 +16,19 @@ class Preprocess:
     standard deviation.
     """
 
-    def __init__(
-        self,
-        net: nn.Module,
-        device: torch.device,
-        *,
-        memory_format: torch.memory_format = torch.channels_last,
-    ) -> None:
+    def __init__(self, net: nn.Module, device: torch.device) -> None:
         self.device, data = device, timm.data.resolve_model_data_config(net)
-        self.memory_format = memory_format
         self.mean = (255 * torch.tensor(data["mean"])).to(device)
         self.std = (255 * torch.tensor(data["std"])).to(device)
 
     def __call__(self, inputs: Inputs) -> Inputs:
-        """Images uint8 [B, size, size, 3] become float32 [B, 3, size, size] in the network's memory
-        format.
-        """
+        """Images uint8 [B, size, size, 3] become float32 [B, 3, size, size] in channels_last."""
         ready = {name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()}
         images = ready["image"]
         rows = images.flatten(2).float()  # [B, size, size x 3]: broadcasting over 3 values is slow
         mean, std = (channels.repeat(images.shape[2]) for channels in (self.mean, self.std))
         normalized = ((rows - mean) / std).view(images.shape).permute(0, 3, 1, 2)
-        return {**ready, "image": normalized.contiguous(memory_format=self.memory_format)}
+        return {**ready, "image": normalized.contiguous(memory_format=torch.channels_last)}
 
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:

@@ -4,7 +4,6 @@ import fnmatch
 from functools import partial
 from typing import Any
 
-import torch
 from timm import layers as timm_layers
 from timm.models import group_parameters
 from torch import Tensor, nn
@@ -19,10 +18,6 @@ _NORMS = (
     *(timm_layers.RmsNorm, timm_layers.RmsNorm2d, timm_layers.SimpleNorm, timm_layers.SimpleNorm2d),
 )
 ONEDNN_BLOCK = 16  # channels that oneDNN's kernels for AVX-512 handle at once
-# cuDNN compiles depthwise convolutions in channels_last anew in every process, for each batch size:
-# on an H200 with bf16 this takes 9 s for MobileNetV2, where torch's own kernels start in 0.6 s.
-SHORT_PIXELS = 2**29  # of all images and epochs: 20,000 images of 160 x 160 pixels
-SMALL_KERNEL = 5
 
 
 def head_names(net: nn.Module) -> tuple[str, ...]:
@@ -52,21 +47,6 @@ def linear_head(net: nn.Module) -> nn.Linear:
         f"init_from: probe requires a linear head with a bias, but that of {type(net).__name__} is "
         f"a {kinds}. Set init_from: last."
     )
-
-
-def memory_format(net: nn.Module, device: torch.device, *, pixels: int) -> torch.memory_format:
-    """The memory format in which a training run of so many `pixels` is fastest: channels_last, but
-    contiguous for a short one with depthwise convolutions, which torch then computes itself.
-    """
-    kernels = [
-        max(module.kernel_size)
-        for module in net.modules()
-        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
-    ]
-    is_short = pixels < SHORT_PIXELS and max(kernels, default=0) <= SMALL_KERNEL
-    if kernels and is_short and device.type == "cuda":
-        return torch.contiguous_format
-    return torch.channels_last
 
 
 def depths(net: nn.Module) -> dict[str, int]:

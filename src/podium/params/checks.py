@@ -143,13 +143,12 @@ def _probes(
                 yield at, _unknown("embedding", feature, embeddings)
         if any(embedding.views != known[0].views for embedding in known):
             yield f"probes.{name}.features", "the embeddings have different views. Use the same."
-        for head in probe.heads:
-            if head not in HEADS:
-                yield f"probes.{name}.head", _unknown("head", head, HEADS)
-            elif task not in HEADS[head].tasks:
-                heads = [name for name, known in HEADS.items() if task in known.tasks]
-                text = f"{head} does not support task: {task}. Choose from {', '.join(heads)}."
-                yield f"probes.{name}.head", text
+        if probe.head not in HEADS:
+            yield f"probes.{name}.head", _unknown("head", probe.head, HEADS)
+        elif task not in HEADS[probe.head].tasks:
+            heads = [name for name, head in HEADS.items() if task in head.tasks]
+            text = f"{probe.head} does not support task: {task}. Choose from {', '.join(heads)}."
+            yield f"probes.{name}.head", text
 
 
 def _sizes(

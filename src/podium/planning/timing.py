@@ -17,7 +17,6 @@ from podium.core import machine
 from podium.images import loading, ordered
 from podium.images.store import ImageStore
 from podium.models.inference import infer
-from podium.models.inputs import Preprocess
 from podium.planning import stopwatch
 from podium.planning.cost import Rate, Split, Training
 from podium.planning.memory_use import PeakMemory
@@ -115,7 +114,7 @@ def _measure(
         cache=cached,
         probe=head,
         batches=tuple(batches[key] for key in keys),
-        validation=_infer(run, state, valid, preprocess=run.preprocess),
+        validation=_infer(run, state, valid),
         checkpoint=checkpoint,
     )
     return ModelTime(
@@ -207,7 +206,6 @@ def _infer(
     loader: ordered.InOrder,
     *,
     views: Sequence[str] = ("identity",),
-    preprocess: Preprocess | None = None,
 ) -> Rate:
     watch = Stopwatch(run.accelerator.device)
     infer(
@@ -216,7 +214,6 @@ def _infer(
         run.codec,
         views=[VIEWS[view] for view in views],
         accelerator=run.accelerator,
-        preprocess=preprocess,
         split_on_oom=run.config.on_oom == "accumulate",
     )
     return watch.rate()

@@ -18,7 +18,7 @@ from podium.images import ordered
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
 from podium.models import device, heads, weights
-from podium.models.inference import Options, infer, infer_features
+from podium.models.inference import View, infer, infer_features
 from podium.models.targets import TargetCodec
 from podium.prediction import knn
 from podium.prediction.predictions import Predictions
@@ -117,17 +117,17 @@ class Predictor:
         size, skipped = self.options.batch_size, 1 + self._loader(store, ids).ahead
         sample = ids[: (1 + MEASURED_BATCHES) * skipped * size]
         skipped = skipped if len(sample) >= 2 * skipped * size else 0
-        start = time.perf_counter()
+        loader, start = self._loader(store, sample), time.perf_counter()
 
         def timed() -> Iterator[Batch]:
             nonlocal start
-            for count, batch in enumerate(self._loader(store, sample), start=1):
+            for count, batch in enumerate(loader, start=1):
                 yield batch
                 if count == skipped:
                     start = time.perf_counter()
 
         self._infer(timed())
-        measured = len(sample) - skipped * size
+        measured = len(sample) - skipped * loader.batch_sampler.batch_size
         return (time.perf_counter() - start) / measured * len(ids) / 60
 
     def _loader(self, store: ImageStore, ids: list[str]) -> ordered.InOrder:
@@ -145,17 +145,23 @@ class Predictor:
         layer = heads.classifier(self.accelerator.unwrap_model(self.net))
         with self._batch_size_errors():
             logits, features = infer_features(
-                self.net, layer, batches, self.codec, **self._options()
+                self.net,
+                layer,
+                batches,
+                self.codec,
+                accelerator=self.accelerator,
+                views=self._views(),
             )
         return logits.numpy(), features.numpy()
 
     def _infer(self, batches: Iterable[Batch]) -> Tensor:
         with self._batch_size_errors():
-            return infer(self.net, batches, self.codec, **self._options())
+            return infer(
+                self.net, batches, self.codec, accelerator=self.accelerator, views=self._views()
+            )
 
-    def _options(self) -> Options:
-        views = [VIEWS[view] for view in self.views]
-        return {"accelerator": self.accelerator, "views": views}
+    def _views(self) -> list[View]:
+        return [VIEWS[view] for view in self.views]
 
     def _batch_size_errors(self) -> AbstractContextManager[None]:
         size, where = self.options.batch_size, self.accelerator.device

@@ -33,7 +33,7 @@ class _Prepared(NamedTuple):
     samples: Sequence[SampleIndex]
 
 
-def fit(images: Images, device: torch.device) -> bool:
+def fits_memory(images: Images, device: torch.device) -> bool:
     """Whether all decoded images have room in a GPU's memory, as estimated from a few of them."""
     total, step = 0, math.ceil(len(images.ids) / SAMPLE)
     for row in range(0, len(images.ids), step):

@@ -115,11 +115,6 @@ def build(
     config = config.model_copy(update={"phases": phases[: len(epochs)]})
     if config.phases[0].init_from == "probe":
         layers.linear_head(net)
-    count = int(is_train.sum()) + (0 if pseudo is None else len(pseudo.ids))
-    pixels = sum(epochs) * count * config.image_size**2
-    memory_format = layers.memory_format(net, accelerator.device, pixels=pixels)
-    if memory_format == torch.contiguous_format:  # networks are created in channels_last
-        net = net.to(memory_format=memory_format)  # type: ignore[call-overload]
     for phase in config.phases:  # reject an impossible phase now, not when it starts
         layers.set_trainable(net, phase.trainable)
         optimizers.create(net, phase, config)
@@ -147,7 +142,7 @@ def build(
         epochs,
         codec,
         criterion,
-        Preprocess(net, accelerator.device, memory_format=memory_format),
+        Preprocess(net, accelerator.device),
         mixup.Mixer(config, criterion, device=accelerator.device),
         accelerator,
         Shards(config.shards, processes.current()),
@@ -167,7 +162,7 @@ def train_loader(
     on_gpu = config.augment_on == "gpu"
     if config.augment_on == "auto" and device.type == "cuda":
         is_possible = not any(map(batch_augment.unsupported, images.transforms))
-        on_gpu = is_possible and batch_loading.fit(images, device)
+        on_gpu = is_possible and batch_loading.fits_memory(images, device)
     if on_gpu:
         order = loading.random_order(images, config.batch_size, **sampling)
         return BatchLoader(images, order, device, resident=not once)

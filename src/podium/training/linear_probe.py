@@ -75,7 +75,6 @@ def _features(run: Components, head: nn.Linear, ids: list[str]) -> np.ndarray:
         loader,
         run.codec,
         accelerator=run.accelerator,
-        preprocess=run.preprocess,
         split_on_oom=config.on_oom == "accumulate",
     )
     result: np.ndarray = features[:, 0].numpy()

@@ -140,7 +140,6 @@ def predict(run: Components, state: TrainState, batches: Iterable[Batch]) -> Ten
         batches,
         run.codec,
         accelerator=run.accelerator,
-        preprocess=run.preprocess,
         split_on_oom=config.on_oom == "accumulate" or is_larger,
     )
 

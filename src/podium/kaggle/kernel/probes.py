@@ -7,7 +7,6 @@ import numpy as np
 import safetensors.torch
 
 from podium.config.embeddings import Embedding
-from podium.config.probes import Probe
 from podium.core import files
 from podium.core.errors import UserError
 from podium.core.provenance import EmbeddingProvenance, TrainingProvenance
@@ -51,7 +50,7 @@ class ProbePredictor:
         states = [weights.read(dataset / fold.file) for fold in model.folds]
         self.heads = [{n: tensor.numpy() for n, tensor in state.items()} for state, _, _ in states]
         training = states[0][1]
-        self.names = Probe.model_validate(training.config["probe"]).heads
+        self.kind = training.config["probe"]["head"]
         self.extractors = [
             Extractor(
                 Embedding(**embedding["config"]),
@@ -68,4 +67,4 @@ class ProbePredictor:
             views = [VIEWS[view] for view in extractor.config.views]
             parts.append(extractor.extract(store, ids, views).values)
         features = np.concatenate(parts, axis=2)
-        return [probe.predict(self.names, arrays, features) for arrays in self.heads]
+        return [probe.predict(self.kind, arrays, features) for arrays in self.heads]

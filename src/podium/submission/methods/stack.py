@@ -15,7 +15,6 @@ from podium.scoring.task import Task
 from podium.submission.methods.base import Blend, Examples, Fitted, Method
 
 SEED = 0  # of the parts for cross-validation if there is a single fold
-TEXT = "models"  # the array that is text
 
 
 def _method(head_of: Callable[[Task], Head], sizes: Callable[[Arrays, int], np.ndarray]) -> Method:
@@ -55,11 +54,11 @@ def _coefficients(arrays: Arrays, dimensions: int) -> np.ndarray:
 
 def _packed(name: str, values: np.ndarray) -> np.ndarray:
     """Text as such: JSON would have a number for each of its bytes."""
-    return np.array([values.tobytes().decode()]) if name == TEXT else values
+    return np.array([values.tobytes().decode()]) if name == boosting.MODELS else values
 
 
 def _unpacked(name: str, values: Any) -> np.ndarray:
-    if name == TEXT:
+    if name == boosting.MODELS:
         return np.frombuffer(values[0].encode(), np.uint8)
     array = np.array(values)
     return array.astype(np.float32) if array.dtype.kind == "f" else array
