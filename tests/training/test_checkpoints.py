@@ -259,10 +259,17 @@ def test_the_last_two_checkpoints_are_kept_and_the_newest_is_read(tmp_path: Path
         assert checkpoints.load() is None
 
 
-def test_a_checkpoint_is_of_the_moment_in_which_it_is_saved(
+def test_a_small_checkpoint_is_on_the_disk_once_it_is_saved(tmp_path: Path) -> None:
+    with open_checkpoints(tmp_path / "x") as checkpoints:
+        checkpoints.save({"number": 1})
+        assert open_checkpoints(tmp_path / "x").load() == {"number": 1}
+
+
+def test_a_large_checkpoint_is_of_the_moment_in_which_it_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is written later, while the training goes on."""
+    """It is written later, while the training continues."""
+    monkeypatch.setattr(checkpointing, "LARGE_BYTES", 0)
     write, may_write = checkpointing._write, threading.Event()
 
     def late(*arguments: Any) -> None:
@@ -324,7 +331,7 @@ def test_a_disk_that_is_full_within_a_tensor_is_an_error(tmp_path: Path, is_tria
         "from podium.training.checkpoints import Checkpoints\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n"
-        "state = {'weights': torch.zeros(2**21)}\n"
+        "state = {'weights': torch.zeros(2**24 + 1)}\n"
         "with Checkpoints(Path(sys.argv[1])) as checkpoints:\n"
         "    checkpoints.verify(state) if sys.argv[2] == 'True' else checkpoints.save(state)\n"
         "    print('saved')\n"

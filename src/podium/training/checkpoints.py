@@ -26,9 +26,8 @@ from podium.training import fingerprint
 
 LOCK_TIMEOUT_S = 10.0  # a process exits within this time after a signal
 MAX_FILES = 3  # two checkpoints, and one that is being written
-# Large checkpoints at the ends of epochs take at most this share of the time.
-EPOCH_END_SHARE = 0.05
-LARGE_BYTES = 2**26
+LARGE_BYTES = 2**26  # larger checkpoints are written in the background
+EPOCH_END_SHARE = 0.05  # of the time, which they may take at the ends of epochs
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "albumentations", "albucore", "numpy",
             "opencv-python-headless", "pillow")  # fmt: skip
 
@@ -136,7 +135,8 @@ class Checkpoints:
 
     def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
         """Replace the older of the two checkpoints; the newer one survives any failure. `state` is
-        copied now and written while the training continues, unless the caller wants to `wait`.
+        copied now. A large one is written while the training continues, unless the caller wants to
+        `wait`; a smaller one takes no time, and then nothing that was printed is lost by a kill.
 
         Raises:
             UserError: if this one, or the one before it, could not be written.
@@ -146,7 +146,7 @@ class Checkpoints:
         self._saved_at = time.monotonic()
         copied = device.copy_to_cpu(state)
         self._pending = self._writer.submit(self._save, copied, self._number)
-        if wait:
+        if wait or _size(copied) <= LARGE_BYTES:
             self.wait()
 
     def wait(self) -> None:

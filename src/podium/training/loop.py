@@ -71,7 +71,7 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
 
 
 def _save(run: Components, state: TrainState, checkpoints: Checkpoints) -> None:
-    """Write a checkpoint: in the background, unless the run ends or other processes may read it."""
+    """Write a checkpoint, at once if the run ends or other processes may read it."""
     wait = run.shards.stop_requested() or run.shards.processes.size > 1
     checkpoints.save(state.state_dict(), wait=wait)
 
