@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-ci test-long test-fast test-gpu test-cluster faults bench check lock plan train node search recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init test test-ci test-long test-fast test-gpu test-cluster test-browser faults bench check lock plan train node search recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ test-gpu: .venv/.dev ## run the tests that need a GPU (two minutes)
 test-cluster: .venv/.dev .venv/.cluster .venv/.search ## run the tests that need Ray or Optuna: two nodes on this machine (ten minutes)
 	pytest tests/cluster tests/search
 
+test-browser: .venv/.dev .venv/.browser ## open the report in headless Chromium (Debian's package chromium)
+	pytest -m browser tests/pages
+
 faults: .venv/.dev ## kill the pipeline N times, at moments spread evenly over each stage, and check that it resumes (N=60)
 	python tests/faults/kills.py $${N:+-- "$$N"}
 
@@ -65,6 +68,7 @@ lock: .venv/.dev ## resolve requirements*.in into requirements*.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) requirements-cluster.in --output-file requirements-cluster.txt
 	$(LOCK) requirements-search.in --output-file requirements-search.txt
+	$(LOCK) requirements-browser.in --output-file requirements-browser.txt
 	$(LOCK) benchmarks/requirements-score.in --output-file benchmarks/requirements-score.txt
 
 plan: .venv/.run ## measure the time and memory that params.yaml needs (HOURS=9: does it fit?; WRITE=1: compare features, which init --quick skips)
@@ -124,7 +128,7 @@ clean: ## delete the pipeline's outputs, except the raw archive and the submissi
 
 .venv/.run: requirements.txt .venv/.uv
 	VIRTUAL_ENV="$$PWD/.venv" uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
-	@rm -f .venv/.dev .venv/.cluster .venv/.search && touch $@
+	@rm -f .venv/.dev .venv/.cluster .venv/.search .venv/.browser && touch $@
 
 .venv/.cluster: requirements-cluster.txt .venv/.run
 	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-cluster.txt
@@ -132,6 +136,10 @@ clean: ## delete the pipeline's outputs, except the raw archive and the submissi
 
 .venv/.search: requirements-search.txt .venv/.run
 	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-search.txt
+	@touch $@
+
+.venv/.browser: requirements-browser.txt .venv/.run
+	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-browser.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.run

@@ -6,16 +6,14 @@ import pandas as pd
 
 from podium.config.competition import Competition
 from podium.config.submission import Submission
-from podium.core import csvs, files, params_file, paths, program
+from podium.core import files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
 from podium.scoring import metrics
-from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
-from podium.submission import report, units, write
-from podium.submission.formats import SubmissionFormat
+from podium.submission import report, solution, units
 
 SECTIONS = {
     "metric": str | None,
@@ -31,28 +29,13 @@ def main() -> None:
     prepared = Manifest(paths.PREPARED)
     task = Task.submitted(prepared)
     scores = files.read_json(paths.METRICS / "ensemble.json")
-    submission = csvs.id_first(csvs.read(path), prepared.facts["id_place"])
-    test_scores = None
-    if (solution := paths.SOLUTION / "solution.csv").exists():
-        metric, sample = metrics.get(metric_name, task.name), prepared.csv("sample_submission.csv")
-        submissions = {"ensemble": submission}
-        for name in scores["members"]:
-            member = paths.ENSEMBLE / "members" / f"{name}.parquet"
-            predicted = predictions.read(member, EnsembleProvenance)
-            submissions[name] = write.fill(
-                sample,
-                *predicted.table,
-                task=task,
-                rule=DecisionRule(**predicted.provenance.decision),
-                metric=metric,
-                options=options,
-            )
-        detected = SubmissionFormat.detect(sample, task, metric, options)
-        test_labels = csvs.read(solution)
-        test_scores = {
-            name: write.score(table, test_labels, task, submission_format=detected, metric=metric)
-            for name, table in submissions.items()
-        }
+    test_scores = solution.test_scores(
+        path,
+        list(scores["members"]),
+        prepared=prepared,
+        metric=metrics.get(metric_name, task.name),
+        options=options,
+    )
     predicted = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
     folds = units.table(Manifest(paths.FOLDS).csv("folds.csv"))
     labels = folds.set_index("id")["label"].loc[predicted.ids]
@@ -63,7 +46,7 @@ def main() -> None:
     text = report.render(
         scores,
         submission=path,
-        rows=len(submission),
+        rows=len(solution.read(path, prepared)),
         seconds={name: _seconds(name, member) for name, member in scores["members"].items()},
         test_scores=test_scores,
         oof=oof,

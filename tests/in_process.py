@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 import embed
 import ensemble
 import folds
+import page
 import predict
 import prepare
 import probe
@@ -32,7 +33,7 @@ TINY = {
 }
 
 
-STAGES = {"ensemble": ensemble, "submission": submission, "report": report}
+STAGES = {"ensemble": ensemble, "submission": submission, "report": report, "page": page}
 
 
 def init_project(archive: bytes, *options: str) -> str:

@@ -15,7 +15,7 @@ from podium.params import schema
 
 pytestmark = pytest.mark.slow
 
-USES_METRIC = {"train@a-0", "ensemble", "submission", "report"}
+USES_METRIC = {"train@a-0", "ensemble", "submission", "report", "page"}
 
 
 def status(project: Project) -> set[str]:

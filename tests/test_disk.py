@@ -27,6 +27,7 @@ STAGES: dict[tuple[str, ...], tuple[int, str]] = {
     ("ensemble",): (1000, "data/ensemble/oof.parquet"),
     ("submission",): (50, "submissions/shapes.csv"),
     ("report",): (100, "reports/oof.csv"),
+    ("page",): (1000, "reports/report.html"),
 }
 WITH_LIMIT = """
 import resource, runpy, sys

@@ -23,7 +23,7 @@ from podium.prediction import predictions
 
 pytestmark = pytest.mark.slow
 
-END = {"ensemble", "submission", "report"}
+END = {"ensemble", "submission", "report", "page"}
 ALL_OF_B = {"train_all@b", "predict_all@b"}
 TRAIN_A, TRAIN_B = {"train@a-0", "train@a-1"}, {"train@b-0", "train@b-1"}
 PREDICT = {f"predict@{model}-{fold}" for model in "ab" for fold in (0, 1)}
@@ -87,7 +87,7 @@ def only_b(params: dict[str, Any]) -> None:
         (lambda p: p["predict"].update(views=["identity", "vflip"]), PREDICT),
         (lambda p: p["predict"].update(batch_size=4), PREDICT),
         (lambda p: p["ensemble"].update(method="weighted"), {"ensemble"}),
-        (lambda p: p["submission"].update(format="number"), {"submission", "report"}),
+        (lambda p: p["submission"].update(format="number"), {"submission", "report", "page"}),
         (first_lr, TRAIN_B),
         (lambda p: p["models"]["b"].update(seed=7), TRAIN_B),
         (one_more_model, {f"{stage}@c-{k}" for stage in ("train", "predict") for k in (0, 1)}),
@@ -118,7 +118,7 @@ def test_an_edit_of_params_changes_the_stages_that_use_it(
         ("podium/prediction/tta.py", {"check"} | PREDICT),
         ("podium/submission/blend.py", {"check"} | END),
         ("podium/params/schema.py", {"check"}),
-        ("podium/config/submission.py", {"check", "submission", "report"}),
+        ("podium/config/submission.py", {"check", "submission", "report", "page"}),
         ("podium/kaggle/submit.py", set()),
         ("podium/kaggle/kernel/main.py", set()),
         ("podium/init/layout.py", set()),
@@ -146,7 +146,7 @@ def test_nothing_edited_runs_nothing(project: Project) -> None:
 def test_editing_one_models_rate_reruns_only_that_model(project: Project) -> None:
     project.edit(first_lr)
     # The last two need not run, where what they read comes out as it was.
-    assert project.repro() | {"submission", "report"} == {"check"} | B | END
+    assert project.repro() | {"submission", "report", "page"} == {"check"} | B | END
 
 
 def test_a_model_with_the_seed_of_another_is_the_same_model(project: Project) -> None:
@@ -195,7 +195,7 @@ def test_a_model_of_all_folds_trains_after_the_folds_and_joins_their_mean(
 
 def test_training_fewer_folds_trains_nothing_again(project: Project) -> None:
     project.edit(lambda p: p["folds"].update(run=[1]))
-    assert project.repro() | {"submission", "report"} == {"check"} | END
+    assert project.repro() | {"submission", "report", "page"} == {"check"} | END
     oof = pd.read_parquet(project.folder / "data/ensemble/oof.parquet")
     folds = pd.read_csv(project.folder / "data/folds.csv", dtype={"id": str})
     assert set(oof["id"]) == set(folds.loc[folds["fold"] == 1, "id"])
@@ -203,7 +203,7 @@ def test_training_fewer_folds_trains_nothing_again(project: Project) -> None:
 
 def test_a_model_that_was_removed_has_no_part_in_the_submission(project: Project) -> None:
     project.edit(only_b)
-    assert project.repro() | {"submission", "report"} == {"check"} | END
+    assert project.repro() | {"submission", "report", "page"} == {"check"} | END
     assert (project.folder / "data/predictions/a").exists()
     assert list(json.loads(project.read("metrics/ensemble.json"))["members"]) == ["b"]
 

@@ -50,7 +50,7 @@ def test_pseudo_labels_from_make_pseudo_to_the_submission(
     assert "pseudo_labels" not in written["a"]
     project.edit(lambda params: params["ensemble"]["members"].append("student"))
     student = {f"{stage}@student-{fold}" for stage in ("train", "predict") for fold in (0, 1)}
-    assert project.repro() == {"check", *student, "ensemble", "submission", "report"}
+    assert project.repro() == {"check", *student, "ensemble", "submission", "report", "page"}
     curves = pd.read_csv(project.folder / "models/student/fold0/curves.csv")
     assert curves["train_loss"].notna().all()
     assert project.repro() == set()

@@ -21,8 +21,8 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 # Packages in import order: each imports only those before it.
 ORDER = (
     *("core", "config", "competition", "images", "scoring", "dataset", "models", "features"),
-    *("training", "prediction", "submission", "params", "planning", "init", "kaggle", "cluster"),
-    "search",
+    *("training", "prediction", "submission", "params", "planning", "init", "kaggle", "pages"),
+    *("cluster", "search"),
 )
 MAX_LINES = 250
 
@@ -35,7 +35,9 @@ BLENDING = {
     *("blend", "contributions", "ensemble", "members", "new_class", "thresholds", "units"),
     *METHODS,
 }
-SUBMISSION = BLENDING | {"formats", "git", "provenance", "report", "text_tables", "write"}
+SUBMISSION = BLENDING | {
+    *("formats", "git", "provenance", "report", "solution", "text_tables", "write")
+}
 EXTRA = {
     "check": {
         f"models/{name}.py" for name in ("device", "inference", "inputs", "targets", "weights")
@@ -56,9 +58,15 @@ EXTRA = {
     | {"core/seeding.py"},
     "report": {
         f"submission/{n}.py"
-        for n in SUBMISSION - {"formats", "report", "text_tables", "units", "write"}
+        for n in SUBMISSION - {"formats", "report", "solution", "text_tables", "units", "write"}
     }
     | {"core/seeding.py"},
+    "page": {
+        f"submission/{n}.py"
+        for n in SUBMISSION - {"formats", "report", "solution", "text_tables", "units", "write"}
+    }
+    | {f"images/{n}.py" for n in ("loading", "ordered", "sampling", "watchdog", "workers")}
+    | {"core/seeding.py", "models/device.py", "models/inference.py"},
 }
 
 # Params that a stage reads without declaring them, since they cannot change its result.

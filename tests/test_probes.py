@@ -16,7 +16,7 @@ from podium.features import tables
 from podium.prediction import predictions
 
 NAMES = {"probe@p", "probe@q", "probe@r"}
-END = {"ensemble", "submission", "report"}
+END = {"ensemble", "submission", "report", "page"}
 
 
 def add_probes(params: dict[str, Any]) -> None:

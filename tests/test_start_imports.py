@@ -25,6 +25,7 @@ AT_START = {
     "ensemble": TABLES,
     "submission": TABLES,
     "report": TABLES,
+    "page": NETWORKS - {"accelerate"} | TABLES | {"matplotlib"},
 }
 
 

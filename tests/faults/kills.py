@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from conftest import Project
 
 STAGES = ("check", "fetch", "prepare", "folds", "train@a-0", "predict@a-0", "ensemble",
-          "submission", "report")  # fmt: skip
+          "submission", "report", "page")  # fmt: skip
 FIRST = STAGES.index("train@a-0")  # to be killed
 EPOCHS, STEPS_PER_EPOCH = 30, 2
 RESULTS = ("submissions/shapes.csv", "data/predictions/a/fold0/test.parquet",

@@ -10,7 +10,7 @@ from conftest import Project
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 MODEL = ("--model", "a", "--fold", "0")
 COMMANDS = [("fetch",), ("prepare",), ("folds",), ("train", *MODEL), ("predict", *MODEL),
-            ("ensemble",), ("submission",), ("report",)]  # fmt: skip
+            ("ensemble",), ("submission",), ("report",), ("page",)]  # fmt: skip
 OUTPUTS = {
     "prepare": "data/images/train/00000.arrow",
     "folds": "data/folds.csv",

@@ -12,8 +12,8 @@ from conftest import PROPERTY_SEED
 def test_a_pipeline_killed_at_any_moment_gives_the_same_submission_when_rerun(
     tmp_path: Path,
 ) -> None:
-    """Each way to kill is used once, in training and the four stages after it."""
-    outcomes = kills.trials(5, seed=9, folder=tmp_path)
+    """Each way to kill is used once, in training and the five stages after it."""
+    outcomes = kills.trials(6, seed=9, folder=tmp_path)
     assert {outcome.stage for outcome in outcomes} == set(kills.STAGES[kills.FIRST :])
     assert {outcome.way for outcome in outcomes} == set(kills.WAYS)
     assert not [outcome for outcome in outcomes if outcome.problem]

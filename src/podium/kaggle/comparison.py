@@ -57,7 +57,7 @@ def compare(table: pd.DataFrame) -> list[Comparison]:
     """Group the scored submissions by competition and metric."""
     scores = table.assign(number=range(1, len(table) + 1))
     for name in ("oof", "public"):
-        scores[name] = scores[name].map(_number)
+        scores[name] = scores[name].map(_number).astype(float)
     scores = scores[np.isfinite(scores["oof"]) & np.isfinite(scores["public"])]
     return [
         Comparison(

@@ -1,0 +1,103 @@
+"""Charts as SVG that takes its colors from the page, so that it suits light and dark."""
+
+import html
+import io
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+# Stand for the page's colors until the SVG is written.
+INK, GRID = "#010203", "#040506"
+COLORS = ("#3f83c6", "#d9822b", "#2f9e77", "#c2557f", "#8a6fc8", "#8d8f3b", "#6b7a88")
+BLUES = LinearSegmentedColormap.from_list("page", ["#eaf1f8", "#3f83c6", "#153a5e"])
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "podium",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "grid.color": GRID,
+    "axes.edgecolor": GRID,
+    "lines.linewidth": 1.6,
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), INK
+    ),
+    "axes.prop_cycle": cycler(color=COLORS),
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """The context in which charts are drawn and written."""
+    return mpl.rc_context(STYLE)
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches. Draw on it in `style()`."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def panels(count: int, *, columns: int = 3, height: float = 2.6) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels in rows of at most `columns`."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    made = figure(3.4 * columns, height * rows)
+    axes = list(made.subplots(rows, columns, squeeze=False).flat)
+    for unused in axes[count:]:
+        unused.remove()
+    return made, axes[:count]
+
+
+def svg(made: Figure, label: str) -> Markup:
+    """The figure as an SVG element, which `label` describes to those who cannot see it."""
+    buffer = io.StringIO()
+    made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # ids are unique on a page; no g is referred to
+    width = float(re.search(r'width="([\d.]+)pt"', text)[1])  # type: ignore[index]
+    text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
+    size = f"max-width:{width:.0f}pt;min-width:min({width:.0f}pt,27rem)"
+    start = f'<svg role="img" aria-label="{html.escape(label)}" style="{size}"'
+    text = text.replace("<svg", start, 1).replace(INK, "currentColor").replace(GRID, "var(--line)")
+    return Markup(text)
+
+
+def histogram(axes: Axes, values: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    """Histograms of several arrays over the same bins."""
+    bins = np.histogram_bin_edges(np.concatenate(values), bins=30)
+    for array, name in zip(values, names, strict=True):
+        axes.hist(array, bins=bins.tolist(), label=name, alpha=0.6, density=len(values) > 1)
+    if len(values) > 1:
+        axes.legend(fontsize="small")
+
+
+def matrix(
+    axes: Axes, values: np.ndarray, names: Sequence[str], *, shades: np.ndarray, texts: np.ndarray
+) -> None:
+    """A square matrix [N, N] of `texts` on cells that are darker for higher `shades` (0 to 1)."""
+    axes.imshow(shades, cmap=BLUES, vmin=0, vmax=1)
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    for (row, column), text in np.ndenumerate(texts):
+        color = "white" if shades[row, column] > 0.4 else "#1b2733"
+        size = "small" if values.shape[0] <= 12 else "xx-small"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size)

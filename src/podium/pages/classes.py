@@ -1,0 +1,155 @@
+"""Sections on classes: what is confused, how well each is found, and how sure the model is."""
+
+import numpy as np
+from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
+
+from podium.pages import charts
+from podium.pages.document import Chart, Section, Table
+from podium.pages.outcome import Outcome, counts
+
+MAX_MATRIX = 25  # classes
+MAX_ROWS = 60  # of the table of classes: the worst
+BINS = 10
+
+
+def confusion(outcome: Outcome) -> Section:
+    """The confusion matrix; with many classes, the mistakes section shows pairs instead."""
+    names = outcome.classes
+    if not outcome.task.single_label or len(names) > MAX_MATRIX:
+        return Section("Confusion matrix")
+    found = sk.confusion_matrix(outcome.actual, outcome.predicted, labels=names)
+    shades = found / np.maximum(1, found.sum(axis=1, keepdims=True))
+    with charts.style():
+        side = 1.6 + 0.48 * len(names)
+        figure = charts.figure(side + 0.8, side)
+        axes = figure.subplots()
+        charts.matrix(
+            axes, found, names, shades=shades, texts=np.where(found, found.astype(str), "")
+        )
+        axes.set(xlabel="predicted", ylabel="actual")
+        svg = charts.svg(figure, "Confusion matrix of the out-of-fold predictions")
+    caption = "Out of fold, in images; darker: a larger share of the row's class."
+    return Section("Confusion matrix", [Chart(svg, caption)])
+
+
+def per_class(outcome: Outcome) -> Section:
+    """Precision, recall and F1 per class, against its number of images."""
+    names = outcome.classes
+    precision, recall, f1, support = sk.precision_recall_fscore_support(
+        outcome.targets, outcome.predicted_targets, labels=range(len(names)), zero_division=0.0
+    )
+    parts: list[Chart | Table] = []
+    if len(names) > 2:
+        with charts.style():
+            figure = charts.figure(7, 3.4)
+            axes = figure.subplots()
+            axes.scatter(support, f1)
+            for index in np.argsort(f1)[: 12 if len(names) > 12 else len(names)]:
+                axes.annotate(
+                    names[index][:24],
+                    (support[index], f1[index]),
+                    xytext=(4, 4),
+                    textcoords="offset points",
+                    fontsize="small",
+                )
+            axes.margins(0.12)
+            axes.set(xlabel="images of the class", ylabel="F1, out of fold")
+            svg = charts.svg(figure, "F1 of each class against its number of images")
+        parts.append(Chart(svg))
+    order = np.argsort(f1, kind="stable")
+    rows = [["class", "images", "precision", "recall", "F1"]]
+    for index in order[:MAX_ROWS]:
+        scores = (precision[index], recall[index], f1[index])
+        rows.append([names[index], str(support[index]), *(f"{value:.4f}" for value in scores)])
+    what = f"The {MAX_ROWS} classes" if len(names) > MAX_ROWS else "Classes"
+    parts.append(Table(rows, f"{what} out of fold, lowest F1 first"))
+    return Section("Classes", list(parts))
+
+
+def calibration(outcome: Outcome) -> Section:
+    """A reliability diagram: how often predictions of a confidence are right."""
+    if outcome.task.name == "multilabel":
+        confidence = outcome.probabilities.ravel()
+        right = (outcome.targets > 0).ravel()
+        what = "probability of a label"
+    else:
+        confidence = outcome.confidence
+        right = outcome.probabilities.argmax(axis=1) == outcome.targets
+        what = "probability of the most likely class"
+    rates, means = calibration_curve(right, confidence, n_bins=BINS)
+    error = expected_calibration_error(confidence, right)
+    with charts.style():
+        figure, (axes, below) = charts.panels(2, columns=2, height=3)
+        axes.plot([0, 1], [0, 1], color=charts.GRID)
+        axes.plot(means, rates, "o-")
+        axes.set(xlabel=what, ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
+        charts.histogram(below, [confidence], [""])
+        below.set(xlabel=what, ylabel="predictions")
+        svg = charts.svg(figure, "Reliability diagram of the out-of-fold predictions")
+    caption = (
+        f"Out of fold; expected calibration error {error:.4f} ({BINS} bins). Below the diagonal, "
+        "the model is too sure of itself: `ensemble.temperature: fitted` may help log loss."
+    )
+    return Section("Calibration", [Chart(svg, caption.replace("`", ""))])
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    """The mean distance of confidence [N] and the share that is right, over bins of equal width,
+    weighted by their numbers of predictions.
+
+    Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599
+    """
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    sizes = np.bincount(bins, minlength=BINS)
+    gaps = np.bincount(bins, right - confidence, minlength=BINS)
+    return float(np.abs(gaps).sum() / max(1, sizes.sum()))
+
+
+def distribution(outcome: Outcome) -> Section:
+    """The share of each class among training labels, out-of-fold and test predictions."""
+    names = outcome.classes
+    parts = {
+        "training images": outcome.actual,
+        "predicted out of fold": outcome.predicted,
+        "predicted on test images": outcome.test_labels,
+    }
+    shares = {
+        name: counts(labels, outcome.task) / max(1, len(labels))
+        for name, labels in parts.items()
+        if labels
+    }
+    few = np.argsort(-shares["training images"], kind="stable")[:40]
+    with charts.style():
+        figure = charts.figure(max(5.0, 1.5 + 0.32 * len(few)), 3.4)
+        axes = figure.subplots()
+        for number, (name, values) in enumerate(shares.items()):
+            places = np.arange(len(few)) + 0.27 * (number - 1)
+            axes.bar(places, values[few], width=0.27, label=name)
+        axes.set_xticks(range(len(few)), [names[i][:20] for i in few], rotation=45, ha="right")
+        axes.set(ylabel="share of images")
+        figure.legend(loc="outside upper left", ncols=3, fontsize="small")
+        svg = charts.svg(figure, "Share of each class in training and test")
+    more = f" The {len(few)} most frequent of {len(names)} classes." if len(names) > 40 else ""
+    caption = f"A class that is predicted far more often on test images hints at drift.{more}"
+    return Section("Predicted classes", [Chart(svg, caption)])
+
+
+def thresholds(outcome: Outcome) -> Section:
+    """Of multilabel: F1 over the threshold of each label, with the one in use."""
+    count = min(len(outcome.classes), 12)
+    chosen = outcome.rule.thresholds or [0.5] * len(outcome.classes)
+    rare = np.argsort(-(outcome.targets > 0).sum(axis=0), kind="stable")[:count]
+    with charts.style():
+        figure, axes = charts.panels(count, columns=4, height=2.2)
+        for panel, index in zip(axes, rare, strict=True):
+            precision, recall, steps = sk.precision_recall_curve(
+                outcome.targets[:, index] > 0, outcome.probabilities[:, index]
+            )
+            f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+            panel.plot(steps, f1[:-1])
+            panel.axvline(chosen[index], color=charts.COLORS[1])
+            panel.set(title=outcome.classes[index][:24], xlim=(0, 1), ylim=(0, 1.02))
+        svg = charts.svg(figure, "F1 over the threshold of each label")
+    caption = "F1 out of fold over each label's threshold (most frequent labels); line: in use."
+    return Section("Thresholds", [Chart(svg, caption)])

@@ -1,0 +1,122 @@
+"""Sections with images: confident mistakes, confused pairs, and likely label errors."""
+
+from collections import Counter
+
+import numpy as np
+from cleanlab.filter import find_label_issues
+from cleanlab.multilabel_classification.filter import (
+    find_label_issues as find_multilabel_issues,
+)
+from cleanlab.rank import get_label_quality_scores
+
+from podium.images.store import ImageStore
+from podium.pages import pictures
+from podium.pages.classes import MAX_MATRIX
+from podium.pages.document import Card, Cards, Section
+from podium.pages.outcome import Outcome
+
+MISTAKES, PAIRS, ISSUES = 24, 8, 24
+SHOWN = 3  # classes per image
+Heats = dict[int, tuple[np.ndarray, np.ndarray]]  # pixels and heat map by row
+
+
+def confident(outcome: Outcome) -> list[int]:
+    """The rows of the mistakes that the ensemble is surest of, the surest first."""
+    if outcome.task.name == "multilabel":
+        surest = np.abs(outcome.probabilities - (outcome.targets > 0)).max(axis=1)
+    else:
+        surest = outcome.confidence
+    order = np.argsort(-np.where(outcome.wrong, surest, -1), kind="stable")
+    return [int(row) for row in order[:MISTAKES] if outcome.wrong[row]]
+
+
+def mistakes(outcome: Outcome, store: ImageStore, heats: Heats) -> Section:
+    """The most confident mistakes, with a heat map of where the model looked."""
+    cards = [_card(outcome, store, row, heats.get(row)) for row in confident(outcome)]
+    text = "Out of fold: no model saw the label of these images, or the images, in training."
+    if heats:
+        text += " Bright: what raised the predicted class's logit most (Grad-CAM)."
+    return Section("Most confident mistakes", [Cards(cards)] if cards else [], text)
+
+
+def confused_pairs(outcome: Outcome, store: ImageStore) -> Section:
+    """With many classes: the pairs that are confused most, with an image of each that was taken for
+    the other.
+    """
+    if not outcome.task.single_label or len(outcome.classes) <= MAX_MATRIX:
+        return Section("Confused pairs")
+    rows = [int(row) for row in np.flatnonzero(outcome.wrong)]
+
+    def pair(row: int) -> tuple[str, str]:
+        return outcome.actual[row], outcome.predicted[row]
+
+    cards = []
+    for (actual, predicted), count in Counter(map(pair, rows)).most_common(PAIRS):
+        row = next(row for row in rows if pair(row) == (actual, predicted))
+        shown = [(_picture(outcome, store, row), f"{actual}, taken for {predicted}")]
+        if predicted in outcome.actual:
+            shown.append((_picture(outcome, store, outcome.actual.index(predicted)), predicted))
+        cards.append(Card(f"{actual} → {predicted}", shown, [f"{count} images"]))
+    text = "Out of fold. Left: an image that was mistaken; right: one of the predicted class."
+    return Section("Confused pairs", [Cards(cards)] if cards else [], text)
+
+
+def label_issues(outcome: Outcome) -> list[int]:
+    """The rows whose labels are likely wrong by the out-of-fold probabilities, likeliest first.
+
+    Source: Northcutt et al. 2021, https://arxiv.org/abs/1911.00068
+    """
+    if outcome.task.name == "multilabel":
+        given = [np.flatnonzero(row > 0).tolist() for row in outcome.targets]
+        found = find_multilabel_issues(
+            given,
+            outcome.probabilities,
+            return_indices_ranked_by="self_confidence",
+            n_jobs=1,
+        )
+        return [int(row) for row in found]
+    probabilities = outcome.probabilities / outcome.probabilities.sum(axis=1, keepdims=True)
+    found = find_label_issues(
+        outcome.targets, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
+    )
+    return [int(row) for row in found]
+
+
+def label_errors(outcome: Outcome, store: ImageStore) -> Section:
+    """Images whose labels are likely wrong."""
+    if set(np.unique(outcome.targets)) != set(range(len(outcome.classes))) and (
+        outcome.task.name != "multilabel"
+    ):
+        return Section("Likely label errors")  # a class has no image
+    rows = label_issues(outcome)
+    cards = [_card(outcome, store, row, None) for row in rows[:ISSUES]]
+    if outcome.task.single_label and cards:
+        quality = get_label_quality_scores(outcome.targets, outcome.probabilities)
+        for card, row in zip(cards, rows, strict=False):
+            card.lines.append(f"label quality {quality[row]:.2f}")
+    text = (
+        f"{len(rows)} of {len(outcome.ids)} labels disagree with out-of-fold probabilities by more "
+        "than their class usually does (cleanlab). Look before you change any: hard images are "
+        "among them."
+    )
+    return Section("Likely label errors", [Cards(cards)] if cards else [], text)
+
+
+def _picture(outcome: Outcome, store: ImageStore, row: int) -> str:
+    return pictures.thumbnail(store.decode(outcome.images[row]))
+
+
+def _card(
+    outcome: Outcome, store: ImageStore, row: int, heat: tuple[np.ndarray, np.ndarray] | None
+) -> Card:
+    label = outcome.ids[row]
+    shown = [(_picture(outcome, store, row), label)]
+    if heat is not None:
+        shown.append((pictures.thumbnail(*heat), f"{label}, heat map"))
+    values = outcome.probabilities[row]
+    top = np.argsort(-values, kind="stable")[:SHOWN]
+    likely = ", ".join(f"{outcome.classes[i]} {values[i]:.2f}" for i in top)
+    lines = [f"actual {outcome.actual[row] or '(none)'}", likely]
+    if (predicted := outcome.predicted[row]) != outcome.classes[top[0]]:
+        lines.insert(1, f"predicted {predicted or '(none)'}")
+    return Card(label, shown, lines)

@@ -1,0 +1,97 @@
+"""What a finished project predicts, as the sections of its report need it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from podium.core import files, paths
+from podium.core.errors import UserError
+from podium.core.manifest import Manifest
+from podium.core.provenance import EnsembleProvenance
+from podium.prediction import predictions
+from podium.scoring import decisions
+from podium.scoring.decisions import DecisionRule
+from podium.scoring.metrics import Metric
+from podium.scoring.task import Task
+from podium.submission import units
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The ensemble's out-of-fold predictions of N images (or units), and its test predictions. No
+    image was predicted by a model that trained on it.
+    """
+
+    task: Task
+    metric: Metric
+    scores: dict[str, Any]  # metrics/ensemble.json
+    ids: list[str]
+    images: list[str]  # the first image of each unit; usually the ids
+    folds: np.ndarray  # int [N]
+    actual: list[str]  # labels
+    targets: np.ndarray  # `actual`, as `Task.targets` returns them
+    predicted: list[str]
+    predicted_targets: np.ndarray
+    probabilities: np.ndarray  # float64 [N, C], of regression the numbers
+    rule: DecisionRule
+    test_labels: list[str]
+    test_probabilities: np.ndarray  # [M, C]
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes, or the names of the numbers."""
+        return self.task.classes
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The probability of the most likely class: [N]."""
+        highest: np.ndarray = self.probabilities.max(axis=1)
+        return highest
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """Whether the predicted label differs from the actual one: [N]."""
+        return np.array(self.actual) != np.array(self.predicted)
+
+
+def read(metric: Metric) -> Outcome:
+    """Read what the stages before have written.
+
+    Raises:
+        UserError: if a file is missing or damaged.
+    """
+    oof = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
+    test = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
+    table = Manifest(paths.FOLDS).csv("folds.csv").astype({"fold": int})
+    rows = units.table(table.assign(image=table["id"])).set_index("id").loc[oof.ids]
+    if (labels := oof.labels) is None:
+        raise UserError(f"{paths.ENSEMBLE / 'oof.parquet'} contains no labels. {files.RERUN_HINT}")
+    task, rule = Task.of(oof.provenance), DecisionRule(**oof.provenance.decision)
+    on_test = task.probabilities(test.logits)
+    return Outcome(
+        task=task,
+        metric=metric,
+        scores=files.read_json(paths.METRICS / "ensemble.json"),
+        ids=rows.index.to_list(),
+        images=rows["image"].to_list(),
+        folds=rows["fold"].to_numpy(),
+        actual=rows["label"].to_list(),
+        targets=task.targets(rows["label"].to_list()),
+        predicted=labels,
+        predicted_targets=task.targets(labels),
+        probabilities=task.probabilities(oof.logits),
+        rule=rule,
+        test_labels=decisions.to_texts(task, decisions.labels(task, on_test, rule)),
+        test_probabilities=on_test,
+    )
+
+
+def counts(labels: Sequence[str], task: Task) -> np.ndarray:
+    """How many of `labels` each class has: [C]."""
+    targets = task.targets([label for label in labels if task.name == "multilabel" or label])
+    if task.name == "multilabel":
+        totals: np.ndarray = (targets > 0).sum(axis=0)
+        return totals
+    return np.bincount(targets, minlength=len(task.classes))

@@ -1,0 +1,106 @@
+"""reports/report.html: all sections of a finished project, and the facts at its top."""
+
+import numpy as np
+import pandas as pd
+
+from podium.core import files, paths
+from podium.images.store import ImageStore
+from podium.kaggle import comparison, history
+from podium.pages import classes, mistakes, residuals, scores
+from podium.pages.document import render
+from podium.pages.heatmaps import Explainer
+from podium.pages.outcome import Outcome
+from podium.pages.scores import Curves
+
+
+def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
+    """Write the page.
+
+    Raises:
+        UserError: if a file of the stages before is missing or damaged.
+    """
+    store = ImageStore(paths.IMAGES / "train")
+    task, metric = outcome.task.name, outcome.metric.name
+    correlations = files.read_json(paths.ENSEMBLE / "error_correlations.json")
+    sections = [scores.members(outcome, correlations)]
+    submitted = comparison.compare(history.read(history.PATH))
+    sections.append(scores.leaderboard([c for c in submitted if c.competition == slug]))
+    if task == "regression":
+        sections.append(residuals.residuals(outcome))
+        sections.append(residuals.largest_errors(outcome, store))
+    else:
+        sections += [classes.confusion(outcome), mistakes.confused_pairs(outcome, store)]
+        sections.append(mistakes.mistakes(outcome, store, _heats(outcome, store)))
+        sections.append(mistakes.label_errors(outcome, store))
+        sections += [classes.per_class(outcome), classes.calibration(outcome)]
+        if task == "multilabel":
+            sections.append(classes.thresholds(outcome))
+        sections.append(classes.distribution(outcome))
+    sections.append(scores.learning_curves(_curves(outcome), metric))
+    html = render(slug, _facts(outcome, test_score), sections)
+    files.write_text(paths.REPORTS / "report.html", html)
+
+
+def _facts(outcome: Outcome, test_score: float | None) -> list[tuple[str, str, str]]:
+    ensemble, interval = outcome.scores["ensemble"], scores.interval(outcome)
+    between = "" if interval is None else f"95 % interval {interval[0]:.4f} to {interval[1]:.4f}"
+    std = "" if ensemble["std"] is None else f"± {ensemble['std']:.4f} over folds"
+    facts = [
+        (f"{outcome.metric.name}, out of fold", f"{ensemble['oof']:.4f}", between),
+        ("mean of folds", f"{ensemble['mean']:.4f}", std),
+        ("images, out of fold", f"{len(outcome.ids):,}", outcome.task.name),
+        ("models", str(len(outcome.scores["members"])), ", ".join(outcome.scores["members"])[:60]),
+    ]
+    if test_score is not None:
+        facts.insert(2, ("on known test labels", f"{test_score:.4f}", ""))
+    return facts
+
+
+def _runs(outcome: Outcome) -> list[tuple[str, int]]:
+    """The fine-tuned members with their folds, by weight."""
+    members = outcome.scores["members"]
+    names = sorted(members, key=lambda name: -members[name]["weight"])
+    runs = [(name, int(fold)) for name in names for fold in members[name]["folds"]]
+    return [run for run in runs if (paths.weights(*run).with_name("curves.csv")).exists()]
+
+
+def _curves(outcome: Outcome) -> dict[str, dict[str, Curves]]:
+    curves = dict[str, dict[str, Curves]]()
+    for model, fold in _runs(outcome):
+        table = pd.read_csv(paths.weights(model, fold).with_name("curves.csv"))
+        kept = files.read_json(paths.metrics(model, fold))["epoch"]
+        curves.setdefault(model, {})[f"fold {fold}"] = Curves(table, kept)
+    return curves
+
+
+def _heats(outcome: Outcome, store: ImageStore) -> mistakes.Heats:
+    """Heat maps of the most confident mistakes by the heaviest fine-tuned model, each by the fold
+    that did not train on the image; none if its architecture has no layer with a grid.
+    """
+    runs = _runs(outcome)
+    rows = mistakes.confident(outcome)
+    if not runs or not rows:
+        return {}
+    model, heats = runs[0][0], mistakes.Heats()
+    for fold in sorted({int(outcome.folds[row]) for row in rows}):
+        own = [row for row in rows if outcome.folds[row] == fold]
+        explainer = Explainer(paths.weights(model, fold))
+        classes = len(explainer.codec.task.classes)
+        wanted = [_explained_class(outcome, row, classes) for row in own]
+        try:
+            pixels, maps = explainer.explain(store, [outcome.images[row] for row in own], wanted)
+        except ValueError:
+            return {}
+        heats |= {row: (p, m) for row, p, m in zip(own, pixels, maps, strict=True)}
+    return heats
+
+
+def _explained_class(outcome: Outcome, row: int, classes: int) -> int:
+    """The class that was predicted, of those that the network knows; for multilabel, the one that
+    is most wrong.
+    """
+    if outcome.task.name == "multilabel":
+        errors = np.abs(outcome.probabilities[row] - outcome.targets[row])
+        return int(errors.argmax())
+    predicted = int(outcome.predicted_targets[row])
+    return predicted if predicted < classes else int(outcome.probabilities[row, :classes].argmax())

@@ -1,0 +1,156 @@
+"""Sections on scores: of members, folds and the ensemble, over epochs, and on the leaderboard."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from podium.core.errors import UserError
+from podium.kaggle.comparison import Comparison
+from podium.pages import charts
+from podium.pages.document import Chart, Section, Table
+from podium.pages.outcome import Outcome
+from podium.scoring import decisions
+from podium.submission.report import Correlations
+
+RESAMPLES, MAX_CELLS = 400, 2_000_000  # fewer for many images
+LEVEL = 0.95
+
+
+def interval(outcome: Outcome) -> tuple[float, float] | None:
+    """The bootstrap interval of the ensemble's out-of-fold score over the images; None if the
+    metric is undefined on some samples.
+    """
+
+    def score(rows: np.ndarray) -> float:
+        targets = outcome.targets[rows]
+        if outcome.metric.inputs == "labels":
+            predicted = outcome.predicted_targets[rows]
+            return decisions.score_labels(outcome.task, outcome.metric, targets, predicted)
+        predicted = outcome.probabilities[rows]
+        return decisions.score_probabilities(outcome.task, outcome.metric, targets, predicted)
+
+    count = len(outcome.ids)
+    resamples = max(100, min(RESAMPLES, MAX_CELLS // max(1, count)))
+    try:
+        found = stats.bootstrap(
+            (np.arange(count),),
+            score,
+            vectorized=False,
+            n_resamples=resamples,
+            confidence_level=LEVEL,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        )
+    except UserError:
+        return None
+    low, high = found.confidence_interval
+    return float(low), float(high)
+
+
+def members(outcome: Outcome, correlations: Correlations) -> Section:
+    """The scores of each member's folds, what it contributes, and whose errors are alike."""
+    scores, name = outcome.scores, outcome.metric.name
+    rows = {**scores["members"], "ensemble": scores["ensemble"]}
+    with charts.style():
+        figure = charts.figure(7.5, 0.9 + 0.36 * len(rows))
+        axes = figure.subplots()
+        for place, row in enumerate(rows.values()):
+            values = list(row["folds"].values())
+            axes.scatter(values, [place] * len(values), s=24, color=charts.COLORS[0], alpha=0.7)
+            axes.scatter(row["oof"], place, s=130, marker="|", color=charts.COLORS[1], lw=2.5)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set(xlabel=name)
+        axes.invert_yaxis()
+        chart = charts.svg(figure, f"Out-of-fold {name} of each model and of its folds")
+    better = "higher" if outcome.metric.greater_is_better else "lower"
+    parts: list[Chart | Table] = [
+        Chart(chart, f"Dots: folds. Line: all folds together; {better} is better."),
+        Table(_table(outcome)),
+    ]
+    if 1 < len(correlations) <= 12:
+        parts.append(_correlations(correlations))
+    return Section("Scores", list(parts))
+
+
+def _table(outcome: Outcome) -> list[list[str]]:
+    several = len(outcome.scores["members"]) > 1
+    extra = ["weight", "ensemble without it"] if several else []
+    rows = [["model", "mean ± std of folds", "out of fold", *extra]]
+    for name, row in {**outcome.scores["members"], "ensemble": outcome.scores["ensemble"]}.items():
+        std = "" if row["std"] is None else f" ± {row['std']:.4f}"
+        values = [row.get(key) for key in ("weight", "ensemble_without")]
+        more = ["" if value is None else f"{value:.4f}" for value in values]
+        rows.append([name, f"{row['mean']:.4f}{std}", f"{row['oof']:.4f}", *more[: len(extra)]])
+    return rows
+
+
+def _correlations(correlations: Correlations) -> Chart:
+    names = list(correlations)
+    values = np.array(
+        [[np.nan if v is None else v for v in row.values()] for row in correlations.values()]
+    )
+    texts = np.array([["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in values])
+    with charts.style():
+        figure = charts.figure(1.8 + 0.62 * len(names), 1.5 + 0.5 * len(names))
+        shades = np.nan_to_num(values).clip(0, 1)
+        charts.matrix(figure.subplots(), values, names, shades=shades, texts=texts)
+        svg = charts.svg(figure, "Correlation of the models' out-of-fold errors")
+    return Chart(
+        svg,
+        "Correlation of the models' out-of-fold errors. A model helps if it is good alone or errs "
+        "elsewhere than the others.",
+    )
+
+
+class Curves(NamedTuple):
+    """A training run: its table of epochs, and the epoch that was kept."""
+
+    epochs: pd.DataFrame
+    kept: int
+
+
+def learning_curves(curves: dict[str, dict[str, Curves]], metric: str) -> Section:
+    """The losses and scores of all epochs, by model and fold, with the folds overlaid."""
+    parts = []
+    for model, folds in curves.items():
+        with charts.style():
+            figure, (losses, scores) = charts.panels(2, columns=2, height=2.8)
+            for number, (fold, (table, kept)) in enumerate(folds.items()):
+                color = charts.COLORS[number % len(charts.COLORS)]
+                losses.plot(table["epoch"], table["train_loss"], "--", color=color, alpha=0.6)
+                losses.plot(table["epoch"], table["valid_loss"], color=color, label=fold)
+                scores.plot(table["epoch"], table["score"], color=color, label=fold)
+                best = table[table["epoch"] == kept]
+                scores.scatter(best["epoch"], best["score"], color=color, s=28, zorder=3)
+            losses.set(xlabel="epoch", ylabel="loss")
+            scores.set(xlabel="epoch", ylabel=metric)
+            scores.legend(fontsize="small")
+            svg = charts.svg(figure, f"Learning curves of {model}")
+        parts.append(
+            Chart(svg, f"{model}. Dashed: training; solid: the held-out fold; dot: kept epoch.")
+        )
+    return Section("Learning curves", list(parts))
+
+
+def leaderboard(comparisons: Sequence[Comparison]) -> Section:
+    """Out-of-fold against public scores, for each competition and metric."""
+    parts = []
+    for comparison in comparisons:
+        oof, public = comparison.oof, comparison.public
+        with charts.style():
+            figure = charts.figure(5, 3.6)
+            axes = figure.subplots()
+            axes.scatter(oof, public)
+            for number, x, y in zip(comparison.numbers, oof, public, strict=True):
+                axes.annotate(str(number), (x, y), xytext=(5, 5), textcoords="offset points")
+            axes.margins(0.15)
+            axes.set(xlabel="out of fold", ylabel="public score")
+            parts.append(
+                Chart(
+                    charts.svg(figure, "Out-of-fold against public scores"), comparison.describe()
+                )
+            )
+    return Section("Leaderboard", list(parts))

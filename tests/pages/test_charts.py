@@ -1,0 +1,68 @@
+"""Charts and pages: valid, self-contained, in the page's colors."""
+
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+
+from podium.pages import charts, document, pictures
+from podium.pages.document import Card, Cards, Chart, Section, Table
+
+
+def chart(label: str = "a label") -> str:
+    with charts.style():
+        figure, axes = charts.panels(2)
+        axes[0].plot([1, 2], [3, 4])
+        axes[1].set_title("a < b & c")
+        return str(charts.svg(figure, label))
+
+
+def test_a_chart_is_an_element_in_the_colors_of_the_page() -> None:
+    text = chart('"quoted" <label>')
+    root = ElementTree.fromstring(text)
+    assert root.attrib["aria-label"] == '"quoted" <label>' and root.attrib["role"] == "img"
+    assert "width" not in root.attrib and "viewBox" in root.attrib
+    assert "a < b & c" in "".join(root.itertext())
+    assert "currentColor" in text and "var(--line)" in text
+    assert charts.INK not in text and charts.GRID not in text
+
+
+def test_a_chart_has_the_same_bytes_every_time() -> None:
+    assert chart() == chart()
+
+
+def test_a_page_escapes_names_and_loads_nothing() -> None:
+    cards = [Card("<img>", [("data:image/jpeg;base64,AA", 'x" onload="')], ["a & b"])]
+    sections = [
+        Section("Empty"),
+        Section("Some images", [Cards(cards), Table([["<th>", "n"], ["<b>", "1"]])]),
+        Section("Charts", [Chart(charts.svg(charts.figure(2, 2), "one"), "<i>")]),
+    ]
+    page = document.render("<title>", [("<fact>", "1", "")], sections)
+    for text in ("<img>", "<fact>", "<th>", "<b>", "<i>", 'x" onload'):
+        assert text not in page
+    assert 'href="#some-images"' in page and 'id="some-images"' in page and "Empty" not in page
+    assert "<script" not in page and "@import" not in page and "url(" not in page.split("<svg")[0]
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 1000), (1000, 40), (1, 5), (100, 100)])
+def test_a_thumbnail_keeps_the_shape_of_the_image(height: int, width: int) -> None:
+    heat = np.zeros((2, 2), np.float32)
+    for layer in (None, heat):
+        uri = pictures.thumbnail(np.full((height, width, 3), (250, 5, 5), np.uint8), layer)
+        header, _, content = uri.partition(",")
+        assert header == "data:image/jpeg;base64"
+        pixels = decode(content)
+        assert max(pixels.shape[:2]) <= pictures.SIDE
+        assert pixels.shape[0] == max(1, round(height * min(1, pictures.SIDE / max(height, width))))
+    assert (
+        decode(pictures.thumbnail(np.full((9, 9, 3), (250, 5, 5), np.uint8)).split(",")[1])[4, 4, 2]
+        > 200
+    )  # red stays red: OpenCV's order is BGR
+
+
+def decode(content: str) -> np.ndarray:
+    import base64
+
+    return cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR)

@@ -1,0 +1,127 @@
+"""What the sections of the report say, on predictions whose faults are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Project
+
+from podium.pages import classes, mistakes, scores
+from podium.pages.outcome import Outcome
+from podium.scoring import metrics
+from podium.scoring.decisions import DecisionRule
+from podium.scoring.task import Task
+
+RNG = np.random.default_rng(0)
+COUNT, NAMES = 400, ["a", "b", "c", "d"]
+
+
+def outcome(flipped: np.ndarray | None = None, *, metric: str = "accuracy") -> Outcome:
+    """Predictions that are sure of the true classes, with the labels of the rows `flipped`
+    replaced by the next class.
+    """
+    rng = np.random.default_rng(1)
+    true = np.arange(COUNT) % 4
+    logits = rng.normal(0, 1, (COUNT, 4))
+    logits[np.arange(COUNT), true] += 3.5
+    targets = true.copy()
+    if flipped is not None:
+        targets[flipped] = (targets[flipped] + 1) % 4
+    task = Task("multiclass", NAMES)
+    probabilities = task.probabilities(logits)
+    predicted = probabilities.argmax(axis=1)
+    return Outcome(
+        task=task,
+        metric=metrics.get(metric, task.name),
+        scores={},
+        ids=[f"i{n}" for n in range(COUNT)],
+        images=[f"i{n}" for n in range(COUNT)],
+        folds=np.arange(COUNT) % 5,
+        actual=[NAMES[i] for i in targets],
+        targets=targets,
+        predicted=[NAMES[i] for i in predicted],
+        predicted_targets=predicted,
+        probabilities=probabilities,
+        rule=DecisionRule(),
+        test_labels=["a"],
+        test_probabilities=probabilities[:1],
+    )
+
+
+def test_flipped_labels_are_found() -> None:
+    flipped = RNG.choice(COUNT, COUNT // 20, replace=False)
+    found = mistakes.label_issues(outcome(flipped))
+    right = len(set(found) & set(flipped.tolist()))
+    assert right / len(found) >= 0.6 and right / len(flipped) >= 0.6
+
+
+def test_flipped_labels_of_a_multilabel_task_are_found() -> None:
+    targets = (RNG.random((300, 3)) < 0.4).astype(np.float32)
+    flipped = RNG.choice(300, 15, replace=False)
+    probabilities = np.clip(targets * 0.86 + 0.07 + RNG.normal(0, 0.03, targets.shape), 0.01, 0.99)
+    targets[flipped, 0] = 1 - targets[flipped, 0]
+    base = outcome()
+    task = Task("multilabel", NAMES[:3])
+    made = Outcome(**{**vars(base), "task": task, "targets": targets,
+                      "probabilities": probabilities})  # fmt: skip
+    found = mistakes.label_issues(made)
+    assert len(set(found) & set(flipped.tolist())) >= 9 and len(found) <= 25
+
+
+def test_the_surest_mistakes_come_first() -> None:
+    made = outcome(np.arange(40))
+    rows = mistakes.confident(made)
+    assert len(rows) == mistakes.MISTAKES and all(made.wrong[row] for row in rows)
+    sureness = made.confidence[rows]
+    assert (np.diff(sureness) <= 0).all() and sureness[0] == made.confidence[made.wrong].max()
+
+
+def test_the_interval_of_accuracy_is_that_of_a_proportion() -> None:
+    made = outcome()
+    low, high = scores.interval(made) or (0.0, 0.0)
+    accuracy = 1 - made.wrong.mean()
+    deviation = (accuracy * (1 - accuracy) / COUNT) ** 0.5
+    assert low < accuracy < high
+    assert high - low == pytest.approx(2 * 1.96 * deviation, rel=0.2)
+
+
+def test_a_metric_that_is_undefined_on_a_sample_has_no_interval() -> None:
+    made = outcome(metric="log_loss")
+    assert scores.interval(made) is not None
+    alike = Outcome(**{**vars(made), "task": Task("binary", ["a", "b"]),
+                       "metric": metrics.get("roc_auc", "binary"),
+                       "targets": (np.arange(COUNT) == 0).astype(int),
+                       "probabilities": made.probabilities[:, :2]})  # fmt: skip
+    assert scores.interval(alike) is None
+
+
+def test_expected_calibration_error() -> None:
+    confidence = np.array([0.95] * 10 + [0.55] * 10)
+    right = np.array([True] * 10 + [True] * 4 + [False] * 6)
+    error = classes.expected_calibration_error(confidence, right)
+    assert error == pytest.approx((0.05 + 0.15) / 2)
+    assert classes.expected_calibration_error(np.ones(4), np.ones(4, bool)) == 0
+
+
+@pytest.mark.slow
+def test_the_page_of_a_project_shows_all_its_parts(finished_project: Project) -> None:
+    page = (finished_project.folder / "reports/report.html").read_text()
+    assert len(page) < 8_000_000 and "<script" not in page and 'src="http' not in page
+    for title in ("Scores", "Confusion matrix", "Most confident mistakes", "Calibration",
+                  "Classes", "Predicted classes", "Learning curves"):  # fmt: skip
+        assert f"<h2>{title}</h2>" in page
+    assert "heat map" in page and "out of fold" in page
+
+
+@pytest.mark.slow
+def test_a_new_public_score_writes_the_page_again_and_nothing_else(
+    finished_project: Project, tmp_path: Path
+) -> None:
+    project = finished_project.copy(tmp_path / "project")
+    row = "time,competition,file,sha256,commit,params,metric,oof,public,message,ref,status\n"
+    row += "2026-01-01,shapes,s.csv,0,0,0,accuracy,0.91,0.87,m,1,COMPLETE\n"
+    history = project.folder / "submissions/history.csv"
+    history.write_text(row)
+    assert project.repro() == {"page"}
+    page = (project.folder / "reports/report.html").read_text()
+    assert "<h2>Leaderboard</h2>" in page
