@@ -17,11 +17,13 @@ from matplotlib.figure import Figure
 
 # Stand for the page's colors until the SVG is written.
 INK, GRID = "#010203", "#040506"
+MAX_NAME = 22  # characters
 COLORS = ("#3f83c6", "#d9822b", "#2f9e77", "#c2557f", "#8a6fc8", "#8d8f3b", "#6b7a88")
 BLUES = LinearSegmentedColormap.from_list("page", ["#eaf1f8", "#3f83c6", "#153a5e"])
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "podium",
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.titlesize": 10,
@@ -41,6 +43,11 @@ STYLE: Any = {
     ),
     "axes.prop_cycle": cycler(color=COLORS),
 }
+
+
+def short(name: str) -> str:
+    """A name as a chart has room for it."""
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
 def style() -> AbstractContextManager[None]:
@@ -95,8 +102,9 @@ def matrix(
     """A square matrix [N, N] of `texts` on cells that are darker for higher `shades` (0 to 1)."""
     axes.imshow(shades, cmap=BLUES, vmin=0, vmax=1)
     axes.grid(visible=False)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
+    labels = [short(name) for name in names]
+    axes.set_xticks(range(len(names)), labels, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), labels)
     for (row, column), text in np.ndenumerate(texts):
         color = "white" if shades[row, column] > 0.4 else "#1b2733"
         size = "small" if values.shape[0] <= 12 else "xx-small"

@@ -47,7 +47,7 @@ def per_class(outcome: Outcome) -> Section:
             axes.scatter(support, f1)
             for index in np.argsort(f1)[: 12 if len(names) > 12 else len(names)]:
                 axes.annotate(
-                    names[index][:24],
+                    charts.short(names[index]),
                     (support[index], f1[index]),
                     xytext=(4, 4),
                     textcoords="offset points",
@@ -126,7 +126,9 @@ def distribution(outcome: Outcome) -> Section:
         for number, (name, values) in enumerate(shares.items()):
             places = np.arange(len(few)) + 0.27 * (number - 1)
             axes.bar(places, values[few], width=0.27, label=name)
-        axes.set_xticks(range(len(few)), [names[i][:20] for i in few], rotation=45, ha="right")
+        axes.set_xticks(
+            range(len(few)), [charts.short(names[i]) for i in few], rotation=45, ha="right"
+        )
         axes.set(ylabel="share of images")
         figure.legend(loc="outside upper left", ncols=3, fontsize="small")
         svg = charts.svg(figure, "Share of each class in training and test")
@@ -149,7 +151,7 @@ def thresholds(outcome: Outcome) -> Section:
             f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
             panel.plot(steps, f1[:-1])
             panel.axvline(chosen[index], color=charts.COLORS[1])
-            panel.set(title=outcome.classes[index][:24], xlim=(0, 1), ylim=(0, 1.02))
+            panel.set(title=charts.short(outcome.classes[index]), xlim=(0, 1), ylim=(0, 1.02))
         svg = charts.svg(figure, "F1 over the threshold of each label")
     caption = "F1 out of fold over each label's threshold (most frequent labels); line: in use."
     return Section("Thresholds", [Chart(svg, caption)])

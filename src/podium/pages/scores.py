@@ -15,13 +15,14 @@ from podium.pages.outcome import Outcome
 from podium.scoring import decisions
 from podium.submission.report import Correlations
 
-RESAMPLES, MAX_CELLS = 400, 2_000_000  # fewer for many images
+RESAMPLES, MIN_RESAMPLES = 400, 100
+MAX_CELLS = 100_000_000  # predictions to score in all samples: they take a few seconds
 LEVEL = 0.95
 
 
 def interval(outcome: Outcome) -> tuple[float, float] | None:
     """The bootstrap interval of the ensemble's out-of-fold score over the images; None if the
-    metric is undefined on some samples.
+    metric is undefined on some samples, or takes too long for this many predictions.
     """
 
     def score(rows: np.ndarray) -> float:
@@ -32,8 +33,12 @@ def interval(outcome: Outcome) -> tuple[float, float] | None:
         predicted = outcome.probabilities[rows]
         return decisions.score_probabilities(outcome.task, outcome.metric, targets, predicted)
 
-    count = len(outcome.ids)
-    resamples = max(100, min(RESAMPLES, MAX_CELLS // max(1, count)))
+    count, cells = len(outcome.ids), outcome.probabilities.size
+    if outcome.metric.inputs == "labels" and outcome.task.name != "multilabel":
+        cells = count
+    resamples = min(RESAMPLES, MAX_CELLS // max(1, cells))
+    if resamples < MIN_RESAMPLES:
+        return None
     try:
         found = stats.bootstrap(
             (np.arange(count),),
@@ -61,7 +66,7 @@ def members(outcome: Outcome, correlations: Correlations) -> Section:
             values = list(row["folds"].values())
             axes.scatter(values, [place] * len(values), s=24, color=charts.COLORS[0], alpha=0.7)
             axes.scatter(row["oof"], place, s=130, marker="|", color=charts.COLORS[1], lw=2.5)
-        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_yticks(range(len(rows)), [charts.short(row) for row in rows])
         axes.set(xlabel=name)
         axes.invert_yaxis()
         chart = charts.svg(figure, f"Out-of-fold {name} of each model and of its folds")
