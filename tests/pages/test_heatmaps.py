@@ -1,13 +1,19 @@
 """Grad-CAM: for all kinds of networks, and where the evidence is."""
 
+from pathlib import Path
+
+import competitions
+import numpy as np
+import provenances
 import pytest
 import torch
 from torch import nn
 from trainings import config
 
-from podium.models import factory
+from podium.images.store import ImageStore
+from podium.models import factory, weights
 from podium.models.targets import TargetCodec
-from podium.pages.heatmaps import grad_cam
+from podium.pages.heatmaps import Explainer, NoGridError, grad_cam
 from podium.scoring.task import Task
 
 CODEC = TargetCodec(config(), Task("multiclass", ["a", "b"]))
@@ -53,7 +59,27 @@ def test_the_heat_is_where_the_evidence_is() -> None:
     assert heat[-1, -1] == 1 and heat.sum() == 1
 
 
+@pytest.mark.parametrize("architecture", ["crossvit_9_240", "pit_ti_224"])
+def test_a_network_with_several_grids_or_a_single_cell_has_none(architecture: str) -> None:
+    size = int(architecture.rpartition("_")[2])
+    net = factory.create(config(architecture=architecture, image_size=size), outputs=2).eval()
+    with pytest.raises(NoGridError):
+        grad_cam(net, CODEC, torch.zeros(1, 3, size, size), torch.tensor([0]))
+
+
 def test_a_network_without_a_grid_is_an_error() -> None:
     net = factory.create(config(architecture="simple_cnn", image_size=32), outputs=2)
-    with pytest.raises(ValueError, match="SimpleCNN has no layer with a grid"):
+    with pytest.raises(NoGridError, match="SimpleCNN"):
         grad_cam(net, CODEC, torch.zeros(1, 3, 32, 32), torch.tensor([0]))
+
+
+def test_the_network_in_a_file_explains_images(images: ImageStore, tmp_path: Path) -> None:
+    made = config(architecture="test_resnet", image_size=64)
+    net = factory.create(made, outputs=3)
+    path = tmp_path / "weights.safetensors"
+    weights.save(path, net.state_dict(), provenances.training(config=made.model_dump()))
+    explainer, ids = Explainer(path), competitions.tables(120, 0)[0]["id"].tolist()[:11]
+    squares, heats = explainer.explain(images, ids, [n % 3 for n in range(11)])
+    assert squares.shape == (11, 64, 64, 3) and heats.shape == (11, 2, 2)
+    _, alone = explainer.explain(images, ids[9:], [0, 1])
+    np.testing.assert_allclose(heats[9:], alone, atol=1e-5)  # the order, across batches

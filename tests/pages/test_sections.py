@@ -68,6 +68,25 @@ def test_flipped_labels_of_a_multilabel_task_are_found() -> None:
     assert len(set(found) & set(flipped.tolist())) >= 9 and len(found) <= 25
 
 
+def test_a_label_of_every_image_does_not_stop_the_search_for_label_errors() -> None:
+    base = outcome()
+    task = Task("multilabel", ["all", "none"])
+    made = Outcome(**{**vars(base), "task": task, "targets": np.tile([1.0, 0.0], (COUNT, 1)),
+                      "probabilities": np.full((COUNT, 2), 0.5)})  # fmt: skip
+    assert mistakes.label_issues(made) == []
+
+
+def test_a_mistake_is_as_sure_as_the_predicted_class_is_likely() -> None:
+    base = outcome()
+    probabilities = np.tile([0.85, 0.15], (COUNT, 1))  # a threshold of 0.1 makes it positive
+    probabilities[7] = [0.4, 0.6]
+    made = Outcome(**{**vars(base), "task": Task("binary", ["no", "yes"]),
+                      "actual": ["no"] * COUNT, "predicted": ["yes"] * COUNT,
+                      "targets": np.zeros(COUNT, int), "predicted_targets": np.ones(COUNT, int),
+                      "probabilities": probabilities})  # fmt: skip
+    assert mistakes.confident(made)[0] == 7
+
+
 def test_the_surest_mistakes_come_first() -> None:
     made = outcome(np.arange(40))
     rows = mistakes.confident(made)
@@ -88,6 +107,9 @@ def test_the_interval_of_accuracy_is_that_of_a_proportion() -> None:
 def test_a_metric_that_is_undefined_on_a_sample_has_no_interval() -> None:
     made = outcome(metric="log_loss")
     assert scores.interval(made) is not None
+    rounded = Outcome(**{**vars(made), "task": Task("regression", ["y"])})
+    by_labels = Outcome(**{**vars(rounded), "metric": metrics.get("accuracy", "multiclass")})
+    assert scores.interval(by_labels) is None
     alike = Outcome(**{**vars(made), "task": Task("binary", ["a", "b"]),
                        "metric": metrics.get("roc_auc", "binary"),
                        "targets": (np.arange(COUNT) == 0).astype(int),
@@ -110,7 +132,8 @@ def test_the_page_of_a_project_shows_all_its_parts(finished_project: Project) ->
     for title in ("Scores", "Confusion matrix", "Most confident mistakes", "Calibration",
                   "Classes", "Predicted classes", "Learning curves"):  # fmt: skip
         assert f"<h2>{title}</h2>" in page
-    assert "heat map" in page and "out of fold" in page
+    assert "out of fold" in page
+    assert "heat map" not in page  # 32 pixels leave a single cell
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -74,7 +75,9 @@ def panels(count: int, *, columns: int = 3, height: float = 2.6) -> tuple[Figure
 def svg(made: Figure, label: str) -> Markup:
     """The figure as an SVG element, which `label` describes to those who cannot see it."""
     buffer = io.StringIO()
-    made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():  # the browser has the glyphs that matplotlib's font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -96,9 +99,7 @@ def histogram(axes: Axes, values: Sequence[np.ndarray], names: Sequence[str]) ->
         axes.legend(fontsize="small")
 
 
-def matrix(
-    axes: Axes, values: np.ndarray, names: Sequence[str], *, shades: np.ndarray, texts: np.ndarray
-) -> None:
+def matrix(axes: Axes, names: Sequence[str], *, shades: np.ndarray, texts: np.ndarray) -> None:
     """A square matrix [N, N] of `texts` on cells that are darker for higher `shades` (0 to 1)."""
     axes.imshow(shades, cmap=BLUES, vmin=0, vmax=1)
     axes.grid(visible=False)
@@ -107,5 +108,5 @@ def matrix(
     axes.set_yticks(range(len(names)), labels)
     for (row, column), text in np.ndenumerate(texts):
         color = "white" if shades[row, column] > 0.4 else "#1b2733"
-        size = "small" if values.shape[0] <= 12 else "xx-small"
+        size = "small" if len(names) <= 12 else "xx-small"
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size)

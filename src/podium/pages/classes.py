@@ -24,9 +24,7 @@ def confusion(outcome: Outcome) -> Section:
         side = 1.6 + 0.48 * len(names)
         figure = charts.figure(side + 0.8, side)
         axes = figure.subplots()
-        charts.matrix(
-            axes, found, names, shades=shades, texts=np.where(found, found.astype(str), "")
-        )
+        charts.matrix(axes, names, shades=shades, texts=np.where(found, found.astype(str), ""))
         axes.set(xlabel="predicted", ylabel="actual")
         svg = charts.svg(figure, "Confusion matrix of the out-of-fold predictions")
     caption = "Out of fold, in images; darker: a larger share of the row's class."
@@ -83,15 +81,20 @@ def calibration(outcome: Outcome) -> Section:
         figure, (axes, below) = charts.panels(2, columns=2, height=3)
         axes.plot([0, 1], [0, 1], color=charts.GRID)
         axes.plot(means, rates, "o-")
-        axes.set(xlabel=what, ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
+        axes.set(
+            xlabel=what,
+            ylabel="share with the label" if outcome.task.name == "multilabel" else "accuracy",
+            xlim=(0, 1),
+            ylim=(0, 1.02),
+        )
         charts.histogram(below, [confidence], [""])
         below.set(xlabel=what, ylabel="predictions")
         svg = charts.svg(figure, "Reliability diagram of the out-of-fold predictions")
     caption = (
         f"Out of fold; expected calibration error {error:.4f} ({BINS} bins). Below the diagonal, "
-        "the model is too sure of itself: `ensemble.temperature: fitted` may help log loss."
+        "the model is too sure of itself: ensemble.temperature: fitted may help log loss."
     )
-    return Section("Calibration", [Chart(svg, caption.replace("`", ""))])
+    return Section("Calibration", [Chart(svg, caption)])
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
@@ -110,7 +113,7 @@ def distribution(outcome: Outcome) -> Section:
     """The share of each class among training labels, out-of-fold and test predictions."""
     names = outcome.classes
     parts = {
-        "training images": outcome.actual,
+        "actual": outcome.actual,
         "predicted out of fold": outcome.predicted,
         "predicted on test images": outcome.test_labels,
     }
@@ -119,7 +122,7 @@ def distribution(outcome: Outcome) -> Section:
         for name, labels in parts.items()
         if labels
     }
-    few = np.argsort(-shares["training images"], kind="stable")[:40]
+    few = np.argsort(-shares["actual"], kind="stable")[:40]
     with charts.style():
         figure = charts.figure(max(5.0, 1.5 + 0.32 * len(few)), 3.4)
         axes = figure.subplots()
@@ -153,5 +156,8 @@ def thresholds(outcome: Outcome) -> Section:
             panel.axvline(chosen[index], color=charts.COLORS[1])
             panel.set(title=charts.short(outcome.classes[index]), xlim=(0, 1), ylim=(0, 1.02))
         svg = charts.svg(figure, "F1 over the threshold of each label")
-    caption = "F1 out of fold over each label's threshold (most frequent labels); line: in use."
+    caption = (
+        "F1 out of fold over the thresholds of the most frequent labels; line: in use, fitted to "
+        "these images."
+    )
     return Section("Thresholds", [Chart(svg, caption)])

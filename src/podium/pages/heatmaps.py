@@ -13,6 +13,12 @@ from podium.images.store import ImageStore
 from podium.models import inputs, weights
 from podium.models.targets import TargetCodec
 
+BATCH = 8  # images
+
+
+class NoGridError(Exception):
+    """A network of this class has no layer whose values lie on a grid over the image."""
+
 
 class Explainer:
     """The network of one fold."""
@@ -24,7 +30,10 @@ class Explainer:
             UserError: as `weights.load`.
         """
         net, training, _ = weights.load(path)
-        self.net, self.config = net.eval(), Model.model_validate(training.config)
+        self.net, self.config = (
+            net.eval().requires_grad_(False),
+            Model.model_validate(training.config),
+        )
         self.codec = TargetCodec.of(training)
 
     def explain(
@@ -34,14 +43,21 @@ class Explainer:
         heat maps of each for its class, float32 [N, h, w], 0 to 1.
 
         Raises:
-            ValueError: as `grad_cam`.
+            NoGridError: as `grad_cam`.
         """
         size, mode = self.config.image_size, self.config.resize_mode
         plain = Augmentation("none", size=size, resize_mode=mode)
         pixels = np.stack([plain(store.decode(image), bytes(16)) for image in images])
         where = torch.device("cpu")
-        ready = inputs.Preprocess(self.net, where)({"image": torch.from_numpy(pixels)})["image"]
-        return pixels, grad_cam(self.net, self.codec, ready, torch.tensor(classes)).numpy()
+        preprocess = inputs.Preprocess(self.net, where)
+        parts = zip(
+            torch.from_numpy(pixels).split(BATCH), torch.tensor(classes).split(BATCH), strict=True
+        )
+        heats = [
+            grad_cam(self.net, self.codec, preprocess({"image": part})["image"], wanted)
+            for part, wanted in parts
+        ]
+        return pixels, torch.cat(heats).numpy()
 
 
 def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor) -> Tensor:
@@ -51,7 +67,7 @@ def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor
     times the gradient of the logit, summed over the channels; negative sums become 0.
 
     Raises:
-        ValueError: if the network has no such layer.
+        NoGridError: if the network has no such layer.
 
     Source: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391; without averaging the
     gradients: Draelos and Carin 2020, https://arxiv.org/abs/2011.08891
@@ -59,6 +75,8 @@ def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor
     captured = list[Tensor]()
 
     def capture(_: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if not isinstance(arguments[0], Tensor):
+            raise NoGridError(type(net).__name__)
         captured.append(arguments[0].detach().requires_grad_())
         return captured[0], *arguments[1:]
 
@@ -71,13 +89,15 @@ def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor
             capture(net, (net.forward_features(images),))  # type: ignore[operator]
             outputs = net.forward_head(captured[0])  # type: ignore[operator]
         else:
-            raise ValueError(f"{type(net).__name__} has no layer with a grid")
+            raise NoGridError(type(net).__name__)
         logits = codec.to_logits(outputs.float())
         if codec.task.single_label:  # what speaks for the class, not for all of them
             logits = logits - logits.mean(dim=1, keepdim=True)
         chosen = logits.gather(1, classes[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, captured[0])
     heat = _grid(net, captured[0].detach() * gradient).relu()
+    if heat.shape[1:].numel() == 1:
+        raise NoGridError(type(net).__name__)
     top = heat.flatten(1).max(dim=1).values.clamp(min=1e-12)
     scaled: Tensor = heat / top[:, None, None]
     return scaled
@@ -89,10 +109,10 @@ def _grid(net: nn.Module, values: Tensor) -> Tensor:
     if values.ndim == 4:
         return values.sum(dim=1 if values.shape[1] == channels else 3)
     if values.ndim != 3:
-        raise ValueError(f"{type(net).__name__} has no layer with a grid")
+        raise NoGridError(type(net).__name__)
     prefix = int(getattr(net, "num_prefix_tokens", 0))
     tokens = values[:, prefix:].sum(dim=2)
     side = round(tokens.shape[1] ** 0.5)
     if side * side != tokens.shape[1]:
-        raise ValueError(f"{type(net).__name__} has no layer with a grid")
+        raise NoGridError(type(net).__name__)
     return tokens.view(-1, side, side)

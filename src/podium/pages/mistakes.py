@@ -25,7 +25,7 @@ def confident(outcome: Outcome) -> list[int]:
     if outcome.task.name == "multilabel":
         surest = np.abs(outcome.probabilities - (outcome.targets > 0)).max(axis=1)
     else:
-        surest = outcome.confidence
+        surest = outcome.probabilities[np.arange(len(outcome.ids)), outcome.predicted_targets]
     order = np.argsort(-np.where(outcome.wrong, surest, -1), kind="stable")
     return [int(row) for row in order[:MISTAKES] if outcome.wrong[row]]
 
@@ -33,9 +33,12 @@ def confident(outcome: Outcome) -> list[int]:
 def mistakes(outcome: Outcome, store: ImageStore, heats: Heats) -> Section:
     """The most confident mistakes, with a heat map of where the model looked."""
     cards = [_card(outcome, store, row, heats.get(row)) for row in confident(outcome)]
-    text = "Out of fold: no model saw the label of these images, or the images, in training."
+    text = "Out of fold: no model was trained on these images or their labels."
     if heats:
-        text += " Bright: what raised the predicted class's logit most (Grad-CAM)."
+        what = (
+            "label that is most wrong" if outcome.task.name == "multilabel" else "predicted class"
+        )
+        text += f" Bright: what raised the logit of the {what} most (Grad-CAM)."
     return Section("Most confident mistakes", [Cards(cards)] if cards else [], text)
 
 
@@ -56,7 +59,7 @@ def confused_pairs(outcome: Outcome, store: ImageStore) -> Section:
         shown = [(_picture(outcome, store, row), f"{actual}, taken for {predicted}")]
         if predicted in outcome.actual:
             shown.append((_picture(outcome, store, outcome.actual.index(predicted)), predicted))
-        cards.append(Card(f"{actual} → {predicted}", shown, [f"{count} images"]))
+        cards.append(Card(f"{actual} → {predicted}", shown, [f"{count} image{'s' * (count > 1)}"]))
     text = "Out of fold. Left: an image that was mistaken; right: one of the predicted class."
     return Section("Confused pairs", [Cards(cards)] if cards else [], text)
 
@@ -67,10 +70,14 @@ def label_issues(outcome: Outcome) -> list[int]:
     Source: Northcutt et al. 2021, https://arxiv.org/abs/1911.00068
     """
     if outcome.task.name == "multilabel":
-        given = [np.flatnonzero(row > 0).tolist() for row in outcome.targets]
+        share = (outcome.targets > 0).mean(axis=0)
+        varying = (share > 0) & (share < 1)  # the others say nothing
+        if not varying.any():
+            return []
+        given = [np.flatnonzero(row).tolist() for row in outcome.targets[:, varying] > 0]
         found = find_multilabel_issues(
             given,
-            outcome.probabilities,
+            outcome.probabilities[:, varying],
             return_indices_ranked_by="self_confidence",
             n_jobs=1,
         )

@@ -8,7 +8,7 @@ from podium.images.store import ImageStore
 from podium.kaggle import comparison, history
 from podium.pages import classes, mistakes, residuals, scores
 from podium.pages.document import render
-from podium.pages.heatmaps import Explainer
+from podium.pages.heatmaps import Explainer, NoGridError
 from podium.pages.outcome import Outcome
 from podium.pages.scores import Curves
 
@@ -48,8 +48,8 @@ def _facts(outcome: Outcome, test_score: float | None) -> list[tuple[str, str, s
     facts = [
         (f"{outcome.metric.name}, out of fold", f"{ensemble['oof']:.4f}", between),
         ("mean of folds", f"{ensemble['mean']:.4f}", std),
-        ("images, out of fold", f"{len(outcome.ids):,}", outcome.task.name),
-        ("models", str(len(outcome.scores["members"])), ", ".join(outcome.scores["members"])[:60]),
+        ("rows, out of fold", f"{len(outcome.ids):,}", outcome.task.name),
+        ("models", str(len(outcome.scores["members"])), ", ".join(outcome.scores["members"])),
     ]
     if test_score is not None:
         facts.insert(2, ("on known test labels", f"{test_score:.4f}", ""))
@@ -89,7 +89,7 @@ def _heats(outcome: Outcome, store: ImageStore) -> mistakes.Heats:
         wanted = [_explained_class(outcome, row, classes) for row in own]
         try:
             pixels, maps = explainer.explain(store, [outcome.images[row] for row in own], wanted)
-        except ValueError:
+        except NoGridError:
             return {}
         heats |= {row: (p, m) for row, p, m in zip(own, pixels, maps, strict=True)}
     return heats

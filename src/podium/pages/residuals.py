@@ -16,7 +16,7 @@ def residuals(outcome: Outcome) -> Section:
     parts = []
     for index, name in enumerate(outcome.classes):
         actual, predicted = outcome.targets[:, index], outcome.probabilities[:, index]
-        step = max(1, len(actual) // MAX_POINTS)
+        step = -(-len(actual) * len(outcome.classes) // MAX_POINTS)
         with charts.style():
             figure, (both, errors) = charts.panels(2, columns=2, height=3.2)
             ends = np.concatenate([actual, predicted])
@@ -28,7 +28,7 @@ def residuals(outcome: Outcome) -> Section:
             errors.axhline(0, color=charts.GRID)
             errors.set(xlabel=f"actual {name}", ylabel="predicted - actual")
             svg = charts.svg(figure, f"Predicted against actual {name}")
-        parts.append(Chart(svg, "A slope in the right panel: predictions are drawn to the mean."))
+        parts.append(Chart(svg, "A slope in the right panel: predictions shrink towards the mean."))
     if outcome.test_labels:
         with charts.style():
             figure, axes = charts.panels(len(outcome.classes))

@@ -16,7 +16,7 @@ from podium.scoring import decisions
 from podium.submission.report import Correlations
 
 RESAMPLES, MIN_RESAMPLES = 400, 100
-MAX_CELLS = 100_000_000  # predictions to score in all samples: they take a few seconds
+MAX_CELLS = 40_000_000  # predictions to score in all samples: seconds, of AUC a quarter of a minute
 LEVEL = 0.95
 
 
@@ -34,7 +34,10 @@ def interval(outcome: Outcome) -> tuple[float, float] | None:
         return decisions.score_probabilities(outcome.task, outcome.metric, targets, predicted)
 
     count, cells = len(outcome.ids), outcome.probabilities.size
-    if outcome.metric.inputs == "labels" and outcome.task.name != "multilabel":
+    by_labels = outcome.metric.inputs == "labels"
+    if count < 2 or (by_labels and outcome.task.name == "regression"):
+        return None  # of regression, the rounded labels are not stored
+    if by_labels and outcome.task.name != "multilabel":
         cells = count
     resamples = min(RESAMPLES, MAX_CELLS // max(1, cells))
     if resamples < MIN_RESAMPLES:
@@ -56,7 +59,7 @@ def interval(outcome: Outcome) -> tuple[float, float] | None:
 
 
 def members(outcome: Outcome, correlations: Correlations) -> Section:
-    """The scores of each member's folds, what it contributes, and whose errors are alike."""
+    """The scores of each member's folds, what it contributes, and how errors correlate."""
     scores, name = outcome.scores, outcome.metric.name
     rows = {**scores["members"], "ensemble": scores["ensemble"]}
     with charts.style():
@@ -101,7 +104,7 @@ def _correlations(correlations: Correlations) -> Chart:
     with charts.style():
         figure = charts.figure(1.8 + 0.62 * len(names), 1.5 + 0.5 * len(names))
         shades = np.nan_to_num(values).clip(0, 1)
-        charts.matrix(figure.subplots(), values, names, shades=shades, texts=texts)
+        charts.matrix(figure.subplots(), names, shades=shades, texts=texts)
         svg = charts.svg(figure, "Correlation of the models' out-of-fold errors")
     return Chart(
         svg,
