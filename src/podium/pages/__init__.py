@@ -1,4 +1,4 @@
 """Pages to look at: self-contained HTML with charts and images.
 
-May import everything before it but no commands; only the stage `page` and commands import it.
+Only the stage `page` imports it. May import kaggle and everything before it.
 """

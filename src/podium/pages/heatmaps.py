@@ -30,10 +30,8 @@ class Explainer:
             UserError: as `weights.load`.
         """
         net, training, _ = weights.load(path)
-        self.net, self.config = (
-            net.eval().requires_grad_(False),
-            Model.model_validate(training.config),
-        )
+        self.net = net.eval().requires_grad_(False)
+        self.config = Model.model_validate(training.config)
         self.codec = TargetCodec.of(training)
 
     def explain(

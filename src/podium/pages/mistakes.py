@@ -71,7 +71,7 @@ def label_issues(outcome: Outcome) -> list[int]:
     """
     if outcome.task.name == "multilabel":
         share = (outcome.targets > 0).mean(axis=0)
-        varying = (share > 0) & (share < 1)  # the others say nothing
+        varying = (share > 0) & (share < 1)  # cleanlab rejects constant labels
         if not varying.any():
             return []
         given = [np.flatnonzero(row).tolist() for row in outcome.targets[:, varying] > 0]

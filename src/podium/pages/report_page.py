@@ -61,7 +61,7 @@ def _runs(outcome: Outcome) -> list[tuple[str, int]]:
     members = outcome.scores["members"]
     names = sorted(members, key=lambda name: -members[name]["weight"])
     runs = [(name, int(fold)) for name in names for fold in members[name]["folds"]]
-    return [run for run in runs if (paths.weights(*run).with_name("curves.csv")).exists()]
+    return [run for run in runs if "epoch" in files.read_json(paths.metrics(*run))]  # not probes
 
 
 def _curves(outcome: Outcome) -> dict[str, dict[str, Curves]]:
