@@ -28,6 +28,16 @@ def test_a_chart_is_an_element_in_the_colors_of_the_page() -> None:
     assert charts.INK not in text and charts.GRID not in text
 
 
+def test_names_are_neither_formulas_nor_longer_than_the_chart_has_room_for() -> None:
+    names, values = ["$x_1$", "n" * 99], np.eye(2)
+    with charts.style():
+        figure = charts.figure(3, 3)
+        charts.matrix(figure.subplots(), names, shades=values, texts=values.astype(str))
+        root = ElementTree.fromstring(str(charts.svg(figure, "a matrix")))
+    text = "".join(root.itertext())  # without comments, which have the names as they are
+    assert "$x_1$" in text and "n" * 21 + "…" in text and "n" * 22 not in text
+
+
 def test_a_chart_has_the_same_bytes_every_time() -> None:
     assert chart() == chart()
 

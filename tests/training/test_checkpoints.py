@@ -259,7 +259,16 @@ def test_the_last_two_checkpoints_are_kept_and_the_newest_is_read(tmp_path: Path
         assert checkpoints.load() is None
 
 
-def test_a_small_checkpoint_is_on_the_disk_once_it_is_saved(tmp_path: Path) -> None:
+def test_a_small_checkpoint_is_on_the_disk_once_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = checkpointing._write
+
+    def slow(*arguments: Any) -> None:
+        time.sleep(0.3)
+        write(*arguments)
+
+    monkeypatch.setattr(checkpointing, "_write", slow)
     with open_checkpoints(tmp_path / "x") as checkpoints:
         checkpoints.save({"number": 1})
         assert open_checkpoints(tmp_path / "x").load() == {"number": 1}
