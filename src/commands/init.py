@@ -30,6 +30,7 @@ ANSWERS = {
     "prepare.label_pattern": "a regular expression whose group captures the label in the file name",
     "prepare.label_map": "the label of each class folder: Cover=0,JMiPOD=1,UERD=1",
     "prepare.positive_class": "one of the two classes; none: the last in sort order",
+    "prepare.features": "columns as further inputs: auto, none, or their names, with commas",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
 }
 

@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from podium.core.section import Name, Section, require
 
+ColumnKind = Literal["numeric", "categorical"]
+
 
 def check_pattern(pattern: str) -> str:
     """Check that a regular expression is valid and has exactly one group, the label.
@@ -87,6 +89,16 @@ class Prepare(Section):
     """Folder of the training images in the archive. "": the whole archive."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
+    features: (
+        Literal["auto", "none"]
+        | Annotated[
+            list[Name | Annotated[dict[Name, ColumnKind], Field(min_length=1, max_length=1)]],
+            Field(min_length=1),
+        ]
+    ) = "none"
+    """Columns of `train_csv` and `test_csv` as further inputs, see [Metadata](#metadata): a list of
+    their names, in which `zip: categorical` (or `numeric`) says what the values are. `auto`: all
+    usable columns that both tables have, which the stage prepare prints."""
     images: Annotated[str, AfterValidator(check_images)] | None = None
     """Pattern of the paths of an id's images below `train_images` and `test_images`, if there are
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder
@@ -137,6 +149,14 @@ class Prepare(Section):
     prints."""
 
     @property
+    def feature_kinds(self) -> dict[str, ColumnKind | None]:
+        """What `features` says of each column that it names; None: it follows from the values."""
+        kinds: dict[str, ColumnKind | None] = {}
+        for entry in self.features if isinstance(self.features, list) else []:
+            kinds |= entry if isinstance(entry, dict) else {entry: None}
+        return kinds
+
+    @property
     def label_columns(self) -> list[str]:
         """`label_column` as a list."""
         return [self.label_column] if isinstance(self.label_column, str) else self.label_column
@@ -153,6 +173,7 @@ class Prepare(Section):
         names = [name for name in columns if name is not None]
         problem = "id_column, label_column and group_column must be different columns"
         require(len(set(names)) == len(names), problem)
+        self._features_are_possible()
         if self.train_csv is None:
             if self.group_column is not None or self.pixel_columns:
                 raise ValueError(
@@ -193,3 +214,12 @@ class Prepare(Section):
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
         return self
+
+    def _features_are_possible(self) -> None:
+        if self.features == "none":
+            return
+        has_tables = self.train_csv is not None and self.test_csv is not None
+        require(has_tables, "features requires train_csv and test_csv")
+        used = {self.id_column, self.group_column, *self.label_columns}
+        if wrong := [name for name in self.feature_kinds if name in used]:
+            raise ValueError(f"features contains {wrong[0]}, which is the column of another key")

@@ -14,6 +14,7 @@ from podium.init import (
     goal,
     id_columns,
     id_patterns,
+    metadata,
     other_jobs,
     path_labels,
     pixels,
@@ -72,6 +73,8 @@ class _Reader:
             if train is not None:  # what its columns say, although it is of no use without images
                 self._read_columns(tables, train, self.record.take(id_columns.guess_row_ids(train)))
             roles.fail_without_labels(survey)
+        if train is not None and self.layout.prepare["train_csv"] is not None:
+            metadata.read(self.record, train, tables.test)
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
     def _roles(self) -> Roles:
@@ -200,9 +203,7 @@ class _Reader:
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         per_image = goal.labels_per_image(train.rows, ids if is_id else None, label_columns)
         read_goal.read(self.record, train.rows[label_columns], tables.targets, per_image=per_image)
-        group = self.record.take(columns.guess_groups(train, [ids, *label_columns]))
-        if unused := [c for c in train.columns if c not in (ids, group, *label_columns)]:
-            self.record.note(f"{train.name}: columns not used: {examples(unused)}")
+        self.record.take(columns.guess_groups(train, [ids, *label_columns]))
 
     def _test_ids(self, tables: Roles, ids: str) -> pd.Series | None:
         """The ids of the test images, from the test table if it has the column `ids`."""
