@@ -53,7 +53,12 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     submission = write.fill(
         sample,
         units.table(test)["id"].tolist(),
-        blend.apply(blend.members_task(task, spec.blend), spec.blend, np.stack(logits)),
+        blend.apply(
+            blend.members_task(task, spec.blend),
+            spec.blend,
+            np.stack(logits),
+            units.metadata(test, metadata),
+        ),
         task=task,
         rule=spec.decision,
         metric=metric,
