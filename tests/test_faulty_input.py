@@ -173,8 +173,8 @@ CASES: dict[str, list[Case]] = {
         Case(put(**{"extra.7z": b"x"}), printed="not usable: extra.7z"),
         Case(put(**{"extra.tar.gz": b"x"}), printed="not usable: extra.tar.gz"),
     ],
-    "Other files (`.dcm`, `.tfrec`)": [
-        Case(put(**{"a.dcm": b"x", "b.tfrec": b"x"}), printed="ignored: 1 .dcm, 1 .tfrec"),
+    "Other files (`.bson`, `.nii`)": [
+        Case(put(**{"a.bson": b"x", "b.nii": b"x"}), printed="ignored: 1 .bson, 1 .nii"),
     ],
     "Images with an unusual suffix (`.jfif`, `.dat`) or none": [
         *(Case(with_suffixes(suffix)) for suffix in (".jfif", ".dat", "")),

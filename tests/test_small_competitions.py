@@ -87,9 +87,9 @@ def test_a_blank_column_is_ignored(tmp_path: Path) -> None:
     tables = {name: data for name, data in files.items() if name.endswith(".csv")}
     with pytest.raises(UserError, match="no image files"):
         layouts.inspect(tmp_path, tables)
-    dicoms = {**tables, "train/a0.dcm": b"x"}
-    with pytest.raises(UserError, match=r"but 1 \.dcm files\)\. DICOM .* PNG under the same names"):
-        layouts.inspect(tmp_path, dicoms)
+    volumes = {**tables, "train/a0.nii": b"x"}
+    with pytest.raises(UserError, match=r"but 1 \.nii files\)\. NIfTI .* PNG under the same names"):
+        layouts.inspect(tmp_path, volumes)
 
 
 def test_an_image_much_larger_than_the_others_is_downsized(tmp_path: Path) -> None:

@@ -131,8 +131,8 @@ class Prepare(Section):
     """Maximum length of an image's shorter side in pixels; larger images are downsized. At least
     the largest `image_size`. null: no limit."""
     max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 300
-    """Images with more megapixels are treated as `on_bad_image` says. Each process that decodes
-    one needs 3 bytes per pixel."""
+    """Images with more megapixels are treated as `on_bad_image` says, unless a TIFF file contains
+    the image in a smaller size, too. Each process that decodes one needs 3 bytes per pixel."""
     encode: Literal["jpeg", "png", "original"] = "jpeg"
     """Format of images that are resized or otherwise re-encoded. `original` stores all files
     unchanged, without resizing."""
@@ -146,7 +146,8 @@ class Prepare(Section):
     ) = "auto"
     """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel,
     signed or float values. auto: the minimum and maximum over the training images, which prepare
-    prints."""
+    prints; a DICOM image is shown as its file says (its window, else its own minimum and maximum).
+    In DICOM images, the values are those after rescaling (CT: Hounsfield units)."""
 
     @property
     def feature_kinds(self) -> dict[str, ColumnKind | None]:

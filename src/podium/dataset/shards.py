@@ -15,7 +15,7 @@ from podium.config.prepare import Prepare
 from podium.core import console, files, machine, signals
 from podium.core.errors import UserError
 from podium.images import codec, store
-from podium.images.decoders import ImageError
+from podium.images.decoded import ImageError
 
 MISSING = "not in the archive"
 

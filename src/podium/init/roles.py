@@ -18,10 +18,6 @@ ROLE_WORDS = ("train", "label", "test", "sample", "submission")
 
 CONVERT = "Convert them to PNG under the same names, and use the folder."
 HINTS = {  # what to do about files that cannot be read, by suffix
-    ".dcm": f"DICOM images (.dcm) are not read. {CONVERT}",
-    ".dicom": f"DICOM images (.dicom) are not read. {CONVERT}",
-    ".npy": f"NumPy arrays (.npy) are not read. {CONVERT}",
-    ".npz": f"NumPy arrays (.npz) are not read. {CONVERT}",
     ".tfrec": f"TFRecords are not read. {CONVERT}",
     ".tfrecord": f"TFRecords are not read. {CONVERT}",
     ".h5": f"HDF5 files are not read. {CONVERT}",

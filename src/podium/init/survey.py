@@ -15,7 +15,7 @@ from podium.competition.archive import Archive
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
-from podium.images.decoders import ImageError
+from podium.images.decoded import ImageError
 from podium.init import id_patterns, words
 from podium.init.id_patterns import IdPattern
 from podium.init.matching import IdColumn, find_id_columns
