@@ -1,19 +1,26 @@
 """The same small competition in each kind of file, written by the format's own library."""
 
 import io
+import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+import h5py
 import numpy as np
+import pandas as pd
 import pydicom
+import tfrecord
 import tifffile
-from competitions import competition, encode, picture, tables
+from competitions import CLASSES, competition, csv, encode, picture, tables
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
 TRAIN, TEST = 36, 9
 Files = dict[str, bytes]
+Images = dict[str, np.ndarray]
 Pictures = dict[str, dict[str, np.ndarray]]
 
 
@@ -117,6 +124,162 @@ def small_slides() -> Kind:
     return Kind(kind.files, large)
 
 
+def hdf5(
+    content: Callable[[h5py.File, dict[str, np.ndarray]], None], *, color: bool = True
+) -> Kind:
+    """train-image.hdf5 and test-image.hdf5, as h5py writes them."""
+    pixels, files = pictures(color=color), csvs()
+    for part, images in pixels.items():
+        file = io.BytesIO()
+        with h5py.File(file, "w") as opened:
+            content(opened, images)
+        files[f"{part}-image.hdf5"] = file.getvalue()
+    return Kind(files, pixels)
+
+
+def encoded_by_key(file: h5py.File, images: Images) -> None:
+    """As in ISIC 2024: a data set of bytes per image."""
+    for image, pixels in images.items():
+        file[image] = np.void(encode(pixels))
+
+
+def bytes_by_key(file: h5py.File, images: Images) -> None:
+    """Bytes as arrays, in a group."""
+    for image, pixels in images.items():
+        file[f"images/{image}"] = np.frombuffer(encode(pixels), np.uint8)
+
+
+def pixels_by_key(file: h5py.File, images: Images) -> None:
+    """A data set of pixels per image."""
+    for image, pixels in images.items():
+        file.create_dataset(image, data=pixels, compression="gzip")
+
+
+def one_data_set(file: h5py.File, images: Images) -> None:
+    """All images in one data set, their ids in another."""
+    file["images"] = np.stack([*images.values()])
+    file["ids"] = [*range(len(images))]
+    file["image_id"] = [*images]
+
+
+def labeled_stack() -> Kind:
+    """Images and labels in HDF5 files, no training table; the ids are numbers from 0."""
+    pixels = pictures()
+    known, hidden = tables(TRAIN, TEST)
+    files = {"sample_submission.csv": csv(pd.DataFrame({"id": range(TEST), "label": CLASSES[0]}))}
+    for part, table in (("train", known), ("test", hidden)):
+        with h5py.File(file := io.BytesIO(), "w") as opened:
+            opened["images"] = np.stack([*pixels[part].values()])
+            if part == "train":
+                opened["label"] = table["label"].tolist()
+        files[f"{part}.h5"] = file.getvalue()
+    return Kind(files, pixels)
+
+
+def tfrecords(*, labeled: bool) -> Kind:
+    """Shards of 20 images, as tfrecord writes them; with `labeled`, the labels are only there."""
+    pixels, files = pictures(), csvs()
+    known, hidden = tables(TRAIN, TEST)
+    for part, table in (("train", known), ("test", hidden)):
+        for shard, rows in table.groupby(table.index // 20):
+            with tempfile.TemporaryDirectory() as folder:
+                name = f"{shard:02d}-32x40-{len(rows)}.tfrec"
+                writer = tfrecord.TFRecordWriter(f"{folder}/{name}")
+                for image, label in rows.to_numpy():
+                    example = {"id": (image.encode(), "byte")}
+                    if labeled and part == "train":
+                        example["class"] = (label.encode(), "byte")
+                        example["weight"] = ([0.5, 1.5], "float")
+                    example["image"] = (encode(pixels[part][image]), "byte")
+                    writer.write({**example, "size": (40, "int")})
+                writer.close()
+                path = f"{part}/{name}" if labeled else f"records/{part}{name}"
+                files[path] = Path(folder, name).read_bytes()
+    if labeled:
+        del files["train.csv"], files["test.csv"]
+        files["sample_submission.csv"] = csv(hidden.rename(columns={"label": "class"}))
+    return Kind(files, pixels)
+
+
+def parquet(table: pd.DataFrame, **options: int) -> bytes:
+    file = io.BytesIO()
+    table.to_parquet(file, index=False, **options)
+    return file.getvalue()
+
+
+def pixel_columns(*, parts: int, labeled: bool) -> Kind:
+    """A column per pixel; with `labeled`, of images and labels of square images, else in several
+    parts.
+    """
+    pixels, files = pictures(color=False), csvs()
+    known, hidden = tables(TRAIN, TEST)
+    for part, table in (("train", known), ("test", hidden)):
+        if labeled:
+            pixels[part] = {name: values[:32] for name, values in pixels[part].items()}
+        values = np.stack([image.ravel() for image in pixels[part].values()])
+        columns = pd.DataFrame(values, columns=[f"{n}" for n in range(values.shape[1])])
+        columns.insert(0, "image_id", table["id"])
+        if labeled:
+            columns["image_id"] = table["id"].to_numpy()
+            if part == "train":
+                columns["label"] = table["label"]
+            files[f"{part}.parquet"] = parquet(columns.astype({"7": "int64"}), row_group_size=10)
+            files.pop(f"{part}.csv")
+            continue
+        columns["image_id"] = table["id"].to_numpy()
+        for number in range(parts):
+            files[f"{part}_image_data_{number}.parquet"] = parquet(columns[number::parts])
+    return Kind(files, pixels)
+
+
+def encoded_column() -> Kind:
+    """Encoded images in a column of structures, next to the labels, as in Hugging Face's sets."""
+    pixels, files = pictures(), csvs()
+    for part, table in zip(("train", "test"), tables(TRAIN, TEST), strict=True):
+        images = [{"bytes": encode(p), "path": None} for p in pixels[part].values()]
+        kept = table if part == "train" else table[["id"]]
+        content = kept.assign(image=images)
+        files[f"{part}-00000-of-00001.parquet"] = parquet(content, row_group_size=7)
+        del files[f"{part}.csv"]
+    return Kind(files, pixels)
+
+
+def parquet_tables() -> Kind:
+    """Tables in Parquet, images in files."""
+    pixels, files = pictures(), {}
+    known, hidden = tables(TRAIN, TEST)
+    files = {
+        "train.parquet": parquet(known.assign(label=known["label"].astype("category"))),
+        "test.parquet": parquet(hidden[["id"]]),
+        "sample_submission.parquet": parquet(hidden.assign(label=CLASSES[0])),
+    }
+    for part, images in pixels.items():
+        files |= {f"{part}/{image}.png": encode(p) for image, p in images.items()}
+    return Kind(files, pixels)
+
+
+def json_bands(bands: int = 1) -> Kind:
+    """As in the iceberg challenge: lists of pixels in JSON."""
+    pixels = {
+        part: {name: values[:32] for name, values in images.items()}
+        for part, images in pictures(color=False).items()
+    }
+    known, hidden = tables(TRAIN, TEST)
+    files = {"sample_submission.csv": csv(hidden.assign(label=CLASSES[0]))}
+    for part, table in (("train", known), ("test", hidden)):
+        records = [
+            {
+                "id": image,
+                **{f"band_{n}": pixels[part][image].ravel().tolist() for n in range(bands)},
+                "inc_angle": 43.9,
+                **({"label": label} if part == "train" else {}),
+            }
+            for image, label in table.to_numpy()
+        ]
+        files[f"{part}.json"] = json.dumps(records).encode()
+    return Kind(files, pixels)
+
+
 BUILDERS: dict[str, Callable[[], Kind]] = {
     "dicom": partial(one_file_each, dicom, ".dcm"),
     "dicom_wide": partial(one_file_each, partial(dicom, wide=True), ".dicom", color=False),
@@ -129,6 +292,19 @@ BUILDERS: dict[str, Callable[[], Kind]] = {
     "npy_float": partial(one_file_each, lambda p: npy(p.transpose(2, 0, 1) / 255), ".npy"),
     "npz": partial(one_file_each, npz, ".npz", color=False),
     "slides": small_slides,
+    "hdf5_encoded": partial(hdf5, encoded_by_key),
+    "hdf5_bytes": partial(hdf5, bytes_by_key),
+    "hdf5_pixels": partial(hdf5, pixels_by_key),
+    "hdf5_gray": partial(hdf5, pixels_by_key, color=False),
+    "hdf5_one": partial(hdf5, one_data_set),
+    "hdf5_labeled": labeled_stack,
+    "tfrecords": partial(tfrecords, labeled=False),
+    "tfrecords_labeled": partial(tfrecords, labeled=True),
+    "parquet_pixels": partial(pixel_columns, parts=3, labeled=False),
+    "parquet_labeled": partial(pixel_columns, parts=1, labeled=True),
+    "parquet_encoded": encoded_column,
+    "parquet_tables": parquet_tables,
+    "json": json_bands,
 }
 DOCUMENTED: dict[str, tuple[str, ...]] = {
     "DICOM images (`.dcm`), also compressed: JPEG, lossless JPEG, JPEG-LS, JPEG 2000, RLE": (
@@ -142,4 +318,20 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "npz",
     ),
     "Slides and maps: TIFF files with several sizes of an image": ("slides",),
+    "HDF5: a data set per image, encoded or pixels, or one of all images": (
+        "hdf5_encoded",
+        "hdf5_bytes",
+        "hdf5_pixels",
+        "hdf5_gray",
+        "hdf5_one",
+        "hdf5_labeled",
+    ),
+    "TFRecords of `tf.train.Example` with encoded images": ("tfrecords", "tfrecords_labeled"),
+    "Parquet with a column per pixel, or a column of encoded images": (
+        "parquet_pixels",
+        "parquet_labeled",
+        "parquet_encoded",
+    ),
+    "JSON: a list of objects with a list of pixels": ("json",),
+    "Tables in Parquet": ("parquet_tables",),
 }

@@ -18,11 +18,6 @@ ROLE_WORDS = ("train", "label", "test", "sample", "submission")
 
 CONVERT = "Convert them to PNG under the same names, and use the folder."
 HINTS = {  # what to do about files that cannot be read, by suffix
-    ".tfrec": f"TFRecords are not read. {CONVERT}",
-    ".tfrecord": f"TFRecords are not read. {CONVERT}",
-    ".h5": f"HDF5 files are not read. {CONVERT}",
-    ".hdf5": f"HDF5 files are not read. {CONVERT}",
-    ".parquet": f"Parquet tables of pixels are not read. {CONVERT}",
     ".bson": f"BSON files are not read. {CONVERT}",
     ".nii": f"NIfTI volumes are not read. {CONVERT}",
     ".mp4": "Videos are not read. Write frames as PNG files, and a table of their labels.",

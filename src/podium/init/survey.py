@@ -24,7 +24,7 @@ from podium.init.pixels import Pixels, find_pixels
 MAX_ILLUSTRATIONS = 10  # image files next to tables of pixels
 MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
-OTHER_TABLES = (".tsv", ".txt", ".json")
+OTHER_TABLES = (".tsv", ".txt", ".json", ".parquet")
 MAX_OTHER_TABLES = 20
 PACKED = (".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".zst")
 KNOWN_SUFFIXES = {".csv", *PACKED}
