@@ -1,8 +1,12 @@
 """The same small competition in each kind of file, written by the format's own library."""
 
+import bz2
+import gzip
 import io
 import json
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import py7zr
 import pydicom
 import tfrecord
 import tifffile
@@ -280,6 +285,61 @@ def json_bands(bands: int = 1) -> Kind:
     return Kind(files, pixels)
 
 
+def in_archives(pack: Callable[[Files, str], Files], *, suffixes: tuple[str, str]) -> Kind:
+    """The folders train/ and test/ as an archive each."""
+    kind = one_file_each(encode, ".png")
+    files = {name: data for name, data in kind.files.items() if "/" not in name}
+    for part, suffix in zip(("train", "test"), suffixes, strict=True):
+        inside = {n.partition("/")[2]: d for n, d in kind.files.items() if n.startswith(f"{part}/")}
+        files |= pack(inside, part + suffix)
+    return Kind(files, kind.pixels)
+
+
+def seven_zip(files: Files, name: str) -> Files:
+    """As py7zr writes it."""
+    with py7zr.SevenZipFile(target := io.BytesIO(), "w") as archive:
+        for path, data in files.items():
+            archive.writestr(data, path)
+    return {name: target.getvalue()}
+
+
+def tar(files: Files, name: str) -> Files:
+    mode = {".gz": "w:gz", ".tgz": "w:gz", ".bz2": "w:bz2", ".xz": "w:xz"}
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode=mode.get(Path(name).suffix, "w")) as archive:
+        for path, data in files.items():
+            info = tarfile.TarInfo(f"./{path}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return {name: target.getvalue()}
+
+
+def in_parts(files: Files, name: str) -> Files:
+    """A zip or 7z archive, split into three parts."""
+    if name.endswith(".7z"):
+        data = seven_zip(files, name)[name]
+    else:
+        with zipfile.ZipFile(target := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, content in files.items():
+                archive.writestr(path, content)
+        data = target.getvalue()
+    size = len(data) // 3 + 1
+    return {f"{name}.{n + 1:03d}": data[n * size : (n + 1) * size] for n in range(3)}
+
+
+def compressed_tables() -> Kind:
+    """train.tsv.gz, test.csv.bz2 and sample_submission.csv.zip."""
+    kind = one_file_each(encode, ".png")
+    files = {name: data for name, data in kind.files.items() if "/" in name}
+    tables = csvs()
+    files["train.tsv.gz"] = gzip.compress(tables["train.csv"].replace(b",", b"\t"))
+    files["test.csv.bz2"] = bz2.compress(tables["test.csv"])
+    with zipfile.ZipFile(target := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("sample_submission.csv", tables["sample_submission.csv"])
+    files["sample_submission.csv.zip"] = target.getvalue()
+    return Kind(files, kind.pixels)
+
+
 BUILDERS: dict[str, Callable[[], Kind]] = {
     "dicom": partial(one_file_each, dicom, ".dcm"),
     "dicom_wide": partial(one_file_each, partial(dicom, wide=True), ".dicom", color=False),
@@ -305,6 +365,11 @@ BUILDERS: dict[str, Callable[[], Kind]] = {
     "parquet_encoded": encoded_column,
     "parquet_tables": parquet_tables,
     "json": json_bands,
+    "seven_zip": partial(in_archives, seven_zip, suffixes=(".7z", ".7z")),
+    "tar": partial(in_archives, tar, suffixes=(".tar.gz", ".tar")),
+    "tar_others": partial(in_archives, tar, suffixes=(".tar.bz2", ".tgz")),
+    "parts": partial(in_archives, in_parts, suffixes=(".zip", ".7z")),
+    "compressed_tables": compressed_tables,
 }
 DOCUMENTED: dict[str, tuple[str, ...]] = {
     "DICOM images (`.dcm`), also compressed: JPEG, lossless JPEG, JPEG-LS, JPEG 2000, RLE": (
@@ -334,4 +399,11 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
     ),
     "JSON: a list of objects with a list of pixels": ("json",),
     "Tables in Parquet": ("parquet_tables",),
+    "Archives inside the zip, or instead of it: zip, 7z, tar, tar.gz, tar.bz2, tar.xz": (
+        "seven_zip",
+        "tar",
+        "tar_others",
+    ),
+    "Archives in parts: `train.zip.001`, `train.zip.002`, `train.7z.001`, …": ("parts",),
+    "Compressed tables: `.csv.gz`, `.tsv.gz`, `.csv.bz2`, `.csv.zip`": ("compressed_tables",),
 }

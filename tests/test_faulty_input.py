@@ -169,9 +169,9 @@ CASES: dict[str, list[Case]] = {
         Case(bomb, "train/0000.png (130,460 bytes"),
         Case(put(**{"../evil.png": b"x"}), "../evil.png"),
     ],
-    "Other archives (`.7z`, `.tar.gz`)": [
-        Case(put(**{"extra.7z": b"x"}), printed="not usable: extra.7z"),
-        Case(put(**{"extra.tar.gz": b"x"}), printed="not usable: extra.tar.gz"),
+    "Other archives (`.rar`, `.zst`)": [
+        Case(put(**{"extra.rar": b"x"}), printed="not usable: extra.rar"),
+        Case(put(**{"extra.tar.zst": b"x"}), printed="not usable: extra.tar.zst"),
     ],
     "Other files (`.bson`, `.nii`)": [
         Case(put(**{"a.bson": b"x", "b.nii": b"x"}), printed="ignored: 1 .bson, 1 .nii"),

@@ -14,7 +14,7 @@ from typing import IO, Any, Self
 
 import pandas as pd
 
-from podium.competition import zips
+from podium.competition import packed, zips
 from podium.competition.containers import json_pixels, parquet, registry
 from podium.competition.containers.registry import Reader
 from podium.competition.containers.shapes import Shapes
@@ -53,18 +53,29 @@ class Contents:
         """
         opened = zips.open_zip(source.path if folder is None else source.open(), title)
         self._opened.append(opened)
-        inner = {}
+        inner: dict[str, Callable[[], Source]] = {}
         for name, entry in zips.entries(opened, title).items():
-            if folder is None and name.lower().endswith(".zip"):
-                inner[name] = entry
-                continue
-            full_name = name if folder is None else f"{folder}/{name}"
             locate = partial(self._locate, opened, source, entry, f"{name} in {title}")
-            self._add_file(full_name, entry.file_size, (opened.open, entry), locate)
-        for name, entry in inner.items():
-            full_title = f"{name} in {title}"
-            inner_source = self._locate(opened, source, entry, full_title)
-            self._add_zip(inner_source, full_title, folder=name[: -len(".zip")])
+            if folder is None and packed.is_archive(name):
+                inner[name] = locate
+            else:
+                full_name = f"{folder}/{name}" if folder else name
+                self._add_file(full_name, entry.file_size, (opened.open, entry), locate)
+        self._add_archives(inner, lambda name: f"{name} in {title}")
+
+    def _add_archives(
+        self, locators: dict[str, Callable[[], Source]], title: Callable[[str], str]
+    ) -> None:
+        """Add the files of the archives of these names, which may be split into parts."""
+        for name, parts in packed.group(locators).items():
+            sources = [locators[part]() for part in parts]
+            source = sources[0]
+            if len(sources) > 1:
+                source = packed.join(sources, self.scratch)
+            if packed.kind(name) != packed.ZIP:
+                source = packed.repacked(source, name, self.scratch, title(name))
+            self.unpacked |= self._scratch is not None and source.path.parent == self._scratch
+            self._add_zip(source, title(name), folder=packed.folder(name))
 
     def _locate(
         self, opened: zipfile.ZipFile, source: Source, entry: zipfile.ZipInfo, title: str

@@ -1,11 +1,12 @@
 """Read a competition's unpacked files, as on Kaggle's machines."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO
 
+from podium.competition import packed
 from podium.competition.archive import Archive
 from podium.competition.source import Source
 from podium.competition.tree import list_files
@@ -28,15 +29,15 @@ class Folder(Archive):
             raise UserError(f"folder {path} not found. Restore it.")
         self.path, self._title, self._scratch = path, str(path), None
         self._start()
-        inner = {}
-        for name, file in list_files(path).items():
-            if name.lower().endswith(".zip"):
-                inner[name] = file
+        inner: dict[str, Callable[[], Source]] = {}
+        found = list_files(path)
+        for name, file in found.items():
+            if packed.is_archive(name):
+                inner[name] = partial(Source.of, file)
             else:
                 locate = partial(Source.of, file)
                 self._add_file(name, file.stat().st_size, (_open, file), locate)
-        for name, file in inner.items():
-            self._add_zip(Source.of(file), str(file), folder=name[: -len(".zip")])
+        self._add_archives(inner, lambda name: str(found.get(name, path / name)))
         self._finish()
 
     def pack(self, names: Sequence[str], target: Path) -> None:

@@ -6,7 +6,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -70,10 +70,7 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
     listed = opened.infolist()
     named = [*zip(entry_names.decode(listed), listed, strict=True)]
     if outside := [entry.filename for name, entry in named if OUTSIDE.match(name)]:
-        raise UserError(
-            f"{title} is not safe to unpack: {len(outside)} of {len(named)} entries have paths "
-            f"outside its folder ({examples(outside)}). Repack it without them."
-        )
+        raise UserError(outside_message(title, outside, len(named)))
     if locked := [name for name, entry in named if entry.flag_bits & ENCRYPTED]:
         raise UserError(
             f"{title} is not a readable zip archive: {len(locked)} of {len(named)} entries are "
@@ -82,10 +79,7 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
     _refuse_bombs(named, title, opened.start_dir)
     visible = {n: entry for n, entry in named if not n.endswith("/") and not is_hidden(n)}
     if links := [n for n, entry in visible.items() if stat.S_ISLNK(entry.external_attr >> 16)]:
-        raise UserError(
-            f"{title} contains {len(links)} symbolic links without their files "
-            f"({examples(links)}). Repack it with the files (`zip -r`, without `-y`)."
-        )
+        raise UserError(links_message(title, links))
     return visible
 
 
@@ -100,11 +94,33 @@ def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: in
     if not bombs and total > max(MAX_UNCHECKED_BYTES, MAX_RATIO * size):
         bombs = [f"all of them ({size:,} bytes, unpacked {total:,})"]
     if bombs:
-        raise UserError(
-            f"{title} is not safe to unpack: entries are compressed more than {MAX_RATIO}-fold, "
-            f"like a decompression bomb ({examples(bombs)}). If you trust it, unpack it yourself "
-            "and set competition.source to the folder."
-        )
+        raise UserError(bomb_message(title, bombs))
+
+
+def outside_message(title: str, names: Sequence[str], count: int | None = None) -> str:
+    """The message about an archive with paths outside its folder, of `count` entries."""
+    shown = f"{len(names)} entries" if count is None else f"{len(names)} of {count} entries"
+    return (
+        f"{title} is not safe to unpack: {shown} have paths outside its folder "
+        f"({examples(names)}). Repack it without them."
+    )
+
+
+def links_message(title: str, names: Sequence[str]) -> str:
+    """The message about an archive with links."""
+    return (
+        f"{title} contains {len(names)} symbolic links without their files ({examples(names)}). "
+        "Repack it with the files (`zip -r`, without `-y`)."
+    )
+
+
+def bomb_message(title: str, names: Sequence[str]) -> str:
+    """The message about a decompression bomb."""
+    return (
+        f"{title} is not safe to unpack: entries are compressed more than {MAX_RATIO}-fold, like a "
+        f"decompression bomb ({examples(names) or 'all together'}). If you trust it, unpack it "
+        "yourself and set competition.source to the folder."
+    )
 
 
 def locate(archive: Source, entry: zipfile.ZipInfo, title: str) -> Source:

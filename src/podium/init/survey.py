@@ -26,7 +26,7 @@ MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
 OTHER_TABLES = (".tsv", ".txt", ".json", ".parquet")
 MAX_OTHER_TABLES = 20
-PACKED = (".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".zst")
+PACKED = (".rar", ".zst", ".gz", ".bz2", ".xz")
 KNOWN_SUFFIXES = {".csv", *PACKED}
 
 
@@ -135,7 +135,8 @@ def survey(archive: Archive) -> Survey:
     tables, problems = list[Table](), dict[str, str]()
     if packed := [name for name in names if suffix(name) in PACKED]:
         problems[packed[0]] = (
-            f"{examples(packed)}: only zip archives are supported. Unpack it and use the folder"
+            f"{examples(packed)}: only zip, 7z and tar archives are supported. Unpack it and use "
+            "the folder"
         )
     for name in _table_names(names):
         try:

@@ -29,7 +29,7 @@ def read(source: Source, stem: str, *_: object) -> Content | None:
         ContainerError: if it is damaged. The checksum of a record is verified when it is read.
     """
     data = source.map()
-    rows, places, suffix = list[Features](), list[tuple[int, int, str]](), None
+    rows, places, suffix = list[dict[str, str | None]](), list[tuple[int, int, str]](), None
     for number, (start, size) in enumerate(_records(data)):
         features = _features(data[start : start + size], number)
         found = next(
@@ -40,11 +40,11 @@ def read(source: Source, stem: str, *_: object) -> Content | None:
             return None
         suffix = suffix or found[1]
         places.append((start, size, found[0]))
-        rows.append({name: _value(v) for name, v in features.items() if name != found[0]})
+        rows.append({n: cell(_value(v)) for n, v in features.items() if n != found[0]})
     if not rows:
         return None
     names = sorted({name for row in rows for name in row})  # their order is random
-    columns = {name: [cell(row.get(name)) for row in rows] for name in names}
+    columns = {name: [row.get(name, "") for row in rows] for name in names}
     columns = {n: values for n, values in columns.items() if None not in values}
     ids = choose_ids(columns)
     if ids is None:
