@@ -3,6 +3,7 @@ the stages, in this process.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,8 +89,34 @@ def test_a_blank_column_is_ignored(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no image files"):
         layouts.inspect(tmp_path, tables)
     volumes = {**tables, "train/a0.nii": b"x"}
-    with pytest.raises(UserError, match=r"but 1 \.nii files\)\. NIfTI .* PNG under the same names"):
+    with pytest.raises(UserError, match=r"(?s)but 1 \.nii files\).*\(NIfTI volumes\) are not read"):
         layouts.inspect(tmp_path, volumes)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "hint"),
+    [
+        (".xyz", "24 .xyz files are not read. Convert them to PNG under the same names, and use"),
+        (".nii.gz", "24 .nii.gz files (NIfTI volumes) are not read. Write slices of them as PNG"),
+        (".mp4", "24 .mp4 files (videos) are not read. Write frames of them as PNG files"),
+        (".bson", "24 .bson files (BSON) are not read. Write each picture to a file"),
+    ],
+)
+@pytest.mark.parametrize("illustrations", [0, 3])
+def test_an_error_names_the_files_that_are_not_read_and_the_way_out(
+    tmp_path: Path, suffix: str, hint: str, illustrations: int
+) -> None:
+    files = {**{f"train/a{n}{suffix}": b"\x01" for n in N}, "train.csv": plain()["train.csv"]}
+    files |= {f"docs/{n}.png": image(n) for n in range(illustrations)}
+    with pytest.raises(UserError, match=re.escape(hint)):
+        layouts.inspect(tmp_path, files)
+    assert hint not in caught_message(tmp_path, {"train.csv": plain()["train.csv"]})
+
+
+def caught_message(folder: Path, files: Files) -> str:
+    with pytest.raises(UserError) as caught:
+        layouts.inspect(folder, files)
+    return str(caught.value)
 
 
 def test_an_image_much_larger_than_the_others_is_downsized(tmp_path: Path) -> None:

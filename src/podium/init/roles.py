@@ -16,13 +16,6 @@ from podium.init.words import has_word
 
 ROLE_WORDS = ("train", "label", "test", "sample", "submission")
 
-CONVERT = "Convert them to PNG under the same names, and use the folder."
-HINTS = {  # what to do about files that cannot be read, by suffix
-    ".bson": f"BSON files are not read. {CONVERT}",
-    ".nii": f"NIfTI volumes are not read. {CONVERT}",
-    ".mp4": "Videos are not read. Write frames as PNG files, and a table of their labels.",
-}
-
 
 @dataclass(frozen=True)
 class Roles:
@@ -64,8 +57,6 @@ def fail_without_labels(survey: Survey) -> NoReturn:
     if not survey.images:
         others = examples([f"{count:,} {kind} files" for kind, count in survey.ignored.items()])
         cause += f" (no image files{f', but {others}' if others else ''})"
-        hints = [HINTS[kind] for kind in survey.ignored if kind in HINTS]
-        cause += f". {' '.join(hints)}" if hints else ""
     raise UserError(
         f"{survey.path}: {cause}. {survey.describe()}. Expected images and a "
         "CSV with a column of image ids and a column of labels; one folder of images per class, "

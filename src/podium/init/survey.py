@@ -26,7 +26,8 @@ MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
 OTHER_TABLES = (".tsv", ".txt", ".json", ".parquet")
 MAX_OTHER_TABLES = 20
-PACKED = (".rar", ".zst", ".gz", ".bz2", ".xz")
+PACKED = (".rar", ".zst")
+COMPRESSED = (".gz", ".bz2", ".xz")
 KNOWN_SUFFIXES = {".csv", *PACKED}
 
 
@@ -154,7 +155,7 @@ def survey(archive: Archive) -> Survey:
     folders = Counter(name.rpartition("/")[0] for name in images)
     is_image = set(images).__contains__
     read = {table.name for table in tables}
-    others = (suffix(name) for name in names if not is_image(name) and name not in read)
+    others = (full_suffix(name) for name in names if not is_image(name) and name not in read)
     ignored = Counter(name or "(no suffix)" for name in others if name not in KNOWN_SUFFIXES)
     return Survey(
         archive.path,
@@ -174,6 +175,12 @@ def _is_unique(column: pd.Series) -> bool:
 def suffix(name: str) -> str:
     """The extension of a file name, in lower case: ".jpg"."""
     return posixpath.splitext(name)[1].lower()
+
+
+def full_suffix(name: str) -> str:
+    """The same with what is compressed: ".nii.gz"."""
+    last = suffix(name)
+    return (suffix(name[: -len(last)]) if last in COMPRESSED else "") + last
 
 
 def _table_names(names: Sequence[str]) -> list[str]:
