@@ -34,6 +34,7 @@ SUFFIXES = {
 COMPRESSED: dict[str, Any] = {
     ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open,
 }  # fmt: skip
+ANY_SUFFIX = (*SUFFIXES, *COMPRESSED)
 IN_COMPRESSED = (".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".tfrec", ".tfrecord")
 PART = re.compile(r"(.+\.(?:zip|7z))\.(\d{3,})", re.IGNORECASE)
 ERRORS = (*zips.READ_ERRORS, tarfile.TarError, ValueError)
@@ -56,7 +57,9 @@ def kind(name: str) -> str | None:
 
 def is_archive(name: str) -> bool:
     """Whether a file is an archive, or a part of one, by its name."""
-    return kind(name) is not None or PART.fullmatch(name) is not None
+    if name.lower().endswith(ANY_SUFFIX):  # fast, since an archive may have a million files
+        return kind(name) is not None
+    return name[-1:].isdigit() and PART.fullmatch(name) is not None
 
 
 def folder(name: str) -> str:

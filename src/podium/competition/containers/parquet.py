@@ -140,7 +140,8 @@ def read(source: Source, _: str, shapes: Shapes) -> Content | None:
     pixels = [] if encoded is not None else _pixel_columns(table)
     if encoded is None and not pixels:
         return None
-    others = [n for n in table.header if n not in {encoded, *pixels} and _is_plain(table, n)]
+    used = {encoded, *pixels}
+    others = [n for n in table.header if n not in used and _is_plain(table, n)]
     rows = table.text(others)
     ids = choose_ids({name: rows[name].tolist() for name in others})
     if ids is None:

@@ -1,5 +1,6 @@
 """Which files contain images, and where in the archive these images and their table belong."""
 
+import posixpath
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -31,7 +32,7 @@ def reader(name: str, size: int, head: Callable[[], bytes]) -> Reader | None:
     """How the file `name` of `size` bytes is read if it may contain images, else None. `head`
     returns its first bytes.
     """
-    found = READERS.get(PurePosixPath(name).suffix.lower())
+    found = READERS.get(posixpath.splitext(name)[1].lower())
     if found is json_pixels.read and (
         size < json_pixels.MIN_BYTES or not json_pixels.is_candidate(head())
     ):
