@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
 import competitions
 import file_kinds
 import h5py
+import layouts
 import numpy as np
 import pandas as pd
 import pytest
@@ -177,6 +179,36 @@ def test_the_same_ids_in_two_resolutions_are_two_folders(tmp_path: Path) -> None
     data = hdf5(a=np.void(TINY), b=np.void(TINY))
     opened = archive(tmp_path, train_256__h5=data, train_512__h5=data)
     assert opened.names == ["train/a.png", "train/b.png", "train_512/a.png", "train_512/b.png"]
+
+
+def test_images_that_are_there_as_files_too_are_no_ambiguity(tmp_path: Path) -> None:
+    """As in ISIC 2024, whose training images are in a folder, too."""
+    kind = file_kinds.BUILDERS["hdf5_encoded"]()
+    images = {
+        f"train-image/image/{i}.png": competitions.encode(p)
+        for i, p in kind.pixels["train"].items()
+    }
+    found = layouts.inspect(tmp_path, {**kind.files, **images})
+    assert found.prepare["train_images"] == "train-image/image"
+    assert found.prepare["test_images"] == "test-image"
+    assert len(found.tables.train) == file_kinds.TRAIN
+
+
+def test_all_files_are_closed(tmp_path: Path) -> None:
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("open files are listed on Linux only")
+    files = {
+        **file_kinds.BUILDERS["hdf5_one"]().files,
+        **file_kinds.BUILDERS["tfrecords"]().files,
+        **file_kinds.BUILDERS["parquet_encoded"]().files,
+        **file_kinds.parquet_tables().files,
+    }
+    with Archive(competitions.write_zip(tmp_path / "files.zip", files)) as opened:
+        names = image_names(opened)
+        assert names
+        opened.read(names[0])
+    descriptors = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    assert str(opened.path) not in descriptors
 
 
 def test_rows_of_pixels_are_read_in_any_order(tmp_path: Path) -> None:

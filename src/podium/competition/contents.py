@@ -31,7 +31,7 @@ class Contents:
     _scratch: Path | None
 
     def _start(self) -> None:
-        self._opened = list[zipfile.ZipFile]()
+        self._closers = list[Callable[[], object]]()
         self._entries: dict[str, tuple[Callable[[Any], IO[bytes]], Any]] = {}
         self._containers: dict[str, tuple[Reader, Callable[[], Source]]] = {}
         self._parquet: dict[str, parquet.Table] = {}
@@ -52,7 +52,7 @@ class Contents:
         a file of that name already.
         """
         opened = zips.open_zip(source.path if folder is None else source.open(), title)
-        self._opened.append(opened)
+        self._closers.append(opened.close)
         inner: dict[str, Callable[[], Source]] = {}
         for name, entry in zips.entries(opened, title).items():
             locate = partial(self._locate, opened, source, entry, f"{name} in {title}")
@@ -110,7 +110,9 @@ class Contents:
             if content is None:
                 if read is parquet.read:
                     self._parquet[name] = parquet.Table(source)
+                    self._closers.append(self._parquet[name].close)
                 return
+        self._closers.append(content.close)
         del self._entries[name]
         folder = registry.folder(name)
         if any(f"{folder}/{image}" in self._entries for image in content.images):
@@ -137,8 +139,8 @@ class Contents:
 
     def __exit__(self, *_: object) -> None:
         """Close all files: Windows cannot delete an open one."""
-        for opened in self._opened:
-            opened.close()
+        for close in self._closers:
+            close()
 
     def open(self, name: str) -> IO[bytes]:
         """Open one file for reading in parts.

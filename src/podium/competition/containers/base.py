@@ -38,6 +38,7 @@ class Content(NamedTuple):
 
     Raises: ContainerError, or another OSError."""
     table: pd.DataFrame | None = None  # with the images' names, without suffixes, or ids
+    close: Callable[[], object] = lambda: None
 
 
 def suffix_of(data: bytes) -> str | None:

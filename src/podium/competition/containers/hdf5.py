@@ -64,7 +64,7 @@ def read(source: Source, *_: object) -> Content | None:
         data = _encoded(value)
         return npy(np.asarray(value)) if data is None else data
 
-    return Content(images, image, table) if images else None
+    return Content(images, image, table, file.close) if images else None
 
 
 def _single(group: Any) -> Iterator[str]:

@@ -44,6 +44,10 @@ class Table:
         """The names of the columns."""
         return [*self.schema.names]
 
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close(force=True)
+
     def text(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """All rows as text, as a CSV file would have them.
 
@@ -153,12 +157,12 @@ def read(source: Source, _: str, shapes: Shapes) -> Content | None:
         suffix = suffix_of(_bytes(*one.find(0))) or ""
         names = [name.removesuffix(suffix) for name in names]
         images = {f"{name}{suffix}": number for number, name in enumerate(names)}
-        return Content(images, lambda row: _bytes(*one.find(row)), rows)
+        return Content(images, lambda row: _bytes(*one.find(row)), rows, table.close)
     values = _Pixels(table, pixels, shapes)
     if not values.are_images:
         return None
     images = {f"{name}.npy": number for number, name in enumerate(names)}
-    return Content(images, values.image, rows)
+    return Content(images, values.image, rows, table.close)
 
 
 def _encoded_column(table: Table) -> str | None:

@@ -62,7 +62,7 @@ def read(source: Source, stem: str, *_: object) -> Content | None:
     stems = [f"{value}".removesuffix(suffix or "") for value in columns[ids]]
     images = {f"{name}{suffix}": place for name, place in zip(stems, places, strict=True)}
     table = pd.DataFrame(columns, dtype=str)
-    return Content(images, image, table[[ids, *(c for c in table if c != ids)]])
+    return Content(images, image, table[[ids, *(c for c in table if c != ids)]], data.release)
 
 
 def _records(data: memoryview) -> Iterator[tuple[int, int]]:
