@@ -92,7 +92,7 @@ def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 def test_the_first_window_of_the_file_is_used(function: str) -> None:
-    content = dataset(WindowCenter=[400, 0], WindowWidth=[300, 9], VOILUTFunction=function)
+    content = dataset(WindowCenter=[400, 0], WindowWidth=[60, 9], VOILUTFunction=function)
     content.RescaleSlope, content.RescaleIntercept = 2, -500
     expected = processing.apply_windowing(VALUES * 2 - 500, content, index=0)
     low, high = 2 * np.array([-(2**15), 2**15 - 1]) - 500.0  # of what pydicom returns

@@ -4,16 +4,17 @@ import io
 import math
 import re
 import zipfile
+from typing import NamedTuple
 
 import numpy as np
 
 from podium.images.decoded import Decoded, ImageError, check_pixels, check_sides
 
 NPY_START = b"\x93NUMPY"
-NPZ_START = re.compile(
-    rb"PK\x03\x04.{26}[^/\0]{1,64}?\.npy", re.DOTALL
-)  # a zip archive whose first file is an array
+# A zip archive whose first file is an array.
+NPZ_START = re.compile(rb"PK\x03\x04.{26}[^/\0]{1,64}?\.npy", re.DOTALL)
 CHANNELS = (1, 3, 4)
+MAX_HEADER = 4096  # bytes
 
 
 def decode_npy(data: bytes, _: int | None = None) -> Decoded:
@@ -31,8 +32,8 @@ def decode_npz(data: bytes, _: int | None = None) -> Decoded:
                 f"it contains {len(names)} arrays ({arrays}), not one. Write one file per image"
             )
         with archive.open(names[0]) as file:
-            head = file.read(min(archive.getinfo(names[0]).file_size, 4096))
-            _check_header(head, len(head) < 4096)
+            head = file.read(MAX_HEADER)
+            _header(head)  # before the rest is unpacked
             content = head + file.read()
     return Decoded(as_image(_read(content)))
 
@@ -55,26 +56,42 @@ def as_image(array: np.ndarray) -> np.ndarray:
         array = array * np.uint8(255)
     if array.dtype == np.float16:
         array = array.astype(np.float32)  # its largest values overflow when they are scaled
-    return np.ascontiguousarray(array)
+    return np.require(array, requirements=["C", "W"])
+
+
+class _Header(NamedTuple):
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype
+    size: int  # of the header, in bytes
 
 
 def _read(data: bytes) -> np.ndarray:
-    _check_header(data, is_complete=True)
-    array: np.ndarray = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    return array
+    """The array of a .npy file, without copying it."""
+    header = _header(data)
+    count = math.prod(header.shape)
+    available, needed = len(data) - header.size, count * header.dtype.itemsize
+    if available < needed:
+        raise ImageError(f"truncated: {available:,} of {needed:,} bytes")
+    values = np.frombuffer(data, header.dtype, count, header.size)
+    return values.reshape(header.shape, order="F" if header.is_fortran else "C")
 
 
-def _check_header(data: bytes, is_complete: bool) -> None:
-    """Raises: ImageError: if an array is too large, which is known before it is read."""
-    file = io.BytesIO(data)
+def _header(data: bytes) -> _Header:
+    """The header of a .npy file.
+
+    Raises:
+        ImageError: if the array is too large, or contains Python objects.
+    """
+    file = io.BytesIO(data[:MAX_HEADER])
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0}
-    shape, _, dtype = readers.get(version, np.lib.format.read_array_header_2_0)(file)
-    if len(shape) < 2:
-        return
-    sides = sorted(shape)[-2:]
-    check_sides((*sides,))
-    check_pixels((*sides,))
-    size = math.prod(shape) * dtype.itemsize
-    if is_complete and dtype.hasobject is False and len(data) - file.tell() < size:
-        raise ImageError(f"truncated: {len(data) - file.tell():,} of {size:,} bytes")
+    read = readers.get(version, np.lib.format.read_array_header_2_0)
+    shape, is_fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ImageError("an array of Python objects, not of numbers")
+    if len(shape) >= 2:
+        sides = tuple(sorted(shape)[-2:])
+        check_sides(sides)
+        check_pixels(sides)
+    return _Header(shape, is_fortran, dtype, file.tell())

@@ -73,14 +73,14 @@ def _decode(data: bytes) -> Decoded:
         if value_range is not None:
             scaled = scale_to_uint8(values, value_range)
         else:
-            scaled = _shown(values, dataset, is_padding=_padding(pixels, dataset))
+            scaled = _shown(values, pixels, dataset)
         return 255 - scaled if is_inverted else scaled
 
     return Decoded(values, to_uint8=to_uint8)
 
 
-def _shown(values: np.ndarray, dataset: Any, *, is_padding: np.ndarray) -> np.ndarray:
-    """Values as uint8, as the file says. Source: DICOM PS3.3, C.11.2."""
+def _shown(values: np.ndarray, stored: np.ndarray, dataset: Any) -> np.ndarray:
+    """Values, and how they are stored, as uint8, as the file says. Source: DICOM PS3.3, C.11.2."""
     from pydicom.pixels.processing import apply_voi
 
     if (table := _first(dataset, "VOILUTSequence")) is not None:
@@ -89,7 +89,7 @@ def _shown(values: np.ndarray, dataset: Any, *, is_padding: np.ndarray) -> np.nd
         return scale_to_uint8(shown, (0, 2**bits - 1))
     center, width = _first(dataset, "WindowCenter"), _first(dataset, "WindowWidth")
     if center is None or width is None or float(width) <= 0:
-        inside = values[np.isfinite(values) & ~is_padding]
+        inside = values[np.isfinite(values) & ~_padding(stored, dataset)]
         if not inside.size:
             raise ImageError("no pixel has a finite value")
         return scale_to_uint8(values, (inside.min(), inside.max()))

@@ -48,9 +48,9 @@ def suffix_of(data: bytes) -> str | None:
 
 def npy(array: np.ndarray) -> bytes:
     """An array as a .npy file."""
-    file = io.BytesIO()
-    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-    return file.getvalue()
+    content, header = np.ascontiguousarray(array), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(content))
+    return header.getvalue() + content.tobytes()
 
 
 def choose_ids(columns: Mapping[str, Sequence[Any]]) -> str | None:
