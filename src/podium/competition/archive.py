@@ -36,7 +36,8 @@ class Archive(Contents):
         """
         self.path, self._title, self._scratch = path, title or str(path), scratch
         self._start()
-        self._add_zip(Source.of(path), self._title, folder=None)
+        source = Source.of(path) if path.is_file() else Source(path, 0, 0)  # reported below
+        self._add_zip(source, self._title, folder=None)
         self._finish()
 
     @cached_property
