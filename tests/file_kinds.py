@@ -1,6 +1,7 @@
 """The same small competition in each kind of file, written by the format's own library."""
 
 import bz2
+import datetime
 import gzip
 import io
 import json
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import bson
 import h5py
 import numpy as np
 import pandas as pd
@@ -206,6 +208,23 @@ def tfrecords(*, labeled: bool) -> Kind:
     return Kind(files, pixels)
 
 
+def documents(pictures_each: int = 1) -> Kind:
+    """As in the Cdiscount challenge: BSON documents with pictures, as pymongo writes them."""
+    pixels, files = pictures(), {}
+    known, hidden = tables(TRAIN, TEST)
+    for part, table in (("train", known), ("test", hidden)):
+        made = b""
+        for image, label in table.to_numpy():
+            pictures_of = [{"picture": encode(pixels[part][image])}] * pictures_each
+            document = {"_id": int(image), "imgs": pictures_of, "price": 1.5, "seen": None}
+            if part == "train":
+                document["category_id"] = label
+            made += bson.BSON.encode({**document, "at": datetime.datetime(2026, 1, 1)})
+        files[f"{part}.bson"] = made
+    sample = hidden.assign(id=hidden["id"].astype(int)).set_axis(["_id", "category_id"], axis=1)
+    return Kind({**files, "sample_submission.csv": csv(sample)}, pixels)
+
+
 def parquet(table: pd.DataFrame, **options: int) -> bytes:
     file = io.BytesIO()
     table.to_parquet(file, index=False, **options)
@@ -365,6 +384,7 @@ BUILDERS: dict[str, Callable[[], Kind]] = {
     "parquet_encoded": encoded_column,
     "parquet_tables": parquet_tables,
     "json": json_bands,
+    "bson": documents,
     "seven_zip": partial(in_archives, seven_zip, suffixes=(".7z", ".7z")),
     "tar": partial(in_archives, tar, suffixes=(".tar.gz", ".tar")),
     "tar_others": partial(in_archives, tar, suffixes=(".tar.bz2", ".tgz")),
@@ -398,6 +418,7 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "parquet_encoded",
     ),
     "JSON: a list of objects with a list of pixels": ("json",),
+    "BSON: a document with pictures per row": ("bson",),
     "Tables in Parquet": ("parquet_tables",),
     "Archives inside the zip, or instead of it: zip, 7z, tar, tar.gz, tar.bz2, tar.xz": (
         "seven_zip",

@@ -173,8 +173,8 @@ CASES: dict[str, list[Case]] = {
         Case(put(**{"extra.rar": b"x"}), printed="not usable: extra.rar"),
         Case(put(**{"extra.tar.zst": b"x"}), printed="not usable: extra.tar.zst"),
     ],
-    "Other files (`.bson`, `.nii`)": [
-        Case(put(**{"a.bson": b"x", "b.nii": b"x"}), printed="ignored: 1 .bson, 1 .nii"),
+    "Other files (`.mat`, `.nii`)": [
+        Case(put(**{"a.mat": b"x", "b.nii": b"x"}), printed="ignored: 1 .mat, 1 .nii"),
     ],
     "Images with an unusual suffix (`.jfif`, `.dat`) or none": [
         *(Case(with_suffixes(suffix)) for suffix in (".jfif", ".dat", "")),

@@ -99,7 +99,7 @@ def test_a_blank_column_is_ignored(tmp_path: Path) -> None:
         (".xyz", "24 .xyz files are not read. Convert them to PNG under the same names, and use"),
         (".nii.gz", "24 .nii.gz files (NIfTI volumes) are not read. Write slices of them as PNG"),
         (".mp4", "24 .mp4 files (videos) are not read. Write frames of them as PNG files"),
-        (".bson", "24 .bson files (BSON) are not read. Write each picture to a file"),
+        (".mat", "24 .mat files (MATLAB data) are not read. Convert them to PNG under the same"),
     ],
 )
 @pytest.mark.parametrize("illustrations", [0, 3])

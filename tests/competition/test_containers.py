@@ -101,6 +101,8 @@ def test_all_types_of_features_are_read(tmp_path: Path) -> None:
         ("a.tfrec", b"x", "truncated after 0 records"),
         ("a.h5", b"x" * 99, "not a readable HDF5 file"),
         ("a.h5", hdf5(a=np.void(TINY), b=np.void(TINY))[:-100], "not a readable HDF5 file"),
+        ("a.bson", file_kinds.documents().files["train.bson"][:-9], "damaged after 35 documents"),
+        ("a.bson", b"x", "damaged after 0 documents"),
         ("a.parquet", b"PAR1xPAR1", "not a readable Parquet file"),
         ("a.json", b'[{"id": 1, "p": [' + b"1, " * 6000 + b"1]}", "not valid JSON"),
         ("a.json", b'[{"p": [' + b"1, " * 6000 + b"1]}, 7]", "other values than objects"),
@@ -132,6 +134,17 @@ def test_files_without_images_stay_files(tmp_path: Path) -> None:
     opened = Archive(competitions.write_zip(tmp_path / "files.zip", files))
     assert set(opened.names) == set(files) and not image_names(opened)
     assert opened.header("signal.parquet")[-1] == "t30"
+
+
+def test_the_pictures_of_a_document_are_numbered(tmp_path: Path) -> None:
+    kind = file_kinds.documents(pictures_each=2)
+    found = layouts.inspect(tmp_path, kind.files)
+    assert found.archive.names[:2] == ["sample_submission.csv", "train/0-0.png"]
+    assert len(image_names(found.archive)) == 2 * (file_kinds.TRAIN + file_kinds.TEST)
+    table = found.archive.read_csv("train.csv")
+    assert table.columns.tolist() == ["_id", "price", "category_id"]
+    assert found.prepare["images"] is not None
+    assert found.tables.train["unit"].nunique() == file_kinds.TRAIN
 
 
 def test_tables_in_parquet_are_read_as_text(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ VOLUMES = "Write slices of them as PNG files, and a table of their labels"
 TABLE = "Write a CSV with a column of image ids and a column of labels"
 VIDEOS = "Write frames of them as PNG files, and a table of their labels"
 KINDS = {  # the name of a format, and what to do about it
-    ".bson": ("BSON", "Write each picture to a file, and the labels to a CSV"),
     **dict.fromkeys((".nii", ".nii.gz"), ("NIfTI volumes", VOLUMES)),
     **dict.fromkeys((".mhd", ".mha", ".nrrd"), ("volumes", VOLUMES)),
     ".raw": ("raw pixels", CONVERT),

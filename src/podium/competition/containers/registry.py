@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from podium.competition.containers import hdf5, json_pixels, parquet, tfrecords
+from podium.competition.containers import bson, hdf5, json_pixels, parquet, tfrecords
 from podium.competition.containers.base import Content
 from podium.competition.containers.shapes import Shapes
 from podium.competition.source import Source
@@ -21,6 +21,7 @@ READERS: dict[str, Reader] = {
     ".tfrecords": tfrecords.read,
     ".parquet": parquet.read,
     ".json": json_pixels.read,
+    ".bson": bson.read,
 }
 """By suffix: a function of a file, its name without the suffix, and the shapes of all images. It
 returns what the file contains, or None if that is no images."""
