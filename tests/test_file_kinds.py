@@ -55,4 +55,4 @@ def test_a_kind_of_file_leads_to_a_submission(
     monkeypatch.chdir(tmp_path)
     in_process.run_project(file_kinds.BUILDERS[name]().files)
     written = csvs.read(Path("submissions/made.csv"))
-    assert len(written) == file_kinds.TEST and set(written["label"]) <= {*CLASSES}
+    assert len(written) == file_kinds.TEST and set(written.iloc[:, 1]) <= {*CLASSES}
