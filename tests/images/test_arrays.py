@@ -74,6 +74,7 @@ def test_large_half_precision_values_do_not_overflow() -> None:
         (npy(np.zeros((0, 8))), r"shape \(0, 8\)"),
         (npy(np.array([["a", "b"]])), "type <U1, not of numbers"),
         (npy(np.array([[{}]], object), allow_pickle=True), "array of Python objects"),
+        (npy(GRAY).replace(b"{'descr", b"}'descr"), "its header is damaged"),
         (npz(a=GRAY, b=GRAY), r"2 arrays \(a, b\), not one"),
         (npy(GRAY)[:-7], "truncated: 113 of 120 bytes"),
         (npz(image=GRAY, pack=True)[:-40], "not a zip file"),

@@ -195,6 +195,8 @@ def test_a_file_may_start_as_a_tiff_file_does() -> None:
         (dicom()[:-30], "number of bytes of pixel data is less than expected"),
         (dicom()[:200], "it has no pixels"),
         (dicom(Rows=None), "cannot be read"),
+        (dicom(WindowCenter=1, WindowWidth=12345).replace(b"12345", b"12x45"), "convert"),
+        (dicom().replace(b"UL\x04\0", b"UL\x06\0", 1), "multiple of bytes per value"),
     ],
 )
 def test_a_damaged_file_is_an_error_with_the_reason(data: bytes, message: str) -> None:

@@ -5,6 +5,8 @@ import mmap
 from pathlib import Path
 from typing import NamedTuple
 
+MAX_POSITION = 2**62
+
 
 class FileSlice(io.FileIO):
     """`size` bytes of a file from `start`, as a file.
@@ -22,8 +24,8 @@ class FileSlice(io.FileIO):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError("seek to a negative position")
+        if not 0 <= base + offset < MAX_POSITION:
+            raise OSError("seek to a position that no file has")
         return super().seek(self._start + base + offset) - self._start
 
     def read(self, size: int | None = -1) -> bytes:

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import tokenize
 import zipfile
 from typing import NamedTuple
 
@@ -87,7 +88,10 @@ def _header(data: bytes) -> _Header:
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0}
     read = readers.get(version, np.lib.format.read_array_header_2_0)
-    shape, is_fortran, dtype = read(file)
+    try:
+        shape, is_fortran, dtype = read(file)
+    except tokenize.TokenError as error:  # which is none of DECODER_ERRORS
+        raise ImageError(f"its header is damaged: {error}") from None
     if dtype.hasobject:
         raise ImageError("an array of Python objects, not of numbers")
     if len(shape) >= 2:

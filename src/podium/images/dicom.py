@@ -2,13 +2,14 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from podium.images.decoded import (
-    DECODER_ERRORS,
     Decoded,
     ImageError,
     check_pixels,
@@ -28,9 +29,17 @@ def decode_dicom(data: bytes, _: int | None = None) -> Decoded:
     from the range of the image's own values without padding. MONOCHROME1 is inverted. Color images
     become RGB. 8-bit images without a window or a modality LUT stay as they are.
     """
-    try:
+    with _reporting():
         return _decode(data)
-    except DECODER_ERRORS as error:
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    try:
+        yield
+    except Image.DecompressionBombError:
+        raise
+    except Exception as error:  # pydicom's own have no common class
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"a DICOM file that cannot be read: {reason}") from None
 
@@ -70,10 +79,11 @@ def _decode(data: bytes) -> Decoded:
         return Decoded(255 - pixels if is_inverted else pixels)
 
     def to_uint8(value_range: Sequence[float] | None) -> np.ndarray:
-        if value_range is not None:
-            scaled = scale_to_uint8(values, value_range)
-        else:
-            scaled = _shown(values, pixels, dataset)
+        with _reporting():
+            if value_range is not None:
+                scaled = scale_to_uint8(values, value_range)
+            else:
+                scaled = _shown(values, pixels, dataset)
         return 255 - scaled if is_inverted else scaled
 
     return Decoded(values, to_uint8=to_uint8)
