@@ -2,6 +2,7 @@
 the stages, in this process.
 """
 
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -14,8 +15,10 @@ import pandas as pd
 import pytest
 from competitions import encode
 
+from podium.config.prepare import Prepare
 from podium.core import csvs
 from podium.core.errors import UserError
+from podium.dataset import build
 
 N, T = range(24), range(6)
 Files = dict[str, bytes]
@@ -111,6 +114,15 @@ def test_an_error_names_the_files_that_are_not_read_and_the_way_out(
     with pytest.raises(UserError, match=re.escape(hint)):
         layouts.inspect(tmp_path, files)
     assert hint not in caught_message(tmp_path, {"train.csv": plain()["train.csv"]})
+
+
+def test_arrays_next_to_images_are_not_the_images(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((24, 24)))
+    masks = {f"train/a{n}.npy": buffer.getvalue() for n in N}
+    found = layouts.inspect(tmp_path, {**masks, **plain()})
+    matches = build.match_images(found.archive, found.tables.ids, Prepare(**found.layout.prepare))
+    assert {name[-4:] for _, name in matches["train"]} == {".png"}
 
 
 def caught_message(folder: Path, files: Files) -> str:

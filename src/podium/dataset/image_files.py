@@ -11,6 +11,7 @@ from podium.core.errors import UserError, examples
 from podium.images import decoders
 
 IMAGE_SUFFIXES = decoders.suffixes()
+ARRAY_SUFFIXES = (".npy", ".npz")
 OTHER_SUFFIXES = {".csv", ".dng", ".nef", ".cr2", ".arw"}  # raw files start as TIFF files do
 
 
@@ -122,6 +123,8 @@ def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | 
     ambiguous: dict[str, list[str]] = {}
     for image in ids:
         files = index.find(image)
+        if len(files) > 1:  # arrays next to images are masks or features
+            files = [n for n in files if not n.lower().endswith(ARRAY_SUFFIXES)] or files
         if len(files) > 1:  # the one at exactly that path in the folder, if there is one
             files = [n for n in files if paths[n] == normalize_path(image)] or files
         if len(files) > 1:
