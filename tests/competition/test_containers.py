@@ -4,6 +4,7 @@ import io
 import json
 import os
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import competitions
@@ -205,6 +206,34 @@ def test_images_that_are_there_as_files_too_are_no_ambiguity(tmp_path: Path) -> 
     assert found.prepare["train_images"] == "train-image/image"
     assert found.prepare["test_images"] == "test-image"
     assert len(found.tables.train) == file_kinds.TRAIN
+
+
+@pytest.mark.parametrize(
+    ("used", "opened"),
+    [
+        (None, ["records/test", "records/train", "test-image", "train-image"]),
+        ((), []),
+        (("",), ["records/test", "records/train", "test-image", "train-image"]),
+        (("train",), ["records/train"]),
+        (("records",), ["records/test", "records/train"]),
+        (("train-image", "train.csv"), ["records/train", "train-image"]),
+        (("train-image/0", "x.csv"), ["train-image"]),
+    ],
+)
+def test_only_what_is_used_is_unpacked(
+    tmp_path: Path, used: tuple[str, ...] | None, opened: list[str]
+) -> None:
+    files = file_kinds.BUILDERS["hdf5_one"]().files | file_kinds.BUILDERS["tfrecords"]().files
+    path = tmp_path / "files.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, data in files.items():
+            if not name.endswith(".csv"):
+                target.writestr(name, data)
+    archive = Archive(path, tmp_path / "scratch", used=used)
+    assert sorted({name.rpartition("/")[0] for name in image_names(archive)}) == opened
+    unpacked = [*(tmp_path / "scratch").iterdir()] if opened else []
+    shards = {"records/train": 2, "records/test": 1}
+    assert len(unpacked) == sum(shards.get(name, 1) for name in opened)
 
 
 def test_all_files_are_closed(tmp_path: Path) -> None:

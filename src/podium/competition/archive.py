@@ -1,7 +1,7 @@
 """Read files from the competition's zip archive, and from archives and data sets inside it."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -25,10 +25,18 @@ class Archive(Contents):
     unpacked once.
     """
 
-    def __init__(self, path: Path, scratch: Path | None = None, *, title: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        scratch: Path | None = None,
+        *,
+        title: str = "",
+        used: Sequence[str] | None = None,
+    ) -> None:
         """Open the archive at `path`, called `title` in messages. A compressed inner archive is
         unpacked to the folder `scratch`, unless it is there already (None: to a temporary folder,
-        deleted with this object).
+        deleted with this object). Files that contain images are opened only if what they contain
+        is in the folders or tables `used` (None: all), since to unpack them takes time.
 
         Raises:
             UserError: if it or an inner archive is not a zip archive, or is damaged, or contains
@@ -38,7 +46,7 @@ class Archive(Contents):
         self._start()
         source = Source.of(path) if path.is_file() else Source(path, 0, 0)  # reported below
         self._add_zip(source, self._title, folder=None)
-        self._finish()
+        self._finish(used)
 
     @cached_property
     def _converted(self) -> dict[str, bytes]:

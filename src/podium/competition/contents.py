@@ -6,7 +6,7 @@ import tempfile
 import weakref
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -39,9 +39,15 @@ class Contents:
         self._shapes = Shapes()
         self.unpacked = False
 
-    def _finish(self) -> None:
+    def _finish(self, used: Sequence[str] | None = None) -> None:
+        folders = {
+            registry.folder(name)
+            for name in self._containers
+            if used is None or registry.is_used(name, used)
+        }
         for name, (read, locate) in self._containers.items():
-            self._add_container(name, read, locate())
+            if registry.folder(name) in folders:
+                self._add_container(name, read, locate())
         for name, parts in self._tables.items():  # each of one part of a data set
             rows = pd.concat(parts, ignore_index=True).fillna("")
             self._entries.setdefault(name, (io.BytesIO, rows.to_csv(index=False).encode()))

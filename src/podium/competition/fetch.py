@@ -162,4 +162,4 @@ def _check_zip(path: Path, source: str, fix: str) -> None:
     if damaged is not None:
         raise UserError(f"{source} is damaged: checksum mismatch for {damaged}. {fix}")
     with zips.unpacking(path.with_name("unpacked.tmp")) as scratch:
-        Archive(path, scratch, title=source)
+        Archive(path, scratch, title=source, used=())

@@ -163,6 +163,12 @@ class Prepare(Section):
         return [self.label_column] if isinstance(self.label_column, str) else self.label_column
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The tables and folders of the archive that are used."""
+        tables = (self.train_csv, self.test_csv, self.sample_submission)
+        return (*filter(None, tables), self.train_images, self.test_images)
+
+    @property
     def unit_columns(self) -> list[str]:
         """`unit_column` as a list."""
         columns = self.unit_column or []

@@ -77,13 +77,14 @@ def _start() -> None:
 
 
 @lru_cache(maxsize=1)
-def _open(path: Path, scratch: Path | None) -> Archive:
+def _open(path: Path, scratch: Path | None, used: tuple[str, ...]) -> Archive:
     """Open the archive once per process: its table of contents can be long."""
-    return Archive(path, scratch)
+    return Archive(path, scratch, used=used)
 
 
 def _write(shard: Shard) -> Written:
-    archive, layout = _open(shard.archive, shard.scratch), shard.layout
+    layout = shard.layout
+    archive = _open(shard.archive, shard.scratch, layout.names)
     written = Written({}, {})
     sizes, ranges = list[int](), list[Sequence[float]]()
 

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from podium.competition.containers import bson, hdf5, json_pixels, parquet, tfrecords
@@ -48,3 +48,17 @@ def folder(name: str) -> str:
     if not stem:
         return str(path.parent) if path.parent.name else path.stem
     return str(path.parent / stem)
+
+
+def is_used(name: str, used: Sequence[str]) -> bool:
+    """Whether the file `name`, its images or its table are among the folders and tables `used`."""
+    stem = name.rpartition(".")[0]
+    folders = [f"/{path}/" for path in (folder(name), stem)]
+    tables = [f"/{path}.csv" for path in (folder(name), stem)] + [f"/{name}"]
+    for item in used:
+        inside = f"/{item.strip('/')}/" if item.strip("/") else "/"
+        if any(inside in path or path in inside for path in folders):
+            return True
+        if any(path.endswith(f"/{item}") for path in tables):
+            return True
+    return False
