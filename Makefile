@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init test test-ci test-long test-fast test-gpu test-cluster test-browser faults bench check lock plan train node search recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init look test test-ci test-long test-fast test-gpu test-cluster test-browser faults bench check lock plan train node search recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ run: .venv/.run ## set up, run the pipeline, print the scores
 
 init: .venv/.run ## write params.yaml for the files in SOURCE: a zip, a folder or a Kaggle slug (YES=1: accept all guesses; ARGS: options)
 	@PODIUM_INIT_ARGS="$$ARGS" $(COMMAND).init $${YES:+--yes} $${SOURCE:+-- "$$SOURCE"}
+
+look: .venv/.run ## look at the data before training: near-duplicates, label errors, drift, shortcuts (reports/data.html)
+	dvc repro explore
+	@echo "Open $$PWD/reports/data.html in a browser."
 
 test: .venv/.dev ## run the tests
 	$(PYTEST) -m "not thorough and not long"
@@ -113,8 +117,8 @@ handover: .venv/.run ## pack the archive for prize winners (MEASURE=1: reproduce
 	@$(COMMAND).handover $${MEASURE:+--measure}
 
 clean: ## delete the pipeline's outputs, except the raw archive and the submission history
-	cd data && rm -rf params.checked metric.json images train.csv test.csv sample_submission.csv \
-		duplicates.csv prepared.json folds.csv folds.json features predictions ensemble
+	cd data && rm -rf params.checked metric.json explore.json images train.csv test.csv sample_submission.csv \
+		files.csv shared_columns.csv duplicates.csv prepared.json folds.csv folds.json features predictions ensemble
 	rm -rf models/*/ metrics reports
 	find submissions -mindepth 1 ! -name README.md ! -name history.csv -delete
 

@@ -282,7 +282,6 @@ def weather(folder: Path, options: argparse.Namespace) -> None:
             "count": FOLDS,
             "run": [*range(FOLDS)],
             "all": [],
-            "duplicates": "ignore",
             "subsample": {},
         },
         prepare={"max_size": 192},

@@ -49,13 +49,12 @@ def measure_tables(folder: Path, count: int) -> dict[str, str]:
     files.write_csv(data / "test.csv", pd.DataFrame({"id": test}))
     sample = pd.DataFrame({"id": test, "label": CLASSES[0]})
     files.write_csv(data / "sample_submission.csv", sample)
-    duplicates = pd.DataFrame(columns=["part", "id", "pixels"])
+    duplicates = pd.DataFrame(columns=["part", "id", "pixels", "set"])
     files.write_csv(data / "duplicates.csv", duplicates)
     names = ("train.csv", "test.csv", "sample_submission.csv", "duplicates.csv")
     images = {"train": "1", "test": "2"}  # placeholders for checksums: there are no images
-    manifest.write(
-        data / "prepared.json", names, images_sha256=images, task="multiclass", classes=CLASSES
-    )
+    facts = {"images_sha256": images, "task": "multiclass", "classes": CLASSES}
+    manifest.write(data / "prepared.json", names, duplicates="group", **facts)
     results = {"folds": _format(*measure_stage(folder, "folds"))}
     record = Manifest(data / "folds.json")
     folds = record.csv("folds.csv")

@@ -22,7 +22,7 @@ def measure(count: int) -> None:
         project(
             folder,
             photos(count, 64, 48),
-            folds={"count": 5, "run": list(range(5)), "duplicates": "ignore", "subsample": {}},
+            folds={"count": 5, "run": list(range(5)), "subsample": {}},
             models=dict.fromkeys(names, MODEL),
             ensemble={"members": names, "method": "mean"},
         )

@@ -28,7 +28,7 @@ def main() -> None:
         project(
             folder,
             photos(20, 64, 64),
-            folds={"count": 2, "run": [0], "all": [], "duplicates": "ignore", "subsample": {}},
+            folds={"count": 2, "run": [0], "all": [], "subsample": {}},
         )
         rows = []
         for command in (("fetch",), ("prepare",), ("folds",), ("train", *FOLD), ("predict", *FOLD),

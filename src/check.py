@@ -1,8 +1,9 @@
-"""params.yaml -> data/params.checked and data/metric.json: find mistakes before anything runs."""
+"""params.yaml -> data/params.checked, metric.json, explore.json: find mistakes before all else."""
 
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError
-from podium.params import schema
+from podium.dataset import listed
+from podium.params import backbone, schema
 from podium.scoring import metrics
 from podium.submission import blend, new_class
 
@@ -14,6 +15,7 @@ def main() -> None:
 
     params.checked is constant, so no stage reruns for it. metric.json changes with the metric and,
     if that is user-defined, with its code: the stages that use the metric depend on it.
+    explore.json changes with the network that the stage explore looks with.
     """
     params = schema.validate(params_file.read(params_file.PARAMS), build_models=True)
     metric = metrics.get(params.metric, params.task)
@@ -21,8 +23,12 @@ def main() -> None:
         raise UserError(f"{key}: {problem}")
     if params.prepare.new_class is not None and (text := new_class.problem(metric)):
         raise UserError(f"prepare.new_class: {text}")
+    listed.check(params.prepare)
     files.write_text(paths.CHECKED, "params.yaml is valid\n")
     files.write_json(paths.METRIC, metric.facts())
+    network = backbone.of(params)
+    facts = None if network is None else network.model_dump()
+    files.write_json(paths.EXPLORE, facts)
 
 
 if __name__ == "__main__":

@@ -11,21 +11,20 @@ from podium.scoring.task import Task, new_class
 SECTIONS = {
     "seed": int,
     "folds.count": (Folds, "count"),
-    "folds.duplicates": (Folds, "duplicates"),
     "folds.subsample": (Folds, "subsample"),
 }
 
 
 def main() -> None:
     """Split the training images into stratified folds."""
-    seed, count, how, subsample = params_file.load(SECTIONS)
+    seed, count, subsample = params_file.load(SECTIONS)
     prepared = Manifest(paths.PREPARED)
     task, train = Task.read(prepared), prepared.csv("train.csv")
-    same = prepared.csv("duplicates.csv")
+    same, how = prepared.csv("duplicates.csv"), prepared.facts["duplicates"]
     split = partial(splitting.make_folds, train, task, count=count, seed=seed, subsample=subsample)
     folds = split()
     crossing = duplicates.crossing(folds, same)
-    if how == "group" and len(same):
+    if how != "keep" and len(same):
         folds = split(duplicates=same)
     files.write_csv(paths.DATA / "folds.csv", folds)
     facts = {**task.facts(), "new_class": new_class(prepared)}

@@ -6,7 +6,7 @@ from podium.config.competition import Competition
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core import files, machine, manifest, params_file, paths, program
-from podium.dataset import build, duplicates, metadata_columns, tables
+from podium.dataset import build, choice, listed, metadata_columns, shared_columns, tables
 from podium.images.store import ImageStore
 from podium.metadata import table as metadata_table
 
@@ -30,13 +30,19 @@ def main() -> None:
                 layout=layout,
                 processes=machine.decoding_processes(path.stat().st_size),
             )
+            listed.check_known(read.ids, layout)
             read = tables.drop(read, [*stored.unusable["train"]], task)
+        chosen = choice.choose(read, layout, task, stored.checksums)
+        read = chosen.tables
         metadata = metadata_columns.read(archive, layout, read)
+        shared = shared_columns.read(archive, layout)
     written = {
         "train.csv": read.train,
         "test.csv": read.test,
         "sample_submission.csv": read.sample,
-        "duplicates.csv": duplicates.find(stored.checksums),
+        "duplicates.csv": chosen.duplicates,
+        "files.csv": stored.files(),
+        "shared_columns.csv": shared,
     }
     for name, table in written.items():
         files.write_csv(paths.DATA / name, table)
@@ -52,9 +58,12 @@ def main() -> None:
         value_range=stored.value_range,
         id_place=read.id_place,
         hidden_test=layout.hidden_test,
+        duplicates=layout.duplicates,
     )
     for warning in [*read.warnings, *stored.warnings(layout), *metadata.warnings]:
         print(f"warning: {warning}")
+    for line in chosen.lines:
+        print(line)
     print(tables.summary(read, task))
 
 

@@ -39,7 +39,7 @@ PARAMS: dict[str, Any] = {
     "metric": "accuracy",
     "competition": {"source": "shapes.zip", "slug": "shapes"},
     "prepare": {},
-    "folds": {"count": 2, "run": [0, 1], "all": [], "duplicates": "group", "subsample": {}},
+    "folds": {"count": 2, "run": [0, 1], "all": [], "subsample": {}},
     "checkpoint": {"every_minutes": 10.0},
     "models": {
         "a": {

@@ -23,7 +23,7 @@ ORDER = (
     *("core", "config", "competition", "images", "metadata", "scoring", "dataset", "models"),
     "features",
     *("training", "prediction", "submission", "params", "planning", "init", "kaggle", "pages"),
-    *("cluster", "search"),
+    *("explore", "cluster", "search"),
 )
 MAX_LINES = 250
 
@@ -49,6 +49,7 @@ EXTRA = {
     # The stores are rebuilt, with the same bytes: list dataset's files one by one if that hurts.
     "prepare": {"core/seeding.py", "dataset/splitting.py"},
     "folds": {"competition/text/cell_lists.py"},
+    "explore": {"models/weights.py"},
     "embed": {"models/weights.py"},
     "probe": {"core/seeding.py"} | {f"models/{n}.py" for n in ("device", "inference", "inputs")},
     **{stage: set[str]() for stage in ("train", "predict", "train_all", "predict_all")},

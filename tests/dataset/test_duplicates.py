@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-from podium.config.folds import Folds
 from podium.config.tasks import TaskName
 from podium.core import csvs
 from podium.dataset import duplicates, splitting
@@ -39,8 +38,8 @@ def test_only_sets_with_a_training_image_are_found() -> None:
     test = {"x": "2", "y": "4", "z": "4", "a": "1"}
     duplicate_sets = duplicates.find({"train": train, "test": test})
     assert duplicate_sets.to_numpy().tolist() == [
-        ["train", "a", "1"], ["train", "c", "1"], ["test", "a", "1"],
-        ["train", "b", "2"], ["test", "x", "2"],
+        ["train", "a", "1", "1"], ["train", "c", "1", "1"], ["test", "a", "1", "1"],
+        ["train", "b", "2", "2"], ["test", "x", "2", "2"],
     ]  # fmt: skip
     assert duplicates.find({"train": {"a": "1"}, "test": {}}).empty
 
@@ -129,7 +128,7 @@ def test_sets_and_groups_in_any_number_are_united() -> None:
 
 def lines(train: pd.DataFrame, duplicate_sets: pd.DataFrame, how: str) -> list[str]:
     plain = split(train, None)
-    folds = plain if how == "ignore" else split(train, duplicate_sets)
+    folds = plain if how == "keep" else split(train, duplicate_sets)
     crossing = duplicates.crossing(plain, duplicate_sets)
     return duplicates.describe(folds, duplicate_sets, crossing=crossing, how=how)
 
@@ -138,10 +137,10 @@ def test_sets_are_counted_with_those_that_cross_folds() -> None:
     train, duplicate_sets = table(LABELS), pairs(10)
     crossing = duplicates.crossing(split(train, None), duplicate_sets)
     assert 0 < crossing <= 5
-    for how in ("group", "ignore"):
+    for how in ("group", "keep"):
         (line,) = lines(train, duplicate_sets, how)
         assert line.startswith("5 sets") and "(10)" in line and f" {crossing} " in line
-        assert ("folds.duplicates" in line) == (how == "ignore")
+        assert ("prepare.duplicates" in line) == (how == "keep")
     assert lines(train, pairs(0), "group") == []
 
 
@@ -167,9 +166,28 @@ def test_subsampling_keeps_sets_together() -> None:
     assert duplicates.crossing(folds, duplicate_sets) == 0 and (folds["train"] == "no").sum() == 30
 
 
-def test_both_ways_are_params() -> None:
-    for how in ("group", "ignore"):
-        assert Folds(count=2, run=[0], all=[], duplicates=how, subsample={}).duplicates == how
+def test_listed_sets_join_those_of_equal_pixels() -> None:
+    train = {"a": "1", "b": "1", "c": "2", "d": "3", "e": "4", "f": "5"}
+    rows = [("x", "train", "b"), ("x", "train", "d"), ("y", "train", "d"), ("y", "test", "t")]
+    rows += [("z", "train", "e"), ("z", "train", "unusable")]
+    listed = pd.DataFrame(rows, columns=["set", "part", "id"])
+    found = duplicates.find({"train": train, "test": {"t": "6", "a": "7"}}, listed)
+    assert found[["part", "id"]].to_numpy().tolist() == [
+        ["train", "a"], ["train", "b"], ["train", "d"], ["test", "t"]
+    ]  # fmt: skip
+    assert found["set"].nunique() == 1 and found["pixels"].nunique() == 3
+
+
+def test_one_of_each_set_is_left_or_none_if_labels_differ() -> None:
+    train, sets = (
+        table(LABELS),
+        same(["0000", "0001", "0002"], ["0059", "0060"], test={"9": "0059"}),
+    )
+    redundant = duplicates.redundant(train, sets)
+    assert sorted(redundant) == ["0001", "0002", "0059", "0060"]
+    assert duplicates.without(sets, redundant).empty
+    left = duplicates.without(sets, ["0001"])
+    assert sorted(left["id"]) == ["0000", "0002", "0059", "0060", "9"]
 
 
 @pytest.mark.slow
@@ -183,9 +201,9 @@ def test_the_stage_keeps_sets_together_and_names_conflicts(project: Project) -> 
     project.edit(lambda params: params["prepare"].update(on_bad_image="blank"))
     project.edit(lambda params: params["folds"].update(count=4))
     printed = {}
-    for how in ("group", "ignore"):
-        project.edit(lambda params, how=how: params["folds"].update(duplicates=how))
-        for stage in ("fetch", "prepare", "folds") if how == "group" else ("folds",):
+    for how in ("group", "keep"):
+        project.edit(lambda params, how=how: params["prepare"].update(duplicates=how))
+        for stage in ("fetch", "prepare", "folds") if how == "group" else ("prepare", "folds"):
             done = project.stage(stage)
             assert done.returncode == 0, done.stdout
         printed[how] = done.stdout

@@ -92,7 +92,7 @@ def test_a_name_is_found_by_its_nearest_spelling_only() -> None:
 )  # fmt: skip
 def test_a_class_is_found_however_yaml_reads_its_name(yaml: str, label: str) -> None:
     raw = params_file.parse(f"{yaml}: 0.5", source="params.yaml")
-    folds = Folds(count=2, run=[0], all=[], duplicates="group", subsample=raw)
+    folds = Folds(count=2, run=[0], all=[], subsample=raw)
     (name,) = folds.subsample
     assert find_class(name, [label, "other", "40"], "folds.subsample") == label
 

@@ -110,7 +110,7 @@ def test_its_normalization_of_targets_and_class_weights_use_all_images(images: I
 
 
 def test_its_folds_are_those_that_run_and_all() -> None:
-    folds = Folds(count=3, run=[2, 0], all=["a"], duplicates="group", subsample={})
+    folds = Folds(count=3, run=[2, 0], all=["a"], subsample={})
     assert folds.of("a") == [0, 2, "all"] and folds.of("b") == [0, 2]
 
 

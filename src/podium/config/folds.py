@@ -1,6 +1,6 @@
 """The section `folds` of params.yaml."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from podium.core.section import Fraction, Name, Section, Slug, Unique, require
 class Folds(Section):
     """How the training images are split for cross-validation."""
 
-    RENAMED: ClassVar = {"keep": "subsample"}
+    RENAMED: ClassVar = {"keep": "subsample", "duplicates": "prepare.duplicates"}
 
     count: Annotated[int, Field(ge=2)]
     """Number of folds."""
@@ -20,9 +20,6 @@ class Folds(Section):
     all: Annotated[list[Slug], Unique]
     """Models to train once more, on all folds, for as many epochs as the folds suggest (see
     below)."""
-    duplicates: Literal["group", "ignore"]
-    """Training images with the same pixels: `group` keeps them in one fold, `ignore` splits them
-    like others."""
     subsample: dict[Name, Fraction]
     """Simulated class imbalance: the fraction of training images to keep, per class. `{}` keeps
     all. Validation always uses all images."""

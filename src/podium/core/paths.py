@@ -8,6 +8,7 @@ Fold = int | Literal["all"]  # "all": trained on all folds
 DATA = Path("data")
 CHECKED = DATA / "params.checked"  # written by the stage `check`
 METRIC = DATA / "metric.json"  # the metric, and a hash of its code if it is user-defined
+EXPLORE = DATA / "explore.json"  # the network that the stage `explore` uses
 RAW = DATA / "raw"
 SOLUTION = DATA / "solution"
 IMAGES = DATA / "images"

@@ -5,10 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables
+from podium.dataset.file_facts import FileFacts
 from podium.dataset.image_files import find_images, image_names, shown
 from podium.dataset.shards import MISSING, Shard, Written, writer
 from podium.images import store
@@ -25,6 +28,9 @@ class StoredImages(NamedTuple):
     """Why each image that is dropped from training, or black in the test set, is unusable."""
     checksums: ByPart
     """The checksum of each image's pixels as stored."""
+    facts: dict[str, dict[str, FileFacts]]
+    """What each image's file says before it is decoded, by part and id; none for images in tables.
+    """
     value_range: Sequence[float] | None
     """The range that images with more than 8 bits per channel were scaled from; None if there are
     no such images and `prepare.value_range` is auto."""
@@ -46,6 +52,15 @@ class StoredImages(NamedTuple):
             )
         return warnings
 
+    def files(self) -> pd.DataFrame:
+        """The facts about the files as a table: part, id, and those of `FileFacts`."""
+        rows = [
+            (part, image, *facts)
+            for part, by_id in self.facts.items()
+            for image, facts in by_id.items()
+        ]
+        return pd.DataFrame(rows, columns=["part", "id", *FileFacts._fields])
+
 
 def store_images(
     archive: Archive, ids: dict[str, list[str]], *, folder: Path, layout: Prepare, processes: int
@@ -62,7 +77,7 @@ def store_images(
     """
     if layout.pixel_columns is not None:
         checksums = pixel_tables.store_images(archive, ids, folder=folder, layout=layout)
-        return StoredImages({part: {} for part in ids}, checksums, None)
+        return StoredImages({part: {} for part in ids}, checksums, {}, None)
     shards = _shards(archive, ids, folder, layout)
     with writer(min(processes, len(shards))) as write_all:
         written = write_all(shards)
@@ -72,10 +87,16 @@ def store_images(
             scaled = write_all([replace(shards[n], value_range=value_range) for n in unscaled])
             for number, result in zip(unscaled, scaled, strict=True):
                 written[number] = result
-    stored = StoredImages({part: {} for part in ids}, {part: {} for part in ids}, value_range)
+    stored = StoredImages(
+        unusable={part: {} for part in ids},
+        checksums={part: {} for part in ids},
+        facts={part: {} for part in ids},
+        value_range=value_range,
+    )
     for shard, result in zip(shards, written, strict=True):
         stored.unusable[shard.part] |= result.unusable
         stored.checksums[shard.part] |= result.checksums
+        stored.facts[shard.part] |= result.facts
     _check(stored.unusable, ids, layout)
     return stored
 

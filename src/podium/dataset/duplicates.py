@@ -1,4 +1,4 @@
-"""Images with the same pixels: find them, group them for the folds, and report them."""
+"""Duplicates: find images with the same pixels, group them for the folds, and report them."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,20 @@ from scipy.sparse.csgraph import connected_components
 from podium.core.errors import examples
 
 
-def find(checksums: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Find the images with the same pixels as another, at least one of them a training image.
+def find(
+    checksums: Mapping[str, Mapping[str, str]], listed: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Find the images with the same pixels as another, or in the same listed set, at least one of
+    them a training image.
 
     Args:
         checksums: the checksums of the pixels, by "train" or "test", and id.
+        listed: further sets of images that show the same: set, part, id. Sets that share an image
+            are one.
 
     Returns:
-        part ("train" or "test"), id, pixels (the checksum); images of a set are adjacent.
+        part ("train" or "test"), id, pixels (the checksum), set (the first checksum in it); images
+        of a set are adjacent.
     """
     rows = [
         (part, image, checksum)
@@ -25,16 +31,50 @@ def find(checksums: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
         for image, checksum in by_id.items()
     ]
     table = pd.DataFrame(rows, columns=["part", "id", "pixels"], dtype=str)
-    in_train = table.loc[table["part"] == "train", "pixels"]
-    table = table[table["pixels"].duplicated(keep=False) & table["pixels"].isin(in_train)]
-    return table.sort_values(["pixels", "part", "id"], ascending=[True, False, True])
+    table["set"] = table["pixels"]
+    if listed is not None and len(listed):
+        table["set"] = _joined(table, listed)
+    in_train = table.loc[table["part"] == "train", "set"]
+    table = table[table["set"].duplicated(keep=False) & table["set"].isin(in_train)]
+    return table.sort_values(["set", "part", "id"], ascending=[True, False, True])
+
+
+def _joined(table: pd.DataFrame, listed: pd.DataFrame) -> pd.Series:
+    """The set of each image: the images of the same pixels, and the listed sets, joined."""
+    sets = listed.merge(table, on=["part", "id"])  # a listed image may be unusable
+    codes, names = pd.factorize(table["pixels"], sort=True)
+    own = pd.Index(names).get_indexer(sets["pixels"])
+    first = sets.assign(own=own).groupby("set_x")["own"].transform("first").to_numpy()
+    shape = (len(names), len(names))
+    _, components = connected_components(
+        coo_array((np.ones(len(own)), (own, first)), shape=shape), directed=False
+    )
+    joined = pd.Series(names).groupby(components).transform("first")
+    return pd.Series(joined.to_numpy()[codes], table.index)
+
+
+def redundant(train: pd.DataFrame, duplicates: pd.DataFrame) -> list[str]:
+    """The training images to leave out so that each set has one, the first; or none, if their
+    labels differ. `train` has the columns id and label.
+    """
+    known = duplicates[duplicates["part"] == "train"].merge(train[["id", "label"]], on="id")
+    differ = known.groupby("set")["label"].transform("nunique") > 1
+    ids: list[str] = known.loc[differ | known["set"].duplicated(), "id"].tolist()
+    return ids
+
+
+def without(duplicates: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
+    """The sets without the training images `ids`, if a training image and another are left."""
+    left = duplicates[(duplicates["part"] == "test") | ~duplicates["id"].isin(ids)]
+    in_train = left.loc[left["part"] == "train", "set"]
+    return left[left["set"].duplicated(keep=False) & left["set"].isin(in_train)]
 
 
 def first_of_set(ids: pd.Series, duplicates: pd.DataFrame) -> pd.Series:
-    """Per training image, the first of `ids` [N] with the same pixels (usually its own)."""
+    """Per training image, the first of `ids` [N] in the same set (usually its own)."""
     train = duplicates[duplicates["part"] == "train"]
-    pixels = ids.map(train.set_index("id")["pixels"])
-    return ids.groupby(pixels).transform("first").fillna(ids)
+    sets = ids.map(train.set_index("id")["set"])
+    return ids.groupby(sets).transform("first").fillna(ids)
 
 
 def merge_groups(train: pd.DataFrame, first: pd.Series) -> pd.Series:
@@ -68,20 +108,20 @@ def describe(
         folds: id, label and fold of each training image.
         duplicates: as `find` returns them.
         crossing: the number of sets that cross folds if they are not grouped.
-        how: `folds.duplicates`, "group" or "ignore".
+        how: `prepare.duplicates`.
     """
     train, test = (duplicates[duplicates["part"] == part] for part in ("train", "test"))
-    first = dict(zip(train["pixels"][::-1], train["id"][::-1], strict=True))
-    train = train[train["pixels"].duplicated(keep=False)].merge(folds, on="id")
-    sets, lines = train.groupby("pixels", sort=False), []
+    first = dict(zip(train["set"][::-1], train["id"][::-1], strict=True))
+    train = train[train["set"].duplicated(keep=False)].merge(folds, on="id")
+    sets, lines = train.groupby("set", sort=False), []
     if sets.ngroups:
         effect = f"each stays in one fold; {crossing} would cross folds otherwise"
-        if how == "ignore":
+        if how == "keep":
             effect = (
                 f"{crossing} cross folds, which inflates the validation scores. Set "
-                "folds.duplicates: group to keep each in one fold"
+                "prepare.duplicates: group to keep each in one fold"
             )
-        lines = [f"{sets.ngroups} sets of identical training images ({len(train)}): {effect}"]
+        lines = [f"{sets.ngroups} sets of duplicate training images ({len(train)}): {effect}"]
     differ = [images for _, images in sets if images["label"].nunique() > 1]
     if differ:
         shown = [
@@ -89,10 +129,10 @@ def describe(
             for images in differ
         ]
         lines.append(
-            f"warning: {len(differ)} sets of identical training images have different labels: "
+            f"warning: {len(differ)} sets of duplicate training images have different labels: "
             f"{examples(shown)}. Fix the labels, or remove the images"
         )
     if len(test):
-        shown = [f"{row.id} = {first[row.pixels]}" for row in test.itertuples()]
-        lines.append(f"{len(test)} test images are identical to training images: {examples(shown)}")
+        shown = [f"{row.id} = {first[row.set]}" for row in test.itertuples()]
+        lines.append(f"{len(test)} test images are copies of training images: {examples(shown)}")
     return lines

@@ -14,6 +14,8 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core import console, files, machine, signals
 from podium.core.errors import UserError
+from podium.dataset import file_facts
+from podium.dataset.file_facts import FileFacts
 from podium.images import codec, store
 from podium.images.decoded import ImageError
 
@@ -43,6 +45,7 @@ class Written(NamedTuple):
 
     unusable: dict[str, str]  # id -> why the image is missing or cannot be decoded
     checksums: dict[str, str]  # id -> checksum of the image's pixels
+    facts: dict[str, FileFacts]  # id -> what the file says before it is decoded
     unscaled: Sequence[float] | None = None
     """The range of values, if the shard was not written since it has images with more than 8 bits
     per channel and no `value_range`."""
@@ -85,7 +88,7 @@ def _open(path: Path, scratch: Path | None, used: tuple[str, ...]) -> Archive:
 def _write(shard: Shard) -> Written:
     layout = shard.layout
     archive = _open(shard.archive, shard.scratch, layout.names)
-    written = Written({}, {})
+    written = Written({}, {}, {})
     sizes, ranges = list[int](), list[Sequence[float]]()
 
     def rows() -> Iterator[tuple[str, bytes]]:
@@ -93,8 +96,9 @@ def _write(shard: Shard) -> Written:
             try:
                 if name is None:
                     raise ImageError(MISSING)
+                original = archive.read(name)
                 data, pixels = codec.reencode(
-                    archive.read(name),
+                    original,
                     max_size=layout.max_size,
                     encode=layout.encode,
                     quality=layout.quality,
@@ -102,6 +106,7 @@ def _write(shard: Shard) -> Written:
                     max_megapixels=layout.max_megapixels,
                 )
                 written.checksums[image] = codec.checksum(pixels)
+                written.facts[image] = file_facts.read(name, original)
             except codec.UnscaledError as error:
                 ranges.append(error.value_range)
                 continue

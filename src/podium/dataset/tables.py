@@ -81,8 +81,8 @@ def _known(train: pd.DataFrame, new_class: str | None) -> pd.Series:
     return train.loc[train["label"] != new_class, "label"]
 
 
-def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
-    """The tables without the training images `ids`.
+def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable ones") -> Tables:
+    """The tables without the training images `ids`, of which an error says `which` they are.
 
     Raises:
         UserError: if no image is left, or only one class.
@@ -90,7 +90,7 @@ def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
     if not ids:
         return tables
     train = tables.train[~tables.train["id"].isin(ids)].reset_index(drop=True)
-    name = f"training images without the {len(ids)} unusable ones"
+    name = f"training images without the {len(ids)} {which}"
     if train.empty:
         raise UserError(f"{name}: none are left. Fix or replace the images.")
     classes = tables.classes

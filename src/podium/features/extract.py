@@ -13,7 +13,7 @@ from podium.core.provenance import EmbeddingProvenance
 from podium.features.tables import Features
 from podium.images import ordered
 from podium.images.loading import Batch
-from podium.images.store import ImageStore
+from podium.images.store import ImageSource, ImageStore
 from podium.models import device, factory, pretrained
 from podium.models.inference import View
 from podium.models.inputs import Preprocess
@@ -52,7 +52,7 @@ class Extractor:
             values = self.features(self.loader(store, ids), views)
         return Features(ids, values, self._provenance(store))
 
-    def loader(self, store: ImageStore, ids: list[str]) -> ordered.InOrder:
+    def loader(self, store: ImageSource, ids: list[str]) -> ordered.InOrder:
         """Batches of the images `ids` of `store`, in order."""
         return ordered.for_inference(
             store,

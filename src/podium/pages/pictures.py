@@ -1,18 +1,36 @@
 """Images in a page: small JPEGs in data URIs, with a heat map over them."""
 
 import base64
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+
+from podium.images import resizing
 
 SIDE = 176  # pixels of the longer side
 QUALITY = 75
 
 
-def thumbnail(pixels: np.ndarray, heat: np.ndarray | None = None) -> str:
-    """The data URI of an image, uint8 [H, W, 3], with the heat map [h, w] (0 to 1) over it."""
+def grid(images: Sequence[np.ndarray], columns: int, *, side: int) -> str:
+    """The data URI of several images in rows of `columns`, each the center square of uint8
+    [H, W, 3] with `side` pixels.
+    """
+    rows = -(-len(images) // columns)
+    canvas = np.full((rows * side, min(columns, len(images)) * side, 3), 255, np.uint8)
+    for number, pixels in enumerate(images):
+        square = resizing.resize_square(pixels, side - 2, "crop")
+        top, left = number // columns * side, number % columns * side
+        canvas[top : top + side - 2, left : left + side - 2] = square
+    return thumbnail(canvas, side=max(canvas.shape))
+
+
+def thumbnail(pixels: np.ndarray, heat: np.ndarray | None = None, *, side: int = SIDE) -> str:
+    """The data URI of an image, uint8 [H, W, 3], with the heat map [h, w] (0 to 1) over it; at most
+    `side` pixels long.
+    """
     height, width = pixels.shape[:2]
-    scale = min(1.0, SIDE / max(height, width))
+    scale = min(1.0, side / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     if heat is not None:

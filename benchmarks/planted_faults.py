@@ -1,0 +1,292 @@
+"""Which planted faults `make look` finds: python benchmarks/planted_faults.py data/weather.zip
+--weights mobilenetv2_100.safetensors. Plants faults into a copy of a competition, and compares what
+the page reports with them, and with what it reports of the unchanged competition.
+
+Planted are 20 identical and 20 re-encoded, cropped or mirrored copies of training images, half of
+them among the test images; 5 % flipped labels; a watermark on one class; darker test images.
+"""
+
+import argparse
+import csv
+import io
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+IDENTICAL, CHANGED = 20, 20
+FLIPPED = 0.05
+DARKER = 0.7
+SHOW = """
+import itertools
+from podium.core import files, paths
+from podium.config.embeddings import Embedding
+from podium.explore import data_page, faults, findings
+from podium.explore.data import read
+
+network = files.read_json(paths.EXPLORE)
+data = read(network and Embedding.model_validate(network), seed={seed})
+found = findings.find(data, seed={seed})
+sets = {}
+for row, number in enumerate(found.sets):
+    if number >= 0:
+        part = "test" if row >= data.known else "train"
+        sets.setdefault(int(number), []).append([part, data.ids[row]])
+print(files.json.dumps({
+    "sets": list(sets.values()),
+    "issues": [data.ids[issue.row] for issue in found.issues.found],
+    "differences": [d.name for d in found.differences if d.is_found],
+    "drift": None if found.drift is None else found.drift.auc,
+    "is_drift": found.drift is not None and found.drift.is_found,
+    "shortcuts": [[s.feature, s.label, s.auc] for s in faults.found_shortcuts(found)],
+}))
+"""
+Image = tuple[str, str]  # train or test, and the id
+
+
+@dataclass
+class Planted:
+    """The faults of a copy."""
+
+    copies: dict[frozenset[Image], str] = field(default_factory=dict)
+    flipped: set[str] = field(default_factory=set)
+    watermarked: str = ""
+
+
+def main() -> None:
+    """Print a row per archive and fault."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("archives", nargs="+", type=Path)
+    parser.add_argument("--weights", default=True, help="a file; else timm's own")
+    parser.add_argument("--architecture", default="mobilenetv2_100")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[42])
+    options = parser.parse_args()
+    print("| images | seed | fault | planted | reported | precision | recall |")
+    print("|---|---|---|---|---|---|---|")
+    for archive in options.archives:
+        network = {"architecture": options.architecture, "pretrained": options.weights}
+        before, _ = look(archive, network, options.seeds[0], plant=False)
+        for seed in options.seeds:
+            found, planted = look(archive, network, seed, plant=True)
+            for row in compare(found, before, planted):
+                print(f"| {archive.stem} | {seed} | {' | '.join(row)} |", flush=True)
+        print(f"| {archive.stem} | | none | 0 | {_summary(before)} | | |", flush=True)
+
+
+def look(archive: Path, network: dict, seed: int, *, plant: bool) -> tuple[dict, Planted]:
+    """What the checks find in an archive, or in a copy with planted faults."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, planted = Path(name), Planted()
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+        copy = folder / "data" / archive.name
+        write(archive, copy, planted if plant else None, random.Random(seed))
+
+        def run(*command: str, **environment: str) -> str:
+            variables = os.environ | {"PYTHONPATH": "src"} | environment
+            done = subprocess.run(
+                command, cwd=folder, env=variables, check=True, capture_output=True, text=True
+            )
+            return done.stdout
+
+        init = (sys.executable, "-m", "commands.init", "--yes", f"data/{archive.name}")
+        run(*init, PODIUM_INIT_ARGS="--quick")
+        path, yaml = folder / "params.yaml", YAML()
+        params = yaml.load(path)
+        params["embeddings"] = {"frozen": {**network, "image_size": 224}}
+        params["probes"], params["models"] = {"probe": {"features": ["frozen"]}}, {}
+        params["ensemble"]["members"], params["prepare"]["max_size"] = ["probe"], 256
+        params["folds"] |= {"count": 5, "run": [0, 1, 2, 3, 4]}
+        yaml.dump(params, path)
+        run("dvc", "repro", "-q", "folds")
+        return YAML(typ="safe").load(run(sys.executable, "-c", SHOW.format(seed=seed))), planted
+
+
+def write(archive: Path, copy: Path, planted: Planted | None, rng: random.Random) -> None:
+    """Copy an archive with its ids and labels only, and plant faults."""
+    with zipfile.ZipFile(archive) as source:
+        files = {entry.filename: source.read(entry) for entry in source.infolist()}
+    for name, data in files.items():
+        if name.endswith(".csv"):
+            files[name] = _table(_only_labels(list(csv.reader(io.StringIO(data.decode())))))
+    if planted is not None:
+        _plant(files, planted, rng)
+    with zipfile.ZipFile(copy, "w") as target:
+        for name, data in files.items():
+            target.writestr(name, data)
+
+
+def _plant(files: dict[str, bytes], planted: Planted, rng: random.Random) -> None:
+    table = next(n for n in sorted(files) if "train" in n.lower() and n.endswith(".csv"))
+    rows = list(csv.reader(io.StringIO(files[table].decode())))
+    ids = {PurePosixPath(row[0]).stem: row[0] for row in rows[1:]}
+    label = {row[0]: row[1] for row in rows[1:]}
+    images: dict[Image, str] = {}
+    for name in sorted(files):
+        part, stem = name.split("/")[0], PurePosixPath(name).stem
+        if "/" in name and part in ("train", "test"):
+            image = ids[stem] if part == "train" else stem
+            images[part, image] = name
+    suffix = PurePosixPath(rows[1][0]).suffix  # test ids have it if training ids do
+    images = {(p, i + suffix * (p == "test")): name for (p, i), name in images.items()}
+
+    classes = Counter(label.values()).most_common()
+    planted.watermarked = classes[1][0]
+    for (part, image), name in images.items():
+        if part == "train" and label[image] == planted.watermarked:
+            files[name] = _change(files[name], _watermark)
+
+    train = sorted(image for image in images if image[0] == "train")
+    test = sorted(image for image in images if image[0] == "test")
+    count = IDENTICAL + CHANGED
+    chosen = rng.sample(train, count + count // 2)
+    sources, targets = chosen[:count], chosen[count:] + rng.sample(test, count - count // 2)
+    rng.shuffle(targets)
+    changes = {"re-encoded": _reencode, "cropped": _crop, "mirrored": _mirror}
+    kinds = ["identical"] * IDENTICAL + [*changes] * CHANGED
+    for original, target, kind in zip(sources, targets, kinds, strict=False):
+        data = files[images[original]]
+        files[images[target]] = _change(data, changes[kind], rng) if kind in changes else data
+        planted.copies[frozenset((original, target))] = kind
+        if target[0] == "train":
+            label[target[1]] = label[original[1]]
+    touched = {*sources, *targets}
+    for image in test:
+        if image not in touched:
+            files[images[image]] = _change(files[images[image]], _darken)
+    free = [image for part, image in train if (part, image) not in touched]
+    names = sorted(set(label.values()))
+    for image in rng.sample(free, round(FLIPPED * len(train))):
+        label[image] = rng.choice([name for name in names if name != label[image]])
+        planted.flipped.add(image)
+    files[table] = _table([rows[0], *([row[0], label[row[0]]] for row in rows[1:])])
+
+
+def _only_labels(rows: list[list[str]]) -> list[list[str]]:
+    """The ids and labels: other targets are left out."""
+    keep = [0] + [n for n, name in enumerate(rows[0]) if n and name == "label"]
+    return [[row[n] for n in keep] for row in rows]
+
+
+def _table(rows: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _change(data: bytes, function: Callable, *arguments: random.Random) -> bytes:
+    """Decode an image, change its pixels, and encode it as JPEG."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    pixels, quality = function(pixels, *arguments)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return cv2.imencode(".jpg", np.ascontiguousarray(pixels), options)[1].tobytes()
+
+
+def _reencode(pixels: np.ndarray, rng: random.Random) -> tuple[np.ndarray, int]:
+    return pixels, rng.randint(40, 75)
+
+
+def _crop(pixels: np.ndarray, rng: random.Random) -> tuple[np.ndarray, int]:
+    """80 to 95 % of each axis, anywhere."""
+    sides = [(size, round(size * rng.uniform(0.8, 0.95))) for size in pixels.shape[:2]]
+    (top, height), (left, width) = ((rng.randint(0, size - new), new) for size, new in sides)
+    return pixels[top : top + height, left : left + width], 90
+
+
+def _mirror(pixels: np.ndarray, _: random.Random) -> tuple[np.ndarray, int]:
+    return pixels[:, ::-1], 90
+
+
+def _darken(pixels: np.ndarray) -> tuple[np.ndarray, int]:
+    return (pixels * DARKER).astype(np.uint8), 92
+
+
+def _watermark(pixels: np.ndarray) -> tuple[np.ndarray, int]:
+    height, width = pixels.shape[:2]
+    size = max(0.24, height / 256 * 0.48)
+    cv2.putText(
+        pixels,
+        "(c) AGENCY",
+        (width // 2, round(0.95 * height)),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        size,
+        (255, 255, 255),
+        max(1, round(2.5 * size)),
+        cv2.LINE_AA,
+    )
+    return pixels, 92
+
+
+def compare(found: dict, before: dict, planted: Planted) -> list[list[str]]:
+    """A row per fault: name, planted, reported, precision, recall. Pairs of images that the checks
+    report in the unchanged competition, too, are left out: they were looked at.
+    """
+    pairs = _pairs(found) - _pairs(before)
+    # Copies of an image that had a copy before belong to its set, as they should.
+    indirect = {pair for pair in pairs if _joins_known(pair, before, planted)}
+    identical = {pair for pair, kind in planted.copies.items() if kind == "identical"}
+    changed = set(planted.copies) - identical
+    rows = []
+    for name, wanted, other in (
+        ("identical copies", identical, changed),
+        ("changed copies", changed, identical),
+    ):
+        reported = pairs - other - (indirect - wanted)
+        rows.append(_row(name, wanted, reported))
+    rows.append(_row("flipped labels", planted.flipped, set(found["issues"])))
+    shortcuts = found["shortcuts"]
+    right = [s for s in shortcuts if " at the bottom" in s[0] and len(found["shortcuts"])]
+    shown = "; ".join(f"{name} ({label}, AUC {auc:.2f})" for name, label, auc in shortcuts)
+    hit = any(label == planted.watermarked for _, label, _ in right)
+    rows.append(["watermark", planted.watermarked, shown or "none", "", str(int(hit))])
+    drift = f"AUC {found['drift']:.2f}; {', '.join(found['differences'])}"
+    dark = found["is_drift"] and "brightness" in found["differences"]
+    rows.append(["darker test images", "all", drift, "", str(int(dark))])
+    return rows
+
+
+def _pairs(found: dict) -> set[frozenset[Image]]:
+    images = [[tuple(image) for image in members] for members in found["sets"]]
+    return {frozenset((a, b)) for members in images for a in members for b in members if a < b}
+
+
+def _joins_known(pair: frozenset[Image], before: dict, planted: Planted) -> bool:
+    """Whether both images are copies by way of others: of the planted copies and of those that the
+    competition had.
+    """
+    links = _pairs(before) | set(planted.copies)
+    reached, a = set(), next(iter(pair))
+    edge = {a}
+    while edge:
+        reached |= edge
+        edge = {image for link in links if link & edge for image in link} - reached
+    return pair <= reached
+
+
+def _row(name: str, wanted: set, reported: set) -> list[str]:
+    right = len(wanted & reported)
+    precision = f"{right / len(reported):.2f}" if reported else ""
+    return [name, str(len(wanted)), str(len(reported)), precision, f"{right / len(wanted):.2f}"]
+
+
+def _summary(before: dict) -> str:
+    shown = "; ".join(f"{name} ({label})" for name, label, _ in before["shortcuts"]) or "none"
+    return (
+        f"{len(_pairs(before))} pairs of copies, {len(before['issues'])} labels, "
+        f"shortcuts: {shown}, drift: AUC {before['drift']:.2f}, "
+        f"differences: {', '.join(before['differences']) or 'none'}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Whether one image is a copy of another: re-encoded, cropped, mirrored, or made brighter.
+
+A copy has the same details in the same places, which different photos of the same scene have not.
+First, small copies of one image are matched within the other at several scales. Where that
+succeeds, the larger images are aligned, and their details must correlate: what is left without
+the low frequencies, divided by its local strength, so that outlines do not decide alone.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+SCALES = (1.0, 0.93, 0.86, 0.79)  # of each axis of a crop
+MAX_STRETCH = 0.1  # difference of the scales of both axes
+ROUGH = 0.78  # correlation of small copies
+SURE = 0.87  # correlation of details
+TINY = 24  # pixels of the shorter side: smaller images have too few details
+WHOLE = 0.97  # share of the area
+SIDE = 128  # pixels of the longer side when aligned
+STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+NOISE = 4.0  # gray levels: weaker details count less
+MIN_OVERLAP = 0.55  # of the aligned images
+
+
+class Match(NamedTuple):
+    """How image b shows image a."""
+
+    correlation: float  # of details, where they overlap
+    mirrored: bool
+    share: float  # of the area of one image that the other shows
+
+
+class Rough(NamedTuple):
+    """Where a small copy of one image is in that of another."""
+
+    correlation: float
+    mirrored: bool
+    swapped: bool  # a is in b
+    box: tuple[float, float, float, float]  # left, top, width and height, as fractions
+
+
+def rough(a: np.ndarray, b: np.ndarray) -> Rough:
+    """The best match of b within a, or of a within b: uint8 [S, S] each."""
+    best = Rough(-1.0, False, False, (0, 0, 1, 1))
+    for mirrored, swapped in itertools.product((False, True), (False, True)):
+        inner = b[:, ::-1] if mirrored else b
+        whole, part = (inner, a) if swapped else (a, inner)
+        side = len(whole)
+        for tall, wide in itertools.product(SCALES, SCALES):
+            if abs(tall - wide) > MAX_STRETCH or (swapped and tall == wide == 1.0):
+                continue
+            height, width = round(side * tall), round(side * wide)
+            small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+            found = cv2.matchTemplate(whole, small, cv2.TM_CCOEFF_NORMED)
+            _, value, _, (left, top) = cv2.minMaxLoc(found)
+            if np.isfinite(value) and value > best.correlation:
+                box = left / side, top / side, width / side, height / side
+                best = Rough(float(value), mirrored, swapped, box)
+    return best
+
+
+def match(a: np.ndarray, b: np.ndarray, start: Rough) -> Match:
+    """Align b to a from a rough match, and compare their details: uint8 [H, W, 3] each."""
+    if start.mirrored:
+        b = b[:, ::-1]
+    whole, part = (b, a) if start.swapped else (a, b)
+    whole, part = _level(whole), _level(part)
+    left, top, width, height = start.box
+    (rows, columns), (part_rows, part_columns) = whole.shape, part.shape
+    # Maps the pixels of the part to those of the whole.
+    warp = np.array(
+        [
+            [width * columns / part_columns, 0, left * columns],
+            [0, height * rows / part_rows, top * rows],
+        ],
+        np.float32,
+    )
+    try:
+        _, warp = cv2.findTransformECC(part, whole, warp, cv2.MOTION_AFFINE, STEPS, None, 3)
+    except cv2.error:  # it does not converge
+        return Match(0.0, start.mirrored, 0.0)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = part.shape[::-1]
+    moved = cv2.warpAffine(whole, warp, size, flags=flags)
+    inside = cv2.warpAffine(np.ones_like(whole), warp, size, flags=flags) > 0.99
+    inside = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    overlap = float(inside.mean())
+    if overlap < MIN_OVERLAP or abs(warp[0, 1]) + abs(warp[1, 0]) > 0.1:
+        return Match(0.0, start.mirrored, 0.0)
+    share = abs(float(np.linalg.det(warp[:, :2]))) * part.size / whole.size
+    correlation = _correlation(_details(part)[inside], _details(moved)[inside])
+    return Match(correlation, start.mirrored, min(1.0, share))
+
+
+def _level(pixels: np.ndarray) -> np.ndarray:
+    """Gray levels of the image, downsized: float32 [h, w]."""
+    gray = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, SIDE / max(gray.shape))
+    size = max(8, round(gray.shape[1] * scale)), max(8, round(gray.shape[0] * scale))
+    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _details(level: np.ndarray) -> np.ndarray:
+    band = cv2.GaussianBlur(level, (0, 0), 0.7) - cv2.GaussianBlur(level, (0, 0), 4.0)
+    strength = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 4.0))
+    details: np.ndarray = band / (strength + NOISE)
+    return details
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum() / size) if size > 1e-3 else 0.0

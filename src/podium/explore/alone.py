@@ -1,0 +1,103 @@
+"""How well a single number, or category, per image predicts a label: cross-validated AUC."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+BINS = 24
+FOLDS = 5
+MAX_CATEGORIES = 200  # the rarer ones are one bin
+SMOOTHING = 2.0  # images with the average share of the label, added to each bin
+
+
+def bins(values: np.ndarray) -> np.ndarray:
+    """Bins of numbers [N], with about as many images in each, or of categories (text): int [N]."""
+    if values.dtype.kind in "OUS":
+        names, codes, counts = np.unique(
+            values.astype(str), return_inverse=True, return_counts=True
+        )
+        order = np.argsort(-counts, kind="stable")
+        rank = np.empty(len(names), int)
+        rank[order] = np.arange(len(names))
+        return np.minimum(rank[codes], MAX_CATEGORIES)
+    numbers = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
+    distinct, codes = np.unique(numbers, return_inverse=True)
+    if len(distinct) <= BINS:
+        return codes
+    ranks = (rankdata(numbers, method="average") - 1) / len(numbers)
+    return np.minimum((ranks * BINS).astype(int), BINS - 1)
+
+
+def auc(binned: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """The AUC of each label, [C], of predictions from the bin alone: the share of images with the
+    label in the bin, among those of the other folds. NaN for labels that all images have, or none.
+
+    Args:
+        binned: int [N].
+        labels: 0 and 1, [N, C].
+        folds: of the cross-validation, int [N].
+    """
+    count = int(binned.max()) + 1
+    cell = folds * count + binned  # one bin of one fold
+    cells = (int(folds.max()) + 1) * count
+    sizes = np.bincount(cell, minlength=cells)
+    areas = []
+    for column in labels.T:
+        positive = np.bincount(cell, weights=column, minlength=cells)
+        scores = _scores(positive.reshape(-1, count), sizes.reshape(-1, count))
+        levels, index = np.unique(scores.round(12).ravel(), return_inverse=True)
+        of_level = np.bincount(index, positive, len(levels))
+        areas.append(_area(of_level, np.bincount(index, sizes, len(levels)) - of_level))
+    return np.array(areas)
+
+
+def _scores(positive: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """How much more frequent the label is in a bin than overall, among the other folds: [F, B],
+    from the images with the label and all images of each bin.
+    """
+    others, all_others = positive.sum(axis=0) - positive, sizes.sum(axis=0) - sizes
+    prior = others.sum(axis=1, keepdims=True) / np.maximum(1, all_others.sum(axis=1, keepdims=True))
+    scores: np.ndarray = (others + SMOOTHING * prior) / (all_others + SMOOTHING) - prior
+    return scores
+
+
+def _area(positive: np.ndarray, negative: np.ndarray) -> float:
+    """The AUC from the numbers of images at each level of the score, ascending."""
+    if not (positive.sum() and negative.sum()):
+        return float("nan")
+    below = np.cumsum(negative) - negative
+    wins = (positive * (below + negative / 2)).sum()
+    return float(wins / (positive.sum() * negative.sum()))
+
+
+def area(positive: np.ndarray, scores: np.ndarray) -> float:
+    """The area under the ROC curve; NaN without positives or without negatives."""
+    positive = positive > 0
+    count, total = int(positive.sum()), len(positive)
+    if count in (0, total):
+        return float("nan")
+    ranks = rankdata(scores)[positive].sum()
+    return float((ranks - count * (count + 1) / 2) / (count * (total - count)))
+
+
+def lower_bound(area: np.ndarray, positives: np.ndarray, count: int) -> np.ndarray:
+    """Two standard errors below the AUC.
+
+    Source: Hanley and McNeil 1982.
+    """
+    negatives = np.maximum(1, count - positives)
+    positives = np.maximum(1, positives)
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (
+        area * (1 - area) + (positives - 1) * (q1 - area**2) + (negatives - 1) * (q2 - area**2)
+    )
+    bound: np.ndarray = area - 2 * np.sqrt(np.maximum(variance, 0) / (positives * negatives))
+    return bound
+
+
+def split(count: int, rng: np.random.Generator, groups: np.ndarray | None = None) -> np.ndarray:
+    """Random folds [N]; with `groups`, those of a group stay together."""
+    if groups is None:
+        return rng.permutation(count) % FOLDS
+    _, codes = np.unique(groups, return_inverse=True)
+    folds: np.ndarray = (rng.permutation(codes.max() + 1) % FOLDS)[codes]
+    return folds

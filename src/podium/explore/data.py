@@ -1,0 +1,138 @@
+"""The prepared data as the checks need them: one row per image, training images first."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from podium.config.embeddings import Embedding
+from podium.core import paths
+from podium.core.manifest import Manifest
+from podium.explore import features
+from podium.explore.features import Described
+from podium.explore.looks import STATISTICS
+from podium.images.store import ImageStore, JoinedStores
+from podium.scoring.task import Task
+
+TEST = "\ntest\n"  # starts the ids of test images in the joined store: no id has a line break
+
+
+@dataclass(frozen=True)
+class Data:
+    """Tables, measurements and features of all images."""
+
+    task: Task
+    ids: list[str]  # [N], training images first
+    labels: list[str]  # of the training images, [M]
+    folds: np.ndarray  # of the training images, int [M]
+    groups: list[str] | None  # of the training images
+    duplicates: pd.DataFrame  # part, id, pixels, set
+    files: pd.DataFrame | None  # facts about the files, [N]; None for images in tables
+    shared: pd.DataFrame  # part, and columns of both tables
+    described: Described
+    trained: bool  # whether the features are of a pretrained network
+    store: JoinedStores
+
+    @property
+    def known(self) -> int:
+        """The number of training images."""
+        return len(self.labels)
+
+    @property
+    def is_test(self) -> np.ndarray:
+        """Which rows are test images, bool [N]."""
+        return np.arange(len(self.ids)) >= self.known
+
+    def decode(self, row: int) -> np.ndarray:
+        """The pixels of an image: uint8 [H, W, 3]."""
+        return self.store.decode(_stored(self.ids[row], is_test=row >= self.known))
+
+    def identical(self) -> list[list[int]]:
+        """The rows of each set of images with the same pixels."""
+        table = self.duplicates
+        parts = ["train"] * self.known + ["test"] * (len(self.ids) - self.known)
+        rows = {key: row for row, key in enumerate(zip(parts, self.ids, strict=True))}
+        table = table[table["pixels"].duplicated(keep=False)]
+        by_pixels = table.assign(
+            row=[rows[key] for key in zip(table["part"], table["id"], strict=True)]
+        ).groupby("pixels", sort=False)
+        return [sorted(group["row"].tolist()) for _, group in by_pixels]
+
+    def content(self) -> dict[str, np.ndarray]:
+        """Statistics of what the images show, by name: [N] each."""
+        return {name: self.described.looks.statistic(name) for name in STATISTICS}
+
+    def facts(self) -> dict[str, np.ndarray]:
+        """Facts about files and names, by name: numbers or text, [N] each."""
+        sizes = self.described.looks.sizes.astype(np.float64)
+        names, files = self.ids, self.files
+        result: dict[str, np.ndarray] = {}
+        if files is not None:
+            names = files["file"].tolist()
+            columns = {name: files[name].astype(float).to_numpy() for name in ("width", "height")}
+            if (columns["width"] > 0).all():
+                sizes = np.stack([columns["height"], columns["width"]], axis=1)
+            size = files["bytes"].astype(float).to_numpy()
+            result |= {"file size": size, "bytes per pixel": size / sizes.prod(axis=1)}
+            result |= {"file format": files["format"].to_numpy(str)}
+            result |= {"channels": files["mode"].to_numpy(str)}
+            result |= {"EXIF tags": files["exif"].astype(float).to_numpy()}
+        result |= {"width": sizes[:, 1], "height": sizes[:, 0]}
+        result |= {"aspect ratio": sizes[:, 1] / sizes[:, 0]}
+        return result | _facts_of_names([PurePosixPath(name).name for name in names])
+
+
+def read(backbone: Embedding | None, *, seed: int) -> Data:
+    """Read the prepared tables, and measure all images.
+
+    Raises:
+        UserError: if a file of the stages before is missing or damaged.
+    """
+    prepared = Manifest(paths.PREPARED)
+    train, test = prepared.csv("train.csv"), prepared.csv("test.csv")
+    folds = Manifest(paths.FOLDS).csv("folds.csv").set_index("id")["fold"]
+    stores = {part: ImageStore(paths.IMAGES / part) for part in ("train", "test")}
+    store = JoinedStores(stores["train"], {TEST: stores["test"]})
+    ids = [*train["id"], *test["id"]]
+    stored = [_stored(image, is_test=row >= len(train)) for row, image in enumerate(ids)]
+    files = prepared.csv("files.csv")
+    parts = ["train"] * len(train) + ["test"] * len(test)
+    if len(files):
+        index = pd.MultiIndex.from_arrays([parts, ids])
+        files = files.set_index(["part", "id"]).reindex(index).reset_index(drop=True)
+        unreadable = {"file": pd.Series(ids), "format": "", "mode": ""}
+        files = files.fillna(unreadable).fillna("0")
+    return Data(
+        task=Task.submitted(prepared),
+        ids=ids,
+        labels=train["label"].tolist(),
+        folds=folds.reindex(train["id"]).astype(int).to_numpy(),
+        groups=train["group"].tolist() if "group" in train else None,
+        duplicates=prepared.csv("duplicates.csv"),
+        files=files if len(files) else None,
+        shared=prepared.csv("shared_columns.csv"),
+        described=features.describe(store, stored, backbone, seed=seed),
+        trained=backbone is not None,
+        store=store,
+    )
+
+
+def _stored(image: str, *, is_test: bool) -> str:
+    return TEST + image if is_test else image
+
+
+def _facts_of_names(names: list[str]) -> dict[str, np.ndarray]:
+    """The order of names, with numbers in them compared as numbers, and their length."""
+    keys = [
+        [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in _parts(name)]
+        for name in names
+    ]
+    ranks = np.empty(len(names))
+    ranks[sorted(range(len(names)), key=keys.__getitem__)] = np.arange(len(names))
+    return {"order of names": ranks, "length of the name": np.array([*map(len, names)], float)}
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in re.split(r"(\d{1,18})", name) if part]

@@ -1,0 +1,61 @@
+"""reports/data.html: the data before training, with the findings at its top."""
+
+from collections import Counter
+
+from podium.config.embeddings import Embedding
+from podium.explore import faults, overview
+from podium.explore.data import Data
+from podium.explore.findings import Findings
+from podium.pages.document import render
+
+
+def html(data: Data, found: Findings, slug: str, backbone: Embedding | None) -> str:
+    """The page."""
+    facts = [
+        ("training images", f"{data.known:,}", data.task.name),
+        ("test images", f"{len(data.ids) - data.known:,}", ""),
+        ("near-duplicate pairs", f"{len(found.pairs):,}", _crossing(data, found)),
+        ("likely label errors", f"{len(found.issues.found):,}", ""),
+        ("shortcuts to the label", str(len(faults.found_shortcuts(found))), ""),
+    ]
+    if found.drift is not None:
+        differ = sum(difference.is_found for difference in found.differences)
+        remark = f"{differ} simple differences" if differ else "no simple difference"
+        facts.append(("AUC of test against training", f"{found.drift.auc:.3f}", remark))
+    sections = [
+        overview.classes(data),
+        overview.splits(data),
+        overview.images(data),
+        faults.near_duplicates(data, found),
+        faults.label_errors(data, found),
+        faults.drift(data, found),
+        faults.shortcuts(data, found),
+        overview.method(data, backbone),
+    ]
+    return render(f"{slug}: the data", facts, sections)
+
+
+def summary(data: Data, found: Findings) -> list[str]:
+    """The findings in a line each."""
+    crossing = _crossing(data, found)
+    lines = [
+        f"near-duplicates: {len(found.pairs)} pairs{f' ({crossing})' if crossing else ''}",
+        f"likely label errors: {len(found.issues.found)}",
+    ]
+    if found.drift is not None:
+        names = [difference.name for difference in found.differences if difference.is_found]
+        shown = f"; they differ in {', '.join(names[:5])}" if names else ""
+        lines.append(f"drift: AUC of test against training images {found.drift.auc:.3f}{shown}")
+    named = [f"{s.feature} ({s.label}, AUC {s.auc:.2f})" for s in faults.found_shortcuts(found)]
+    lines.append(f"shortcuts: {'; '.join(named[:5]) or 'none'}")
+    return lines
+
+
+def _crossing(data: Data, found: Findings) -> str:
+    """How many pairs connect what should be apart."""
+    counts = Counter(found.crosses(pair, data) for pair in found.pairs)
+    parts = [
+        f"{counts['folds']} across folds" if counts["folds"] else "",
+        f"{counts['test']} with test images" if counts["test"] else "",
+    ]
+    return ", ".join(part for part in parts if part)

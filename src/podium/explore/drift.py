@@ -1,0 +1,92 @@
+"""Whether test images differ from training images: a classifier that tells them apart."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from podium.explore import alone
+
+MAX_IMAGES = 5000  # of each part, that the classifier is trained on
+FOLDS = 5
+STRENGTH = 1.0  # C of logistic regression on features of length 1
+DIFFERS = 0.6  # lower bound of the AUC of a difference to worry about
+
+
+class Drift(NamedTuple):
+    """What distinguishes test images from training images."""
+
+    auc: float  # of the features, cross-validated
+    lower: float  # two standard errors below
+    test_like: np.ndarray  # probability of being a test image, by the features, [N]
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the features differ."""
+        return self.lower >= DIFFERS
+
+
+class Difference(NamedTuple):
+    """A fact that differs between training and test images."""
+
+    name: str
+    auc: float  # alone, cross-validated
+    lower: float  # two standard errors below
+
+    @property
+    def is_found(self) -> bool:
+        """Whether it is one to worry about."""
+        return self.lower >= DIFFERS
+
+
+def measure(
+    features: np.ndarray, is_test: np.ndarray, *, groups: np.ndarray, rng: np.random.Generator
+) -> Drift | None:
+    """Compare training and test images; None without both.
+
+    Args:
+        features: of all images, float32 [N, D].
+        is_test: bool [N].
+        groups: copies of an image have the same number, [N], so that they share a fold.
+    """
+    folds = alone.split(len(is_test), rng, groups)
+    sides = (is_test, ~is_test)
+    if min(len(np.unique(folds[side])) for side in sides) < FOLDS:
+        return None
+    probability = np.zeros(len(is_test))
+    for fold in range(FOLDS):
+        rows = np.concatenate([_sample(side & (folds != fold), rng) for side in sides])
+        model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=500)
+        model.fit(features[rows], is_test[rows])
+        own = folds == fold
+        probability[own] = model.predict_proba(features[own])[:, 1]
+    auc = alone.area(is_test, probability)
+    lower = float(_lower(np.array([auc]), is_test)[0])
+    return Drift(auc, lower, probability)
+
+
+def compare(
+    facts: dict[str, np.ndarray], is_test: np.ndarray, rng: np.random.Generator
+) -> list[Difference]:
+    """How well each fact alone (name -> numbers or categories [N]) tells test from training rows,
+    the best first; none without both.
+    """
+    if not is_test.any() or is_test.all():
+        return []
+    folds = alone.split(len(is_test), rng)
+    result = []
+    for name, values in facts.items():
+        binned = alone.bins(values)
+        if binned.max() > binned.min():
+            area = alone.auc(binned, is_test[:, None].astype(float), folds)
+            result.append(Difference(name, float(area[0]), float(_lower(area, is_test)[0])))
+    return sorted(result, key=lambda difference: -difference.auc)
+
+
+def _lower(areas: np.ndarray, is_test: np.ndarray) -> np.ndarray:
+    return alone.lower_bound(areas, np.array([is_test.sum()]), len(is_test))
+
+
+def _sample(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    rows = np.flatnonzero(mask)
+    return rows if len(rows) <= MAX_IMAGES else np.sort(rng.choice(rows, MAX_IMAGES, replace=False))

@@ -1,0 +1,193 @@
+"""Sections of the page on what may be wrong: copies, labels, drift and shortcuts."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+
+from podium.explore.data import Data
+from podium.explore.disagreement import NEIGHBORS
+from podium.explore.findings import Findings, one_vs_rest
+from podium.explore.looks import CELLS, STATISTICS
+from podium.explore.near_duplicates import Pair
+from podium.explore.shortcuts import Shortcut
+from podium.pages import pictures
+from podium.pages.document import Card, Cards, Chart, Section, Table
+
+Parts = list[Chart | Table | Cards]
+PAIRS, ISSUES, ROWS = 36, 30, 15
+LIKE, EXAMPLES = 8, 5
+SIDE = 132  # pixels of an image beside others
+CROSSES = {
+    "test": "training and test image",
+    "folds": "in different folds",
+    "fold": "in the same fold",
+}
+
+
+def near_duplicates(data: Data, found: Findings) -> Section:
+    """Pairs of images that show the same, those with different labels first."""
+    text = (
+        "Copies of an image: identical, re-encoded, cropped, mirrored or recolored. Each pair was "
+        "aligned, and its details agree. "
+    )
+    if not found.pairs:
+        none = Table([["near-duplicates", "pairs"], ["found", "0"]])
+        return Section("Near-duplicates", [none], text + "There are none.")
+    counts = Counter((found.crosses(pair, data), pair.kind) for pair in found.pairs)
+    kinds = sorted({pair.kind for pair in found.pairs}, key=lambda kind: (len(kind), kind))
+    table = [["pairs", *kinds]]
+    table += [
+        [words, *(f"{counts[key, kind]:,}" for kind in kinds)] for key, words in CROSSES.items()
+    ]
+    order = ("folds", "fold", "test")
+
+    def rank(pair: Pair) -> tuple[bool, int]:
+        return not _conflict(data, pair), order.index(found.crosses(pair, data))
+
+    shown = sorted(found.pairs, key=rank)[:PAIRS]
+    cards = [_pair_card(data, found, pair) for pair in shown]
+    conflicts = sum(_conflict(data, pair) for pair in found.pairs)
+    text += (
+        f"{conflicts} pairs have different labels. Copy reports/near_duplicates.csv to "
+        "custom/lists/ and set prepare.near_duplicates to the copy: then each set stays in one "
+        "fold, or prepare.duplicates: drop keeps one image of each."
+    )
+    caption = "" if len(shown) == len(found.pairs) else f"{len(shown)} of {len(found.pairs)} pairs"
+    return Section("Near-duplicates", [Table(table), Cards(cards, caption)], text)
+
+
+def label_errors(data: Data, found: Findings) -> Section:
+    """Images whose labels disagree with those of their neighbors."""
+    cards = []
+    for issue in found.issues.found[:ISSUES]:
+        lines = [f"labeled {_label(data, issue.row)}", f"rather {issue.suggestion}"]
+        if data.task.name != "regression":
+            lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have the label")
+        near = [int(row) for row in found.issues.neighbors[issue.row][:2]]
+        names = [f"neighbor, labeled {_label(data, row)}" for row in near]
+        shown = [_picture(data, issue.row, data.ids[issue.row])]
+        shown += [_picture(data, row, name) for row, name in zip(near, names, strict=True)]
+        lines.append("neighbors: " + ", ".join(_label(data, row) for row in near))
+        cards.append(Card(data.ids[issue.row], shown, lines))
+    text = (
+        f"{len(found.issues.found)} labels disagree with the {NEIGHBORS} nearest images and with a "
+        "linear classifier that has not seen the image. Left: the image; beside it the two nearest "
+        "ones. To leave some out of training, copy their rows of reports/label_issues.csv to a "
+        "file in custom/lists/ and set prepare.exclude to it."
+    )
+    if not cards:
+        text = "No label disagrees with the nearest images and with a linear classifier."
+        return Section("Likely label errors", [Table([["labels", "listed"], ["all", "0"]])], text)
+    return Section("Likely label errors", [Cards(cards)], text)
+
+
+def drift(data: Data, found: Findings) -> Section:
+    """How test images differ from training images."""
+    if found.drift is None:
+        return Section("Drift")
+    amount = "differ from" if found.drift.is_found else "look like"
+    text = (
+        f"Test images {amount} training images: a classifier tells them apart with an AUC of "
+        f"{found.drift.auc:.3f} (0.5: not at all; 1: always), cross-validated on features. The "
+        "table has the AUC of single facts."
+    )
+    table = [["fact", "AUC alone", "differs"]]
+    table += [
+        [difference.name, f"{difference.auc:.3f}", "yes" if difference.is_found else "no"]
+        for difference in found.differences[:ROWS]
+    ]
+    like = found.drift.test_like
+    train, test = np.arange(data.known), np.arange(data.known, len(data.ids))
+    groups = {
+        "Training images that look most like test images": train[np.argsort(-like[train])],
+        "Training images that look least like test images": train[np.argsort(like[train])],
+        "Test images that look least like training images": test[np.argsort(-like[test])],
+    }
+    parts: Parts = [Table(table)]
+    for caption, rows in groups.items():
+        cards = [
+            Card(data.ids[row], [_picture(data, int(row), data.ids[row])], [f"{like[row]:.2f}"])
+            for row in rows[:LIKE]
+        ]
+        parts.append(Cards(cards, f"{caption} (probability of being a test image)"))
+    return Section("Drift", parts, text)
+
+
+def found_shortcuts(found: Findings) -> list[Shortcut]:
+    """The shortcuts to worry about, the surest first."""
+    listed = [*found.regions, *(s for s in found.shortcuts if s.is_found)]
+    return sorted(listed, key=lambda shortcut: -shortcut.auc)
+
+
+def shortcuts(data: Data, found: Findings) -> Section:
+    """Features that predict a label without looking at what the image shows."""
+    table = [["feature", "label", "AUC alone", "shortcut"]]
+    for shortcut in [*found.regions, *found.shortcuts][:ROWS]:
+        is_content = shortcut.feature in STATISTICS
+        verdict = "yes" if shortcut.is_found else "content" if is_content else "no"
+        table.append([shortcut.feature, shortcut.label, f"{shortcut.auc:.3f}", verdict])
+    parts: Parts = [Table(table)] if len(table) > 1 else []
+    for region in found.regions:
+        parts.append(_region_cards(data, region))
+    text = (
+        "How well one number per image predicts the label that it predicts best, cross-validated. "
+        "A file's size or name should not. Brightness and the like may be what the images show "
+        "(content); one region that reveals a label, such as a watermark or a frame, is not."
+    )
+    return Section("Shortcuts", parts, text)
+
+
+def _region_cards(data: Data, region: Shortcut) -> Cards:
+    """The mean images with and without a label, and examples, with the region framed."""
+    labels = one_vs_rest(data)
+    has = labels.values[:, labels.names.index(region.label)] > 0
+    thumbs = data.described.looks.thumbs[: data.known]
+    cards = []
+    for title, mask in ((f"mean of {region.label}", has), ("mean of the others", ~has)):
+        mean = thumbs[mask].mean(axis=0).round().astype(np.uint8)
+        large = cv2.resize(mean, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        cards.append(_framed_card(np.repeat(large[..., None], 3, axis=2), region, title))
+    for row in np.flatnonzero(has)[:EXAMPLES]:
+        cards.append(_framed_card(data.decode(int(row)), region, data.ids[row]))
+    return Cards(cards, f"{region.feature} reveals {region.label}: AUC {region.auc:.2f}")
+
+
+def _framed_card(pixels: np.ndarray, region: Shortcut, title: str) -> Card:
+    return Card(title, [(pictures.thumbnail(_framed(pixels, region), side=SIDE), title)], [])
+
+
+def _framed(pixels: np.ndarray, region: Shortcut) -> np.ndarray:
+    """The image with a frame around the region."""
+    assert region.cell is not None
+    row, column = region.cell
+    scale = max(1.0, 2 * SIDE / max(pixels.shape[:2]))
+    framed = cv2.resize(pixels, None, fx=scale, fy=scale)
+    height, width = framed.shape[:2]
+    start = column * width // CELLS, row * height // CELLS
+    end = (column + 1) * width // CELLS - 1, (row + 1) * height // CELLS - 1
+    cv2.rectangle(framed, start, end, (255, 60, 60), max(2, max(height, width) // 90))
+    return framed
+
+
+def _pair_card(data: Data, found: Findings, pair: Pair) -> Card:
+    shown = [_picture(data, row, data.ids[row]) for row in (pair.a, pair.b)]
+    where = CROSSES[found.crosses(pair, data)]
+    lines = [f"{pair.kind}, details agree {pair.correlation:.3f}", where]
+    labels = [_label(data, row) for row in (pair.a, pair.b) if row < data.known]
+    lines.append(" / ".join(dict.fromkeys(labels)))
+    title = f"{data.ids[pair.a]} = {data.ids[pair.b]}"
+    return Card(f"different labels: {title}" if _conflict(data, pair) else title, shown, lines)
+
+
+def _conflict(data: Data, pair: Pair) -> bool:
+    known = max(pair.a, pair.b) < data.known
+    return known and data.labels[pair.a] != data.labels[pair.b]
+
+
+def _label(data: Data, row: int) -> str:
+    return data.labels[row].replace("|", ", ") or "(none)"
+
+
+def _picture(data: Data, row: int, text: str) -> tuple[str, str]:
+    return pictures.thumbnail(data.decode(row), side=SIDE), text

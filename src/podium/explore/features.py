@@ -1,0 +1,88 @@
+"""Features for neighbors and drift: of a frozen backbone, or simple ones without a network."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from podium.config.embeddings import Embedding
+from podium.core import seeding
+from podium.explore import looks
+from podium.explore.looks import Looks, Recorder
+from podium.features.neighbors import unit
+from podium.images.store import ImageSource
+
+SIZE = 256  # features that are kept of a backbone's
+CHUNK = 4096  # images whose features are in memory before they are reduced
+ORIENTATIONS = 8
+
+
+class Described(NamedTuple):
+    """Images as numbers."""
+
+    looks: Looks
+    features: np.ndarray  # float32 [N, D], of length 1
+
+
+def describe(
+    store: ImageSource, ids: Sequence[str], backbone: Embedding | None, *, seed: int
+) -> Described:
+    """Measure the images `ids` and compute their features, in one pass.
+
+    Raises:
+        UserError: if an image is missing or damaged, or a batch does not fit the device's memory.
+    """
+    if backbone is None:
+        seen = looks.look(store, ids)
+        return Described(seen, simple(seen))
+    from podium.features.extract import Extractor
+
+    extractor = Extractor(backbone, seed=seed)
+    recorder = Recorder(store, ids)
+    order = seeding.generator(seed, "explore").permutation(len(ids))  # a sample comes first
+    reduced, projection = np.zeros((len(ids), 0), np.float32), None
+    for start in range(0, len(order), CHUNK):
+        rows = order[start : start + CHUNK]
+        batches = extractor.loader(recorder, [ids[row] for row in rows])
+        values = extractor.features(batches, [lambda images: images])[:, 0]
+        if projection is None:
+            projection = _Projection(values)
+            reduced = np.zeros((len(ids), projection.size), np.float32)
+        reduced[rows] = projection(values)
+    return Described(recorder.looks, unit(reduced))
+
+
+class _Projection:
+    """The principal components of a sample."""
+
+    def __init__(self, sample: np.ndarray) -> None:
+        self.mean = sample.mean(axis=0)
+        covariance = np.cov(sample - self.mean, rowvar=False).reshape(sample.shape[1], -1)
+        _, vectors = np.linalg.eigh(covariance)
+        self.size = min(SIZE, sample.shape[1])
+        self.vectors = vectors[:, ::-1][:, : self.size].astype(np.float32)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        projected: np.ndarray = (values - self.mean) @ self.vectors
+        return projected
+
+
+def simple(seen: Looks) -> np.ndarray:
+    """Features without a network: histograms of gradients in 4 x 4 cells, and colors.
+
+    Source: Dalal and Triggs 2005 (HOG), without overlapping blocks.
+    """
+    gray = seen.thumbs.astype(np.float32)
+    dy, dx = np.gradient(gray, axis=(1, 2))
+    size = np.hypot(dx, dy)
+    angle = np.arctan2(dy, dx) % np.pi
+    index = np.minimum((angle / np.pi * ORIENTATIONS).astype(int), ORIENTATIONS - 1)
+    cell = looks.THUMB // 4
+    shape = (len(gray), 4, cell, 4, cell)
+    histograms = np.stack(
+        [(size * (index == o)).reshape(shape).sum(axis=(2, 4)) for o in range(ORIENTATIONS)], -1
+    ).reshape(len(gray), -1)
+    colors = seen.colors.reshape(len(gray), -1).astype(np.float32)
+    parts = [unit(np.sqrt(histograms)), unit(colors - 128)]
+    centered = [part - part.mean(axis=0) for part in parts]
+    return unit(np.concatenate(centered, axis=1))

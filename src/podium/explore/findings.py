@@ -1,0 +1,129 @@
+"""All checks on the data, and the tables with which their findings are acted on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from podium.core import seeding
+from podium.explore import alone, disagreement, drift, near_duplicates, shortcuts
+from podium.explore.data import Data
+from podium.explore.disagreement import Issues
+from podium.explore.drift import Difference, Drift
+from podium.explore.looks import STATISTICS
+from podium.explore.near_duplicates import Pair
+from podium.explore.shortcuts import Labels, Shortcut
+
+NUMERIC_SHARE = 0.95  # of the cells of a column that must be numbers for it to be numeric
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong with the data, as far as it can be seen before training."""
+
+    pairs: list[Pair]  # of near-duplicates, at least one of them a training image
+    sets: np.ndarray  # the set of near-duplicates of each image, or -1: [N]
+    issues: Issues
+    drift: Drift | None
+    differences: list[Difference]
+    shortcuts: list[Shortcut]
+    regions: list[Shortcut]
+
+    def crosses(self, pair: Pair, data: Data) -> str:
+        """What a pair connects: test, folds, or nothing but training images of one fold."""
+        if max(pair.a, pair.b) >= data.known:
+            return "test"
+        return "folds" if data.folds[pair.a] != data.folds[pair.b] else "fold"
+
+
+def find(data: Data, *, seed: int) -> Findings:
+    """Run all checks."""
+    pairs = near_duplicates.find(
+        data.described, data.decode, data.identical(), trained=data.trained
+    )
+    pairs = [pair for pair in pairs if min(pair.a, pair.b) < data.known]
+    sets = near_duplicates.sets(pairs, len(data.ids))
+    groups = np.where(sets >= 0, sets, sets.max(initial=-1) + 1 + np.arange(len(sets)))
+    known = slice(0, data.known)
+    rng = seeding.generator(seed, "explore", "folds")
+    labels = one_vs_rest(data)
+    folds = alone.split(data.known, rng, groups[known])
+    facts = {name: values[known] for name, values in data.facts().items()}
+    content = {name: values[known] for name, values in data.content().items()}
+    looks = data.described.looks
+    regions = list[Shortcut]()
+    if np.median(looks.sizes[known].min(axis=1)) >= shortcuts.MIN_SIDE:
+        regions = shortcuts.of_regions(looks.cells[known], labels, folds)
+    return Findings(
+        pairs=pairs,
+        sets=sets,
+        issues=disagreement.find(
+            data.described.features[known], data.task, data.labels, data.folds, rng
+        ),
+        drift=drift.measure(data.described.features, data.is_test, groups=groups, rng=rng),
+        differences=_differences(data, rng),
+        shortcuts=shortcuts.of_facts(facts | content, labels, folds, content=STATISTICS),
+        regions=regions,
+    )
+
+
+def one_vs_rest(data: Data) -> Labels:
+    """The labels of the training images as columns of 0 and 1; numbers: above their median."""
+    targets = data.task.targets(data.labels)
+    if data.task.name == "regression":
+        names = [f"{name} above its median" for name in data.task.classes]
+        return Labels(names, (targets > np.median(targets, axis=0)).astype(float)).frequent()
+    if data.task.name != "multilabel":
+        targets = np.eye(len(data.task.classes), dtype=np.float32)[targets]
+    return Labels(data.task.classes, targets).frequent()
+
+
+def _differences(data: Data, rng: np.random.Generator) -> list[Difference]:
+    """Facts, content and columns of the tables that tell test from training images."""
+    names = ("order of names", "length of the name")  # follow from who made the split
+    facts = {name: values for name, values in data.facts().items() if name not in names}
+    found = drift.compare(facts | data.content(), data.is_test, rng)
+    columns = {
+        f"column {name}": _numbers(data.shared[name])
+        for name in data.shared.columns.difference(["part"])
+    }
+    is_test = (data.shared["part"] == "test").to_numpy()
+    found += drift.compare(columns, is_test, rng)
+    return sorted(found, key=lambda difference: -difference.auc)
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """A column as numbers, if nearly all cells are; else as text."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    has_value = (column.str.strip() != "").to_numpy()
+    if has_value.any() and numbers.notna().to_numpy()[has_value].mean() >= NUMERIC_SHARE:
+        return numbers.to_numpy(float)
+    return column.to_numpy(str)
+
+
+def duplicates_table(data: Data, findings: Findings) -> pd.DataFrame:
+    """The sets of near-duplicates, as `prepare.near_duplicates` takes them: set, part, id, label,
+    fold.
+    """
+    rows = np.flatnonzero(findings.sets >= 0)
+    rows = rows[np.argsort(findings.sets[rows], kind="stable")]
+    known = [row for row in rows if row < data.known]
+    label = {row: data.labels[row] for row in known}
+    fold = {row: str(data.folds[row]) for row in known}
+    columns = {
+        "set": [str(findings.sets[row]) for row in rows],
+        "part": ["test" if row >= data.known else "train" for row in rows],
+        "id": [data.ids[row] for row in rows],
+        "label": [label.get(row, "") for row in rows],
+        "fold": [fold.get(row, "") for row in rows],
+    }
+    return pd.DataFrame(columns, dtype=str)
+
+
+def issues_table(data: Data, findings: Findings) -> pd.DataFrame:
+    """The likely label errors, as `prepare.exclude` takes them: id, label, suggestion, score."""
+    rows = [
+        (data.ids[issue.row], data.labels[issue.row], issue.suggestion, f"{issue.score:.4f}")
+        for issue in findings.issues.found
+    ]
+    return pd.DataFrame(rows, columns=["id", "label", "suggestion", "score"], dtype=str)

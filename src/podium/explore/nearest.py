@@ -1,0 +1,63 @@
+"""Nearest neighbors by cosine similarity, in blocks: no matrix of all pairs."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from podium.core import signals
+
+QUERIES, KEYS = 2048, 16384  # rows of a block
+
+
+class Nearest(NamedTuple):
+    """The nearest keys of each query, the nearest first."""
+
+    rows: np.ndarray  # int64 [N, k]
+    similarity: np.ndarray  # float32 [N, k]
+
+
+def search(queries: np.ndarray, keys: np.ndarray, count: int, *, are_same: bool = False) -> Nearest:
+    """The `count` keys [M, D] with the highest inner product with each query [N, D], all float32
+    and of length 1. With `are_same`, query i does not find key i.
+    """
+    count = min(count, len(keys) - are_same)
+    if count < 1:
+        return Nearest(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), "f4"))
+    best, rows = [], []
+    with torch.inference_mode():
+        table = torch.from_numpy(np.ascontiguousarray(keys, np.float32))
+        for start in range(0, len(queries), QUERIES):
+            signals.raise_if_stopped()
+            block = torch.from_numpy(np.ascontiguousarray(queries[start : start + QUERIES], "f4"))
+            values, indices = _search_block(block, table, count, start if are_same else None)
+            best.append(values.numpy())
+            rows.append(indices.numpy())
+    return Nearest(np.concatenate(rows), np.concatenate(best))
+
+
+def _search_block(
+    block: torch.Tensor, table: torch.Tensor, count: int, own: int | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best of one block of queries; `own` is the row of the first query among the keys."""
+    values = torch.empty((len(block), 0))
+    indices = torch.empty((len(block), 0), dtype=torch.int64)
+    for first in range(0, len(table), KEYS):
+        similarity = block @ table[first : first + KEYS].T
+        if own is not None:
+            columns = torch.arange(own, own + len(block)) - first
+            inside = (columns >= 0) & (columns < similarity.shape[1])
+            similarity[inside.nonzero()[:, 0], columns[inside]] = -torch.inf
+        top = similarity.topk(min(count, similarity.shape[1]), dim=1)
+        values = torch.cat([values, top.values], dim=1)
+        indices = torch.cat([indices, top.indices + first], dim=1)
+        kept = values.topk(min(count, values.shape[1]), dim=1)
+        values, indices = kept.values, indices.gather(1, kept.indices)
+    return values, indices
+
+
+def unit(values: np.ndarray) -> np.ndarray:
+    """Rows [N, D] of length 1, float32; rows of zeros stay so."""
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    scaled: np.ndarray = (values / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return scaled

@@ -1,0 +1,198 @@
+"""Sections of the page that describe the data: classes, folds, images, and the method."""
+
+from collections import Counter
+
+import numpy as np
+from markupsafe import Markup
+
+from podium.config.embeddings import Embedding
+from podium.explore.data import Data
+from podium.explore.disagreement import MAX_SHARE, NEIGHBORS
+from podium.pages import charts, pictures
+from podium.pages.document import Card, Cards, Chart, Section, Table
+from podium.scoring.task import LABEL_SEPARATOR
+
+MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes with images; images of each; pixels
+MAX_BARS, MAX_ROWS = 60, 25
+
+
+def classes(data: Data) -> Section:
+    """The images per class, or the distribution of numbers, with samples of each."""
+    if data.task.name == "regression":
+        return _numbers(data)
+    rows = _rows_of_labels(data)
+    names = sorted(rows, key=lambda name: -len(rows[name]))
+    cards = [
+        Card(name, [_grid(data, _spread(rows[name]), name)], [_images(rows[name])])
+        for name in names[:MAX_CLASSES]
+        if rows[name]
+    ]
+    parts = [Chart(_bars({name: len(rows[name]) for name in names[:MAX_BARS]}))]
+    text = f"{len(names)} classes. The largest has {_images(rows[names[0]])}, the smallest "
+    text += f"{_images(rows[names[-1]])}."
+    if data.task.name == "multilabel":
+        sizes = Counter(len(_labels(label)) for label in data.labels)
+        per_image = ", ".join(f"{sizes[size]} with {size}" for size in sorted(sizes))
+        text = f"{len(names)} labels; images by their number of labels: {per_image}."
+    caption = ""
+    if len(names) > MAX_CLASSES:
+        caption = f"The {MAX_CLASSES} most frequent of {len(names)}."
+    return Section("Classes", [*parts, Cards(cards, caption)], text)
+
+
+def splits(data: Data) -> Section:
+    """Labels across folds, and the sizes of groups."""
+    parts: list[Chart | Table | Cards] = []
+    folds = np.unique(data.folds)
+    if data.task.name == "regression":
+        targets = data.task.targets(data.labels)
+        with charts.style():
+            figure, axes = charts.panels(len(data.task.classes))
+            for index, axis in enumerate(axes):
+                values = [targets[data.folds == fold, index] for fold in folds]
+                axis.boxplot(values, tick_labels=[str(fold) for fold in folds])
+                axis.set_title(charts.short(data.task.classes[index]))
+                axis.set_xlabel("fold")
+            parts.append(Chart(charts.svg(figure, "Numbers per fold")))
+    else:
+        rows = _rows_of_labels(data)
+        names = sorted(rows, key=lambda name: -len(rows[name]))
+        table = [["class", *(f"fold {fold}" for fold in folds)]]
+        for name in names[:MAX_ROWS]:
+            counts = Counter(data.folds[rows[name]].tolist())
+            table.append([name, *(f"{counts[fold]:,}" for fold in folds)])
+        caption = "Images per class and fold"
+        if len(names) > MAX_ROWS:
+            caption += f", of the {MAX_ROWS} most frequent classes"
+        parts.append(Table(table, caption))
+    text = ""
+    if data.groups is not None:
+        sizes = np.array([*Counter(data.groups).values()])
+        text = f"{len(sizes):,} groups of {sizes.min()} to {sizes.max()} images, "
+        text += f"{np.median(sizes):g} in the median; each is in one fold."
+    return Section("Folds", parts, text)
+
+
+def images(data: Data) -> Section:
+    """Sizes, aspect ratios, brightness and channels."""
+    facts, looks = data.facts(), data.described.looks
+    width, height, ratio = facts["width"], facts["height"], facts["aspect ratio"]
+    brightness, is_test = looks.statistic("brightness"), data.is_test
+    with charts.style():
+        figure, axes = charts.panels(3)
+        panels = {
+            "megapixels": width * height / 1e6,
+            "aspect ratio (width / height)": ratio,
+            "mean brightness (0 to 255)": brightness,
+        }
+        for axis, (title, values) in zip(axes, panels.items(), strict=True):
+            arrays, names = [values[~is_test]], ["training"]
+            if is_test.any():
+                arrays, names = [*arrays, values[is_test]], [*names, "test"]
+            charts.histogram(axis, arrays, names)
+            axis.set_title(title)
+        chart = Chart(charts.svg(figure, "Histograms of size, aspect ratio and brightness"))
+    sizes = Counter(zip(width.astype(int).tolist(), height.astype(int).tolist(), strict=True))
+    common = [["width x height", "images"]]
+    common += [[f"{w} x {h}", f"{count:,}"] for (w, h), count in sizes.most_common(8)]
+    kinds = [["gray", "images"], ["three equal channels", f"{int(looks.gray.sum()):,}"]]
+    if data.files is not None:
+        formats = Counter(zip(data.files["format"], data.files["mode"], strict=True))
+        kinds = [["format and channels", "images"]]
+        kinds += [
+            [f"{name or 'other'} {mode}".strip(), f"{count:,}"]
+            for (name, mode), count in formats.most_common(8)
+        ]
+        kinds.append(["gray, whatever the channels", f"{int(looks.gray.sum()):,}"])
+        kinds.append(["with EXIF data", f"{int((facts['EXIF tags'] > 0).sum()):,}"])
+    text = f"{len(sizes):,} different sizes. " + (
+        "Sizes are those of the files." if data.files is not None else "Sizes are as stored."
+    )
+    return Section("Images", [chart, Table(common, "Most common sizes"), Table(kinds)], text)
+
+
+def method(data: Data, backbone: Embedding | None) -> Section:
+    """How neighbors were found, and how far they can be trusted."""
+    if backbone is None:
+        name = "gradient histograms and colors"
+        text = (
+            "None of the models and embeddings is pretrained, so images are compared by gradients "
+            "and colors. That finds near-duplicates and drift of brightness or color well, but "
+            "label errors only where classes differ in such simple features. An embedding or a "
+            "model with pretrained weights as the first in params.yaml sees more."
+        )
+    else:
+        name = f"{backbone.architecture}, {backbone.image_size} px, frozen"
+        text = (
+            "Neighbors, label errors and drift are as good as the features of this network, which "
+            "was not trained on these images."
+        )
+    rows = [
+        ["setting", "value"],
+        ["features", name],
+        ["numbers per image", str(data.described.features.shape[1])],
+        ["neighbors", str(NEIGHBORS)],
+        ["label errors listed, at most", f"{MAX_SHARE:.0%} of the images"],
+    ]
+    return Section("Method", [Table(rows)], text)
+
+
+def _numbers(data: Data) -> Section:
+    targets = data.task.targets(data.labels)
+    with charts.style():
+        figure, axes = charts.panels(len(data.task.classes))
+        for index, axis in enumerate(axes):
+            charts.histogram(axis, [targets[:, index]], ["training"])
+            axis.set_title(charts.short(data.task.classes[index]))
+        parts: list[Chart | Table | Cards] = [Chart(charts.svg(figure, "Histograms of numbers"))]
+    for index, name in enumerate(data.task.classes[:4]):
+        order = np.argsort(targets[:, index], kind="stable")
+        rows = [int(row) for row in order[np.linspace(0, len(order) - 1, 8).astype(int)]]
+        cards = [Card(f"{targets[row, index]:.6g}", [_picture(data, row)], []) for row in rows]
+        parts.append(Cards(cards, f"From the lowest to the highest {name}"))
+    return Section("Numbers", parts)
+
+
+def _rows_of_labels(data: Data) -> dict[str, list[int]]:
+    """The training rows of each class."""
+    rows: dict[str, list[int]] = {name: [] for name in data.task.classes}
+    for row, label in enumerate(data.labels):
+        for name in _labels(label) if data.task.name == "multilabel" else [label]:
+            rows[name].append(row)
+    return rows
+
+
+def _labels(label: str) -> list[str]:
+    return [name for name in label.split(LABEL_SEPARATOR) if name]
+
+
+def _spread(rows: list[int]) -> list[int]:
+    """Some of the rows, evenly spread."""
+    places = np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).astype(int)
+    return [rows[place] for place in places]
+
+
+def _images(rows: list[int]) -> str:
+    return f"{len(rows):,} image{'' if len(rows) == 1 else 's'}"
+
+
+def _grid(data: Data, rows: list[int], name: str) -> tuple[str, str]:
+    shown = [data.decode(row) for row in rows]
+    return pictures.grid(shown, COLUMNS, side=SIDE), f"{len(rows)} images of {name}"
+
+
+def _picture(data: Data, row: int) -> tuple[str, str]:
+    return pictures.thumbnail(data.decode(row)), data.ids[row]
+
+
+def _bars(counts: dict[str, int]) -> Markup:
+    with charts.style():
+        figure = charts.figure(6.5, max(1.2, 0.26 * len(counts) + 0.6))
+        axis = figure.subplots()
+        names = [charts.short(name) for name in counts]
+        axis.barh(range(len(names)), [*counts.values()])
+        axis.set_yticks(range(len(names)), names)
+        axis.invert_yaxis()
+        axis.set_xlabel("training images")
+        axis.grid(visible=False, axis="y")
+        return charts.svg(figure, "Training images per class")

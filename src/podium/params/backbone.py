@@ -1,0 +1,22 @@
+"""Which network the stage explore looks with: the project's own, if it is pretrained."""
+
+from podium.config.embeddings import Embedding
+from podium.config.models import Backbone
+from podium.params import libraries
+from podium.params.schema import Params
+
+MAX_SIZE = 224  # pixels: larger images cost more, and have the same neighbors
+
+
+def of(params: Params) -> Embedding | None:
+    """The first embedding with pretrained weights, else the first model with them, at a size of at
+    most `MAX_SIZE` if the architecture takes it; None if there is none.
+    """
+    networks: list[Backbone] = [*params.embeddings.values(), *params.models.values()]
+    network = next((network for network in networks if network.pretrained is not False), None)
+    if network is None:
+        return None
+    settings = {name: getattr(network, name) for name in Backbone.model_fields}
+    full = Embedding(**settings, views=["identity"])
+    small = full.model_copy(update={"image_size": min(full.image_size, MAX_SIZE)})
+    return full if libraries.embedding_problems({"explore": small}) else small

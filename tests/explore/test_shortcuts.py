@@ -1,0 +1,116 @@
+"""What reveals a label or a test image without looking at what the image shows."""
+
+import cv2
+import numpy as np
+import pytest
+from photos import described, photos
+
+from podium.explore import alone, drift, shortcuts
+from podium.explore.shortcuts import Labels
+
+COUNT = 240
+IMAGES = photos(COUNT, seed=1)
+CLASSES = np.arange(COUNT) % 3
+LABELS = Labels(["a", "b", "c"], np.eye(3)[CLASSES])
+FOLDS = alone.split(COUNT, np.random.default_rng(0))
+
+
+def logo(pixels: np.ndarray, place: tuple[int, int]) -> np.ndarray:
+    marked = pixels.copy()
+    cv2.putText(marked, "LOGO", place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1)
+    return marked
+
+
+def regions(images: list[np.ndarray]) -> list[shortcuts.Shortcut]:
+    return shortcuts.of_regions(described(images).looks.cells, LABELS, FOLDS)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [((2, 14), "at the top left"), ((88, 92), "at the bottom right"), ((46, 52), "in the center")],
+)
+def test_a_watermark_on_one_class_is_found(place: tuple[int, int], words: str) -> None:
+    images = [logo(i, place) if c == 1 else i for i, c in zip(IMAGES, CLASSES, strict=True)]
+    (found,) = regions(images)
+    assert found.label == "b" and found.auc > 0.8
+    assert found.feature.endswith(words)
+
+
+def test_a_frame_of_one_class_is_found() -> None:
+    images = [image.copy() for image in IMAGES]
+    for image, c in zip(images, CLASSES, strict=True):
+        if c == 2:
+            image[:14] = image[-14:] = 0
+    (found,) = regions(images)
+    assert found.label == "c"
+
+
+def test_photos_without_a_watermark_have_none() -> None:
+    assert regions(IMAGES) == []
+
+
+def test_a_watermark_on_all_images_reveals_nothing() -> None:
+    assert regions([logo(image, (88, 92)) for image in IMAGES]) == []
+
+
+def test_objects_at_the_same_place_are_no_watermark() -> None:
+    """Digits, for example: each class has its own region."""
+    places = ((10, 30), (60, 60), (80, 85))
+    assert regions([logo(i, places[c]) for i, c in zip(IMAGES, CLASSES, strict=True)]) == []
+
+
+def test_facts_that_reveal_a_label_are_found_and_others_not() -> None:
+    rng = np.random.default_rng(0)
+    facts = {
+        "width": np.where(CLASSES == 0, 640.0, 641.0),
+        "order of names": np.argsort(np.argsort(CLASSES * 1000 + np.arange(COUNT))).astype(float),
+        "file format": np.where((CLASSES == 2) & (rng.random(COUNT) < 0.95), "PNG", "JPEG"),
+        "height": rng.integers(400, 500, COUNT).astype(float),
+        "EXIF tags": np.zeros(COUNT),
+        "brightness": CLASSES + 0.1 * rng.normal(size=COUNT),
+    }
+    found = shortcuts.of_facts(facts, LABELS, FOLDS, content=["brightness"])
+    assert {s.feature for s in found if s.is_found} == {"width", "order of names", "file format"}
+    by_name = {s.feature: s for s in found}
+    assert by_name["width"].label == "a" and by_name["width"].auc == 1
+    assert by_name["file format"].label == "c" and by_name["file format"].auc > 0.9
+    assert by_name["brightness"].auc > 0.95 and "EXIF tags" not in by_name
+    assert by_name["height"].auc < 0.62
+
+
+def test_rare_labels_are_left_out() -> None:
+    values = np.eye(2)[(np.arange(COUNT) < 5).astype(int)]
+    assert Labels(["a", "b"], values).frequent().names == []
+
+
+def test_darker_test_images_are_found_and_equal_ones_not() -> None:
+    is_test = np.arange(COUNT) >= 160
+    darker = [
+        (image * 0.7).astype(np.uint8) if test else image
+        for image, test in zip(IMAGES, is_test, strict=True)
+    ]
+    for images, expected in ((IMAGES, False), (darker, True)):
+        seen = described(images)
+        rng = np.random.default_rng(0)
+        found = drift.measure(seen.features, is_test, groups=np.arange(COUNT), rng=rng)
+        facts = {name: seen.looks.statistic(name) for name in ("brightness", "saturation")}
+        differences = {d.name: d for d in drift.compare(facts, is_test, rng)}
+        assert found is not None and differences["brightness"].is_found == expected
+        assert found.is_found == expected
+        if expected:
+            assert found.test_like[is_test].mean() > 0.5 > found.test_like[~is_test].mean()
+
+
+def test_columns_that_differ_are_found() -> None:
+    rng = np.random.default_rng(0)
+    is_test = np.arange(COUNT) >= 160
+    facts = {
+        "site": np.where(is_test & (rng.random(COUNT) < 0.7), "C", rng.choice(["A", "B"], COUNT)),
+        "age": rng.normal(50, 10, COUNT),
+    }
+    assert [d.name for d in drift.compare(facts, is_test, rng) if d.is_found] == ["site"]
+    assert drift.compare(facts, np.zeros(COUNT, bool), rng) == []
+    assert (
+        drift.measure(np.eye(COUNT), np.zeros(COUNT, bool), groups=np.arange(COUNT), rng=rng)
+        is None
+    )
