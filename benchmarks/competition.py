@@ -64,7 +64,7 @@ def project(folder: Path, files: list[bytes], **changes: Any) -> None:
         "metric": "accuracy",
         "competition": {"source": "x.zip", "slug": "x"},
         "prepare": {},
-        "folds": {"count": 5, "run": [0], "subsample": {}},
+        "folds": {"count": 5, "run": [0], "all": [], "subsample": {}},
         "checkpoint": {"every_minutes": 10},
         "models": {"a": MODEL},
         "predict": {"views": ["identity"], "batch_size": 64},

@@ -29,15 +29,17 @@ IDENTICAL, CHANGED = 20, 20
 FLIPPED = 0.05
 DARKER = 0.7
 SHOW = """
-import itertools
+import sys
+
 from podium.core import files, paths
 from podium.config.embeddings import Embedding
-from podium.explore import data_page, faults, findings
+from podium.explore import faults, findings
 from podium.explore.data import read
 
+seed = int(sys.argv[1])
 network = files.read_json(paths.EXPLORE)
-data = read(network and Embedding.model_validate(network), seed={seed})
-found = findings.find(data, seed={seed})
+data = read(network and Embedding.model_validate(network), seed=seed)
+found = findings.find(data, seed=seed)
 sets = {}
 for row, number in enumerate(found.sets):
     if number >= 0:
@@ -109,7 +111,7 @@ def look(archive: Path, network: dict, seed: int, *, plant: bool) -> tuple[dict,
         params["folds"] |= {"count": 5, "run": [0, 1, 2, 3, 4]}
         yaml.dump(params, path)
         run("dvc", "repro", "-q", "folds")
-        return YAML(typ="safe").load(run(sys.executable, "-c", SHOW.format(seed=seed))), planted
+        return YAML(typ="safe").load(run(sys.executable, "-c", SHOW, str(seed))), planted
 
 
 def write(archive: Path, copy: Path, planted: Planted | None, rng: random.Random) -> None:

@@ -29,7 +29,7 @@ TRAIN_A, TRAIN_B = {"train@a-0", "train@a-1"}, {"train@b-0", "train@b-1"}
 PREDICT = {f"predict@{model}-{fold}" for model in "ab" for fold in (0, 1)}
 TRAIN = TRAIN_A | TRAIN_B
 B = TRAIN_B | {"predict@b-0", "predict@b-1"}
-ALL = {"check", "fetch", "prepare", "folds"} | TRAIN | PREDICT | END
+ALL = {"check", "fetch", "prepare", "folds", "explore"} | TRAIN | PREDICT | END
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ def only_b(params: dict[str, Any]) -> None:
         (lambda p: p["folds"].update(run=[1]), {"ensemble"}),
         (lambda p: p["folds"].update(all=["b"]), {"ensemble"} | ALL_OF_B),
         (lambda p: p["folds"].update(count=3), {"folds"}),
-        (lambda p: p["folds"].update(duplicates="ignore"), {"folds"}),
-        (lambda p: p.update(seed=2), {"folds"} | TRAIN),
+        (lambda p: p["prepare"].update(duplicates="keep"), {"prepare"}),
+        (lambda p: p.update(seed=2), {"folds", "explore"} | TRAIN),
         (lambda p: p["prepare"].update(max_size=32), {"prepare"}),
     ],
     ids=["checkpoint", "views", "batch_size", "method", "format", "lr", "model_seed", "model",

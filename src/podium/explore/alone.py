@@ -94,10 +94,21 @@ def lower_bound(area: np.ndarray, positives: np.ndarray, count: int) -> np.ndarr
     return bound
 
 
-def split(count: int, rng: np.random.Generator, groups: np.ndarray | None = None) -> np.ndarray:
-    """Random folds [N]; with `groups`, those of a group stay together."""
-    if groups is None:
-        return rng.permutation(count) % FOLDS
-    _, codes = np.unique(groups, return_inverse=True)
-    folds: np.ndarray = (rng.permutation(codes.max() + 1) % FOLDS)[codes]
-    return folds
+def split(
+    count: int,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
+    strata: np.ndarray | None = None,
+) -> np.ndarray:
+    """Random folds [N]. With `groups`, those of a group stay together; with `strata` (0 or 1), both
+    are spread evenly.
+    """
+    _, codes = np.unique(np.arange(count) if groups is None else groups, return_inverse=True)
+    stratum = np.zeros(codes.max() + 1, int)
+    if strata is not None:
+        np.maximum.at(stratum, codes, strata.astype(int))
+    order = np.lexsort((rng.permutation(len(stratum)), stratum))
+    folds = np.empty(len(stratum), int)
+    folds[order] = np.arange(len(stratum)) % FOLDS
+    of_rows: np.ndarray = folds[codes]
+    return of_rows

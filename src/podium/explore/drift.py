@@ -49,7 +49,7 @@ def measure(
         is_test: bool [N].
         groups: copies of an image have the same number, [N], so that they share a fold.
     """
-    folds = alone.split(len(is_test), rng, groups)
+    folds = alone.split(len(is_test), rng, groups, strata=is_test)
     sides = (is_test, ~is_test)
     if min(len(np.unique(folds[side])) for side in sides) < FOLDS:
         return None
@@ -73,7 +73,7 @@ def compare(
     """
     if not is_test.any() or is_test.all():
         return []
-    folds = alone.split(len(is_test), rng)
+    folds = alone.split(len(is_test), rng, strata=is_test)
     result = []
     for name, values in facts.items():
         binned = alone.bins(values)

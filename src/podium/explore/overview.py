@@ -105,7 +105,7 @@ def images(data: Data) -> Section:
         ]
         kinds.append(["gray, whatever the channels", f"{int(looks.gray.sum()):,}"])
         kinds.append(["with EXIF data", f"{int((facts['EXIF tags'] > 0).sum()):,}"])
-    text = f"{len(sizes):,} different sizes. " + (
+    text = f"{len(sizes):,} different size{'s' * (len(sizes) > 1)}. " + (
         "Sizes are those of the files." if data.files is not None else "Sizes are as stored."
     )
     return Section("Images", [chart, Table(common, "Most common sizes"), Table(kinds)], text)

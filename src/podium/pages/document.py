@@ -55,6 +55,11 @@ class Cards:
     caption: str = ""
     kind: ClassVar[str] = "cards"
 
+    @property
+    def narrow(self) -> bool:
+        """Whether each card has one image, so that two fit side by side on a phone."""
+        return all(len(card.pictures) == 1 for card in self.cards)
+
 
 @dataclass(frozen=True)
 class Section:
