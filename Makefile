@@ -53,7 +53,7 @@ test-gpu: .venv/.dev ## run the tests that need a GPU (two minutes)
 test-cluster: .venv/.dev .venv/.cluster .venv/.search ## run the tests that need Ray or Optuna: two nodes on this machine (ten minutes)
 	pytest tests/cluster tests/search
 
-test-browser: .venv/.dev .venv/.browser ## open the report in headless Chromium (Debian's package chromium)
+test-browser: .venv/.dev .venv/.browser ## open the pages in headless Chromium (Debian's package chromium)
 	pytest -m browser tests/pages
 
 faults: .venv/.dev ## kill the pipeline N times, at moments spread evenly over each stage, and check that it resumes (N=60)

@@ -1,4 +1,4 @@
-"""The report in headless Chromium: no errors, no requests, no overflow, no barriers."""
+"""The pages in headless Chromium: no errors, no requests, no overflow, no barriers."""
 
 import shutil
 from collections.abc import Iterator
@@ -25,9 +25,9 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(scope="module")
-def report(finished_project: Project) -> Path:
-    return finished_project.folder / "reports/report.html"
+@pytest.fixture(params=["report.html", "data.html"])
+def report(finished_project: Project, request: pytest.FixtureRequest) -> Path:
+    return finished_project.folder / "reports" / request.param
 
 
 def violations(page: Any) -> list[str]:
@@ -40,7 +40,7 @@ def violations(page: Any) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280, 1920])
-def test_the_report_opens_everywhere(browser: Any, report: Path, width: int, scheme: str) -> None:
+def test_a_page_opens_everywhere(browser: Any, report: Path, width: int, scheme: str) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     problems, requests = list[str](), list[str]()
     page.on("console", lambda message: problems.append(message.text))

@@ -16,7 +16,7 @@ from podium.pages.document import Card, Cards, Chart, Section, Table
 
 Parts = list[Chart | Table | Cards]
 PAIRS, ISSUES, ROWS = 36, 30, 15
-LIKE, EXAMPLES = 8, 5
+LIKE, EXAMPLES = 7, 5
 SIDE = 132  # pixels of an image beside others
 CROSSES = {
     "test": "training and test image",
@@ -79,7 +79,9 @@ def label_errors(data: Data, found: Findings) -> Section:
     if not cards:
         text = "No label disagrees with the nearest images and with a linear classifier."
         return Section("Likely label errors", [Table([["labels", "listed"], ["all", "0"]])], text)
-    return Section("Likely label errors", [Cards(cards)], text)
+    count = len(found.issues.found)
+    caption = f"{len(cards)} of {count}, the surest first" if len(cards) < count else ""
+    return Section("Likely label errors", [Cards(cards, caption)], text)
 
 
 def drift(data: Data, found: Findings) -> Section:

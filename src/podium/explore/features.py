@@ -72,17 +72,22 @@ def simple(seen: Looks) -> np.ndarray:
 
     Source: Dalal and Triggs 2005 (HOG), without overlapping blocks.
     """
-    gray = seen.thumbs.astype(np.float32)
-    dy, dx = np.gradient(gray, axis=(1, 2))
+    starts = range(0, len(seen.thumbs), CHUNK)
+    histograms = np.concatenate([_gradients(seen.thumbs[n : n + CHUNK]) for n in starts])
+    colors = seen.colors.reshape(len(histograms), -1).astype(np.float32)
+    parts = [unit(np.sqrt(histograms)), unit(colors - 128)]
+    centered = [part - part.mean(axis=0) for part in parts]
+    return unit(np.concatenate(centered, axis=1))
+
+
+def _gradients(thumbs: np.ndarray) -> np.ndarray:
+    """Histograms of the gradients' directions in 4 x 4 cells of gray images: float32 [N, D]."""
+    dy, dx = np.gradient(thumbs.astype(np.float32), axis=(1, 2))
     size = np.hypot(dx, dy)
     angle = np.arctan2(dy, dx) % np.pi
     index = np.minimum((angle / np.pi * ORIENTATIONS).astype(int), ORIENTATIONS - 1)
     cell = looks.THUMB // 4
-    shape = (len(gray), 4, cell, 4, cell)
-    histograms = np.stack(
-        [(size * (index == o)).reshape(shape).sum(axis=(2, 4)) for o in range(ORIENTATIONS)], -1
-    ).reshape(len(gray), -1)
-    colors = seen.colors.reshape(len(gray), -1).astype(np.float32)
-    parts = [unit(np.sqrt(histograms)), unit(colors - 128)]
-    centered = [part - part.mean(axis=0) for part in parts]
-    return unit(np.concatenate(centered, axis=1))
+    shape = (len(thumbs), 4, cell, 4, cell)
+    sums = [(size * (index == o)).reshape(shape).sum(axis=(2, 4)) for o in range(ORIENTATIONS)]
+    histograms: np.ndarray = np.stack(sums, axis=-1).reshape(len(thumbs), -1)
+    return histograms

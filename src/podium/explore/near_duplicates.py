@@ -27,6 +27,7 @@ CROP = 0.88  # of each axis, of the cropped variants
 MIN_SIMILARITY = 0.35  # of features of a trained network: less is another image
 MIN_CONTRAST = 2.0  # gray levels: plainer images look like each other
 CHUNK = 1024  # pairs
+BLOCK = 4096  # images that are transformed at once
 
 
 class Pair(NamedTuple):
@@ -71,9 +72,12 @@ def perceptual_hash(thumbs: np.ndarray) -> np.ndarray:
 
     Source: pHash (Zauner 2010), which keeps their signs.
     """
-    transformed = dctn(thumbs.astype(np.float32), axes=(1, 2), norm="ortho")
-    low = transformed[:, :FREQUENCIES, :FREQUENCIES].reshape(len(thumbs), -1)
-    return unit(low[:, 1:]).astype(np.float32)
+    low = []
+    for start in range(0, len(thumbs), BLOCK):
+        block = thumbs[start : start + BLOCK].astype(np.float32)
+        transformed = dctn(block, axes=(1, 2), norm="ortho")
+        low.append(transformed[:, :FREQUENCIES, :FREQUENCIES].reshape(len(block), -1)[:, 1:])
+    return unit(np.concatenate(low)).astype(np.float32)
 
 
 def candidates(thumbs: np.ndarray, features: np.ndarray, *, trained: bool) -> list[tuple[int, int]]:
