@@ -73,9 +73,12 @@ def one_vs_rest(data: Data) -> Labels:
     if data.task.name == "regression":
         names = [f"{name} above its median" for name in data.task.classes]
         return Labels(names, (targets > np.median(targets, axis=0)).astype(float)).frequent()
-    if data.task.name != "multilabel":
-        targets = np.eye(len(data.task.classes), dtype=np.float32)[targets]
-    return Labels(data.task.classes, targets).frequent()
+    if data.task.name == "multilabel":
+        return Labels(data.task.classes, targets).frequent()
+    sizes = np.bincount(targets, minlength=len(data.task.classes))
+    common = np.argsort(-sizes, kind="stable")[: shortcuts.MAX_LABELS]  # there may be thousands
+    names = [data.task.classes[index] for index in common]
+    return Labels(names, (targets[:, None] == common).astype(np.float32)).frequent()
 
 
 def _differences(data: Data, rng: np.random.Generator) -> list[Difference]:
