@@ -13,8 +13,15 @@ import cv2
 import numpy as np
 
 SCALES = (1.0, 0.93, 0.86, 0.79)  # of each axis of a crop
+EVEN = [(scale, scale) for scale in SCALES]
 MAX_STRETCH = 0.1  # difference of the scales of both axes
+STRETCHED = [
+    (tall, wide)
+    for tall, wide in itertools.product(SCALES, SCALES)
+    if 0 < abs(tall - wide) <= MAX_STRETCH
+]
 ROUGH = 0.78  # correlation of small copies
+HOPELESS = 0.55  # the same, for which stretching is not tried
 SURE = 0.87  # correlation of details
 TINY = 24  # pixels of the shorter side: smaller images have too few details
 WHOLE = 0.97  # share of the area
@@ -22,6 +29,9 @@ SIDE = 128  # pixels of the longer side when aligned
 STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 NOISE = 4.0  # gray levels: weaker details count less
 MIN_OVERLAP = 0.55  # of the aligned images
+
+
+Box = tuple[float, float, float, float]  # left, top, width and height, as fractions
 
 
 class Match(NamedTuple):
@@ -38,27 +48,38 @@ class Rough(NamedTuple):
     correlation: float
     mirrored: bool
     swapped: bool  # a is in b
-    box: tuple[float, float, float, float]  # left, top, width and height, as fractions
+    box: Box
 
 
 def rough(a: np.ndarray, b: np.ndarray) -> Rough:
     """The best match of b within a, or of a within b: uint8 [S, S] each."""
     best = Rough(-1.0, False, False, (0, 0, 1, 1))
-    for mirrored, swapped in itertools.product((False, True), (False, True)):
-        inner = b[:, ::-1] if mirrored else b
-        whole, part = (inner, a) if swapped else (a, inner)
-        side = len(whole)
-        for tall, wide in itertools.product(SCALES, SCALES):
-            if abs(tall - wide) > MAX_STRETCH or (swapped and tall == wide == 1.0):
-                continue
-            height, width = round(side * tall), round(side * wide)
-            small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
-            found = cv2.matchTemplate(whole, small, cv2.TM_CCOEFF_NORMED)
-            _, value, _, (left, top) = cv2.minMaxLoc(found)
-            if np.isfinite(value) and value > best.correlation:
-                box = left / side, top / side, width / side, height / side
-                best = Rough(float(value), mirrored, swapped, box)
+    for scales in (EVEN, STRETCHED):
+        for mirrored, swapped in itertools.product((False, True), (False, True)):
+            inner = b[:, ::-1] if mirrored else b
+            whole, part = (inner, a) if swapped else (a, inner)
+            for tall, wide in scales:
+                if swapped and tall == wide == 1.0:
+                    continue
+                correlation, box = _find(whole, part, tall, wide)
+                if correlation > best.correlation:
+                    best = Rough(correlation, mirrored, swapped, box)
+        if best.correlation < HOPELESS:
+            break
     return best
+
+
+def _find(whole: np.ndarray, part: np.ndarray, tall: float, wide: float) -> tuple[float, Box]:
+    """Where the part, scaled to these fractions of the sides, is in the whole, and how well it fits
+    there.
+    """
+    side = len(whole)
+    height, width = round(side * tall), round(side * wide)
+    small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+    found = cv2.matchTemplate(whole, small, cv2.TM_CCOEFF_NORMED)
+    _, correlation, _, (left, top) = cv2.minMaxLoc(found)
+    box = left / side, top / side, width / side, height / side
+    return (float(correlation) if np.isfinite(correlation) else -1.0), box
 
 
 def match(a: np.ndarray, b: np.ndarray, start: Rough) -> Match:
