@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from podium.images.decoders import DECODER_ERRORS
+from podium.images.decoded import DECODER_ERRORS
 
 
 class FileFacts(NamedTuple):
