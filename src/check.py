@@ -1,12 +1,15 @@
 """params.yaml -> data/params.checked and data/metric.json: find mistakes before anything runs."""
 
+from podium.config import trackers
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError
 from podium.params import schema
 from podium.scoring import metrics
 from podium.submission import blend, new_class
 
-SECTIONS = tuple(schema.Params.model_fields)
+# Read, but not declared in dvc.yaml: it may be missing, and does not affect any result.
+UNDECLARED = ("trackers",)
+SECTIONS = tuple(name for name in schema.Params.model_fields if name not in UNDECLARED)
 
 
 def main() -> None:
@@ -16,6 +19,7 @@ def main() -> None:
     if that is user-defined, with its code: the stages that use the metric depend on it.
     """
     params = schema.validate(params_file.read(params_file.PARAMS), build_models=True)
+    trackers.require(params.trackers)
     metric = metrics.get(params.metric, params.task)
     for key, problem in blend.problems(params.ensemble, metric):
         raise UserError(f"{key}: {problem}")
