@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import tracked_runs
 import trainings
-from conftest import Project
+from conftest import ROOT, Project
 from tracked_runs import TrackedRun
 
 ALL = ["tensorboard", "mlflow", "wandb", "trackio"]
@@ -98,6 +98,39 @@ def test_an_interrupted_training_continues_its_run(tracked: Project, kills: list
         (run,) = runs.values()
         check(tracked, run)
         assert len(run.images) == 1, name
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "processes",
+    [
+        # the epochs of the first checkpoint and at the end of each process, and how it ends
+        pytest.param([(0, 4, "kill"), (2, 6)], id="checkpoint older than the log"),
+        pytest.param([(0, 3, "kill"), (5, 6)], id="log older than the checkpoint"),
+        pytest.param([(0, 0, "kill"), (0, 6)], id="killed in the first epoch"),
+        pytest.param([(0, 4, "stop"), (4, 6)], id="stopped"),
+    ],
+)
+def test_after_a_kill_no_epoch_is_missing_or_there_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, processes: list[tuple[Any, ...]]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    for process in processes:
+        done = subprocess.run(
+            [sys.executable, ROOT / "tests/training/log_epochs.py", name, *map(str, process)],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True,
+        )  # fmt: skip
+        assert done.returncode == (-signal.SIGKILL if "kill" in process else 0), done.stdout
+        assert "warning: " not in done.stdout, done.stdout
+    ((run_id, run),) = tracked_runs.READERS[name](tmp_path).items()
+    assert run_id == "a-0-123" and len(run.images) == 1
+    assert float(run.config["nested.lr"]) == 0.1
+    assert run.curves["score"] == [
+        (epoch, pytest.approx(epoch / 100, rel=1e-6)) for epoch in range(1, 7)
+    ]
+    assert [step for step, _ in run.curves["seconds"]] == [*range(1, 7)]
 
 
 def test_a_training_stopped_by_a_signal_continues_its_run(tracked: Project) -> None:

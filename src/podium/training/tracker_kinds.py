@@ -71,6 +71,7 @@ class TensorBoard(Kind):
     """Event files in runs/<project>/<id>."""
 
     name = "tensorboard"
+    _has_config = False
 
     def start(self) -> int:
         """See `Kind`."""
@@ -85,8 +86,14 @@ class TensorBoard(Kind):
                 logged = max(event.step for event in events.Scalars(LAST))
             else:
                 files.remove(folder)
+        self._has_config = logged > 0
         self._start(self.run.id, project, purge_step=logged + 1)
         return logged
+
+    def config(self, values: dict[str, Any]) -> None:
+        """See `Kind`. Each call would add a run of its own to TensorBoard's list."""
+        if not self._has_config:
+            super().config(values)
 
     def image(self, pixels: np.ndarray, *, step: int) -> None:
         """See `Kind`."""

@@ -71,8 +71,7 @@ class Tracking:
         if not link.started:
             link.logged = kind.start()
             link.started = True
-            if link.logged == 0:
-                kind.config(self._config)
+            kind.config(self._config)
         for epoch in self._curves[link.logged :]:
             kind.log(values_of(epoch), step=epoch.epoch)
             link.logged = epoch.epoch
