@@ -30,7 +30,7 @@ def main() -> None:
     written = {
         "train.csv": read.train,
         "test.csv": read.test,
-        "sample_submission.csv": read.sample,
+        "sample_submission.csv": read.sample if read.sample_rows is None else read.sample_rows,
         "duplicates.csv": duplicates.find(stored.checksums),
     }
     for name, table in written.items():
@@ -43,7 +43,7 @@ def main() -> None:
         classes=read.classes,
         new_class=read.new_class,
         value_range=stored.value_range,
-        id_place=read.id_place,
+        submission_file=read.file._asdict(),
         hidden_test=layout.hidden_test,
     )
     for warning in [*read.warnings, *stored.warnings(layout)]:

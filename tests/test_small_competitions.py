@@ -72,7 +72,7 @@ def test_the_ids_may_be_in_any_column(tmp_path: Path, order: tuple[str, ...]) ->
     files = {**plain("uv"), "sample_submission.csv": table(",".join(order), rows)}
     found = layouts.inspect(tmp_path, files)
     assert found.prepare["sample_id_column"] == "id"
-    assert found.tables.id_place == order.index("id")
+    assert found.tables.file.id_place == order.index("id")
     assert found.tables.sample.columns.tolist() == ["id", "u", "v"]
 
 

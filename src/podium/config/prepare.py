@@ -53,6 +53,14 @@ class Prepare(Section):
     sample_id_column: Name | None = None
     """The id column of `sample_submission`. The submission has its columns in the same order. null:
     the first."""
+    copied_columns: Annotated[list[str], Field(default_factory=list)]
+    """Columns of `sample_submission` that are no predictions, such as an index or `Usage`: the
+    submission copies them. A column without a name is `"Unnamed: 0"`, by its place."""
+    id_label_separator: Annotated[str, Field(min_length=1)] | None = None
+    """What separates an image's id from a label in ids such as `ID_7_epidural`, if
+    `sample_submission` has a row for each label of each image, or a row for each target. The same
+    for `train_csv`, if its ids end with labels: then `label_column` is its column of values. null:
+    one row per image."""
     id_column: Name | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
@@ -168,10 +176,6 @@ class Prepare(Section):
         if self.test_id_column is not None:
             has_table = self.test_csv is not None and self.id_column is not None
             require(has_table, "test_id_column requires test_csv and id_column")
-        if self.sample_id_column is not None:
-            require(
-                self.sample_submission is not None, "sample_id_column requires sample_submission"
-            )
         if self.submission_id_column is not None:
             require(self.test_csv is not None, "submission_id_column requires test_csv")
             require(self.images is None, "submission_id_column and images exclude each other")
@@ -192,4 +196,17 @@ class Prepare(Section):
             require(self.test_csv is not None, "pixel_columns requires test_csv")
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
+        return self
+
+    @model_validator(mode="after")
+    def _sample_options_fit_together(self) -> Self:
+        for key in ("sample_id_column", "copied_columns", "id_label_separator"):
+            is_set = getattr(self, key) not in (None, [])
+            has_sample = self.sample_submission is not None
+            require(has_sample or not is_set, f"{key} requires sample_submission")
+        problem = "copied_columns must not contain sample_id_column"
+        require(self.sample_id_column not in self.copied_columns, problem)
+        if self.id_label_separator is not None:
+            require(self.train_csv is not None, "id_label_separator requires train_csv")
+            require(self.pixel_columns is None, "id_label_separator excludes pixel_columns")
         return self

@@ -10,10 +10,20 @@ from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset import class_list, labels, rows, sample_submission, spelling, units
+from podium.dataset import (
+    class_list,
+    labels,
+    long_rows,
+    rows,
+    sample_submission,
+    spelling,
+    units,
+)
 from podium.dataset.image_files import image_names, images_below, label_in, shown
+from podium.dataset.long_rows import LABEL
 from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
+from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import read_columns
 from podium.scoring.task import Task
 
@@ -23,11 +33,12 @@ class Tables(NamedTuple):
 
     train: pd.DataFrame  # id, label[, group]
     test: pd.DataFrame  # id
-    sample: pd.DataFrame  # the sample submission, ids first, or one with empty cells
+    sample: pd.DataFrame  # the sample submission, `SubmissionFile.wide`, or one with empty cells
     classes: list[str]
     warnings: Sequence[str] = ()
     new_class: str | None = None  # the label of images of none of the classes
-    id_place: int = 0  # of the id among the columns of the submission's file
+    sample_rows: pd.DataFrame | None = None  # the sample submission as in its file, if there is one
+    file: SubmissionFile = SubmissionFile()
 
     @property
     def ids(self) -> dict[str, list[str]]:
@@ -46,7 +57,9 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
             wrong labels (see `labels.read`), a single class, and a sample submission whose ids
             differ from the test ids or whose columns are neither a label nor the classes.
     """
-    sample = sample_submission.read(archive, layout)
+    columns = layout.label_column if isinstance(layout.label_column, list) else None
+    submitted = sample_submission.read(archive, layout, columns)
+    sample = None if submitted is None else submitted.wide
     train, classes, warnings = _read_train(archive, layout, task, SampleNames(sample))
     new_class = _find_new_class(layout, classes)
     if new_class is not None:
@@ -66,8 +79,10 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
         train = units.expand(
             train, names, folder=layout.train_images, pattern=layout.images, exclude=exclude
         )
-    place = sample_submission.id_place(archive, layout)
-    return Tables(train, test, sample, classes, warnings, new_class, place)
+    read_tables = Tables(train, test, sample, classes, warnings, new_class)
+    if submitted is None:
+        return read_tables
+    return read_tables._replace(sample_rows=submitted.rows, file=submitted.file)
 
 
 def _find_new_class(layout: Prepare, classes: list[str]) -> str | None:
@@ -127,15 +142,16 @@ def _read_train(
     else:
         name = layout.train_csv
         raw, hidden = _read_train_csv(archive, layout, name)
+    raw = long_rows.widen(raw, layout, names)
     location = Location(name, raw["id"].tolist(), has_rows=layout.train_csv is not None)
-    columns = raw[[f"label {column}" for column in layout.label_columns]]
-    columns = columns.set_axis(layout.label_columns, axis=1)
+    columns = raw[[column for column in raw.columns if str(column).startswith(LABEL)]]
+    columns = columns.rename(columns=lambda column: column.removeprefix(LABEL))
     texts, classes = labels.read(columns, layout, task, location, names)
     train = raw[[column for column in ("id", "group", "unit") if column in raw]]
     train.insert(1, "label", pd.Series(texts, index=train.index, dtype=str))
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows.")
-    is_long = task == "multilabel" and len(layout.label_columns) == 1
+    is_long = task == "multilabel" and columns.shape[1] == 1
     join = (lambda texts: class_list.union(texts, classes)) if is_long else None
     train, warnings = rows.deduplicate(train, location, join)
     class_list.check(train["label"], classes, task, name)
@@ -145,7 +161,7 @@ def _read_train(
         name = find_class(layout.positive_class, classes, "prepare.positive_class")
         classes = [*(label for label in classes if label != name), name]
     warnings += hidden + class_list.without_images(train, classes, task)
-    if task in ("binary", "multiclass") and len(layout.label_columns) == 1:
+    if task in ("binary", "multiclass") and columns.shape[1] == 1:
         warnings += spelling.joined_numbers(columns.iloc[:, 0], location.name)
     return train, classes, warnings
 
@@ -154,7 +170,7 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
     """The training table unchecked: id[, group], and a column `label <name>` per label column; and
     warnings.
     """
-    columns = {f"label {column}": column for column in layout.label_columns}
+    columns = {LABEL + column: column for column in layout.label_columns}
     if layout.group_column is not None:
         columns["group"] = layout.group_column
     of_units = units.columns(archive, layout)
@@ -204,6 +220,6 @@ def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
                 f"Add or remove {examples(unknown)}."
             )
         texts = [labels[nfc(text)] for text in texts if text is not None]
-    table = pd.DataFrame({"id": [*files], f"label {layout.label_columns[0]}": texts}, dtype=str)
+    table = pd.DataFrame({"id": [*files], LABEL + layout.label_columns[0]: texts}, dtype=str)
     rows.check_ids(table, folder)
     return table

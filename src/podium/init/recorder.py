@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from podium.init.guesses import Guess
+from podium.init.guesses import Confidence, Guess
 from podium.init.layout import Layout
 from podium.init.survey import Survey
 
@@ -33,14 +33,19 @@ class Recorder:
             setattr(self.layout, name, guess.value)
         return guess.value
 
-    def drop(self, key: str, reason: str) -> None:
+    def drop(self, key: str, reason: str, confidence: Confidence = "certain") -> None:
         """Replace an earlier guess of a table by None."""
         guess = self.layout.guess(key)
         if guess.value is not None:
-            self.layout.guesses[self.layout.guesses.index(guess)] = replace(
-                guess, value=None, confidence="certain", reason=f"{guess.value}: {reason}"
-            )
-            self.layout.prepare[guess.name] = None
+            self.revise(key, None, f"{guess.value}: {reason}", confidence)
+
+    def revise(self, key: str, value: Any, reason: str, confidence: Confidence = "certain") -> None:
+        """Replace an earlier guess."""
+        guess = self.layout.guess(key)
+        self.layout.guesses[self.layout.guesses.index(guess)] = replace(
+            guess, value=value, confidence=confidence, reason=reason
+        )
+        self.layout.prepare[guess.name] = value
 
     def note(self, text: str) -> None:
         """Add a note to what is printed."""

@@ -9,7 +9,7 @@ import pandas as pd
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Confidence, Guess
-from podium.init.matching import IdColumn
+from podium.init.matching import IdColumn, is_unnamed
 from podium.init.sample import Sample, read_sample
 from podium.init.survey import Survey, Table, suffix
 from podium.init.words import has_word
@@ -98,7 +98,7 @@ def find_sample_ids(
     sample: Table, others: Sequence[Table], id_columns: Mapping[str, Sequence[IdColumn]]
 ) -> str:
     """The id column of the sample submission: the first, unless only another one has unique values
-    that are images or ids of another table.
+    that are images or ids of another table, or it is an index without a name.
     """
     rows, first = sample.rows, sample.columns[0]
     images = {column.name for column in id_columns[sample.name]}
@@ -107,6 +107,7 @@ def find_sample_ids(
     ]
     unique = [column for column in sample.columns if rows[column].is_unique]
     ids = [c for c in unique if c in images or any(set(rows[c]) <= values for values in known)]
+    ids = [column for column in ids if not is_unnamed(column)] or ids
     if first in ids or not (ids or (unique and first not in unique)):
         return first
     return (ids or unique)[0]

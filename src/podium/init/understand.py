@@ -1,12 +1,10 @@
 """Infer a competition's layout from a survey of its files and the user's answers."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pandas as pd
 
 from podium.competition.text.names import is_hidden
-from podium.core import csvs
 from podium.core.errors import UserError, examples
 from podium.init import (
     columns,
@@ -19,11 +17,13 @@ from podium.init import (
     pixels,
     read_goal,
     roles,
+    sample_rows,
 )
 from podium.init.layout import Layout
 from podium.init.path_labels import LabeledFolder
 from podium.init.recorder import Recorder
 from podium.init.roles import Roles
+from podium.init.sample_rows import LongRows
 from podium.init.survey import ImageStats, Survey, Table
 
 
@@ -47,6 +47,7 @@ class _Reader:
     def __init__(self, survey: Survey, answers: Mapping[str, str]) -> None:
         self.survey, self.answers = survey, answers
         self.record = Recorder(survey, answers)
+        self.long: LongRows | None = None
         self.layout = self.record.layout
 
     def read(self) -> None:
@@ -75,12 +76,12 @@ class _Reader:
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
     def _roles(self) -> Roles:
-        tables = self.survey.tables
-        by_name = {table.name: table for table in tables}
-        sample = by_name.get(self.record.take(roles.guess_sample(tables)))
-        candidates = [table for table in tables if table is not sample]
+        by_name = {table.name: table for table in self.survey.tables}
+        sample = by_name.get(self.record.take(roles.guess_sample(self.survey.tables)))
         if sample is not None:
-            sample = self._with_ids_first(sample, candidates)
+            sample, self.survey, self.long = sample_rows.read(self.record, self.survey, sample)
+        by_name = {table.name: table for table in self.survey.tables}
+        candidates = [t for t in self.survey.tables if sample is None or t.name != sample.name]
         guess = roles.guess_train(candidates, sample, self._identifies)
         train = by_name.get(self.record.take(guess))
         candidates = [table for table in candidates if table is not train]
@@ -93,17 +94,6 @@ class _Reader:
         """Whether a table has ids of images."""
         is_part = self.survey.id_patterns[table.name] is not None
         return is_part or self.survey.id_columns[table.name] is not None
-
-    def _with_ids_first(self, sample: Table, others: list[Table]) -> Table:
-        """The sample submission with its id column first."""
-        ids = roles.find_sample_ids(sample, others, self.survey.id_candidates)
-        place = sample.columns.index(ids)
-        if place:
-            self.record.prepare["sample_id_column"] = ids
-            self.record.note(
-                f"{sample.name}: the ids are in column {ids}; the submission keeps that order"
-            )
-        return replace(sample, rows=csvs.id_first(sample.rows, place))
 
     def _read_table(self, tables: Roles, train: Table) -> None:
         """A table of ids and labels, and image files."""
@@ -200,6 +190,9 @@ class _Reader:
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         per_image = goal.labels_per_image(train.rows, ids if is_id else None, label_columns)
         read_goal.read(self.record, train.rows[label_columns], tables.targets, per_image=per_image)
+        if self.long is not None and train.name == self.long.train and self.long.values is not None:
+            reason = f"{train.name} has a row for each label of each image"
+            self.record.revise("prepare.label_column", self.long.values, reason)
         group = self.record.take(columns.guess_groups(train, [ids, *label_columns]))
         if unused := [c for c in train.columns if c not in (ids, group, *label_columns)]:
             self.record.note(f"{train.name}: columns not used: {examples(unused)}")

@@ -11,6 +11,7 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
+from podium.dataset.submission_file import SubmissionFile
 from podium.kaggle import up_to_date, zip_writer
 from podium.kaggle.kernel import probes as kernel_probes
 from podium.kaggle.kernel import spec, wheels
@@ -129,7 +130,8 @@ def _spec(
 ) -> KernelSpec:
     task = Task.of(blended.provenance)
     prepared = Manifest(paths.PREPARED)
-    sample = prepared.csv("sample_submission.csv")
+    file = SubmissionFile(**prepared.facts["submission_file"])
+    sample = file.wide(prepared.csv("sample_submission.csv"), task.classes)
     metric = metrics.get(params.metric, task.name)
     detected = SubmissionFormat.detect(sample, task, metric, params.submission)
     # The kernel has no training images from which it could detect the range.
