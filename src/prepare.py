@@ -43,6 +43,7 @@ def main() -> None:
         classes=read.classes,
         new_class=read.new_class,
         value_range=stored.value_range,
+        label_range=tables.label_range(read, task),
         submission_file=read.file._asdict(),
         hidden_test=layout.hidden_test,
     )

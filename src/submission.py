@@ -38,6 +38,7 @@ def main() -> None:
             rule=DecisionRule(**predicted.provenance.decision),
             metric=metrics.get(metric_name, task.name),
             options=options,
+            value_range=write.value_range(options, prepared),
         )
         submission = file.fill(sample, predictions_by_id)
     path = paths.SUBMISSIONS / f"{slug}.csv"

@@ -78,6 +78,13 @@ class Prepare(Section):
     """The positive class: its probability is thresholded, scored by `average_precision` and
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
+    raters: Literal["error", "first", "majority", "soft", "mean", "median"] = "error"
+    """The label of an image whose rows have different ones, as those of several raters. `first`: of
+    the first row. `majority`: the most frequent, of equally frequent ones the first; several
+    labels: those in at least half of the rows. `soft`: that of `majority`, but models train on the
+    shares of the raters (probes do not). `mean` (`task: regression`), `median` (also
+    `ordinal`): of the numbers. `error`: an error, but with `task: multilabel` and one label column
+    the image has all labels."""
     new_class: Name | None = None
     """The label that marks an image of none of the classes, such as `new_whale`. Models do not
     learn it; test images get it if no class reaches `ensemble.new_class_threshold`. Requires `task:

@@ -104,7 +104,10 @@ def deduplicate(
                 parts.append(f"{image} ({shown})")
             hint = ""
             if column == "label":
-                hint = ", or set task: multilabel if an image may have several"
+                hint = (
+                    ", set prepare.raters (of several raters, majority or mean), or task: "
+                    "multilabel if an image may have several"
+                )
             raise UserError(
                 f"{location.name}: {len(different)} ids have rows with different {column}s: "
                 f"{examples([*parts, *different[5:]])}. Remove the wrong rows{hint}."

@@ -14,6 +14,7 @@ from podium.dataset import (
     class_list,
     labels,
     long_rows,
+    raters,
     rows,
     sample_submission,
     spelling,
@@ -25,13 +26,13 @@ from podium.dataset.rows import Location
 from podium.dataset.spelling import SampleNames
 from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import read_columns
-from podium.scoring.task import Task
+from podium.scoring.task import LABEL_SEPARATOR, Task
 
 
 class Tables(NamedTuple):
     """What the stage prepare reads from a competition's tables and folders."""
 
-    train: pd.DataFrame  # id, label[, group]
+    train: pd.DataFrame  # id, label[, group][, unit][, shares of the raters per class]
     test: pd.DataFrame  # id
     sample: pd.DataFrame  # the sample submission, `SubmissionFile.wide`, or one with empty cells
     classes: list[str]
@@ -117,6 +118,16 @@ def drop(tables: Tables, ids: list[str], task: TaskName) -> Tables:
     return tables._replace(train=train, classes=classes)
 
 
+def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
+    """The lowest and the highest training label of each target, [C, 2]; None if labels are no
+    numbers.
+    """
+    if task != "regression":
+        return None
+    values = tables.train["label"].str.split(LABEL_SEPARATOR, expand=True).astype(float)
+    return [[float(values[name].min()), float(values[name].max())] for name in values]
+
+
 def summary(tables: Tables, task: TaskName) -> str:
     """Describe the number of images and classes in one line."""
     positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
@@ -151,9 +162,13 @@ def _read_train(
     train.insert(1, "label", pd.Series(texts, index=train.index, dtype=str))
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows.")
-    is_long = task == "multilabel" and columns.shape[1] == 1
-    join = (lambda texts: class_list.union(texts, classes)) if is_long else None
+    join = raters.join(layout.raters, task, classes)
+    if task == "multilabel" and columns.shape[1] == 1 and join is None:
+        join = lambda texts: class_list.union(texts, classes)  # noqa: E731
+    shares = raters.shares(train, task) if layout.raters == "soft" else None
     train, warnings = rows.deduplicate(train, location, join)
+    if shares is not None:
+        train["shares"] = train["id"].map(shares)
     class_list.check(train["label"], classes, task, name)
     if "unit" in train:
         units.check(train, name)

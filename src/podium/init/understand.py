@@ -15,6 +15,7 @@ from podium.init import (
     other_jobs,
     path_labels,
     pixels,
+    raters,
     read_goal,
     roles,
     sample_rows,
@@ -188,8 +189,14 @@ class _Reader:
         labels = self.record.take(columns.guess_labels(train, ids, tables.targets, tables.test))
         label_columns = labels if isinstance(labels, list) else [labels]
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
-        per_image = goal.labels_per_image(train.rows, ids if is_id else None, label_columns)
-        read_goal.read(self.record, train.rows[label_columns], tables.targets, per_image=per_image)
+        of_images, sample = ids if is_id else None, tables.targets
+        has_raters = raters.have_raters(train.rows, of_images, label_columns, sample)
+        per_image = 1.0
+        if not has_raters:
+            per_image = goal.labels_per_image(train.rows, of_images, label_columns)
+        read_goal.read(self.record, train.rows[label_columns], sample, per_image=per_image)
+        if has_raters:
+            self.record.take(raters.guess_raters(self.layout.task))
         if self.long is not None and train.name == self.long.train and self.long.values is not None:
             reason = f"{train.name} has a row for each label of each image"
             self.record.revise("prepare.label_column", self.long.values, reason)

@@ -50,6 +50,7 @@ def test_scores(
             rule=DecisionRule(**predicted.provenance.decision),
             metric=metric,
             options=options,
+            value_range=write.value_range(options, prepared),
         )
     detected = SubmissionFormat.detect(sample, task, metric, options)
     labels = _one_row_per_image(csvs.read(PATH), rows, file, task)

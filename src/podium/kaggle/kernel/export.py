@@ -23,6 +23,7 @@ from podium.prediction.predictions import Predictions
 from podium.scoring import import_closure, metrics, user_code
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
+from podium.submission import write
 from podium.submission.formats import SubmissionFormat
 from podium.submission.methods.base import Blend
 
@@ -141,6 +142,7 @@ def _spec(
         submission["top"] = detected.top
     if detected.name in ("labels", "top_k"):
         submission["separator"] = detected.lists.separator
+    limits = write.value_range(params.submission, prepared)
     return KernelSpec(
         competition=params.competition.slug,
         task=task.name,
@@ -152,6 +154,7 @@ def _spec(
         ),
         predict=params.predict,
         submission=Submission(**submission),
+        value_range=None if limits is None else [[*limit] for limit in limits],
         models=models,
         blend=Blend(**blended.provenance.blend),
         aggregate=params.ensemble.aggregate,

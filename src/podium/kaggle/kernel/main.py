@@ -59,6 +59,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
         rule=spec.decision,
         metric=metric,
         options=spec.submission,
+        value_range=spec.value_range,
     )
     submission = sample.file.fill(sample.rows, predicted)
     files.write_csv(target, submission)
