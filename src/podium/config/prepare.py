@@ -78,6 +78,9 @@ class Prepare(Section):
     """The positive class: its probability is thresholded, scored by `average_precision` and
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
+    unlabeled: Literal["error", "drop"] = "error"
+    """What to do with rows of `train_csv` without a label, or without all of several: an `error`,
+    or `drop` them."""
     raters: Literal["error", "first", "majority", "soft", "mean", "median"] = "error"
     """The label of an image whose rows have different ones, as those of several raters. `first`: of
     the first row. `majority`: the most frequent, of equally frequent ones the first; several
@@ -100,6 +103,9 @@ class Prepare(Section):
     """Column of groups (patient, scene): images of the same group are kept in the same fold."""
     train_images: str = "train"
     """Folder of the training images in the archive. "": the whole archive."""
+    more_train_images: Annotated[list[str], Field(default_factory=list)]
+    """Further folders of training images, such as `val`, with class folders like those in
+    `train_images`. Their images' ids are their paths in the archive. Requires `train_csv: null`."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
     images: Annotated[str, AfterValidator(check_images)] | None = None
@@ -180,6 +186,8 @@ class Prepare(Section):
         else:
             require(self.label_pattern is None, "label_pattern requires train_csv: null")
             require(self.label_map is None, "label_map requires train_csv: null")
+            problem = "more_train_images requires train_csv: null"
+            require(not self.more_train_images, problem)
         if self.test_id_column is not None:
             has_table = self.test_csv is not None and self.id_column is not None
             require(has_table, "test_id_column requires test_csv and id_column")

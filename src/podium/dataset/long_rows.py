@@ -4,9 +4,8 @@ import pandas as pd
 
 from podium.config.prepare import Prepare
 from podium.dataset import submission_file
+from podium.dataset.rows import LABEL
 from podium.dataset.spelling import SampleNames
-
-LABEL = "label "  # prefix of the columns of labels, before they are read
 
 
 def widen(table: pd.DataFrame, layout: Prepare, names: SampleNames) -> pd.DataFrame:

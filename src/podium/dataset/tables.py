@@ -9,9 +9,10 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError
 from podium.dataset import (
     class_list,
+    labeled_folders,
     labels,
     long_rows,
     raters,
@@ -20,9 +21,8 @@ from podium.dataset import (
     spelling,
     units,
 )
-from podium.dataset.image_files import image_names, images_below, label_in, shown
-from podium.dataset.long_rows import LABEL
-from podium.dataset.rows import Location
+from podium.dataset.image_files import image_names, shown
+from podium.dataset.rows import LABEL, Location
 from podium.dataset.spelling import SampleNames
 from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import read_columns
@@ -148,11 +148,17 @@ def _read_train(
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     """The training table, one row per image; the classes; and warnings."""
     if layout.train_csv is None:
-        name, raw = f"the folder {shown(layout.train_images)}", _read_folder(archive, layout)
+        name, raw = (
+            f"the folder {shown(layout.train_images)}",
+            labeled_folders.read(archive, layout),
+        )
         hidden = list[str]()
     else:
         name = layout.train_csv
         raw, hidden = _read_train_csv(archive, layout, name)
+    if layout.unlabeled == "drop":
+        raw, unlabeled = rows.drop_unlabeled(raw, name)
+        hidden += unlabeled
     raw = long_rows.widen(raw, layout, names)
     location = Location(name, raw["id"].tolist(), has_rows=layout.train_csv is not None)
     columns = raw[[column for column in raw.columns if str(column).startswith(LABEL)]]
@@ -203,38 +209,3 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
             raise UserError(f"{name}: {len(empty)} rows have no group: {where}. Add one.")
         train["group"] = spelling.unify_groups(train["group"])
     return train, warnings
-
-
-def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
-    """Read labels from the images' paths: id, and one column `label <name>`."""
-    folder = shown(layout.train_images)
-    files = images_below(image_names(archive), layout.train_images, exclude=layout.test_images)
-    if not files:
-        raise UserError(f"{folder} contains no images. Set prepare.train_images to another folder.")
-    texts = [label_in(path, layout.label_pattern) for path in files]
-    if unlabeled := [path for path, text in zip(files, texts, strict=True) if text is None]:
-        problem = "are not inside a class folder"
-        if layout.label_pattern is not None:
-            problem = f"do not match prepare.label_pattern {layout.label_pattern!r}"
-        raise UserError(
-            f"{len(unlabeled)} of {len(files)} images in {folder} {problem}: "
-            f"{examples(unlabeled)}. Set prepare.train_images to another folder, or "
-            "prepare.train_csv to a table of labels."
-        )
-    if len(layout.label_columns) > 1:
-        raise UserError(
-            "prepare.label_column is a list, but each image has one label in its path. Set it to "
-            "one name."
-        )
-    if layout.label_map is not None:
-        labels = {nfc(name): label for name, label in layout.label_map.items()}
-        found = {nfc(text) for text in texts if text is not None}
-        if unknown := sorted(found ^ labels.keys()):
-            raise UserError(
-                f"prepare.label_map must have one label for each of {examples(sorted(found), 12)}. "
-                f"Add or remove {examples(unknown)}."
-            )
-        texts = [labels[nfc(text)] for text in texts if text is not None]
-    table = pd.DataFrame({"id": [*files], LABEL + layout.label_columns[0]: texts}, dtype=str)
-    rows.check_ids(table, folder)
-    return table

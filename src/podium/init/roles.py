@@ -11,10 +11,7 @@ from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import IdColumn, is_unnamed
 from podium.init.sample import Sample, read_sample
-from podium.init.survey import Survey, Table, suffix
-from podium.init.words import has_word
-
-ROLE_WORDS = ("train", "label", "test", "sample", "submission")
+from podium.init.survey import Survey, Table
 
 CONVERT = "Convert them to PNG under the same names, and use the folder."
 HINTS = {  # what to do about files that cannot be read, by suffix
@@ -50,21 +47,6 @@ class Roles:
     def targets(self) -> Sample | None:
         """What the sample submission shows besides its ids."""
         return None if self.sample is None else read_sample(self.sample.rows)
-
-
-def check_readable(survey: Survey) -> None:
-    """Check that every CSV file whose name suggests a role could be read.
-
-    Raises:
-        UserError: if one could not be read: guesses without it would be wrong.
-    """
-    problems = [
-        problem
-        for name, problem in survey.problems.items()
-        if suffix(name) == ".csv" and has_word(name.rpartition("/")[2], *ROLE_WORDS)
-    ]
-    if problems:
-        raise UserError("\n".join(problems))
 
 
 def fail_without_labels(survey: Survey) -> NoReturn:

@@ -26,6 +26,7 @@ MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
 OTHER_TABLES = (".tsv", ".txt", ".json")
 MAX_OTHER_TABLES = 20
+NO_ROWS = "has no rows"
 PACKED = (".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".zst")
 KNOWN_SUFFIXES = {".csv", *PACKED}
 
@@ -149,7 +150,7 @@ def survey(archive: Archive) -> Survey:
         if len(table.rows):
             tables.append(table)
         else:
-            problems[name] = f"{name} has no rows"
+            problems[name] = f"{name} {NO_ROWS}"
     folders = Counter(name.rpartition("/")[0] for name in images)
     is_image = set(images).__contains__
     read = {table.name for table in tables}

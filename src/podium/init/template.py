@@ -36,6 +36,8 @@ COMMENTS = {  # for keys that the shipped file does not have
     "pixel_columns": "prefix of the numbered pixel columns, or the only pixel column",
     "pixel_order": "interleaved (RGB, RGB, …) | planar (all R, all G, all B)",
     "on_bad_image": "missing or broken images: error | skip | blank",
+    "more_train_images": "further folders of labeled images",
+    "unlabeled": "rows without a label: error | drop",
     "raters": "label of an image whose rows disagree: error | majority | soft | mean | …",
     "copied_columns": "columns of the sample submission that are no predictions",
     "id_label_separator": "between an image's id and a label, if each label has a row",
