@@ -198,6 +198,15 @@ def test_tables_with_only_a_header_do_no_harm(empty: tuple[str, ...], tmp_path: 
         layouts.inspect(tmp_path, tables(train=b"id,label\n", **contents))
 
 
+def test_most_images_may_be_missing(tmp_path: Path) -> None:
+    files = {n: d for n, d in with_sample(plain()).items() if not n.startswith("train/")}
+    files |= images(train=["a3", "a7", "a11", "a16"])
+    found = layouts.inspect(tmp_path, files)
+    assert found.guess("id_column").confidence == "likely"
+    assert found.prepare["on_bad_image"] == "skip"
+    assert "20 training images are missing" in found.guess("on_bad_image").reason
+
+
 # Rows of the submission that are not images.
 
 
