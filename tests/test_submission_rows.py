@@ -172,6 +172,28 @@ def test_a_column_of_the_test_table_is_copied(tmp_path: Path) -> None:
     assert found.prepare["copied_columns"] == ["width"]
 
 
+def test_blank_columns_of_classes_are_not_copied(tmp_path: Path) -> None:
+    sample = table("id,x,y,z", [f"b{n},,," for n in T])
+    folders = {f"train/{x}": [f"{x}{n}" for n in range(4)] for x in "xyz"}
+    in_folders = {**images(**folders, test=[f"b{n}" for n in T]), "sample_submission.csv": sample}
+    for contents in (in_folders, {**plain(), "sample_submission.csv": sample}):
+        found = layouts.inspect(tmp_path, contents)
+        assert found.prepare["copied_columns"] == [] and found.tables.classes == [*"xyz"]
+
+
+def test_eyes_without_test_images_are_not_labels(tmp_path: Path) -> None:
+    names = [f"{n // 2}_{'left' if n % 2 else 'right'}" for n in N]
+    contents = {
+        "train.csv": table("image,level", [f"{name},{n % 5}" for n, name in enumerate(names)]),
+        "sample_submission.csv": table(
+            "image,level", ["50_left,0", "50_right,0", "51_left,0", "51_right,0"]
+        ),
+        **images(train=names),
+    }
+    found = layouts.inspect(tmp_path, contents)
+    assert found.prepare["id_label_separator"] is None and found.prepare["hidden_test"]
+
+
 def test_a_class_without_training_images_is_not_copied(tmp_path: Path) -> None:
     rows = [f"b{n},0.2,0.2,0.3,0.3" for n in T]
     contents = {**plain(), "sample_submission.csv": table("id,x,y,z,new", rows)}

@@ -283,6 +283,17 @@ def test_labels_in_another_table_than_the_image_ids_are_an_error_that_says_so(
         layouts.inspect(tmp_path, files)
 
 
+def test_a_table_that_is_not_named_as_the_training_table_is_a_guess(tmp_path: Path) -> None:
+    files = tables(
+        train=table("case,label", [f"c{n},{n % 2}" for n in range(12)]),
+        pictures=labels("id,kind"),
+        sample_submission=table("id,kind", [f"b{n},x" for n in T]),
+    )
+    guess = layouts.inspect(tmp_path, files).guess("train_csv")
+    assert (guess.value, guess.confidence) == ("pictures.csv", "guess")
+    assert "train.csv is named as one; its ids match no image" in guess.reason
+
+
 def test_lost_zeros_are_named(tmp_path: Path) -> None:
     files = {
         "train.csv": table("id,label", [f"{n},{'xyz'[n % 3]}" for n in N]),

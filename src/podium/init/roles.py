@@ -1,7 +1,7 @@
 """Guess which tables are the training table, the test table and the sample submission."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import pandas as pd
@@ -121,7 +121,12 @@ def guess_train(
     labeled.sort(key=rank, reverse=True)
     usable = [table for table in labeled if is_usable(table)]
     candidates = usable or [table for table in labeled if table.has_word("train", "label")]
-    return _guess("train_csv", candidates, ("train", "label"), "has image ids and other columns")
+    guess = _guess("train_csv", candidates, ("train", "label"), "has image ids and other columns")
+    named = [table.name for table in labeled if table.has_word("train") and table not in usable]
+    if usable and named and not usable[0].has_word("train"):
+        reason = f"{guess.reason}, but {named[0]} is named as one; its ids match no image"
+        guess = replace(guess, confidence="guess", reason=reason)
+    return guess
 
 
 def guess_test(

@@ -1,6 +1,6 @@
 """What the rows and columns of a sample submission are, besides an id and predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -38,7 +38,7 @@ def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey
     """
     others = [table for table in survey.tables if table is not sample]
     ids = find_sample_ids(sample, others, survey.id_candidates)
-    if copied := copied_columns(sample, ids, others):
+    if copied := copied_columns(sample, ids, others, survey.folders):
         record.prepare["copied_columns"] = copied
         record.note(f"{sample.name}: copied to the submission: {examples(copied)}")
     columns = [column for column in sample.columns if column not in copied]
@@ -54,16 +54,22 @@ def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey
     return next(table for table in survey.tables if table.name == sample.name), survey, long
 
 
-def copied_columns(sample: Table, ids: str, others: Sequence[Table]) -> list[str]:
+def copied_columns(
+    sample: Table, ids: str, others: Sequence[Table], folders: Iterable[str]
+) -> list[str]:
     """The columns of the sample submission that are no predictions: an index without a name, what
     the test table has, too, and texts that are no labels. One column is always a prediction.
+
+    Columns may be named after the labels in other tables, or after class folders.
     """
     targets = [column for column in sample.columns if column != ids]
-    copied = [column for column in targets if _is_copied(column, sample, ids, others)]
+    copied = [column for column in targets if _is_copied(column, sample, ids, others, folders)]
     return copied if len(copied) < len(targets) else []
 
 
-def _is_copied(column: str, sample: Table, ids: str, others: Sequence[Table]) -> bool:
+def _is_copied(
+    column: str, sample: Table, ids: str, others: Sequence[Table], folders: Iterable[str]
+) -> bool:
     cells = {value.strip() for value in sample.rows[column]}
     if is_unnamed(column) or {cell.casefold() for cell in cells} <= USAGE:
         return True
@@ -72,8 +78,11 @@ def _is_copied(column: str, sample: Table, ids: str, others: Sequence[Table]) ->
     if any(rows <= {*zip(t.rows[ids], t.rows[column], strict=True)} for t in tests):
         return True
     is_target = any(NameIndex(table.columns).find(column) for table in others)
-    is_class = any(cells & {*table.rows[c]} for table in others for c in table.columns)
-    return not (is_target or is_class or all(NUMBER.fullmatch(cell) for cell in cells))
+    known = {column, *cells} - {""}
+    is_class = any(known & {*table.rows[c]} for table in others for c in table.columns)
+    is_folder = any(column in folder.split("/") for folder in folders)
+    is_number = all(NUMBER.fullmatch(cell) for cell in cells)
+    return not (is_target or is_class or is_folder or is_number)
 
 
 def find_long(
@@ -95,7 +104,9 @@ def find_long(
                 return LongRows(separator, order, table.name)
         for table in others if labels else []:
             for column in table.columns if table.pixels is None else []:
-                if _end_with(table.rows[column].tolist(), labels, separator):
+                names = table.rows[column].tolist()
+                are_images = any(map(images.find, names[:MAX_TESTED]))
+                if not are_images and _end_with(names, labels, separator):
                     numbers = [c for c in table.columns if c != column and _is_numeric(table, c)]
                     if len(numbers) == 1:
                         return LongRows(separator, labels, table.name, column, numbers[0])
