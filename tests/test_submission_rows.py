@@ -5,16 +5,20 @@ that are copied from the sample submission.
 from pathlib import Path
 
 import in_process
+import kernels
 import layouts
 import pandas as pd
 import pytest
 import test_small_competitions as small
 from test_small_competitions import Files, N, T, images, plain, submission, table
 
+from podium.competition.folder import Folder
+from podium.config.prepare import Prepare
 from podium.core import csvs, files
 from podium.core.errors import UserError
 from podium.dataset.submission_file import SubmissionFile, find_labels
 from podium.kaggle import check
+from podium.kaggle.kernel import main
 from podium.params import schema
 
 folder = small.folder
@@ -111,6 +115,22 @@ def test_a_label_that_an_image_lacks_is_an_error(tmp_path: Path) -> None:
     contents["train.csv"] = contents["train.csv"].replace(b"ID_3_any,0\n", b"")
     with pytest.raises(UserError, match="1 images do not have all 3 labels: ID_3"):
         layouts.inspect(tmp_path, contents)
+
+
+def test_a_kernel_reads_and_writes_a_row_per_label(tmp_path: Path) -> None:
+    contents = hemorrhages(long_train=False)
+    layout = Prepare(**layouts.inspect(tmp_path, contents).layout.prepare)
+    for name, data in contents.items():
+        path = tmp_path / "competition" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    spec = kernels.spec(layout).model_copy(update={"task": "multilabel", "classes": LABELS})
+    sample, test = main.read_test(Folder(tmp_path / "competition"), spec)
+    assert test["id"].tolist() == [f"ID_{n}" for n in range(50, 56)]
+    assert sample.wide.columns.tolist() == ["ID", *LABELS]
+    filled = sample.file.fill(sample.rows, sample.wide.assign(any="1"))
+    assert filled["Label"].tolist() == ["0.5", "0.5", "1"] * 6
+    assert filled["ID"].tolist() == sample.rows["ID"].tolist()
 
 
 def test_labels_at_the_end_of_ids() -> None:

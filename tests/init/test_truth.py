@@ -110,6 +110,30 @@ def test_a_sample_that_contradicts_the_labels_makes_them_less_certain(
     assert ("sample submission contains" in found.guess("task").reason) is not kept
 
 
+def test_numbers_are_not_certain_if_the_sample_has_text(tmp_path: Path) -> None:
+    train = table("id,weight", [f"a{n},{n / 7:.3f}" for n in N])
+    sample = table("id,weight", [f"b{n},heavy" for n in T])
+    found = layouts.inspect(tmp_path, tables(train=train, sample_submission=sample))
+    assert confidences(found, "label_column", "task") == ["likely", "likely"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../input/comp/{}.png",
+        "/kaggle/input/comp/{}.png",
+        "https://example.org/a/{}.png",
+        r"C:\\Users\\me\\{}.png",
+    ],
+)
+def test_paths_from_outside_the_archive_are_image_ids(path: str, tmp_path: Path) -> None:
+    train = table("path,label", [f"{path.format(f'train/a{n}')},{'xyz'[n % 3]}" for n in N])
+    sample = table("path,label", [f"{path.format(f'test/b{n}')},x" for n in T])
+    found = layouts.inspect(tmp_path, tables(train=train, sample_submission=sample))
+    assert found.guess("id_column").confidence == "certain"
+    assert len(found.tables.test) == len(T)
+
+
 @pytest.mark.parametrize(
     ("cells", "submitted", "classes"),
     [
@@ -266,6 +290,20 @@ def test_a_training_table_without_image_ids_is_not_dropped_silently(tmp_path: Pa
     assert (guess.value, guess.confidence) == (None, "guess")
     assert guess.reason.startswith("train.csv: no column identifies image files")
     assert confidences(found, "task") == ["likely"]
+
+
+def test_a_table_without_labels_does_not_hide_class_folders(tmp_path: Path) -> None:
+    """The table identifies the images, but has only their widths."""
+    files = {
+        **images(**{f"train/{x}": [f"{x}{n}" for n in range(8)] for x in "xyz"}),
+        **images(test=[f"b{n}" for n in T]),
+        "train.csv": table("id,width", [f"{x}{n},{n}" for n in range(8) for x in "xyz"]),
+        "sample_submission.csv": SAMPLE,
+    }
+    found = layouts.inspect(tmp_path, files)
+    assert found.tables.classes == [*"xyz"]
+    guess = found.guess("train_csv")
+    assert guess.confidence == "guess" and "no column has the labels of the" in guess.reason
 
 
 def test_labels_in_another_table_than_the_image_ids_are_an_error_that_says_so(

@@ -158,8 +158,12 @@ def contradiction(task: TaskName, sample: Sample | None, classes: Sequence[str])
     """Why the sample submission's only column does not suit labels of these classes; None if it
     may. Numbers may stand for classes or their probability.
     """
-    if sample is None or not sample.values or task not in ("binary", "multiclass"):
+    if sample is None or not sample.values or task == "multilabel":
         return None
+    if task in ("regression", "ordinal"):
+        shown = examples(sample.values, 2)
+        is_number = are_numbers(sample.values)
+        return None if is_number else f"the sample submission contains {shown}, which is no number"
     if task == "multiclass" and sample.has_fractions:
         return f"the sample submission contains {sample.value}, one fraction per image"
     known = {canonical(name) for name in classes}

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from podium.competition.text.names import NameIndex, canonical
 from podium.core.errors import UserError, examples
+from podium.init.path_labels import LabeledFolder
 from podium.init.roles import Roles
 from podium.init.survey import NO_ROWS, Survey, Table, suffix
 from podium.init.words import has_word
@@ -60,3 +62,18 @@ def _is_dispensable(name: str, survey: Survey) -> bool:
     others = any(table.has_word(*words) for table in survey.tables)
     has_folder = any(has_word(folder, "test") for folder in survey.folders)
     return has_word(file, *words) and not has_word(file, "train") and (others or has_folder)
+
+
+def lacks_labels(tables: Roles, labeled: Sequence[LabeledFolder]) -> bool:
+    """Whether the training table has neither the sample submission's target nor its labels, while
+    these are among the labels in the images' paths.
+    """
+    train, sample = tables.train, tables.targets
+    if train is None or sample is None or len(sample.targets) != 1 or not sample.values:
+        return False
+    values = {canonical(value) for value in sample.values}
+    if not values <= {canonical(name) for folder in labeled for name in folder.counts}:
+        return False
+    has_target = NameIndex(train.columns).find(sample.targets[0]) is not None
+    cells = ({*map(canonical, train.rows[column].unique())} for column in train.columns)
+    return not has_target and not any(values & known for known in cells)

@@ -66,7 +66,7 @@ class _Reader:
         has_ids = train is not None and self._identifies(train)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
-        elif labeled and (not has_ids or pattern is not None):
+        elif labeled and (not has_ids or pattern or table_checks.lacks_labels(tables, labeled)):
             self._read_paths(tables, labeled)
         elif train is not None and survey.images:
             self._read_table(tables, train)
@@ -130,8 +130,11 @@ class _Reader:
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
         survey, prepare = self.survey, self.record.prepare
-        if tables.train is not None and not self._identifies(tables.train):
-            reason = "no column identifies image files; the labels are taken from the images' paths"
+        if tables.train is not None and "prepare.label_pattern" not in self.answers:
+            missing = "identifies image files"
+            if self._identifies(tables.train):
+                missing = "has the labels of the sample submission"
+            reason = f"no column {missing}; the labels are taken from the images' paths"
             self.record.drop("prepare.train_csv", reason, "guess")
         self.record.drop("prepare.train_csv", "the labels are in the paths of the images")
         folder = self.record.take(path_labels.guess_folder(candidates, survey))
