@@ -11,9 +11,20 @@ from podium.init.guesses import Confidence, Guess, one_of, some_of
 from podium.init.id_patterns import IdPattern
 from podium.init.matching import IdColumn, is_unnamed
 from podium.init.roles import Roles
-from podium.init.survey import Table
+from podium.init.survey import Survey, Table
 
 ID_NAME = re.compile(r"(?i:(.*[ _])?(id|name|file|filename|image))|.*[a-z\d]I[dD]")
+
+
+def also_in_test(survey: Survey, train: Table, test: Table | None) -> list[IdColumn]:
+    """The columns of the training table that identify images, without those that do not in the test
+    table, unless none does there.
+    """
+    candidates = survey.id_candidates[train.name]
+    if test is None:
+        return candidates
+    known = {column.name for column in survey.id_candidates[test.name]}
+    return [c for c in candidates if c.name in known or c.name not in test.columns] or candidates
 
 
 def choose_ids(candidates: Sequence[IdColumn], *tables: Table | None) -> list[IdColumn]:
@@ -87,6 +98,20 @@ def guess_submission_ids(tables: Roles, ids: str) -> Guess | None:
     reason = f"has the {len(expected)} ids of the sample submission, of {len(test.rows)} images"
     others = tuple(columns[1:])
     return Guess("prepare.submission_id_column", columns[0], "certain", reason, others)
+
+
+def check_one_way(submitted: Guess, ids: str, pattern: str | None) -> None:
+    """Check that images are combined in one way: by `pattern`, or by the ids that are `submitted`.
+
+    Raises:
+        UserError: if in both.
+    """
+    if pattern is not None:
+        raise UserError(
+            f"the submission's ids are in column {submitted.value}, but images are found by column "
+            f"{ids}, as {pattern}. Name the images or their folders after {submitted.value}, or "
+            "give both tables a column with the name of one image per row."
+        )
 
 
 def guess_unit_column(

@@ -169,8 +169,10 @@ def check_pixel_row_order(test: Table, sample: Table, columns: Sequence[str]) ->
 
 def describe(table: Table, images: ImageIndex) -> str:
     """The name of a table, and what is missing for another sample submission, as of the
-    competition's second stage.
+    competition's second stage, or that it is about a validation set.
     """
+    if table.has_word("val"):
+        return f"{table.name} ({len(table.rows)} rows of a validation set)"
     if not table.has_word("sample", "submission"):
         return table.name
     ids = table.rows.iloc[:, 0].tolist()

@@ -142,7 +142,7 @@ def survey(archive: Archive) -> Survey:
         try:
             table = _table(archive, name, may_have_pixels=len(images) < MAX_ILLUSTRATIONS)
         except UserError as error:
-            if suffix(name) == ".csv":
+            if suffix(name) == ".csv" or _is_named_table(name):
                 problems[name] = str(error)
             continue
         if suffix(name) != ".csv" and min(table.rows.shape) < 2:
@@ -165,6 +165,11 @@ def survey(archive: Archive) -> Survey:
         problems,
         dict(ignored.most_common()),
     )
+
+
+def _is_named_table(name: str) -> bool:
+    """Whether a JSON file is named as one of labels."""
+    return suffix(name) == ".json" and words.has_word(name.rpartition("/")[2], "train", "label")
 
 
 def _is_unique(column: pd.Series) -> bool:

@@ -99,7 +99,8 @@ class _Reader:
     def _read_table(self, tables: Roles, train: Table) -> None:
         """A table of ids and labels, and image files."""
         survey = self.survey
-        candidates, found = survey.id_candidates[train.name], survey.id_patterns[train.name]
+        candidates = id_columns.also_in_test(survey, train, tables.test)
+        found = survey.id_patterns[train.name]
         guess = id_columns.guess_ids(train, candidates, survey.index, tables)
         if found is not None:
             guess = id_columns.guess_ids_in_names(train, found)
@@ -117,6 +118,7 @@ class _Reader:
         images = test_set.images_of(self.record, survey, values)
         folder = self.record.take(folders.guess_folder("train", images, survey))
         if (submitted := id_columns.guess_submission_ids(tables, ids)) is not None:
+            id_columns.check_one_way(submitted, ids, self.record.prepare.get("images"))
             column = self.record.take(submitted)
             assert tables.test is not None
             labels = self.record.prepare["label_column"]
