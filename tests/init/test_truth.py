@@ -332,6 +332,17 @@ def test_a_table_that_is_not_named_as_the_training_table_is_a_guess(tmp_path: Pa
     assert "train.csv is named as one; its ids match no image" in guess.reason
 
 
+def test_a_sample_of_labels_is_no_sample_submission(tmp_path: Path) -> None:
+    """As in the sample of NIH's chest X-rays."""
+    files = tables(sample_labels=labels(), test=table("id", [f"b{n}" for n in T]))
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["sample_submission"] is None
+    assert found.prepare["train_csv"] == "sample_labels.csv"
+    files = tables(train=labels(), sample=SAMPLE)
+    guess = layouts.inspect(tmp_path, files).guess("sample_submission")
+    assert (guess.value, guess.confidence) == ("sample.csv", "likely")
+
+
 def test_lost_zeros_are_named(tmp_path: Path) -> None:
     files = {
         "train.csv": table("id,label", [f"{n},{'xyz'[n % 3]}" for n in N]),

@@ -151,6 +151,8 @@ def _is_apart(values: pd.Series, test: Table, column: str) -> bool:
     """
     if column not in test.columns or values.nunique() < MIN_GROUPS:
         return False
+    if test.rows[column].isin(values.unique()).any():
+        return False
     if any(NUMBER.fullmatch(value) and "." in value for value in values.unique()):
         return False  # a measurement
     new = {*map(canonical, test.rows[column].unique())}

@@ -92,8 +92,10 @@ def guess_submission_ids(tables: Roles, ids: str) -> Guess | None:
     def is_submitted(column: str) -> bool:
         return {known.find(value) for value in test.rows[column].unique()} == {*expected}
 
+    if is_submitted(ids):
+        return None
     columns = [column for column in test.columns if is_submitted(column)]
-    if ids in columns or not columns:
+    if not columns:
         return None
     reason = f"has the {len(expected)} ids of the sample submission, of {len(test.rows)} images"
     others = tuple(columns[1:])

@@ -67,13 +67,23 @@ def fail_without_labels(survey: Survey) -> NoReturn:
 
 
 def guess_sample(tables: Sequence[Table]) -> Guess:
-    """The sample submission: by its name, else a table whose target columns are constant."""
-    candidates = [t for t in tables if t.has_word("sample", "submission") and t.pixels is None]
+    """The sample submission: by its name, else a table whose target columns are constant. A sample
+    of something else, such as `sample_labels.csv`, is none.
+    """
+
+    def is_named(table: Table) -> bool:
+        is_other = table.has_word("train", "label", "image")
+        return table.has_word("submission") or (table.has_word("sample") and not is_other)
+
+    candidates = [table for table in tables if is_named(table) and table.pixels is None]
     candidates.sort(key=lambda t: (not t.has_word("sample"), len(t.name), t.name))
     if not candidates and len(tables) > 1:
         candidates = [table for table in tables if _is_constant(table)]
     words = ("sample", "submission")
-    return _guess("sample_submission", candidates, words, "has the same targets in all rows")
+    guess = _guess("sample_submission", candidates, words, "has the same targets in all rows")
+    if guess.confidence == "certain" and candidates and not candidates[0].has_word("submission"):
+        return replace(guess, confidence="likely")
+    return guess
 
 
 def find_sample_ids(

@@ -70,19 +70,20 @@ def copied_columns(
 def _is_copied(
     column: str, sample: Table, ids: str, others: Sequence[Table], folders: Iterable[str]
 ) -> bool:
-    cells = {value.strip() for value in sample.rows[column]}
+    cells = {value.strip() for value in sample.rows[column].unique()}
     if is_unnamed(column) or {cell.casefold() for cell in cells} <= USAGE:
         return True
     tests = [t for t in others if t.has_word("test") and {ids, column} <= {*t.columns}]
-    rows = {*zip(sample.rows[ids], sample.rows[column], strict=True)}
+    rows = {*zip(sample.rows[ids], sample.rows[column], strict=True)} if tests else set()
     if any(rows <= {*zip(t.rows[ids], t.rows[column], strict=True)} for t in tests):
         return True
+    if all(NUMBER.fullmatch(cell) for cell in cells):
+        return False
     is_target = any(NameIndex(table.columns).find(column) for table in others)
     known = {column, *cells} - {""}
     is_class = any(known & {*table.rows[c]} for table in others for c in table.columns)
     is_folder = any(column in folder.split("/") for folder in folders)
-    is_number = all(NUMBER.fullmatch(cell) for cell in cells)
-    return not (is_target or is_class or is_folder or is_number)
+    return not (is_target or is_class or is_folder)
 
 
 def find_long(
