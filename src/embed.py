@@ -1,4 +1,4 @@
-"""Compute one backbone's frozen features -> data/embeddings/<name>/{train,test}.parquet."""
+"""Compute one backbone's frozen features -> data/features/<name>/{train,test}.parquet."""
 
 import argparse
 

@@ -6,6 +6,7 @@ from podium.config.predict import Predict
 from podium.core import params_file, paths, program, seeding
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
+from podium.metadata import table
 from podium.prediction import knn, predictions
 from podium.prediction.predictor import Predictor
 from podium.scoring.task import with_known_class
@@ -29,14 +30,15 @@ def main() -> None:
         "oof": folds.loc[folds["fold"] == options.fold, "id"].tolist(),
         "test": Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(),
     }
-    predictor.enforce_time_limit(ImageStore(paths.IMAGES / "test"), ids["test"])
+    metadata = {part: table.read(paths.metadata(part)) for part in ("train", "test")}
+    predictor.enforce_time_limit(ImageStore(paths.IMAGES / "test"), ids["test"], metadata["test"])
     predictor.learn_neighbors(
         ImageStore(paths.IMAGES / "train"),
         knn.voters(with_known_class(folds, manifest), options.fold),
         paths.neighbors(options.model, options.fold),
     )
     for part, store in (("oof", "train"), ("test", "test")):
-        predicted = predictor.predict(ImageStore(paths.IMAGES / store), ids[part])
+        predicted = predictor.predict(ImageStore(paths.IMAGES / store), ids[part], metadata[store])
         predictions.write(paths.PREDICTIONS / name / f"{part}.parquet", predicted)
         print(f"{name}: {len(ids[part])} {part} images, views {', '.join(predictor.views)}")
 

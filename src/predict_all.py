@@ -6,6 +6,7 @@ from podium.config.predict import Predict
 from podium.core import params_file, paths, program, seeding
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
+from podium.metadata import table
 from podium.prediction import knn, predictions
 from podium.prediction.predictor import Predictor
 from podium.scoring.task import with_known_class
@@ -22,7 +23,8 @@ def main() -> None:
     seeding.set_deterministic(deterministic)
     predictor = Predictor(paths.weights(model, "all"), predict)
     ids, store = Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(), paths.IMAGES / "test"
-    predictor.enforce_time_limit(ImageStore(store), ids)
+    metadata = table.read(paths.metadata("test"))
+    predictor.enforce_time_limit(ImageStore(store), ids, metadata)
     manifest = Manifest(paths.FOLDS)
     folds = manifest.csv("folds.csv").astype({"fold": int})
     predictor.learn_neighbors(
@@ -31,7 +33,7 @@ def main() -> None:
         paths.neighbors(model, "all"),
     )
     name = paths.fold_name(model, "all")
-    predicted = predictor.predict(ImageStore(store), ids)
+    predicted = predictor.predict(ImageStore(store), ids, metadata)
     predictions.write(paths.PREDICTIONS / name / "test.parquet", predicted)
     print(f"{name}: {len(ids)} test images, views {', '.join(predictor.views)}")
 

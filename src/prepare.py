@@ -6,8 +6,9 @@ from podium.config.competition import Competition
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core import files, machine, manifest, params_file, paths, program
-from podium.dataset import build, duplicates, tables
+from podium.dataset import build, duplicates, metadata_columns, tables
 from podium.images.store import ImageStore
+from podium.metadata import table as metadata_table
 
 SECTIONS = {"competition.slug": (Competition, "slug"), "task": TaskName, "prepare": Prepare}
 
@@ -27,6 +28,7 @@ def main() -> None:
                 processes=machine.decoding_processes(path.stat().st_size),
             )
             read = tables.drop(read, [*stored.unusable["train"]], task)
+        metadata = metadata_columns.read(archive, layout, read)
     written = {
         "train.csv": read.train,
         "test.csv": read.test,
@@ -35,6 +37,8 @@ def main() -> None:
     }
     for name, table in written.items():
         files.write_csv(paths.DATA / name, table)
+    metadata_table.write(paths.metadata("train"), metadata.train)
+    metadata_table.write(paths.metadata("test"), metadata.test)
     manifest.write(
         paths.PREPARED,
         [*written],
@@ -47,7 +51,7 @@ def main() -> None:
         submission_file=read.file._asdict(),
         hidden_test=layout.hidden_test,
     )
-    for warning in [*read.warnings, *stored.warnings(layout)]:
+    for warning in [*read.warnings, *stored.warnings(layout), *metadata.warnings]:
         print(f"warning: {warning}")
     print(tables.summary(read, task))
 

@@ -16,6 +16,8 @@ from podium.core.manifest import Manifest
 from podium.core.provenance import PredictionProvenance, TrainingProvenance
 from podium.features import probe, tables
 from podium.features.tables import Features
+from podium.metadata import table as metadata_table
+from podium.metadata.encoding import Encoding
 from podium.models import weights
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
@@ -31,6 +33,7 @@ SECTIONS = {
 }
 
 
+PARTS = ("train", "test")
 MIN_IMAGES = 2  # for cross-validation
 
 
@@ -38,8 +41,10 @@ class Data(NamedTuple):
     """The features and folds that all heads of a probe share."""
 
     name: str
-    train: list[Features]  # of each embedding
-    test: list[Features]
+    features: dict[str, list[Features]]  # of each embedding, by "train" or "test"
+    metadata: dict[str, pd.DataFrame]  # by "train" or "test"
+    test_ids: list[str]
+    images_sha256: dict[str, str]  # by "train" or "test"
     folds: pd.DataFrame  # id, label, fold; with folds.subsample also train ("yes" or "no")
     labeled: pd.DataFrame  # its rows that have one of the classes
     folds_sha256: str
@@ -56,14 +61,13 @@ def main() -> None:
     manifest = Manifest(paths.FOLDS)
     task = Task.read(manifest)
     folds = manifest.csv("folds.csv").astype({"fold": int})
-    train, test = (
-        [tables.read(paths.embedding(name, part)) for name in config.features]
-        for part in ("train", "test")
-    )
+    prepared = Manifest(paths.PREPARED)
     data = Data(
         options.probe,
-        train,
-        test,
+        {p: [tables.read(paths.embedding(name, p)) for name in config.embeddings] for p in PARTS},
+        {part: metadata_table.read(paths.metadata(part)) for part in PARTS},
+        prepared.csv("test.csv")["id"].tolist(),
+        prepared.facts["images_sha256"],
         folds,
         with_known_class(folds, manifest),
         manifest.sha256["folds.csv"],
@@ -85,34 +89,40 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
             f"fold {fold} has {rows.sum()} training images, a probe needs {MIN_IMAGES}. Keep more "
             "with folds.subsample."
         )
-    values = _join(data.train, folds["id"].tolist())
+    encoding, sizes = None, [features.values.shape[2] for features in data.features["train"]]
+    if config.has_metadata:
+        encoding = Encoding.fit(data.metadata["train"].loc[folds.loc[rows, "id"]])
+        sizes.append(encoding.size)
     fitted = probe.fit(
         config,
-        values[rows],
+        _join(data, "train", folds.loc[rows, "id"].tolist(), encoding),
         targets[rows],
-        sizes=[features.values.shape[2] for features in data.train],
+        sizes=sizes,
         task=task,
         folds=folds["fold"].to_numpy()[rows],
         seed=seed,
     )
-    provenance, name = _provenance(data, config, fold, seed), paths.fold_name(data.name, fold)
+    provenance = _provenance(data, config, fold, seed, encoding)
+    name = paths.fold_name(data.name, fold)
     path = paths.weights(data.name, fold)
     weights.save(path, {k: torch.from_numpy(v) for k, v in fitted.arrays.items()}, provenance)
     _, _, sha256 = weights.read(path)
     ids = {
         "oof": data.folds.loc[data.folds["fold"] == fold, "id"].tolist(),
-        "test": data.test[0].ids,
+        "test": data.test_ids,
     }
+    views = data.features["train"][0].views if config.embeddings else []
     logits = {}
-    for part, features in (("oof", data.train), ("test", data.test)):
+    for part, of in (("oof", "train"), ("test", "test")):
         logits[part] = np.zeros((0, len(task.classes)), np.float32)
         if ids[part]:
-            logits[part] = probe.predict(config.head, fitted.arrays, _join(features, ids[part]))
+            features = _join(data, of, ids[part], encoding)
+            logits[part] = probe.predict(config.head, fitted.arrays, features)
         predicted = PredictionProvenance(
             training=provenance,
             weights_sha256=sha256,
-            predict={"views": features[0].views},
-            images_sha256=features[0].provenance.images_sha256,
+            predict={"views": views},
+            images_sha256=data.images_sha256[of],
             averaging="logits",
         )
         table = paths.PREDICTIONS / name / f"{part}.parquet"
@@ -125,13 +135,15 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     print(f"{name}: strength {fitted.strength:g}, {data.metric.name} {score:.4f}, {seconds} s")
 
 
-def _provenance(data: Data, config: Probe, fold: int, seed: int) -> TrainingProvenance:
-    embeddings = [features.provenance for features in data.train]
-    first = embeddings[0]
+def _provenance(
+    data: Data, config: Probe, fold: int, seed: int, encoding: Encoding | None
+) -> TrainingProvenance:
+    embeddings = [features.provenance for features in data.features["train"]]
+    first = embeddings[0] if embeddings else None
     return TrainingProvenance(
         **data.task.facts(),
         folds_sha256=data.folds_sha256,
-        images_sha256=first.images_sha256,
+        images_sha256=data.images_sha256["train"],
         config={
             "probe": config.model_dump(),
             "embeddings": [embedding.to_json() for embedding in embeddings],
@@ -141,29 +153,32 @@ def _provenance(data: Data, config: Probe, fold: int, seed: int) -> TrainingProv
         seed=seed,
         metric=data.metric.name,
         metric_sha256=data.metric.sha256,
-        deterministic=first.deterministic,
-        pretrained_sha256=first.pretrained_sha256,
-        pretrained_revision=first.pretrained_revision,
+        deterministic=first is None or first.deterministic,
+        pretrained_sha256=None if first is None else first.pretrained_sha256,
+        pretrained_revision=None if first is None else first.pretrained_revision,
         scale=[0.0, 1.0],
         torch=torch.__version__,
-        device=first.device,
+        device="cpu" if first is None else first.device,
         micro_batches=1,
+        metadata=None if encoding is None else encoding.to_json(),
     )
 
 
-def _join(parts: list[Features], ids: list[str]) -> np.ndarray:
-    """The features of the images `ids`, of all embeddings together: [N, V, D].
+def _join(data: Data, part: str, ids: list[str], encoding: Encoding | None) -> np.ndarray:
+    """The features of the images `ids`, of all embeddings and metadata together: [N, V, D].
 
     Raises:
-        UserError: if an image has none.
+        UserError: if an image has none, or other images were embedded.
     """
     rows = []
-    for part in parts:
-        index = {image: row for row, image in enumerate(part.ids)}
-        if missing := [image for image in ids if image not in index]:
+    for features in data.features[part]:
+        index = {image: row for row, image in enumerate(features.ids)}
+        missing = [image for image in ids if image not in index]
+        if missing or features.provenance.images_sha256 != data.images_sha256[part]:
             raise UserError(f"{len(missing)} images have no features. Run `dvc repro`.")
-        rows.append(part.values[[index[image] for image in ids]])
-    return np.concatenate(rows, axis=2)
+        rows.append(features.values[[index[image] for image in ids]])
+    encoded = None if encoding is None else encoding.encode(data.metadata[part], ids)
+    return probe.join(rows, encoded)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def main() -> None:
         config.pseudo_labels,
         fold=options.fold,
         test=paths.IMAGES / "test",
+        metadata=paths.metadata("test"),
     )
     metric = metrics.get(metric_name, data.task.name)
     name = paths.fold_name(options.model, options.fold)

@@ -51,7 +51,9 @@ def run(code: Path | str, folder: Path, **environment: str) -> "subprocess.Compl
     """Run the kernel's code as a plain script in the empty `folder`, without network access."""
     folder.mkdir()
     unreachable = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
-    kept = {name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS")}
+    # OPENBLAS_CORETYPE selects the code that multiplies matrices, and so the last bits.
+    names = ("PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return subprocess.run(
         [sys.executable, str(code)],
         cwd=folder,

@@ -20,7 +20,8 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 # Packages in import order: each imports only those before it.
 ORDER = (
-    *("core", "config", "competition", "images", "scoring", "dataset", "models", "features"),
+    *("core", "config", "competition", "images", "metadata", "scoring", "dataset", "models"),
+    "features",
     *("training", "prediction", "submission", "params", "planning", "init", "kaggle", "pages"),
     *("cluster", "search"),
 )

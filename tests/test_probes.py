@@ -74,9 +74,9 @@ def test_only_what_an_edit_affects_reruns(project: Project, tmp_path: Path) -> N
 
     project.edit(lambda params: params["ensemble"].update(method="mean"))
     assert project.repro() == {"check", *END}
-    features = [project.read(f"data/embeddings/{n}/train.parquet") for n in ("small", "large")]
+    features = [project.read(f"data/features/{n}/train.parquet") for n in ("small", "large")]
     project.repro("--force", "--single-item", "embed@small", "embed@large")
-    again = [project.read(f"data/embeddings/{n}/train.parquet") for n in ("small", "large")]
+    again = [project.read(f"data/features/{n}/train.parquet") for n in ("small", "large")]
     assert features == again
 
 
@@ -115,7 +115,7 @@ def test_a_probe_sees_no_label_of_its_fold(project: Project, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_features_are_those_of_a_frozen_network(project: Project) -> None:
-    folder = project.folder / "data/embeddings"
+    folder = project.folder / "data/features"
     small, large = (tables.read(folder / name / "train.parquet") for name in ("small", "large"))
     assert small.ids == large.ids and small.views == ["identity", "hflip"]
     assert small.values.shape == (36, 2, 96) and small.values.dtype == np.float32

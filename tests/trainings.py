@@ -72,10 +72,12 @@ def training_data(images: ImageStore, folds: pd.DataFrame) -> TrainingData:
     return TrainingData(folds, Task("multiclass", classes), images, "f", images.sha256())
 
 
-def components(images: ImageStore, **changes: Any) -> Components:
+def components(
+    images: ImageStore, *, data: TrainingData | None = None, **changes: Any
+) -> Components:
     return build(
         config(**{"batch_size": 8, "resize_mode": "squash", "image_size": 64} | changes),
-        training_data(images, FOLDS),
+        data or training_data(images, FOLDS),
         fold=0,
         seed=1,
     )

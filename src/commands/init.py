@@ -33,6 +33,7 @@ ANSWERS = {
     "prepare.unlabeled": "what to do with rows without a label: error, or drop them",
     "prepare.raters": "the label of an image whose rows disagree: majority, soft, first, …",
     "prepare.positive_class": "one of the two classes; none: the last in sort order",
+    "prepare.features": "columns as further inputs: auto, none, or their names, with commas",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
 }
 

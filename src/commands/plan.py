@@ -89,7 +89,13 @@ def _models(params: Params, data: TrainingData, test: list[str], process: Proces
     fold, store = params.folds.run[0], ImageStore(paths.IMAGES / "test")
     for name, config in params.models.items():
         console.say(f"{name}: {config.architecture}, {config.image_size} pixels")
-        extended = pseudo.extend(data, config.pseudo_labels, fold=fold, test=store.folder)
+        extended = pseudo.extend(
+            data,
+            config.pseudo_labels,
+            fold=fold,
+            test=store.folder,
+            metadata=paths.metadata("test"),
+        )
         seed = config.seed_or(params.seed)
         predicted = ToPredict(store, test, params.predict)
         measured = timing.measure_model(config, extended, predicted, fold=fold, seed=seed)

@@ -140,7 +140,9 @@ def test_images_of_an_id_share_a_row_of_the_submission(
     contents = kernels.files(9)
     contents["test/0036_other.png"] = contents["test/0036.png"]
     competition = kernels.lay_out(tmp_path / "competition", contents)
-    model = spec.ExportedModel(name="a", averaging="logits", folds=[], embeddings=[], neighbors=[])
+    model = spec.ExportedModel(
+        name="a", averaging="logits", folds=[], embeddings=None, neighbors=[]
+    )
     changes = {
         "models": [model],
         "blend": Blend("mean", "logits", [1.0], {}),
@@ -152,7 +154,7 @@ def test_images_of_an_id_share_a_row_of_the_submission(
     spec.write(tmp_path / "dataset" / spec.SPEC, exported)
 
     def predict(*arguments: Any) -> np.ndarray:
-        store, ids = arguments[3:]
+        store, ids, _ = arguments[3:]
         assert all(image in store for image in ids)
         return np.array([[0, 20 if "other" in image else -20] for image in ids], np.float32)
 

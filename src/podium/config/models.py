@@ -4,10 +4,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from podium.config.phases import Augment, Phase
+from podium.config.phases import Augment, AverageCheckpoints, Phase
 from podium.core.section import Fraction, NonNegative, Positive, PositiveInt, Section
-
-Several = Annotated[int, Field(ge=2)]
 
 
 class Mix(Section):
@@ -64,26 +62,6 @@ class Backbone(Section):
     starts at 3 and trains with the head (frozen features keep 3). null: the architecture's own."""
 
 
-class AverageCheckpoints(Section):
-    """Checkpoint averaging: the mean of the weights of several epochs of the last phase."""
-
-    last: Several | None = None
-    """The number of epochs, counted from the last."""
-    best: Several | None = None
-    """The number of epochs with the best scores."""
-
-    @model_validator(mode="after")
-    def _one_selection(self) -> Self:
-        if (self.last is None) == (self.best is None):
-            raise ValueError("set either last or best.")
-        return self
-
-    @property
-    def count(self) -> int:
-        """How many epochs are averaged."""
-        return self.last or self.best or 0
-
-
 class PseudoLabels(Section):
     """Test images that a model trains on in addition, with the predictions that `make pseudo` froze
     as soft labels. For each fold they come from networks that did not train on it."""
@@ -93,6 +71,16 @@ class PseudoLabels(Section):
     min_probability: Fraction = 0.0
     """Use the images whose most likely class has at least this probability (`task: multilabel`:
     whose least certain label has it)."""
+
+
+class MetadataHead(Section):
+    """A small network that maps the columns of `prepare.features` to outputs, which are added to
+    those of the images: the same as a linear head on the features of both."""
+
+    hidden_size: PositiveInt = 64
+    """Units of its hidden layer."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Dropout probability of these units."""
 
 
 class Model(Backbone):
@@ -168,6 +156,8 @@ class Model(Backbone):
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     """`shuffled`: each image once per epoch. `balanced`: class-balanced sampling with
     replacement."""
+    metadata: MetadataHead | None = None
+    """Also train on the columns of `prepare.features`. null: on the images only."""
     pseudo_labels: PseudoLabels | None = None
     """Test images to train on in addition. null: none."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None

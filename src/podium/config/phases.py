@@ -15,6 +15,8 @@ def _check_transform(entry: dict[str, Any]) -> dict[str, Any]:
 Transform = Annotated[dict[str, dict[str, Any] | None], AfterValidator(_check_transform)]
 Augment = Literal["none", "light", "medium", "heavy"] | list[Transform]
 
+Several = Annotated[int, Field(ge=2)]
+
 
 class Part(Section):
     """The part of the backbone that is trained with the head. Give one of these."""
@@ -160,3 +162,23 @@ class Phase(Section):
                 "them."
             )
         return self
+
+
+class AverageCheckpoints(Section):
+    """Checkpoint averaging: the mean of the weights of several epochs of the last phase."""
+
+    last: Several | None = None
+    """The number of epochs, counted from the last."""
+    best: Several | None = None
+    """The number of epochs with the best scores."""
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Self:
+        if (self.last is None) == (self.best is None):
+            raise ValueError("set either last or best.")
+        return self
+
+    @property
+    def count(self) -> int:
+        """How many epochs are averaged."""
+        return self.last or self.best or 0

@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from podium.core.section import Name, Section, require
 
+ColumnKind = Literal["numeric", "categorical"]
+
 
 def check_pattern(pattern: str) -> str:
     """Check that a regular expression is valid and has exactly one group, the label.
@@ -54,13 +56,11 @@ class Prepare(Section):
     """The id column of `sample_submission`. The submission has its columns in the same order. null:
     the first."""
     copied_columns: Annotated[list[str], Field(default_factory=list)]
-    """Columns of `sample_submission` that are no predictions, such as an index or `Usage`: the
-    submission copies them. A column without a name is `"Unnamed: 0"`, by its place."""
+    """Columns of `sample_submission` that the submission copies, such as an index or `Usage`. A
+    column without a name is `"Unnamed: 0"`, by its place."""
     id_label_separator: Annotated[str, Field(min_length=1)] | None = None
-    """What separates an image's id from a label in ids such as `ID_7_epidural`, if
-    `sample_submission` has a row for each label of each image, or a row for each target. The same
-    for `train_csv`, if its ids end with labels: then `label_column` is its column of values. null:
-    one row per image."""
+    """What separates an image's id from a label or target in ids like `ID_7_any`, if each label has
+    a row in `sample_submission`, or also in `train_csv`. null: one row per image."""
     id_column: Name | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
@@ -79,15 +79,13 @@ class Prepare(Section):
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
     unlabeled: Literal["error", "drop"] = "error"
-    """What to do with rows of `train_csv` without a label, or without all of several: an `error`,
-    or `drop` them."""
+    """What to do with rows of `train_csv` without a label, or without one of several."""
     raters: Literal["error", "first", "majority", "soft", "mean", "median"] = "error"
-    """The label of an image whose rows have different ones, as those of several raters. `first`: of
-    the first row. `majority`: the most frequent, of equally frequent ones the first; several
-    labels: those in at least half of the rows. `soft`: that of `majority`, but models train on the
-    shares of the raters (probes do not). `mean` (`task: regression`), `median` (also
-    `ordinal`): of the numbers. `error`: an error, but with `task: multilabel` and one label column
-    the image has all labels."""
+    """The label of an image whose rows have different ones, as those of several raters. `first`:
+    the first row's. `majority`: the most frequent; several labels: those in at least half of the
+    rows. `soft`: that of `majority`, but models (not probes) train on the shares of the raters.
+    `mean` (`task: regression`), `median` (also `ordinal`): of the numbers. `error`: an error, but
+    with `task: multilabel` and one label column the image has all labels."""
     new_class: Name | None = None
     """The label that marks an image of none of the classes, such as `new_whale`. Models do not
     learn it; test images get it if no class reaches `ensemble.new_class_threshold`. Requires `task:
@@ -104,10 +102,20 @@ class Prepare(Section):
     train_images: str = "train"
     """Folder of the training images in the archive. "": the whole archive."""
     more_train_images: Annotated[list[str], Field(default_factory=list)]
-    """Further folders of training images, such as `val`, with class folders like those in
-    `train_images`. Their images' ids are their paths in the archive. Requires `train_csv: null`."""
+    """Further folders of training images, such as `val`, with the same class folders. Their images'
+    ids are their paths in the archive. Requires `train_csv: null`."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
+    features: (
+        Literal["auto", "none"]
+        | Annotated[
+            list[Name | Annotated[dict[Name, ColumnKind], Field(min_length=1, max_length=1)]],
+            Field(min_length=1),
+        ]
+    ) = "none"
+    """Columns of `train_csv` and `test_csv` as further inputs, see [Metadata](#metadata): a list of
+    their names, in which `zip: categorical` (or `numeric`) says what the values are. `auto`: all
+    usable columns that both tables have, which the stage prepare prints."""
     images: Annotated[str, AfterValidator(check_images)] | None = None
     """Pattern of the paths of an id's images below `train_images` and `test_images`, if there are
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder
@@ -158,6 +166,14 @@ class Prepare(Section):
     prints."""
 
     @property
+    def feature_kinds(self) -> dict[str, ColumnKind | None]:
+        """What `features` says of each column that it names; None: it follows from the values."""
+        kinds: dict[str, ColumnKind | None] = {}
+        for entry in self.features if isinstance(self.features, list) else []:
+            kinds |= entry if isinstance(entry, dict) else {entry: None}
+        return kinds
+
+    @property
     def label_columns(self) -> list[str]:
         """`label_column` as a list."""
         return [self.label_column] if isinstance(self.label_column, str) else self.label_column
@@ -174,6 +190,7 @@ class Prepare(Section):
         names = [name for name in columns if name is not None]
         problem = "id_column, label_column and group_column must be different columns"
         require(len(set(names)) == len(names), problem)
+        self._features_are_possible()
         if self.train_csv is None:
             if self.group_column is not None or self.pixel_columns:
                 raise ValueError(
@@ -186,8 +203,7 @@ class Prepare(Section):
         else:
             require(self.label_pattern is None, "label_pattern requires train_csv: null")
             require(self.label_map is None, "label_map requires train_csv: null")
-            problem = "more_train_images requires train_csv: null"
-            require(not self.more_train_images, problem)
+            require(not self.more_train_images, "more_train_images requires train_csv: null")
         if self.test_id_column is not None:
             has_table = self.test_csv is not None and self.id_column is not None
             require(has_table, "test_id_column requires test_csv and id_column")
@@ -211,17 +227,23 @@ class Prepare(Section):
             require(self.test_csv is not None, "pixel_columns requires test_csv")
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
+        self._sample_options_fit_together()
         return self
 
-    @model_validator(mode="after")
-    def _sample_options_fit_together(self) -> Self:
+    def _features_are_possible(self) -> None:
+        if self.features == "none":
+            return
+        has_tables = self.train_csv is not None and self.test_csv is not None
+        require(has_tables, "features requires train_csv and test_csv")
+        used = {self.id_column, self.group_column, *self.label_columns}
+        if wrong := [name for name in self.feature_kinds if name in used]:
+            raise ValueError(f"features contains {wrong[0]}, which is the column of another key")
+
+    def _sample_options_fit_together(self) -> None:
         for key in ("sample_id_column", "copied_columns", "id_label_separator"):
-            is_set = getattr(self, key) not in (None, [])
-            has_sample = self.sample_submission is not None
-            require(has_sample or not is_set, f"{key} requires sample_submission")
-        problem = "copied_columns must not contain sample_id_column"
-        require(self.sample_id_column not in self.copied_columns, problem)
-        if self.id_label_separator is not None:
-            require(self.train_csv is not None, "id_label_separator requires train_csv")
-            require(self.pixel_columns is None, "id_label_separator excludes pixel_columns")
-        return self
+            if self.sample_submission is None and getattr(self, key):
+                raise ValueError(f"{key} requires sample_submission. Set it.")
+        if self.sample_id_column in self.copied_columns:
+            raise ValueError("copied_columns must not contain sample_id_column. Remove it.")
+        is_possible = self.train_csv is not None or self.id_label_separator is None
+        require(is_possible, "id_label_separator requires train_csv")

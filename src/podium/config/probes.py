@@ -6,12 +6,15 @@ from pydantic import Field
 
 from podium.core.section import Positive, Section, Unique
 
+METADATA = "metadata"  # among the features of a probe
+
 
 class Probe(Section):
     """A head on frozen features: a member of the ensemble that trains in seconds."""
 
     features: Annotated[list[str], Field(min_length=1), Unique]
-    """Names in `embeddings`, whose features are concatenated. They need the same views."""
+    """Names in `embeddings`, whose features are concatenated. They need the same views. `metadata`:
+    the columns of `prepare.features`, together with those of images or alone."""
     head: str = "logistic"
     """`logistic`: logistic regression. `ridge`: ridge regression. `svm`: a linear support vector
     machine. `knn`: the nearest neighbors by cosine similarity. `lightgbm`: gradient-boosted trees,
@@ -21,3 +24,13 @@ class Probe(Section):
     """How closely the head fits the training images: C of `logistic` and `svm`, 1 / alpha of
     `ridge`, 1 / the number of neighbors of `knn`, the number of trees (per class) of `lightgbm`.
     null: the best in cross-validation among the training folds."""
+
+    @property
+    def embeddings(self) -> list[str]:
+        """`features` without metadata."""
+        return [name for name in self.features if name != METADATA]
+
+    @property
+    def has_metadata(self) -> bool:
+        """Whether metadata are among the features."""
+        return METADATA in self.features

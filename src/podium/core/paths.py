@@ -14,7 +14,7 @@ IMAGES = DATA / "images"
 PREPARED = DATA / "prepared.json"
 FOLDS = DATA / "folds.json"
 PREDICTIONS = DATA / "predictions"
-EMBEDDINGS = DATA / "embeddings"
+FEATURES = DATA / "features"
 PSEUDO = DATA / "pseudo"
 ENSEMBLE = DATA / "ensemble"
 MODELS = Path("models")
@@ -42,9 +42,14 @@ def metrics(model: str, fold: Fold) -> Path:
     return METRICS / f"{name}.json"
 
 
+def metadata(part: str, folder: Path = DATA) -> Path:
+    """The columns that `prepare` writes; `part` is train or test."""
+    return folder / "features" / "metadata" / f"{part}.parquet"
+
+
 def embedding(name: str, part: str) -> Path:
     """The features that `embed` writes; `part` is train or test."""
-    return EMBEDDINGS / name / f"{part}.parquet"
+    return FEATURES / name / f"{part}.parquet"
 
 
 def neighbors(model: str, fold: Fold) -> Path:

@@ -8,7 +8,8 @@ from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables, rows
 
-KEYS = {"id": "id_column", "group": "group_column"}  # of params.yaml; others are of label_column
+KEYS = {"id": "id_column", "group": "group_column"}  # of params.yaml, by the name in our tables
+PREFIXES = {"unit": "unit_column", "feature": "features"}  # by its first word; else label_column
 
 
 def find(archive: Archive, name: str, key: str) -> str:
@@ -40,7 +41,7 @@ def read_columns(
         names = KEYS | {"id": "test_id_column"} if key == "test_csv" else KEYS
         names = names | {"unit": "submission_id_column"}
         keys = dict.fromkeys(
-            "unit_column" if new.startswith("unit ") else names.get(new, "label_column")
+            names.get(new) or PREFIXES.get(new.partition(" ")[0], "label_column")
             for new in missing.values()
         )
         hint = "Are its fields separated by , ; | or a tab?"

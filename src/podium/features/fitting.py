@@ -21,6 +21,13 @@ MIN_SIZE_FOR_THREADS = 20_000_000  # numbers; smaller matrices are slower with s
 MIN_SPREAD = 1e-6  # of a dimension, relative to the largest
 
 
+class Blocks(NamedTuple):
+    """The features of several embeddings, side by side."""
+
+    sizes: Sequence[int]  # whose sum is D
+    scales: Sequence[float] | None = None  # the standard deviations that they get; None: 1 each
+
+
 class Fitted(NamedTuple):
     """A fitted head."""
 
@@ -34,7 +41,7 @@ def fit(
     features: np.ndarray,
     targets: np.ndarray,
     *,
-    sizes: Sequence[int],
+    blocks: Blocks,
     task: Task,
     folds: np.ndarray,
     strength: float | None = None,
@@ -45,7 +52,7 @@ def fit(
     Args:
         features: float32 [N, V, D]: each of V views is an example of its own.
         targets: as `Task.targets` returns them.
-        sizes: the numbers of features from each embedding, whose sum is D.
+        blocks: which of the D features are from which embedding.
         folds: the fold of each training image, [N]: the strength is the best in cross-validation
             over these folds; with a single one, over random parts.
         strength: None: the best of those that the head names.
@@ -58,10 +65,10 @@ def fit(
     inner = _inner_folds(folds, seed)
     with threadpool_limits(1 if features.size < MIN_SIZE_FOR_THREADS else None):
         losses = _cross_validate(
-            head, strengths, features, targets, sizes=sizes, task=task, folds=inner
+            head, strengths, features, targets, blocks=blocks, task=task, folds=inner
         )
         strength, scale = min(losses, key=losses.__getitem__)
-        examples = _Examples.of(head, features, targets, sizes)
+        examples = _Examples.of(head, features, targets, blocks)
         arrays = head.fit(examples.features, examples.targets, task, strength)
     mean, std = (np.array(part) for part in of_targets)
     output = np.array([scale * std, mean], np.float32)  # [2, 1 or C]
@@ -112,11 +119,11 @@ class _Examples(NamedTuple):
 
     @classmethod
     def of(
-        cls, head: Head, features: np.ndarray, targets: np.ndarray, sizes: Sequence[int]
+        cls, head: Head, features: np.ndarray, targets: np.ndarray, blocks: Blocks
     ) -> "_Examples":
         """The examples of images with features [N, V, D]."""
         flat = features.reshape(-1, features.shape[-1])
-        center, factor = _standardize(flat, sizes)
+        center, factor = _standardize(flat, blocks)
         flat, basis = (flat - center) * factor, None
         if head.is_linear and len(flat) < flat.shape[1]:
             left, spread, right = np.linalg.svd(flat, full_matrices=False)
@@ -137,7 +144,7 @@ def _cross_validate(
     features: np.ndarray,
     targets: np.ndarray,
     *,
-    sizes: Sequence[int],
+    blocks: Blocks,
     task: Task,
     folds: np.ndarray,
 ) -> dict[tuple[float, float], float]:
@@ -148,7 +155,7 @@ def _cross_validate(
     losses, tried = defaultdict[tuple[float, float], float](float), len(strengths)
     for fold in np.unique(folds):
         held_out = folds == fold
-        examples = _Examples.of(head, features[~held_out], targets[~held_out], sizes)
+        examples = _Examples.of(head, features[~held_out], targets[~held_out], blocks)
         heads = head.fit_path(examples.features, examples.targets, task, strengths)
         best, worse, count = np.inf, 0, 0
         for strength, arrays in zip(strengths, heads, strict=True):
@@ -178,13 +185,16 @@ def _loss(logits: np.ndarray, targets: np.ndarray, task: Task) -> float:
     return float(-log_softmax(logits, axis=1)[rows, targets].mean())
 
 
-def _standardize(features: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """The center [D] of features [N, D], and the factor [D] that gives those of each embedding a
-    mean variance of 1.
+def _standardize(features: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
+    """The center [D] of features [N, D], and the factor [D] that gives those of each block the mean
+    variance that its scale demands.
     """
     center = features.mean(axis=0)
-    parts = np.split(features.var(axis=0), np.cumsum(sizes)[:-1])
-    factors = [np.full(len(part), 1 / np.sqrt(max(part.mean(), 1e-12))) for part in parts]
+    parts = np.split(features.var(axis=0), np.cumsum(blocks.sizes)[:-1])
+    factors = [
+        np.full(len(part), scale / np.sqrt(max(part.mean(), 1e-12)))
+        for part, scale in zip(parts, blocks.scales or [1.0] * len(parts), strict=True)
+    ]
     return center, np.concatenate(factors).astype(np.float32)
 
 

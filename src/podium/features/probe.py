@@ -6,10 +6,23 @@ import numpy as np
 
 from podium.config.probes import Probe
 from podium.features import fitting
-from podium.features.fitting import Fitted
+from podium.features.fitting import Blocks, Fitted
 from podium.features.heads import HEADS
 from podium.features.linear import Arrays
 from podium.scoring.task import Task
+
+# The standard deviation of all metadata together, relative to that of all features of images. A few
+# columns tell more than as many of a thousand features, so a linear head shrinks them less.
+METADATA_SCALE = 2.0
+
+
+def join(parts: Sequence[np.ndarray], metadata: np.ndarray | None) -> np.ndarray:
+    """Features [N, V, D] of each embedding and metadata [N, D] side by side: float32 [N, V, D]."""
+    if metadata is None:
+        return np.concatenate(parts, axis=2)
+    views = parts[0].shape[1] if parts else 1
+    repeated = np.repeat(metadata[:, None], views, axis=1)
+    return np.concatenate([*parts, repeated], axis=2)
 
 
 def fit(
@@ -22,12 +35,18 @@ def fit(
     folds: np.ndarray,
     seed: int,
 ) -> Fitted:
-    """Fit the head to training images; for the arguments, see `fitting.fit`."""
+    """Fit the head to training images; for the arguments, see `fitting.fit`. `sizes`: how many
+    features are from each embedding, and then from the metadata, if `config` has them.
+    """
+    head, scales = HEADS[config.head], [1.0] * len(sizes)
+    if config.has_metadata and len(sizes) > 1:
+        scales[-1] = float(np.sqrt(sum(sizes[:-1]) / max(1, sizes[-1])))
+        scales[-1] *= METADATA_SCALE if head.is_linear else 1
     return fitting.fit(
-        HEADS[config.head],
+        head,
         features,
         targets,
-        sizes=sizes,
+        blocks=Blocks(sizes, scales),
         task=task,
         folds=folds,
         strength=config.strength,

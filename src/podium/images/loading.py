@@ -21,7 +21,7 @@ LOST_SECONDS = 40.0  # without any worker loading a batch that the main process 
 class Batch(NamedTuple):
     """Inputs with their targets."""
 
-    inputs: dict[str, Tensor]  # "image": uint8 [B, size, size, 3]; `models.inputs` uses them
+    inputs: dict[str, Tensor]  # see `models.inputs.Inputs`
     targets: Tensor  # as `Task` encodes them; -1 if unknown
 
 
@@ -36,9 +36,11 @@ class Images(Dataset[Batch]):
         *,
         transforms: Sequence[Augmentation],
         seed: int = 0,
+        metadata: np.ndarray | None = None,
     ) -> None:
         """The images `ids` of `store`, with targets as `Task` encodes them (None: unknown).
-        `transforms` has one augmentation per phase, all with the same output size.
+        `transforms` has one augmentation per phase, all with the same output size; `metadata` has
+        one row per image: float32 [N, D].
         """
         self.store, self.ids, self.transforms, self.seed = store, ids, transforms, seed
         self.buffers: workers.SharedBuffers | None = None  # in a worker process
@@ -46,6 +48,7 @@ class Images(Dataset[Batch]):
         self.shares_memory = True  # whether workers send batches in shared memory
         unknown = np.full(len(ids), -1)
         self.targets = torch.as_tensor(unknown if targets is None else targets)
+        self.metadata = None if metadata is None else torch.as_tensor(metadata)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,7 +69,26 @@ class Images(Dataset[Batch]):
         watchdog.end()
         if worker:
             self.busy[worker.id] = False
-        return Batch({"image": images}, self.targets[[sample.row for sample in samples]])
+        return self.batch(images, samples)
+
+    def batch(self, images: Tensor, samples: Sequence[SampleIndex]) -> Batch:
+        """The batch of these images, with what else belongs to the samples."""
+        rows = [sample.row for sample in samples]
+        inputs = {"image": images}
+        if self.metadata is not None:
+            inputs["metadata"] = self.metadata[rows]
+        return Batch(inputs, self.targets[rows])
+
+    def first(self, count: int) -> "Images":
+        """The first `count` images only."""
+        return Images(
+            self.store,
+            self.ids[:count],
+            self.targets[:count].numpy(),
+            transforms=self.transforms,
+            seed=self.seed,
+            metadata=None if self.metadata is None else self.metadata[:count].numpy(),
+        )
 
     @property
     def size(self) -> int:

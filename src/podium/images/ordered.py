@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -121,8 +122,7 @@ class InOrder:
                 futures.wait([future], timeout=WATCH_SECONDS)
             future.result()
         watchdog.end()
-        rows = [sample.row for sample in started.samples]
-        return Batch({"image": started.pixels}, self.dataset.targets[rows])
+        return self.dataset.batch(started.pixels, started.samples)
 
 
 def for_inference(
@@ -133,7 +133,9 @@ def for_inference(
     resize_mode: str,
     batch_size: int,
     device: str = "cpu",
+    metadata: np.ndarray | None = None,
 ) -> InOrder:
-    """Batches of the images `ids` without targets, in order."""
+    """Batches of the images `ids` without targets, in order, with their `metadata` [N, D]."""
     plain = Augmentation("none", size=size, resize_mode=resize_mode)
-    return InOrder(Images(store, ids, None, transforms=[plain]), batch_size, device=device)
+    images = Images(store, ids, None, transforms=[plain], metadata=metadata)
+    return InOrder(images, batch_size, device=device)

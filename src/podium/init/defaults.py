@@ -172,6 +172,8 @@ def model_settings(
     if layout.task == "multiclass" and not from_probe:
         settings["label_smoothing"] = 0.1
     settings["dropout"] = 0.2
+    if layout.has_metadata:
+        settings["metadata"] = "{}"
     if needs_class_weights(layout, facts):
         settings["class_weights"] = "balanced"
     return {**settings, "patience": None, "precision": "auto"}

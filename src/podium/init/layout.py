@@ -28,6 +28,11 @@ class Layout:
     error: UserError | None = None
     """Why the files cannot be used if the guesses are right; no guesses follow."""
 
+    @property
+    def has_metadata(self) -> bool:
+        """Whether columns of the tables are inputs."""
+        return bool(self.prepare.get("features", "none") != "none")
+
     def guess(self, key: str) -> Guess:
         """The guess for a key of params.yaml."""
         return next(guess for guess in self.guesses if guess.key == key)

@@ -18,6 +18,7 @@ from podium.dataset import build, splitting
 from podium.dataset.tables import Tables
 from podium.features import fitting
 from podium.features.extract import Extractor
+from podium.features.fitting import Blocks
 from podium.features.linear import head_for
 from podium.images.store import SHARD_SIZE, ImageStore
 from podium.init.defaults import STORED_SIZE_FACTOR
@@ -176,7 +177,7 @@ class _Trial:
             head_for(self.task),
             np.concatenate(values, axis=2),
             self.targets,
-            sizes=[part.shape[2] for part in values],
+            blocks=Blocks([part.shape[2] for part in values]),
             task=self.task,
             folds=self.folds,
             seed=SEED,

@@ -5,6 +5,7 @@ from ruamel.yaml.comments import CommentedMap
 from podium.competition.archive import Archive
 from podium.config.embeddings import Embedding
 from podium.config.models import Backbone, Model
+from podium.config.probes import METADATA
 from podium.core.errors import UserError
 from podium.dataset import tables
 from podium.init import defaults, measure, template, yaml_edit
@@ -56,9 +57,11 @@ def apply(text: str, params: Params, measured: Measured) -> str:
             if "augment" in own:
                 section["augment"] = defaults.augment_after(measured.resize_mode, own["augment"])
     backbone = {"architecture": first.architecture, "pretrained": first.pretrained}
-    views = params.embeddings[params.probes[PROBE].features[0]].views
+    probe = params.probes[PROBE]
+    views = params.embeddings[probe.embeddings[0]].views
     template.fill_embeddings(new["embeddings"], measured.features, backbone, views)
-    names = yaml_edit.flow([kind.name for kind in measured.features])
+    metadata = [METADATA] if probe.has_metadata else []
+    names = yaml_edit.flow([*(kind.name for kind in measured.features), *metadata])
     yaml_edit.put(new["probes"][PROBE], "features", names)
     _enlarge(new["prepare"], params, measured)
     return yaml_edit.align(yaml_edit.dump(new))

@@ -8,7 +8,7 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap
 
 from podium.config.prepare import Prepare
-from podium.config.probes import Probe
+from podium.config.probes import METADATA, Probe
 from podium.dataset.tables import Tables
 from podium.init import defaults, yaml_edit
 from podium.init.budget import Choice
@@ -26,6 +26,7 @@ COMMENTS = {  # for keys that the shipped file does not have
     "images": "pattern of an id's images; their predictions are combined",
     "submission_id_column": "column of the test table with the submission's ids",
     "unit_column": "which training images belong together, as those of a submission id do",
+    "features": "columns of both tables as further inputs: auto | none | list of columns",
     "label_pattern": "regular expression whose group captures the label in the file name",
     "label_map": "the label of each folder",
     "label_separator": "between labels in one cell",
@@ -41,6 +42,7 @@ COMMENTS = {  # for keys that the shipped file does not have
     "raters": "label of an image whose rows disagree: error | majority | soft | mean | …",
     "copied_columns": "columns of the sample submission that are no predictions",
     "id_label_separator": "between an image's id and a label, if each label has a row",
+    "metadata": "a head for prepare.features; null: train on the images only",
     "class_weights": "in the loss: balanced | list of weights | null",
     "separator": "between labels in one cell",
 }
@@ -101,7 +103,8 @@ def render(
         fill_embeddings(params["embeddings"], features, backbone, defaults.views(facts))
         kind = defaults.probe_head(layout)
         head = {} if kind == Probe.model_fields["head"].default else {"head": kind}
-        names = yaml_edit.flow([kind.name for kind in features])
+        metadata = [METADATA] if layout.has_metadata else []
+        names = yaml_edit.flow([*(kind.name for kind in features), *metadata])
         params["probes"]["probe"] = CommentedMap(features=names, **head)
     return yaml_edit.align(yaml_edit.dump(params))
 

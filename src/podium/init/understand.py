@@ -9,6 +9,7 @@ from podium.init import (
     folders,
     goal,
     id_columns,
+    metadata,
     other_jobs,
     path_labels,
     pixels,
@@ -74,6 +75,8 @@ class _Reader:
             if train is not None:  # what its columns say, although it is of no use without images
                 self._read_columns(tables, train, self.record.take(id_columns.guess_row_ids(train)))
             roles.fail_without_labels(survey)
+        if train is not None and self.layout.prepare["train_csv"] is not None:
+            metadata.read(self.record, train, tables.test)
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
     def _roles(self) -> Roles:
@@ -215,9 +218,7 @@ class _Reader:
             reason = f"{train.name} has a row for each label of each image"
             self.record.revise("prepare.label_column", self.long.values, reason)
         used = [ids, *label_columns]
-        group = self.record.take(columns.guess_groups(train, used, tables.test))
-        if unused := [c for c in train.columns if c not in (ids, group, *label_columns)]:
-            self.record.note(f"{train.name}: columns not used: {examples(unused)}")
+        self.record.take(columns.guess_groups(train, used, tables.test))
 
     def _note_unused(self, *, has_pixels: bool) -> None:
         """Note the tables and image folders that are not used."""

@@ -13,6 +13,7 @@ from podium.config.models import Model
 from podium.core.errors import UserError
 from podium.models import (
     heads,
+    metadata_head,
     pooling,
     pretrained,
     simple_cnn,  # noqa: F401  registers itself with timm
@@ -20,10 +21,13 @@ from podium.models import (
 from podium.models.layers import head_names, subsample_before_strided_1x1
 
 
-def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.Module:
+def create(
+    config: Model, *, outputs: int, load_pretrained: bool = True, metadata_size: int | None = None
+) -> nn.Module:
     """Create the model that `config` describes, with a new head of `outputs` outputs per image.
 
     `load_pretrained=False` leaves all weights random, for a caller that loads its own.
+    `metadata_size`: the dimensions of what `config.metadata` takes; None: for images only.
 
     Raises:
         UserError: if timm lacks the architecture, if it does not support a setting, or if its
@@ -46,6 +50,8 @@ def create(config: Model, *, outputs: int, load_pretrained: bool = True) -> nn.M
     elif weights is not None:
         pretrained.load(model, weights.path)
     subsample_before_strided_1x1(model)
+    if metadata_size is not None:
+        metadata_head.add(model, metadata_size, config.metadata, outputs=outputs)
     if any(parameter.ndim == 5 for parameter in model.parameters()):  # 3-d convolutions
         return model
     return model.to(memory_format=torch.channels_last)

@@ -1,14 +1,17 @@
 """A batch's inputs on their way into a network: the one place that knows what they are.
 
-A new kind of input (tabular columns, a second image per id) is loaded in `images.loading` and
-handled here; training, inference and the memory probe call these functions only.
+A new kind of input (a second image per id) is loaded in `images.loading` and handled here;
+training, inference and the memory probe call these functions only.
 """
 
 import timm
 import torch
 from torch import Tensor, nn
 
-Inputs = dict[str, Tensor]  # by name; "image": uint8 [B, size, size, 3] as loaded
+from podium.models import metadata_head
+
+Inputs = dict[str, Tensor]
+"""By name: "image", uint8 [B, size, size, 3] as loaded, and perhaps "metadata", float32 [B, D]."""
 
 
 class Preprocess:
@@ -33,7 +36,10 @@ class Preprocess:
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:
     """The network's outputs for preprocessed inputs: [B, outputs]."""
-    return model(inputs["image"])
+    outputs: Tensor = model(inputs["image"])
+    if "metadata" in inputs:
+        outputs = outputs + getattr(model, metadata_head.NAME)(inputs["metadata"])
+    return outputs
 
 
 def split(inputs: Inputs, parts: int) -> list[Inputs]:

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from podium.config.phases import Part
 from podium.core.errors import UserError, examples
-from podium.models import pooling
+from podium.models import metadata_head, pooling
 
 _NORMS = (
     *(_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
@@ -27,8 +27,8 @@ def head_names(net: nn.Module) -> tuple[str, ...]:
 
 
 def is_head(net: nn.Module, name: str) -> bool:
-    """Whether the parameter or module called `name` belongs to the head, like GeM's exponent."""
-    heads = tuple(f"{head}." for head in head_names(net))
+    """Whether the parameter or module called `name` belongs to a head, like GeM's exponent."""
+    heads = tuple(f"{head}." for head in (*head_names(net), metadata_head.NAME))
     return f"{name}.".startswith(heads) or name.endswith(f".{pooling.EXPONENT}")
 
 
@@ -63,7 +63,8 @@ def depths(net: nn.Module) -> dict[str, int]:
             f"timm defines no layer groups for {type(net).__name__}. Set trainable: all, head or "
             "norms, and layer_decay: 1."
         ) from None
-    top = max(groups.values())  # the head, in some architectures with the norm before it
+    # The head, in some architectures with the norm before it. timm does not know that of metadata.
+    top = max(g for name, g in groups.items() if not name.startswith(f"{metadata_head.NAME}."))
     return {
         name: 0 if is_head(net, name) else max(1, top - groups[name])
         for name, _ in net.named_parameters()

@@ -14,6 +14,7 @@ from podium.config.models import Model
 from podium.core import checksums, files
 from podium.core.errors import UserError
 from podium.core.provenance import TrainingProvenance
+from podium.metadata.encoding import Encoding
 from podium.models import factory
 from podium.models.targets import TargetCodec
 from podium.models.weights_file import State
@@ -37,7 +38,13 @@ def load(path: Path) -> tuple[nn.Module, TrainingProvenance, str]:
     state, provenance, sha256 = read(path)
     config = Model.model_validate(provenance.config)
     outputs = TargetCodec.of(provenance).outputs
-    model = factory.create(config, outputs=outputs, load_pretrained=False)
+    encoding = Encoding.of(provenance)
+    model = factory.create(
+        config,
+        outputs=outputs,
+        load_pretrained=False,
+        metadata_size=None if encoding is None else encoding.size,
+    )
     model.load_state_dict(state)
     return model, provenance, sha256
 

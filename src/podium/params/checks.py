@@ -5,7 +5,7 @@ values. Registries that import torch, which takes seconds, are imported inside t
 """
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from podium.config.embeddings import Embedding
@@ -18,9 +18,9 @@ from podium.config.prepare import Prepare
 from podium.config.probes import Probe
 from podium.config.submission import FORMATS, Submission
 from podium.config.tasks import SINGLE_LABEL, TaskName
-from podium.core.errors import nearest
 from podium.core.validation import Problem
-from podium.params import libraries
+from podium.params import libraries, probe_checks
+from podium.params.probe_checks import unknown
 from podium.scoring import metrics
 
 LOSS_OPTIONS = ("loss", "class_weights", "focal_gamma", "arcface_margin", "arcface_scale")
@@ -34,12 +34,6 @@ def problems(sections: Mapping[str, Any]) -> list[Problem]:
         if needs <= sections.keys():
             result += check(**{name: sections[name] for name in needs})
     return result
-
-
-def _unknown(kind: str, name: str, registry: Iterable[str]) -> str:
-    names = list(registry)
-    hint = nearest(name, names) or f". Choose from {', '.join(names)}."
-    return f"unknown {kind} {name}{hint}"
 
 
 def _metric(metric: str | None, task: TaskName) -> Iterator[Problem]:
@@ -58,7 +52,7 @@ def _views(predict: Predict, embeddings: dict[str, Embedding]) -> Iterator[Probl
     for section, views in sections.items():
         for index, view in enumerate(views):
             if view not in VIEWS:
-                yield f"{section}.views[{index}]", _unknown("view", view, VIEWS)
+                yield f"{section}.views[{index}]", unknown("view", view, VIEWS)
 
 
 def _neighbors(predict: Predict, task: TaskName) -> Iterator[Problem]:
@@ -71,7 +65,7 @@ def _blending(ensemble: Ensemble, metric: str | None, task: TaskName) -> Iterato
     from podium.submission import blend
 
     if ensemble.method not in blend.METHODS:
-        yield "ensemble.method", _unknown("blending method", ensemble.method, blend.METHODS)
+        yield "ensemble.method", unknown("blending method", ensemble.method, blend.METHODS)
     elif not any(_metric(metric, task)) and ":" not in (metric or ""):
         yield from blend.problems(ensemble, metrics.get(metric, task))
 
@@ -94,14 +88,14 @@ def _members(
     known = [*models, *probes]
     for index, name in enumerate(ensemble.members):
         if known and name not in known:
-            yield f"ensemble.members[{index}]", _unknown("model or probe", name, known)
+            yield f"ensemble.members[{index}]", unknown("model or probe", name, known)
 
 
 def _trained_on_all(folds: Folds, models: dict[str, Model]) -> Iterator[Problem]:
     for index, name in enumerate(folds.all):
         at = f"folds.all[{index}]"
         if name not in models:
-            yield at, _unknown("model", name, models)
+            yield at, unknown("model", name, models)
             continue
         model, problem = models[name], "{} requires a held-out fold. Change it, or do not list {}."
         if any(phase.init_from == "best" for phase in model.phases):
@@ -126,29 +120,6 @@ def _names(models: dict[str, Model], probes: dict[str, Probe]) -> Iterator[Probl
             yield f"{section}.ensemble", "ensemble is reserved for the blend. Choose another name."
     for name in models.keys() & probes.keys():
         yield f"probes.{name}", f"models.{name} has the same name. Choose another."
-
-
-def _probes(
-    probes: dict[str, Probe], embeddings: dict[str, Embedding], task: TaskName
-) -> Iterator[Problem]:
-    if not probes:
-        return
-    from podium.features.heads import HEADS
-
-    for name, probe in probes.items():
-        known = [embeddings[feature] for feature in probe.features if feature in embeddings]
-        for index, feature in enumerate(probe.features):
-            if feature not in embeddings:
-                at = f"probes.{name}.features[{index}]"
-                yield at, _unknown("embedding", feature, embeddings)
-        if any(embedding.views != known[0].views for embedding in known):
-            yield f"probes.{name}.features", "the embeddings have different views. Use the same."
-        if probe.head not in HEADS:
-            yield f"probes.{name}.head", _unknown("head", probe.head, HEADS)
-        elif task not in HEADS[probe.head].tasks:
-            heads = [name for name, head in HEADS.items() if task in head.tasks]
-            text = f"{probe.head} does not support task: {task}. Choose from {', '.join(heads)}."
-            yield f"probes.{name}.head", text
 
 
 def _sizes(
@@ -233,6 +204,6 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 CHECKS = (
     *(_metric, _views, _neighbors, _blending, _losses, _members, _trained_on_all, _names),
-    _probes,
+    *(probe_checks.probes, probe_checks.metadata),
     *(_sizes, _labels, _new_class, _format, _clip, _subsample, _imbalance),
 )

@@ -62,7 +62,7 @@ class Params(Section):
     def used_embeddings(self) -> list[str]:
         """The embeddings of the ensemble's members."""
         probes = [self.probes[name] for name in self.ensemble.members if name in self.probes]
-        return list(dict.fromkeys(name for probe in probes for name in probe.features))
+        return list(dict.fromkeys(name for probe in probes for name in probe.embeddings))
 
 
 def validate(

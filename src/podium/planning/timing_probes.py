@@ -10,6 +10,7 @@ from podium.config.probes import Probe
 from podium.features import probe
 from podium.features.extract import Extractor
 from podium.images.store import ImageStore
+from podium.metadata.encoding import Encoding
 from podium.planning import stopwatch
 from podium.planning.cost import Rate
 from podium.planning.memory_use import PeakMemory
@@ -62,15 +63,21 @@ def measure_head(
         ids: of the images.
         seed: of the fit.
     """
-    count = min(map(len, features))
+    count = min(map(len, features), default=len(ids))
+    parts, sizes = [values[:count] for values in features], [values.shape[2] for values in features]
+    metadata = None
+    if config.has_metadata and labels.metadata is not None:
+        encoding = Encoding.fit(labels.metadata.loc[ids[:count]])
+        metadata = encoding.encode(labels.metadata, ids[:count])
+        sizes.append(encoding.size)
     rows = labels.folds.set_index("id").loc[ids[:count]]
     task = labels.task
     start = stopwatch.now()
     probe.fit(
         config,
-        np.concatenate([values[:count] for values in features], axis=2),
+        probe.join(parts, metadata),
         task.targets(rows["label"].tolist()),
-        sizes=[values.shape[2] for values in features],
+        sizes=sizes,
         task=task,
         folds=rows["fold"].to_numpy(),
         seed=seed,

@@ -17,6 +17,7 @@ from podium.core.provenance import PredictionProvenance
 from podium.images import ordered
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
+from podium.metadata.encoding import Encoding
 from podium.models import device, heads, weights
 from podium.models.inference import View, infer, infer_features
 from podium.models.targets import TargetCodec
@@ -48,11 +49,12 @@ class Predictor:
         self.net = self.accelerator.prepare(self.net)
         if reference is not None and reference.weights_sha256 != self.weights_sha256:
             raise UserError(f"{path} is not what the neighbors' features are of. Run `dvc repro`.")
-        self.reference = reference
+        self.reference, self.encoding = reference, Encoding.of(self.training)
 
     def learn_neighbors(self, store: ImageStore, voters: pd.DataFrame, path: Path) -> None:
         """Let the training images in `voters` (id and label), which `store` has, vote with their
-        labels, and write their features to `path`; nothing without `options.neighbors`.
+        labels, and write their features to `path`; nothing without `options.neighbors`. Metadata
+        are not among these features.
         """
         if self.options.neighbors is None:
             return
@@ -65,8 +67,15 @@ class Predictor:
         knn.write(path, self.reference)
         console.say(f"{len(ids)} training images vote")
 
-    def predict(self, store: ImageStore, ids: list[str]) -> Predictions[PredictionProvenance]:
-        """Predict the images `ids` of `store`, averaged over the views."""
+    def predict(
+        self, store: ImageStore, ids: list[str], metadata: pd.DataFrame | None = None
+    ) -> Predictions[PredictionProvenance]:
+        """Predict the images `ids` of `store`, averaged over the views. A model that was trained on
+        metadata takes those of the images from the table `metadata`.
+
+        Raises:
+            UserError: if an image has none.
+        """
         options = {**self.options.model_dump(), "views": self.views}
         provenance = PredictionProvenance(
             training=self.training,
@@ -75,17 +84,20 @@ class Predictor:
             images_sha256=store.sha256(),
             averaging=self.codec.loss.averaging,
         )
+        loader = self._loader(store, ids, self._encode(metadata, ids))
         if not ids:  # `prepare.hidden_test`
             logits = np.zeros((0, len(self.training.classes)), np.float32)
         elif self.options.neighbors is None:
-            logits = self._infer(self._loader(store, ids)).numpy()
+            logits = self._infer(loader).numpy()
         else:
             assert self.reference is not None
-            logits, features = self._infer_features(self._loader(store, ids))
+            logits, features = self._infer_features(loader)
             logits = knn.blend(logits, features, self.reference, self.options.neighbors)
         return Predictions(ids, logits, provenance)
 
-    def enforce_time_limit(self, store: ImageStore, ids: list[str]) -> None:
+    def enforce_time_limit(
+        self, store: ImageStore, ids: list[str], metadata: pd.DataFrame | None = None
+    ) -> None:
         """If there is a time limit, estimate how long the images `ids` will take; if that is too
         long and `on_timeout` allows it, drop views.
 
@@ -95,7 +107,7 @@ class Predictor:
         limit = self.options.time_limit_minutes
         if limit is None or not ids:
             return
-        while (minutes := self._estimate_minutes(store, ids)) > limit:
+        while (minutes := self._estimate_minutes(store, ids, metadata)) > limit:
             estimate = f"{len(ids)} images with {len(self.views)} views take {minutes:.2g} minutes"
             if self.options.on_timeout == "fail" or len(self.views) == 1:
                 raise UserError(
@@ -108,7 +120,9 @@ class Predictor:
             f"{limit:g} minutes"
         )
 
-    def _estimate_minutes(self, store: ImageStore, ids: list[str]) -> float:
+    def _estimate_minutes(
+        self, store: ImageStore, ids: list[str], metadata: pd.DataFrame | None = None
+    ) -> float:
         """Estimate how long `ids` take, from the first few batches.
 
         The clock starts after the batches that were loaded while the first one was predicted; with
@@ -117,7 +131,8 @@ class Predictor:
         size, skipped = self.options.batch_size, 1 + self._loader(store, ids).ahead
         sample = ids[: (1 + MEASURED_BATCHES) * skipped * size]
         skipped = skipped if len(sample) >= 2 * skipped * size else 0
-        loader, start = self._loader(store, sample), time.perf_counter()
+        loader = self._loader(store, sample, self._encode(metadata, sample))
+        start = time.perf_counter()
 
         def timed() -> Iterator[Batch]:
             nonlocal start
@@ -130,7 +145,9 @@ class Predictor:
         measured = len(sample) - skipped * loader.batch_sampler.batch_size
         return (time.perf_counter() - start) / measured * len(ids) / 60
 
-    def _loader(self, store: ImageStore, ids: list[str]) -> ordered.InOrder:
+    def _loader(
+        self, store: ImageStore, ids: list[str], metadata: np.ndarray | None = None
+    ) -> ordered.InOrder:
         return ordered.for_inference(
             store,
             ids,
@@ -138,7 +155,15 @@ class Predictor:
             resize_mode=self.config.resize_mode,
             batch_size=self.options.batch_size,
             device=self.accelerator.device.type,
+            metadata=metadata,
         )
+
+    def _encode(self, metadata: pd.DataFrame | None, ids: list[str]) -> np.ndarray | None:
+        if self.encoding is None:
+            return None
+        if metadata is None:
+            raise UserError("the model was trained on metadata, but there are none.")
+        return self.encoding.encode(metadata, ids)
 
     def _infer_features(self, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
         """Logits [N, C], averaged over the views, and features [N, V, D] before the classifier."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.special import log_softmax, logsumexp
 
 from podium.config.models import PseudoLabels
@@ -18,6 +19,7 @@ from podium.core import files
 from podium.core.errors import UserError, examples
 from podium.core.provenance import PredictionProvenance, PseudoProvenance
 from podium.images.store import ImageStore, JoinedStores
+from podium.metadata import table as metadata_table
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
 from podium.scoring.task import Task
@@ -120,9 +122,15 @@ def read(
 
 
 def extend(
-    data: TrainingData, config: PseudoLabels | None, *, fold: int, test: Path
+    data: TrainingData,
+    config: PseudoLabels | None,
+    *,
+    fold: int,
+    test: Path,
+    metadata: Path | None = None,
 ) -> TrainingData:
-    """Training data with the test images in the store `test` that have pseudo-labels for `fold`.
+    """Training data with the test images in the store `test` that have pseudo-labels for `fold`,
+    and with their columns in the table `metadata`, if the training images have some.
 
     Raises:
         UserError: as `read`.
@@ -138,7 +146,11 @@ def extend(
         images_sha256=store.sha256(),
     )
     pseudo = PseudoLabeled([TEST + image for image in labels.ids], labels.targets)
-    return data._replace(store=JoinedStores(data.store, {TEST: store}), pseudo=pseudo)
+    data = data._replace(store=JoinedStores(data.store, {TEST: store}), pseudo=pseudo)
+    if metadata is None or data.metadata is None:
+        return data
+    of_test = metadata_table.read(metadata).rename(index=lambda image: TEST + image)
+    return data._replace(metadata=pd.concat([data.metadata, of_test]))
 
 
 def confidence(task: Task, probabilities: np.ndarray) -> np.ndarray:

@@ -132,6 +132,6 @@ class BatchLoader:
         augmentation = self._augmentations[samples[0].phase]
         on_device = pixels.to(self.device, non_blocking=True)
         images = augmentation.apply(on_device, first, widths, draws)
-        targets = self.dataset.targets[[sample.row for sample in samples]]
-        pinned = targets.pin_memory() if self.device.type == "cuda" else targets
-        return Batch({"image": images}, pinned)
+        batch = self.dataset.batch(images, samples)
+        pin = self.device.type == "cuda"
+        return batch._replace(targets=batch.targets.pin_memory() if pin else batch.targets)

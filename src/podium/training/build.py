@@ -12,13 +12,15 @@ from torch import nn
 
 from podium.config.models import Model
 from podium.config.phases import Augment
-from podium.core import machine, seeding
+from podium.core import machine, paths, seeding
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.images import loading, ordered
 from podium.images.augment import Augmentation
 from podium.images.store import ImageSource, ImageStore
+from podium.metadata import table
+from podium.metadata.encoding import Encoding
 from podium.models import device, factory, layers
 from podium.models.inputs import Preprocess
 from podium.models.targets import TargetCodec
@@ -56,6 +58,7 @@ class TrainingData(NamedTuple):
     folds_sha256: str
     images_sha256: str
     pseudo: PseudoLabeled | None = None
+    metadata: pd.DataFrame | None = None  # by image id
 
 
 class Loaders(NamedTuple):
@@ -78,6 +81,7 @@ class Components(NamedTuple):
     mixer: mixup.Mixer
     accelerator: Accelerator
     shards: Shards
+    encoding: Encoding | None  # of the metadata; None: not used
 
 
 def read_data(folder: Path) -> TrainingData:
@@ -89,7 +93,10 @@ def read_data(folder: Path) -> TrainingData:
     manifest, store = Manifest(folder / "folds.json"), ImageStore(folder / "images" / "train")
     folds = with_known_class(manifest.csv("folds.csv").astype({"fold": int}), manifest)
     sha256 = manifest.sha256["folds.csv"]
-    return TrainingData(folds, Task.read(manifest), store, sha256, store.sha256())
+    metadata = table.read(paths.metadata("train", folder))
+    return TrainingData(
+        folds, Task.read(manifest), store, sha256, store.sha256(), metadata=metadata
+    )
 
 
 def build(
@@ -107,9 +114,14 @@ def build(
     targets = task.targets(folds["label"].tolist())
     pseudo = data.pseudo
     is_train = _training_rows(folds, fold, config, extra=0 if pseudo is None else len(pseudo.ids))
+    metadata, encoding = data.metadata, None
+    if config.metadata is not None and metadata is not None:
+        encoding = Encoding.fit(metadata.loc[folds.loc[is_train, "id"]])
     seeding.set_global(seed, "weights", fold)
     codec = TargetCodec(config, task, scale=task.scale(targets[is_train]))
-    net = factory.create(config, outputs=codec.outputs)
+    net = factory.create(
+        config, outputs=codec.outputs, metadata_size=None if encoding is None else encoding.size
+    )
     phases = unfreezing.expand(config.phases, net)
     epochs = [phase.epochs for phase in phases] if epochs is None else epochs
     config = config.model_copy(update={"phases": phases[: len(epochs)]})
@@ -124,7 +136,12 @@ def build(
             Augmentation(a, size=config.image_size, resize_mode=config.resize_mode)
             for a in augments
         ]
-        return loading.Images(data.store, ids, targets, transforms=transforms, seed=seed)
+        encoded = None
+        if encoding is not None and metadata is not None:
+            encoded = encoding.encode(metadata, ids)
+        return loading.Images(
+            data.store, ids, targets, transforms=transforms, seed=seed, metadata=encoded
+        )
 
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
     train = images(*_training_images(folds[is_train], targets[is_train], data), augments)
@@ -146,6 +163,7 @@ def build(
         mixup.Mixer(config, criterion, device=accelerator.device),
         accelerator,
         Shards(config.shards, processes.current()),
+        encoding,
     )
 
 

@@ -163,6 +163,7 @@ def _provenance(
         torch=torch.__version__,
         device=device.name(run.accelerator.device),
         micro_batches=1,
+        metadata=None if run.encoding is None else run.encoding.to_json(),
     )
 
 

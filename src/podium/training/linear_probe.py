@@ -6,6 +6,7 @@ from torch import nn
 
 from podium.core import console
 from podium.features import fitting
+from podium.features.fitting import Blocks
 from podium.features.linear import head_for
 from podium.images import ordered
 from podium.models import layers
@@ -41,7 +42,7 @@ def init_head(run: Components, data: TrainingData, *, seed: int) -> None:
         head_for(task),
         features[:, None],
         targets,
-        sizes=[features.shape[1]],
+        blocks=Blocks([features.shape[1]]),
         task=task,
         folds=folds,
         seed=seed,

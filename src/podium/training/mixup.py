@@ -32,7 +32,8 @@ class Mixer:
 
     def __call__(self, inputs: Inputs, targets: Tensor) -> tuple[Inputs, Tensor]:
         """Erase and mix preprocessed inputs (the images [B, 3, size, size] in place), and turn
-        targets as `Task` encodes them into loss targets [B, C or O], mixed in the same proportion.
+        targets as `Task` encodes them into loss targets [B, C or O]. Targets and metadata are mixed
+        in the same proportion.
 
         Source: https://arxiv.org/abs/1710.09412 (MixUp), https://arxiv.org/abs/1905.04899
         (CutMix), https://arxiv.org/abs/1708.04896 (random erasing).
@@ -46,4 +47,5 @@ class Mixer:
             self.mixup.num_classes = len(images)
             images, shares = self.mixup(images, torch.arange(len(images), device=images.device))
             encoded = shares @ encoded
+            inputs = {name: shares @ v if name != "image" else v for name, v in inputs.items()}
         return {**inputs, "image": images}, encoded

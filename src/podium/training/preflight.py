@@ -6,7 +6,6 @@ from itertools import islice
 import numpy as np
 
 from podium.core import console
-from podium.images import loading
 from podium.images.sampling import SampleIndex
 from podium.scoring import decisions
 from podium.scoring.metrics import Metric
@@ -56,13 +55,7 @@ def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_b
     valid, accelerator = run.loaders.valid, run.accelerator
     images, size = run.loaders.train.dataset, run.config.batch_size
     count = size * (1 if accelerator.device.type == "cpu" else 2)
-    few = loading.Images(
-        images.store,
-        images.ids[:count],
-        images.targets[:count].numpy(),
-        transforms=images.transforms,
-        seed=images.seed,
-    )
+    few = images.first(count)
     # As in the training, also if only these few would fit.
     on_device = isinstance(run.loaders.train, BatchLoader)
     config = run.config.model_copy(update={"augment_on": "gpu" if on_device else "cpu"})

@@ -3,8 +3,9 @@
 import re
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from podium.config.prepare import ColumnKind
 from podium.config.submission import Submission
 from podium.core import files, paths
 from podium.core.errors import UserError
@@ -16,6 +17,7 @@ from podium.kaggle import up_to_date, zip_writer
 from podium.kaggle.kernel import probes as kernel_probes
 from podium.kaggle.kernel import spec, wheels
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel, KernelSpec
+from podium.metadata import table
 from podium.models import weights
 from podium.params.schema import Params
 from podium.prediction import knn, predictions
@@ -150,7 +152,7 @@ def _spec(
         metric=params.metric,
         deterministic=params.deterministic,
         prepare=params.prepare.model_copy(
-            update={"value_range": value_range, "hidden_test": False}
+            update={"value_range": value_range, "hidden_test": False, "features": _features()}
         ),
         predict=params.predict,
         submission=Submission(**submission),
@@ -161,6 +163,16 @@ def _spec(
         decision=DecisionRule(**blended.provenance.decision),
         public_ids=prepared.csv("test.csv")["id"].tolist(),
     )
+
+
+def _features() -> list[dict[str, ColumnKind]] | Literal["none"]:
+    """`prepare.features` with what each column was found to be."""
+    columns = table.read(paths.metadata("test"))
+    kinds: list[dict[str, ColumnKind]] = [
+        {str(name): "numeric" if table.is_numeric(columns[name]) else "categorical"}
+        for name in columns
+    ]
+    return kinds or "none"
 
 
 def source_files(metric: str | None) -> dict[str, zip_writer.Content]:

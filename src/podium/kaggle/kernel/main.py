@@ -13,7 +13,7 @@ from podium.competition.archive import Archive
 from podium.competition.folder import Folder
 from podium.config.prepare import Prepare
 from podium.core import console, files, machine, seeding
-from podium.dataset import build, sample_submission
+from podium.dataset import build, metadata_columns, sample_submission
 from podium.dataset.image_files import find_images, image_names
 from podium.dataset.sample_submission import Sample
 from podium.dataset.submission_file import SubmissionFile
@@ -45,7 +45,8 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     console.say(f"{len(ids)} test images, {len(spec.models)} models")
     with tempfile.TemporaryDirectory(prefix="podium-") as scratch:
         store = prepare(folder, ids, spec.prepare, Path(scratch))
-        logits = [predict(model, spec, dataset, store, ids) for model in spec.models]
+        metadata = read_metadata(folder, test, spec.prepare)
+        logits = [predict(model, spec, dataset, store, ids, metadata) for model in spec.models]
     task = Task(spec.task, spec.classes)
     logits = [
         units.aggregate(task, values, test, spec.aggregate, model.averaging)
@@ -109,8 +110,28 @@ def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> I
     return ImageStore(scratch / "images" / "test")
 
 
+def read_metadata(archive: Archive, test: pd.DataFrame, layout: Prepare) -> pd.DataFrame:
+    """The columns of the test images that the models take, by image id.
+
+    Raises:
+        UserError: if the test table lacks a column or an image.
+    """
+    kinds = {name: kind for name, kind in layout.feature_kinds.items() if kind is not None}
+    if not kinds:
+        return pd.DataFrame(index=test["id"])
+    table, warnings = metadata_columns.read_test(archive, layout, test, kinds)
+    for warning in warnings:
+        console.say(f"warning: {warning}")
+    return table
+
+
 def predict(
-    model: ExportedModel, spec: KernelSpec, dataset: Path, store: ImageStore, ids: list[str]
+    model: ExportedModel,
+    spec: KernelSpec,
+    dataset: Path,
+    store: ImageStore,
+    ids: list[str],
+    metadata: pd.DataFrame,
 ) -> np.ndarray:
     """Predict with all folds of a model and average their logits: [T, C].
 
@@ -121,10 +142,12 @@ def predict(
     public = [image for image in spec.public_ids if image in present]
     hidden = [image for image in ids if image not in public_ids]
     logits = []
-    if model.embeddings:
+    if model.embeddings is not None:
         console.say(f"{model.name}: {len(model.folds)} heads")
         prober = ProbePredictor(model, dataset)
-        by_part = [(part, prober.predict(store, part)) for part in (public, hidden) if part]
+        by_part = [
+            (part, prober.predict(store, part, metadata)) for part in (public, hidden) if part
+        ]
         for index, fold in enumerate(model.folds):
             pairs = [(part, values[index]) for part, values in by_part]
             logits.append(predictions.align(pairs, ids, source=fold.file))
@@ -133,7 +156,9 @@ def predict(
         console.say(f"{model.name}: {fold.file}")
         voters = knn.read(dataset / model.neighbors[index].file) if model.neighbors else None
         predictor = Predictor(dataset / fold.file, spec.predict, voters)
-        predictor.enforce_time_limit(store, ids)
-        parts = [predictor.predict(store, part).table for part in (public, hidden) if part]
+        predictor.enforce_time_limit(store, ids, metadata)
+        parts = [
+            predictor.predict(store, part, metadata).table for part in (public, hidden) if part
+        ]
         logits.append(predictions.align(parts, ids, source=fold.file))
     return base.mean_over_folds(logits, model.averaging)

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import safetensors.torch
 
 from podium.config.embeddings import Embedding
@@ -14,18 +15,21 @@ from podium.features import probe
 from podium.features.extract import Extractor
 from podium.images.store import ImageStore
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel
+from podium.metadata.encoding import Encoding
 from podium.models import weights
 from podium.prediction.tta import VIEWS
 
 
-def export(training: TrainingProvenance, dataset: Path) -> list[ExportedFold]:
-    """Write the backbones of a probe to `dataset`, once each; none for other models.
+def export(training: TrainingProvenance, dataset: Path) -> list[ExportedFold] | None:
+    """Write the backbones of a probe to `dataset`, once each. None for other models.
 
     Raises:
         UserError: if pretrained weights have changed since the features were computed.
     """
+    if "embeddings" not in training.config:
+        return None
     exported = []
-    for values in training.config.get("embeddings", ()):
+    for values in training.config["embeddings"]:
         provenance = EmbeddingProvenance(**values)
         extractor = Extractor(Embedding(**provenance.config), seed=training.seed)
         file = extractor.weights
@@ -50,6 +54,7 @@ class ProbePredictor:
         states = [weights.read(dataset / fold.file) for fold in model.folds]
         self.heads = [{n: tensor.numpy() for n, tensor in state.items()} for state, _, _ in states]
         training = states[0][1]
+        self.encodings = [Encoding.of(of_fold) for _, of_fold, _ in states]
         self.kind = training.config["probe"]["head"]
         self.extractors = [
             Extractor(
@@ -57,14 +62,21 @@ class ProbePredictor:
                 seed=training.seed,
                 state=safetensors.torch.load_file(dataset / file.file),
             )
-            for embedding, file in zip(training.config["embeddings"], model.embeddings, strict=True)
+            for embedding, file in zip(
+                training.config["embeddings"], model.embeddings or (), strict=True
+            )
         ]
 
-    def predict(self, store: ImageStore, ids: list[str]) -> list[np.ndarray]:
+    def predict(
+        self, store: ImageStore, ids: list[str], metadata: pd.DataFrame
+    ) -> list[np.ndarray]:
         """The logits of the images `ids`, [N, C], of each fold."""
         parts = []
         for extractor in self.extractors:
             views = [VIEWS[view] for view in extractor.config.views]
             parts.append(extractor.extract(store, ids, views).values)
-        features = np.concatenate(parts, axis=2)
-        return [probe.predict(self.kind, arrays, features) for arrays in self.heads]
+        logits = []
+        for arrays, encoding in zip(self.heads, self.encodings, strict=True):
+            encoded = None if encoding is None else encoding.encode(metadata, ids)
+            logits.append(probe.predict(self.kind, arrays, probe.join(parts, encoded)))
+        return logits

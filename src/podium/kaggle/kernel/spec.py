@@ -33,8 +33,8 @@ class ExportedModel(Section):
     averaging: Averaging
     """What is averaged over its folds."""
     folds: list[ExportedFold]
-    embeddings: list[ExportedFold]
-    """The backbones of a probe; none for a model that was fine-tuned."""
+    embeddings: list[ExportedFold] | None
+    """The backbones of a probe; null for a model that was fine-tuned."""
     neighbors: list[ExportedFold]
     """The features of the training images that vote, of each fold; none without them."""
 
@@ -84,7 +84,7 @@ def read(folder: Path) -> KernelSpec:
     exported = [
         file
         for model in spec.models
-        for file in (*model.folds, *model.embeddings, *model.neighbors)
+        for file in (*model.folds, *(model.embeddings or ()), *model.neighbors)
     ]
     weights = {file.file: file.sha256 for file in exported}
     if missing := [name for name in weights if not (folder / name).is_file()]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from podium.features import boosting, fitting
+from podium.features.fitting import Blocks
 from podium.features.linear import Arrays, Head, head_for
 from podium.scoring.task import Task
 from podium.submission.methods.base import Blend, Examples, Fitted, Method
@@ -29,7 +30,7 @@ def _method(head_of: Callable[[Task], Head], sizes: Callable[[Arrays, int], np.n
             head_of(task),
             _features(task, examples.logits),
             examples.targets,
-            sizes=[classes] * members,
+            blocks=Blocks([classes] * members),
             task=task,
             folds=examples.folds,
             seed=SEED,

@@ -1,0 +1,212 @@
+"""Columns of the training and test table as further inputs: which, and what their values are."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from podium.competition.archive import Archive
+from podium.competition.text.names import NameIndex, nfc
+from podium.config.prepare import ColumnKind, Prepare
+from podium.core.errors import UserError, examples
+from podium.dataset import pixel_tables, table_columns
+from podium.dataset.tables import Tables
+from podium.metadata.encoding import MAX_CATEGORIES
+
+MISSING = {"", "na", "n/a", "nan", "null", "none", "nil", "-", "?", "<na>", "inf", "-inf"}
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?.*)?", re.ASCII)
+COMMA = re.compile(r"([+-]?\d+),(\d+)", re.ASCII)  # a decimal comma
+CODE = re.compile(r"\d{3,}", re.ASCII)  # a postal code, a station's number
+YEARS = (1500, 2200)
+MIN_ROWS_PER_CODE = 4  # on average
+MIN_ROWS_PER_CATEGORY = 2
+
+
+class Metadata(NamedTuple):
+    """The columns of the images, by image id: float64 for numbers (NaN: missing), else text."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    warnings: list[str]
+
+
+def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
+    """Read the columns that `layout.features` names for the images of `tables`.
+
+    Raises:
+        UserError: if a table lacks a column or an image, or no column is usable.
+    """
+    if layout.features == "none":
+        return Metadata(
+            pd.DataFrame(index=tables.train["id"]), pd.DataFrame(index=tables.test["id"]), []
+        )
+    assert layout.train_csv is not None
+    kinds = layout.feature_kinds
+    if layout.features == "auto":
+        kinds = dict.fromkeys(shared_columns(archive, layout))
+    texts = _read_texts(archive, layout, tables.train, "train_csv", [*kinds])
+    found, left_out = dict[str, ColumnKind](), dict[str, str]()
+    for name, kind in kinds.items():
+        if layout.features == "auto" and (reason := why_not(texts[name])):
+            left_out[name] = reason
+        else:
+            found[name] = kind or kind_of(texts[name])
+    if not found:
+        raise UserError(
+            f"prepare.features: {layout.train_csv} and {layout.test_csv} have no usable columns in "
+            f"common{_shown(left_out)}. Set features: none."
+        )
+    train, unreadable = _convert(texts, found)
+    warnings = _warn(unreadable, layout.train_csv)
+    test, more = read_test(archive, layout, tables.test, found)
+    if layout.features == "auto":
+        names = ", ".join(f"{name} ({kind})" for name, kind in found.items())
+        warnings.append(f"prepare.features: {names}{_shown(left_out)}")
+    return Metadata(train, test, warnings + more)
+
+
+def read_test(
+    archive: Archive, layout: Prepare, test: pd.DataFrame, kinds: Mapping[str, ColumnKind]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The columns `kinds` of the test images (columns id, and unit if there are several images per
+    id), and warnings.
+
+    Raises:
+        UserError: if the test table lacks a column or an image.
+    """
+    assert layout.test_csv is not None
+    if test.empty:  # `prepare.hidden_test`
+        texts = pd.DataFrame({name: [] for name in kinds}, dtype=str)
+    else:
+        texts = _read_texts(archive, layout, test, "test_csv", [*kinds])
+    table, unreadable = _convert(texts, kinds)
+    return table, _warn(unreadable, layout.test_csv)
+
+
+def shared_columns(archive: Archive, layout: Prepare) -> list[str]:
+    """The columns of the training table that the test table has, too, and that have no other use
+    (as ids, labels, groups, or pixels).
+    """
+    assert layout.train_csv is not None and layout.test_csv is not None
+    train, test = (
+        archive.header(table_columns.find(archive, name, key))
+        for name, key in ((layout.train_csv, "train_csv"), (layout.test_csv, "test_csv"))
+    )
+    used = {layout.id_column, layout.test_id_column, layout.submission_id_column}
+    used |= {layout.group_column, *layout.label_columns, *layout.unit_columns}
+    if layout.pixel_columns is not None:
+        used |= {*pixel_tables.columns(train, layout, layout.train_csv)}
+    known = {nfc(name) for name in used if name is not None}
+    of_test = {nfc(name) for name in test}
+    return [name for name in train if nfc(name) in of_test - known]
+
+
+def why_not(texts: pd.Series) -> str | None:
+    """Why a column of text is not usable as it is; None: it is."""
+    known = texts[~_is_missing(texts)]
+    distinct = known.nunique()
+    if distinct < 2:
+        return "always the same" if distinct else "empty"
+    if kind_of(texts) == "numeric":
+        return None
+    if distinct > min(MAX_CATEGORIES, len(known) / MIN_ROWS_PER_CATEGORY):
+        return f"text with {distinct} different values"
+    return None
+
+
+def kind_of(texts: pd.Series) -> ColumnKind:
+    """What the values of a column are. Whole numbers of the same length that repeat are codes, and
+    so categories, unless they may be years.
+    """
+    known = texts[~_is_missing(texts)].str.strip()
+    if known.empty:
+        return "numeric"
+    if _numbers(known).isna().any():
+        return "categorical"
+    distinct = known.drop_duplicates()
+    if distinct.map(lambda text: CODE.fullmatch(text) is not None).all():
+        is_year = distinct.str.len().eq(4) & distinct.astype(float).between(*YEARS)
+        repeats = len(known) >= MIN_ROWS_PER_CODE * len(distinct) > MIN_ROWS_PER_CODE
+        if distinct.str.len().nunique() == 1 and repeats and not is_year.all():
+            return "categorical"
+    return "numeric"
+
+
+def _read_texts(
+    archive: Archive, layout: Prepare, images: pd.DataFrame, key: str, names: list[str]
+) -> pd.DataFrame:
+    """The columns `names` as text, of the images in a table (id, and unit if `layout.images`)."""
+    name = getattr(layout, key)
+    table = table_columns.read_columns(
+        archive, name, key, {f"feature {column}": column for column in names}, layout
+    )
+    wanted = images["unit"] if layout.images is not None else images["id"]
+    if key == "test_csv" and layout.id_column is None:
+        table["id"] = images["id"].to_numpy()  # in the same order
+    elif key == "test_csv":
+        spelled = NameIndex(wanted, ignore_case=False)
+        table["id"] = [spelled.find(image) or image for image in table["id"]]
+    else:
+        table["id"] = table["id"].map(nfc)
+    table = table.drop_duplicates("id").set_index("id")
+    if missing := sorted({*wanted} - {*table.index}):
+        raise UserError(
+            f"prepare.features: {name} has no row for {len(missing)} images: {examples(missing)}. "
+            "Add them, or set features: none."
+        )
+    rows = table.loc[wanted].set_axis(names, axis=1)
+    return rows.set_axis(pd.Index(images["id"].tolist(), dtype=object), axis=0)
+
+
+def _is_missing(texts: pd.Series) -> pd.Series:
+    return texts.str.strip().str.lower().isin(MISSING)
+
+
+def _numbers(texts: pd.Series) -> pd.Series:
+    """Text as numbers, also with a decimal comma; dates as days; NaN if it is neither."""
+    numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
+    if not numbers.isna().any():
+        return numbers
+    others = texts[numbers.isna()]
+    if others.map(lambda text: COMMA.fullmatch(text) is not None).all():
+        return pd.to_numeric(texts.str.replace(",", ".", regex=False)).astype(np.float64)
+    if texts.map(lambda text: DATE.fullmatch(text) is not None).all():
+        dates = pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601")
+        days: pd.Series = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+        return days
+    return numbers
+
+
+def _convert(
+    texts: pd.DataFrame, kinds: Mapping[str, ColumnKind]
+) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
+    """The values of the columns `kinds`, and the cells that should be numbers and are not."""
+    columns, unreadable = dict[str, pd.Series](), dict[str, pd.Series]()
+    for name, kind in kinds.items():
+        missing = _is_missing(texts[name])
+        stripped = texts[name].str.strip()
+        if kind == "numeric":
+            known = _numbers(stripped[~missing])
+            columns[name] = pd.Series(np.nan, texts.index, np.float64)
+            columns[name][~missing] = known[np.isfinite(known)]
+            if known.isna().any():
+                unreadable[name] = stripped[~missing][known.isna()]
+        else:
+            columns[name] = stripped.map(nfc).astype(object).mask(missing, None)
+    return pd.DataFrame(columns, index=texts.index), unreadable
+
+
+def _warn(unreadable: Mapping[str, pd.Series], name: str) -> list[str]:
+    return [
+        f"prepare.features: {len(cells)} cells of {column} in {name} are not numbers, and count as "
+        f"missing: {examples(cells.drop_duplicates().tolist())}"
+        for column, cells in unreadable.items()
+    ]
+
+
+def _shown(left_out: Mapping[str, str]) -> str:
+    if not left_out:
+        return ""
+    return f"; left out: {examples([f'{name} ({why})' for name, why in left_out.items()], 12)}"

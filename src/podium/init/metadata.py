@@ -1,0 +1,96 @@
+"""Which columns of the tables could be inputs next to the images, and which give the label away."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from podium.competition.text.names import is_number, nfc
+from podium.config.prepare import Prepare
+from podium.core.errors import examples
+from podium.dataset import metadata_columns
+from podium.init.guesses import Guess, some_of
+from podium.init.recorder import Recorder
+from podium.init.survey import Table
+
+SURE = 0.95  # how often rows that are next to each other by a column have the same label
+USUAL = 0.8  # the same for random rows: above it, a column cannot be told to give the label away
+
+
+def read(record: Recorder, train: Table, test: Table | None) -> None:
+    """Propose the columns of the training table that have no other use, if the test table has them,
+    too; note which are not used, and which give the label away.
+    """
+    prepare, labels = Prepare(**record.prepare), record.prepare["label_column"]
+    if isinstance(labels, str) and labels not in train.columns:
+        return  # the table has a row per label, and no other columns that belong to images
+    used = {prepare.id_column, prepare.test_id_column, prepare.submission_id_column}
+    used |= {prepare.group_column, *prepare.label_columns, *prepare.unit_columns}
+    names = {name for name in used if name is not None}
+    taken: list[str] = []
+    if test is not None and prepare.test_csv is not None:
+        guess = guess_features(train, test, names)
+        value: Any = record.take(guess) if guess is not None else "none"
+        if value != "none":
+            taken = _usable(train, test, names) if value == "auto" else value
+    if isinstance(labels, str) and (found := revealing(train.rows[taken], train.rows[labels])):
+        record.note(
+            f"{train.name}: {examples(found)} alone nearly determines {labels}. Check that it is "
+            "known when the label is not"
+        )
+    if unused := [name for name in train.columns if name not in {*names, *taken}]:
+        record.note(f"{train.name}: columns not used: {examples(unused)}")
+
+
+def guess_features(train: Table, test: Table, used: Iterable[str]) -> Guess | None:
+    """Columns of both tables without another use; None if there are none. `used`: the others."""
+    kinds = {
+        name: metadata_columns.kind_of(train.rows[name]) for name in _usable(train, test, used)
+    }
+    if not kinds:
+        return None
+    shown = examples([f"{name} ({kind})" for name, kind in kinds.items()], 6)
+    one_or_more = some_of(_shared(train, test, used), what="column of both tables")
+
+    def parse(answer: str) -> Any:
+        if answer in ("auto", "none"):
+            return answer
+        names = one_or_more(answer)
+        return names if isinstance(names, list) else [names]
+
+    reason = f"both tables have {shown}"
+    return Guess("prepare.features", "auto", "likely", reason, ("none",), parse)
+
+
+def _shared(train: Table, test: Table, used: Iterable[str]) -> list[str]:
+    known, of_test = {nfc(name) for name in used}, {nfc(name) for name in test.columns}
+    return [name for name in train.columns if nfc(name) in of_test - known]
+
+
+def _usable(train: Table, test: Table, used: Iterable[str]) -> list[str]:
+    shared = _shared(train, test, used)
+    return [name for name in shared if not metadata_columns.why_not(train.rows[name])]
+
+
+def revealing(columns: pd.DataFrame, labels: pd.Series) -> list[str]:
+    """The columns (text) that nearly determine the labels by themselves."""
+    order = np.random.default_rng(0).permutation(len(labels))  # rows may be sorted by label
+    texts = labels.to_numpy()[order]
+    if (texts[1:] == texts[:-1]).mean() > USUAL:
+        return []
+    return [
+        str(name)
+        for name in columns
+        if _agreement(columns[name].iloc[order].reset_index(drop=True), texts) >= SURE
+    ]
+
+
+def _agreement(column: pd.Series, labels: np.ndarray) -> float:
+    """How often rows that are next to each other, sorted by the column, have the same label, where
+    one change from each label to the next does not count.
+    """
+    values = pd.to_numeric(column) if column.map(is_number).all() else column
+    by_value = labels[values.sort_values(kind="stable").index]
+    same = (by_value[1:] == by_value[:-1]).sum() + len(np.unique(labels)) - 1
+    return float(same / max(1, len(labels) - 1))

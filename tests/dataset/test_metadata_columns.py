@@ -1,0 +1,147 @@
+"""Columns of the tables as further inputs: which are usable, and what their values are."""
+
+from pathlib import Path
+from typing import Any
+
+import competitions
+import numpy as np
+import pandas as pd
+import pytest
+
+from podium.competition.archive import Archive
+from podium.config.prepare import Prepare
+from podium.core.errors import UserError
+from podium.dataset import metadata_columns, tables
+from podium.dataset.metadata_columns import Metadata, kind_of, why_not
+from podium.metadata.table import is_numeric
+
+TRAIN, TEST = 36, 9
+
+
+def columns(count: int, seed: int) -> dict[str, list[str]]:
+    rng = np.random.default_rng(seed)
+    return {
+        "age": [str(rng.integers(20, 80)) if n % 5 else "" for n in range(count)],
+        "site": [["head", "torso", "NA"][n % 3] for n in range(count)],
+        "zip": [["92276", "91752", "81524"][n % 3] for n in range(count)],
+        "note": [f"free text {n}" for n in range(count)],
+        "same": ["1"] * count,
+    }
+
+
+def read(
+    folder: Path, files: dict[str, bytes] | None = None, **layout: Any
+) -> tuple[Metadata, tables.Tables]:
+    path = competitions.write_zip(folder / "c.zip", files or competition())
+    options = Prepare.model_validate({"features": "auto"} | layout)
+    with Archive(path) as archive:
+        found = tables.read(archive, options, "multiclass")
+        return metadata_columns.read(archive, options, found), found
+
+
+def competition(change_test: Any = None) -> dict[str, bytes]:
+    files = competitions.competition(TRAIN, TEST)
+    train, test = competitions.tables(TRAIN, TEST)
+    train = train.assign(**columns(TRAIN, 0), only_train="x")
+    test = test[["id"]].assign(**columns(TEST, 1))
+    if change_test is not None:
+        test = change_test(test)
+    return {**files, "train.csv": competitions.csv(train), "test.csv": competitions.csv(test)}
+
+
+def test_auto_takes_the_usable_columns_of_both_tables(tmp_path: Path) -> None:
+    found, read_tables = read(tmp_path)
+    assert [*found.train] == [*found.test] == ["age", "site", "zip"]
+    assert [is_numeric(found.train[name]) for name in found.train] == [True, False, False]
+    assert found.train.index.tolist() == read_tables.train["id"].tolist()
+    assert found.test.index.tolist() == read_tables.test["id"].tolist()
+    assert found.train["age"].isna().tolist() == [n % 5 == 0 for n in range(TRAIN)]
+    assert found.train["site"].tolist()[:2] == ["head", "torso"] and pd.isna(
+        found.train["site"].iloc[2]
+    )
+    (warning,) = found.warnings
+    assert "age (numeric), site (categorical), zip (categorical)" in warning
+    assert "note (text with 36 different values), same (always the same)" in warning
+
+
+def test_listed_columns_are_taken_as_they_are(tmp_path: Path) -> None:
+    found, _ = read(tmp_path, features=[{"zip": "numeric"}, "note", "same"])
+    assert found.train["zip"].tolist()[:3] == [92276, 91752, 81524] and not found.warnings
+    assert found.train["note"].iloc[4] == "free text 4"
+
+
+def test_none_gives_tables_without_columns(tmp_path: Path) -> None:
+    found, _ = read(tmp_path, features="none")
+    assert found.train.shape == (TRAIN, 0) and found.test.shape == (TEST, 0)
+
+
+def test_rows_are_matched_by_id(tmp_path: Path) -> None:
+    expected, _ = read(tmp_path)
+    shuffled, _ = read(tmp_path, competition(lambda test: test.sample(frac=1, random_state=0)))
+    pd.testing.assert_frame_equal(expected.test.sort_index(), shuffled.test.sort_index())
+
+
+def test_a_missing_column_or_table_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"test\.csv has no column only_train.*prepare\.features"):
+        read(tmp_path, features=["only_train"])
+    with pytest.raises(UserError, match="no usable columns in common"):
+        read(tmp_path, competition(lambda test: test[["id", "note", "same"]]))
+    with pytest.raises(ValueError, match="features requires train_csv and test_csv"):
+        Prepare(features="auto", test_csv=None)
+    with pytest.raises(ValueError, match="features contains label, which is the column of another"):
+        Prepare(features=["label"])
+
+
+def test_test_cells_that_are_not_numbers_are_missing_and_named(tmp_path: Path) -> None:
+    found, _ = read(tmp_path, competition(lambda test: test.assign(age=["old", *["30"] * 8])))
+    assert np.isnan(found.test["age"].iloc[0]) and found.test["age"].iloc[1] == 30
+    assert any("1 cells of age in test.csv are not numbers" in text for text in found.warnings)
+
+
+def test_the_images_of_an_id_share_its_columns(tmp_path: Path) -> None:
+    files = {}
+    for name, data in competition().items():
+        stem, dot, extension = name.rpartition(".")
+        if extension == "png":
+            files |= {f"{stem}_{view}{dot}{extension}": data for view in ("a", "b")}
+        else:
+            files[name] = data
+    found, read_tables = read(tmp_path, files, images="{id}_*")
+    assert len(found.train) == 2 * TRAIN == len(read_tables.train)
+    pairs = found.train["zip"].to_numpy().reshape(-1, 2)
+    assert (pairs[:, 0] == pairs[:, 1]).all()
+    assert found.test.index.tolist() == read_tables.test["id"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1", "2.5", "", "-3e2", "NaN"], "numeric"),
+        (["1,5", "2,25", "3"], "numeric"),
+        (["2019-01-02", "2020-11-30 10:00:00"], "numeric"),
+        (["yes", "no"], "categorical"),
+        (["1", "2", "many"], "categorical"),
+        (["007", "113"] * 8, "categorical"),
+        (["1999", "2004"] * 8, "numeric"),
+        (["101", "102", "103"], "numeric"),
+    ],
+)
+def test_what_values_are(texts: list[str], kind: str) -> None:
+    assert kind_of(pd.Series(texts)) == kind
+
+
+def test_decimal_commas_and_dates_become_numbers(tmp_path: Path) -> None:
+    changed = {"age": ["1,5", "2"] * (TRAIN // 2), "note": ["2020-01-02", "1970-01-02"] * 18}
+    train, _ = competitions.tables(TRAIN, TEST)
+    files = competition(lambda test: test.assign(age="0,25", note="1970-01-11"))
+    files["train.csv"] = competitions.csv(train.assign(**changed))
+    found, _ = read(tmp_path, files, features=["age", "note"])
+    assert found.train["age"].tolist()[:2] == [1.5, 2] and found.test["age"].iloc[0] == 0.25
+    assert found.train["note"].tolist()[1] == 1 and found.test["note"].iloc[0] == 10
+
+
+def test_columns_without_information_are_not_usable() -> None:
+    assert why_not(pd.Series(["", "nan"])) == "empty"
+    assert why_not(pd.Series(["3", "3", ""])) == "always the same"
+    assert why_not(pd.Series([f"p{n}" for n in range(10)])) == "text with 10 different values"
+    assert why_not(pd.Series([*"aabbcc"])) is None
