@@ -17,7 +17,10 @@ def main() -> None:
     """Check the competition's tables and store its images."""
     slug, task, layout = params_file.load(SECTIONS)
     path = paths.RAW / f"{slug}.zip"
-    with zips.unpacking(paths.DATA / "unpacked.tmp") as scratch, Archive(path, scratch) as archive:
+    with (
+        zips.unpacking(paths.DATA / "unpacked.tmp") as scratch,
+        Archive(path, scratch, used=layout.names) as archive,
+    ):
         read = tables.read(archive, layout, task)
         with files.atomic(paths.IMAGES) as folder:
             stored = build.store_images(

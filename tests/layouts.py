@@ -829,7 +829,7 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "init.test_truth.test_ids_that_are_not_file_names",
     ),
     "Most of the images missing": ("init.test_truth.test_most_images_may_be_missing",),
-    "No image files: DICOM, TFRecords, NumPy arrays, …": (
+    "No image files: videos, volumes, …": (
         "test_small_competitions.test_a_blank_column_is_ignored",
     ),
     "An image much larger than the others": (

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import file_kinds
 import layouts
 import pytest
 import test_any_competition
@@ -39,6 +40,12 @@ def test_every_further_layout_is_tested() -> None:
         module, _, function = name.rpartition(".")
         text = (ROOT / "tests" / f"{module.replace('.', '/')}.py").read_text()
         assert f"\ndef {function}(" in text, name
+
+
+def test_every_documented_kind_of_file_is_tested() -> None:
+    assert documented("Kinds of files") == [*file_kinds.DOCUMENTED]
+    builders = {name for names in file_kinds.DOCUMENTED.values() for name in names}
+    assert builders == set(file_kinds.BUILDERS)
 
 
 def test_every_documented_fault_is_tested() -> None:

@@ -12,7 +12,7 @@ from podium.competition.archive import Archive
 from podium.config.competition import Competition
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError, examples
-from podium.init import facts, guard, guesses, printout, template, weights
+from podium.init import facts, guard, guesses, printout, template, unread, weights
 from podium.init import source as sources
 from podium.init.dry_run import dry_run
 from podium.init.guesses import Guess
@@ -61,7 +61,7 @@ def main() -> None:
             except UserError as error:
                 answerable = [guess for guess in layout.guesses if guess.key in ANSWERS]
                 hint = printout.correction_hint(error, answerable, source)
-                raise UserError(f"{error}\n{hint}") from None
+                raise UserError(f"{unread.explain(error, content)}\n{hint}") from None
         chosen, device = weights.read(options.pretrained), facts.detect_device()
         measured, choice = None, None
         if not options.quick or options.minutes is not None:

@@ -276,8 +276,8 @@ def test_ignored_files_are_listed_and_other_archives_are_a_problem(tmp_path: Pat
     files = competition() | {"a.tfrec": b"", "b.tfrec": b"", "map.json": b"{}", "notes": b""}
     inspection = inspect(tmp_path, files)
     assert "ignored: 2 .tfrec, 1 .json, 1 (no suffix)" in printout.files(inspection.survey, "x")
-    packed = {"train.7z": b"", "test.tar.gz": b"", "sample_submission.csv": b"id,label\n1,a\n"}
-    with pytest.raises(UserError, match=r"train\.7z, test\.tar\.gz: only zip"):
+    packed = {"train.rar": b"", "test.zst": b"", "sample_submission.csv": b"id,label\n1,a\n"}
+    with pytest.raises(UserError, match=r"train\.rar, test\.zst: only zip, 7z and tar"):
         inspect(tmp_path, packed)
 
 

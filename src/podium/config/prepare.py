@@ -1,43 +1,13 @@
 """The section `prepare` of params.yaml."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
+from podium.config.prepare_values import check_images, check_pattern, check_range
 from podium.core.section import Name, Section, require
 
 ColumnKind = Literal["numeric", "categorical"]
-
-
-def check_pattern(pattern: str) -> str:
-    """Check that a regular expression is valid and has exactly one group, the label.
-
-    Raises:
-        ValueError: if not.
-    """
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ValueError(f"invalid regular expression {pattern!r}: {error}. Fix it.") from None
-    require(groups == 1, f"{pattern!r} has {groups} groups. Put only the label in parentheses.")
-    return pattern
-
-
-def check_images(pattern: str) -> str:
-    """Check that a pattern of image names contains `{id}` once.
-
-    Raises:
-        ValueError: if not.
-    """
-    require(pattern.count("{id}") == 1, f"{pattern!r} must contain {{id}} once, as in {{id}}_*")
-    return pattern
-
-
-def _check_range(value_range: list[float]) -> list[float]:
-    low, high = value_range
-    require(low < high, f"must be in ascending order, not {value_range}")
-    return value_range
 
 
 class Prepare(Section):
@@ -148,8 +118,8 @@ class Prepare(Section):
     """Maximum length of an image's shorter side in pixels; larger images are downsized. At least
     the largest `image_size`. null: no limit."""
     max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 300
-    """Images with more megapixels are treated as `on_bad_image` says. Each process that decodes
-    one needs 3 bytes per pixel."""
+    """Images with more megapixels are treated as `on_bad_image` says, unless a TIFF file contains
+    the image in a smaller size, too. Each process that decodes one needs 3 bytes per pixel."""
     encode: Literal["jpeg", "png", "original"] = "jpeg"
     """Format of images that are resized or otherwise re-encoded. `original` stores all files
     unchanged, without resizing."""
@@ -158,12 +128,13 @@ class Prepare(Section):
     value_range: (
         Literal["auto"]
         | Annotated[
-            list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(_check_range)
+            list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(check_range)
         ]
     ) = "auto"
     """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel,
     signed or float values. auto: the minimum and maximum over the training images, which prepare
-    prints."""
+    prints; a DICOM image is shown as its file says (its window, else its own minimum and maximum).
+    In DICOM images, the values are those after rescaling (CT: Hounsfield units)."""
 
     @property
     def feature_kinds(self) -> dict[str, ColumnKind | None]:
@@ -177,6 +148,17 @@ class Prepare(Section):
     def label_columns(self) -> list[str]:
         """`label_column` as a list."""
         return [self.label_column] if isinstance(self.label_column, str) else self.label_column
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tables and folders of the archive that are used."""
+        tables = (self.train_csv, self.test_csv, self.sample_submission)
+        return (
+            *filter(None, tables),
+            self.train_images,
+            *self.more_train_images,
+            self.test_images,
+        )
 
     @property
     def unit_columns(self) -> list[str]:

@@ -12,6 +12,7 @@ from podium.images import decoders
 
 IMAGE_SUFFIXES = decoders.suffixes()
 OUTSIDE = re.compile(r"\w+://|/|\.\./|[A-Za-z]:/")  # how URLs and paths outside the archive start
+ARRAY_SUFFIXES = (".npy", ".npz")
 OTHER_SUFFIXES = {".csv", ".dng", ".nef", ".cr2", ".arw"}  # raw files start as TIFF files do
 
 
@@ -135,6 +136,8 @@ def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | 
     ambiguous: dict[str, list[str]] = {}
     for image in ids:
         files = index.find(image)
+        if len(files) > 1:  # arrays next to images are masks or features
+            files = [n for n in files if not n.lower().endswith(ARRAY_SUFFIXES)] or files
         if len(files) > 1:  # the one at exactly that path in the folder, if there is one
             files = [n for n in files if paths[n] == normalize_path(image)] or files
         if len(files) > 1:

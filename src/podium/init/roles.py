@@ -13,22 +13,6 @@ from podium.init.matching import IdColumn, is_unnamed
 from podium.init.sample import Sample, read_sample
 from podium.init.survey import Survey, Table
 
-CONVERT = "Convert them to PNG under the same names, and use the folder."
-HINTS = {  # what to do about files that cannot be read, by suffix
-    ".dcm": f"DICOM images (.dcm) are not read. {CONVERT}",
-    ".dicom": f"DICOM images (.dicom) are not read. {CONVERT}",
-    ".npy": f"NumPy arrays (.npy) are not read. {CONVERT}",
-    ".npz": f"NumPy arrays (.npz) are not read. {CONVERT}",
-    ".tfrec": f"TFRecords are not read. {CONVERT}",
-    ".tfrecord": f"TFRecords are not read. {CONVERT}",
-    ".h5": f"HDF5 files are not read. {CONVERT}",
-    ".hdf5": f"HDF5 files are not read. {CONVERT}",
-    ".parquet": f"Parquet tables of pixels are not read. {CONVERT}",
-    ".bson": f"BSON files are not read. {CONVERT}",
-    ".nii": f"NIfTI volumes are not read. {CONVERT}",
-    ".mp4": "Videos are not read. Write frames as PNG files, and a table of their labels.",
-}
-
 
 @dataclass(frozen=True)
 class Roles:
@@ -55,8 +39,6 @@ def fail_without_labels(survey: Survey) -> NoReturn:
     if not survey.images:
         others = examples([f"{count:,} {kind} files" for kind, count in survey.ignored.items()])
         cause += f" (no image files{f', but {others}' if others else ''})"
-        hints = [HINTS[kind] for kind in survey.ignored if kind in HINTS]
-        cause += f". {' '.join(hints)}" if hints else ""
     raise UserError(
         f"{survey.path}: {cause}. {survey.describe()}. Expected images and a "
         "CSV with a column of image ids and a column of labels; one folder of images per class, "

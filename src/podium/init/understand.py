@@ -19,6 +19,7 @@ from podium.init import (
     sample_rows,
     table_checks,
     test_set,
+    unread,
 )
 from podium.init.layout import Layout
 from podium.init.path_labels import LabeledFolder
@@ -38,7 +39,7 @@ def understand(survey: Survey, answers: Mapping[str, str]) -> Layout:
     try:
         reader.read()
     except UserError as error:
-        reader.layout.error = error
+        reader.layout.error = unread.explain(error, survey)
     return reader.layout
 
 

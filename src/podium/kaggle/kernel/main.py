@@ -55,7 +55,12 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     predicted = write.fill(
         sample.wide,
         units.table(test)["id"].tolist(),
-        blend.apply(blend.members_task(task, spec.blend), spec.blend, np.stack(logits)),
+        blend.apply(
+            blend.members_task(task, spec.blend),
+            spec.blend,
+            np.stack(logits),
+            units.metadata(test, metadata),
+        ),
         task=task,
         rule=spec.decision,
         metric=metric,
