@@ -6,6 +6,7 @@ from podium.config.ensemble import Ensemble
 from podium.config.folds import Folds
 from podium.core import files, params_file, paths, program
 from podium.core.manifest import Manifest
+from podium.metadata import table as metadata_table
 from podium.prediction import predictions
 from podium.scoring import metrics
 from podium.scoring.task import new_class
@@ -43,13 +44,17 @@ def main() -> None:
         name: member.of_units(data.task, folds, test, options.aggregate)
         for name, member in loaded.items()
     }
+    columns, test_columns = None, None
+    if options.stack_metadata:
+        columns = units.metadata(folds, metadata_table.read(paths.metadata("train")))
+        test_columns = units.metadata(test, metadata_table.read(paths.metadata("test")))
     folds, test_ids = units.table(folds), units.table(test)["id"].tolist()
     blend = partial(combine, folds=folds, test_ids=test_ids, metric=metric, new_class=unknown)
-    ensemble = blend(loaded, options=options)
+    ensemble = blend(loaded, options=options, metadata=columns, test_metadata=test_columns)
     alone = options.model_copy(update={"method": "mean"})
     per_member = {name: blend({name: one}, options=alone) for name, one in loaded.items()}
     without = contributions.scores_without(
-        loaded, folds, options=options, metric=metric, new_class=unknown
+        loaded, folds, options=options, metric=metric, new_class=unknown, metadata=columns
     )
     with files.atomic(paths.ENSEMBLE) as folder:
         predictions.write(folder / "oof.parquet", ensemble.oof)

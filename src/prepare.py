@@ -17,7 +17,10 @@ def main() -> None:
     """Check the competition's tables and store its images."""
     slug, task, layout = params_file.load(SECTIONS)
     path = paths.RAW / f"{slug}.zip"
-    with zips.unpacking(paths.DATA / "unpacked.tmp") as scratch, Archive(path, scratch) as archive:
+    with (
+        zips.unpacking(paths.DATA / "unpacked.tmp") as scratch,
+        Archive(path, scratch, used=layout.names) as archive,
+    ):
         read = tables.read(archive, layout, task)
         with files.atomic(paths.IMAGES) as folder:
             stored = build.store_images(
@@ -32,7 +35,7 @@ def main() -> None:
     written = {
         "train.csv": read.train,
         "test.csv": read.test,
-        "sample_submission.csv": read.sample,
+        "sample_submission.csv": read.sample if read.sample_rows is None else read.sample_rows,
         "duplicates.csv": duplicates.find(stored.checksums),
     }
     for name, table in written.items():
@@ -47,7 +50,8 @@ def main() -> None:
         classes=read.classes,
         new_class=read.new_class,
         value_range=stored.value_range,
-        id_place=read.id_place,
+        label_range=tables.label_range(read, task),
+        submission_file=read.file._asdict(),
         hidden_test=layout.hidden_test,
     )
     for warning in [*read.warnings, *stored.warnings(layout), *metadata.warnings]:

@@ -14,7 +14,7 @@ from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.provenance import PredictionProvenance, TrainingProvenance
-from podium.features import probe, tables
+from podium.features import fitting, probe, tables
 from podium.features.tables import Features
 from podium.metadata import table as metadata_table
 from podium.metadata.encoding import Encoding
@@ -178,7 +178,7 @@ def _join(data: Data, part: str, ids: list[str], encoding: Encoding | None) -> n
             raise UserError(f"{len(missing)} images have no features. Run `dvc repro`.")
         rows.append(features.values[[index[image] for image in ids]])
     encoded = None if encoding is None else encoding.encode(data.metadata[part], ids)
-    return probe.join(rows, encoded)
+    return fitting.join(rows, encoded)
 
 
 if __name__ == "__main__":

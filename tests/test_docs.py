@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import file_kinds
 import layouts
 import pytest
 import test_any_competition
@@ -31,6 +32,20 @@ def test_every_documented_layout_is_tested() -> None:
     builders = {name for names, _ in layouts.DOCUMENTED.values() for name in names}
     assert builders == set(layouts.BUILDERS)
     assert {name for _, name in layouts.DOCUMENTED.values()} == {*test_any_competition.COMPETITIONS}
+
+
+def test_every_further_layout_is_tested() -> None:
+    assert documented("Further layouts") == [*layouts.FURTHER]
+    for name in (name for names in layouts.FURTHER.values() for name in names):
+        module, _, function = name.rpartition(".")
+        text = (ROOT / "tests" / f"{module.replace('.', '/')}.py").read_text()
+        assert f"\ndef {function}(" in text, name
+
+
+def test_every_documented_kind_of_file_is_tested() -> None:
+    assert documented("Kinds of files") == [*file_kinds.DOCUMENTED]
+    builders = {name for names in file_kinds.DOCUMENTED.values() for name in names}
+    assert builders == set(file_kinds.BUILDERS)
 
 
 def test_every_documented_fault_is_tested() -> None:

@@ -50,13 +50,15 @@ def project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory)
         }
         params["models"]["b"]["phases"] = [{"epochs": 1, "lr": 0.01}]
         params["folds"]["all"] = ["a"]
-        params["ensemble"] = {"members": ["a", "b", "columns", "both"], "method": "weighted"}
+        params["ensemble"] = {"members": ["a", "b", "columns", "both"]}
+        params["ensemble"] |= {"method": "stack", "stack_metadata": True}
 
     project.edit(change)
     project.repro()
     return project
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_only_what_uses_metadata_reruns(project: Project, tmp_path: Path) -> None:
     project = project.copy(tmp_path / "project")
@@ -65,6 +67,8 @@ def test_only_what_uses_metadata_reruns(project: Project, tmp_path: Path) -> Non
     assert project.repro() == {"check", *OF_A, "train_all@a", "predict_all@a", *END}
     project.edit(lambda params: params["probes"]["both"].update(features=["small"]))
     assert project.repro() == {"check", "probe@both", *END}
+    project.edit(lambda params: params["ensemble"].update(stack_metadata=False))
+    assert project.repro() == {"check", *END}
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 the stages, in this process.
 """
 
+import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pandas as pd
 import pytest
 from competitions import encode
 
+from podium.config.prepare import Prepare
 from podium.core import csvs
 from podium.core.errors import UserError
+from podium.dataset import build
 
 N, T = range(24), range(6)
 Files = dict[str, bytes]
@@ -72,7 +76,7 @@ def test_the_ids_may_be_in_any_column(tmp_path: Path, order: tuple[str, ...]) ->
     files = {**plain("uv"), "sample_submission.csv": table(",".join(order), rows)}
     found = layouts.inspect(tmp_path, files)
     assert found.prepare["sample_id_column"] == "id"
-    assert found.tables.id_place == order.index("id")
+    assert found.tables.file.id_place == order.index("id")
     assert found.tables.sample.columns.tolist() == ["id", "u", "v"]
 
 
@@ -87,9 +91,44 @@ def test_a_blank_column_is_ignored(tmp_path: Path) -> None:
     tables = {name: data for name, data in files.items() if name.endswith(".csv")}
     with pytest.raises(UserError, match="no image files"):
         layouts.inspect(tmp_path, tables)
-    dicoms = {**tables, "train/a0.dcm": b"x"}
-    with pytest.raises(UserError, match=r"but 1 \.dcm files\)\. DICOM .* PNG under the same names"):
-        layouts.inspect(tmp_path, dicoms)
+    volumes = {**tables, "train/a0.nii": b"x"}
+    with pytest.raises(UserError, match=r"(?s)but 1 \.nii files\).*\(NIfTI volumes\) are not read"):
+        layouts.inspect(tmp_path, volumes)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "hint"),
+    [
+        (".xyz", "24 .xyz files are not read. Convert them to PNG under the same names, and use"),
+        (".nii.gz", "24 .nii.gz files (NIfTI volumes) are not read. Write slices of them as PNG"),
+        (".mp4", "24 .mp4 files (videos) are not read. Write frames of them as PNG files"),
+        (".mat", "24 .mat files (MATLAB data) are not read. Convert them to PNG under the same"),
+    ],
+)
+@pytest.mark.parametrize("illustrations", [0, 3])
+def test_an_error_names_the_files_that_are_not_read_and_the_way_out(
+    tmp_path: Path, suffix: str, hint: str, illustrations: int
+) -> None:
+    files = {**{f"train/a{n}{suffix}": b"\x01" for n in N}, "train.csv": plain()["train.csv"]}
+    files |= {f"docs/{n}.png": image(n) for n in range(illustrations)}
+    with pytest.raises(UserError, match=re.escape(hint)):
+        layouts.inspect(tmp_path, files)
+    assert hint not in caught_message(tmp_path, {"train.csv": plain()["train.csv"]})
+
+
+def test_arrays_next_to_images_are_not_the_images(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((24, 24)))
+    masks = {f"train/a{n}.npy": buffer.getvalue() for n in N}
+    found = layouts.inspect(tmp_path, {**masks, **plain()})
+    matches = build.match_images(found.archive, found.tables.ids, Prepare(**found.layout.prepare))
+    assert {name[-4:] for _, name in matches["train"]} == {".png"}
+
+
+def caught_message(folder: Path, files: Files) -> str:
+    with pytest.raises(UserError) as caught:
+        layouts.inspect(folder, files)
+    return str(caught.value)
 
 
 def test_an_image_much_larger_than_the_others_is_downsized(tmp_path: Path) -> None:
@@ -291,6 +330,34 @@ def test_labels_in_json(tmp_path: Path, content: object, label: str) -> None:
     assert found.prepare["label_column"] == label
     assert found.tables.train["id"].tolist() == [f"a{n}" for n in N]
     assert len(found.tables.classes) == 3
+
+
+def test_labels_in_json_whose_images_have_an_image_id(tmp_path: Path) -> None:
+    """As in herbarium-2022-fgvc9: ids that are no file names, in a list for the test images."""
+    numbers = [*range(1000, 1000 + len(N))]
+    labeled = {
+        "images": [{"image_id": f"a{n}", "file_name": f"0/a{n}.png"} for n in N],
+        "annotations": [{"image_id": f"a{n}", "category_id": n % 3, "genus_id": n % 2} for n in N],
+        "categories": [{"category_id": n, "scientificName": "xyz"[n]} for n in range(3)],
+    }
+    listed = [{"file_name": f"0/b{n}.png", "image_id": str(numbers[n])} for n in T]
+    files = {
+        "train_metadata.json": json.dumps(labeled).encode(),
+        "test_metadata.json": json.dumps(listed).encode(),
+        "sample_submission.csv": table("Id,Predicted", [f"{numbers[n]},0" for n in T]),
+        **{f"train_images/0/a{n}.png": image(n) for n in N},
+        **{f"test_images/0/b{n}.png": image(n) for n in T},
+    }
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["id_column"], found.prepare["label_column"]) == (
+        "file_name",
+        "category_id",
+    )
+    assert found.prepare["submission_id_column"] == "image_id"
+    assert found.tables.test["unit"].tolist() == [str(numbers[n]) for n in T]
+    files["train_metadata.json"] = b'{"images": '
+    with pytest.raises(UserError, match=r"train_metadata\.json.*is not valid JSON"):
+        layouts.inspect(tmp_path, files)
 
 
 @pytest.mark.parametrize("name", ["train.tsv", "train_labels.txt"])

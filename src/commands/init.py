@@ -12,7 +12,7 @@ from podium.competition.archive import Archive
 from podium.config.competition import Competition
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError, examples
-from podium.init import facts, guard, guesses, printout, template, weights
+from podium.init import facts, guard, guesses, printout, template, unread, weights
 from podium.init import source as sources
 from podium.init.dry_run import dry_run
 from podium.init.guesses import Guess
@@ -29,6 +29,9 @@ ANSWERS = {
     "prepare.label_column": "the label column, or one per class, separated by commas",
     "prepare.label_pattern": "a regular expression whose group captures the label in the file name",
     "prepare.label_map": "the label of each class folder: Cover=0,JMiPOD=1,UERD=1",
+    "prepare.more_train_images": "further folders of labeled images, such as val; none: not used",
+    "prepare.unlabeled": "what to do with rows without a label: error, or drop them",
+    "prepare.raters": "the label of an image whose rows disagree: majority, soft, first, …",
     "prepare.positive_class": "one of the two classes; none: the last in sort order",
     "prepare.features": "columns as further inputs: auto, none, or their names, with commas",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
@@ -58,7 +61,7 @@ def main() -> None:
             except UserError as error:
                 answerable = [guess for guess in layout.guesses if guess.key in ANSWERS]
                 hint = printout.correction_hint(error, answerable, source)
-                raise UserError(f"{error}\n{hint}") from None
+                raise UserError(f"{unread.explain(error, content)}\n{hint}") from None
         chosen, device = weights.read(options.pretrained), facts.detect_device()
         measured, choice = None, None
         if not options.quick or options.minutes is not None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, TiffImagePlugin, TiffTags
 
 from podium.images import codec, decoders, resizing
-from podium.images.decoders import ImageError
+from podium.images.decoded import Decoded, ImageError
 
 RAMP = np.linspace(0, 255, 40)
 SCENE = np.stack(  # a smooth image, which JPEG preserves: uint8 [30, 40, 3]
@@ -191,7 +191,7 @@ def test_16_bits_with_alpha_are_laid_on_white() -> None:
 def test_floats_of_a_decoder_are_opaque_at_1(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.full((1, 3, 4), 0.2, np.float32)
     pixels[0, :, 3] = 0, 0.5, 1  # alpha
-    decoder = decoders.Decoder((), lambda _: True, lambda *_: decoders.Decoded(pixels))
+    decoder = decoders.Decoder((), lambda _: True, lambda *_: Decoded(pixels))
     monkeypatch.setitem(decoders.DECODERS, "mine", decoder)
     decoded = codec.decode(b"", value_range=(0, 1))
     assert decoded[0, :, 0].tolist() == [255, 153, 51]

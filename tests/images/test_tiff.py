@@ -6,14 +6,16 @@ import io
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, PngImagePlugin
 
 from podium.images import codec
-from podium.images.decoders import ImageError
+from podium.images.decoded import ImageError
 
 FAULTS = Path(__file__).parents[3] / "shared" / "cases" / "faults"
 SHORT, LONG = 3, 4
@@ -221,3 +223,81 @@ def test_the_files_of_the_report() -> None:
     assert store((FAULTS / "xmp6.jpg").read_bytes(), None).shape == (120, 60, 3)
     ramp = codec.decode((FAULTS / "int32_0_255.tif").read_bytes())
     assert (ramp.min(), ramp.max()) == (0, 255)
+
+
+PYRAMID = [(320, 480), (160, 240), (80, 120), (40, 60)]
+
+
+def pyramid(
+    *, sub_ifds: bool, kind: str = "u1", bigtiff: bool = False, tiled: bool = True
+) -> bytes:
+    """A slide in four sizes as tifffile writes it; the value of all pixels says which size."""
+    file = io.BytesIO()
+    options: dict[str, Any] = {"photometric": "rgb", "tile": (32, 32) if tiled else None}
+    with tifffile.TiffWriter(file, bigtiff=bigtiff) as writer:
+        for number, (height, width) in enumerate(PYRAMID):
+            if sub_ifds:
+                place = {"subifds": len(PYRAMID) - 1} if number == 0 else {"subfiletype": 1}
+            else:
+                place = {}
+            pixels = np.full((height, width, 3), number * 10, kind)
+            writer.write(pixels, **options, **place)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("sub_ifds", [False, True])
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("kind", ["u1", "u2"])
+@pytest.mark.parametrize(("max_size", "level"), [(8, 3), (40, 3), (42, 2), (158, 1), (161, 0)])
+def test_the_smallest_size_that_suffices_is_decoded(
+    sub_ifds: bool, bigtiff: bool, kind: str, max_size: int, level: int
+) -> None:
+    data = pyramid(sub_ifds=sub_ifds, bigtiff=bigtiff, kind=kind)
+    _, pixels = codec.reencode(
+        data, max_size=max_size, encode="png", quality=95, value_range=(0, 255)
+    )
+    assert pixels.shape == (max_size, round(1.5 * max_size), 3)
+    assert (pixels == level * 10).all()
+
+
+def test_of_a_slide_that_is_too_large_the_largest_size_that_is_not_is_decoded() -> None:
+    data = pyramid(sub_ifds=False)
+    assert codec.decode(data).shape == (320, 480, 3)
+    pixels = codec.decode(data, max_megapixels=0.1)
+    assert pixels.shape == (160, 240, 3) and (pixels == 10).all()
+    with pytest.raises(ImageError, match=r"too large: 153600 pixels\. Set prepare\.max_megapixels"):
+        codec.decode(data, max_megapixels=0.001)
+
+
+def test_pages_that_are_no_sizes_of_the_first_are_not_used() -> None:
+    for data in (pyramid(sub_ifds=False, tiled=False), turned_pages()):
+        _, pixels = codec.reencode(data, max_size=40, encode="png", quality=95)
+        assert not pixels.any()
+
+
+def turned_pages() -> bytes:
+    """Another image, of another shape, in the file."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for number, shape in enumerate([(320, 480, 3), (120, 80, 3)]):
+            writer.write(np.full(shape, number, np.uint8), photometric="rgb", tile=(32, 32))
+    return file.getvalue()
+
+
+def test_a_slide_whose_sizes_refer_to_each_other_is_decoded() -> None:
+    data = bytearray(pyramid(sub_ifds=False))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        first, last = file.pages[0].offset, file.pages[3].offset
+    count = struct.unpack_from("<H", data, last)[0]
+    struct.pack_into("<I", data, last + 2 + 12 * count, first)
+    _, pixels = codec.reencode(bytes(data), max_size=40, encode="png", quality=95)
+    assert (pixels == 30).all()
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
+def test_files_of_tifffile_are_decoded(kind: str, compression: str | None) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, VALUES.astype(kind), compression=compression)
+    expected = VALUES if kind == "u1" else np.round((VALUES - 10) / 50 * 255).clip(0, 255)
+    assert np.abs(store(file.getvalue(), (10, 60))[..., 0] - expected).max() <= 1

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import competitions
+import file_kinds
 import kernels
+import layouts
 import numpy as np
 import pytest
 
@@ -83,7 +85,7 @@ def test_a_folder_gives_the_same_ids_and_pixels_as_the_archive(
     folder = Folder(tmp_path / "competition")
     sample, test = main.read_test(folder, kernels.spec(layout))
     assert test.equals(read.test)
-    assert sample.to_csv() == read.sample.to_csv()
+    assert sample.wide.to_csv() == read.sample.to_csv()
     assert prepare_kernel(folder, layout, tmp_path / "work").sha256() == images.sha256()
 
 
@@ -114,6 +116,29 @@ def test_pixels_in_tables_are_stored_without_the_training_table(tmp_path: Path) 
     folder = Folder(kernels.lay_out(tmp_path / "competition", contents))
     assert "train.csv" not in folder.names
     assert prepare_kernel(folder, layout, tmp_path / "work").sha256() == images.sha256()
+
+
+@pytest.mark.parametrize(
+    "name", ["dicom_wide", "npy", "hdf5_encoded", "tfrecords_labeled", "parquet_pixels", "json"]
+)
+def test_other_kinds_of_files_are_read_as_in_the_archive(tmp_path: Path, name: str) -> None:
+    kind = file_kinds.BUILDERS[name]()
+    found = layouts.inspect(tmp_path, kind.files)
+    layout = Prepare(**found.layout.prepare)
+    stored = build.store_images(
+        found.archive, found.tables.ids, folder=tmp_path / "images", layout=layout, processes=1
+    )
+    folder = Folder(kernels.lay_out(tmp_path / "competition", kind.files))
+    assert not [name for name in folder.names if name.startswith("train/")]
+    layout = layout.model_copy(update={"value_range": stored.value_range or "auto"})
+    specification = kernels.spec(layout).model_copy(
+        update={"classes": [*competitions.CLASSES], "task": "multiclass"}
+    )
+    (tmp_path / "work").mkdir()
+    sample, test = main.read_test(folder, specification)
+    assert sample["id"].tolist() == test["id"].tolist() == found.tables.ids["test"]
+    prepared = main.prepare(folder, found.tables.ids["test"], layout, tmp_path / "work")
+    assert prepared.sha256() == ImageStore(tmp_path / "images/test").sha256()
 
 
 def test_the_error_names_the_missing_image(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit, softmax
 from scipy.stats import rankdata
@@ -255,6 +256,26 @@ def test_stack_recovers_a_linear_combination_of_numbers() -> None:
     found = blend.apply(given.task, fitted, other)
     np.testing.assert_allclose(found, 0.7 * other[0] - 0.2 * other[1] + 5, atol=0.1)
     assert fitted.weights == pytest.approx([7 / 9, 2 / 9, 0], abs=0.02)
+
+
+@pytest.mark.parametrize("method", ["stack", "stack_lightgbm"])
+def test_stack_takes_metadata(method: str) -> None:
+    rng = np.random.default_rng(0)
+    member = rng.normal(0, 1, (IMAGES, 1)).astype(np.float32)
+    table = pd.DataFrame({"x": rng.normal(0, 1, IMAGES), "kind": [*"ab"] * (IMAGES // 2)})
+    table.index = pd.Index([f"i{n}" for n in range(IMAGES)])
+    shift = table["x"].to_numpy() + 2 * (table["kind"] == "b").to_numpy()
+    targets = (member + shift[:, None]).astype(np.float32)
+    given = examples("regression", [member], targets)._replace(metadata=table)
+    fitted = blend.fit(method, given)
+    found = blend.apply(given.task, fitted, given.logits, table)
+    alone = blend.fit(method, given._replace(metadata=None))
+    left = np.mean((blend.apply(given.task, alone, given.logits) - targets) ** 2)
+    assert np.mean((found - targets) ** 2) < 0.3 * left
+    assert fitted.weights == [1.0]
+    kept = Blend(**json.loads(json.dumps(fitted._asdict())))
+    again = blend.apply(given.task, kept, given.logits[:, ::-1], table[::-1])
+    assert again[::-1].tobytes() == found.tobytes()
 
 
 def test_stack_recovers_a_scale_a_shift_and_a_member_that_counts_against() -> None:

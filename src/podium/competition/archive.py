@@ -1,118 +1,56 @@
-"""Read files from the competition's zip archive, and from zip archives inside it, in place."""
+"""Read files from the competition's zip archive, and from archives and data sets inside it."""
 
 import io
-import shutil
-import tempfile
-import weakref
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO
 
 import pandas as pd
 
 from podium.competition import json_tables, zips
+from podium.competition.contents import Contents
+from podium.competition.source import Source
 from podium.competition.text.names import nfc
 from podium.core import csvs
 from podium.core.errors import UserError, examples
 
 
-class Archive:
+class Archive(Contents):
     """Random access to the files of a zip archive; every read verifies the CRC.
 
     A zip archive inside it is a folder, one level deep: `1.jpg` in `train.zip` is `train/1.jpg`.
-    Inner archives that are stored are read in place; a compressed one is unpacked once.
+    So is a file that contains images (`containers`): `train/1.jpg` is in `train.hdf5`, and what
+    else that contains is `train.csv`. What is stored is read in place, what is compressed is
+    unpacked once.
     """
 
-    def __init__(self, path: Path, scratch: Path | None = None, *, title: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        scratch: Path | None = None,
+        *,
+        title: str = "",
+        used: Sequence[str] | None = None,
+    ) -> None:
         """Open the archive at `path`, called `title` in messages. A compressed inner archive is
         unpacked to the folder `scratch`, unless it is there already (None: to a temporary folder,
-        deleted with this object).
+        deleted with this object). Files that contain images are opened only if what they contain
+        is in the folders or tables `used` (None: all), since to unpack them takes time.
 
         Raises:
             UserError: if it or an inner archive is not a zip archive, or is damaged, or contains
                 encrypted entries, a decompression bomb, or paths outside its folder.
         """
         self.path, self._title, self._scratch = path, title or str(path), scratch
-        outer = zips.open_zip(path, self._title)
-        entries = zips.entries(outer, self._title)
-        inner = {name: entry for name, entry in entries.items() if name.lower().endswith(".zip")}
-        self._opened = [outer]
-        self._entries: dict[str, tuple[Callable[[Any], IO[bytes]], Any]] = {
-            name: (outer.open, entry) for name, entry in entries.items() if name not in inner
-        }
-        for name, entry in inner.items():
-            self._add_inner(name, entry, outer)
-        self.names = list(self._entries)
-        self.unpacked = any(i.compress_type != zipfile.ZIP_STORED for i in inner.values())
-
-    def _add_inner(self, name: str, entry: zipfile.ZipInfo, outer: zipfile.ZipFile) -> None:
-        """Add the files of an inner archive, unless the outer one has a file of that name."""
-        title = f"{name} in {self._title}"
-        if entry.compress_type == zipfile.ZIP_STORED:
-            opened = zips.open_stored(self.path, entry, title)
-        else:
-            opened = zips.open_compressed(entry, outer, self.scratch, title)
-        self._opened.append(opened)
-        for inner_name, inner_entry in zips.entries(opened, title).items():
-            full_name = f"{name[: -len('.zip')]}/{inner_name}"
-            self._entries.setdefault(full_name, (opened.open, inner_entry))
+        self._start()
+        source = Source.of(path) if path.is_file() else Source(path, 0, 0)  # reported below
+        self._add_zip(source, self._title, folder=None)
+        self._finish(used)
 
     @cached_property
     def _converted(self) -> dict[str, bytes]:
         return {}
-
-    @cached_property
-    def _heads(self) -> dict[str, bytes]:
-        return {}
-
-    @property
-    def scratch(self) -> Path:
-        """The folder for unpacked inner archives."""
-        if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="podium-"))
-            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
-        return self._scratch
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close all files: Windows cannot delete an open one."""
-        for opened in self._opened:
-            opened.close()
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open one file for reading in parts.
-
-        Raises:
-            UserError: if it is missing or cannot be opened. Reading it raises one of
-                `zips.READ_ERRORS` if it is damaged.
-        """
-        if name not in self._entries:
-            raise UserError(f"{name} not found in {self.path}. Restore it.")
-        opener, entry = self._entries[name]
-        with zips.reporting(self._full_title(name)):
-            return opener(entry)
-
-    def head(self, name: str, size: int) -> bytes:
-        """The first bytes of a file, at most `size`; none if it cannot be read."""
-        if name not in self._heads:
-            self._heads[name] = b""
-            with suppress(UserError, *zips.READ_ERRORS), self.open(name) as file:
-                self._heads[name] = file.read(size)
-        return self._heads[name]
-
-    def read(self, name: str) -> bytes:
-        """Read one file.
-
-        Raises:
-            UserError: if it is missing or damaged.
-        """
-        with zips.reporting(self._full_title(name)), self.open(name) as file:
-            return file.read()
 
     def find(self, name: str) -> str:
         """Find the full name of the file `name`, in any folder.
@@ -139,7 +77,8 @@ class Archive:
     def read_csv(
         self, name: str, columns: list[str] | None = None, *, own_names: bool = False
     ) -> pd.DataFrame:
-        """Read a CSV file, or a table in JSON (`json_tables`), as text; only `columns`, if given.
+        """Read a CSV or Parquet file, or a table in JSON (`json_tables`), as text; only `columns`,
+        if given.
         `own_names`: see `csvs.table`.
 
         Raises:
@@ -147,6 +86,8 @@ class Archive:
         """
         title = self._full_title(name := self.find(name))
         with zips.reporting(title):
+            if name in self._parquet:
+                return self._parquet[name].text(columns)
             opener = self._table_opener(name)
             return csvs.table(opener, title, columns, own_names=own_names)
 
@@ -154,12 +95,17 @@ class Archive:
         """Read the column names of a CSV file only; raises as `read_csv` does."""
         title = self._full_title(name := self.find(name))
         with zips.reporting(title):
+            if name in self._parquet:
+                return self._parquet[name].header
             return csvs.header(self._table_opener(name), title, own_names=own_names)
 
     def csv_chunks(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
         """Read a CSV file, `rows` at a time, with numbers as numbers; raises as `read_csv` does."""
         title = self._full_title(name := self.find(name))
         with zips.reporting(title):
+            if name in self._parquet:
+                yield self._parquet[name].text().head(rows)
+                return
             yield from csvs.chunks(self._table_opener(name), title, rows)
 
     def _table_opener(self, name: str) -> Callable[[], IO[bytes]]:
@@ -171,6 +117,3 @@ class Archive:
                 self.read(name), title=self._full_title(name)
             )
         return lambda: io.BytesIO(self._converted[name])
-
-    def _full_title(self, name: str) -> str:
-        return f"{name} in {self._title}"

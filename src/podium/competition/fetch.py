@@ -5,8 +5,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from podium.competition import digits, download, zips
+from podium.competition import digits, download, packed, zips
 from podium.competition.archive import Archive
+from podium.competition.source import Source
 from podium.competition.tree import list_files
 from podium.config.competition import Competition
 from podium.core import files
@@ -112,7 +113,7 @@ def _copy(source: Path, target: Path, raw: Path) -> None:
             "Move the competition's files elsewhere."
         )
     if source.is_file():
-        shutil.copyfile(source, target)
+        _copy_archive(source, target)
     elif source.is_dir():
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as output:
             for name, path in list_files(source).items():
@@ -128,6 +129,26 @@ def _copy(source: Path, target: Path, raw: Path) -> None:
         )
 
 
+def _copy_archive(source: Path, target: Path) -> None:
+    """Copy a zip archive, join its parts, or repack another one."""
+    name, parts = source.name, [source]
+    if match := packed.PART.fullmatch(name):
+        names = [p.name for p in source.parent.iterdir() if p.name.startswith(match[1])]
+        name = match[1]
+        parts = [source.with_name(part) for part in packed.group(names)[name]]
+    kind = packed.kind(name)
+    if len(parts) == 1 and kind in (None, packed.ZIP):
+        shutil.copyfile(source, target)
+        return
+    with zips.unpacking(target.with_name("joined.tmp")) as scratch:
+        sources = [Source.of(part) for part in parts]
+        joined = packed.join(sources, scratch) if len(sources) > 1 else sources[0]
+        if kind == packed.ZIP:
+            joined.path.replace(target)
+        else:
+            packed.repack(joined, name, target, str(source))
+
+
 def _check_zip(path: Path, source: str, fix: str) -> None:
     """Check that the archive at `path` is completely readable, and that it and archives inside it
     are safe to unpack. `fix` says what to do about a damaged one.
@@ -141,4 +162,4 @@ def _check_zip(path: Path, source: str, fix: str) -> None:
     if damaged is not None:
         raise UserError(f"{source} is damaged: checksum mismatch for {damaged}. {fix}")
     with zips.unpacking(path.with_name("unpacked.tmp")) as scratch:
-        Archive(path, scratch, title=source)
+        Archive(path, scratch, title=source, used=())

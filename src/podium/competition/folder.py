@@ -1,11 +1,14 @@
 """Read a competition's unpacked files, as on Kaggle's machines."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
+from podium.competition import packed
 from podium.competition.archive import Archive
+from podium.competition.source import Source
 from podium.competition.tree import list_files
 from podium.core import files
 from podium.core.errors import UserError
@@ -24,15 +27,18 @@ class Folder(Archive):
         # Not super().__init__(), which opens a zip: only the reading of tables is shared.
         if not path.is_dir():
             raise UserError(f"folder {path} not found. Restore it.")
-        self.path, self._title = path, str(path)
-        self._entries = {name: (_open, file) for name, file in list_files(path).items()}
-        for relative in [name for name in self._entries if name.lower().endswith(".zip")]:
-            _, file = self._entries.pop(relative)
-            archive = Archive(file)
-            for name in archive.names:
-                full_name = f"{relative[: -len('.zip')]}/{name}"
-                self._entries.setdefault(full_name, (archive.open, name))
-        self.names = list(self._entries)
+        self.path, self._title, self._scratch = path, str(path), None
+        self._start()
+        inner: dict[str, Callable[[], Source]] = {}
+        found = list_files(path)
+        for name, file in found.items():
+            if packed.is_archive(name):
+                inner[name] = partial(Source.of, file)
+            else:
+                locate = partial(Source.of, file)
+                self._add_file(name, file.stat().st_size, (_open, file), locate)
+        self._add_archives(inner, lambda name: str(found.get(name, path / name)))
+        self._finish()
 
     def pack(self, names: Sequence[str], target: Path) -> None:
         """Write the files `names` into an uncompressed zip archive at `target`.

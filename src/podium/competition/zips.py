@@ -1,17 +1,17 @@
-"""Open zip archives, and zip archives inside them, safely."""
+"""Open zip archives, and files inside them, safely."""
 
-import io
 import lzma
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from podium.competition import entry_names
+from podium.competition.source import FileSlice, Source
 from podium.competition.text.names import is_hidden
 from podium.core import files
 from podium.core.errors import UserError, examples
@@ -27,31 +27,6 @@ READ_ERRORS = (  # raised for damaged (also in their names), encrypted or unsupp
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
     EOFError, OSError, RuntimeError, UnicodeDecodeError,
 )  # fmt: skip
-
-
-class FileSlice(io.FileIO):
-    """`size` bytes of a file from `start`, as a file.
-
-    It opens a stored entry without unpacking: zipfile's own reader of an entry seeks by reading.
-    """
-
-    def __init__(self, path: Path, start: int, size: int) -> None:
-        super().__init__(path)
-        self._start, self._size = start, size
-        self.seek(0)
-
-    def tell(self) -> int:
-        return super().tell() - self._start
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError("seek to a negative position")
-        return super().seek(self._start + base + offset) - self._start
-
-    def read(self, size: int | None = -1) -> bytes:
-        left = max(0, self._size - self.tell())
-        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 @contextmanager
@@ -95,10 +70,7 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
     listed = opened.infolist()
     named = [*zip(entry_names.decode(listed), listed, strict=True)]
     if outside := [entry.filename for name, entry in named if OUTSIDE.match(name)]:
-        raise UserError(
-            f"{title} is not safe to unpack: {len(outside)} of {len(named)} entries have paths "
-            f"outside its folder ({examples(outside)}). Repack it without them."
-        )
+        raise UserError(outside_message(title, outside, len(named)))
     if locked := [name for name, entry in named if entry.flag_bits & ENCRYPTED]:
         raise UserError(
             f"{title} is not a readable zip archive: {len(locked)} of {len(named)} entries are "
@@ -107,10 +79,7 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
     _refuse_bombs(named, title, opened.start_dir)
     visible = {n: entry for n, entry in named if not n.endswith("/") and not is_hidden(n)}
     if links := [n for n, entry in visible.items() if stat.S_ISLNK(entry.external_attr >> 16)]:
-        raise UserError(
-            f"{title} contains {len(links)} symbolic links without their files "
-            f"({examples(links)}). Repack it with the files (`zip -r`, without `-y`)."
-        )
+        raise UserError(links_message(title, links))
     return visible
 
 
@@ -125,43 +94,63 @@ def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: in
     if not bombs and total > max(MAX_UNCHECKED_BYTES, MAX_RATIO * size):
         bombs = [f"all of them ({size:,} bytes, unpacked {total:,})"]
     if bombs:
-        raise UserError(
-            f"{title} is not safe to unpack: entries are compressed more than {MAX_RATIO}-fold, "
-            f"like a decompression bomb ({examples(bombs)}). If you trust it, unpack it yourself "
-            "and set competition.source to the folder."
-        )
+        raise UserError(bomb_message(title, bombs))
 
 
-def open_stored(outer: Path, entry: zipfile.ZipInfo, title: str) -> zipfile.ZipFile:
-    """Open, in place, an archive that is an uncompressed entry of the archive at `outer`.
+def outside_message(title: str, names: Sequence[str], count: int | None = None) -> str:
+    """The message about an archive with paths outside its folder, of `count` entries."""
+    shown = f"{len(names)} entries" if count is None else f"{len(names)} of {count} entries"
+    return (
+        f"{title} is not safe to unpack: {shown} have paths outside its folder "
+        f"({examples(names)}). Repack it without them."
+    )
+
+
+def links_message(title: str, names: Sequence[str]) -> str:
+    """The message about an archive with links."""
+    return (
+        f"{title} contains {len(names)} symbolic links without their files ({examples(names)}). "
+        "Repack it with the files (`zip -r`, without `-y`)."
+    )
+
+
+def bomb_message(title: str, names: Sequence[str]) -> str:
+    """The message about a decompression bomb."""
+    return (
+        f"{title} is not safe to unpack: entries are compressed more than {MAX_RATIO}-fold, like a "
+        f"decompression bomb ({examples(names) or 'all together'}). If you trust it, unpack it "
+        "yourself and set competition.source to the folder."
+    )
+
+
+def locate(archive: Source, entry: zipfile.ZipInfo, title: str) -> Source:
+    """Where the bytes of an uncompressed entry of an archive are.
 
     Raises:
-        UserError: if it is not a zip archive, or damaged.
+        UserError: if its header is damaged.
     """
-    with outer.open("rb") as file:
+    with archive.open() as file:
         file.seek(entry.header_offset)
         header = file.read(LOCAL_HEADER.size)
     if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
         raise UserError(f"cannot read {title}: its header is damaged. {REPLACE}")
     _, name, extra = LOCAL_HEADER.unpack(header)
-    start = entry.header_offset + LOCAL_HEADER.size + name + extra
-    return open_zip(FileSlice(outer, start, entry.file_size), title)
+    start = archive.start + entry.header_offset + LOCAL_HEADER.size + name + extra
+    return Source(archive.path, start, entry.file_size)
 
 
-def open_compressed(
-    entry: zipfile.ZipInfo, outer: zipfile.ZipFile, scratch: Path, title: str
-) -> zipfile.ZipFile:
-    """Open an archive that is a compressed entry of the archive `outer`, after unpacking it to the
-    folder `scratch`, unless it is there already.
+def unpack(entry: zipfile.ZipInfo, opened: zipfile.ZipFile, scratch: Path, title: str) -> Source:
+    """Unpack an entry to the folder `scratch`, unless it is there already.
 
     Raises:
-        UserError: if it is not a zip archive, or damaged, or the disk is full.
+        UserError: if it is damaged, or the disk is full.
     """
-    path = scratch / f"{entry.header_offset}-{entry.CRC:08x}-{entry.file_size}.zip"
+    suffix = PurePosixPath(entry.filename).suffix
+    path = scratch / f"{entry.header_offset}-{entry.CRC:08x}-{entry.file_size}{suffix}"
     if not path.exists():
         with files.atomic(path, size=entry.file_size) as temporary, temporary.open("wb") as target:
-            target.writelines(_chunks(outer, entry, title))
-    return open_zip(path, title)
+            target.writelines(_chunks(opened, entry, title))
+    return Source.of(path)
 
 
 def _chunks(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, title: str) -> Iterator[bytes]:

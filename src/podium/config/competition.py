@@ -11,7 +11,8 @@ class Competition(Section):
     """Where the competition's files come from."""
 
     source: Annotated[str, Field(min_length=1)]
-    """`builtin` (a demo competition), `kaggle`, or the path to a folder or zip archive."""
+    """`builtin` (a demo competition), `kaggle`, or the path to a folder or an archive (zip, 7z,
+    tar, or a part of one)."""
     slug: Slug
     """The competition's name in its Kaggle URL. It also names the submission."""
     solution: str | None = None

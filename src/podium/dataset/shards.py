@@ -15,7 +15,7 @@ from podium.config.prepare import Prepare
 from podium.core import console, files, machine, signals
 from podium.core.errors import UserError
 from podium.images import codec, store
-from podium.images.decoders import ImageError
+from podium.images.decoded import ImageError
 
 MISSING = "not in the archive"
 
@@ -77,13 +77,14 @@ def _start() -> None:
 
 
 @lru_cache(maxsize=1)
-def _open(path: Path, scratch: Path | None) -> Archive:
+def _open(path: Path, scratch: Path | None, used: tuple[str, ...]) -> Archive:
     """Open the archive once per process: its table of contents can be long."""
-    return Archive(path, scratch)
+    return Archive(path, scratch, used=used)
 
 
 def _write(shard: Shard) -> Written:
-    archive, layout = _open(shard.archive, shard.scratch), shard.layout
+    layout = shard.layout
+    archive = _open(shard.archive, shard.scratch, layout.names)
     written = Written({}, {})
     sizes, ranges = list[int](), list[Sequence[float]]()
 

@@ -84,6 +84,22 @@ def predict(head: Head, arrays: Arrays, features: np.ndarray) -> np.ndarray:
     return logits
 
 
+def join(parts: Sequence[np.ndarray], metadata: np.ndarray | None) -> np.ndarray:
+    """Features [N, V, D] of each embedding and metadata [N, D] side by side: float32 [N, V, D]."""
+    if metadata is None:
+        return np.concatenate(parts, axis=2)
+    views = parts[0].shape[1] if parts else 1
+    repeated = np.repeat(metadata[:, None], views, axis=1)
+    return np.concatenate([*parts, repeated], axis=2)
+
+
+def metadata_scale(sizes: Sequence[int], metadata_size: int) -> float:
+    """The standard deviation of each dimension of metadata that gives all of them together that of
+    the other features, of which there are `sizes`.
+    """
+    return float(np.sqrt(sum(sizes) / max(1, metadata_size)))
+
+
 def linear_layer(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
     """The weight [C, D] and bias [C] of the linear layer that gives the logits of a linear head,
     without standardizing the features: float32.

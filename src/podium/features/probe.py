@@ -16,15 +16,6 @@ from podium.scoring.task import Task
 METADATA_SCALE = 2.0
 
 
-def join(parts: Sequence[np.ndarray], metadata: np.ndarray | None) -> np.ndarray:
-    """Features [N, V, D] of each embedding and metadata [N, D] side by side: float32 [N, V, D]."""
-    if metadata is None:
-        return np.concatenate(parts, axis=2)
-    views = parts[0].shape[1] if parts else 1
-    repeated = np.repeat(metadata[:, None], views, axis=1)
-    return np.concatenate([*parts, repeated], axis=2)
-
-
 def fit(
     config: Probe,
     features: np.ndarray,
@@ -40,7 +31,7 @@ def fit(
     """
     head, scales = HEADS[config.head], [1.0] * len(sizes)
     if config.has_metadata and len(sizes) > 1:
-        scales[-1] = float(np.sqrt(sum(sizes[:-1]) / max(1, sizes[-1])))
+        scales[-1] = fitting.metadata_scale(sizes[:-1], sizes[-1])
         scales[-1] *= METADATA_SCALE if head.is_linear else 1
     return fitting.fit(
         head,

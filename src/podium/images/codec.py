@@ -10,12 +10,19 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from podium.images import decoders, resizing
-from podium.images.decoders import DECODER_ERRORS, Decoded, ImageError
+from podium.images.decoded import (
+    DECODER_ERRORS,
+    MAX_SIDE,
+    Decoded,
+    ImageError,
+    check_sides,
+    scale_to_uint8,
+)
 
 BLACK_SIZE = 64  # pixels
 MAX_MEGAPIXELS = 300  # by default
 POSSIBLE_MEGAPIXELS = 1000  # a limit of OpenCV
-MAX_SIDE = {"jpeg": 65_500, "png": decoders.MAX_SIDE}  # pixels: limits of OpenCV
+MAX_SIDES = {"jpeg": 65_500, "png": MAX_SIDE}  # pixels: limits of OpenCV
 
 
 class UnscaledError(Exception):
@@ -43,11 +50,11 @@ def decode(
     Raises:
         ImageError: if the data is not an image, is incomplete, or has more than `max_megapixels`.
     """
-    pixels = _decode(data, None, max_megapixels).pixels
+    decoded = _decode(data, None, max_megapixels)
     try:
-        return _to_rgb(pixels, value_range)
+        return _to_rgb(decoded, value_range)
     except UnscaledError as error:
-        return _to_rgb(pixels, error.value_range)
+        return _to_rgb(decoded, error.value_range)
 
 
 def decode_stored(data: bytes | memoryview) -> np.ndarray:
@@ -83,14 +90,14 @@ def reencode(
         UnscaledError: if it has more than 8 bits per channel and there is no `value_range`.
     """
     decoded = _decode(data, None if encode == "original" else max_size, max_megapixels)
-    pixels = _to_rgb(decoded.pixels, value_range)
+    pixels = _to_rgb(decoded, value_range)
     if encode == "original":
         return data, pixels
     height, width = decoded.full_size or pixels.shape[:2]
     small = resizing.downsize(pixels, max_size, of=(height, width))
     if decoded.is_plain and small.shape[:2] == (height, width):
         return data, small
-    decoders.check_sides(small.shape[:2], MAX_SIDE[encode])
+    check_sides(small.shape[:2], MAX_SIDES[encode])
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if encode == "jpeg" else []
     return _encode(".jpg" if encode == "jpeg" else ".png", small, options), small
 
@@ -140,11 +147,15 @@ def _decode(data: bytes, min_side: int | None, max_megapixels: float) -> Decoded
         raise ImageError(str(error) or type(error).__name__) from None
 
 
-def _to_rgb(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.ndarray:
+def _to_rgb(decoded: Decoded, value_range: Sequence[float] | None) -> np.ndarray:
     """Convert decoded pixels to uint8 [H, W, 3] without transparency."""
+    pixels = decoded.pixels if decoded.to_uint8 is None else decoded.to_uint8(value_range)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
-        raise ImageError(f"the pixels have shape {pixels.shape}: not grayscale, RGB or RGBA")
+        raise ImageError(
+            f"the pixels have shape {pixels.shape}: {channels} channels are not supported, only "
+            "1 (grayscale), 3 (RGB) and 4 (RGBA)"
+        )
     if channels == 1:
         scaled = _to_uint8(pixels, value_range)
         return np.repeat(scaled.reshape(*scaled.shape[:2], 1), 3, axis=2)
@@ -167,7 +178,4 @@ def _to_uint8(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.nda
         if finite.size == 0:
             raise ImageError("no pixel has a finite value")
         raise UnscaledError((float(finite.min()), float(finite.max())))
-    low, high = map(float, value_range)
-    step = (high - low) / 255 or 1.0  # a constant image has no range
-    scaled = np.clip(np.round((pixels - low) / step), 0, 255)
-    return np.nan_to_num(scaled).astype(np.uint8)
+    return scale_to_uint8(pixels, value_range)

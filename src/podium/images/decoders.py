@@ -1,10 +1,7 @@
 """Image formats: which files are images, and how each format is decoded."""
 
 import io
-import math
 import re
-import struct
-import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,12 +10,19 @@ import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from podium.images import tiff_header
+from podium.images import arrays, dicom, tiff_header
+from podium.images.decoded import (
+    DECODER_ERRORS,
+    Decoded,
+    ImageError,
+    check_pixels,
+    check_sides,
+    max_pixels,
+)
 
-MAX_SIDE = 1_000_000  # pixels: a limit of OpenCV
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-HEAD_BYTES = 32  # of a file, which show whether it is an image
+HEAD_BYTES = 132  # of a file, which show whether it is an image
 OTHER_STARTS = re.compile(
     rb"\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|BM.{4}\0{4}.{4}[\x0c-\x7c]\0\0\0|P[1-6]\s+[#\d]"
     rb"|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51|....ftypavi[fs]|qoif",  # also JPEG 2000, AVIF
@@ -29,29 +33,6 @@ ORIENTATION = 0x0112  # the EXIF tag: 1 is upright, 2 to 8 are rotated or mirror
 FLIPPED_AXES = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
 TRANSPOSED = range(5, 9)
 REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_COLOR_{n}") for n in (8, 4, 2)}  # decode at 1/n
-# What the libraries raise for damaged files, as observed with random changes of bytes.
-DECODER_ERRORS = (
-    *(OSError, SyntaxError, ValueError, EOFError, struct.error, cv2.error, AssertionError),
-    *(TypeError, LookupError, ArithmeticError, RuntimeError, zlib.error),
-)
-
-
-class ImageError(ValueError):
-    """An image that cannot be decoded; the message says why."""
-
-
-class Decoded(NamedTuple):
-    """The upright pixels of an image file's first frame.
-
-    [H, W] is grayscale, [H, W, 3] is RGB, [H, W, 4] has alpha. uint8 pixels are used unchanged; any
-    other type is scaled from `prepare.value_range`.
-    """
-
-    pixels: np.ndarray
-    full_size: tuple[int, int] | None = None
-    """Height and width of the image in the file, if it was decoded at a fraction of its size."""
-    is_plain: bool = False
-    """Whether OpenCV decodes the file to the same pixels, so that it can be stored unchanged."""
 
 
 class Decoder(NamedTuple):
@@ -87,21 +68,33 @@ def decode_other(data: bytes, _: int | None = None) -> Decoded:
     return _decode_opened(_open(data), data)
 
 
-def decode_tiff(data: bytes, _: int | None = None) -> Decoded:
+def decode_tiff(data: bytes, min_side: int | None = None) -> Decoded:
     """Decode with Pillow if each channel is an unsigned integer of up to 8 bits, else with OpenCV:
-    Pillow drops bits and signs, or refuses them.
+    Pillow drops bits and signs, or refuses them. Of an image that is stored in several sizes, the
+    smallest that `min_side` allows is decoded, or the largest that is not too large.
     """
-    header = tiff_header.read(data)
+    full = tiff_header.read(data)
+    if (full.orientation or 1) != 1 or _in_xmp(
+        full.xmp
+    ) != 1:  # which the smaller ones may not state
+        return _decode_level(data, full)
+    data, header = tiff_header.choose_level(data, full, min_side, max_pixels())
+    decoded = _decode_level(data, header)
+    if min_side is None or header.sides == full.sides:
+        return decoded
+    return decoded._replace(full_size=full.sides[::-1])
+
+
+def _decode_level(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
     kind, bits, channels = header.kind, header.bits, header.channels
     # Both libraries apply the tag; Pillow reads some XMP data, too.
-    orientation = 1 if header.has_orientation else _in_xmp(header.xmp)
+    orientation = 1 if header.orientation is not None else _in_xmp(header.xmp)
     if (bits <= 8 and kind == "u") or header.colors > tiff_header.RGB:
         image = _open(data)
         image.info.pop("xmp", None)
         return _decode_opened(image, data, orientation)
     check_sides(header.sides)
-    if math.prod(header.sides) > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):
-        raise Image.DecompressionBombError(f"{math.prod(header.sides):,} pixels")
+    check_pixels(header.sides)
     pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
     actual = pixels.dtype.kind, 1 if pixels.ndim == 2 else pixels.shape[2]
     is_signed_rgba = channels == 4 and bits == 8  # which OpenCV changes
@@ -118,11 +111,18 @@ DECODERS = {
         lambda data: OTHER_STARTS.match(data) is not None,
         decode_other,
     ),
+    "npy": Decoder((".npy",), lambda data: data.startswith(arrays.NPY_START), arrays.decode_npy),
+    "npz": Decoder(
+        (".npz",), lambda data: arrays.NPZ_START.match(data) is not None, arrays.decode_npz
+    ),
     "tiff": Decoder(
         (".tif", ".tiff"), lambda data: data.startswith(tiff_header.STARTS), decode_tiff
     ),
     "jpeg": Decoder(
         (".jpg", ".jpeg", ".jfif", ".jpe"), lambda data: data.startswith(JPEG_START), decode_jpeg
+    ),
+    "dicom": Decoder(
+        (".dcm", ".dicom"), lambda data: dicom.START.match(data) is not None, dicom.decode_dicom
     ),
 }
 """The image formats. Of those that accept a file, the last one decodes it."""
@@ -146,12 +146,6 @@ def decode(data: bytes, min_side: int | None = None) -> Decoded:
 def is_image(head: bytes) -> bool:
     """Whether a file that starts with `head`, of `HEAD_BYTES`, has a format of `DECODERS`."""
     return any(decoder.accepts(head) for decoder in DECODERS.values())
-
-
-def check_sides(sides: tuple[int, ...], limit: int = MAX_SIDE) -> None:
-    """Raises: ImageError: if a side is too long for OpenCV."""
-    if max(sides) > limit:
-        raise ImageError(f"too large: {max(sides):,} pixels wide or high, the maximum is {limit:,}")
 
 
 def _open(data: bytes) -> ImageFile:

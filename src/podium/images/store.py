@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from podium.core.errors import UserError
 from podium.images import codec
-from podium.images.decoders import ImageError
+from podium.images.decoded import ImageError
 
 SHARD_SIZE = 1024  # images per file: enough files to keep every core busy, few enough for DVC
 ENCODINGS = (b"jpeg", b"png", b"original")

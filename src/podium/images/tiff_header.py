@@ -1,6 +1,11 @@
-"""Read what a TIFF file says about its pixels, which Pillow refuses for many types of pixels."""
+"""Read what a TIFF file says about its pixels, which Pillow refuses for many types of pixels, and
+choose among the sizes in which it stores an image, as files of slides and maps do.
+"""
 
 import io
+import math
+import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -9,32 +14,48 @@ STARTS = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"  # the last two are BigTIFF
 BIG_STARTS = STARTS[2:]
 WIDTH, HEIGHT, BITS, COLORS, CHANNELS, KIND = 256, 257, 258, 262, 277, 339
 ORIENTATION, XMP = 274, 700
+SUBFILE, TILE_WIDTH, SUB_IFDS = 254, 322, 330
+LONG8, IFD8 = 16, 18  # types of values
+MAX_LEVELS = 64  # of a file that is searched
+MAX_ASPECT_ERROR = 0.02  # of a smaller size, whose sides are rounded
 WHITE_IS_0, BLACK_IS_0, RGB = range(3)  # values of COLORS; higher ones: a palette, CMYK, YCbCr, …
 KINDS = {1: "u", 2: "i", 3: "f"}  # of KIND, as in NumPy: unsigned, signed, float
 
 
-class TiffHeader(NamedTuple):
-    """The tags of a TIFF file's first image that concern its pixels."""
+class _Tags(ImageFileDirectory_v2):
+    """Also reads the type in which BigTIFF files state where smaller sizes start."""
 
-    sides: tuple[int, int]
+    _load_dispatch = {**ImageFileDirectory_v2._load_dispatch}  # noqa: RUF012
+    _load_dispatch[IFD8] = _load_dispatch[LONG8]
+
+
+class TiffHeader(NamedTuple):
+    """The tags of an image in a TIFF file that concern its pixels."""
+
+    sides: tuple[int, int]  # width, height
     bits: int  # of a channel
     kind: str  # of numbers, as in NumPy: u, i or f
     channels: int
     colors: int
-    has_orientation: bool
+    orientation: int | None
     xmp: bytes
+    is_level: bool  # by its tags, it may be one of several sizes of the same image
+    others: tuple[int, ...]  # where the next image and smaller sizes of this one start
 
 
-def read(data: bytes) -> TiffHeader:
-    """Read the header of a TIFF file."""
+def read(data: bytes, start: int | None = None) -> TiffHeader:
+    """Read the header of a TIFF file's first image, or of the one whose tags start at `start`."""
     file = io.BytesIO(data)
-    tags = ImageFileDirectory_v2(file.read(16 if data.startswith(BIG_STARTS) else 8))
-    file.seek(tags.next)
+    tags = _Tags(file.read(16 if data.startswith(BIG_STARTS) else 8))
+    file.seek(tags.next if start is None else start)
     tags.load(file)
 
+    def values(tag: int) -> tuple[int, ...]:
+        value = tags.get(tag, ())  # a tuple for each channel, or an integer
+        return value if isinstance(value, tuple) else (int(value),)
+
     def first(tag: int, default: int = 1) -> int:
-        value = tags.get(tag, default)  # a tuple for each channel, or an integer
-        return int(value[0] if isinstance(value, tuple) else value)
+        return int(next(iter(values(tag)), default))
 
     xmp = tags.get(XMP, b"")
     return TiffHeader(
@@ -43,6 +64,52 @@ def read(data: bytes) -> TiffHeader:
         kind=KINDS.get(first(KIND), "u"),
         channels=first(CHANNELS),
         colors=first(COLORS),
-        has_orientation=ORIENTATION in tags,
+        orientation=first(ORIENTATION) if ORIENTATION in tags else None,
         xmp=xmp if isinstance(xmp, bytes) else str(xmp).encode(),
+        is_level=bool(first(SUBFILE, 0) & 1) or TILE_WIDTH in tags,
+        others=tuple(filter(None, (*values(SUB_IFDS), tags.next))),
     )
+
+
+def choose_level(
+    data: bytes, full: TiffHeader, min_side: int | None, max_pixels: float
+) -> tuple[bytes, TiffHeader]:
+    """Choose among the sizes in which a file stores its first image: the smallest whose shorter
+    side has at least `min_side` pixels; if there is no such limit, the largest with at most
+    `max_pixels`. Returns a file whose first image it is, and its header.
+    """
+    needs = min_side is not None and min(full.sides) >= 2 * min_side
+    if not needs and math.prod(full.sides) <= max_pixels:
+        return data, full
+    found = [(start, level) for start, level in _levels(data, full) if _is_smaller(level, full)]
+    large = [f for f in found if min_side is None or min(f[1].sides) >= min_side]
+    fitting = [f for f in large if math.prod(f[1].sides) <= max_pixels]
+    if not fitting:
+        return data, full
+    choose = min if needs else max
+    start, level = choose(fitting, key=lambda f: math.prod(f[1].sides))
+    order = ">" if data.startswith(b"MM") else "<"
+    if data.startswith(BIG_STARTS):
+        return data[:8] + struct.pack(f"{order}Q", start) + data[16:], level
+    return data[:4] + struct.pack(f"{order}I", start) + data[8:], level
+
+
+def _levels(data: bytes, full: TiffHeader) -> Iterator[tuple[int, TiffHeader]]:
+    """The images after the first, and smaller sizes: where their tags start, and their headers."""
+    starts, seen = [*full.others], set[int]()
+    while starts and len(seen) < MAX_LEVELS:
+        start = starts.pop(0)
+        if start in seen:
+            continue
+        seen.add(start)
+        level = read(data, start)
+        yield start, level
+        starts += level.others
+
+
+def _is_smaller(level: TiffHeader, full: TiffHeader) -> bool:
+    """Whether `level` is the image `full` in a smaller size."""
+    scales = [side / whole for side, whole in zip(level.sides, full.sides, strict=True)]
+    same = (level.bits, level.kind, level.channels) == (full.bits, full.kind, full.channels)
+    is_same_aspect = abs(scales[0] / scales[1] - 1) <= MAX_ASPECT_ERROR
+    return level.is_level and same and is_same_aspect and max(scales) < 1

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from podium.competition import packed
 from podium.core import files
 from podium.core.errors import UserError
 
@@ -31,7 +32,7 @@ def source_and_slug(source: str, slug: str | None) -> tuple[str, str]:
     name = KAGGLE_URL.sub(r"\1", source)
     if not SLUG.fullmatch(name):
         raise UserError(
-            f"{source}: not a folder, a zip archive or a Kaggle competition slug. Fix the path or "
+            f"{source}: not a folder, an archive or a Kaggle competition slug. Fix the path or "
             "the name."
         )
     return "kaggle", slug or name
@@ -58,4 +59,8 @@ def _slug_of(path: Path) -> str:
     """A slug from a file or folder name: "My-data-1" for "My data (1).zip"."""
     full = path.resolve()
     stem = full.stem if full.is_file() else full.name
+    if match := packed.PART.fullmatch(full.name):
+        stem = packed.folder(match[1])
+    elif full.is_file() and packed.kind(full.name) == packed.TAR:
+        stem = packed.folder(full.name)
     return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_") or "competition"

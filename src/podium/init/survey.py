@@ -15,7 +15,7 @@ from podium.competition.archive import Archive
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
-from podium.images.decoders import ImageError
+from podium.images.decoded import ImageError
 from podium.init import id_patterns, words
 from podium.init.id_patterns import IdPattern
 from podium.init.matching import IdColumn, find_id_columns
@@ -24,9 +24,11 @@ from podium.init.pixels import Pixels, find_pixels
 MAX_ILLUSTRATIONS = 10  # image files next to tables of pixels
 MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
-OTHER_TABLES = (".tsv", ".txt", ".json")
+OTHER_TABLES = (".tsv", ".txt", ".json", ".parquet")
 MAX_OTHER_TABLES = 20
-PACKED = (".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".zst")
+NO_ROWS = "has no rows"
+PACKED = (".rar", ".zst")
+COMPRESSED = (".gz", ".bz2", ".xz")
 KNOWN_SUFFIXES = {".csv", *PACKED}
 
 
@@ -135,13 +137,14 @@ def survey(archive: Archive) -> Survey:
     tables, problems = list[Table](), dict[str, str]()
     if packed := [name for name in names if suffix(name) in PACKED]:
         problems[packed[0]] = (
-            f"{examples(packed)}: only zip archives are supported. Unpack it and use the folder"
+            f"{examples(packed)}: only zip, 7z and tar archives are supported. Unpack it and use "
+            "the folder"
         )
     for name in _table_names(names):
         try:
             table = _table(archive, name, may_have_pixels=len(images) < MAX_ILLUSTRATIONS)
         except UserError as error:
-            if suffix(name) == ".csv":
+            if suffix(name) == ".csv" or _is_named_table(name):
                 problems[name] = str(error)
             continue
         if suffix(name) != ".csv" and min(table.rows.shape) < 2:
@@ -149,11 +152,11 @@ def survey(archive: Archive) -> Survey:
         if len(table.rows):
             tables.append(table)
         else:
-            problems[name] = f"{name} has no rows"
+            problems[name] = f"{name} {NO_ROWS}"
     folders = Counter(name.rpartition("/")[0] for name in images)
     is_image = set(images).__contains__
     read = {table.name for table in tables}
-    others = (suffix(name) for name in names if not is_image(name) and name not in read)
+    others = (full_suffix(name) for name in names if not is_image(name) and name not in read)
     ignored = Counter(name or "(no suffix)" for name in others if name not in KNOWN_SUFFIXES)
     return Survey(
         archive.path,
@@ -166,6 +169,11 @@ def survey(archive: Archive) -> Survey:
     )
 
 
+def _is_named_table(name: str) -> bool:
+    """Whether a JSON file is named as one of labels."""
+    return suffix(name) == ".json" and words.has_word(name.rpartition("/")[2], "train", "label")
+
+
 def _is_unique(column: pd.Series) -> bool:
     return bool(column.is_unique)
 
@@ -173,6 +181,12 @@ def _is_unique(column: pd.Series) -> bool:
 def suffix(name: str) -> str:
     """The extension of a file name, in lower case: ".jpg"."""
     return posixpath.splitext(name)[1].lower()
+
+
+def full_suffix(name: str) -> str:
+    """The same with what is compressed: ".nii.gz"."""
+    last = suffix(name)
+    return (suffix(name[: -len(last)]) if last in COMPRESSED else "") + last
 
 
 def _table_names(names: Sequence[str]) -> list[str]:

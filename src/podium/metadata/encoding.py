@@ -108,7 +108,7 @@ class Encoding:
             for column in self.columns
         )
 
-    def encode(self, table: pd.DataFrame, ids: list[str]) -> np.ndarray:
+    def encode(self, table: pd.DataFrame, ids: list[Any]) -> np.ndarray:
         """The vectors of the images `ids`: float32 [N, D].
 
         Raises:
@@ -129,6 +129,10 @@ class Encoding:
             place += values.shape[1]
         return encoded
 
+    def encode_all(self, table: pd.DataFrame) -> np.ndarray:
+        """The vectors of all rows: float32 [N, D]. Raises: UserError: as `encode`."""
+        return self.encode(table.reset_index(drop=True), [*range(len(table))])
+
     def to_json(self) -> list[dict[str, Any]]:
         """Values that JSON can represent."""
         return [asdict(column) for column in self.columns]
@@ -136,12 +140,15 @@ class Encoding:
     @classmethod
     def of(cls, training: TrainingProvenance) -> Self | None:
         """That of a trained model or head; None if it does not use metadata."""
-        if training.metadata is None:
-            return None
+        return None if training.metadata is None else cls.from_json(training.metadata)
+
+    @classmethod
+    def from_json(cls, columns: list[dict[str, Any]]) -> Self:
+        """Rebuild from the values of `to_json`."""
         return cls(
             [
                 CategoricalColumn(**column) if "values" in column else NumericColumn(**column)
-                for column in training.metadata
+                for column in columns
             ]
         )
 

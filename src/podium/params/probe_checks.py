@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from podium.config.embeddings import Embedding
+from podium.config.ensemble import Ensemble
 from podium.config.models import Model
 from podium.config.prepare import Prepare
 from podium.config.probes import METADATA, Probe
@@ -47,10 +48,12 @@ def metadata(
     models: dict[str, Model],
     probes: dict[str, Probe],
     embeddings: dict[str, Embedding],
+    ensemble: Ensemble,
 ) -> Iterator[Problem]:
     """Whether there are metadata for all that use them."""
     users = [f"models.{name}.metadata" for name, model in models.items() if model.metadata]
     users += [f"probes.{name}.features" for name, probe in probes.items() if probe.has_metadata]
+    users += ["ensemble.stack_metadata"] if ensemble.stack_metadata else []
     if prepare.features == "none":
         for user in users:
             yield user, "requires columns. Set prepare.features to auto, or to their names."

@@ -7,11 +7,13 @@ import inspect
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pandas as pd
 
 from podium.config.ensemble import Ensemble
 from podium.core.errors import UserError
 from podium.core.provenance import Averaging
 from podium.core.validation import Problem
+from podium.scoring import metrics
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
 from podium.submission import new_class
@@ -41,13 +43,17 @@ def problems(options: Ensemble, metric: Metric) -> Iterator[Problem]:
             "ensemble.method",
             f"{options.method} {text} Choose from {', '.join(others)}, or another metric.",
         )
+    if options.stack_metadata and not _method(options.method).takes_metadata:
+        others = [name for name in METHODS if _method(name).takes_metadata]
+        yield "ensemble.stack_metadata", f"requires method: {' or '.join(others)}."
     if options.temperature == "fitted" and _method(options.method).fits_scale:
         yield (
             "ensemble.temperature",
             f"none is what {options.method} needs: it fits the scale itself.",
         )
     user_defined = metric.sha256 is not None and metric.inputs == "probabilities"
-    if options.temperature == "fitted" and not (metric.name == "log_loss" or user_defined):
+    is_log_loss = metrics.family(metric.name) == "log_loss"
+    if options.temperature == "fitted" and not (is_log_loss or user_defined):
         yield (
             "ensemble.temperature",
             f"fitted minimizes the log loss, which {metric.name} does not measure. Use none, or "
@@ -79,7 +85,7 @@ def fit(method: str, examples: Examples) -> Blend:
 
 def scale(blend: Blend, examples: Examples) -> Blend:
     """Add the temperature with the lowest log loss on the examples."""
-    blended = apply(examples.task, blend, examples.logits)
+    blended = apply(examples.task, blend, examples.logits, examples.metadata)
     return blend._replace(temperature=temperature.fit(examples, blended))
 
 
@@ -88,11 +94,16 @@ def unfitted(method: str, examples: Examples) -> Blend:
     return fit("mean" if _method(method).needs_targets else method, examples)
 
 
-def apply(task: Task, blend: Blend, logits: np.ndarray) -> np.ndarray:
+def apply(
+    task: Task, blend: Blend, logits: np.ndarray, metadata: pd.DataFrame | None = None
+) -> np.ndarray:
     """Blend the members' logits [M, N, C]: float32 [N, C], or [N, C + 1] with the new class.
-    `task`: the members', without the new class.
+    `task`: the members', without the new class. `metadata`: the images' rows, if it was fitted to
+    such a table.
     """
-    blended = _method(blend.method).apply(task, blend, logits)
+    method = _method(blend.method)
+    more = [metadata] if method.takes_metadata else []
+    blended = method.apply(task, blend, logits, *more)
     if blend.temperature != 1:
         blended = (blended / blend.temperature).astype(np.float32)
     if blend.new_class_threshold is None:

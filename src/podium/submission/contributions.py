@@ -21,6 +21,7 @@ def scores_without(
     options: Ensemble,
     metric: Metric,
     new_class: str | None = None,
+    metadata: pd.DataFrame | None = None,
 ) -> dict[str, float]:
     """The out-of-fold score of the ensemble without each member, fitted again; none if there is
     only one.
@@ -28,7 +29,9 @@ def scores_without(
     scores = {}
     for name in members if len(members) > 1 else ():
         others = {other: member for other, member in members.items() if other != name}
-        fitter = ensemble.fitter(others, folds, options=options, metric=metric, new_class=new_class)
+        fitter = ensemble.fitter(
+            others, folds, options=options, metric=metric, new_class=new_class, metadata=metadata
+        )
         oof = fitter.out_of_fold(np.stack([member.oof for member in others.values()]))
         scores[name] = fitter.scores(oof)["oof"]
     return scores

@@ -41,6 +41,7 @@ class Fitter:
     tune: bool  # thresholds, if the metric asks for it
     scale: bool  # by a temperature
     new_class: NewClass | None = None
+    metadata: pd.DataFrame | None = None  # N rows
 
     @property
     def submitted(self) -> Task:
@@ -58,12 +59,13 @@ class Fitter:
         if self.new_class is not None:
             threshold = self.new_class.threshold
             if threshold is None:
-                blended = blend.apply(self.task, fitted, logits[:, rows])
+                metadata = self._metadata(rows)
+                blended = blend.apply(self.task, fitted, logits[:, rows], metadata)
                 targets = self.targets[rows]
                 threshold = new_classes.fit(self.submitted, self.metric, targets, blended)
             fitted = fitted._replace(new_class_threshold=threshold)
         if self.tune and self.task.name in self.metric.tune_for:
-            blended = blend.apply(self.task, fitted, examples.logits)
+            blended = blend.apply(self.task, fitted, examples.logits, examples.metadata)
             return fitted, thresholds.fit(self.task, self.metric, examples.targets, blended)
         return fitted, decisions.default_rule(self.task, examples.targets)
 
@@ -85,7 +87,8 @@ class Fitter:
                     fitted = fitted._replace(new_class_threshold=default)
             else:
                 fitted, rule = self.fit(logits, ~held_out)
-            blended[held_out] = blend.apply(self.task, fitted, logits[:, held_out])
+            metadata = self._metadata(held_out)
+            blended[held_out] = blend.apply(self.task, fitted, logits[:, held_out], metadata)
             probabilities = self.submitted.probabilities(blended[held_out])
             labels[held_out] = decisions.labels(self.submitted, probabilities, rule)
         return OutOfFold(blended, labels)
@@ -113,7 +116,11 @@ class Fitter:
             self.targets[rows],
             self.folds[rows],
             self.averaging,
+            self._metadata(rows),
         )
+
+    def _metadata(self, rows: np.ndarray) -> pd.DataFrame | None:
+        return None if self.metadata is None else self.metadata[rows]
 
     def _score(self, oof: OutOfFold, rows: np.ndarray) -> float:
         task, metric, targets = self.submitted, self.metric, self.targets[rows]
@@ -130,10 +137,12 @@ def fitter(
     options: Ensemble,
     metric: Metric,
     new_class: str | None = None,
+    metadata: pd.DataFrame | None = None,
 ) -> Fitter:
     """The fitter for these members and the images in `folds` (columns id, label, fold).
 
-    `new_class`: the label of those that have none of the members' classes.
+    `new_class`: the label of those that have none of the members' classes. `metadata`: the rows of
+    the images in `folds`, if the method takes them.
 
     Raises:
         UserError: if no image has this label, but its threshold must be fitted.
@@ -154,6 +163,7 @@ def fitter(
         tune=options.thresholds == "fitted",
         scale=options.temperature == "fitted",
         new_class=unknown,
+        metadata=metadata,
     )
 
 
@@ -173,6 +183,8 @@ def combine(
     options: Ensemble,
     metric: Metric,
     new_class: str | None = None,
+    metadata: pd.DataFrame | None = None,
+    test_metadata: pd.DataFrame | None = None,
 ) -> Combined:
     """Blend the members' predictions for the images in `folds` (columns id, label, fold) and for
     the test images, and score the blend out of fold.
@@ -182,7 +194,9 @@ def combine(
     Raises:
         UserError: as `fitter`.
     """
-    fits = fitter(members, folds, options=options, metric=metric, new_class=new_class)
+    fits = fitter(
+        members, folds, options=options, metric=metric, new_class=new_class, metadata=metadata
+    )
     task = fits.submitted
     logits = np.stack([member.oof for member in members.values()])  # [M, N, C]
     oof = fits.out_of_fold(logits)
@@ -200,7 +214,7 @@ def combine(
     test = np.stack([member.test for member in members.values()])  # [M, T, C]
     return Combined(
         Predictions(folds["id"].tolist(), oof.logits, provenance, decisions.to_texts(task, labels)),
-        Predictions(test_ids, blend.apply(fits.task, fitted, test), provenance),
+        Predictions(test_ids, blend.apply(fits.task, fitted, test, test_metadata), provenance),
         scores,
     )
 

@@ -23,6 +23,12 @@ def table(images: pd.DataFrame) -> pd.DataFrame:
     return units.assign(id=units["unit"])
 
 
+def metadata(images: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `columns`, by image id, for each unit: those of its first image."""
+    first = images.drop_duplicates("unit") if "unit" in images else images
+    return columns.loc[first["id"]]
+
+
 def aggregate(
     task: Task, logits: np.ndarray, images: pd.DataFrame, how: How, averaging: Averaging
 ) -> np.ndarray:

@@ -11,7 +11,7 @@ from podium.config.embeddings import Embedding
 from podium.core import files
 from podium.core.errors import UserError
 from podium.core.provenance import EmbeddingProvenance, TrainingProvenance
-from podium.features import probe
+from podium.features import fitting, probe
 from podium.features.extract import Extractor
 from podium.images.store import ImageStore
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel
@@ -78,5 +78,5 @@ class ProbePredictor:
         logits = []
         for arrays, encoding in zip(self.heads, self.encodings, strict=True):
             encoded = None if encoding is None else encoding.encode(metadata, ids)
-            logits.append(probe.predict(self.kind, arrays, probe.join(parts, encoded)))
+            logits.append(probe.predict(self.kind, arrays, fitting.join(parts, encoded)))
         return logits

@@ -18,6 +18,8 @@ PACKAGES = (
     "albumentations",
     "lightgbm",
     "narwhals",
+    "pydicom",
+    "python-gdcm",
     "safetensors",
     "scikit-learn",
     "simsimd",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.special import log_softmax, logsumexp
 
 from podium.core.provenance import Averaging
@@ -20,6 +21,7 @@ class Examples(NamedTuple):
     targets: np.ndarray  # in the form of `Task.targets`
     folds: np.ndarray  # [N]
     averaging: Averaging  # how the members are averaged
+    metadata: pd.DataFrame | None = None  # the rows of the images, if the method takes them
 
 
 class Blend(NamedTuple):
@@ -55,11 +57,14 @@ class Method(NamedTuple):
     """A blending method."""
 
     fit: Callable[[Examples], Fitted]
-    apply: Callable[[Task, Blend, np.ndarray], np.ndarray] = by_weights
+    apply: Callable[..., np.ndarray] = by_weights
     """Task, blend and the members' logits [M, N, C] -> the ensemble's logits [N, C]."""
     problem: Callable[[Metric], str | None] = suits_all
     """Why the method does not suit a metric; None: it does."""
     needs_targets: bool = True
+    takes_metadata: bool = False
+    """Whether it is fitted to `Examples.metadata`, too; `apply` then gets such a table, or None, as
+    its last argument."""
     fits_scale: bool = False
     """Whether it fits how sure the probabilities are, so that they need no temperature."""
 

@@ -4,48 +4,70 @@ It is a probe whose features are the members' logits: standardized, with a stren
 by cross-validation over the folds. `stack` is linear: logistic regression, or ridge for regression.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from podium.features import boosting, fitting
 from podium.features.fitting import Blocks
 from podium.features.linear import Arrays, Head, head_for
+from podium.metadata.encoding import Encoding
 from podium.scoring.task import Task
 from podium.submission.methods.base import Blend, Examples, Fitted, Method
 
+METADATA = "metadata"  # among the arrays: the encoding, as JSON
 SEED = 0  # of the parts for cross-validation if there is a single fold
 
 
 def _method(head_of: Callable[[Task], Head], sizes: Callable[[Arrays, int], np.ndarray]) -> Method:
     """Stack with the head of a task. `sizes`: how much each of D features counts, from the fitted
-    arrays and D: [D].
+    arrays and D: [D]. The weights leave out the metadata.
     """
 
     def fit(examples: Examples) -> Fitted:
         """The weights, which are only shown, are the members' shares of the sizes."""
         task, (members, _, classes) = examples.task, examples.logits.shape
+        features, blocks = _features(task, examples.logits), [classes] * members
+        scales, encoding = [1.0] * members, None
+        if examples.metadata is not None:
+            encoding = Encoding.fit(examples.metadata)
+            features = fitting.join([features], encoding.encode_all(examples.metadata))
+            blocks.append(encoding.size)
+            scales.append(fitting.metadata_scale([classes] * members, encoding.size))
         arrays = fitting.fit(
             head_of(task),
-            _features(task, examples.logits),
+            features,
             examples.targets,
-            blocks=Blocks([classes] * members),
+            blocks=Blocks(blocks, scales),
             task=task,
             folds=examples.folds,
             seed=SEED,
         ).arrays
-        shares = sizes(arrays, members * classes).reshape(members, classes).sum(axis=1)
+        shares = sizes(arrays, sum(blocks))[: members * classes].reshape(members, classes)
+        shares = shares.sum(axis=1)
         total = shares.sum()
         weights = shares / total if total else np.full(members, 1 / members)
-        return Fitted(weights, {name: _packed(name, values) for name, values in arrays.items()})
+        packed = {name: _packed(name, values) for name, values in arrays.items()}
+        if encoding is not None:
+            packed[METADATA] = np.array([json.dumps(encoding.to_json())])
+        return Fitted(weights, packed)
 
-    def apply(task: Task, blend: Blend, logits: np.ndarray) -> np.ndarray:
+    def apply(
+        task: Task, blend: Blend, logits: np.ndarray, metadata: pd.DataFrame | None
+    ) -> np.ndarray:
         """Logits [M, N, C] -> [N, C]."""
-        arrays = {name: _unpacked(name, values) for name, values in blend.arrays.items()}
-        return fitting.predict(head_of(task), arrays, _features(task, logits))
+        fitted, features = dict(blend.arrays), _features(task, logits)
+        if (encoding := fitted.pop(METADATA, None)) is not None:
+            assert metadata is not None
+            encoded = Encoding.from_json(json.loads(encoding[0])).encode_all(metadata)
+            features = fitting.join([features], encoded)
+        arrays = {name: _unpacked(name, values) for name, values in fitted.items()}
+        return fitting.predict(head_of(task), arrays, features)
 
-    return Method(fit, apply, fits_scale=True)
+    return Method(fit, apply, takes_metadata=True, fits_scale=True)
 
 
 def _coefficients(arrays: Arrays, dimensions: int) -> np.ndarray:

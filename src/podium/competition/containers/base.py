@@ -1,0 +1,83 @@
+"""What is read from a file that contains images."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+# The first bytes of encoded images, and the suffix of such files.
+STARTS = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG\r\n": ".png",
+    b"RIFF": ".webp",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+    b"\0\0\0\x0cjP  ": ".jp2",
+}
+ID_NAMES = ("image_name", "image_id", "image", "id", "isic_id", "filename", "file_name", "name")
+NAMED_AS_ID = re.compile(r"(.*[/_ ])?(id|name|filename|file|path)", re.IGNORECASE)
+MAX_CELL = 200  # characters of a text in the table
+
+
+class ContainerError(OSError):
+    """A damaged file; the message says what is wrong."""
+
+
+class Content(NamedTuple):
+    """The images in a file, and what it says about them."""
+
+    images: dict[str, Any]  # the name of an image's file -> what `read` takes
+    read: Callable[[Any], bytes]
+    """Reads an image file: encoded as it is in the container, or pixels as a .npy file.
+
+    Raises: ContainerError, or another OSError."""
+    table: pd.DataFrame | None = None  # with the images' names, without suffixes, or ids
+    close: Callable[[], object] = lambda: None
+
+
+def suffix_of(data: bytes) -> str | None:
+    """The suffix for an encoded image; None if it is none."""
+    return next((suffix for start, suffix in STARTS.items() if data.startswith(start)), None)
+
+
+def npy(array: np.ndarray) -> bytes:
+    """An array as a .npy file."""
+    content, header = np.ascontiguousarray(array), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(content))
+    return header.getvalue() + content.tobytes()
+
+
+def choose_ids(columns: Mapping[str, Sequence[Any]]) -> str | None:
+    """The column that identifies the rows, by its name, and because its values are unique; None if
+    there is none.
+    """
+    named = [name for name in ID_NAMES if name in columns]
+    named += [name for name in columns if name not in named and NAMED_AS_ID.fullmatch(name)]
+    for name in named:
+        values = columns[name]
+        is_text = all(isinstance(value, str | int | np.integer) and value != "" for value in values)
+        if is_text and len({*map(str, values)}) == len(values):
+            return name
+    return None
+
+
+def cell(value: Any) -> str | None:
+    """A value as the text of a table's cell; None if it does not belong into a table."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            return None
+    if isinstance(value, str):
+        return value if len(value) <= MAX_CELL and value.isprintable() else None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, list):
+        return json.dumps(value) if len(value) <= MAX_CELL else None
+    return "" if value is None else str(value)

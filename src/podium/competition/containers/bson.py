@@ -1,0 +1,118 @@
+"""Pictures in BSON documents, one document per row, as in the Cdiscount challenge.
+
+Source: https://bsonspec.org/spec.html
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from podium.competition.containers.base import ContainerError, Content, cell, choose_ids, suffix_of
+from podium.competition.source import Source
+
+DOUBLE, STRING, DOCUMENT, ARRAY, BINARY, OBJECT_ID, BOOLEAN = 1, 2, 3, 4, 5, 7, 8
+DATE, NULL, INT_32, TIMESTAMP, INT_64 = 9, 10, 16, 17, 18
+NUMBERS = {DOUBLE: "<d", BOOLEAN: "<?", INT_32: "<i", INT_64: "<q"}
+SIZES = {DATE: 8, TIMESTAMP: 8, NULL: 0}
+HEAD_BYTES = 16
+
+Place = tuple[int, int]  # the start and the size of a picture
+
+
+def read(source: Source, *_: object) -> Content | None:
+    """The pictures of a file: `<id>`, or `<id>-0`, `<id>-1`, … if a document has several. Its
+    numbers and texts are columns of the table. None if there are no pictures.
+
+    Raises:
+        ContainerError: if it is damaged.
+    """
+    data = source.map()
+    rows, pictures = list[dict[str, str]](), list[list[Place]]()
+    position = 0
+    while position < len(data):
+        try:
+            end = _end(data, position, len(data))
+            row, places = {}, list[Place]()
+            for name, value in _elements(data, position + 4, end - 1):
+                if isinstance(value, tuple):
+                    places.append(value)
+                elif name and (text := cell(value)) is not None:
+                    row[name] = text
+        except (ValueError, IndexError, struct.error) as error:
+            raise ContainerError(f"damaged after {len(rows)} documents: {error}") from None
+        rows.append(row)
+        pictures.append(places)
+        position = end
+    if not any(pictures):
+        return None
+    table = pd.DataFrame(rows, dtype=str).fillna("")
+    ids = choose_ids({str(name): table[name].tolist() for name in table})
+    if ids is None:
+        ids = "id"
+        table.insert(0, ids, [str(number) for number in range(1, len(rows) + 1)])
+    is_single = max(map(len, pictures)) == 1
+    images = {}
+    for name, places in zip(table[ids], pictures, strict=True):
+        for number, (start, size) in enumerate(places):
+            suffix = suffix_of(bytes(data[start : start + HEAD_BYTES]))
+            images[f"{name}{suffix}" if is_single else f"{name}-{number}{suffix}"] = start, size
+
+    def image(place: Place) -> bytes:
+        return bytes(data[place[0] : place[0] + place[1]])
+
+    return Content(images, image, table, data.release)
+
+
+def _end(data: memoryview, start: int, limit: int) -> int:
+    """Where the document that starts at `start` ends."""
+    (size,) = struct.unpack_from("<i", data, start)
+    if size < 5 or start + size > limit or data[start + size - 1] != 0:
+        raise ValueError("a document is cut off")
+    return int(start + size)
+
+
+def _elements(data: memoryview, position: int, end: int) -> Iterator[tuple[str, Any]]:
+    """The numbers and texts of a document by name, and the places of its pictures, also of those in
+    documents and arrays in it.
+    """
+    while position < end:
+        kind, position = data[position], position + 1
+        name, position = _c_string(data, position, end)
+        if kind in NUMBERS:
+            (value,) = struct.unpack_from(NUMBERS[kind], data, position)
+            yield name, value
+            position += struct.calcsize(NUMBERS[kind])
+        elif kind in (DOCUMENT, ARRAY):
+            inner = _end(data, position, end)
+            for _, value in _elements(data, position + 4, inner - 1):
+                if isinstance(value, tuple):
+                    yield "", value
+            position = inner
+        elif kind in (STRING, BINARY):
+            (size,) = struct.unpack_from("<i", data, position)
+            start = position + (5 if kind == BINARY else 4)
+            position = start + size
+            if size < 0 or position > end:
+                raise ValueError("an element is cut off")
+            if kind == STRING:
+                yield name, bytes(data[start : position - 1]).decode()
+            elif suffix_of(bytes(data[start : start + HEAD_BYTES])) is not None:
+                yield name, (start, size)
+        elif kind == OBJECT_ID:
+            yield name, bytes(data[position : position + 12]).hex()
+            position += 12
+        elif kind in SIZES:
+            position += SIZES[kind]
+        else:
+            raise ValueError(f"unknown type of element {kind}")
+
+
+def _c_string(data: memoryview, position: int, end: int) -> tuple[str, int]:
+    start = position
+    while data[position] != 0:
+        position += 1
+        if position >= end:
+            raise ValueError("a name is cut off")
+    return bytes(data[start:position]).decode(), position + 1

@@ -1,0 +1,148 @@
+"""Images in HDF5 files: a data set per image, or one of all images."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from podium.competition.containers.base import (
+    ContainerError,
+    Content,
+    cell,
+    choose_ids,
+    npy,
+    suffix_of,
+)
+from podium.competition.source import Source
+
+MAX_EXAMINED = 8  # data sets of a group: the others are of the same kind
+CHANNELS = (1, 3, 4)
+MIN_SIDE = 4  # pixels
+MODEL_ATTRIBUTES = ("keras_version", "layer_names")  # of weights, whose matrices are no images
+
+Key = tuple[str, int | None]  # a data set, and the number of the image in it
+
+
+def read(source: Source, *_: object) -> Content | None:
+    """The images of a file. A data set is an encoded image (bytes), the pixels of one ([H, W],
+    [H, W, C] or [C, H, W]), or all images of a part ([N, …]). Further data sets with N values are
+    columns of the table. None if there are no images.
+
+    Raises:
+        ContainerError: if it cannot be read.
+    """
+    import h5py  # takes half a second
+
+    try:
+        file = h5py.File(source.open(), "r")
+        if any(name in file.attrs for name in MODEL_ATTRIBUTES):
+            return None
+        single = {name: (name, None) for name in _single(file)}
+        if len(single) == 1 and file[next(iter(single))].dtype.kind == "f":
+            return None  # a matrix
+        stacks = [] if single else [*_stacks(file)]
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise ContainerError(f"not a readable HDF5 file: {error}") from None
+    images: dict[str, Key] = dict(single)
+    table = None
+    if single:
+        suffix = _suffix(file[next(iter(single))][()])
+        images = {f"{name}{suffix}": key for name, key in images.items()}
+    elif len(stacks) == 1:
+        images, table = _stack(file, stacks[0])
+    else:
+        for name in stacks:
+            images |= {f"{name}/{n}": key for n, key in _stack(file, name)[0].items()}
+
+    def image(key: Key) -> bytes:
+        name, number = key
+        try:
+            value = file[name][()] if number is None else file[name][number]
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise ContainerError(f"cannot read {name}: {error}") from None
+        data = _encoded(value)
+        return npy(np.asarray(value)) if data is None else data
+
+    return Content(images, image, table, file.close) if images else None
+
+
+def _single(group: Any) -> Iterator[str]:
+    """The data sets that are an image each, in this group and below."""
+    import h5py
+
+    names = [*group]
+    kinds = [_is_single(group[name]) for name in names[:MAX_EXAMINED]]
+    prefix = group.name.strip("/") + "/" if group.name != "/" else ""
+    if len(names) > MAX_EXAMINED and all(kinds):
+        yield from (prefix + name for name in names)
+        return
+    for name in names:
+        if isinstance(group[name], h5py.Group):
+            yield from _single(group[name])
+        elif _is_single(group[name]):
+            yield prefix + name
+
+
+def _is_single(dataset: Any) -> bool:
+    import h5py
+
+    if not isinstance(dataset, h5py.Dataset) or 0 in dataset.shape:
+        return False
+    if dataset.ndim in (0, 1) and (dataset.ndim == 0 or dataset.dtype == np.uint8):
+        head = dataset[()] if dataset.ndim == 0 else dataset[:16]
+        return _encoded(head) is not None
+    if dataset.dtype.kind not in "uif" or min(dataset.shape[:2]) < 1:
+        return False
+    if dataset.ndim == 3:
+        return dataset.shape[2] in CHANNELS or dataset.shape[0] in CHANNELS
+    return dataset.ndim == 2 and min(dataset.shape) >= MIN_SIDE
+
+
+def _stacks(group: Any) -> Iterator[str]:
+    """The data sets that contain many images."""
+    import h5py
+
+    for name in group:
+        dataset = group[name]
+        if isinstance(dataset, h5py.Group):
+            yield from _stacks(dataset)
+            continue
+        is_pixels = dataset.dtype.kind in "uif" and dataset.ndim in (3, 4)
+        is_encoded = dataset.ndim == 1 and len(dataset) and _encoded(dataset[0]) is not None
+        if (is_pixels and min(dataset.shape[1:3]) >= 1) or is_encoded:
+            yield dataset.name.strip("/")
+
+
+def _stack(file: Any, name: str) -> tuple[dict[str, Key], pd.DataFrame]:
+    """The images of a data set, and the table of the data sets that are as long."""
+    import h5py
+
+    count, parent = len(file[name]), file[name].parent
+    columns: dict[str, list[Any]] = {}
+    for other, dataset in parent.items():
+        is_column = isinstance(dataset, h5py.Dataset) and dataset.shape == (count,)
+        if is_column and dataset.name != file[name].name:
+            cells = [cell(value) for value in dataset[()].tolist()]
+            if None not in cells:
+                columns[other] = cells
+    ids = choose_ids(columns)
+    if ids is None:
+        ids = "id"
+        columns = {"id": [str(number) for number in range(count)], **columns}
+    suffix = _suffix(file[name][0]) if count else ""
+    images: dict[str, Key] = {f"{value}{suffix}": (name, n) for n, value in enumerate(columns[ids])}
+    return images, pd.DataFrame(columns, dtype=str)
+
+
+def _encoded(value: Any) -> bytes | None:
+    """The bytes of an encoded image; None if it is none."""
+    data: Any = value.tobytes() if isinstance(value, np.void) else value
+    if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 1:
+        data = data.tobytes()
+    return data if isinstance(data, bytes) and suffix_of(data) is not None else None
+
+
+def _suffix(value: Any) -> str:
+    data = _encoded(value)
+    return ".npy" if data is None else suffix_of(data) or ""

@@ -1,0 +1,186 @@
+"""The files of a competition, also those in archives and data sets inside it."""
+
+import io
+import shutil
+import tempfile
+import weakref
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Self
+
+import pandas as pd
+
+from podium.competition import packed, zips
+from podium.competition.containers import json_pixels, parquet, registry
+from podium.competition.containers.registry import Reader
+from podium.competition.containers.shapes import Shapes
+from podium.competition.source import Source
+from podium.core.errors import UserError
+
+
+class Contents:
+    """Random access to files by name. A subclass adds them between `_start` and `_finish`."""
+
+    path: Path
+    names: list[str]
+    _title: str
+    _scratch: Path | None
+
+    def _start(self) -> None:
+        self._closers = list[Callable[[], object]]()
+        self._entries: dict[str, tuple[Callable[[Any], IO[bytes]], Any]] = {}
+        self._containers: dict[str, tuple[Reader, Callable[[], Source]]] = {}
+        self._parquet: dict[str, parquet.Table] = {}
+        self._tables = defaultdict[str, list[pd.DataFrame]](list)
+        self._shapes = Shapes()
+        self.unpacked = False
+
+    def _finish(self, used: Sequence[str] | None = None) -> None:
+        folders = {
+            registry.folder(name)
+            for name in self._containers
+            if used is None or registry.is_used(name, used)
+        }
+        for name, (read, locate) in self._containers.items():
+            if registry.folder(name) in folders:
+                self._add_container(name, read, locate())
+        for name, parts in self._tables.items():  # each of one part of a data set
+            rows = pd.concat(parts, ignore_index=True).fillna("")
+            self._entries.setdefault(name, (io.BytesIO, rows.to_csv(index=False).encode()))
+        self.names = list(self._entries)
+
+    def _add_zip(self, source: Source, title: str, *, folder: str | None) -> None:
+        """Add the files of a zip archive, in `folder` if it is inside another one, unless there is
+        a file of that name already.
+        """
+        opened = zips.open_zip(source.path if folder is None else source.open(), title)
+        self._closers.append(opened.close)
+        inner: dict[str, Callable[[], Source]] = {}
+        for name, entry in zips.entries(opened, title).items():
+            locate = partial(self._locate, opened, source, entry, f"{name} in {title}")
+            if folder is None and packed.is_archive(name):
+                inner[name] = locate
+            else:
+                full_name = f"{folder}/{name}" if folder else name
+                self._add_file(full_name, entry.file_size, (opened.open, entry), locate)
+        self._add_archives(inner, lambda name: f"{name} in {title}")
+
+    def _add_archives(
+        self, locators: dict[str, Callable[[], Source]], title: Callable[[str], str]
+    ) -> None:
+        """Add the files of the archives of these names, which may be split into parts."""
+        for name, parts in packed.group(locators).items():
+            sources = [locators[part]() for part in parts]
+            source = sources[0]
+            if len(sources) > 1:
+                source = packed.join(sources, self.scratch)
+            if packed.kind(name) != packed.ZIP:
+                source = packed.repacked(source, name, self.scratch, title(name))
+            self.unpacked |= self._scratch is not None and source.path.parent == self._scratch
+            self._add_zip(source, title(name), folder=packed.folder(name))
+
+    def _locate(
+        self, opened: zipfile.ZipFile, source: Source, entry: zipfile.ZipInfo, title: str
+    ) -> Source:
+        """Where an entry's bytes can be read from any position: in place, or unpacked once."""
+        if entry.compress_type == zipfile.ZIP_STORED:
+            return zips.locate(source, entry, title)
+        self.unpacked = True
+        return zips.unpack(entry, opened, self.scratch, title)
+
+    def _add_file(
+        self,
+        name: str,
+        size: int,
+        entry: tuple[Callable[[Any], IO[bytes]], Any],
+        locate: Callable[[], Source],
+    ) -> None:
+        if name in self._entries:
+            return
+        self._entries[name] = entry
+        if (read := registry.reader(name, size, lambda: self._start_of(name))) is not None:
+            self._containers[name] = read, locate
+
+    def _start_of(self, name: str) -> bytes:
+        with zips.reporting(self._full_title(name)), self.open(name) as file:
+            return file.read(json_pixels.HEAD_BYTES)
+
+    def _add_container(self, name: str, read: Reader, source: Source) -> None:
+        """Replace a file by the images that it contains, and a table."""
+        with zips.reporting(self._full_title(name)):
+            content = read(source, PurePosixPath(name).stem, self._shapes)
+            if content is None:
+                if read is parquet.read:
+                    self._parquet[name] = parquet.Table(source)
+                    self._closers.append(self._parquet[name].close)
+                return
+        self._closers.append(content.close)
+        del self._entries[name]
+        folder = registry.folder(name)
+        if any(f"{folder}/{image}" in self._entries for image in content.images):
+            folder = name.rpartition(".")[0]  # the same ids in other images
+        for image, key in content.images.items():
+            self._entries[f"{folder}/{image}"] = partial(_open_image, content.read), key
+        if content.table is not None:
+            self._tables[f"{folder}.csv"].append(content.table)
+
+    @cached_property
+    def _heads(self) -> dict[str, bytes]:
+        return {}
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for unpacked inner archives."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="podium-"))
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        return self._scratch
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all files: Windows cannot delete an open one."""
+        for close in self._closers:
+            close()
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open one file for reading in parts.
+
+        Raises:
+            UserError: if it is missing or cannot be opened. Reading it raises one of
+                `zips.READ_ERRORS` if it is damaged.
+        """
+        if name not in self._entries:
+            raise UserError(f"{name} not found in {self.path}. Restore it.")
+        opener, entry = self._entries[name]
+        with zips.reporting(self._full_title(name)):
+            return opener(entry)
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of a file, at most `size`; none if it cannot be read."""
+        if name not in self._heads:
+            self._heads[name] = b""
+            with suppress(UserError, *zips.READ_ERRORS), self.open(name) as file:
+                self._heads[name] = file.read(size)
+        return self._heads[name]
+
+    def read(self, name: str) -> bytes:
+        """Read one file.
+
+        Raises:
+            UserError: if it is missing or damaged.
+        """
+        with zips.reporting(self._full_title(name)), self.open(name) as file:
+            return file.read()
+
+    def _full_title(self, name: str) -> str:
+        return f"{name} in {self._title}"
+
+
+def _open_image(read: Callable[[Any], bytes], key: Any) -> IO[bytes]:
+    return io.BytesIO(read(key))

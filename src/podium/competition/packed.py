@@ -1,0 +1,229 @@
+"""Archives other than zip: 7z, tar, compressed tables, and archives that are split into parts.
+
+They are repacked into a zip archive without compression, from which files can be read in any order.
+"""
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import posixpath
+import re
+import tarfile
+import zipfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from podium.competition import zips
+from podium.competition.source import Source
+from podium.competition.text.names import is_hidden
+from podium.core import files
+from podium.core.errors import UserError, examples
+
+ZIP, SEVEN_ZIP, TAR = "zip", "7z", "tar"
+SUFFIXES = {
+    ".zip": ZIP,
+    ".7z": SEVEN_ZIP,
+    **dict.fromkeys((".tar", ".tgz", ".tbz", ".tbz2", ".txz"), TAR),
+    **dict.fromkeys((".tar.gz", ".tar.bz2", ".tar.xz"), TAR),
+}
+COMPRESSED: dict[str, Any] = {
+    ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open,
+}  # fmt: skip
+ANY_SUFFIX = (*SUFFIXES, *COMPRESSED)
+IN_COMPRESSED = (".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".tfrec", ".tfrecord")
+PART = re.compile(r"(.+\.(?:zip|7z))\.(\d{3,})", re.IGNORECASE)
+ERRORS = (*zips.READ_ERRORS, tarfile.TarError, ValueError)
+
+Entry = tuple[str, Callable[[], IO[bytes]]]  # the name and the content of a file
+
+
+def kind(name: str) -> str | None:
+    """What kind of archive a file is by its name: zip, 7z, tar, the suffix of a compressed table,
+    or None.
+    """
+    lower = name.lower()
+    suffix = next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), None)
+    if suffix is not None:
+        return SUFFIXES[suffix]
+    stem, compression = posixpath.splitext(lower)
+    is_one = compression in COMPRESSED and stem.endswith(IN_COMPRESSED)
+    return compression if is_one else None
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file is an archive, or a part of one, by its name."""
+    if name.lower().endswith(ANY_SUFFIX):  # fast, since an archive may have a million files
+        return kind(name) is not None
+    return name[-1:].isdigit() and PART.fullmatch(name) is not None
+
+
+def folder(name: str) -> str:
+    """The folder of an archive's files: a/train for a/train.tar.gz. That of a compressed table is
+    the one that it is in.
+    """
+    if kind(name) in COMPRESSED:
+        return posixpath.dirname(name)
+    suffix = max((s for s in SUFFIXES if name.lower().endswith(s)), key=len)
+    return name[: -len(suffix)]
+
+
+def group(names: Iterable[str]) -> dict[str, list[str]]:
+    """The archives among the files `names`, and the files that each consists of: one, or numbered
+    parts (train.zip.001, train.zip.002).
+
+    Raises:
+        UserError: if a part is missing.
+    """
+    archives, parts = dict[str, list[str]](), defaultdict[str, dict[int, str]](dict)
+    for name in names:
+        if match := PART.fullmatch(name):
+            parts[match[1]][int(match[2])] = name
+        elif kind(name) is not None:
+            archives[name] = [name]
+    for name, numbered in parts.items():
+        first, last = min(numbered), max(numbered)
+        if missing := sorted({*range(min(1, first), last + 1)} - {*numbered} - {0}):
+            raise UserError(
+                f"{name} is split into parts, of which {examples([f'{n:03d}' for n in missing])} "
+                f"are missing ({numbered[last]} is there). Add them."
+            )
+        archives.setdefault(name, [numbered[number] for number in sorted(numbered)])
+    return archives
+
+
+def join(parts: list[Source], scratch: Path) -> Source:
+    """The parts of an archive as one file in the folder `scratch`, unless it is there already."""
+    path = scratch / f"{_key(*parts)}.joined"
+    if not path.exists():
+        with files.atomic(path, size=sum(p.size for p in parts)) as new, new.open("wb") as target:
+            for part in parts:
+                with part.open() as source:
+                    while chunk := source.read(zips.CHUNK_BYTES):
+                        target.write(chunk)
+    return Source.of(path)
+
+
+def repacked(source: Source, name: str, scratch: Path, title: str) -> Source:
+    """The archive `name` as a zip archive in the folder `scratch`, unless it is there already;
+    raises as `repack`.
+    """
+    path = scratch / f"{_key(source)}.zip"
+    if not path.exists():
+        repack(source, name, path, title)
+    return Source.of(path)
+
+
+def repack(source: Source, name: str, target: Path, title: str) -> None:
+    """Write an archive called `title` in messages as an uncompressed zip archive, without hidden
+    files. `name` says what kind it is.
+
+    Raises:
+        UserError: if it is damaged, encrypted or a decompression bomb, contains links or paths
+            outside its folder, or the disk is full.
+    """
+    entries = {SEVEN_ZIP: _seven_zip, TAR: _tar}.get(str(kind(name)), _compressed)
+    budget = max(zips.MAX_UNCHECKED_BYTES, zips.MAX_RATIO * source.size)
+    with files.atomic(target) as new, zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as output:
+        iterator = entries(source, name, target.with_name(f"{target.name}.files"), title)
+        while True:
+            with _reading(title):
+                entry = next(iterator, None)
+                content = None if entry is None else entry[1]()
+            if entry is None or content is None:
+                break
+            if zips.OUTSIDE.match(entry[0]):
+                raise UserError(zips.outside_message(title, [entry[0]]))
+            with content, output.open(zipfile.ZipInfo(entry[0]), "w", force_zip64=True) as copy:
+                while chunk := _read(content, title):
+                    budget -= len(chunk)
+                    if budget < 0:
+                        raise UserError(zips.bomb_message(title, [entry[0]]))
+                    copy.write(chunk)
+
+
+@contextmanager
+def _reading(title: str) -> Iterator[None]:
+    try:
+        yield
+    except ERRORS as error:
+        if isinstance(error, OSError) and error.errno in files.DISK_FULL:
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{title} is not a readable archive: {reason}. {zips.REPLACE}") from None
+
+
+def _read(content: IO[bytes], title: str) -> bytes:
+    with _reading(title):
+        return content.read(zips.CHUNK_BYTES)
+
+
+def _tar(source: Source, _: str, __: Path, title: str) -> Iterator[Entry]:
+    """The files of a tar archive, whatever its compression."""
+    with tarfile.open(fileobj=source.open(), mode="r:*") as archive:
+        for member in archive:
+            name = posixpath.normpath(
+                member.name.encode(errors="surrogateescape").decode(errors="replace")
+            )
+            if member.isdir() or is_hidden(name):
+                continue
+            if not member.isfile():
+                raise UserError(zips.links_message(title, [name]))
+            content = archive.extractfile(member)
+            assert content is not None
+            yield name, lambda content=content: content  # type: ignore[misc]
+        rest: Any = archive.fileobj
+        while rest.read(zips.CHUNK_BYTES):  # which verifies the checksum of compressed data
+            pass
+
+
+def _compressed(source: Source, name: str, _: Path, __: str) -> Iterator[Entry]:
+    """The one file that is compressed."""
+    path = PurePosixPath(name)
+    yield path.stem, lambda: COMPRESSED[path.suffix.lower()](source.open())
+
+
+def _seven_zip(source: Source, _: str, folder: Path, title: str) -> Iterator[Entry]:
+    """The files of a 7z archive, which are unpacked to `folder` first."""
+    try:
+        import py7zr
+    except ImportError:
+        raise UserError(f"{title} cannot be read without the package py7zr. Unpack it.") from None
+    limit = max(zips.MAX_UNCHECKED_BYTES, zips.MAX_RATIO * source.size)
+    with zips.unpacking(folder):
+        try:
+            with py7zr.SevenZipFile(source.open(), max_extract_size=limit) as archive:
+                _check_seven_zip(archive, limit, title)
+                archive.extractall(folder)
+        except py7zr.exceptions.DecompressionBombError:
+            raise UserError(zips.bomb_message(title, [])) from None
+        except (py7zr.exceptions.ArchiveError, zlib.error, EOFError) as error:
+            reason = str(error) or type(error).__name__
+            raise ValueError(reason) from None
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            if not is_hidden(name := path.relative_to(folder).as_posix()):
+                yield name, lambda path=path: path.open("rb")  # type: ignore[misc]
+            path.unlink()
+
+
+def _check_seven_zip(archive: Any, limit: int, title: str) -> None:
+    if archive.needs_password():
+        raise UserError(
+            f"{title} is not a readable archive: it is encrypted. Repack it without a password."
+        )
+    listed = archive.list()
+    if outside := [entry.filename for entry in listed if zips.OUTSIDE.match(entry.filename)]:
+        raise UserError(zips.outside_message(title, outside))
+    if links := [entry.filename for entry in listed if entry.is_symlink]:
+        raise UserError(zips.links_message(title, links))
+    if sum(entry.uncompressed for entry in listed) > limit:
+        raise UserError(zips.bomb_message(title, []))
+
+
+def _key(*sources: Source) -> str:
+    parts = [f"{source.path.name} {source.start} {source.size}" for source in sources]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]

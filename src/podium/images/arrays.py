@@ -1,0 +1,101 @@
+"""Decode NumPy's files (.npy, and .npz with one array) that contain an image each."""
+
+import io
+import math
+import re
+import tokenize
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+from podium.images.decoded import Decoded, ImageError, check_pixels, check_sides
+
+NPY_START = b"\x93NUMPY"
+# A zip archive whose first file is an array.
+NPZ_START = re.compile(rb"PK\x03\x04.{26}[^/\0]{1,64}?\.npy", re.DOTALL)
+CHANNELS = (1, 3, 4)
+MAX_HEADER = 4096  # bytes
+
+
+def decode_npy(data: bytes, _: int | None = None) -> Decoded:
+    """Decode an array [H, W], [H, W, C] or [C, H, W], with 1, 3 or 4 channels."""
+    return Decoded(as_image(_read(data)))
+
+
+def decode_npz(data: bytes, _: int | None = None) -> Decoded:
+    """Decode the only array of an archive, as `decode_npy`."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        if len(names) != 1:
+            arrays = ", ".join(name.removesuffix(".npy") for name in names[:5])
+            raise ImageError(
+                f"it contains {len(names)} arrays ({arrays}), not one. Write one file per image"
+            )
+        with archive.open(names[0]) as file:
+            head = file.read(MAX_HEADER)
+            _header(head)  # before the rest is unpacked
+            content = head + file.read()
+    return Decoded(as_image(_read(content)))
+
+
+def as_image(array: np.ndarray) -> np.ndarray:
+    """An array as [H, W] or [H, W, C]; booleans as 0 and 255.
+
+    Raises:
+        ImageError: if it is not numbers in one of the shapes that `decode_npy` accepts.
+    """
+    if array.dtype.kind not in "buif":
+        raise ImageError(f"an array of type {array.dtype}, not of numbers")
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 3 and array.shape[2] not in CHANNELS and array.shape[0] in CHANNELS:
+        array = array.transpose(1, 2, 0)
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(f"an array of shape {array.shape}, not [H, W], [H, W, C] or [C, H, W]")
+    if array.dtype == bool:
+        array = array * np.uint8(255)
+    if array.dtype == np.float16:
+        array = array.astype(np.float32)  # its largest values overflow when they are scaled
+    return np.require(array, requirements=["C", "W"])
+
+
+class _Header(NamedTuple):
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype
+    size: int  # of the header, in bytes
+
+
+def _read(data: bytes) -> np.ndarray:
+    """The array of a .npy file, without copying it."""
+    header = _header(data)
+    count = math.prod(header.shape)
+    available, needed = len(data) - header.size, count * header.dtype.itemsize
+    if available < needed:
+        raise ImageError(f"truncated: {available:,} of {needed:,} bytes")
+    values = np.frombuffer(data, header.dtype, count, header.size)
+    return values.reshape(header.shape, order="F" if header.is_fortran else "C")
+
+
+def _header(data: bytes) -> _Header:
+    """The header of a .npy file.
+
+    Raises:
+        ImageError: if the array is too large, or contains Python objects.
+    """
+    file = io.BytesIO(data[:MAX_HEADER])
+    version = np.lib.format.read_magic(file)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0}
+    read = readers.get(version, np.lib.format.read_array_header_2_0)
+    try:
+        shape, is_fortran, dtype = read(file)
+    except tokenize.TokenError as error:  # which is none of DECODER_ERRORS
+        raise ImageError(f"its header is damaged: {error}") from None
+    if dtype.hasobject:
+        raise ImageError("an array of Python objects, not of numbers")
+    if len(shape) >= 2:
+        sides = tuple(sorted(shape)[-2:])
+        check_sides(sides)
+        check_pixels(sides)
+    return _Header(shape, is_fortran, dtype, file.tell())

@@ -1,0 +1,193 @@
+"""7z and tar archives, compressed tables, and archives in parts are read as safely as zips."""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import competitions
+import file_kinds
+import numpy as np
+import py7zr
+import pytest
+
+from podium.competition import fetch, packed, zips
+from podium.competition.archive import Archive
+from podium.competition.folder import Folder
+from podium.config.competition import Competition
+from podium.core.errors import UserError
+
+FILES = {"a/1.png": b"one" * 99, "2.png": b"two", "a/ü.txt": b"", ".DS_Store": b"x"}
+SEEN = {name: data for name, data in FILES.items() if name != ".DS_Store"}
+Pack = Callable[[dict[str, bytes], str], dict[str, bytes]]
+PACKERS: dict[str, Pack] = {
+    ".7z": file_kinds.seven_zip,
+    **dict.fromkeys((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"), file_kinds.tar),
+}
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    return competitions.write_zip(folder / "files.zip", files)
+
+
+def contents(opened: Archive) -> dict[str, bytes]:
+    return {name: opened.read(name) for name in opened.names}
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_an_archive_is_a_folder(tmp_path: Path, suffix: str, is_folder: bool) -> None:
+    packed_files = {**PACKERS[suffix](FILES, f"x/train{suffix}"), "b.csv": b"id"}
+    expected = {"b.csv": b"id", **{f"x/train/{name}": data for name, data in SEEN.items()}}
+    if not is_folder:
+        assert contents(Archive(write(tmp_path, packed_files))) == expected
+        return
+    for name, data in packed_files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    assert contents(Folder(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".7z"])
+def test_an_archive_in_parts_is_one(tmp_path: Path, suffix: str) -> None:
+    parts = file_kinds.in_parts(FILES, f"train{suffix}")
+    expected = {f"train/{name}": data for name, data in SEEN.items()}
+    assert contents(Archive(write(tmp_path, parts))) == expected
+    del parts[f"train{suffix}.002"]
+    with pytest.raises(UserError, match=rf"train\{suffix} is split into parts, of which 002 are"):
+        Archive(write(tmp_path, parts))
+
+
+def test_it_is_unpacked_once_for_all_processes(tmp_path: Path) -> None:
+    path = write(tmp_path, file_kinds.tar(FILES, "train.tar.gz"))
+    first = Archive(path, tmp_path / "scratch")
+    assert first.unpacked
+    before = {file: file.stat().st_ino for file in (tmp_path / "scratch").iterdir()}
+    assert len(before) == 1
+    assert contents(Archive(path, tmp_path / "scratch", title="other")) == contents(first)
+    assert {file: file.stat().st_ino for file in (tmp_path / "scratch").iterdir()} == before
+
+
+def test_a_compressed_table_is_in_the_folder_of_its_file(tmp_path: Path) -> None:
+    files = {"x/train.csv.gz": gzip.compress(b"id,label\n1,a\n"), "x/a.gz": b"no table"}
+    opened = Archive(write(tmp_path, files))
+    assert set(opened.names) == {"x/train.csv", "x/a.gz"}
+    assert opened.read_csv("train.csv").to_numpy().tolist() == [["1", "a"]]
+
+
+def test_images_in_a_table_in_an_archive_are_found(tmp_path: Path) -> None:
+    """As in the iceberg challenge."""
+    kind = file_kinds.BUILDERS["json"]()
+    inside = {"data/processed/train.json": kind.files["train.json"]}
+    opened = Archive(write(tmp_path, file_kinds.seven_zip(inside, "train.json.7z")))
+    folder = "train.json/data/processed"
+    assert len(opened.read_csv(f"{folder}/train.csv")) == file_kinds.TRAIN
+    image = np.load(io.BytesIO(opened.read(f"{folder}/train/0000.npy")))
+    assert np.array_equal(image, kind.pixels["train"]["0000"])
+
+
+def tar_with(**options: object) -> bytes:
+    info = tarfile.TarInfo("a")
+    for name, value in options.items():
+        setattr(info, name, value)
+    with tarfile.open(fileobj=(file := io.BytesIO()), mode="w:gz") as archive:
+        archive.addfile(info, io.BytesIO(bytes(info.size)))
+    return file.getvalue()
+
+
+def seven_zip_with_link(folder: Path) -> bytes:
+    (folder / "target").write_bytes(b"x")
+    (folder / "link").symlink_to("target")
+    with py7zr.SevenZipFile(file := io.BytesIO(), "w") as archive:
+        archive.write(folder / "target", "target")
+        archive.write(folder / "link", "link")
+    return file.getvalue()
+
+
+def encrypted() -> bytes:
+    with py7zr.SevenZipFile(file := io.BytesIO(), "w", password="secret") as archive:
+        archive.writestr(b"x", "a")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.tar.gz", tar_with(name="../evil"), r"not safe to unpack: .*outside its folder \(\.\./"),
+        ("a.tar.gz", tar_with(name="/evil"), r"outside its folder \(/evil"),
+        ("a.tar.gz", tar_with(name="a/../../evil"), r"outside its folder \(\.\./evil"),
+        ("a.tar.gz", tar_with(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "1 symbolic links"),
+        ("a.tar.gz", tar_with(type=tarfile.LNKTYPE, linkname="/etc/passwd"), "1 symbolic links"),
+        ("a.tar.gz", tar_with(type=tarfile.CHRTYPE), "1 symbolic links"),
+        ("a.tar.gz", tar_with(size=10**6), "decompression bomb"),
+        ("a.csv.gz", gzip.compress(bytes(10**6)), "decompression bomb"),
+        ("a.7z", file_kinds.seven_zip({"a": bytes(10**6)}, "")[""], "decompression bomb"),
+        ("a.7z", encrypted(), "encrypted. Repack it without a password"),
+        ("a.7z", b"x" * 99, "not a readable archive"),
+        ("a.tar", b"x" * 99, "not a readable archive"),
+        ("a.csv.gz", b"x" * 99, "not a readable archive: Not a gzipped file"),
+        ("a.csv.bz2", b"x" * 99, "not a readable archive"),
+    ],
+)
+def test_what_is_not_safe_or_damaged_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, message: str
+) -> None:
+    monkeypatch.setattr(zips, "MAX_UNCHECKED_BYTES", 100_000)
+    path = write(tmp_path, {name: data})
+    with pytest.raises(UserError, match=rf"{name} in .*{message}"):
+        Archive(path, tmp_path / "scratch")
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and file != path]
+
+
+def test_a_7z_archive_with_links_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    path = write(tmp_path, {"a.7z": seven_zip_with_link(tmp_path / "source")})
+    with pytest.raises(UserError, match=r"1 symbolic links without their files \(link\)"):
+        Archive(path)
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_truncated_archive_is_an_error(tmp_path: Path, suffix: str) -> None:
+    noise = np.random.default_rng(0).bytes(50_000)
+    name = f"x{suffix}"
+    data = PACKERS[suffix]({"a": noise, "b": noise}, name)[name]
+    for size in (len(data) // 2, len(data) - 2600):
+        with pytest.raises(UserError, match=rf"x\{suffix} in .*not a readable archive"):
+            Archive(write(tmp_path, {name: data[:size]}))
+
+
+@pytest.mark.parametrize("name", ["made.7z", "made.tar.gz", "made.zip.001", "made.7z.001"])
+def test_any_archive_can_be_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if name.endswith(".001"):
+        files = file_kinds.in_parts(FILES, name.removesuffix(".001"))
+    else:
+        files = PACKERS[name.removeprefix("made")](FILES, name)
+    for path, data in files.items():
+        Path(path).write_bytes(data)
+    competition = Competition(source=name, slug="made")
+    archives = list[bytes]()
+    for _ in range(2):
+        fetch.fetch(competition, raw=Path("raw"), solution=Path("solution"))
+        archives.append(Path("raw/made.zip").read_bytes())
+    assert archives[0] == archives[1]
+    assert contents(Archive(Path("raw/made.zip"))) == SEEN
+    assert {path.name for path in Path("raw").iterdir()} == {"made.zip", "source.json"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "folder"),
+    [
+        ("a/Train.TAR.GZ", "tar", "a/Train"),
+        ("train.zip", "zip", "train"),
+        ("a/b.tsv.gz", ".gz", "a"),
+        ("b.nii.gz", None, None),
+        ("train.rar", None, None),
+    ],
+)
+def test_kinds_follow_from_names(name: str, kind: str | None, folder: str | None) -> None:
+    assert packed.kind(name) == kind
+    assert folder is None or packed.folder(name) == folder
