@@ -19,7 +19,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init look test test-ci test-long test-fast test-gpu test-cluster test-browser faults bench check lock plan train node search recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init look test test-ci test-long test-fast test-gpu test-cluster test-browser test-trackers faults bench check lock plan train watch node search trackers recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ test-cluster: .venv/.dev .venv/.cluster .venv/.search ## run the tests that need
 test-browser: .venv/.dev .venv/.browser ## open the pages in headless Chromium (Debian's package chromium)
 	pytest -m browser tests/pages
 
+test-trackers: .venv/.dev .venv/.trackers ## log to TensorBoard, MLflow, W&B (offline) and Trackio for real (ten minutes)
+	pytest -m trackers tests/training
+
 faults: .venv/.dev ## kill the pipeline N times, at moments spread evenly over each stage, and check that it resumes (N=60)
 	python tests/faults/kills.py $${N:+-- "$$N"}
 
@@ -72,6 +75,7 @@ lock: .venv/.dev ## resolve requirements*.in into requirements*.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) requirements-cluster.in --output-file requirements-cluster.txt
 	$(LOCK) requirements-search.in --output-file requirements-search.txt
+	$(LOCK) requirements-trackers.in --output-file requirements-trackers.txt
 	$(LOCK) requirements-browser.in --output-file requirements-browser.txt
 	$(LOCK) benchmarks/requirements-score.in --output-file benchmarks/requirements-score.txt
 
@@ -82,6 +86,11 @@ train: .venv/.run $(if $(value CLUSTER),.venv/.cluster) ## train all models and 
 	@if test -n "$$CLUSTER$$GPUS$$CPUS"; then \
 		$(COMMAND).cluster $${GPUS:+--gpus="$$GPUS"} $${CPUS:+--cpus="$$CPUS"} $${CLUSTER:+-- "$$CLUSTER"}; \
 	else $(COMMAND).jobs $${JOBS:+-- "$$JOBS"}; fi
+
+watch: .venv/.run ## show all running training runs in one table
+	@$(COMMAND).watch
+
+trackers: .venv/.trackers ## install the experiment trackers that `trackers` in params.yaml may name
 
 node: .venv/.cluster ## join the cluster at HEAD=host:port, or start one without HEAD (ARGS: options of `ray start`)
 	@PODIUM_NODE_ARGS="$$ARGS" $(COMMAND).node $${HEAD:+-- "$$HEAD"}
@@ -132,7 +141,7 @@ clean: ## delete the pipeline's outputs, except the raw archive and the submissi
 
 .venv/.run: requirements.txt .venv/.uv
 	VIRTUAL_ENV="$$PWD/.venv" uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
-	@rm -f .venv/.dev .venv/.cluster .venv/.search .venv/.browser && touch $@
+	@rm -f .venv/.dev .venv/.cluster .venv/.search .venv/.trackers .venv/.browser && touch $@
 
 .venv/.cluster: requirements-cluster.txt .venv/.run
 	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-cluster.txt
@@ -140,6 +149,10 @@ clean: ## delete the pipeline's outputs, except the raw archive and the submissi
 
 .venv/.search: requirements-search.txt .venv/.run
 	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-search.txt
+	@touch $@
+
+.venv/.trackers: requirements-trackers.txt .venv/.run
+	VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet --require-hashes --compile-bytecode -r requirements-trackers.txt
 	@touch $@
 
 .venv/.browser: requirements-browser.txt .venv/.run

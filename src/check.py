@@ -1,5 +1,6 @@
 """params.yaml -> data/params.checked, metric.json, explore.json: find mistakes before all else."""
 
+from podium.config import trackers
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError
 from podium.dataset import listed
@@ -7,7 +8,9 @@ from podium.params import backbone, schema
 from podium.scoring import metrics
 from podium.submission import blend, new_class
 
-SECTIONS = tuple(schema.Params.model_fields)
+# Read, but not declared in dvc.yaml: it may be missing, and does not affect any result.
+UNDECLARED = ("trackers",)
+SECTIONS = tuple(name for name in schema.Params.model_fields if name not in UNDECLARED)
 
 
 def main() -> None:
@@ -18,6 +21,7 @@ def main() -> None:
     explore.json changes with the network that the stage explore looks with.
     """
     params = schema.validate(params_file.read(params_file.PARAMS), build_models=True)
+    trackers.require(params.trackers)
     metric = metrics.get(params.metric, params.task)
     for key, problem in blend.problems(params.ensemble, metric):
         raise UserError(f"{key}: {problem}")

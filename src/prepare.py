@@ -39,7 +39,7 @@ def main() -> None:
     written = {
         "train.csv": read.train,
         "test.csv": read.test,
-        "sample_submission.csv": read.sample,
+        "sample_submission.csv": read.sample if read.sample_rows is None else read.sample_rows,
         "duplicates.csv": chosen.duplicates,
         "files.csv": stored.files(),
         "shared_columns.csv": shared,
@@ -56,7 +56,8 @@ def main() -> None:
         classes=read.classes,
         new_class=read.new_class,
         value_range=stored.value_range,
-        id_place=read.id_place,
+        label_range=tables.label_range(read, task),
+        submission_file=read.file._asdict(),
         hidden_test=layout.hidden_test,
         duplicates=layout.duplicates,
     )

@@ -6,7 +6,7 @@ import pandas as pd
 
 from podium.config.competition import Competition
 from podium.config.submission import Submission
-from podium.core import files, params_file, paths, program
+from podium.core import csvs, files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
@@ -46,7 +46,7 @@ def main() -> None:
     text = report.render(
         scores,
         submission=path,
-        rows=len(solution.read(path, prepared)),
+        rows=len(csvs.read(path)),
         seconds={name: _seconds(name, member) for name, member in scores["members"].items()},
         test_scores=test_scores,
         oof=oof,

@@ -2,9 +2,10 @@
 
 from podium.config.competition import Competition
 from podium.config.submission import Submission
-from podium.core import csvs, files, params_file, paths, program
+from podium.core import files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
+from podium.dataset.submission_file import SubmissionFile
 from podium.prediction import predictions
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
@@ -25,20 +26,23 @@ def main() -> None:
     task = Task.of(predicted.provenance)
     prepared = Manifest(paths.PREPARED)
     sample = prepared.csv("sample_submission.csv")
+    file = SubmissionFile(**prepared.facts["submission_file"])
     if prepared.facts["hidden_test"]:
         print("nothing is predicted here (prepare.hidden_test): this is the sample submission")
         submission = sample
     else:
-        submission = write.fill(
-            sample,
+        predictions_by_id = write.fill(
+            file.wide(sample, task.classes),
             *predicted.table,
             task=task,
             rule=DecisionRule(**predicted.provenance.decision),
             metric=metrics.get(metric_name, task.name),
             options=options,
+            value_range=write.value_range(options, prepared),
         )
+        submission = file.fill(sample, predictions_by_id)
     path = paths.SUBMISSIONS / f"{slug}.csv"
-    files.write_csv(path, csvs.as_in_file(submission, prepared.facts["id_place"]))
+    files.write_csv(path, submission)
     raw = files.read_json(paths.RAW / "source.json")
     files.write_json(
         path.with_suffix(".json"),

@@ -9,7 +9,7 @@ from podium.core.section import Positive
 from podium.models import weights
 from podium.prediction import pseudo
 from podium.scoring import metrics
-from podium.training import build, processes
+from podium.training import build, processes, reporting
 from podium.training.epochs import per_phase
 from podium.training.fold import train_fold
 from podium.training.followers import checkpoints_of
@@ -20,8 +20,8 @@ SECTIONS = {
     "metric": str | None,
     "models.{model}": Model,
 }
-# Read, but not declared in dvc.yaml: it does not affect the result.
-UNDECLARED = {"checkpoint.every_minutes": Positive}
+# Read, but not declared in dvc.yaml: they do not affect the result.
+UNDECLARED = {"checkpoint.every_minutes": Positive, **reporting.SECTIONS}
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--fold", type=int, required=True)
     options = parser.parse_args()
     seed, deterministic, metric_name, config = params_file.load(SECTIONS, model=options.model)
-    (every_minutes,) = params_file.load(UNDECLARED)
+    every_minutes, *reported = params_file.load(UNDECLARED)
     every_minutes = machine.checkpoint_minutes(every_minutes)
     seeding.set_deterministic(deterministic)
     data = pseudo.extend(
@@ -46,6 +46,13 @@ def main() -> None:
     with (
         processes.joined(config.shards) as together,
         checkpoints_of(together)(paths.CHECKPOINTS / name, every_minutes=every_minutes) as saved,
+        reporting.opened(
+            together,
+            options.model,
+            options.fold,
+            reporting.Settings(*reported),
+            seed=seed,
+        ) as reporter,
     ):
         together.wait()  # until the first process has the lock
         trained = train_fold(
@@ -55,6 +62,7 @@ def main() -> None:
             seed=config.seed_or(seed),
             metric=metric,
             checkpoints=saved,
+            reporter=reporter,
         )
         if together.is_first:
             best = trained.best

@@ -8,7 +8,7 @@ from podium.core import files, machine, params_file, paths, program, seeding
 from podium.core.section import Positive
 from podium.models import weights
 from podium.scoring import metrics
-from podium.training import build, processes
+from podium.training import build, processes, reporting
 from podium.training.epochs import suggested
 from podium.training.fold import train_fold
 from podium.training.followers import checkpoints_of
@@ -20,8 +20,8 @@ SECTIONS = {
     "folds.run": (Folds, "run"),
     "models.{model}": Model,
 }
-# Read, but not declared in dvc.yaml: it does not affect the result.
-UNDECLARED = {"checkpoint.every_minutes": Positive}
+# Read, but not declared in dvc.yaml: they do not affect the result.
+UNDECLARED = {"checkpoint.every_minutes": Positive, **reporting.SECTIONS}
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     name = parser.parse_args().model
     seed, deterministic, metric_name, run, config = params_file.load(SECTIONS, model=name)
-    (every_minutes,) = params_file.load(UNDECLARED)
+    every_minutes, *reported = params_file.load(UNDECLARED)
     every_minutes = machine.checkpoint_minutes(every_minutes)
     seeding.set_deterministic(deterministic)
     data = build.read_data(paths.DATA)
@@ -39,6 +39,13 @@ def main() -> None:
     with (
         processes.joined(config.shards) as together,
         checkpoints_of(together)(paths.CHECKPOINTS / folder, every_minutes=every_minutes) as saved,
+        reporting.opened(
+            together,
+            name,
+            "all",
+            reporting.Settings(*reported),
+            seed=seed,
+        ) as reporter,
     ):
         together.wait()  # until the first process has the lock
         trained = train_fold(
@@ -49,6 +56,7 @@ def main() -> None:
             seed=config.seed_or(seed),
             metric=metrics.get(metric_name, data.task.name),
             checkpoints=saved,
+            reporter=reporter,
         )
         if together.is_first:
             last = trained.best

@@ -84,6 +84,7 @@ def spec(layout: Prepare) -> KernelSpec:
         prepare=layout,
         predict=Predict(views=["identity"]),
         submission=Submission(),
+        value_range=None,
         models=[],
         blend=Blend("mean", "logits", [], {}),
         aggregate="mean",

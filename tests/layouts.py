@@ -760,3 +760,79 @@ DOCUMENTED: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "One column of numbers": (("numbers",), "a number, labels.csv"),
 }
+
+# Per row of docs/layouts.md about further layouts: the tests that pin it.
+FURTHER: dict[str, tuple[str, ...]] = {
+    "The sample submission's ids in another column than the first": (
+        "test_small_competitions.test_the_ids_may_be_in_any_column",
+        "test_small_competitions.test_a_submission_has_the_ids_where_the_sample_has_them",
+    ),
+    "Ids that are part of image names (`<id>_red.png`, `<id>-1.jpg`, `<id>/1.png`, "
+    "`photo_<id>.jpg`), several images per id": (
+        "test_small_competitions.test_ids_that_are_part_of_image_names",
+        "test_small_competitions.test_images_of_an_id_share_a_fold_and_a_prediction",
+    ),
+    "A submission with a row per patient, breast or study, whose images the test table lists": (
+        "test_small_competitions.test_a_submission_by_patient",
+        "init.test_truth.test_units_are_the_columns_whose_values_are_in_the_submission_id",
+    ),
+    "Several numbers per image, one column each": (
+        "test_small_competitions.test_several_numbers_per_image",
+    ),
+    "A row for each label of each image in the submission (`ID_7_epidural`), in the training "
+    "table, too, or one column per label there": (
+        "test_submission_rows.test_a_submission_with_a_row_per_label",
+    ),
+    "Several rows per image with different labels, as those of several raters": (
+        "test_raters.test_raters_who_disagree_give_the_label_of_the_majority",
+        "test_raters.test_models_train_on_soft_labels",
+    ),
+    "Class folders for validation, too (`train/`, `val/`, `test/`)": (
+        "init.test_truth.test_labeled_validation_images_are_offered",
+        "init.test_truth.test_models_train_on_validation_images_too",
+    ),
+    "An index without a name, `Usage`, or another column in the sample submission that is no "
+    "prediction": (
+        "test_submission_rows.test_a_column_that_is_no_prediction_is_copied",
+        "test_submission_rows.test_an_index_without_a_name_is_in_the_submission",
+    ),
+    "Other columns that the training and the test table have": (
+        "init.test_metadata.test_usable_columns_of_both_tables_are_proposed",
+        "init.test_metadata.test_a_column_that_gives_the_label_away_is_named",
+    ),
+    "A label and its confidence in one cell (`137790 0.98`)": (
+        "test_small_competitions.test_a_label_and_its_confidence",
+    ),
+    "Labels in JSON: COCO's `images` and `annotations`, a list of objects, labels by id": (
+        "test_small_competitions.test_labels_in_json",
+    ),
+    "Tables named `.tsv` or `.txt`": ("test_small_competitions.test_tables_with_other_suffixes",),
+    "No test images until Kaggle scores (code competition)": (
+        "test_small_competitions.test_no_test_images_until_kaggle_scores",
+        "init.test_truth.test_where_hidden_test_images_will_be",
+    ),
+    "A public test set of a few images, or a sample submission with other ids than the test "
+    "table": (
+        "init.test_truth.test_a_public_test_set_of_one_image_is_that_of_a_code_competition",
+        "init.test_truth.test_a_test_table_with_other_ids_than_the_sample_is_not_used",
+    ),
+    "A test set split by a column (`location` in camera traps): it has other values only": (
+        "init.test_truth.test_a_column_by_which_the_test_set_is_split_makes_groups",
+    ),
+    "A training table whose ids match no image, next to class folders": (
+        "init.test_truth.test_a_training_table_without_image_ids_is_not_dropped_silently",
+    ),
+    "Labels in one table, image ids in another": (
+        "init.test_truth.test_labels_in_another_table_than_the_image_ids_are_an_error_that_says_so",
+    ),
+    "Submission ids that are no file names (`id,file_name` in the test table)": (
+        "init.test_truth.test_ids_that_are_not_file_names",
+    ),
+    "Most of the images missing": ("init.test_truth.test_most_images_may_be_missing",),
+    "No image files: videos, volumes, …": (
+        "test_small_competitions.test_a_blank_column_is_ignored",
+    ),
+    "An image much larger than the others": (
+        "test_small_competitions.test_an_image_much_larger_than_the_others_is_downsized",
+    ),
+}

@@ -34,6 +34,14 @@ def test_every_documented_layout_is_tested() -> None:
     assert {name for _, name in layouts.DOCUMENTED.values()} == {*test_any_competition.COMPETITIONS}
 
 
+def test_every_further_layout_is_tested() -> None:
+    assert documented("Further layouts") == [*layouts.FURTHER]
+    for name in (name for names in layouts.FURTHER.values() for name in names):
+        module, _, function = name.rpartition(".")
+        text = (ROOT / "tests" / f"{module.replace('.', '/')}.py").read_text()
+        assert f"\ndef {function}(" in text, name
+
+
 def test_every_documented_kind_of_file_is_tested() -> None:
     assert documented("Kinds of files") == [*file_kinds.DOCUMENTED]
     builders = {name for names in file_kinds.DOCUMENTED.values() for name in names}

@@ -109,10 +109,17 @@ def test_an_edit_of_params_changes_the_stages_that_use_it(
     assert status(unchanged) == {"check"} | expected
 
 
+def test_trackers_rerun_nothing(unchanged: Project) -> None:
+    for names in (["tensorboard"], ["wandb", "mlflow"], []):
+        unchanged.edit(lambda params, names=names: params.update(trackers=names))
+        assert status(unchanged) == set()
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("podium/training/loop.py", TRAIN),
+        ("podium/training/tracking.py", TRAIN),
         ("podium/features/linear.py", {"check", "ensemble"} | TRAIN),
         ("podium/features/heads.py", {"check"}),
         ("podium/prediction/tta.py", {"check"} | PREDICT),

@@ -57,6 +57,12 @@ def drop(name: str) -> Callable[[Files], None]:
     return lambda files: files.pop(name) and None
 
 
+def decimal_commas(files: Files) -> None:
+    values([f"{n // 5},{n % 5 * 25:02d}" for n in range(36)])(files)
+    files[TRAIN] = files[TRAIN].replace(b",", b";", 1)
+    files[TRAIN] = b"\n".join(line.replace(b",", b";", 1) for line in files[TRAIN].split(b"\n"))
+
+
 def encrypted(files: Files) -> bytes:
     data = bytearray(pack(files))
     data[6] |= 1  # flags of the first local header, and of the first entry of the directory
@@ -199,6 +205,13 @@ CASES: dict[str, list[Case]] = {
         Case(put(**{TRAIN: b"id,label\n"}), "train.csv"),
         Case(put(**{TRAIN: b""}), "train.csv"),
         Case(replace(b"id,label\n", b""), "no header"),
+    ],
+    "A test table or sample submission with only a header": [
+        Case(put(**{"test.csv": b"id\n"}), printed="test.csv has no rows"),
+        Case(put(**{"sample_submission.csv": b"id,label\n"}), printed="submission.csv has no rows"),
+    ],
+    "Numbers with decimal commas, in a CSV with `;`": [
+        Case(decimal_commas, printed="36 training images, 9 test images"),
     ],
     "Ids with spaces, non-ASCII letters, leading zeros or slashes": [
         Case(rename("an id {}")),

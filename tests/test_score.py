@@ -16,6 +16,7 @@ from podium.scoring.decisions import DecisionRule
 
 sys.path.append(str(ROOT / "benchmarks"))  # its other names are those of our stages
 import score
+import score_plot
 import score_table
 from score_competition import Competition, Predicted
 from score_runs import Limit, Run, RunError, minutes
@@ -54,6 +55,21 @@ def test_ranks_are_shared_within_a_standard_error_of_the_difference() -> None:
     means = {"a": Mean(0.90, 0.03), "b": Mean(0.94, 0.04), "c": Mean(0.80, 0.0), "d": None}
     assert score_table.ranks(means, greater_is_better=True) == {"a": 1, "b": 1, "c": 3, "d": 4}
     assert score_table.ranks(means, greater_is_better=False) == {"a": 2, "b": 2, "c": 1, "d": 4}
+
+
+def test_the_plot_is_of_the_tables_in_the_docs() -> None:
+    text = score_plot.RESULTS.read_text()
+    points = score_plot.points(text)
+    assert {*points} == {"ants-bees", "weather", "clothing", "digits"}
+    for name, systems in points.items():
+        assert {*score_plot.SYSTEMS} == {point.system for point in systems} and len(systems) == 6
+        for point in systems:
+            assert f"{point.accuracy:.4f}" in text and f"{point.seconds:.0f}" in text, name
+    assert score_plot.Point("fastai", 0.8911, 0.0058, 223) in points["ants-bees"]
+    assert score_plot.Point("podium", 0.7867, 0.0, 858) in points["clothing"]
+    picture = ROOT / "docs/score.svg"
+    assert score_plot.plot(points) == picture.read_text(), "run benchmarks/score_plot.py"
+    assert picture.stat().st_size < 300_000
 
 
 def test_the_table_has_a_row_per_system_and_a_failed_run_fails_its_row() -> None:

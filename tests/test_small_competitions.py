@@ -76,7 +76,7 @@ def test_the_ids_may_be_in_any_column(tmp_path: Path, order: tuple[str, ...]) ->
     files = {**plain("uv"), "sample_submission.csv": table(",".join(order), rows)}
     found = layouts.inspect(tmp_path, files)
     assert found.prepare["sample_id_column"] == "id"
-    assert found.tables.id_place == order.index("id")
+    assert found.tables.file.id_place == order.index("id")
     assert found.tables.sample.columns.tolist() == ["id", "u", "v"]
 
 
@@ -330,6 +330,34 @@ def test_labels_in_json(tmp_path: Path, content: object, label: str) -> None:
     assert found.prepare["label_column"] == label
     assert found.tables.train["id"].tolist() == [f"a{n}" for n in N]
     assert len(found.tables.classes) == 3
+
+
+def test_labels_in_json_whose_images_have_an_image_id(tmp_path: Path) -> None:
+    """As in herbarium-2022-fgvc9: ids that are no file names, in a list for the test images."""
+    numbers = [*range(1000, 1000 + len(N))]
+    labeled = {
+        "images": [{"image_id": f"a{n}", "file_name": f"0/a{n}.png"} for n in N],
+        "annotations": [{"image_id": f"a{n}", "category_id": n % 3, "genus_id": n % 2} for n in N],
+        "categories": [{"category_id": n, "scientificName": "xyz"[n]} for n in range(3)],
+    }
+    listed = [{"file_name": f"0/b{n}.png", "image_id": str(numbers[n])} for n in T]
+    files = {
+        "train_metadata.json": json.dumps(labeled).encode(),
+        "test_metadata.json": json.dumps(listed).encode(),
+        "sample_submission.csv": table("Id,Predicted", [f"{numbers[n]},0" for n in T]),
+        **{f"train_images/0/a{n}.png": image(n) for n in N},
+        **{f"test_images/0/b{n}.png": image(n) for n in T},
+    }
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["id_column"], found.prepare["label_column"]) == (
+        "file_name",
+        "category_id",
+    )
+    assert found.prepare["submission_id_column"] == "image_id"
+    assert found.tables.test["unit"].tolist() == [str(numbers[n]) for n in T]
+    files["train_metadata.json"] = b'{"images": '
+    with pytest.raises(UserError, match=r"train_metadata\.json.*is not valid JSON"):
+        layouts.inspect(tmp_path, files)
 
 
 @pytest.mark.parametrize("name", ["train.tsv", "train_labels.txt"])

@@ -1,10 +1,12 @@
 """The driver's decisions, on a cluster of fakes: nodes that fail, freeze, differ."""
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +21,7 @@ from podium.cluster.node_program import Event, Work
 from podium.cluster.nodes import Node, NodeError, Request
 from podium.cluster.view import View
 from podium.core.errors import Stopped, UserError
+from podium.training.status import Status, running
 
 VERSIONS = {"python": "3.11.1", "torch": "2.11.0"}
 ENTRY = f"00/{64 * '0'}/{64 * '0'}"
@@ -103,6 +106,25 @@ async def breaks(work: Work) -> AsyncGenerator[Event, None]:
 
 async def mistake(work: Work) -> AsyncGenerator[Event, None]:
     yield "failed", "user", b"batch_size: 512 does not fit"
+
+
+def test_what_a_nodes_training_says_of_itself_is_shown_by_make_watch(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = list[list[Status]]()
+
+    async def reports(work: Work) -> AsyncGenerator[Event, None]:
+        sent = Status("m", work.stages[0][-1], epoch=3, epochs=8, score=0.5, left=60.0, updated=1e9)
+        yield "status", "m-0.json", json.dumps(asdict(sent)).encode()
+        yield "status", "m-0.json", b"of another version"
+        seen.append(running(tmp_path))
+        yield "entry", ENTRY, b""
+
+    run(FakeCluster(1, n0=reports), 2)
+    shown = [[(s.node, s.fold, s.epoch, s.score, s.age < 60) for s in runs] for runs in seen]
+    assert shown == [[("n0", "0", 3, 0.5, True)], [("n0", "1", 3, 0.5, True)]]
+    assert running(tmp_path) == []
 
 
 def test_each_job_runs_once(run: Any) -> None:

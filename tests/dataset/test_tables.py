@@ -15,6 +15,7 @@ from podium.core import csvs, files, manifest
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.dataset import tables
+from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.tables import Tables
 from podium.kaggle import check
 from podium.scoring import metrics
@@ -120,9 +121,9 @@ def test_the_submission_has_the_samples_own_header(tmp_path: Path, header: str) 
     )
     again = detected.read(Task("multiclass", ["cat", "dog"]), csvs.read(path))
     assert again.tolist() == [[0, 1], [1, 0]]
-    columns = [str(stored.columns[0]), *detected.columns]
+    expected = stored.set_axis([str(stored.columns[0]), *detected.columns], axis=1)
     with pytest.raises(UserError, match=r"submission\.json"):  # the header and the ids are right
-        check.check_csv(path, columns=columns, ids=stored.iloc[:, 0], allow_empty=False)
+        check.check_csv(path, sample=expected, file=SubmissionFile(), allow_empty=False)
 
 
 def test_an_unnamed_id_column_stays_unnamed_without_a_sample(tmp_path: Path) -> None:

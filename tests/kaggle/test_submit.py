@@ -24,6 +24,7 @@ from trainings import WITH_SRC
 
 from podium.config.competition import Competition
 from podium.core.errors import UserError
+from podium.dataset.submission_file import SubmissionFile
 from podium.kaggle import check as submission_check
 from podium.kaggle import history, scores
 from podium.kaggle import submit as submission
@@ -193,7 +194,10 @@ def check(tmp_path: Path) -> Check:
         }
         path.with_suffix(".json").write_text(json.dumps(record | changes))
         return submission_check.check_csv(
-            path, columns=["id", "label"], ids=IDS, allow_empty=allow_empty
+            path,
+            sample=pd.DataFrame({"id": IDS, "label": ""}),
+            file=SubmissionFile(),
+            allow_empty=allow_empty,
         )
 
     return check

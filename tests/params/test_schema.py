@@ -301,6 +301,8 @@ WRONG_VALUES: list[tuple[Change, str, str]] = [  # a change, the key of the prob
     ),
     (lambda p: model(p, pretrained=3), "models.a.pretrained", "true or false or a string, not 3"),
     (lambda p: p["competition"].update(source=""), "competition.source", "must not be empty"),
+    (lambda p: p["submission"].update(clip="auto-range"), "submission.clip", "regression"),
+    (lambda p: p["submission"].update(clip=[5, 1]), "submission.clip", "ascending"),
     (
         lambda p: p["submission"].update(format="value"),
         "submission.format",

@@ -5,6 +5,7 @@ from sklearn.metrics import (
     average_precision_score,
     cohen_kappa_score,
     f1_score,
+    fbeta_score,
     roc_auc_score,
     roc_curve,
     root_mean_squared_log_error,
@@ -266,6 +267,92 @@ def test_partial_auc_is_the_area_above_a_true_positive_rate() -> None:
     perfect = np.eye(2)[TWO]
     assert functions.partial_auc(TWO, perfect) == pytest.approx(0.2)
     assert np.isnan(functions.partial_auc(np.ones(80, int), PROBABILITIES))
+
+
+def weighted_auc(targets: np.ndarray, scores: np.ndarray) -> float:
+    """The weighted AUC without a curve: for each negative, the share of positives above it, of
+    which up to 0.4 count twice. Only without ties.
+    """
+    above = (scores[targets == 1] > scores[targets == 0][:, None]).mean(axis=1)  # [negatives]
+    return float((above + np.minimum(above, 0.4)).mean() / 1.4)
+
+
+def test_weighted_auc_counts_the_area_below_a_true_positive_rate_twice() -> None:
+    untied = PROBABILITIES + np.linspace(0, 1e-3, 80)[:, None]
+    expected = weighted_auc(TWO, untied[:, 1])
+    assert functions.weighted_auc(TWO, untied) == pytest.approx(expected)
+    assert functions.weighted_auc(TWO, np.eye(2)[TWO]) == 1
+    assert functions.weighted_auc(TWO, np.eye(2)[1 - TWO]) == 0
+    # All tied: the curve is the diagonal, with the areas 1/2, and 0.4 - 0.4 ** 2 / 2 below.
+    tied = functions.weighted_auc(TWO, np.full((80, 2), 0.5))
+    assert tied == pytest.approx((0.5 + 0.4 - 0.08) / 1.4)
+    assert np.isnan(functions.weighted_auc(np.zeros(80, int), PROBABILITIES))
+
+
+def published_weighted_auc(targets: np.ndarray, scores: np.ndarray) -> float:
+    """As the competition's page defines it, by regions of the curve, interpolated finely."""
+    fpr, tpr, _ = roc_curve(targets, scores, drop_intermediate=False)
+    grid = np.linspace(0, 1, 200_001)
+    curve = np.interp(grid, fpr + np.linspace(0, 1e-9, len(fpr)), tpr)
+    edges, weights = (0.0, 0.4, 1.0), (2, 1)
+    areas = [
+        weight * np.trapezoid(np.clip(curve, low, high) - low, grid)
+        for low, high, weight in zip(edges, edges[1:], weights, strict=False)
+    ]
+    return float(sum(areas) / np.dot(np.diff(edges), weights))
+
+
+def test_weighted_auc_with_ties_is_the_published_formula() -> None:
+    rounded = np.round(PROBABILITIES, 1)
+    expected = published_weighted_auc(TWO, rounded[:, 1])
+    assert functions.weighted_auc(TWO, rounded) == pytest.approx(expected, abs=1e-4)
+
+
+def test_f_beta_of_several_labels_is_scikit_learns() -> None:
+    labels = (EACH > 0.5).astype(int)
+    for average in ("macro", "micro"):
+        expected = fbeta_score(INDICATORS, labels, beta=2, average=average)
+        assert score_of_many(f"{average}_f2") == pytest.approx(expected)
+    assert metrics.get("f0.5", "binary").function(TWO, TWO[::-1]) == pytest.approx(
+        fbeta_score(TWO, TWO[::-1], beta=0.5)
+    )
+
+
+def test_a_pooled_rmse_is_of_all_values_together() -> None:
+    task = Task("regression", ["u", "v"])
+    targets, found = np.array([[0.0, 0], [0, 0]]), np.array([[3.0, 0], [0, 1]])
+    values = {
+        name: decisions.score(task, metrics.get(name, "regression"), targets, found)
+        for name in ("pooled_rmse", "rmse")
+    }
+    assert values["pooled_rmse"] == pytest.approx(np.sqrt(10 / 4))
+    assert values["rmse"] == pytest.approx((np.sqrt(9 / 2) + np.sqrt(1 / 2)) / 2)
+
+
+def average_precision_at(k: int, actual: set[int], ranked: np.ndarray) -> float:
+    """Average precision at k, as Kaggle's metric page defines it."""
+    hits, total = 0, 0.0
+    for place, label in enumerate(ranked[:k], start=1):
+        if label in actual:
+            hits += 1
+            total += hits / place
+    return total / min(len(actual), k) if actual else 0.0
+
+
+@pytest.mark.parametrize("k", [1, 3, 5, 40])
+def test_map_at_k_is_the_published_formula(k: int) -> None:
+    rng = np.random.default_rng(k)
+    shares = rng.random((30, 12))
+    ranked, targets = (-shares).argsort(axis=1), rng.integers(12, size=30)
+    function = metrics.get(f"map@{k}", "multiclass").function
+    single = [average_precision_at(k, {t}, row) for t, row in zip(targets, ranked, strict=True)]
+    assert function(targets, shares) == pytest.approx(np.mean(single))
+    many = (rng.random((30, 12)) < 0.2).astype(np.float32)
+    several = [
+        average_precision_at(k, {*np.flatnonzero(row)}, best)
+        for row, best in zip(many, ranked, strict=True)
+    ]
+    assert function(many, shares) == pytest.approx(np.mean(several))
 
 
 def test_probabilistic_f1_of_certain_predictions_is_f1() -> None:

@@ -229,6 +229,8 @@ class Driver:
                         self.view.line(job.name, name)
                         if job.read(name):
                             return None
+                    elif kind == "status":
+                        self.view.status(job.name, content)
                     elif kind == "failed":
                         message = content.decode()
                         excused = name == "user" and job.excuses(message)

@@ -25,9 +25,12 @@ STOP_SECONDS = 30.0
 class LocalCluster:
     """See `nodes.Cluster`."""
 
-    def __init__(self, folder: Path, object_path: Callable[[str], Path], gpus: list[str]) -> None:
-        """Run tasks below `folder`. `object_path` is where DVC's cache has an object."""
-        self.folder, self.object_path, self.gpus = folder, object_path, [*gpus]
+    def __init__(self, root: Path, object_path: Callable[[str], Path], gpus: list[str]) -> None:
+        """Run tasks of the project at `root` below its .dvc/tmp, where links to DVC's cache cost no
+        disk. `object_path` is where the cache has an object.
+        """
+        self.root, self.folder = root, root / ".dvc" / "tmp" / "podium"
+        self.object_path, self.gpus = object_path, [*gpus]
         self.node = Node("local", socket.gethostname(), machine.cores(), len(gpus))
 
     def nodes(self) -> dict[str, Node]:
@@ -49,7 +52,8 @@ class LocalCluster:
         """Run `node_program.run` in a process."""
         taken = [self.gpus.pop(0) for _ in range(gpus)]
         visible = {machine.VISIBLE: ",".join(taken)} if self.node.gpus else {}
-        work = work._replace(environment={**work.environment, **visible})
+        tracking = {node_program.TRACKING_VARIABLE: str(self.root)}
+        work = work._replace(environment={**work.environment, **visible, **tracking})
         objects = {name: str(self.object_path(name)) for name in work.objects}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "podium.cluster.local"),
@@ -87,14 +91,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 @contextlib.contextmanager
 def connect(root: Path, object_path: Callable[[str], Path]) -> Iterator[LocalCluster]:
-    """This machine. Its tasks run below the project's .dvc/tmp, where links to DVC's cache cost no
-    disk.
-    """
-    folder = root / ".dvc" / "tmp" / "podium"
+    """This machine, for the project at `root`."""
+    cluster = LocalCluster(root, object_path, machine.gpus())
     try:
-        yield LocalCluster(folder, object_path, machine.gpus())
+        yield cluster
     finally:
-        files.remove(folder)
+        files.remove(cluster.folder)
 
 
 def main() -> None:

@@ -21,6 +21,8 @@ from typing import NamedTuple
 from podium.cluster.process import started
 
 FOLDER_VARIABLE = "PODIUM_NODE_DIR"  # default: ~/.cache/podium
+TRACKING_VARIABLE = "PODIUM_TRACKING_DIR"  # see training/reporting.py
+STATUS_FOLDER = ".checkpoints/.status"  # see training/status.py
 CHECKPOINT_SECONDS = 5.0  # between two copies of a run's checkpoint
 EXIT_USER_ERROR = 1
 CONFIG = """[core]
@@ -32,9 +34,9 @@ CONFIG = """[core]
 """
 
 Event = tuple[str, str, bytes]
-"""Kind, name and content: `line` (its text is the name), `checkpoint` and `object` (a file's name
-and bytes), `entry` (of the run cache; after all of its objects), `failed` (`user` or `system`, and
-the message). Without `failed`, the stages have succeeded."""
+"""Kind, name and content: `line` (its text is the name), `status`, `checkpoint` and `object` (a
+file's name and bytes), `entry` (of the run cache; after all of its objects), `failed` (`user` or
+`system`, and the message). Without `failed`, the stages have succeeded."""
 
 
 class Work(NamedTuple):
@@ -150,7 +152,8 @@ def _environment(work: Work, folder: Path) -> dict[str, str]:
     inherited.pop("PYTHONPATH", None)
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     site = {"DVC_SITE_CACHE_DIR": str(folder / ".dvc/site")}
-    return {**inherited, **site, **work.environment, "PATH": programs}
+    tracking = {TRACKING_VARIABLE: ""}  # files here are deleted
+    return {**inherited, **site, **tracking, **work.environment, "PATH": programs}
 
 
 def _reason(output: list[str], status: int) -> tuple[str, bytes]:
@@ -176,12 +179,23 @@ class Sent:
             for path, content in work.checkpoints.items()
         }
         self.copied_at = 0.0
+        self.status_folder, self.status = folder / STATUS_FOLDER, b""
 
     def new(self, *, final: bool = False) -> Iterator[Event]:
         """The events since the last call."""
         yield from self._results(final=final)
         if not final:
             yield from self._checkpoints()
+            yield from self._statuses()
+
+    def _statuses(self) -> Iterator[Event]:
+        """The status of the training run, if it has changed."""
+        for path in self.status_folder.glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):  # it has just ended
+                content = path.read_bytes()
+                if content != self.status:
+                    self.status = content
+                    yield "status", path.name, content
 
     def _results(self, *, final: bool) -> Iterator[Event]:
         """DVC writes an entry before it moves the outputs to its cache."""

@@ -1,8 +1,13 @@
-"""What the driver prints: a live table on a terminal, else the lines of all training runs."""
+"""What the driver prints: a live table on a terminal, else the lines of all training runs. `make
+watch` shows the same table of all training runs of a project.
+"""
 
 import re
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -11,11 +16,17 @@ from rich.text import Text
 
 from podium.core import console
 from podium.core.paths import Fold
+from podium.training.status import Status, StatusFile
 
 EPOCH = re.compile(
-    r"epoch +(?P<epoch>\d+)  .*  (?P<score>\S+ -?[\d.]+)\*? +lr .* images/s(?:  (?P<left>.+) left)?"
+    r"epoch +(?P<epoch>\d+)  .*  (?P<score>\S+ -?[\d.]+)\*? +lr .* images/s"
+    r"(?:  (?P<left>[^(]+) left(?! in total))?"
 )
 STAGE = re.compile(r"Running stage '(\w+)@")
+
+
+COLUMNS = ("node", "model", "fold", "stage", "epoch", "score", "best", "time left", "device",
+           "updated")  # fmt: skip
 
 
 @dataclass
@@ -23,12 +34,44 @@ class Row:
     """The state of one model and fold."""
 
     model: str
-    fold: Fold
+    fold: Fold | str
     node: str = ""
     state: str = "waiting"  # or the stage that runs, or done
     epoch: str = ""
     score: str = ""
+    best: str = ""
     left: str = ""
+    device: str = ""
+    updated: str = ""
+
+    @classmethod
+    def of(cls, status: Status) -> "Row":
+        """The row of a training run that runs."""
+        epoch = f"{status.epoch} of {status.epochs} ({status.share:.0%})" if status.epoch else ""
+        if status.phases > 1:
+            epoch += f", phase {status.phase} of {status.phases}"
+        score, best = (
+            "" if value is None else f"{value:.4f}" for value in (status.score, status.best)
+        )
+        left = status.seconds_left
+        return cls(
+            status.model,
+            status.fold,
+            status.node,
+            "train" if status.epoch else "starting",
+            epoch,
+            score,
+            best,
+            "" if left is None else console.duration(left),
+            status.device,
+            f"{console.duration(status.age)} ago",
+        )
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The texts of all columns."""
+        return (self.node, self.model, str(self.fold), self.state, self.epoch, self.score,
+                self.best, self.left, self.device, self.updated)  # fmt: skip
 
     def update(self, line: str) -> None:
         """Read a line that the stage has printed."""
@@ -38,12 +81,22 @@ class Row:
             self.epoch, self.score, self.left = match["epoch"], match["score"], match["left"] or ""
 
 
+def table(rows: Iterable[Row], *, columns: Sequence[str] = COLUMNS, caption: str) -> Table:
+    """The rows as a table."""
+    shown = Table(*columns, caption=caption)
+    for row in rows:
+        cells = dict(zip(COLUMNS, row.cells, strict=True))
+        shown.add_row(*(Text(cells[column]) for column in columns))
+    return shown
+
+
 class View:
     """Prints; as a context manager, it shows the table while the block runs."""
 
     def __init__(self) -> None:
         """Print to stdout."""
         self.rows = dict[str, Row]()
+        self._files = dict[str, StatusFile]()  # of those that run, for `make watch`
         self._live: Live | None = None
         if sys.stdout.isatty():
             self._live = Live(get_renderable=self.table, console=Console(), refresh_per_second=2)
@@ -56,6 +109,8 @@ class View:
 
     def __exit__(self, *_: object) -> None:
         """Leave its last state on the terminal."""
+        for file in self._files.values():
+            file.close()
         if self._live is not None:
             self._live.stop()
 
@@ -66,6 +121,20 @@ class View:
     def set(self, name: str, state: str, *, node: str = "") -> None:
         """Change a row's state."""
         self.rows[name].state, self.rows[name].node = state, node
+        if name in self._files:
+            self._files.pop(name).close()
+
+    def status(self, name: str, content: bytes) -> None:
+        """Pass on the status of a training run, as its node sends it."""
+        row, sent = self.rows[name], Status.read(content)
+        if sent is None:
+            return
+        if name not in self._files:
+            self._files[name] = StatusFile(Path.cwd(), name)
+        is_trial = name != f"{row.model}-{row.fold}"
+        model = f"{sent.model} ({name})" if is_trial else sent.model
+        received = time.monotonic()
+        self._files[name].write(replace(sent, model=model, node=row.node, updated=received))
 
     def line(self, name: str, text: str) -> None:
         """Show a line that a stage has printed."""
@@ -87,9 +156,5 @@ class View:
         waiting = [row for row in rows if row.state == "waiting"]
         active = [row for row in rows if row.state not in ("done", "waiting")]
         caption = f"{len(done)} of {len(rows)} done, {len(waiting)} waiting"
-        table = Table("node", "model", "fold", "stage", "epoch", "score", "time left",
-                      caption=caption)  # fmt: skip
-        for row in [*done[-5:], *active]:
-            cells = (row.node, row.model, str(row.fold), row.state, row.epoch, row.score, row.left)
-            table.add_row(*map(Text, cells))
-        return table
+        columns = ("node", "model", "fold", "stage", "epoch", "score", "time left")
+        return table([*done[-5:], *active], columns=columns, caption=caption)

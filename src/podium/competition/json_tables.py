@@ -62,7 +62,7 @@ def _annotated(images: Records, content: Mapping[str, Any]) -> Records:
     """A row per annotation: what its image has, and what it has itself under other names."""
     annotations = [a for a in content.get("annotations") or [] if isinstance(a, dict)]
     categories = {
-        category.get("id"): category.get("name")
+        category.get("id", category.get("category_id")): category.get("name")
         for category in content.get("categories") or []
         if isinstance(category, dict)
     }
@@ -70,10 +70,10 @@ def _annotated(images: Records, content: Mapping[str, Any]) -> Records:
         if len(annotations) != len(images):
             return images
         annotations = [  # in the order of the images
-            {**annotation, "image_id": image.get("id")}
+            {**annotation, "image_id": _id(image)}
             for annotation, image in zip(annotations, images, strict=True)
         ]
-    by_id = {image.get("id"): image for image in images}
+    by_id = {_id(image): image for image in images}
     rows = []
     for annotation in annotations:
         if (image := by_id.get(annotation.get("image_id"))) is None:
@@ -83,6 +83,11 @@ def _annotated(images: Records, content: Mapping[str, Any]) -> Records:
             own["category_name"] = name
         rows.append({**own, **image})
     return rows
+
+
+def _id(image: Mapping[str, Any]) -> Any:
+    """An image's id; some files call it image_id there, too."""
+    return image["id"] if "id" in image else image.get("image_id")
 
 
 def _are_records(value: Any) -> bool:

@@ -1,43 +1,13 @@
 """The section `prepare` of params.yaml."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
+from podium.config.prepare_values import check_images, check_pattern, check_range
 from podium.core.section import Name, Section, require
 
 ColumnKind = Literal["numeric", "categorical"]
-
-
-def check_pattern(pattern: str) -> str:
-    """Check that a regular expression is valid and has exactly one group, the label.
-
-    Raises:
-        ValueError: if not.
-    """
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ValueError(f"invalid regular expression {pattern!r}: {error}. Fix it.") from None
-    require(groups == 1, f"{pattern!r} has {groups} groups. Put only the label in parentheses.")
-    return pattern
-
-
-def check_images(pattern: str) -> str:
-    """Check that a pattern of image names contains `{id}` once.
-
-    Raises:
-        ValueError: if not.
-    """
-    require(pattern.count("{id}") == 1, f"{pattern!r} must contain {{id}} once, as in {{id}}_*")
-    return pattern
-
-
-def _check_range(value_range: list[float]) -> list[float]:
-    low, high = value_range
-    require(low < high, f"must be in ascending order, not {value_range}")
-    return value_range
 
 
 class Prepare(Section):
@@ -55,6 +25,12 @@ class Prepare(Section):
     sample_id_column: Name | None = None
     """The id column of `sample_submission`. The submission has its columns in the same order. null:
     the first."""
+    copied_columns: Annotated[list[str], Field(default_factory=list)]
+    """Columns of `sample_submission` that the submission copies, such as an index or `Usage`. A
+    column without a name is `"Unnamed: 0"`, by its place."""
+    id_label_separator: Annotated[str, Field(min_length=1)] | None = None
+    """What separates an image's id from a label or target in ids like `ID_7_any`, if each label has
+    a row in `sample_submission`, or also in `train_csv`. null: one row per image."""
     id_column: Name | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
@@ -72,6 +48,14 @@ class Prepare(Section):
     """The positive class: its probability is thresholded, scored by `average_precision` and
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
+    unlabeled: Literal["error", "drop"] = "error"
+    """What to do with rows of `train_csv` without a label, or without one of several."""
+    raters: Literal["error", "first", "majority", "soft", "mean", "median"] = "error"
+    """The label of an image whose rows have different ones, as those of several raters. `first`:
+    the first row's. `majority`: the most frequent; several labels: those in at least half of the
+    rows. `soft`: that of `majority`, but models (not probes) train on the shares of the raters.
+    `mean` (`task: regression`), `median` (also `ordinal`): of the numbers. `error`: an error, but
+    with `task: multilabel` and one label column the image has all labels."""
     new_class: Name | None = None
     """The label that marks an image of none of the classes, such as `new_whale`. Models do not
     learn it; test images get it if no class reaches `ensemble.new_class_threshold`. Requires `task:
@@ -87,6 +71,9 @@ class Prepare(Section):
     """Column of groups (patient, scene): images of the same group are kept in the same fold."""
     train_images: str = "train"
     """Folder of the training images in the archive. "": the whole archive."""
+    more_train_images: Annotated[list[str], Field(default_factory=list)]
+    """Further folders of training images, such as `val`, with the same class folders. Their images'
+    ids are their paths in the archive. Requires `train_csv: null`."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
     features: (
@@ -152,7 +139,7 @@ class Prepare(Section):
     value_range: (
         Literal["auto"]
         | Annotated[
-            list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(_check_range)
+            list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(check_range)
         ]
     ) = "auto"
     """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel,
@@ -177,7 +164,12 @@ class Prepare(Section):
     def names(self) -> tuple[str, ...]:
         """The tables and folders of the archive that are used."""
         tables = (self.train_csv, self.test_csv, self.sample_submission)
-        return (*filter(None, tables), self.train_images, self.test_images)
+        return (
+            *filter(None, tables),
+            self.train_images,
+            *self.more_train_images,
+            self.test_images,
+        )
 
     @property
     def unit_columns(self) -> list[str]:
@@ -204,13 +196,10 @@ class Prepare(Section):
         else:
             require(self.label_pattern is None, "label_pattern requires train_csv: null")
             require(self.label_map is None, "label_map requires train_csv: null")
+            require(not self.more_train_images, "more_train_images requires train_csv: null")
         if self.test_id_column is not None:
             has_table = self.test_csv is not None and self.id_column is not None
             require(has_table, "test_id_column requires test_csv and id_column")
-        if self.sample_id_column is not None:
-            require(
-                self.sample_submission is not None, "sample_id_column requires sample_submission"
-            )
         if self.submission_id_column is not None:
             require(self.test_csv is not None, "submission_id_column requires test_csv")
             require(self.images is None, "submission_id_column and images exclude each other")
@@ -231,6 +220,7 @@ class Prepare(Section):
             require(self.test_csv is not None, "pixel_columns requires test_csv")
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
+        self._sample_options_fit_together()
         return self
 
     def _features_are_possible(self) -> None:
@@ -241,3 +231,12 @@ class Prepare(Section):
         used = {self.id_column, self.group_column, *self.label_columns}
         if wrong := [name for name in self.feature_kinds if name in used]:
             raise ValueError(f"features contains {wrong[0]}, which is the column of another key")
+
+    def _sample_options_fit_together(self) -> None:
+        for key in ("sample_id_column", "copied_columns", "id_label_separator"):
+            if self.sample_submission is None and getattr(self, key):
+                raise ValueError(f"{key} requires sample_submission. Set it.")
+        if self.sample_id_column in self.copied_columns:
+            raise ValueError("copied_columns must not contain sample_id_column. Remove it.")
+        is_possible = self.train_csv is not None or self.id_label_separator is None
+        require(is_possible, "id_label_separator requires train_csv")

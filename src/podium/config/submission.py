@@ -2,10 +2,10 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from podium.config.tasks import SINGLE_LABEL, TaskName
-from podium.core.section import PositiveInt, Section
+from podium.core.section import PositiveInt, Section, require
 
 FORMATS: dict[str, tuple[TaskName, ...]] = {  # the tasks whose predictions can be written so
     "label": SINGLE_LABEL,
@@ -17,6 +17,15 @@ FORMATS: dict[str, tuple[TaskName, ...]] = {  # the tasks whose predictions can 
     "value": ("ordinal", "regression"),
     "confidence": SINGLE_LABEL,
 }
+
+
+def _check_range(clip: list[float]) -> list[float]:
+    is_range = len(clip) == len(("low", "high")) and clip[0] < clip[1]
+    require(is_range, f"must be two numbers in ascending order, not {clip}")
+    return clip
+
+
+Range = Annotated[list[FiniteFloat], AfterValidator(_check_range)]
 
 
 class Submission(Section):
@@ -41,6 +50,10 @@ class Submission(Section):
     `confidence`: the class and its probability in one column, separated by `separator`."""
     top: PositiveInt | None = None
     """Labels per image with `top_k`. null: as in the sample submission, else the metric's k."""
+    clip: Literal["auto-range"] | Range | None = None
+    """Range to which submitted numbers are clipped: `[low, high]`, or with `auto-range` that of the
+    training labels, of each target its own. Requires `task: regression`. Scores on training images
+    are without it. null: no limits."""
     separator: Annotated[str, Field(min_length=1)] | None = None
     """Separator between labels in one column. null: as in the sample submission, else a space."""
 

@@ -19,6 +19,7 @@ from podium.core.errors import UserError
 
 SEPARATORS = (",", ";", "\t", "|")
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+DECIMAL_COMMA = re.compile(r"[+-]?(\d+)(?:,(\d+))?", re.ASCII)
 HEAD_BYTES = 4096  # searched for NUL bytes
 
 
@@ -50,6 +51,7 @@ def table(
 
     The header line determines the separator: comma, semicolon, tab or vertical bar. Empty and
     repeated column names become unique, as in pandas ("Unnamed: 0", "label.1"), unless `own_names`.
+    With semicolons, numbers may have decimal commas, which become points.
     If rows have more fields than the header, quotes inside quoted fields may not be doubled ("a
     "no, stop" sign"): then a quote ends a field only if the separator or the line's end follows.
 
@@ -96,7 +98,23 @@ def as_in_file(table: pd.DataFrame, place: int) -> pd.DataFrame:
 def _rows(opener: Opener, name: str, columns: list[str] | None) -> pd.DataFrame:
     with _reader(opener, name) as read_csv:
         rows: pd.DataFrame = read_csv(dtype=str, usecols=columns)
+    if _dialect(opener, name)[1] == ";":
+        rows = rows.apply(_with_decimal_points)
     return rows
+
+
+def _with_decimal_points(column: pd.Series) -> pd.Series:
+    """A column whose cells all are numbers, some with a decimal comma, with points instead; any
+    other unchanged. In lists such as "3,7", what follows the comma also precedes one.
+    """
+    cells = [cell for cell in column.unique() if cell.strip()]
+    matches = [match for cell in cells if (match := DECIMAL_COMMA.fullmatch(cell.strip()))]
+    pairs = [(match[1], match[2]) for match in matches if match[2] is not None]
+    are_lists = {second for _, second in pairs} <= {match[1] for match in matches}
+    are_distinct = all(first != second for first, second in pairs)
+    if not pairs or len(matches) < len(cells) or (are_lists and are_distinct):
+        return column
+    return column.str.replace(",", ".")
 
 
 @contextmanager

@@ -1,7 +1,12 @@
 """Errors that are reported to the user."""
 
 import difflib
+import os
+import re
 from collections.abc import Iterable, Sequence
+
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)  # in names of variables
+MIN_SECRET, MAX_TEXT = 6, 300  # characters
 
 
 class UserError(Exception):
@@ -23,3 +28,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint: ": did you mean …?" with the most similar known name, or ""."""
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f": did you mean {match[0]}?" if match else ""
+
+
+def redacted(error: BaseException) -> str:
+    """The first line of an error of another library, without credentials: those in URLs, and the
+    values of environment variables that hold any.
+    """
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    secrets = [value for name, value in os.environ.items() if SECRET.search(name)]
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***") if len(secret) >= MIN_SECRET else text
+    text = re.sub(r"://[^/@\s]+@", "://***@", text)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -18,7 +19,8 @@ def load(sections: Mapping[str, Kind], *, path: Path = PARAMS, **names: str) -> 
 
     `names` fill placeholders: `load({"models.{model}": Model}, model="resnet")` loads that model.
     A key within a section is given as `{"folds.count": (Folds, "count")}`, so that the section's
-    defaults apply. Nothing else in the file is validated: the stage `check` does that.
+    defaults apply. A key whose type has a default may be missing. Nothing else in the file is
+    validated: the stage `check` does that.
 
     Raises:
         UserError: listing every problem of the first invalid section.
@@ -34,6 +36,8 @@ def _load(raw: dict[str, Any], key: str, kind: Kind, path: Path) -> Any:
     value: Any = raw
     for name in key.split("."):
         if not isinstance(value, dict) or name not in value:
+            if (default := TypeAdapter(kind).get_default_value()) is not None:
+                return default.value
             siblings = value if isinstance(value, dict) else ()
             raise UserError(f"{path} has no {key}{nearest(name, siblings) or '. Add it.'}")
         value = value[name]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from podium.competition.archive import Archive
+from podium.competition.text.names import nfc
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables
@@ -145,10 +146,21 @@ def match_images(
     names = image_names(archive)
     for part, part_ids in ids.items():
         files = find_images(names, part_ids, folder=folders[part])
+        if part == "train" and layout.more_train_images:
+            files = _with_paths(files, part_ids, names, layout)
         images[part] = list(zip(part_ids, files, strict=True))
         missing[part] = {image: MISSING for image, name in images[part] if name is None}
     _check(missing, ids, layout, folders)
     return images
+
+
+def _with_paths(
+    files: list[str | None], ids: list[str], names: list[str], layout: Prepare
+) -> list[str | None]:
+    """The files of the training images; those in `more_train_images` have paths as ids."""
+    folders = tuple(f"{folder.strip('/')}/" for folder in layout.more_train_images)
+    paths = {nfc(name): name for name in names if nfc(name).startswith(folders)}
+    return [paths.get(image, name) for image, name in zip(ids, files, strict=True)]
 
 
 def _check(

@@ -11,6 +11,7 @@ from podium.core.errors import UserError, examples
 from podium.images import decoders
 
 IMAGE_SUFFIXES = decoders.suffixes()
+OUTSIDE = re.compile(r"\w+://|/|\.\./|[A-Za-z]:/")  # how URLs and paths outside the archive start
 ARRAY_SUFFIXES = (".npy", ".npz")
 OTHER_SUFFIXES = {".csv", ".dng", ".nef", ".cr2", ".arw"}  # raw files start as TIFF files do
 
@@ -43,13 +44,25 @@ class ImageIndex:
 
     def find(self, image_id: str) -> list[str]:
         """The files that `image_id` may refer to. If it includes the extension of some of them,
-        only those. If there is no file of that name, 7.0 is the file 7.jpg, and a.jpg is A.JPG.
+        only those. If there is no file of that name, 7.0 is the file 7.jpg, a.jpg is A.JPG, and of
+        a URL or a path that starts outside the archive the end counts.
         """
         return (
             self.find_exact(image_id)
             or self._numbers.get(_as_number(image_id), [])
             or self._other_case.get(normalize_path(image_id).strip().casefold(), [])
+            or self._find_outside(image_id)
         )
+
+    def _find_outside(self, image_id: str) -> list[str]:
+        """The files for a URL or a path that starts outside the archive: those of its longest end
+        that is a file's path.
+        """
+        if not OUTSIDE.match(image_id.strip().replace("\\", "/")):
+            return []
+        parts = normalize_path(image_id).split("/")
+        ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+        return next((found for end in ends if (found := self.find_exact(end))), [])
 
     def find_exact(self, image_id: str) -> list[str]:
         """The files that `image_id` may refer to without reading it in another way."""

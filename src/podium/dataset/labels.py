@@ -62,7 +62,7 @@ def read(
 def _no_label(
     empty: list[int], task: TaskName, location: Location, *, has_lists: bool = False
 ) -> UserError:
-    hint = "Add one"
+    hint = "Add one, or set prepare.unlabeled: drop"
     if task == "multilabel" and has_lists:
         hint = "Write [] where there is none"
     elif task == "multilabel":

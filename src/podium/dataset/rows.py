@@ -9,6 +9,7 @@ import pandas as pd
 from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
 
+LABEL = "label "  # prefix of the columns of labels, before they are read
 LINE_BREAK = re.compile("[\r\n\0]")
 
 
@@ -59,6 +60,24 @@ def drop_hidden(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]
     return table[~hidden].reset_index(drop=True), [warning]
 
 
+def drop_unlabeled(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out rows with an empty label, in any of the columns of labels. Returns a warning if
+    there are any.
+
+    Raises:
+        UserError: if no row has one.
+    """
+    labels = table[[column for column in table.columns if str(column).startswith(LABEL)]]
+    is_empty = labels.apply(lambda column: column.str.strip() == "").any(axis=1)
+    if not is_empty.any():
+        return table, []
+    if is_empty.all():
+        raise UserError(f"{name}: no row has a label. Set prepare.label_column.")
+    shown = examples(table["id"][is_empty].tolist())
+    warning = f"{name}: dropped {is_empty.sum()} rows without a label: {shown}"
+    return table[~is_empty].reset_index(drop=True), [warning]
+
+
 def check_lines(texts: pd.Series, name: str, what: str) -> None:
     """Check that no text has several lines: Podium's own tables have one line per row.
 
@@ -104,7 +123,10 @@ def deduplicate(
                 parts.append(f"{image} ({shown})")
             hint = ""
             if column == "label":
-                hint = ", or set task: multilabel if an image may have several"
+                hint = (
+                    ", set prepare.raters (of several raters, majority or mean), or task: "
+                    "multilabel if an image may have several"
+                )
             raise UserError(
                 f"{location.name}: {len(different)} ids have rows with different {column}s: "
                 f"{examples([*parts, *different[5:]])}. Remove the wrong rows{hint}."

@@ -1,52 +1,65 @@
 """Read the test ids and the sample submission; no labels are needed."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import pandas as pd
 
 from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core import csvs
 from podium.core.errors import UserError, examples
 from podium.dataset import rows, units
 from podium.dataset.image_files import image_names, images_below, shown
+from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import find, read_columns
 
 
-def read(archive: Archive, layout: Prepare) -> pd.DataFrame | None:
-    """Read the sample submission, with its own column names, the id first; None if `layout` has
-    none.
+class Sample(NamedTuple):
+    """A sample submission."""
+
+    rows: pd.DataFrame  # as in the file, with its own column names
+    file: SubmissionFile
+    wide: pd.DataFrame  # a row per id, the id first (`SubmissionFile.wide`)
+
+
+def read(archive: Archive, layout: Prepare, classes: Sequence[str] | None = None) -> Sample | None:
+    """Read the sample submission; None if `layout` has none.
+
+    `classes` are those of a file with a row per label; None: inferred.
 
     Raises:
-        UserError: if it has no rows, or rows without an id, or duplicate ids, or not the id column.
+        UserError: if it has no rows, or rows without an id, or duplicate ids, or not the columns
+            that `layout` names.
     """
-    if layout.sample_submission is None:
+    name = layout.sample_submission
+    if name is None:
         return None
-    path = find(archive, layout.sample_submission, "sample_submission")
-    sample = archive.read_csv(path, own_names=True)
-    sample = csvs.id_first(sample, id_place(archive, layout))
-    ids = sample.iloc[:, :1].set_axis(["id"], axis=1)
-    rows.check_ids(ids, layout.sample_submission)
-    rows.check_unique(ids["id"], layout.sample_submission)
-    return sample
+    table = archive.read_csv(find(archive, name, "sample_submission"), own_names=True)
+    file = _file(archive, layout, name)
+    ids = table.iloc[:, [file.id_place]].set_axis(["id"], axis=1)
+    rows.check_ids(ids, name)
+    rows.check_unique(ids["id"], name)
+    return Sample(table, file, file.wide(table, classes))
 
 
-def id_place(archive: Archive, layout: Prepare) -> int:
-    """Which column of the sample submission has the ids, from 0.
+def _file(archive: Archive, layout: Prepare, name: str) -> SubmissionFile:
+    path = find(archive, name, "sample_submission")
+    header = [nfc(column) for column in archive.header(path)]
+    own_header = [nfc(column) for column in archive.header(path, own_names=True)]
 
-    Raises:
-        UserError: if it does not have `sample_id_column`.
-    """
-    if layout.sample_submission is None or layout.sample_id_column is None:
-        return 0
-    path = find(archive, layout.sample_submission, "sample_submission")
-    header = [nfc(column) for column in archive.header(path, own_names=True)]
-    if (name := nfc(layout.sample_id_column)) not in header:
-        raise UserError(
-            f"{layout.sample_submission} has no column {name}; it has {', '.join(header)}. Fix "
-            "prepare.sample_id_column."
-        )
-    return header.index(name)
+    def place(column: str, key: str) -> int:
+        for names in (own_header, header):
+            if nfc(column) in names:
+                return names.index(nfc(column))
+        raise UserError(f"{name} has no column {column}; it has {', '.join(header)}. Fix {key}.")
+
+    copied = [place(column, "prepare.copied_columns") for column in layout.copied_columns]
+    ids = next((n for n in range(len(header)) if n not in copied), 0)
+    if layout.sample_id_column is not None:
+        ids = place(layout.sample_id_column, "prepare.sample_id_column")
+    return SubmissionFile(ids, copied, layout.id_label_separator)
 
 
 def read_test(

@@ -46,8 +46,9 @@ def make_folds(
         units = train.assign(group=merge_groups(train, first))
     fold_of = dict(zip(units["id"], _split(units, task, count=count, seed=seed), strict=True))
     folds = train[["id", "label"]].assign(fold=first.map(fold_of).astype(int))
-    if "unit" in train:
-        folds["unit"] = train["unit"]
+    for column in ("unit", "shares"):
+        if column in train:
+            folds[column] = train[column]
     return _subsample(folds, subsample, seed) if subsample else folds
 
 

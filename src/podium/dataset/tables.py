@@ -9,25 +9,37 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
-from podium.dataset import class_list, labels, rows, sample_submission, spelling, units
-from podium.dataset.image_files import image_names, images_below, label_in, shown
-from podium.dataset.rows import Location
+from podium.core.errors import UserError
+from podium.dataset import (
+    class_list,
+    labeled_folders,
+    labels,
+    long_rows,
+    raters,
+    rows,
+    sample_submission,
+    spelling,
+    units,
+)
+from podium.dataset.image_files import image_names, shown
+from podium.dataset.rows import LABEL, Location
 from podium.dataset.spelling import SampleNames
+from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import read_columns
-from podium.scoring.task import Task
+from podium.scoring.task import LABEL_SEPARATOR, Task
 
 
 class Tables(NamedTuple):
     """What the stage prepare reads from a competition's tables and folders."""
 
-    train: pd.DataFrame  # id, label[, group]
+    train: pd.DataFrame  # id, label[, group][, unit][, shares of the raters per class]
     test: pd.DataFrame  # id
-    sample: pd.DataFrame  # the sample submission, ids first, or one with empty cells
+    sample: pd.DataFrame  # the sample submission, `SubmissionFile.wide`, or one with empty cells
     classes: list[str]
     warnings: Sequence[str] = ()
     new_class: str | None = None  # the label of images of none of the classes
-    id_place: int = 0  # of the id among the columns of the submission's file
+    sample_rows: pd.DataFrame | None = None  # the sample submission as in its file, if there is one
+    file: SubmissionFile = SubmissionFile()
 
     @property
     def ids(self) -> dict[str, list[str]]:
@@ -46,7 +58,9 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
             wrong labels (see `labels.read`), a single class, and a sample submission whose ids
             differ from the test ids or whose columns are neither a label nor the classes.
     """
-    sample = sample_submission.read(archive, layout)
+    columns = layout.label_column if isinstance(layout.label_column, list) else None
+    submitted = sample_submission.read(archive, layout, columns)
+    sample = None if submitted is None else submitted.wide
     train, classes, warnings = _read_train(archive, layout, task, SampleNames(sample))
     new_class = _find_new_class(layout, classes)
     if new_class is not None:
@@ -66,8 +80,10 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
         train = units.expand(
             train, names, folder=layout.train_images, pattern=layout.images, exclude=exclude
         )
-    place = sample_submission.id_place(archive, layout)
-    return Tables(train, test, sample, classes, warnings, new_class, place)
+    read_tables = Tables(train, test, sample, classes, warnings, new_class)
+    if submitted is None:
+        return read_tables
+    return read_tables._replace(sample_rows=submitted.rows, file=submitted.file)
 
 
 def _find_new_class(layout: Prepare, classes: list[str]) -> str | None:
@@ -102,6 +118,16 @@ def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable 
     return tables._replace(train=train, classes=classes)
 
 
+def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
+    """The lowest and the highest training label of each target, [C, 2]; None if labels are no
+    numbers.
+    """
+    if task != "regression":
+        return None
+    values = tables.train["label"].str.split(LABEL_SEPARATOR, expand=True).astype(float)
+    return [[float(values[name].min()), float(values[name].max())] for name in values]
+
+
 def summary(tables: Tables, task: TaskName) -> str:
     """Describe the number of images and classes in one line."""
     positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
@@ -122,22 +148,33 @@ def _read_train(
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     """The training table, one row per image; the classes; and warnings."""
     if layout.train_csv is None:
-        name, raw = f"the folder {shown(layout.train_images)}", _read_folder(archive, layout)
+        name, raw = (
+            f"the folder {shown(layout.train_images)}",
+            labeled_folders.read(archive, layout),
+        )
         hidden = list[str]()
     else:
         name = layout.train_csv
         raw, hidden = _read_train_csv(archive, layout, name)
+    if layout.unlabeled == "drop":
+        raw, unlabeled = rows.drop_unlabeled(raw, name)
+        hidden += unlabeled
+    raw = long_rows.widen(raw, layout, names)
     location = Location(name, raw["id"].tolist(), has_rows=layout.train_csv is not None)
-    columns = raw[[f"label {column}" for column in layout.label_columns]]
-    columns = columns.set_axis(layout.label_columns, axis=1)
+    columns = raw[[column for column in raw.columns if str(column).startswith(LABEL)]]
+    columns = columns.rename(columns=lambda column: column.removeprefix(LABEL))
     texts, classes = labels.read(columns, layout, task, location, names)
     train = raw[[column for column in ("id", "group", "unit") if column in raw]]
     train.insert(1, "label", pd.Series(texts, index=train.index, dtype=str))
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows.")
-    is_long = task == "multilabel" and len(layout.label_columns) == 1
-    join = (lambda texts: class_list.union(texts, classes)) if is_long else None
+    join = raters.join(layout.raters, task, classes)
+    if task == "multilabel" and columns.shape[1] == 1 and join is None:
+        join = lambda texts: class_list.union(texts, classes)  # noqa: E731
+    shares = raters.shares(train, task) if layout.raters == "soft" else None
     train, warnings = rows.deduplicate(train, location, join)
+    if shares is not None:
+        train["shares"] = train["id"].map(shares)
     class_list.check(train["label"], classes, task, name)
     if "unit" in train:
         units.check(train, name)
@@ -145,7 +182,7 @@ def _read_train(
         name = find_class(layout.positive_class, classes, "prepare.positive_class")
         classes = [*(label for label in classes if label != name), name]
     warnings += hidden + class_list.without_images(train, classes, task)
-    if task in ("binary", "multiclass") and len(layout.label_columns) == 1:
+    if task in ("binary", "multiclass") and columns.shape[1] == 1:
         warnings += spelling.joined_numbers(columns.iloc[:, 0], location.name)
     return train, classes, warnings
 
@@ -154,7 +191,7 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
     """The training table unchecked: id[, group], and a column `label <name>` per label column; and
     warnings.
     """
-    columns = {f"label {column}": column for column in layout.label_columns}
+    columns = {LABEL + column: column for column in layout.label_columns}
     if layout.group_column is not None:
         columns["group"] = layout.group_column
     of_units = units.columns(archive, layout)
@@ -172,38 +209,3 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
             raise UserError(f"{name}: {len(empty)} rows have no group: {where}. Add one.")
         train["group"] = spelling.unify_groups(train["group"])
     return train, warnings
-
-
-def _read_folder(archive: Archive, layout: Prepare) -> pd.DataFrame:
-    """Read labels from the images' paths: id, and one column `label <name>`."""
-    folder = shown(layout.train_images)
-    files = images_below(image_names(archive), layout.train_images, exclude=layout.test_images)
-    if not files:
-        raise UserError(f"{folder} contains no images. Set prepare.train_images to another folder.")
-    texts = [label_in(path, layout.label_pattern) for path in files]
-    if unlabeled := [path for path, text in zip(files, texts, strict=True) if text is None]:
-        problem = "are not inside a class folder"
-        if layout.label_pattern is not None:
-            problem = f"do not match prepare.label_pattern {layout.label_pattern!r}"
-        raise UserError(
-            f"{len(unlabeled)} of {len(files)} images in {folder} {problem}: "
-            f"{examples(unlabeled)}. Set prepare.train_images to another folder, or "
-            "prepare.train_csv to a table of labels."
-        )
-    if len(layout.label_columns) > 1:
-        raise UserError(
-            "prepare.label_column is a list, but each image has one label in its path. Set it to "
-            "one name."
-        )
-    if layout.label_map is not None:
-        labels = {nfc(name): label for name, label in layout.label_map.items()}
-        found = {nfc(text) for text in texts if text is not None}
-        if unknown := sorted(found ^ labels.keys()):
-            raise UserError(
-                f"prepare.label_map must have one label for each of {examples(sorted(found), 12)}. "
-                f"Add or remove {examples(unknown)}."
-            )
-        texts = [labels[nfc(text)] for text in texts if text is not None]
-    table = pd.DataFrame({"id": [*files], f"label {layout.label_columns[0]}": texts}, dtype=str)
-    rows.check_ids(table, folder)
-    return table

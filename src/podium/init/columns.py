@@ -16,6 +16,7 @@ from podium.init.survey import Table
 from podium.init.words import name_parts
 
 MIN_GROUPS = 5  # the default number of folds
+MAX_CHANCE = 0.01  # that all values of the test table are new in a random split
 CLASS_NAMES = (
     "label", "labels", "class", "target", "category", "diagnosis", "species", "breed", "y",
     "class_id", "label_id", "category_id", "class_name", "individual_id", "individual", "tags",
@@ -49,7 +50,7 @@ def guess_labels(
         names = examples([str(column) for column in candidates.columns])
         why = f"{names}: the same value in all rows" if names else f"{id_column} is its only column"
         raise UserError(f"{table.name}: no column can contain labels ({why}). Add one.")
-    value, confidence, reason = inferred or _from_table(varied, test)
+    value, confidence, reason = inferred or _from_table(varied, test, sample)
     others = [str(c) for c in varied.columns if isinstance(value, str) and c != value]
     parse = some_of([str(column) for column in candidates.columns], what=f"column of {table.name}")
     return Guess("prepare.label_column", value, confidence, reason, tuple(others), parse)
@@ -73,7 +74,7 @@ def _from_sample(sample: Sample, candidates: pd.DataFrame, varied: pd.DataFrame)
     return None
 
 
-def _from_table(varied: pd.DataFrame, test: Table | None) -> Inferred:
+def _from_table(varied: pd.DataFrame, test: Table | None, sample: Sample | None) -> Inferred:
     columns = [str(column) for column in varied.columns]
     given = set() if test is None else {c for c in test.columns if test.rows[c].nunique() > 1}
     # What the test table also has is a feature, unless it is called "label"; an index is neither.
@@ -87,15 +88,18 @@ def _from_table(varied: pd.DataFrame, test: Table | None) -> Inferred:
             return columns[0], "likely", f"the only column that {test.name} does not have"
         return columns[0], "certain", "the only column that can contain labels"
     zero_one = [column for column in columns if not flags(varied[[column]]).isna().any(axis=None)]
-    if len(zero_one) > 1:
+    if len(zero_one) > 1 and not (sample is not None and sample.has_fractions):
         confidence: Confidence = "likely" if zero_one == columns else "guess"
         return zero_one, confidence, "contain only 0 and 1: one column per class"
     fewest = min(columns, key=lambda column: varied[column].nunique())
     return fewest, "guess", f"has the fewest distinct values ({varied[fewest].nunique()})"
 
 
-def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
-    """The column whose groups must stay in one fold, not one of `used`; None if there is none."""
+def guess_groups(table: Table, used: Collection[str | None], test: Table | None = None) -> Guess:
+    """The column whose groups must stay in one fold, not one of `used`; None if there is none. A
+    column of which the test table has other values only, such as a location, says that the test set
+    is split by it.
+    """
     candidates = [column for column in table.columns if column not in used]
     repeated = [
         column
@@ -109,9 +113,17 @@ def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
         if GROUP_NAME.fullmatch(column) and table.rows[column].nunique() >= MIN_GROUPS
     ]
     ids = [c for c in repeated if c not in groups and FOREIGN_ID_NAME.fullmatch(c)]
+    apart = [c for c in repeated if test is not None and _is_apart(table.rows[c], test, c)]
+    apart.sort(key=lambda column: table.rows[column].nunique())  # the coarsest first
     confidence: Confidence = "likely"
     value: str | None = None
-    if groups:
+    if apart and test is not None:
+        value = apart[0]
+        groups = [*dict.fromkeys((*apart, *groups))]
+        ids = [column for column in ids if column not in groups]
+        count = spelling.unify_groups(table.rows[value]).nunique()
+        reason = f"{count} groups, each kept within one fold: {test.name} has other values only"
+    elif groups:
         value = groups[0]
         count = spelling.unify_groups(table.rows[value]).nunique()
         reason = f"{count} groups, each kept within one fold"
@@ -122,6 +134,32 @@ def guess_groups(table: Table, used: Collection[str | None]) -> Guess:
     others = tuple(choice for choice in (*groups, *ids, None) if choice != value)
     parse = one_of(candidates, what=f"column of {table.name}", nullable=True)
     return Guess("prepare.group_column", value, confidence, reason, others, parse)
+
+
+def guess_unlabeled(rows: pd.DataFrame) -> Guess | None:
+    """What to do with rows without a label in one of the columns `rows`; None if all have one."""
+    empty = int((rows.apply(lambda column: column.str.strip()) == "").any(axis=1).sum())
+    if not empty:
+        return None
+    reason = f"{empty} of {len(rows)} rows have no label; drop leaves them out"
+    return Guess("prepare.unlabeled", "error", "guess", reason, ("drop",))
+
+
+def _is_apart(values: pd.Series, test: Table, column: str) -> bool:
+    """Whether the test set seems to be split by a column: it has none of the training table's
+    values, which is unlikely by chance, since most of these are repeated.
+    """
+    if column not in test.columns or values.nunique() < MIN_GROUPS:
+        return False
+    if test.rows[column].isin(values.unique()).any():
+        return False
+    if any(NUMBER.fullmatch(value) and "." in value for value in values.unique()):
+        return False  # a measurement
+    new = {*map(canonical, test.rows[column].unique())}
+    if new & {*map(canonical, values.unique())}:
+        return False
+    singles = float((values.value_counts() == 1).sum()) / len(values)
+    return singles ** len(new) < MAX_CHANCE
 
 
 def guess_variants(labels: Sequence[str], targets: Sequence[str]) -> Guess | None:

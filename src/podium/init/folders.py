@@ -1,7 +1,7 @@
 """Which folders of the archive contain the training images and the test images."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from podium.core.errors import UserError, examples
@@ -43,18 +43,38 @@ def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
     return Guess(key, value, confidence, reason, others)
 
 
-def guess_hidden(ids: Sequence[str], train: str, survey: Survey) -> list[Guess]:
+def guess_hidden(
+    ids: Sequence[str], train: str, survey: Survey, train_ids: Sequence[str] = ()
+) -> list[Guess]:
     """That the test images with these `ids` come only when Kaggle scores, and the folder that they
-    will be in; nothing if any id has an image, or a folder is named as one of test images.
+    will be in; nothing if most ids have an image, or none has although a folder is named as one of
+    test images. The images of `train_ids` in the training folder are not test images.
     """
-    if any(map(survey.index.find, ids)) or any(is_test(folder) for folder in survey.folders):
+    inside, known = f"{train}/" if train else "", {*train_ids}
+    tests = [folder for folder in survey.folders if is_test(folder)]
+
+    def has_image(image: str) -> bool:
+        found = survey.index.find(image)
+        return any(image not in known or not name.startswith(inside) for name in found)
+
+    present = sum(map(has_image, ids))
+    if 2 * present > len(ids) or (tests and not present):
         return []
+    what = f"only {present}" if present else "none"
+    verb = "are" if present > 1 else "is"
     reason = (
-        f"none of the {len(ids)} test images is in the archive: as in a code competition, they "
-        "come when Kaggle scores the notebook"
+        f"{what} of the {len(ids)} test images {verb} in the archive: as in "
+        "a code competition, they come when Kaggle scores the notebook"
     )
-    parent, _, name = train.rpartition("/")
-    folder = f"{parent}/{TRAIN_WORD.sub('test', name)}".lstrip("/") if name else "test"
+    named = [part for part in train.split("/") if TRAIN_WORD.search(part)]
+    folder = "/".join(
+        TRAIN_WORD.sub("test", part) if named and part == named[-1] else part
+        for part in train.split("/")
+    )
+    if tests:
+        folder = tests[0]
+    elif not named:
+        folder = "test"
     where = "where the exported kernel will look for them"
     return [
         Guess("prepare.hidden_test", True, "likely", reason, (False,)),
@@ -84,6 +104,40 @@ def guess_unlisted(survey: Survey, train: str) -> Guess:
     confidence: Confidence = "likely" if len(named) == 1 else "guess"
     reason = "by its name" if named else "contains images that are not training images"
     return Guess("prepare.test_images", candidates[0], confidence, reason, tuple(candidates[1:]))
+
+
+def guess_more(
+    folder: str, counts: Mapping[str, int], others: Mapping[str, Mapping[str, int]]
+) -> Guess | None:
+    """The folders of labeled validation images, which can be trained on, too; None without any.
+
+    Args:
+        folder: that of the training images.
+        counts: its numbers of images per class.
+        others: those of other folders with class folders.
+    """
+    found = [
+        name
+        for name, classes in others.items()
+        if name.rpartition("/")[0] == folder.rpartition("/")[0]
+        and has_word(name.rpartition("/")[2], "val")
+        and {*classes} <= {*counts}
+    ]
+    if not found or not folder:
+        return None
+    images = sum(sum(others[name].values()) for name in found)
+    reason = (
+        f"{images} labeled validation images of the same classes: as further training images, "
+        "split into folds with the others"
+    )
+
+    def parse(answer: str) -> list[str]:
+        names = [] if answer == "none" else [name.strip() for name in answer.split(",")]
+        if unknown := [name for name in names if name not in others]:
+            raise UserError(f"{examples(unknown)}: not a folder of classes. Choose none.")
+        return names
+
+    return Guess("prepare.more_train_images", found, "guess", reason, (None,), parse)
 
 
 def guess_missing(ids: Sequence[str], folder: str, survey: Survey) -> Guess | None:

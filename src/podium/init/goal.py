@@ -1,6 +1,7 @@
 """What is predicted, inferred from the labels: the task and the positive class."""
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from typing import get_args
 
 import pandas as pd
@@ -100,7 +101,8 @@ def _from_labels(
         sample is not None and {*map(canonical, values)} == {*map(canonical, sample.targets)}
     )
     if not are_numbers(values) or from_paths:
-        return _from_names(values, are_classes=are_classes)
+        submitted = [] if sample is None else sample.values
+        return _from_names(values, submitted, are_classes=are_classes)
     if not is_whole:
         return "regression", "certain", "the labels are numbers, not all of them integers", ()
     if len(values) == 2:
@@ -123,17 +125,18 @@ def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
     return "multiclass", "likely", reason, ("ordinal", "regression")
 
 
-def _from_names(values: Sequence[str], *, are_classes: bool) -> Inferred:
-    if not are_classes and (inferred := _from_lists(values)):
+def _from_names(values: Sequence[str], submitted: Sequence[str], *, are_classes: bool) -> Inferred:
+    if not are_classes and (inferred := _from_lists(values, submitted)):
         return inferred
     if len(values) == 2:
         return "binary", "certain", f"two labels: {examples(values)}", ("multiclass",)
     return "multiclass", "certain", f"{len(values)} labels: {examples(values, 3)}", ()
 
 
-def _from_lists(values: Sequence[str]) -> Inferred | None:
+def _from_lists(values: Sequence[str], submitted: Sequence[str]) -> Inferred | None:
     """Multilabel, or multiclass with names that look like lists; None if each cell is one label."""
-    separator = find_separator(values)
+    submitted = [cell for cell in submitted if cell not in values]
+    separator = find_separator(values, submitted)
     lists = cell_lists.split(values, separator or " ")
     labels = cell_lists.distinct_labels(values, separator or " ")
     counts = {len(names) for names in lists.values()}
@@ -144,7 +147,9 @@ def _from_lists(values: Sequence[str]) -> Inferred | None:
     if separator is None:
         return None
     mark = "spaces" if separator == " " else repr(separator)
-    if not _are_lists(lists.values(), separator):
+    if not _are_lists(lists.values(), separator) and not _are_submitted(
+        labels, submitted, separator
+    ):
         reason = f"{len(values)} labels: {examples(values, 3)}, not lists separated by {mark}"
         return "binary" if len(values) == 2 else "multiclass", "likely", reason, ("multilabel",)
     reason = f"{len(values)} distinct cells list {len(labels)} labels, separated by {mark}"
@@ -196,25 +201,39 @@ def guess_positive_class(classes: Sequence[str], sample: Sample | None) -> Guess
     return Guess("prepare.positive_class", value, confidence, reason, others, parse)
 
 
-def separator(values: Sequence[str], per_image: float) -> str:
+def separator(values: Sequence[str], per_image: float, submitted: Sequence[str] = ()) -> str:
     """What separates the labels in cells (`values`); if each has one label, something that is in
     none of them.
     """
-    found = find_separator(values) if per_image < MIN_LABELS_PER_IMAGE else None
+    found = find_separator(values, submitted) if per_image < MIN_LABELS_PER_IMAGE else None
     unused = (mark for mark in (" ", *LABEL_SEPARATORS) if not any(mark in v for v in values))
     return found or next(unused, " ")
 
 
-def find_separator(values: Sequence[str]) -> str | None:
+def find_separator(values: Sequence[str], submitted: Sequence[str] = ()) -> str | None:
     """The separator of labels in a cell, which leaves fewer distinct labels than there are distinct
-    cells (`values`). None if each cell is one label.
+    cells (`values`), or cells of repeated integers, or of labels that the sample submission
+    (`submitted`) lists in another combination. None if each cell is one label.
     """
     if cell_lists.are_bracketed(values):
         return None
-    counts = {
-        separator: len(cell_lists.distinct_labels(values, separator))
+    labels = {
+        separator: cell_lists.distinct_labels(values, separator)
         for separator in LABEL_SEPARATORS
         if any(len(labels) > 1 for labels in cell_lists.split(values, separator).values())
     }
-    best = min(counts, key=counts.__getitem__, default=None)
-    return best if best is not None and counts[best] < len(values) else None
+    best = min(labels, key=lambda separator: len(labels[separator]), default=None)
+    if best is None or len(labels[best]) < len(values):
+        return best
+    names, all_names = labels[best], [*chain(*cell_lists.split(values, best).values())]
+    are_repeated = all(name.isdecimal() for name in names) and len(names) < len(all_names)
+    others = [cell for cell in submitted if cell not in values]
+    return best if are_repeated or _are_submitted(names, others, best) else None
+
+
+def _are_submitted(labels: Collection[str], submitted: Sequence[str], separator: str) -> bool:
+    """Whether the sample submission lists several of the labels, and no others."""
+    return any(
+        len(names) > 1 and set(names) <= set(labels)
+        for names in cell_lists.split(submitted, separator).values()
+    )

@@ -11,9 +11,20 @@ from podium.init.guesses import Confidence, Guess, one_of, some_of
 from podium.init.id_patterns import IdPattern
 from podium.init.matching import IdColumn, is_unnamed
 from podium.init.roles import Roles
-from podium.init.survey import Table
+from podium.init.survey import Survey, Table
 
 ID_NAME = re.compile(r"(?i:(.*[ _])?(id|name|file|filename|image))|.*[a-z\d]I[dD]")
+
+
+def also_in_test(survey: Survey, train: Table, test: Table | None) -> list[IdColumn]:
+    """The columns of the training table that identify images, without those that do not in the test
+    table, unless none does there.
+    """
+    candidates = survey.id_candidates[train.name]
+    if test is None:
+        return candidates
+    known = {column.name for column in survey.id_candidates[test.name]}
+    return [c for c in candidates if c.name in known or c.name not in test.columns] or candidates
 
 
 def choose_ids(candidates: Sequence[IdColumn], *tables: Table | None) -> list[IdColumn]:
@@ -43,6 +54,8 @@ def guess_ids(
             f"no column of {table.name} identifies image files ({values}); "
             f"the images are {examples(images.names, 3)}"
         )
+        if column := _without_zeros(table, images):
+            reason += f". The ids in {column} have lost the leading zeros of the file names"
         return Guess("prepare.id_column", None, "guess", reason, tuple(table.columns), parse)
     ids, *rest = choose_ids(candidates, tables.sample, tables.test)
     if _is_image(ids.name, table, images):
@@ -79,33 +92,61 @@ def guess_submission_ids(tables: Roles, ids: str) -> Guess | None:
     def is_submitted(column: str) -> bool:
         return {known.find(value) for value in test.rows[column].unique()} == {*expected}
 
+    if is_submitted(ids):
+        return None
     columns = [column for column in test.columns if is_submitted(column)]
-    if ids in columns or not columns:
+    if not columns:
         return None
     reason = f"has the {len(expected)} ids of the sample submission, of {len(test.rows)} images"
     others = tuple(columns[1:])
     return Guess("prepare.submission_id_column", columns[0], "certain", reason, others)
 
 
-def guess_unit_column(train: Table, test: Table, ids: str, submitted: str) -> Guess:
+def check_one_way(submitted: Guess, ids: str, pattern: str | None) -> None:
+    """Check that images are combined in one way: by `pattern`, or by the ids that are `submitted`.
+
+    Raises:
+        UserError: if in both.
+    """
+    if pattern is not None:
+        raise UserError(
+            f"the submission's ids are in column {submitted.value}, but images are found by column "
+            f"{ids}, as {pattern}. Name the images or their folders after {submitted.value}, or "
+            "give both tables a column with the name of one image per row."
+        )
+
+
+def guess_unit_column(
+    train: Table, test: Table, ids: str, submitted: str, labels: str | Sequence[str]
+) -> Guess:
     """The columns that say which training images belong together as those of one submission id:
-    columns of both tables that do so in the test table; None if there are none.
+    columns of both tables that do so in the test table, all those whose values are parts of the
+    submission id, or the fewest; None if there are none. A unit's images have the same `labels`.
     """
     key, reason = "prepare.unit_column", f"{train.name} has column {submitted}, too"
     parse = some_of(train.columns, what=f"column of {train.name}")
     if submitted in train.columns:
         return Guess(key, None, "certain", reason, parse=parse)
-    shared = [c for c in test.columns if c in train.columns and c != ids]
     units = test.rows[submitted].nunique()
-    for count in (1, 2, 3):
-        for names in map(list, combinations(shared, count)):
-            if (
-                test.rows.groupby(names).ngroups
-                == units
-                == len(test.rows[[*names, submitted]].drop_duplicates())
-            ):
-                reason = f"tells the ids in {submitted} apart in {test.name}"
-                return Guess(key, names if count > 1 else names[0], "likely", reason, parse=parse)
+    if units == len(test.rows):
+        return Guess(key, None, "certain", f"{submitted}: one image per id", parse=parse)
+    label_columns = [labels] if isinstance(labels, str) else [*labels]
+    shared = [c for c in test.columns if c in train.columns and c not in (ids, *label_columns)]
+
+    def is_part(column: str) -> bool:
+        pairs = zip(test.rows[column], test.rows[submitted], strict=True)
+        return all(value in re.split(r"[\W_]", unit) for value, unit in pairs)
+
+    parts = [column for column in shared if is_part(column)]
+    for names in [parts, *(list(c) for n in (1, 2, 3) for c in combinations(shared, n))]:
+        if not names:
+            continue
+        counts = train.rows.groupby(names)[label_columns].nunique()
+        rows = len(test.rows[[*names, submitted]].drop_duplicates())
+        if test.rows.groupby(names).ngroups == units == rows and (counts == 1).all(axis=None):
+            reason = f"tells the ids in {submitted} apart in {test.name}"
+            value = names if len(names) > 1 else names[0]
+            return Guess(key, value, "likely", reason, parse=parse)
     reason = "no columns tell submission ids apart: images are scored one by one out of fold"
     return Guess(key, None, "guess", reason, tuple(shared), parse)
 
@@ -133,6 +174,14 @@ def why_sample_ids(test: Table, sample: Table | None, ids: str) -> str:
     if sample is None:
         raise UserError(f"{test.name}: {problem}. Rename its id column, or set --id-column.")
     return f"{problem}; using the ids in {sample.name}"
+
+
+def _without_zeros(table: Table, images: ImageIndex) -> str | None:
+    """A column with the names of images without their leading zeros; None if there is none."""
+    stems = {name.rpartition("/")[2].rpartition(".")[0] for name in images.names}
+    numbers = {stem.lstrip("0") or "0" for stem in stems if stem.isdecimal()}
+    columns = [c for c in table.columns if numbers and {*table.rows[c]} <= numbers]
+    return columns[0] if columns else None
 
 
 def _is_image(column: str, table: Table, images: ImageIndex) -> bool:

@@ -23,6 +23,8 @@ def read(record: Recorder, train: Table, test: Table | None) -> None:
     too; note which are not used, and which give the label away.
     """
     prepare, labels = Prepare(**record.prepare), record.prepare["label_column"]
+    if isinstance(labels, str) and labels not in train.columns:
+        return  # the table has a row per label, and no other columns that belong to images
     used = {prepare.id_column, prepare.test_id_column, prepare.submission_id_column}
     used |= {prepare.group_column, *prepare.label_columns, *prepare.unit_columns}
     names = {name for name in used if name is not None}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from podium.competition.text.names import normalize
-from podium.config.prepare import check_pattern
+from podium.config.prepare_values import check_pattern
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import label_in
 from podium.init.folders import AUXILIARY_WORDS, is_in, is_test

@@ -32,6 +32,9 @@ def read(
     classes = values if is_one_column else [*labels.columns]
     if task == "binary":
         _read_positive_class(record, classes, sample)
+    if not has_lists and (doubt := samples.contradiction(task, sample, classes)) is not None:
+        for key in ("prepare.label_column", "task"):
+            record.doubt(key, doubt)
     metric = record.take(samples.guess_metric(task, sample, classes, has_lists=has_lists))
     record.take(samples.guess_format(task, metric, sample, classes))
 
@@ -47,7 +50,7 @@ def _split_lists(
     record: Recorder, values: list[str], sample: Sample | None, per_image: float
 ) -> list[str]:
     """The distinct labels in cells that list several."""
-    separator = goal.separator(values, per_image)
+    separator = goal.separator(values, per_image, sample.values if sample else [])
     record.layout.prepare["label_separator"] = separator
     labels = cell_lists.distinct_labels(values, separator)
     if (submitted := samples.separator_in(sample, labels, separator)) != " ":

@@ -1,7 +1,7 @@
 """Guess which tables are the training table, the test table and the sample submission."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import pandas as pd
@@ -9,12 +9,9 @@ import pandas as pd
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Confidence, Guess
-from podium.init.matching import IdColumn
+from podium.init.matching import IdColumn, is_unnamed
 from podium.init.sample import Sample, read_sample
-from podium.init.survey import Survey, Table, suffix
-from podium.init.words import has_word
-
-ROLE_WORDS = ("train", "label", "test", "sample", "submission")
+from podium.init.survey import Survey, Table
 
 
 @dataclass(frozen=True)
@@ -36,21 +33,6 @@ class Roles:
         return None if self.sample is None else read_sample(self.sample.rows)
 
 
-def check_readable(survey: Survey) -> None:
-    """Check that every CSV file whose name suggests a role could be read.
-
-    Raises:
-        UserError: if one could not be read: guesses without it would be wrong.
-    """
-    problems = [
-        problem
-        for name, problem in survey.problems.items()
-        if suffix(name) == ".csv" and has_word(name.rpartition("/")[2], *ROLE_WORDS)
-    ]
-    if problems:
-        raise UserError("\n".join(problems))
-
-
 def fail_without_labels(survey: Survey) -> NoReturn:
     """Raises: UserError: no labeled images were found; it says what was, and what is expected."""
     cause = "no labeled training images"
@@ -67,20 +49,30 @@ def fail_without_labels(survey: Survey) -> NoReturn:
 
 
 def guess_sample(tables: Sequence[Table]) -> Guess:
-    """The sample submission: by its name, else a table whose target columns are constant."""
-    candidates = [t for t in tables if t.has_word("sample", "submission") and t.pixels is None]
+    """The sample submission: by its name, else a table whose target columns are constant. A sample
+    of something else, such as `sample_labels.csv`, is none.
+    """
+
+    def is_named(table: Table) -> bool:
+        is_other = table.has_word("train", "label", "image")
+        return table.has_word("submission") or (table.has_word("sample") and not is_other)
+
+    candidates = [table for table in tables if is_named(table) and table.pixels is None]
     candidates.sort(key=lambda t: (not t.has_word("sample"), len(t.name), t.name))
     if not candidates and len(tables) > 1:
         candidates = [table for table in tables if _is_constant(table)]
     words = ("sample", "submission")
-    return _guess("sample_submission", candidates, words, "has the same targets in all rows")
+    guess = _guess("sample_submission", candidates, words, "has the same targets in all rows")
+    if guess.confidence == "certain" and candidates and not candidates[0].has_word("submission"):
+        return replace(guess, confidence="likely")
+    return guess
 
 
 def find_sample_ids(
     sample: Table, others: Sequence[Table], id_columns: Mapping[str, Sequence[IdColumn]]
 ) -> str:
     """The id column of the sample submission: the first, unless only another one has unique values
-    that are images or ids of another table.
+    that are images or ids of another table, or it is an index without a name.
     """
     rows, first = sample.rows, sample.columns[0]
     images = {column.name for column in id_columns[sample.name]}
@@ -89,6 +81,7 @@ def find_sample_ids(
     ]
     unique = [column for column in sample.columns if rows[column].is_unique]
     ids = [c for c in unique if c in images or any(set(rows[c]) <= values for values in known)]
+    ids = [column for column in ids if not is_unnamed(column)] or ids
     if first in ids or not (ids or (unique and first not in unique)):
         return first
     return (ids or unique)[0]
@@ -120,7 +113,12 @@ def guess_train(
     labeled.sort(key=rank, reverse=True)
     usable = [table for table in labeled if is_usable(table)]
     candidates = usable or [table for table in labeled if table.has_word("train", "label")]
-    return _guess("train_csv", candidates, ("train", "label"), "has image ids and other columns")
+    guess = _guess("train_csv", candidates, ("train", "label"), "has image ids and other columns")
+    named = [table.name for table in labeled if table.has_word("train") and table not in usable]
+    if usable and named and not usable[0].has_word("train"):
+        reason = f"{guess.reason}, but {named[0]} is named as one; its ids match no image"
+        guess = replace(guess, confidence="guess", reason=reason)
+    return guess
 
 
 def guess_test(
@@ -163,8 +161,10 @@ def check_pixel_row_order(test: Table, sample: Table, columns: Sequence[str]) ->
 
 def describe(table: Table, images: ImageIndex) -> str:
     """The name of a table, and what is missing for another sample submission, as of the
-    competition's second stage.
+    competition's second stage, or that it is about a validation set.
     """
+    if table.has_word("val"):
+        return f"{table.name} ({len(table.rows)} rows of a validation set)"
     if not table.has_word("sample", "submission"):
         return table.name
     ids = table.rows.iloc[:, 0].tolist()

@@ -154,6 +154,25 @@ def _probability_in(sample: Sample | None, classes: Sequence[str]) -> str | None
     return None
 
 
+def contradiction(task: TaskName, sample: Sample | None, classes: Sequence[str]) -> str | None:
+    """Why the sample submission's only column does not suit labels of these classes; None if it
+    may. Numbers may stand for classes or their probability.
+    """
+    if sample is None or not sample.values or task == "multilabel":
+        return None
+    if task in ("regression", "ordinal"):
+        shown = examples(sample.values, 2)
+        is_number = are_numbers(sample.values)
+        return None if is_number else f"the sample submission contains {shown}, which is no number"
+    if task == "multiclass" and sample.has_fractions:
+        return f"the sample submission contains {sample.value}, one fraction per image"
+    known = {canonical(name) for name in classes}
+    parts = {canonical(part) for value in sample.values for part in re.split(r"[\s,;|]+", value)}
+    if are_numbers(sample.values) or known & (parts | {*map(canonical, sample.values)}):
+        return None
+    return f"the sample submission contains {examples(sample.values, 2)}, which is no label"
+
+
 def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:
     """How many labels each row lists, with something between them that no class name contains; 1 if
     rows differ. Labels between spaces need not be classes, as in "new_whale w_1 w_2".

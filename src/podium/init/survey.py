@@ -26,6 +26,7 @@ MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
 OTHER_TABLES = (".tsv", ".txt", ".json", ".parquet")
 MAX_OTHER_TABLES = 20
+NO_ROWS = "has no rows"
 PACKED = (".rar", ".zst")
 COMPRESSED = (".gz", ".bz2", ".xz")
 KNOWN_SUFFIXES = {".csv", *PACKED}
@@ -143,7 +144,7 @@ def survey(archive: Archive) -> Survey:
         try:
             table = _table(archive, name, may_have_pixels=len(images) < MAX_ILLUSTRATIONS)
         except UserError as error:
-            if suffix(name) == ".csv":
+            if suffix(name) == ".csv" or _is_named_table(name):
                 problems[name] = str(error)
             continue
         if suffix(name) != ".csv" and min(table.rows.shape) < 2:
@@ -151,7 +152,7 @@ def survey(archive: Archive) -> Survey:
         if len(table.rows):
             tables.append(table)
         else:
-            problems[name] = f"{name} has no rows"
+            problems[name] = f"{name} {NO_ROWS}"
     folders = Counter(name.rpartition("/")[0] for name in images)
     is_image = set(images).__contains__
     read = {table.name for table in tables}
@@ -166,6 +167,11 @@ def survey(archive: Archive) -> Survey:
         problems,
         dict(ignored.most_common()),
     )
+
+
+def _is_named_table(name: str) -> bool:
+    """Whether a JSON file is named as one of labels."""
+    return suffix(name) == ".json" and words.has_word(name.rpartition("/")[2], "train", "label")
 
 
 def _is_unique(column: pd.Series) -> bool:

@@ -1,31 +1,31 @@
 """Infer a competition's layout from a survey of its files and the user's answers."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-
-import pandas as pd
 
 from podium.competition.text.names import is_hidden
-from podium.core import csvs
 from podium.core.errors import UserError, examples
 from podium.init import (
     columns,
     folders,
     goal,
     id_columns,
-    id_patterns,
     metadata,
     other_jobs,
     path_labels,
     pixels,
+    raters,
     read_goal,
     roles,
+    sample_rows,
+    table_checks,
+    test_set,
     unread,
 )
 from podium.init.layout import Layout
 from podium.init.path_labels import LabeledFolder
 from podium.init.recorder import Recorder
 from podium.init.roles import Roles
+from podium.init.sample_rows import LongRows
 from podium.init.survey import ImageStats, Survey, Table
 
 
@@ -49,6 +49,7 @@ class _Reader:
     def __init__(self, survey: Survey, answers: Mapping[str, str]) -> None:
         self.survey, self.answers = survey, answers
         self.record = Recorder(survey, answers)
+        self.long: LongRows | None = None
         self.layout = self.record.layout
 
     def read(self) -> None:
@@ -58,15 +59,16 @@ class _Reader:
             UserError: if there is nothing to train on or to predict.
         """
         survey = self.survey
-        roles.check_readable(survey)
+        table_checks.check_readable(survey)
         tables = self._roles()
-        train = tables.train
+        survey, train = self.survey, tables.train
+        table_checks.check_labels_have_images(self.survey.tables, tables, self._identifies)
         pattern = self.answers.get("prepare.label_pattern")
         labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
         has_ids = train is not None and self._identifies(train)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
-        elif labeled and (not has_ids or pattern is not None):
+        elif labeled and (not has_ids or pattern or table_checks.lacks_labels(tables, labeled)):
             self._read_paths(tables, labeled)
         elif train is not None and survey.images:
             self._read_table(tables, train)
@@ -79,12 +81,12 @@ class _Reader:
         self._note_unused(has_pixels=train is not None and train.pixels is not None)
 
     def _roles(self) -> Roles:
-        tables = self.survey.tables
-        by_name = {table.name: table for table in tables}
-        sample = by_name.get(self.record.take(roles.guess_sample(tables)))
-        candidates = [table for table in tables if table is not sample]
+        by_name = {table.name: table for table in self.survey.tables}
+        sample = by_name.get(self.record.take(roles.guess_sample(self.survey.tables)))
         if sample is not None:
-            sample = self._with_ids_first(sample, candidates)
+            sample, self.survey, self.long = sample_rows.read(self.record, self.survey, sample)
+        by_name = {table.name: table for table in self.survey.tables}
+        candidates = [t for t in self.survey.tables if sample is None or t.name != sample.name]
         guess = roles.guess_train(candidates, sample, self._identifies)
         train = by_name.get(self.record.take(guess))
         candidates = [table for table in candidates if table is not train]
@@ -98,21 +100,11 @@ class _Reader:
         is_part = self.survey.id_patterns[table.name] is not None
         return is_part or self.survey.id_columns[table.name] is not None
 
-    def _with_ids_first(self, sample: Table, others: list[Table]) -> Table:
-        """The sample submission with its id column first."""
-        ids = roles.find_sample_ids(sample, others, self.survey.id_candidates)
-        place = sample.columns.index(ids)
-        if place:
-            self.record.prepare["sample_id_column"] = ids
-            self.record.note(
-                f"{sample.name}: the ids are in column {ids}; the submission keeps that order"
-            )
-        return replace(sample, rows=csvs.id_first(sample.rows, place))
-
     def _read_table(self, tables: Roles, train: Table) -> None:
         """A table of ids and labels, and image files."""
         survey = self.survey
-        candidates, found = survey.id_candidates[train.name], survey.id_patterns[train.name]
+        candidates = id_columns.also_in_test(survey, train, tables.test)
+        found = survey.id_patterns[train.name]
         guess = id_columns.guess_ids(train, candidates, survey.index, tables)
         if found is not None:
             guess = id_columns.guess_ids_in_names(train, found)
@@ -127,34 +119,41 @@ class _Reader:
         if found is not None and ids == found.column:
             self.record.prepare["images"] = found.pattern
             self.record.note(f"images: an id's images are {found.pattern}")
-        folder = self.record.take(folders.guess_folder("train", self._images(values), survey))
+        images = test_set.images_of(self.record, survey, values)
+        folder = self.record.take(folders.guess_folder("train", images, survey))
         if (submitted := id_columns.guess_submission_ids(tables, ids)) is not None:
+            id_columns.check_one_way(submitted, ids, self.record.prepare.get("images"))
             column = self.record.take(submitted)
             assert tables.test is not None
-            self.record.take(id_columns.guess_unit_column(train, tables.test, ids, column))
-        self._read_test(self._test_ids(tables, ids))
-        if (missing := folders.guess_missing(self._images(values), folder, survey)) is not None:
+            labels = self.record.prepare["label_column"]
+            self.record.take(id_columns.guess_unit_column(train, tables.test, ids, column, labels))
+        found_ids = test_set.find_ids(self.record, survey, tables, ids)
+        test_set.read(self.record, survey, found_ids, train_ids=values)
+        if (missing := folders.guess_missing(images, folder, survey)) is not None:
             self.record.take(missing)
         self.layout.image_stats = survey.stats(folder)
-
-    def _images(self, ids: list[str]) -> list[str]:
-        """The ids of the images of `ids`: these themselves, unless there is a pattern; then an id
-        without images stays.
-        """
-        if (pattern := self.record.prepare.get("images")) is None:
-            return ids
-        tails = id_patterns.tails(ids, self.survey.images, pattern)
-        return [image for value in ids for image in tails.get(value, [value])]
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
         survey, prepare = self.survey, self.record.prepare
+        if tables.train is not None and "prepare.label_pattern" not in self.answers:
+            missing = "identifies image files"
+            if self._identifies(tables.train):
+                missing = "has the labels of the sample submission"
+            reason = f"no column {missing}; the labels are taken from the images' paths"
+            self.record.drop("prepare.train_csv", reason, "guess")
         self.record.drop("prepare.train_csv", "the labels are in the paths of the images")
         folder = self.record.take(path_labels.guess_folder(candidates, survey))
         labeled = next(candidate for candidate in candidates if candidate.folder == folder)
         if labeled.pattern is not None:
             pattern = self.record.take(path_labels.guess_pattern(labeled, survey))
             labeled = path_labels.with_pattern(folder, pattern, survey)
+        elif (
+            more := folders.guess_more(
+                folder, labeled.counts, {c.folder: c.counts for c in candidates}
+            )
+        ) is not None:
+            self.record.take(more)
         sample, test_ids = tables.targets, tables.sample_ids
         if tables.sample is not None:
             prepare["id_column"] = tables.sample.columns[0]
@@ -164,10 +163,13 @@ class _Reader:
             prepare["id_column"] = id_columns.choose_ids(ids, tables.sample)[0].name
             test_ids = tables.test.rows[prepare["id_column"]]
         question = path_labels.guess_map(labeled, sample)
-        label_map = self.record.take(question) if question is not None else None
+        label_map = None
+        if question is not None:
+            label_map = self.record.take(question)
+            self.record.doubt("prepare.train_images", question.reason)
         labels = path_labels.labels_of(labeled, label_map)
         read_goal.read(self.record, labels, sample, from_paths=label_map is None)
-        self._read_test(test_ids)
+        test_set.read(self.record, survey, test_ids)
         self.layout.image_stats = survey.stats(folder)
 
     def _read_pixels(self, tables: Roles, train: Table, content: pixels.Pixels) -> None:
@@ -202,37 +204,22 @@ class _Reader:
         labels = self.record.take(columns.guess_labels(train, ids, tables.targets, tables.test))
         label_columns = labels if isinstance(labels, list) else [labels]
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
-        per_image = goal.labels_per_image(train.rows, ids if is_id else None, label_columns)
-        read_goal.read(self.record, train.rows[label_columns], tables.targets, per_image=per_image)
-        self.record.take(columns.guess_groups(train, [ids, *label_columns]))
-
-    def _test_ids(self, tables: Roles, ids: str) -> pd.Series | None:
-        """The ids of the test images, from the test table if it has the column `ids`."""
-        if tables.test is None or ids in tables.test.columns:
-            return tables.sample_ids if tables.test is None else tables.test.rows[ids]
-        other = self.survey.id_columns[tables.test.name]
-        if tables.sample is None and other is not None:
-            self.record.prepare["test_id_column"] = other.name
-            self.record.note(f"{tables.test.name}: the ids are in column {other.name}")
-            return tables.test.rows[other.name]
-        self.record.drop(
-            "prepare.test_csv", id_columns.why_sample_ids(tables.test, tables.sample, ids)
-        )
-        return tables.sample_ids
-
-    def _read_test(self, ids: pd.Series | None) -> None:
-        """The folder of the test images with these `ids`; None: all images in the folder."""
-        train = self.record.prepare["train_images"]
-        if ids is None:
-            self.record.take(folders.guess_unlisted(self.survey, train))
-        else:
-            images = self._images(ids.tolist())
-            if self.layout.prepare["sample_submission"] is not None:
-                for guess in (hidden := folders.guess_hidden(images, train, self.survey)):
-                    self.record.take(guess)
-                if hidden:
-                    return
-            self.record.take(folders.guess_folder("test", images, self.survey))
+        of_images, sample = ids if is_id else None, tables.targets
+        has_raters = raters.have_raters(train.rows, of_images, label_columns, sample)
+        per_image = 1.0
+        if not has_raters:
+            per_image = goal.labels_per_image(train.rows, of_images, label_columns)
+        read_goal.read(self.record, train.rows[label_columns], sample, per_image=per_image)
+        listed = train.rows if ids is None else train.rows[~train.rows[ids].map(is_hidden)]
+        if (unlabeled := columns.guess_unlabeled(listed[label_columns])) is not None:
+            self.record.take(unlabeled)
+        if has_raters:
+            self.record.take(raters.guess_raters(self.layout.task))
+        if self.long is not None and train.name == self.long.train and self.long.values is not None:
+            reason = f"{train.name} has a row for each label of each image"
+            self.record.revise("prepare.label_column", self.long.values, reason)
+        used = [ids, *label_columns]
+        self.record.take(columns.guess_groups(train, used, tables.test))
 
     def _note_unused(self, *, has_pixels: bool) -> None:
         """Note the tables and image folders that are not used."""
@@ -240,7 +227,8 @@ class _Reader:
         used = {prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
         unused = [roles.describe(t, survey.index) for t in survey.tables if t.name not in used]
         if not has_pixels:
-            parts = prepare["train_images"], prepare["test_images"]
+            more = prepare.get("more_train_images", [])
+            parts = prepare["train_images"], prepare["test_images"], *more
             unused += [f"{name or '(top)'}/" for name in folders.outside(survey, parts)]
         if unused:
             self.record.note(f"not used: {examples(unused)}")

@@ -11,7 +11,7 @@ FORMS = {
     "img": "imgs?",
     "label": "labels?|labell?ed|labell?ing",
     "sample": "samples?",
-    "submission": "submissions?|submit",
+    "submission": "submissions?|submit|benchmarks?",
     "mask": "masks?|masked",
     "annot": "annots?|annotations?|annotated",
     "segment": "segments?|segmented|segmentations?",

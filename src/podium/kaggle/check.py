@@ -12,6 +12,7 @@ import pandas as pd
 from podium.core import csvs, files, paths
 from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
+from podium.dataset.submission_file import SubmissionFile
 from podium.kaggle import history
 from podium.params.schema import Params
 from podium.scoring import metrics
@@ -47,16 +48,13 @@ def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> Check
     """
     prepared = Manifest(paths.PREPARED)
     task = Task.submitted(prepared)
-    sample = prepared.csv("sample_submission.csv")
+    rows = prepared.csv("sample_submission.csv")
+    file = SubmissionFile(**prepared.facts["submission_file"])
+    sample = file.wide(rows, task.classes)
     metric = metrics.get(params.metric, task.name)
     form = SubmissionFormat.detect(sample, task, metric, params.submission)
-    checked = check_csv(
-        path,
-        columns=[sample.columns[0], *form.columns],
-        place=prepared.facts["id_place"],
-        ids=sample.iloc[:, 0],
-        allow_empty=form.name == "labels",
-    )
+    expected = file.fill(rows, sample.iloc[:, :1].assign(**dict.fromkeys(form.columns, "")))
+    checked = check_csv(path, sample=expected, file=file, allow_empty=form.name == "labels")
     if past is not None:
         slug = params.competition.slug
         history.check_new(past, slug=slug, sha256=checked.sha256, file=str(path))
@@ -64,21 +62,20 @@ def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> Check
 
 
 def check_csv(
-    path: Path, *, columns: list[str], ids: pd.Series, allow_empty: bool, place: int = 0
+    path: Path, *, sample: pd.DataFrame, file: SubmissionFile, allow_empty: bool
 ) -> CheckedSubmission:
     """Check a CSV's columns and ids, and the JSON next to it.
 
-    `columns` start with the id, which in the file is the `place`-th. `allow_empty` permits rows
-    without a label.
+    `sample` has the columns and the ids that are expected, as `file` says. `allow_empty` permits
+    rows without a label.
 
     Raises:
         UserError: naming what is wrong, with the ids of the rows.
     """
     data = files.read(path)
-    others = columns[1:]
-    _check_header(data, [*others[:place], columns[0], *others[place:]], path)
-    table = csvs.id_first(csvs.parse(data, name=str(path)).fillna(""), place)
-    _check_rows(table, ids, path, allow_empty=allow_empty)
+    _check_header(data, [str(column) for column in sample.columns], path)
+    table = file.predicted(csvs.parse(data, name=str(path)).fillna(""))
+    _check_rows(table, sample.iloc[:, file.id_place], path, allow_empty=allow_empty)
     sha256 = hashlib.sha256(data).hexdigest()
     return _read_provenance(path, rows=len(table), sha256=sha256)
 

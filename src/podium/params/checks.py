@@ -182,6 +182,11 @@ def _format(task: TaskName, submission: Submission) -> Iterator[Problem]:
         )
 
 
+def _clip(task: TaskName, submission: Submission) -> Iterator[Problem]:
+    if submission.clip is not None and task != "regression":
+        yield "submission.clip", "requires task: regression"
+
+
 def _subsample(task: TaskName, folds: Folds) -> Iterator[Problem]:
     if folds.subsample and task not in SINGLE_LABEL:
         yield "folds.subsample", "requires a single-label task"
@@ -200,5 +205,5 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 CHECKS = (
     *(_metric, _views, _neighbors, _blending, _losses, _members, _trained_on_all, _names),
     *(probe_checks.probes, probe_checks.metadata),
-    *(_sizes, _labels, _new_class, _format, _subsample, _imbalance),
+    *(_sizes, _labels, _new_class, _format, _clip, _subsample, _imbalance),
 )

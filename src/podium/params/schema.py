@@ -16,6 +16,7 @@ from podium.config.prepare import Prepare
 from podium.config.probes import Probe
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName
+from podium.config.trackers import Trackers
 from podium.core import params_file, validation
 from podium.core.errors import UserError, nearest
 from podium.core.section import Section, Slug
@@ -46,6 +47,9 @@ class Params(Section):
     predict: Predict
     ensemble: Ensemble
     submission: Submission
+    trackers: Trackers
+    """Experiment trackers that training logs to ([trackers.md](trackers.md)). Changing it never
+    retrains a model."""
 
     def model(self, name: str) -> Model:
         """The model called `name`.

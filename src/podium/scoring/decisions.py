@@ -96,12 +96,13 @@ def score_probabilities(
     """Score probabilities [N, C], or for regression values [N, 1].
 
     Raises:
-        UserError: if the metric is undefined.
+        UserError: if the metric is undefined, or has weights for other classes.
     """
     if metric.inputs == "values" or task.name == "regression":
         actual = task.levels[targets] if task.name == "ordinal" else task.numbers(targets)
-        return _checked(metric, metric.function(actual, task.values(predicted)), targets)
-    return _checked(metric, metric.function(targets, predicted), targets)
+        value = metric.bound(task.classes)(actual, task.values(predicted))
+        return _checked(metric, value, targets)
+    return _checked(metric, metric.bound(task.classes)(targets, predicted), targets)
 
 
 def score_labels(

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 from podium.scoring.task import Task
 
 MIN_TPR = 0.8  # of the partial AUC
+WEIGHTED_TPR = 0.4  # of the weighted AUC
 Weights = np.ndarray | None  # sample weights [N]
 
 
@@ -123,6 +124,23 @@ def partial_auc(targets: np.ndarray, probabilities: np.ndarray) -> float:
     return float(least + (limit - least) * (scaled - 0.5) / 0.5)
 
 
+def weighted_auc(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """The area under the ROC curve, in which that below a true-positive rate of `WEIGHTED_TPR`
+    counts twice, divided by the largest possible; NaN if there is only one class.
+
+    Source: the evaluation page of alaska2-image-steganalysis on Kaggle.
+    """
+    if len(np.unique(targets)) < 2:
+        return np.nan
+    fpr, tpr, _ = sk.roc_curve(targets == 1, probabilities[:, 1], drop_intermediate=False)
+    if WEIGHTED_TPR not in tpr:  # ties may cross it: a point there, so that the part below is exact
+        place = np.searchsorted(tpr, WEIGHTED_TPR)
+        fpr = np.insert(fpr, place, np.interp(WEIGHTED_TPR, tpr, fpr))
+        tpr = np.insert(tpr, place, WEIGHTED_TPR)
+    below = np.trapezoid(np.minimum(tpr, WEIGHTED_TPR), fpr)
+    return float((np.trapezoid(tpr, fpr) + below) / (1 + WEIGHTED_TPR))
+
+
 def probabilistic_f1(targets: np.ndarray, probabilities: np.ndarray) -> float:
     """F1 of the positive class whose true and false positives are sums of probabilities; NaN
     without positives.
@@ -135,6 +153,11 @@ def probabilistic_f1(targets: np.ndarray, probabilities: np.ndarray) -> float:
         return np.nan
     true, predicted = probability[positive].sum(), probability.sum()
     return float(2 * true / (predicted + positive.sum()))
+
+
+def pooled_rmse(targets: np.ndarray, values: np.ndarray) -> float:
+    """The root mean squared error over the values of all targets together."""
+    return float(np.sqrt(np.mean((values - targets) ** 2)))
 
 
 def rmsle(targets: np.ndarray, values: np.ndarray) -> float:

@@ -5,7 +5,7 @@ To add a metric, add an entry to `METRICS`.
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 from podium.config.tasks import SINGLE_LABEL as SINGLE
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, nearest
-from podium.scoring import functions, user_code
+from podium.scoring import class_weights, functions, user_code
 
 
 class Metric(NamedTuple):
@@ -31,6 +31,8 @@ class Metric(NamedTuple):
     """Tasks for which decision thresholds are tuned to this metric."""
     k: int | None = None
     """The k of a metric `<name>@k`."""
+    weights: class_weights.Weights | None = None
+    """Of classes or targets."""
     sha256: str | None = None
     """Checksum of the code of a user-defined metric."""
 
@@ -38,6 +40,16 @@ class Metric(NamedTuple):
     def accepts_sample_weight(self) -> bool:
         """Whether the function has a parameter `sample_weight`."""
         return "sample_weight" in inspect.signature(self.function).parameters
+
+    def bound(self, classes: Sequence[str]) -> Callable[..., float]:
+        """The function for a task with these classes.
+
+        Raises:
+            UserError: if there are weights for other classes.
+        """
+        if self.weights is None:
+            return self.function
+        return class_weights.bind(self.function, family(self.name), self.weights, classes)
 
     def facts(self) -> dict[str, str | None]:
         """What data/metric.json contains: it changes if the scores may."""
@@ -68,6 +80,16 @@ METRICS: dict[str, Metric] = {
             )
             for average in ("macro", "micro", "weighted")
         ),
+        *(
+            Metric(
+                f"{average}_f2",
+                partial(sk.fbeta_score, beta=2, average=average, zero_division=0.0),
+                "labels",
+                ("multilabel",),
+                tune_for=("multilabel",),
+            )
+            for average in ("macro", "micro")
+        ),
         Metric(
             "samples_f1",
             # An image with neither targets nor labels scores 1.
@@ -84,7 +106,7 @@ METRICS: dict[str, Metric] = {
                 ("binary",),
                 tune_for=("binary",),
             )
-            for beta in (1, 2)
+            for beta in (0.5, 1, 2)
         ),
         Metric(
             "samples_f2",
@@ -103,6 +125,7 @@ METRICS: dict[str, Metric] = {
             CLASSES,
         ),
         Metric("partial_auc", functions.partial_auc, "probabilities", ("binary",)),
+        Metric("weighted_auc", functions.weighted_auc, "probabilities", ("binary",)),
         Metric("probabilistic_f1", functions.probabilistic_f1, "probabilities", ("binary",)),
         Metric("average_precision", functions.average_precision, "probabilities", CLASSES),
         Metric(
@@ -111,6 +134,9 @@ METRICS: dict[str, Metric] = {
         Metric("gap", functions.gap, "probabilities", ("binary", "multiclass")),
         Metric("mae", sk.mean_absolute_error, "values", NUMBERS, greater_is_better=False),
         Metric("rmse", sk.root_mean_squared_error, "values", NUMBERS, greater_is_better=False),
+        Metric(
+            "pooled_rmse", functions.pooled_rmse, "values", ("regression",), greater_is_better=False
+        ),
         Metric("rmsle", functions.rmsle, "values", ("regression",), greater_is_better=False),
         Metric(
             "mape",
@@ -140,8 +166,17 @@ def names(task: TaskName) -> list[str]:
 
 
 def family(name: str) -> str:
-    """The name under which `METRICS` has the metric: `map@k` for `map@5`."""
-    return AT_K.sub(r"\1@k", name)
+    """The name under which `METRICS` has the metric: `map@k` for `map@5`, `log_loss` for
+    `log_loss(any=2)`.
+    """
+    written = class_weights.WRITTEN.fullmatch(name)
+    return written[1] if written else AT_K.sub(r"\1@k", name)
+
+
+def is_user_defined(name: str) -> bool:
+    """Whether `name` is meant as `custom/<file>.py:<function>`."""
+    is_weighted = class_weights.WRITTEN.fullmatch(name) is not None
+    return not is_weighted and (":" in name or "/" in name or name.endswith(".py"))
 
 
 def check_name(name: str, task: TaskName) -> None:
@@ -150,7 +185,7 @@ def check_name(name: str, task: TaskName) -> None:
     Raises:
         ValueError: if it is not, with what to write instead.
     """
-    if ":" in name or "/" in name or name.endswith(".py"):
+    if is_user_defined(name):
         user_code.check_name(name)
         return
     key = family(name)
@@ -165,6 +200,8 @@ def check_name(name: str, task: TaskName) -> None:
         raise ValueError(
             f"{name} is not supported for task: {task}. Choose from {', '.join(names(task))}."
         )
+    if written := class_weights.WRITTEN.fullmatch(name):
+        class_weights.parse(written[2], key, task)
 
 
 def get(name: str | None, task: TaskName) -> Metric:
@@ -178,9 +215,11 @@ def get(name: str | None, task: TaskName) -> Metric:
         check_name(name, task)
     except ValueError as error:
         raise UserError(f"metric: {error}") from None
-    if ":" in name:
+    if is_user_defined(name):
         return _user_defined(name, task)
     metric = METRICS[family(name)]._replace(name=name)
+    if written := class_weights.WRITTEN.fullmatch(name):
+        return metric._replace(weights=class_weights.parse(written[2], written[1], task))
     if match := AT_K.fullmatch(name):
         k = int(match[2])
         return metric._replace(function=partial(metric.function, k=k), k=k)

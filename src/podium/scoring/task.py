@@ -1,5 +1,6 @@
 """The task: labels as targets, logits as probabilities."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -103,6 +104,18 @@ class Task(NamedTuple):
         for row, label in enumerate(labels):
             indicators[row, [index[name] for name in label.split(LABEL_SEPARATOR) if label]] = 1
         return indicators
+
+    def soft_targets(self, shares: Sequence[str]) -> np.ndarray:
+        """The shares of an image's raters per class, which our tables have as JSON, as targets:
+        float32 [N, C]. Classes without images are left out.
+        """
+        index = {name: i for i, name in enumerate(self.classes)}
+        targets = np.zeros((len(shares), len(self.classes)), np.float32)
+        for row, text in enumerate(shares):
+            for name, share in json.loads(text).items():
+                if name in index:
+                    targets[row, index[name]] = share
+        return targets / targets.sum(axis=1, keepdims=True) if self.single_label else targets
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Class probabilities, float64 [N, C], from logits [N, C]; regression: the values."""

@@ -13,6 +13,7 @@ from podium.config.ensemble import Ensemble
 from podium.core.errors import UserError
 from podium.core.provenance import Averaging
 from podium.core.validation import Problem
+from podium.scoring import metrics
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
 from podium.submission import new_class
@@ -51,7 +52,8 @@ def problems(options: Ensemble, metric: Metric) -> Iterator[Problem]:
             f"none is what {options.method} needs: it fits the scale itself.",
         )
     user_defined = metric.sha256 is not None and metric.inputs == "probabilities"
-    if options.temperature == "fitted" and not (metric.name == "log_loss" or user_defined):
+    is_log_loss = metrics.family(metric.name) == "log_loss"
+    if options.temperature == "fitted" and not (is_log_loss or user_defined):
         yield (
             "ensemble.temperature",
             f"fitted minimizes the log loss, which {metric.name} does not measure. Use none, or "

@@ -8,6 +8,8 @@ from podium.config.submission import Submission
 from podium.core import csvs, paths
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
+from podium.dataset import submission_file
+from podium.dataset.submission_file import SubmissionFile
 from podium.prediction import predictions
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
@@ -34,8 +36,10 @@ def test_scores(
     """
     if not PATH.exists():
         return None
-    task, sample = Task.submitted(prepared), prepared.csv("sample_submission.csv")
-    submissions = {"ensemble": read(path, prepared)}
+    task, rows = Task.submitted(prepared), prepared.csv("sample_submission.csv")
+    file = SubmissionFile(**prepared.facts["submission_file"])
+    sample = file.wide(rows, task.classes)
+    submissions = {"ensemble": file.wide(csvs.read(path), task.classes)}
     for name in members:
         member = paths.ENSEMBLE / "members" / f"{name}.parquet"
         predicted = predictions.read(member, EnsembleProvenance)
@@ -46,15 +50,26 @@ def test_scores(
             rule=DecisionRule(**predicted.provenance.decision),
             metric=metric,
             options=options,
+            value_range=write.value_range(options, prepared),
         )
     detected = SubmissionFormat.detect(sample, task, metric, options)
-    labels = csvs.read(PATH)
+    labels = _one_row_per_image(csvs.read(PATH), rows, file, task)
     return {
         name: write.score(table, labels, task, submission_format=detected, metric=metric)
         for name, table in submissions.items()
     }
 
 
-def read(path: Path, prepared: Manifest) -> pd.DataFrame:
-    """A submission with the id as its first column."""
-    return csvs.id_first(csvs.read(path), prepared.facts["id_place"])
+def _one_row_per_image(
+    solution: pd.DataFrame, sample: pd.DataFrame, file: SubmissionFile, task: Task
+) -> pd.DataFrame:
+    """A solution with a row per label, as the submission has them, with a column per label; any
+    other is returned unchanged. `sample` is as in its file.
+    """
+    names = [str(sample.columns[file.id_place]), str(file.predicted(sample).columns[1])]
+    if file.separator is None or not {*names} <= {*solution.columns}:
+        return solution
+    ids, values = solution[names[0]].tolist(), solution[names[1]]
+    if any(submission_file.split(image, {*task.classes}, file.separator) is None for image in ids):
+        return solution
+    return submission_file.pivot(ids, values, file.separator, task.classes, name=names[0])

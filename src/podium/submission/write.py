@@ -1,5 +1,7 @@
 """Fill the sample submission with predictions, and score a submission against known labels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +9,7 @@ from podium.competition.text import cell_lists
 from podium.competition.text.names import NameIndex, normalize
 from podium.config.submission import Submission
 from podium.core.errors import UserError, examples
+from podium.core.manifest import Manifest
 from podium.prediction import predictions
 from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
@@ -26,8 +29,10 @@ def fill(
     rule: DecisionRule,
     metric: Metric,
     options: Submission,
+    value_range: Sequence[Sequence[float]] | None = None,
 ) -> pd.DataFrame:
-    """Return the submission: header, ids and order of `sample`, values from the logits [N, C].
+    """Return the submission: header, ids and order of `sample`, values from the logits [N, C],
+    numbers clipped to `value_range` [C, 2].
 
     Raises:
         UserError: if the logits do not cover the sample's ids, or the format cannot be detected.
@@ -52,8 +57,21 @@ def fill(
             f"{metric.name} scores probabilities. Check the competition's evaluation page.{hint}"
         )
     logits = predictions.align([(ids, logits)], sample.iloc[:, 0].tolist(), source="the ensemble")
-    columns = submission_format.fill(task, metric, task.probabilities(logits), rule)
+    predicted = task.probabilities(logits)
+    if value_range is not None:
+        predicted = predicted.clip(*np.transpose(value_range))
+    columns = submission_format.fill(task, metric, predicted, rule)
     return pd.concat([sample.iloc[:, :1], pd.DataFrame(columns, index=sample.index)], axis=1)
+
+
+def value_range(options: Submission, prepared: Manifest) -> Sequence[Sequence[float]] | None:
+    """The lowest and the highest number of each target, as `submission.clip` says: [C, 2]; None: no
+    limits. `prepared` states those of the training labels.
+    """
+    if options.clip == "auto-range":
+        own: list[list[float]] = prepared.facts["label_range"]
+        return own
+    return None if options.clip is None else [options.clip] * len(prepared.facts["classes"])
 
 
 def score(

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from podium.core import console, seeding, signals
 from podium.models import inputs, layers
 from podium.scoring.metrics import Metric
-from podium.training import loop
+from podium.training import loop, printing
 from podium.training.build import Components
 from podium.training.epochs import Best
 from podium.training.state import TrainState, copy_weights
@@ -35,7 +35,7 @@ def average(run: Components, state: TrainState, *, metric: Metric) -> Best:
     seconds = time.perf_counter() - start
     epoch = replace(state.kept[-1].epoch, **scores, seconds=seconds)
     console.say(
-        f"average of epochs {', '.join(map(str, epochs))}{loop.describe(epoch, metric=metric)}"
+        f"average of epochs {', '.join(map(str, epochs))}{printing.describe(epoch, metric=metric)}"
     )
     return Best(epoch, epoch.rank(metric), copy_weights(state.evaluated_model), epochs)
 

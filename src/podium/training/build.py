@@ -144,7 +144,7 @@ def build(
         )
 
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
-    train = images(*_with_pseudo(folds.loc[is_train, "id"], targets[is_train], data), augments)
+    train = images(*_training_images(folds[is_train], targets[is_train], data), augments)
     size, where, valid = config.batch_size, accelerator.device.type, None
     if fold != "all":
         is_valid = (folds["fold"] == fold).to_numpy()
@@ -188,15 +188,18 @@ def train_loader(
     return loading.shuffled(images, config.batch_size, workers=workers, **sampling)
 
 
-def _with_pseudo(
-    ids: pd.Series, targets: np.ndarray, data: TrainingData
+def _training_images(
+    rows: pd.DataFrame, targets: np.ndarray, data: TrainingData
 ) -> tuple[list[str], np.ndarray]:
-    """The labeled images and, if there are any, those with pseudo-labels: ids and targets, which
-    are then class probabilities [N, C].
+    """The labeled images, in `rows` of the folds, and, if there are any, those with pseudo-labels:
+    ids and targets. With these, or several raters, targets are class probabilities [N, C].
     """
+    ids: list[str] = rows["id"].tolist()
+    if "shares" in rows:
+        targets = data.task.soft_targets(rows["shares"].tolist())
     if data.pseudo is None:
-        return ids.tolist(), targets
-    if data.task.single_label:
+        return ids, targets
+    if targets.ndim == 1:
         targets = np.eye(len(data.task.classes), dtype=np.float32)[targets]
     return [*ids, *data.pseudo.ids], np.concatenate([targets, data.pseudo.targets])
 

@@ -39,7 +39,8 @@ class Checkpoints:
         """A checkpoint is due `every_minutes` after the last."""
         self.folder, self.every_s = folder, 60 * every_minutes
         self._lock = FileLock(folder.with_name(folder.name + ".lock"))
-        self._saved_at, self._number, self._fingerprint = time.monotonic(), 0, ""
+        self._saved_at, self._number = time.monotonic(), 0
+        self._fingerprint = self.code = ""  # of all that determines the result; of the code alone
         self._seconds, self._is_large = 0.0, False  # the last one's
         self.last: Path | None = None  # the newest that was written or read
         self._writer = ThreadPoolExecutor(1)
@@ -85,15 +86,14 @@ class Checkpoints:
             Path(self._lock.lock_file).unlink(missing_ok=True)  # while it is locked
         self._lock.release()
 
-    def identify(self, facts: dict[str, Any]) -> None:
-        """Fingerprint everything that determines the result: `facts`, the code and the packages.
-        Checkpoints with another fingerprint are ignored.
+    def identify(self, facts: dict[str, Any]) -> str:
+        """Fingerprint all that determines the result (`facts`, the code, the packages), and return
+        it. Checkpoints with another one are ignored.
         """
-        versions = {name: version(name) for name in PACKAGES}
-        text = json.dumps(
-            {"code": fingerprint.code(), "packages": versions, **facts}, sort_keys=True
-        )
+        versions, self.code = {name: version(name) for name in PACKAGES}, fingerprint.code()
+        text = json.dumps({"code": self.code, "packages": versions, **facts}, sort_keys=True)
         self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        return self._fingerprint
 
     def due(self, *, epoch_ended: bool = False) -> bool:
         """Whether it is time for another checkpoint. At the end of an epoch it is, unless

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,13 +17,14 @@ from podium.core.paths import Fold
 from podium.core.provenance import TrainingProvenance
 from podium.models import device, layers, pretrained
 from podium.scoring.metrics import Metric
-from podium.training import averaging, build, loop, memory, preflight
+from podium.training import averaging, build, loop, memory, preflight, worst
 from podium.training.batch_loading import BatchLoader
 from podium.training.build import Components, TrainingData
 from podium.training.cache import Cache
 from podium.training.checkpoints import Checkpoints
 from podium.training.epochs import Best, Epoch
 from podium.training.memory import MIN_IMAGES
+from podium.training.printing import PRINTER, Reporter
 from podium.training.state import TrainState
 
 
@@ -54,6 +56,7 @@ def train_fold(
     metric: Metric,
     checkpoints: Checkpoints,
     epochs: list[int] | None = None,
+    reporter: Reporter = PRINTER,
 ) -> TrainedFold:
     """Train a new model on all folds but `fold`, and choose the epoch with the best score on it, or
     average the epochs that `config.average_checkpoints` selects. If `fold` is "all", nothing is
@@ -76,16 +79,18 @@ def train_fold(
         "precision": run.accelerator.mixed_precision,
         "threads": torch.get_num_threads() if run.accelerator.device.type == "cpu" else None,
     }
-    checkpoints.identify({**provenance.to_json(), **numerics})
+    training = checkpoints.identify({**provenance.to_json(), **numerics})
+    begin = partial(reporter.begin, provenance=provenance, training=training, code=checkpoints.code)
     kept = 0 if run.loaders.valid is None else run.loaders.valid.kept_bytes
     cache.fill(run.loaders.train.dataset.ids, budget=max(0, machine.cache_bytes() - kept))
     micro_batches = 1
     while True:
         try:
             with signals.deferred():
-                best, curves = _train(
-                    run, data, seed, metric, checkpoints, micro_batches=micro_batches
-                )
+                state = _restore(run, data, seed, metric, checkpoints, micro_batches=micro_batches)
+                begin(run, state)
+                best = _train(run, state, metric, checkpoints, reporter)
+            curves = state.curves
             trained_with = replace(provenance, micro_batches=curves[-1].micro_batches)
             return TrainedFold(best, curves, trained_with)
         except RuntimeError as error:
@@ -107,7 +112,7 @@ def train_fold(
         micro_batches = split_further(run, micro_batches)
 
 
-def _train(
+def _restore(
     run: Components,
     data: TrainingData,
     seed: int,
@@ -115,8 +120,8 @@ def _train(
     checkpoints: Checkpoints,
     *,
     micro_batches: int,
-) -> tuple[Best, list[Epoch]]:
-    """Train from the last checkpoint, or from the start after verifying the settings."""
+) -> TrainState:
+    """The state of the last checkpoint, or a new one after verifying the settings."""
     checkpoint = checkpoints.load()
     if checkpoint is None and run.config.phases[0].init_from == "probe":
         from podium.training import linear_probe  # imports scikit-learn, which takes a second
@@ -128,11 +133,24 @@ def _train(
     if checkpoint is not None:
         state.load_state_dict(checkpoint)
         console.say(f"resuming from checkpoint at step {state.progress.global_step}")
-    loop.train(run, state, metric=metric, checkpoints=checkpoints)
-    if run.config.average_checkpoints is not None and run.shards.processes.is_first:
-        return averaging.average(run, state, metric=metric), state.curves
+    return state
+
+
+def _train(
+    run: Components,
+    state: TrainState,
+    metric: Metric,
+    checkpoints: Checkpoints,
+    reporter: Reporter,
+) -> Best:
+    """Train from `state` to the end."""
+    loop.train(run, state, metric=metric, checkpoints=checkpoints, reporter=reporter)
     assert state.best is not None  # a phase has at least one epoch
-    return state.best, state.curves
+    best = state.best
+    if run.config.average_checkpoints is not None and run.shards.processes.is_first:
+        best = averaging.average(run, state, metric=metric)
+    reporter.finish(state, partial(worst.picture, run, state, best))
+    return best
 
 
 def _provenance(

@@ -19,7 +19,7 @@ from podium.scoring import decisions, functions
 from podium.scoring.metrics import Metric
 from podium.training.build import Components
 from podium.training.checkpoints import Checkpoints
-from podium.training.epochs import Epoch
+from podium.training.printing import PRINTER, Reporter
 from podium.training.state import TrainState
 
 NAN_HINT = "Lower lr, set grad_clip_norm or use precision: fp32, then retrain from scratch"
@@ -27,7 +27,14 @@ NAN_HINT = "Lower lr, set grad_clip_norm or use precision: fp32, then retrain fr
 SCORES = ("valid_loss", "score", "accuracy", "precision", "recall", "f1")  # fields of `Epoch`
 
 
-def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Checkpoints) -> None:
+def train(
+    run: Components,
+    state: TrainState,
+    *,
+    metric: Metric,
+    checkpoints: Checkpoints,
+    reporter: Reporter = PRINTER,
+) -> None:
     """Train through the remaining epochs and phases of `state`, validating after each epoch. A
     phase ends early when `config.patience` epochs have passed without a new best score.
 
@@ -40,6 +47,7 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
     while not state.finished:
         start = time.perf_counter() - state.progress.seconds
         for _ in train_epoch(run, state):
+            reporter.step(state)
             if run.shards.stop_requested() or checkpoints.due():
                 state.progress.seconds = time.perf_counter() - start
                 check_finite(run, state, last_checkpoint=checkpoints.last)
@@ -58,13 +66,7 @@ def train(run: Components, state: TrainState, *, metric: Metric, checkpoints: Ch
         averages = state.finished and run.config.average_checkpoints is not None
         if is_stopping or averages or checkpoints.due(epoch_ended=True):
             _save(run, state, checkpoints)
-        epoch, left = state.curves[-1], state.epochs_left
-        time_left = f"  {console.duration(left * seconds)} left" if left else ""
-        console.say(
-            f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}"
-            f"{describe(epoch, metric=metric)}{'*' if is_best else ' '}  "
-            f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s{time_left}"
-        )
+        reporter.epoch(state, metric=metric, is_best=is_best)
         if is_stopping:
             checkpoints.wait()
             run.shards.raise_if_stopped()
@@ -165,13 +167,6 @@ def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str,
         "score": decisions.score(task, metric, expected, predicted, rule=rule),
         **functions.overview(task, expected, labels),
     }
-
-
-def describe(epoch: Epoch, *, metric: Metric) -> str:
-    """The scores of an epoch, if it has any, as part of a line."""
-    if epoch.score is None or epoch.valid_loss is None:
-        return ""
-    return f"  valid loss {epoch.valid_loss:.4f}  {metric.name} {epoch.score:.4f}"
 
 
 def check_finite(run: Components, state: TrainState, *, last_checkpoint: Path | None) -> None:

@@ -12,6 +12,7 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
+from podium.dataset.submission_file import SubmissionFile
 from podium.kaggle import up_to_date, zip_writer
 from podium.kaggle.kernel import probes as kernel_probes
 from podium.kaggle.kernel import spec, wheels
@@ -24,6 +25,7 @@ from podium.prediction.predictions import Predictions
 from podium.scoring import import_closure, metrics, user_code
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
+from podium.submission import write
 from podium.submission.formats import SubmissionFormat
 from podium.submission.methods.base import Blend
 
@@ -131,7 +133,8 @@ def _spec(
 ) -> KernelSpec:
     task = Task.of(blended.provenance)
     prepared = Manifest(paths.PREPARED)
-    sample = prepared.csv("sample_submission.csv")
+    file = SubmissionFile(**prepared.facts["submission_file"])
+    sample = file.wide(prepared.csv("sample_submission.csv"), task.classes)
     metric = metrics.get(params.metric, task.name)
     detected = SubmissionFormat.detect(sample, task, metric, params.submission)
     # The kernel has no training images from which it could detect the range.
@@ -141,6 +144,7 @@ def _spec(
         submission["top"] = detected.top
     if detected.name in ("labels", "top_k"):
         submission["separator"] = detected.lists.separator
+    limits = write.value_range(params.submission, prepared)
     return KernelSpec(
         competition=params.competition.slug,
         task=task.name,
@@ -152,6 +156,7 @@ def _spec(
         ),
         predict=params.predict,
         submission=Submission(**submission),
+        value_range=None if limits is None else [[*limit] for limit in limits],
         models=models,
         blend=Blend(**blended.provenance.blend),
         aggregate=params.ensemble.aggregate,

@@ -12,9 +12,11 @@ import pandas as pd
 from podium.competition.archive import Archive
 from podium.competition.folder import Folder
 from podium.config.prepare import Prepare
-from podium.core import console, csvs, files, machine, seeding
+from podium.core import console, files, machine, seeding
 from podium.dataset import build, metadata_columns, sample_submission
 from podium.dataset.image_files import find_images, image_names
+from podium.dataset.sample_submission import Sample
+from podium.dataset.submission_file import SubmissionFile
 from podium.images.store import ImageStore
 from podium.kaggle.kernel import spec as kernel_spec
 from podium.kaggle.kernel.probes import ProbePredictor
@@ -50,8 +52,8 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
         units.aggregate(task, values, test, spec.aggregate, model.averaging)
         for model, values in zip(spec.models, logits, strict=True)
     ]
-    submission = write.fill(
-        sample,
+    predicted = write.fill(
+        sample.wide,
         units.table(test)["id"].tolist(),
         blend.apply(
             blend.members_task(task, spec.blend),
@@ -63,13 +65,14 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
         rule=spec.decision,
         metric=metric,
         options=spec.submission,
+        value_range=spec.value_range,
     )
-    place = sample_submission.id_place(folder, spec.prepare)
-    files.write_csv(target, csvs.as_in_file(submission, place))
+    submission = sample.file.fill(sample.rows, predicted)
+    files.write_csv(target, submission)
     console.say(f"{target}: {len(submission)} rows")
 
 
-def read_test(archive: Archive, spec: KernelSpec) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_test(archive: Archive, spec: KernelSpec) -> tuple[Sample, pd.DataFrame]:
     """Read the sample submission and the test images (id, and unit if images share a row of the
     submission) like `tables.read`, but no labels.
 
@@ -77,11 +80,12 @@ def read_test(archive: Archive, spec: KernelSpec) -> tuple[pd.DataFrame, pd.Data
         UserError: as in `tables.read`.
     """
     layout = spec.prepare
-    sample = sample_submission.read(archive, layout)
+    sample = sample_submission.read(archive, layout, spec.classes)
     if sample is not None:
-        sample_submission.check_targets(sample, spec.classes, spec.task, layout)
-    test, sample = sample_submission.read_test(archive, layout, sample)
-    return sample, test
+        sample_submission.check_targets(sample.wide, spec.classes, spec.task, layout)
+    wide = None if sample is None else sample.wide
+    test, wide = sample_submission.read_test(archive, layout, wide)
+    return sample or Sample(wide, SubmissionFile(), wide), test
 
 
 def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> ImageStore:

@@ -51,6 +51,8 @@ class KernelSpec(Section):
     predict: Predict
     submission: Submission
     """With the format that was detected from the sample submission."""
+    value_range: list[list[float]] | None
+    """The range of submitted numbers, per target."""
     models: list[ExportedModel]
     blend: Blend
     """Of the models, in their order."""

@@ -1,0 +1,72 @@
+"""Training images whose paths contain their labels."""
+
+import pandas as pd
+
+from podium.competition.archive import Archive
+from podium.competition.text.names import nfc
+from podium.config.prepare import Prepare
+from podium.core.errors import UserError, examples
+from podium.dataset import rows
+from podium.dataset.image_files import image_names, images_below, label_in, shown
+from podium.dataset.rows import LABEL
+
+
+def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
+    """Read labels from the images' paths: id, and one column of labels. The id of an image in one
+    of `more_train_images` is its path in the archive, that of others their path in `train_images`.
+
+    Raises:
+        UserError: if a folder has no images, if images have no label, or for a `label_map` that
+            does not suit them.
+    """
+    folder, names = shown(layout.train_images), image_names(archive)
+    files = _below(names, layout.train_images, layout)
+    texts = [label_in(path, layout.label_pattern) for path in files]
+    ids = [*files]
+    for more in layout.more_train_images:
+        found = _below(names, more, layout)
+        texts += [label_in(path, layout.label_pattern) for path in found]
+        ids += map(nfc, found.values())
+    if unlabeled := [path for path, text in zip(ids, texts, strict=True) if text is None]:
+        problem = "are not inside a class folder"
+        if layout.label_pattern is not None:
+            problem = f"do not match prepare.label_pattern {layout.label_pattern!r}"
+        raise UserError(
+            f"{len(unlabeled)} of {len(ids)} images in {folder} {problem}: "
+            f"{examples(unlabeled)}. Set prepare.train_images to another folder, or "
+            "prepare.train_csv to a table of labels."
+        )
+    if len(layout.label_columns) > 1:
+        raise UserError(
+            "prepare.label_column is a list, but each image has one label in its path. Set it to "
+            "one name."
+        )
+    if layout.label_map is not None:
+        labels = {nfc(name): label for name, label in layout.label_map.items()}
+        labeled = {nfc(text) for text in texts if text is not None}
+        if unknown := sorted(labeled ^ labels.keys()):
+            raise UserError(
+                "prepare.label_map must have one label for each of "
+                f"{examples(sorted(labeled), 12)}. Add or remove {examples(unknown)}."
+            )
+        texts = [labels[nfc(text)] for text in texts if text is not None]
+    table = pd.DataFrame({"id": ids, LABEL + layout.label_columns[0]: texts}, dtype=str)
+    rows.check_ids(table, folder)
+    return table
+
+
+def _below(names: list[str], folder: str, layout: Prepare) -> dict[str, str]:
+    """The images in a folder, by their paths in it.
+
+    Raises:
+        UserError: if there are none.
+    """
+    found = images_below(names, folder, exclude=layout.test_images)
+    for more in layout.more_train_images:
+        inside = set(images_below(names, more).values()) if more != folder else set[str]()
+        found = {path: name for path, name in found.items() if name not in inside}
+    if not found:
+        raise UserError(
+            f"{shown(folder)} contains no images. Set prepare.train_images to another folder."
+        )
+    return found

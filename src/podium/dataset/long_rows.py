@@ -1,0 +1,31 @@
+"""Training tables with a row for each label of each image: `ID_7_epidural,1`."""
+
+import pandas as pd
+
+from podium.config.prepare import Prepare
+from podium.dataset import submission_file
+from podium.dataset.rows import LABEL
+from podium.dataset.spelling import SampleNames
+
+
+def widen(table: pd.DataFrame, layout: Prepare, names: SampleNames) -> pd.DataFrame:
+    """One row per image, with a column per label, if the ids of `table` end with labels, those of
+    the sample submission (`names`), after `id_label_separator`; else the table itself.
+
+    Raises:
+        UserError: if images lack some of the labels, or have several values of one.
+    """
+    separator, columns = layout.id_label_separator, layout.label_columns
+    if separator is None or len(columns) > 1:
+        return table
+    known = {*names.columns}
+    ids = table["id"].tolist()
+    pairs = [submission_file.split(image, known, separator) for image in ids]
+    if None in pairs:
+        return table
+    values = table[LABEL + columns[0]]
+    wide = submission_file.pivot(ids, values, separator, names.columns, name="id")
+    others = table.drop(columns=[LABEL + columns[0]])
+    others = others.assign(id=[pair[0] for pair in pairs if pair is not None])
+    others = others.drop_duplicates("id").reset_index(drop=True)  # in the order of `wide`
+    return others.join(wide.drop(columns="id").add_prefix(LABEL))

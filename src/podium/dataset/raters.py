@@ -1,0 +1,77 @@
+"""One label for an image from the labels of several raters."""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable
+from math import ceil
+
+import pandas as pd
+
+from podium.config.tasks import TaskName
+from podium.core.errors import UserError
+from podium.dataset import class_list
+from podium.scoring.task import LABEL_SEPARATOR
+
+Join = Callable[[Iterable[str]], str]
+
+
+def join(raters: str, task: TaskName, classes: list[str]) -> Join | None:
+    """What makes one label, as `labels.read` writes it, of those of an image's rows, in their
+    order, as `prepare.raters` says; None for `error`.
+
+    Raises:
+        UserError: if the task's labels have no mean or median.
+    """
+    if (raters == "mean" and task != "regression") or (
+        raters == "median" and task not in ("regression", "ordinal")
+    ):
+        raise UserError(
+            f"prepare.raters: {raters} is not supported for task: {task}. Set it to first or "
+            "majority."
+        )
+    joins: dict[str, Join] = {
+        "first": lambda texts: next(iter(texts)),
+        "majority": _most_frequent,
+        "soft": _most_frequent,
+        "mean": lambda texts: _per_target(texts, statistics.fmean),
+        "median": lambda texts: _per_target(texts, statistics.median),
+    }
+    if raters == "soft" and task == "regression":
+        raise UserError("prepare.raters: soft requires classes. Set it to mean or median.")
+    if raters in ("majority", "soft") and task == "multilabel":
+        return lambda texts: _in_half(texts, classes)
+    if raters == "median" and task == "ordinal":
+        return lambda texts: str(statistics.median_low(map(int, texts)))
+    return joins.get(raters)
+
+
+def shares(train: pd.DataFrame, task: TaskName) -> pd.Series:
+    """The share of each class among the labels of an image's rows, as JSON, by its id."""
+
+    def describe(texts: pd.Series) -> str:
+        labels = [text.split(LABEL_SEPARATOR) if task == "multilabel" else [text] for text in texts]
+        counts = Counter(label for row in labels for label in row if label or len(row) > 1)
+        return json.dumps(
+            {label: round(count / len(texts), 6) for label, count in sorted(counts.items())},
+            ensure_ascii=False,
+        )
+
+    described: pd.Series = train.groupby("id", sort=False)["label"].agg(describe)
+    return described
+
+
+def _most_frequent(texts: Iterable[str]) -> str:
+    return Counter(texts).most_common(1)[0][0]  # of equal counts, the first
+
+
+def _in_half(texts: Iterable[str], classes: list[str]) -> str:
+    rows = [set(text.split(LABEL_SEPARATOR)) for text in texts]
+    counts = Counter(label for row in rows for label in row)
+    least = ceil(len(rows) / 2)
+    return class_list.union((label for label in counts if counts[label] >= least), classes)
+
+
+def _per_target(texts: Iterable[str], average: Callable[[list[float]], float]) -> str:
+    rows = [[float(part) for part in text.split(LABEL_SEPARATOR)] for text in texts]
+    return LABEL_SEPARATOR.join(str(average([*column])) for column in zip(*rows, strict=True))

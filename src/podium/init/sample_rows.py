@@ -1,0 +1,154 @@
+"""What the rows and columns of a sample submission are, besides an id and predictions."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from podium.competition.text.names import NUMBER, NameIndex
+from podium.core import csvs
+from podium.core.errors import examples
+from podium.dataset import submission_file
+from podium.dataset.image_files import ImageIndex
+from podium.init.guesses import Guess
+from podium.init.matching import is_unnamed
+from podium.init.recorder import Recorder
+from podium.init.roles import find_sample_ids
+from podium.init.survey import Survey, Table
+
+SEPARATORS = ("_", "-", " ", "|", ":", ".", "/")
+MAX_TESTED = 5_000  # ids
+USAGE = {"public", "private", "ignored"}  # in the column `Usage` of Kaggle's solutions
+
+
+@dataclass(frozen=True)
+class LongRows:
+    """A sample submission with a row for each label of each image."""
+
+    separator: str
+    labels: list[str]
+    train: str  # the table with these labels
+    ids: str | None = None  # its column of ids that end with labels; None: a column per label
+    values: str | None = None  # its column of values, then
+
+
+def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey, LongRows | None]:
+    """The sample submission with one row per id, its id column first, and without columns that are
+    no predictions; the survey with it; and what its rows are, if there is one for each label.
+    """
+    others = [table for table in survey.tables if table is not sample]
+    ids = find_sample_ids(sample, others, survey.id_candidates)
+    if copied := copied_columns(sample, ids, others, survey.folders):
+        record.prepare["copied_columns"] = copied
+        record.note(f"{sample.name}: copied to the submission: {examples(copied)}")
+    columns = [column for column in sample.columns if column not in copied]
+    if place := columns.index(ids):
+        record.prepare["sample_id_column"] = ids
+        record.note(f"{sample.name}: the ids are in column {ids}; the submission keeps that order")
+    sample = replace(sample, rows=csvs.id_first(sample.rows[columns], place))
+    long = find_long(sample, ids, others, survey.index)
+    if long is None:
+        return sample, survey, None
+    record.take(guess_separator(long, sample))
+    survey = widen(survey, sample, ids, long)
+    return next(table for table in survey.tables if table.name == sample.name), survey, long
+
+
+def copied_columns(
+    sample: Table, ids: str, others: Sequence[Table], folders: Iterable[str]
+) -> list[str]:
+    """The columns of the sample submission that are no predictions: an index without a name, what
+    the test table has, too, and texts that are no labels. One column is always a prediction.
+
+    Columns may be named after the labels in other tables, or after class folders.
+    """
+    targets = [column for column in sample.columns if column != ids]
+    copied = [column for column in targets if _is_copied(column, sample, ids, others, folders)]
+    return copied if len(copied) < len(targets) else []
+
+
+def _is_copied(
+    column: str, sample: Table, ids: str, others: Sequence[Table], folders: Iterable[str]
+) -> bool:
+    cells = {value.strip() for value in sample.rows[column].unique()}
+    if is_unnamed(column) or {cell.casefold() for cell in cells} <= USAGE:
+        return True
+    tests = [t for t in others if t.has_word("test") and {ids, column} <= {*t.columns}]
+    rows = {*zip(sample.rows[ids], sample.rows[column], strict=True)} if tests else set()
+    if any(rows <= {*zip(t.rows[ids], t.rows[column], strict=True)} for t in tests):
+        return True
+    if all(NUMBER.fullmatch(cell) for cell in cells):
+        return False
+    is_target = any(NameIndex(table.columns).find(column) for table in others)
+    known = {column, *cells} - {""}
+    is_class = any(known & {*table.rows[c]} for table in others for c in table.columns)
+    is_folder = any(column in folder.split("/") for folder in folders)
+    return not (is_target or is_class or is_folder)
+
+
+def find_long(
+    sample: Table, ids: str, others: Sequence[Table], images: ImageIndex
+) -> LongRows | None:
+    """How the ids of a sample submission with one column of predictions end with labels, if they
+    do: those are columns of another table, or the ids of another table end with them, too.
+    """
+    values = sample.rows[ids].tolist()
+    if sample.rows.shape[1] != len(("id", "value")) or any(map(images.find, values[:MAX_TESTED])):
+        return None
+    for separator in SEPARATORS:
+        labels = submission_file.find_labels(values, separator)
+        for table in others:
+            heads = values[:MAX_TESTED]
+            ends = [c for c in table.columns if any(v.endswith(separator + c) for v in heads)]
+            if len(ends) > 1 and _end_with(values, ends, separator):
+                order = labels if {*labels} == {*ends} else ends
+                return LongRows(separator, order, table.name)
+        for table in others if labels else []:
+            for column in table.columns if table.pixels is None else []:
+                names = table.rows[column].tolist()
+                are_images = any(map(images.find, names[:MAX_TESTED]))
+                if not are_images and _end_with(names, labels, separator):
+                    numbers = [c for c in table.columns if c != column and _is_numeric(table, c)]
+                    if len(numbers) == 1:
+                        return LongRows(separator, labels, table.name, column, numbers[0])
+    return None
+
+
+def _end_with(ids: Sequence[str], labels: Sequence[str], separator: str) -> bool:
+    known = {*labels}
+    return all(submission_file.split(image, known, separator) for image in ids)
+
+
+def _is_numeric(table: Table, column: str) -> bool:
+    return all(NUMBER.fullmatch(value.strip()) for value in table.rows[column].unique())
+
+
+def widen(survey: Survey, sample: Table, ids: str, found: LongRows) -> Survey:
+    """The survey with one row per image in the sample submission, and in the training table if its
+    ids end with labels, too; without tables that list the sample's rows.
+    """
+    listed, values = {*sample.rows[ids]}, next(c for c in sample.columns if c != ids)
+    tables = []
+    for table in survey.tables:
+        if table.name == sample.name:
+            rows = _pivot(sample.rows, ids, found, values)
+            tables.append(replace(table, rows=rows))
+        elif table.name == found.train and found.values is not None:
+            rows = _pivot(table.rows, str(found.ids), found, found.values)
+            tables.append(replace(table, rows=rows))
+        elif not any({*table.rows[column]} == listed for column in table.columns):
+            tables.append(table)
+    return replace(survey, tables=tables)
+
+
+def _pivot(rows: pd.DataFrame, ids: str, found: LongRows, values: str) -> pd.DataFrame:
+    return submission_file.pivot(
+        rows[ids].tolist(), rows[values], found.separator, found.labels, name=ids
+    )
+
+
+def guess_separator(found: LongRows, sample: Table) -> Guess:
+    """The separator between an image's id and a label."""
+    labels = examples(found.labels, 3)
+    reason = f"{sample.name} has a row for each of {len(found.labels)} labels per image: {labels}"
+    return Guess("prepare.id_label_separator", found.separator, "certain", reason)

@@ -1,0 +1,79 @@
+"""Checks on the tables of a competition, so that none is left out silently."""
+
+from collections.abc import Callable, Sequence
+
+from podium.competition.text.names import NameIndex, canonical
+from podium.core.errors import UserError, examples
+from podium.init.path_labels import LabeledFolder
+from podium.init.roles import Roles
+from podium.init.survey import NO_ROWS, Survey, Table, suffix
+from podium.init.words import has_word
+
+ROLE_WORDS = ("train", "label", "test", "sample", "submission")
+
+
+def check_readable(survey: Survey) -> None:
+    """Check that every CSV file whose name suggests a role could be read.
+
+    Raises:
+        UserError: if one could not be read: guesses without it would be wrong.
+    """
+    problems = [
+        problem
+        for name, problem in survey.problems.items()
+        if suffix(name) == ".csv"
+        and has_word(name.rpartition("/")[2], *ROLE_WORDS)
+        and not (problem.endswith(NO_ROWS) and _is_dispensable(name, survey))
+    ]
+    if problems:
+        raise UserError("\n".join(problems))
+
+
+def check_labels_have_images(
+    tables: Sequence[Table], chosen: Roles, identifies: Callable[[Table], bool]
+) -> None:
+    """Check that the training table is not one without the target, while another table has it.
+
+    Raises:
+        UserError: if so: the ids of the other one match no image, and the two must be joined.
+    """
+    train, sample = chosen.train, chosen.sample
+    targets = set() if sample is None else {*sample.columns[1:]}
+    if train is None or sample is None or train.pixels is not None:
+        return
+    if not targets or targets & {*train.columns}:
+        return
+    for table in tables:
+        shared = {*table.columns} & {*train.columns} - {*table.columns[-1:]}
+        is_label = targets <= {*table.columns} and table.name not in (train.name, sample.name)
+        if is_label and shared and not table.has_word("test", "sample") and not identifies(table):
+            raise UserError(
+                f"{table.name} has the labels ({examples(sorted(targets))}), but no column that "
+                f"identifies image files; {train.name} has one. Join the two on {min(shared)} into "
+                "one table of image ids and labels."
+            )
+
+
+def _is_dispensable(name: str, survey: Survey) -> bool:
+    """Whether a file is a test table or a sample submission, and there is the other one, or a
+    folder of test images.
+    """
+    file, words = name.rpartition("/")[2], ("test", "sample", "submission")
+    others = any(table.has_word(*words) for table in survey.tables)
+    has_folder = any(has_word(folder, "test") for folder in survey.folders)
+    return has_word(file, *words) and not has_word(file, "train") and (others or has_folder)
+
+
+def lacks_labels(tables: Roles, labeled: Sequence[LabeledFolder]) -> bool:
+    """Whether the training table has neither the sample submission's target nor its labels, while
+    these are among the labels in the images' paths.
+    """
+    train, sample = tables.train, tables.targets
+    if train is None or sample is None or len(sample.targets) != 1 or not sample.values:
+        return False
+    values = {canonical(value) for value in sample.values}
+    if not values <= {canonical(name) for folder in labeled for name in folder.counts}:
+        return False
+    has_target = NameIndex(train.columns).find(sample.targets[0]) is not None
+    cells = ({*map(canonical, train.rows[column].unique())} for column in train.columns)
+    return not has_target and not any(values & known for known in cells)

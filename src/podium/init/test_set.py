@@ -1,0 +1,76 @@
+"""The test images: their ids, and where they are."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from podium.competition.text.names import NameIndex
+from podium.core.errors import examples
+from podium.init import folders, id_columns, id_patterns
+from podium.init.recorder import Recorder
+from podium.init.roles import Roles
+from podium.init.survey import Survey
+
+
+def find_ids(record: Recorder, survey: Survey, tables: Roles, ids: str) -> pd.Series | None:
+    """The ids of the test images, from the test table if it has the column `ids` and no other ids
+    than the sample submission; None if no table lists them.
+    """
+    test, submitted = tables.test, tables.sample_ids
+    if test is None:
+        return submitted
+    if ids in test.columns:
+        own = test.rows[ids]
+        if submitted is None or "submission_id_column" in record.prepare:
+            return own
+        known = NameIndex(submitted, ignore_case=False)
+        spelled = {known.find(value) or value for value in own}
+        if spelled == {*submitted}:
+            return own
+        missing, others = len({*submitted} - spelled), len(spelled - {*submitted})
+        reason = (
+            f"{missing} ids of the sample submission are missing, and {others} are not in it; the "
+            "sample's ids are used"
+        )
+        record.drop("prepare.test_csv", reason, "likely")
+        return submitted
+    other = survey.id_columns[test.name]
+    if tables.sample is None and other is not None:
+        record.prepare["test_id_column"] = other.name
+        record.note(f"{test.name}: the ids are in column {other.name}")
+        return test.rows[other.name]
+    record.drop("prepare.test_csv", id_columns.why_sample_ids(test, tables.sample, ids))
+    return submitted
+
+
+def read(
+    record: Recorder, survey: Survey, ids: pd.Series | None, *, train_ids: Sequence[str] = ()
+) -> None:
+    """The folder of the test images with these `ids`; None: all images in the folder. `train_ids`
+    are those of a training table.
+    """
+    train = record.prepare["train_images"]
+    if ids is None:
+        record.take(folders.guess_unlisted(survey, train))
+        return
+    images = images_of(record, survey, ids.tolist())
+    has_sample = record.prepare.get("sample_submission") is not None
+    hidden = folders.guess_hidden(images, train, survey, train_ids) if has_sample else []
+    for guess in hidden:
+        record.take(guess)
+    if hidden:
+        return
+    folder = record.take(folders.guess_folder("test", images, survey))
+    if folder == train and (same := {*train_ids} & {*ids}):
+        record.doubt("prepare.test_images", f"{len(same)} of its ids are in the training table")
+        record.note(f"{len(same)} test ids are also training ids: {examples(sorted(same), 3)}")
+
+
+def images_of(record: Recorder, survey: Survey, ids: list[str]) -> list[str]:
+    """The ids of the images of `ids`: these themselves, unless there is a pattern; then an id
+    without images stays.
+    """
+    if (pattern := record.prepare.get("images")) is None:
+        return ids
+    tails = id_patterns.tails(ids, survey.images, pattern)
+    return [image for value in ids for image in tails.get(value, [value])]

@@ -1,0 +1,60 @@
+"""What a training run prints."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from podium.core import console
+from podium.core.provenance import TrainingProvenance
+from podium.scoring.metrics import Metric
+from podium.training.build import Components
+from podium.training.epochs import Epoch
+from podium.training.state import TrainState
+
+
+class Reporter:
+    """Prints a line per epoch."""
+
+    def begin(
+        self,
+        run: Components,
+        state: TrainState,
+        *,
+        provenance: TrainingProvenance,
+        training: str,
+        code: str,
+    ) -> None:
+        """The training run starts, or resumes. `training` is its fingerprint, `code` the code's."""
+
+    def step(self, state: TrainState) -> None:
+        """An optimizer step has been taken."""
+
+    def epoch(self, state: TrainState, *, metric: Metric, is_best: bool) -> None:
+        """An epoch has ended."""
+        print_epoch(state, metric=metric, is_best=is_best)
+
+    def finish(self, state: TrainState, draw: Callable[[], np.ndarray | None]) -> None:
+        """All epochs have ended. `draw` returns a picture of the worst predictions."""
+
+
+def print_epoch(state: TrainState, *, metric: Metric, is_best: bool, total: str = "") -> None:
+    """Print the line of the last epoch. `total` is the time left for all models and folds."""
+    epoch, left = state.curves[-1], state.epochs_left
+    time_left = f"  {console.duration(left * epoch.seconds)} left" if left else ""
+    if total:
+        time_left += f" ({total} in total)" if left else f"  {total} left in total"
+    console.say(
+        f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}"
+        f"{describe(epoch, metric=metric)}{'*' if is_best else ' '}  "
+        f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s{time_left}"
+    )
+
+
+def describe(epoch: Epoch, *, metric: Metric) -> str:
+    """The scores of an epoch, if it has any, as part of a line."""
+    if epoch.score is None or epoch.valid_loss is None:
+        return ""
+    return f"  valid loss {epoch.valid_loss:.4f}  {metric.name} {epoch.score:.4f}"
+
+
+PRINTER = Reporter()

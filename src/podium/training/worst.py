@@ -1,0 +1,83 @@
+"""A picture of the validation images that a model predicts worst."""
+
+import numpy as np
+
+from podium.images.sampling import SampleIndex
+from podium.scoring import decisions
+from podium.scoring.task import Task
+from podium.training import loop
+from podium.training.build import Components
+from podium.training.epochs import Best
+from podium.training.state import TrainState
+
+MAX_IMAGES, COLUMNS = 16, 4
+INCHES, MAX_TEXT = 2.4, 34  # per image: side, and characters of a line
+
+
+def picture(run: Components, state: TrainState, best: Best) -> np.ndarray | None:
+    """The images with the highest loss under the weights `best`, mistakes first, with label and
+    prediction: uint8 [H, W, 3]. None without a held-out fold. The training run has ended: the
+    network's weights are replaced.
+    """
+    valid = run.loaders.valid
+    if valid is None:
+        return None
+    state.evaluated_model.load_state_dict(best.weights)
+    logits = loop.predict(run, state, valid).numpy()
+    task, targets = run.codec.task, valid.dataset.targets.numpy()
+    lines, losses = captions(task, targets, task.probabilities(logits))
+    worst = np.argsort(-losses, kind="stable")[:MAX_IMAGES].tolist()
+    images = [valid.dataset.square(SampleIndex(row, phase=0)) for row in worst]
+    return _sheet(images, [f"{valid.dataset.ids[row]}\n{lines[row]}" for row in worst])
+
+
+def captions(
+    task: Task, targets: np.ndarray, predicted: np.ndarray
+) -> tuple[list[str], np.ndarray]:
+    """Label and prediction of each image as text, and its loss [N], which is infinitely larger for
+    mistakes. `predicted` are probabilities [N, C], or for regression values.
+    """
+    if task.name == "regression":
+        labels, texts = targets, decisions.to_texts(task, predicted)
+        losses = ((predicted - targets) ** 2).mean(axis=1)
+    else:
+        labels = decisions.labels(task, predicted, decisions.default_rule(task, targets))
+        texts = decisions.to_texts(task, labels)
+        clipped = predicted.clip(1e-12, 1 - 1e-12)
+        if task.name == "multilabel":
+            right = np.where(targets > 0, clipped, 1 - clipped)
+            losses, wrong = -np.log(right).mean(axis=1), (labels != targets).any(axis=1)
+        else:
+            rows = np.arange(len(targets))
+            losses, wrong = -np.log(clipped[rows, targets]), labels != targets
+            texts = [
+                f"{text} {p:.2f}" for text, p in zip(texts, predicted[rows, labels], strict=True)
+            ]
+        losses = losses + 1e3 * wrong
+    actual = decisions.to_texts(task, targets)
+    lines = [
+        f"actual {_short(label)}\npredicted {_short(text)}"
+        for label, text in zip(actual, texts, strict=True)
+    ]
+    return lines, losses
+
+
+def _short(text: str) -> str:
+    text = text or "(none)"
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
+
+def _sheet(images: list[np.ndarray], titles: list[str]) -> np.ndarray:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = -(-len(images) // COLUMNS)
+    figure = Figure(figsize=(COLUMNS * INCHES, rows * (INCHES + 0.5)), layout="constrained")
+    for number, (pixels, title) in enumerate(zip(images, titles, strict=True)):
+        axes = figure.add_subplot(rows, COLUMNS, number + 1)
+        axes.imshow(pixels)
+        axes.set_title(title, fontsize=8, parse_math=False)
+        axes.axis("off")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])

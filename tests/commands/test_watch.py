@@ -1,0 +1,89 @@
+"""`make watch`: training runs that run, and only those."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import trainings
+from conftest import Project
+
+from commands import watch
+from podium.training import status
+from podium.training.status import Status, StatusFile
+
+
+def table(project: Project) -> str:
+    return project.run(sys.executable, "-m", "commands.watch").stdout
+
+
+@pytest.mark.slow
+def test_a_training_is_shown_until_it_is_killed(prepared: Project) -> None:
+    assert "training runs: 0" in table(prepared)
+    process = trainings.start(prepared)
+    process.send_signal(19)  # SIGSTOP: the table must not depend on how fast this machine is
+    try:
+        (running,) = status.running(prepared.folder)
+        shown = table(prepared)
+    finally:
+        process.kill()
+        process.wait()
+    assert (running.model, running.fold, running.device, running.epochs) == ("a", "0", "cpu", 30)
+    assert running.epoch >= 6 and running.best is not None and running.score is not None
+    assert running.best >= running.score and running.left is not None
+    for text in ("│ a     │ 0", f"{running.epoch} of 30", f"{running.best:.4f}", "cpu", "s ago"):
+        assert text in shown, shown
+    assert "training runs: 1" in shown
+    assert "training runs: 0" in table(prepared)
+    assert not [*(prepared.folder / status.FOLDER).iterdir()]
+
+
+@pytest.mark.slow
+def test_lines_and_status_of_a_training_agree_on_what_is_left(project: Project) -> None:
+    for stage in ("fetch", "prepare", "folds"):
+        assert project.stage(stage).returncode == 0
+    first = project.stage("train", "--model", "a", "--fold", "0").stdout
+    assert "2 of 2 models and folds are not trained yet\n" in first
+    assert " left (" in first and " in total)" in first and " left in total" in first
+    last = project.stage("train", "--model", "a", "--fold", "1").stdout
+    assert "1 of 2 models and folds are not trained yet: " in last and "in total)" not in last
+    assert status.running(project.folder) == []
+
+
+def test_the_status_of_a_copy_is_written_to_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / ".dvc/tmp/exps/standalone/tmp1"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    assert status.project_root() == tmp_path
+    monkeypatch.chdir(tmp_path)
+    assert status.project_root() == tmp_path
+
+
+def test_the_table_sorts_and_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    monkeypatch.chdir(tmp_path)
+    now = time.monotonic()
+    rows = [
+        Status("b", "all", node="gpu-2", phase=2, phases=3, epoch=4, epochs=9, share=0.5,
+               score=0.87654, best=0.9, left=3700.0, device="NVIDIA H100", updated=now - 65),
+        Status("a", "1", updated=now),
+    ]  # fmt: skip
+    writers = [StatusFile(tmp_path, "x") for _ in rows]
+    for writer, row in zip(writers, rows, strict=True):
+        writer.write(row)
+    (tmp_path / status.FOLDER / "old.json").write_text("{}")  # without a writer
+    console = Console(width=160, record=True, file=(tmp_path / "out").open("w"))
+    console.print(watch.table())
+    text = console.export_text()
+    a, b = (line.split("│")[1:-1] for line in text.splitlines() if line.startswith("│"))
+    assert [cell.strip() for cell in b] == [
+        "gpu-2", "b", "all", "train", "4 of 9 (50%), phase 2 of 3", "0.8765", "0.9000",
+        "1 h 01 min", "NVIDIA H100", "65 s ago",
+    ]  # fmt: skip
+    assert [cell.strip() for cell in a][:5] == ["", "a", "1", "starting", ""]
+    for writer in writers:
+        writer.close()
+    assert not [*(tmp_path / status.FOLDER).iterdir()]

@@ -1,0 +1,77 @@
+"""The time left for all models and folds of params.yaml."""
+
+import time
+from pathlib import Path
+
+import provenances
+import pytest
+import trainings
+
+from podium.config.folds import Folds
+from podium.core import files, paths
+from podium.core.paths import Fold
+from podium.training.status import Status
+from podium.training.time_left import Left, Trainings
+
+THIS = ("a", 0)
+
+
+def all_trainings(root: Path, *, all_folds: list[str] | None = None, seed: int = 1) -> Trainings:
+    """Two models of three folds."""
+    folds = Folds.model_validate(
+        {"count": 3, "run": [0, 1, 2], "all": all_folds or [], "duplicates": "group",
+         "subsample": {}}
+    )  # fmt: skip
+    models = {"a": trainings.config(), "b": trainings.config(dropout=0.5)}
+    made = Trainings(models, folds, root=root, seed=seed)
+    made.identify(provenances.training(), "c")
+    return made
+
+
+def finish(made: Trainings, model: str, fold: Fold, seconds: float) -> None:
+    files.write_bytes(made.root / paths.weights(model, fold), b"")
+    made.finish(model, fold, seconds)
+
+
+def test_nothing_is_estimated_without_a_measurement(tmp_path: Path) -> None:
+    assert all_trainings(tmp_path).left(THIS, []) == Left(6, None, True)
+
+
+def test_folds_of_a_model_take_as_long_as_this_one_and_others_are_a_lower_bound(
+    tmp_path: Path,
+) -> None:
+    left = all_trainings(tmp_path).left(THIS, [], seconds=30.0, spent=30.0)
+    assert left == Left(6, 30.0 + 2 * 60.0, True)
+    assert str(left) == "at least 2 min"
+
+
+def test_finished_trainings_are_measured_and_no_longer_counted(tmp_path: Path) -> None:
+    made = all_trainings(tmp_path, all_folds=["b"])
+    finish(made, "b", 0, 100.0)
+    finish(made, "b", 2, 140.0)
+    left = made.left(THIS, [], seconds=30.0, spent=30.0)
+    assert left == Left(5, 30 + 2 * 60 + 2 * 120, False)  # b-1 and b-all
+    assert made.left(("b", 1), [], spent=20.0) == Left(5, 100 + 120, True)  # of a, nothing is known
+
+
+def test_a_result_that_was_removed_or_is_of_other_settings_counts_again(tmp_path: Path) -> None:
+    made = all_trainings(tmp_path)
+    finish(made, "a", 1, 100.0)
+    assert made.left(THIS, []).trainings == 5
+    assert all_trainings(tmp_path, seed=2).left(THIS, []) == Left(6, None, True)
+    (tmp_path / paths.weights("a", 1)).unlink()
+    assert made.left(THIS, []) == Left(6, 3 * 100, True)
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_trainings_that_run_at_once_share_the_time(tmp_path: Path, others: int) -> None:
+    made, now = all_trainings(tmp_path), time.monotonic()
+    running = [
+        Status("a", str(fold), made.key("a", fold), left=90.0, updated=now)
+        for fold in range(1, others + 1)
+    ]
+    itself = Status("a", "0", made.key(*THIS), left=1e9, updated=now)
+    left = made.left(THIS, [itself, *running], seconds=30.0, spent=30.0)
+    waiting = 60.0 * (2 - others)
+    assert left.seconds == pytest.approx((30 + 90 * others + waiting) / (1 + others), abs=1)
+    assert made.left(THIS, running, seconds=500.0).seconds >= 500.0
