@@ -797,8 +797,8 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "test_submission_rows.test_an_index_without_a_name_is_in_the_submission",
     ),
     "Other columns that the training and the test table have": (
-        "init.test_metadata.test_usable_columns_of_both_tables_are_proposed",
-        "init.test_metadata.test_a_column_that_gives_the_label_away_is_named",
+        "init.test_metadata_guess.test_usable_columns_of_both_tables_are_proposed",
+        "init.test_metadata_guess.test_a_column_that_gives_the_label_away_is_named",
     ),
     "A label and its confidence in one cell (`137790 0.98`)": (
         "test_small_competitions.test_a_label_and_its_confidence",

@@ -13,7 +13,7 @@ from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
 from podium.init import guard, printout, rewrite
 from podium.models import device
-from podium.params import schema
+from podium.params import backbone, schema
 from podium.params.schema import Params
 from podium.planning import limit, overview, stopwatch, timing, timing_probes
 from podium.planning.cost import Process, Split
@@ -24,6 +24,7 @@ from podium.prediction import pseudo
 from podium.training import build
 from podium.training.build import TrainingData
 
+EXPLORE_PASSES = 1.8  # of the network, by benchmarks/look.py
 LIGHT_STAGES = 7  # check, ensemble, submission, report; and three for DVC
 
 
@@ -64,6 +65,7 @@ def _plan(params: Params, hours: float | None) -> None:
     console.say("Measuring. Other programs make it take longer, as they do for the training.")
     process = stopwatch.process()
     rows = [*_models(params, data, test.tolist(), process)]
+    rows += _explore(params, data, len(test), process)
     rows += _probes(params, data, len(test), process)
     rows.append(Row("other stages", LIGHT_STAGES * process.light))
     seconds = overview.total(rows)
@@ -115,6 +117,18 @@ def _models(params: Params, data: TrainingData, test: list[str], process: Proces
             yield Row(title, process.start + training, prediction, folds, measured.memory)
 
 
+def _explore(
+    params: Params, data: TrainingData, test_images: int, process: Process
+) -> Iterator[Row]:
+    """A row for the stage explore, if it computes features with a network."""
+    network = backbone.of(params)
+    if network is not None:
+        store, ids = ImageStore(paths.IMAGES / "train"), data.folds["id"].tolist()
+        time = timing_probes.measure_embedding(network, store, ids, seed=params.seed)
+        seconds = EXPLORE_PASSES * time.images.seconds(len(ids) + test_images)
+        yield Row("explore", process.start + time.network + seconds, memory=time.memory)
+
+
 def _probes(
     params: Params, data: TrainingData, test_images: int, process: Process
 ) -> Iterator[Row]:
@@ -128,7 +142,7 @@ def _probes(
         total = process.start + times[name].network + seconds
         yield Row(f"{name} (embedding)", total, memory=times[name].memory)
     for name, probe in params.probes.items():
-        features = [times[embedding].features for embedding in probe.features]
+        features = [times[embedding].features for embedding in probe.embeddings]
         fit = timing_probes.measure_head(probe, features, data, sample, seed=params.seed)
         folds = len(params.folds.of(name))
         images = _training_images(data.folds, params.folds.run)

@@ -25,8 +25,9 @@ def run(*options: str) -> None:
 def add_probe(params: dict[str, Any]) -> None:
     network = {"architecture": "test_resnet", "pretrained": False, "image_size": 32}
     params["embeddings"] = {"e": network}
-    params["probes"] = {"p": {"features": ["e"]}}
-    params["ensemble"]["members"] = ["a", "p"]
+    params["probes"] = {"p": {"features": ["e"]}, "q": {"features": ["e", "metadata"]}}
+    params["prepare"]["features"] = "auto"
+    params["ensemble"]["members"] = ["a", "p", "q"]
     params["folds"].update(run=[0], all=["a"])
 
 
@@ -41,7 +42,8 @@ def test_plan_lists_what_each_part_takes(
     before = {path: path.stat().st_mtime_ns for path in prepared.folder.rglob("*")}
     run("--hours", "0.0001")
     lines = capsys.readouterr().out.splitlines()
-    names = ["a", "a (all folds)", "e (embedding)", "p (probe)", "other stages", "total"]
+    names = ["a", "a (all folds)", "e (embedding)", "p (probe)", "q (probe)", "other stages"]
+    names.append("total")
     table = lines[lines.index("") + 2 :][: len(names)]
     assert [line[: len(name)] for line, name in zip(table, names, strict=True)] == names
     assert all(" GiB" in line for line in table[:3])

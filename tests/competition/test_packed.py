@@ -129,6 +129,7 @@ def encrypted() -> bytes:
         ("a.csv.gz", b"x" * 99, "not a readable archive: Not a gzipped file"),
         ("a.csv.bz2", b"x" * 99, "not a readable archive"),
     ],
+    ids=range(14),  # the data contain the time
 )
 def test_what_is_not_safe_or_damaged_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, message: str

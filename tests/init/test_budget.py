@@ -56,6 +56,7 @@ def test_the_time_of_a_probe() -> None:
     assert rows == pytest.approx({
         "check": 3.0,
         "prepare": 4.0,
+        "explore": 3.0 + 600 * 0.01,
         "squash-160 (embedding)": 3.0 + 600 * 0.01,
         "probe": 2.0 + 5 * 400 * 0.01,
         "other stages": 9.0,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from podium.init.defaults import Model
 from podium.init.measured import Kind
+from podium.params.backbone import MAX_SIZE
 from podium.planning import overview
 from podium.planning.cost import Process, Rate, Split, Training
 from podium.planning.overview import Row
@@ -126,9 +127,12 @@ def rows(choice: Choice, options: Options, costs: Costs) -> list[Row]:
     backbone, start = costs.models[options.models[0].name], costs.process.start
     network = start + backbone.training.network
     result = [Row("check", network), Row("prepare", costs.prepare)]
+    images = options.training_images + options.test_images
+    # About twice the features of one view, and so about those of all.
+    looked = backbone.at(min(options.models[0].image_size, MAX_SIZE)).prediction
+    result.append(Row("explore", network + looked.seconds(images)))
     for kind in choice.kinds:
         features = backbone.at(kind.image_size).prediction
-        images = options.training_images + options.test_images
         result.append(Row(f"{kind.name} (embedding)", network + features.seconds(images)))
     if choice.kinds:
         fit = costs.head * split.training * len(choice.kinds)
@@ -137,8 +141,8 @@ def rows(choice: Choice, options: Options, costs: Costs) -> list[Row]:
         cost = costs.models[model.name].at(model.image_size)
         epochs = [*[1] * (len(cost.training.batches) - 1), choice.epochs]
         training = start + cost.training.seconds(epochs, options.batch_size, split)
-        images = split.validation + split.test
-        prediction = start + cost.training.network + cost.prediction.seconds(images)
+        predicted = cost.prediction.seconds(split.validation + split.test)
+        prediction = start + cost.training.network + predicted
         result.append(Row(model.name, training, prediction, choice.folds))
     return [*result, Row("other stages", LIGHT_STAGES * costs.process.light)]
 
