@@ -1,5 +1,6 @@
 """Columns of the tables as further inputs: which are usable, and what their values are."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,67 @@ def test_decimal_commas_and_dates_become_numbers(tmp_path: Path) -> None:
     found, _ = read(tmp_path, files, features=["age", "note"])
     assert found.train["age"].tolist()[:2] == [1.5, 2] and found.test["age"].iloc[0] == 0.25
     assert found.train["note"].tolist()[1] == 1 and found.test["note"].iloc[0] == 10
+
+
+@pytest.mark.parametrize(
+    "texts", [["1", "2", "3", "5"], ["10", "13", "11", "12"], ["7", "90", "400"]]
+)
+def test_numbers_of_rows_are_not_usable(texts: list[str]) -> None:
+    assert why_not(pd.Series(texts)) == "numbers the rows"
+
+
+@pytest.mark.parametrize("texts", [["3", "1", "900"], ["1", "2", "2"], ["1.5", "2.5", "3.5"]])
+def test_other_numbers_are(texts: list[str]) -> None:
+    assert why_not(pd.Series(texts)) is None
+
+
+def test_a_cell_of_another_kind_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    train, _ = competitions.tables(TRAIN, TEST)
+    columns = {"day": ["2020-01-01", "2020-01-03"] * (TRAIN // 2), "age": ["1,5", "2"] * 18}
+    test = {"day": ["1970-01-02", "unknown", *["1970-01-03"] * 7], "age": ["0,5", "x", *["1"] * 7]}
+    files = competition(lambda table: table.assign(**test))
+    files["train.csv"] = competitions.csv(train.assign(**columns))
+    found, _ = read(tmp_path, files, features=["day", "age"])
+    assert found.test["day"].tolist()[::2][:2] == [1, 2] and np.isnan(found.test["day"].iloc[1])
+    assert found.test["age"].tolist()[::2][:2] == [0.5, 1] and np.isnan(found.test["age"].iloc[1])
+
+
+def test_thousands_are_not_decimals() -> None:
+    assert kind_of(pd.Series(["1,234", "999", "12,500"])) == "categorical"
+
+
+def test_numbers_as_categories_may_be_written_as_fractions(tmp_path: Path) -> None:
+    train, _ = competitions.tables(TRAIN, TEST)
+    files = competition(lambda table: table.assign(zip=["101.0", "102.0", "103.0"] * 3))
+    files["train.csv"] = competitions.csv(train.assign(zip=["101", "102", "007"] * 12))
+    found, _ = read(tmp_path, files, features=[{"zip": "categorical"}])
+    assert found.test["zip"].tolist()[:2] == ["101", "102"] and not found.warnings
+    assert found.train["zip"].tolist()[:3] == ["101", "102", "007"]
+
+
+def test_categories_that_no_training_image_has_are_named(tmp_path: Path) -> None:
+    found, _ = read(tmp_path, competition(lambda table: table.assign(site=["a"] * TEST)))
+    assert any("100% of the values of site in test.csv" in text for text in found.warnings)
+
+
+def test_rows_of_labels_are_matched_by_the_images_id(tmp_path: Path) -> None:
+    files = competition()
+    train, test = (pd.read_csv(io.BytesIO(files[f"{p}.csv"]), dtype=str) for p in ("train", "test"))
+    targets = [f"_{name}" for name in competitions.CLASSES]
+    long = train.loc[train.index.repeat(3)].reset_index(drop=True)
+    is_label = [row.label == targets[n % 3][1:] for n, row in enumerate(long.itertuples())]
+    long = long.assign(id=long["id"] + np.tile(targets, TRAIN), label=np.array(is_label) * 1)
+    sample = pd.DataFrame({"id": [i + t for i in test["id"] for t in targets], "label": "0.5"})
+    files |= {
+        "train.csv": competitions.csv(long),
+        "sample_submission.csv": competitions.csv(sample),
+    }
+    layout = {"id_label_separator": "_", "features": ["age", "site"]}
+    path = competitions.write_zip(tmp_path / "c.zip", files)
+    options = Prepare.model_validate(layout)
+    with Archive(path) as archive:
+        found = metadata_columns.read(archive, options, tables.read(archive, options, "multilabel"))
+    assert found.train["age"].dropna().tolist() == train["age"].dropna().astype(float).tolist()
 
 
 def test_columns_without_information_are_not_usable() -> None:

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from photos import described, jpeg, photos
+from planted_photos import described, jpeg, photos
 
 from podium.explore import near_duplicates
 from podium.explore.near_duplicates import Pair

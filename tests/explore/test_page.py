@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Project
-from photos import jpeg, photos
+from planted_photos import jpeg, photos
 
 from podium.core import csvs
 

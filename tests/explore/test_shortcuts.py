@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from photos import described, photos
+from planted_photos import described, photos
 
 from podium.explore import alone, drift, shortcuts
 from podium.explore.shortcuts import Labels

@@ -136,7 +136,7 @@ def test_other_kinds_of_files_are_read_as_in_the_archive(tmp_path: Path, name: s
     )
     (tmp_path / "work").mkdir()
     sample, test = main.read_test(folder, specification)
-    assert sample["id"].tolist() == test["id"].tolist() == found.tables.ids["test"]
+    assert sample.wide["id"].tolist() == test["id"].tolist() == found.tables.ids["test"]
     prepared = main.prepare(folder, found.tables.ids["test"], layout, tmp_path / "work")
     assert prepared.sha256() == ImageStore(tmp_path / "images/test").sha256()
 

@@ -8,20 +8,23 @@ import numpy as np
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.competition.text.names import NameIndex, nfc
+from podium.competition.text.names import NameIndex, canonical, nfc
 from podium.config.prepare import ColumnKind, Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables, table_columns
 from podium.dataset.tables import Tables
 from podium.metadata.encoding import MAX_CATEGORIES
+from podium.metadata.table import is_numeric
 
 MISSING = {"", "na", "n/a", "nan", "null", "none", "nil", "-", "?", "<na>", "inf", "-inf"}
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?.*)?", re.ASCII)
-COMMA = re.compile(r"([+-]?\d+),(\d+)", re.ASCII)  # a decimal comma
+# A decimal comma. With three digits after it, it could also separate thousands.
+COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})", re.ASCII)
 CODE = re.compile(r"\d{3,}", re.ASCII)  # a postal code, a station's number
 YEARS = (1500, 2200)
 MIN_ROWS_PER_CODE = 4  # on average
 MIN_ROWS_PER_CATEGORY = 2
+MAX_UNSEEN = 0.5  # of the test cells of a column, without a warning
 
 
 class Metadata(NamedTuple):
@@ -64,7 +67,7 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
     if layout.features == "auto":
         names = ", ".join(f"{name} ({kind})" for name, kind in found.items())
         warnings.append(f"prepare.features: {names}{_shown(left_out)}")
-    return Metadata(train, test, warnings + more)
+    return Metadata(train, test, warnings + more + _warn_of_unseen(train, test, layout.test_csv))
 
 
 def read_test(
@@ -110,10 +113,19 @@ def why_not(texts: pd.Series) -> str | None:
     if distinct < 2:
         return "always the same" if distinct else "empty"
     if kind_of(texts) == "numeric":
-        return None
+        return "numbers the rows" if _numbers_rows(_numbers(known.str.strip())) else None
     if distinct > min(MAX_CATEGORIES, len(known) / MIN_ROWS_PER_CATEGORY):
         return f"text with {distinct} different values"
     return None
+
+
+def _numbers_rows(values: pd.Series) -> bool:
+    """Whether the values are distinct whole numbers, in order or with few gaps: what a saved index
+    or a serial number says about an image is where it stands in this table.
+    """
+    if not (values % 1 == 0).all() or values.duplicated().any():
+        return False
+    return bool(values.is_monotonic_increasing or np.ptp(values) < 2 * len(values))
 
 
 def kind_of(texts: pd.Series) -> ColumnKind:
@@ -150,6 +162,10 @@ def _read_texts(
         table["id"] = [spelled.find(image) or image for image in table["id"]]
     else:
         table["id"] = table["id"].map(nfc)
+    if (separator := layout.id_label_separator) is not None:  # a row per label: ID_7_epidural
+        known = {*wanted}
+        of_rows = [i if i in known else i.rpartition(separator)[0] for i in table["id"]]
+        table["id"] = of_rows
     table = table.drop_duplicates("id").set_index("id")
     if missing := sorted({*wanted} - {*table.index}):
         raise UserError(
@@ -165,17 +181,14 @@ def _is_missing(texts: pd.Series) -> pd.Series:
 
 
 def _numbers(texts: pd.Series) -> pd.Series:
-    """Text as numbers, also with a decimal comma; dates as days; NaN if it is neither."""
+    """Each text as a number, also with a decimal comma, or a date as days; NaN if it is neither."""
     numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
-    if not numbers.isna().any():
-        return numbers
     others = texts[numbers.isna()]
-    if others.map(lambda text: COMMA.fullmatch(text) is not None).all():
-        return pd.to_numeric(texts.str.replace(",", ".", regex=False)).astype(np.float64)
-    if texts.map(lambda text: DATE.fullmatch(text) is not None).all():
-        dates = pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601")
-        days: pd.Series = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-        return days
+    with_comma = others[[COMMA.fullmatch(text) is not None for text in others]]
+    numbers[with_comma.index] = with_comma.str.replace(",", ".", regex=False).astype(np.float64)
+    dates = others[[DATE.fullmatch(text) is not None for text in others]]
+    times = pd.to_datetime(dates, errors="coerce", utc=True, format="ISO8601")
+    numbers[dates.index] = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
     return numbers
 
 
@@ -194,7 +207,7 @@ def _convert(
             if known.isna().any():
                 unreadable[name] = stripped[~missing][known.isna()]
         else:
-            columns[name] = stripped.map(nfc).astype(object).mask(missing, None)
+            columns[name] = stripped.map(canonical).astype(object).mask(missing, None)
     return pd.DataFrame(columns, index=texts.index), unreadable
 
 
@@ -204,6 +217,22 @@ def _warn(unreadable: Mapping[str, pd.Series], name: str) -> list[str]:
         f"missing: {examples(cells.drop_duplicates().tolist())}"
         for column, cells in unreadable.items()
     ]
+
+
+def _warn_of_unseen(train: pd.DataFrame, test: pd.DataFrame, name: str | None) -> list[str]:
+    """Warnings about columns of categories that most test images share with no training image."""
+    warnings = []
+    for column in train:
+        known = test[column].dropna()
+        if not is_numeric(train[column]) and len(known):
+            unseen = ~known.isin(train[column].dropna())
+            if unseen.mean() > MAX_UNSEEN:
+                shown = examples(known[unseen].drop_duplicates().tolist())
+                warnings.append(
+                    f"prepare.features: {unseen.mean():.0%} of the values of {column} in {name} "
+                    f"are in no training row: {shown}"
+                )
+    return warnings
 
 
 def _shown(left_out: Mapping[str, str]) -> str:

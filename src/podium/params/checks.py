@@ -66,7 +66,7 @@ def _blending(ensemble: Ensemble, metric: str | None, task: TaskName) -> Iterato
 
     if ensemble.method not in blend.METHODS:
         yield "ensemble.method", unknown("blending method", ensemble.method, blend.METHODS)
-    elif not any(_metric(metric, task)) and ":" not in (metric or ""):
+    elif not any(_metric(metric, task)) and not metrics.is_user_defined(metric or ""):
         yield from blend.problems(ensemble, metrics.get(metric, task))
 
 
@@ -161,7 +161,7 @@ def _new_class(
         return
     if task != "multiclass":
         yield "prepare.new_class", "requires task: multiclass"
-    elif not any(_metric(metric, task)) and ":" not in (metric or ""):
+    elif not any(_metric(metric, task)) and not metrics.is_user_defined(metric or ""):
         from podium.submission import new_class
 
         if text := new_class.problem(metrics.get(metric, task)):

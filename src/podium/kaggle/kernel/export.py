@@ -179,7 +179,7 @@ def source_files(metric: str | None) -> dict[str, zip_writer.Content]:
     """The files that the kernel imports, by name: from src/, and a user-defined metric's."""
     sources = {*import_closure.closure(START, SRC)} - {START}
     custom = set[Path]()
-    if metric is not None and ":" in metric:
+    if metric is not None and metrics.is_user_defined(metric):
         custom = {*user_code.source_files(Path(metric.rpartition(":")[0]), Path())}
         sources |= {path for file in custom for path in import_closure.closure(file, SRC)} - custom
     names = {path.relative_to(SRC).as_posix(): path for path in sources}
