@@ -145,6 +145,7 @@ def _prepare(layout: Layout, max_size: int | None) -> dict[str, Any]:
         "label_column": "label",
         "group_column": None,
         **layout.prepare,
+        "duplicates": "group",
         "max_size": max_size,
         "encode": "jpeg",
         "quality": 95,
