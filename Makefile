@@ -31,7 +31,7 @@ run: .venv/.run ## set up, run the pipeline, print the scores
 init: .venv/.run ## write params.yaml for the files in SOURCE: a zip, a folder or a Kaggle slug (YES=1: accept all guesses; ARGS: options)
 	@PODIUM_INIT_ARGS="$$ARGS" $(COMMAND).init $${YES:+--yes} $${SOURCE:+-- "$$SOURCE"}
 
-look: .venv/.run ## look at the data before training: near-duplicates, label errors, drift, shortcuts (reports/data.html)
+look: .venv/.run ## explore the data before training: near-duplicates, label errors, drift, shortcuts (reports/data.html)
 	dvc repro explore
 	@echo "Open $$PWD/reports/data.html in a browser."
 
@@ -56,7 +56,7 @@ test-cluster: .venv/.dev .venv/.cluster .venv/.search ## run the tests that need
 test-browser: .venv/.dev .venv/.browser ## open the pages in headless Chromium (Debian's package chromium)
 	pytest -m browser tests/pages
 
-test-trackers: .venv/.dev .venv/.trackers ## log to TensorBoard, MLflow, W&B (offline) and Trackio for real (ten minutes)
+test-trackers: .venv/.dev .venv/.trackers ## run the tests that log to TensorBoard, MLflow, W&B (offline) and Trackio (ten minutes)
 	pytest -m trackers tests/training
 
 faults: .venv/.dev ## kill the pipeline N times, at moments spread evenly over each stage, and check that it resumes (N=60)
@@ -87,15 +87,15 @@ train: .venv/.run $(if $(value CLUSTER),.venv/.cluster) ## train all models and 
 		$(COMMAND).cluster $${GPUS:+--gpus="$$GPUS"} $${CPUS:+--cpus="$$CPUS"} $${CLUSTER:+-- "$$CLUSTER"}; \
 	else $(COMMAND).jobs $${JOBS:+-- "$$JOBS"}; fi
 
-watch: .venv/.run ## show all running training runs in one table
+watch: .venv/.run ## show all active training runs in one table
 	@$(COMMAND).watch
 
-trackers: .venv/.trackers ## install the experiment trackers that `trackers` in params.yaml may name
+trackers: .venv/.trackers ## install the experiment trackers (`trackers` in params.yaml)
 
 node: .venv/.cluster ## join the cluster at HEAD=host:port, or start one without HEAD (ARGS: options of `ray start`)
 	@PODIUM_NODE_ARGS="$$ARGS" $(COMMAND).node $${HEAD:+-- "$$HEAD"}
 
-search: .venv/.run .venv/.search $(if $(value CLUSTER),.venv/.cluster) ## search the ranges in SET for MODEL with TRIALS on FOLDS (JOBS at a time; CLUSTER, GPUS, CPUS), LIST=1 and PLOT=1 what was found, or WRITE=1 it
+search: .venv/.run .venv/.search $(if $(value CLUSTER),.venv/.cluster) ## search the ranges in SET for MODEL with TRIALS on FOLDS (JOBS at a time; CLUSTER, GPUS, CPUS); LIST=1, PLOT=1: show the trials; WRITE=1: write the best values to params.yaml
 	@$(COMMAND).search $${SET:+--set="$$SET"} $${TRIALS:+--trials="$$TRIALS"} $${FOLDS:+--folds="$$FOLDS"} \
 		$${JOBS:+--jobs="$$JOBS"} $${CLUSTER:+--cluster="$$CLUSTER"} $${GPUS:+--gpus="$$GPUS"} $${CPUS:+--cpus="$$CPUS"} \
 		$${LIST:+--list} $${PLOT:+--plot} $${WRITE:+--write} $${MODEL:+-- "$$MODEL"}

@@ -1,10 +1,10 @@
-"""Compare how fast images are decoded from each kind of file with the format's own library.
+"""Compare the decoding speed for each file format with that of the format's own library.
 
     python benchmarks/formats.py [--images 200]
 
-Both end with uint8 pixels, on one core: Podium reads the files from a zip archive, as `prepare`
-does, without resizing or encoding; the library reads them from a folder, as its own documentation
-shows. Needs the packages of requirements-dev.txt.
+Both decode to uint8 pixels on one core: Podium from a zip archive, as `prepare` does, but without
+resizing or encoding; the library from a folder, as its documentation shows. Needs the packages of
+requirements-dev.txt.
 """
 
 import argparse
@@ -37,7 +37,7 @@ Pixels = Iterator[np.ndarray]
 
 
 def rgb(data: bytes) -> np.ndarray:
-    """An encoded photo's pixels."""
+    """The pixels of an encoded photo."""
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
@@ -47,7 +47,7 @@ def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Format(NamedTuple):
-    """One kind of file: how it is written, and how its library reads it."""
+    """How a file format is written, and how its library reads it."""
 
     write: Callable[[Path, list[bytes]], None]
     read: Callable[[Path], Pixels]
@@ -147,7 +147,7 @@ def tfrecords() -> Format:
 
 
 def parquet(*, encoded: bool) -> Format:
-    """A column of encoded images, or a column per pixel of images of a quarter of the width."""
+    """A column of encoded images, or a column per pixel of images at a quarter of their width."""
 
     def write(folder: Path, photos: list[bytes]) -> None:
         if encoded:
@@ -185,7 +185,7 @@ def seven_zip() -> Format:
 
 
 FORMATS = {
-    "DICOM, not compressed: pydicom": dicom(None),
+    "DICOM, uncompressed: pydicom": dicom(None),
     "DICOM, RLE: pydicom": dicom(uid.RLELossless),
     "NumPy arrays: numpy": npy(),
     "TIFF, 16 bits, deflated: tifffile": tiff(),

@@ -1,8 +1,8 @@
-"""Time and memory of `make look`, beside computing the same network's features alone.
+"""Time and memory of the stage explore (`make look`) against embed with the same network.
 
     python benchmarks/look.py --weights mobilenetv2_100.safetensors [--images 1000 20000]
 
-The photos are all different, so no pair of them is confirmed as a copy.
+No photo is a copy of another.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from competition import measure_stage, project
 
 
 def measure(folder: Path, count: int, size: tuple[int, int], network: dict) -> list[str]:
-    """A row of the table."""
+    """Measure `count` images: one row of the table."""
     rng = np.random.default_rng(0)
     files = [photo(rng, *size) for _ in range(count)]
     embedding = {**network, "views": ["identity"]}
@@ -51,7 +51,7 @@ def main() -> None:
     for count in options.images:
         with tempfile.TemporaryDirectory() as temporary:
             rows.append(measure(Path(temporary), count, tuple(options.size), network))
-    header = ("images", "embed", "its memory", "explore", "its memory", "explore / embed")
+    header = ("images", "embed", "embed, memory", "explore", "explore, memory", "explore / embed")
     table(header, rows)
 
 

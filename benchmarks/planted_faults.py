@@ -1,9 +1,10 @@
-"""Which planted faults `make look` finds: python benchmarks/planted_faults.py data/weather.zip
---weights mobilenetv2_100.safetensors. Plants faults into a copy of a competition, and compares what
-the page reports with them, and with what it reports of the unchanged competition.
+"""Measure which planted faults `make look` finds.
 
-Planted are 20 identical and 20 re-encoded, cropped or mirrored copies of training images, half of
-them among the test images; 5 % flipped labels; a watermark on one class; darker test images.
+    python benchmarks/planted_faults.py data/weather.zip --weights mobilenetv2_100.safetensors
+
+Plants into a copy of a competition: 20 identical and 20 re-encoded, cropped or mirrored copies of
+training images, half of them among the test images; 5 % flipped labels; a watermark on one class;
+darker test images. What is reported for the unchanged competition, too, does not count.
 """
 
 import argparse
@@ -43,14 +44,14 @@ found = findings.find(data, seed=seed)
 sets = {}
 for row, number in enumerate(found.sets):
     if number >= 0:
-        part = "test" if row >= data.known else "train"
+        part = "test" if row >= data.n_train else "train"
         sets.setdefault(int(number), []).append([part, data.ids[row]])
 print(files.json.dumps({
     "sets": list(sets.values()),
     "issues": [data.ids[issue.row] for issue in found.issues.found],
-    "differences": [d.name for d in found.differences if d.is_found],
+    "differences": [d.name for d in found.differences if d.is_reported],
     "drift": None if found.drift is None else found.drift.auc,
-    "is_drift": found.drift is not None and found.drift.is_found,
+    "is_drift": found.drift is not None and found.drift.is_reported,
     "shortcuts": [[s.feature, s.label, s.auc] for s in faults.found_shortcuts(found)],
 }))
 """
@@ -59,7 +60,7 @@ Image = tuple[str, str]  # train or test, and the id
 
 @dataclass
 class Planted:
-    """The faults of a copy."""
+    """The faults planted into a copy."""
 
     copies: dict[frozenset[Image], str] = field(default_factory=dict)
     flipped: set[str] = field(default_factory=set)
@@ -175,7 +176,7 @@ def _plant(files: dict[str, bytes], planted: Planted, rng: random.Random) -> Non
 
 
 def _only_labels(rows: list[list[str]]) -> list[list[str]]:
-    """The ids and labels: other targets are left out."""
+    """The ids and labels, without other targets."""
     keep = [0] + [n for n, name in enumerate(rows[0]) if n and name == "label"]
     return [[row[n] for n in keep] for row in rows]
 
@@ -199,7 +200,7 @@ def _reencode(pixels: np.ndarray, rng: random.Random) -> tuple[np.ndarray, int]:
 
 
 def _crop(pixels: np.ndarray, rng: random.Random) -> tuple[np.ndarray, int]:
-    """80 to 95 % of each axis, anywhere."""
+    """Crop 80 to 95 % of each axis at a random position."""
     sides = [(size, round(size * rng.uniform(0.8, 0.95))) for size in pixels.shape[:2]]
     (top, height), (left, width) = ((rng.randint(0, size - new), new) for size, new in sides)
     return pixels[top : top + height, left : left + width], 90
@@ -230,11 +231,11 @@ def _watermark(pixels: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def compare(found: dict, before: dict, planted: Planted) -> list[list[str]]:
-    """A row per fault: name, planted, reported, precision, recall. Pairs of images that the checks
-    report in the unchanged competition, too, are left out: they were looked at.
+    """A row per fault: name, planted, reported, precision, recall. Pairs of images that are also
+    reported for the unchanged competition do not count.
     """
     pairs = _pairs(found) - _pairs(before)
-    # Copies of an image that had a copy before belong to its set, as they should.
+    # Planted copies of an image that already had copies join its set.
     indirect = {pair for pair in pairs if _joins_known(pair, before, planted)}
     identical = {pair for pair, kind in planted.copies.items() if kind == "identical"}
     changed = set(planted.copies) - identical
@@ -263,8 +264,8 @@ def _pairs(found: dict) -> set[frozenset[Image]]:
 
 
 def _joins_known(pair: frozenset[Image], before: dict, planted: Planted) -> bool:
-    """Whether both images are copies by way of others: of the planted copies and of those that the
-    competition had.
+    """Whether two images are copies only transitively, through planted copies and those that the
+    competition already had.
     """
     links = _pairs(before) | set(planted.copies)
     reached, a = set(), next(iter(pair))

@@ -1,4 +1,5 @@
-"""Plot score against time, from the tables of docs/results.md that benchmarks/score.py measured:
+"""Plot score against time from the tables in docs/results.md, which benchmarks/score.py measured.
+
 python benchmarks/score_plot.py docs/score.svg
 """
 
@@ -14,7 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parents[1] / "docs/results.md"
-SYSTEMS = {  # their colors, of the Okabe-Ito palette, and markers
+SYSTEMS = {  # colors of the Okabe-Ito palette, and markers
     "podium": ("#0072b2", "o"),
     "autogluon": ("#d55e00", "s"),
     "fastai": ("#009e73", "^"),
@@ -41,8 +42,8 @@ def main() -> None:
 
 
 def points(text: str) -> dict[str, list[Point]]:
-    """The rows of the tables by images: those with a row per system, and the larger budgets with
-    columns for Podium and fastai.
+    """The rows of both tables, by set of images: one has a row per system, the other (larger
+    budgets) columns for Podium and fastai.
     """
     found: dict[str, list[Point]] = {}
     name = ""
@@ -59,7 +60,7 @@ def points(text: str) -> dict[str, list[Point]]:
 
 
 def _rows(text: str, heading: str) -> list[list[str]]:
-    """The cells of the table whose heading starts like this, without bold face."""
+    """The cells of the table whose header starts with `heading`, without bold markup."""
     _, _, table = text.partition(heading)
     lines = re.match(r".*\n\|[-|]+\n((?:\|.*\n)+)", table)
     assert lines is not None, f"no table {heading}"

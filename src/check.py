@@ -1,4 +1,4 @@
-"""params.yaml -> data/params.checked, metric.json, explore.json: find mistakes before all else."""
+"""params.yaml -> data/params.checked, metric.json, explore.json: validate everything first."""
 
 from podium.config import trackers
 from podium.core import files, params_file, paths, program
@@ -18,7 +18,7 @@ def main() -> None:
 
     params.checked is constant, so no stage reruns for it. metric.json changes with the metric and,
     if that is user-defined, with its code: the stages that use the metric depend on it.
-    explore.json changes with the network that the stage explore looks with.
+    explore.json changes with the network that the stage explore uses.
     """
     params = schema.validate(params_file.read(params_file.PARAMS), build_models=True)
     trackers.require(params.trackers)

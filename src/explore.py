@@ -1,4 +1,4 @@
-"""the prepared data and folds -> reports/data.html, and lists of duplicates and label errors."""
+"""Prepared data and folds -> reports/data.html, and CSV lists of its findings."""
 
 from podium.config.competition import Competition
 from podium.config.embeddings import Embedding
@@ -10,7 +10,7 @@ SECTIONS = {"seed": int, "deterministic": bool, "competition.slug": (Competition
 
 
 def main() -> None:
-    """Look at the data before training."""
+    """Find near-duplicates, label errors, drift and shortcuts."""
     seed, deterministic, slug = params_file.load(SECTIONS)
     network = files.read_json(paths.EXPLORE)
     backbone = None if network is None else Embedding.model_validate(network)

@@ -41,7 +41,7 @@ class Data(NamedTuple):
     """The features and folds that all heads of a probe share."""
 
     name: str
-    features: dict[str, list[Features]]  # of each embedding, by "train" or "test"
+    features: dict[str, list[Features]]  # one per embedding, by "train" or "test"
     metadata: dict[str, pd.DataFrame]  # by "train" or "test"
     test_ids: list[str]
     images_sha256: dict[str, str]  # by "train" or "test"
@@ -165,10 +165,10 @@ def _provenance(
 
 
 def _join(data: Data, part: str, ids: list[str], encoding: Encoding | None) -> np.ndarray:
-    """The features of the images `ids`, of all embeddings and metadata together: [N, V, D].
+    """Join the features of all embeddings and the metadata of the images `ids`: [N, V, D].
 
     Raises:
-        UserError: if an image has none, or other images were embedded.
+        UserError: if an image has no features, or other images were embedded.
     """
     rows = []
     for features in data.features[part]:

@@ -1,4 +1,4 @@
-"""The same small competition in each kind of file, written by the format's own library."""
+"""The same small competition in each file format, written by the format's own library."""
 
 import bz2
 import datetime
@@ -33,7 +33,7 @@ Pictures = dict[str, dict[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A competition's files, and how its images must look when they are stored."""
+    """A competition's files, and the pixels that must be stored."""
 
     files: Files
     pixels: Pictures  # by "train" or "test", and id
@@ -106,7 +106,7 @@ def npz(array: np.ndarray) -> bytes:
 
 
 def tiff(pixels: np.ndarray) -> bytes:
-    """As tifffile writes it."""
+    """Written by tifffile."""
     file = io.BytesIO()
     tifffile.imwrite(file, pixels, photometric="rgb")
     return file.getvalue()
@@ -122,7 +122,7 @@ def slide(pixels: np.ndarray) -> bytes:
 
 
 def small_slides() -> Kind:
-    """Slides, a size of which has the pictures' pixels."""
+    """Slides; one of their sizes has the expected pixels."""
     kind = one_file_each(slide, ".tiff")
     four = np.ones((4, 4, 1), np.uint8)
     large = {
@@ -134,7 +134,7 @@ def small_slides() -> Kind:
 def hdf5(
     content: Callable[[h5py.File, dict[str, np.ndarray]], None], *, color: bool = True
 ) -> Kind:
-    """train-image.hdf5 and test-image.hdf5, as h5py writes them."""
+    """train-image.hdf5 and test-image.hdf5, written by h5py."""
     pixels, files = pictures(color=color), csvs()
     for part, images in pixels.items():
         file = io.BytesIO()
@@ -145,7 +145,7 @@ def hdf5(
 
 
 def encoded_by_key(file: h5py.File, images: Images) -> None:
-    """As in ISIC 2024: a data set of bytes per image."""
+    """As in ISIC 2024: a dataset of bytes per image."""
     for image, pixels in images.items():
         file[image] = np.void(encode(pixels))
 
@@ -157,13 +157,13 @@ def bytes_by_key(file: h5py.File, images: Images) -> None:
 
 
 def pixels_by_key(file: h5py.File, images: Images) -> None:
-    """A data set of pixels per image."""
+    """A dataset of pixels per image."""
     for image, pixels in images.items():
         file.create_dataset(image, data=pixels, compression="gzip")
 
 
 def one_data_set(file: h5py.File, images: Images) -> None:
-    """All images in one data set, their ids in another."""
+    """All images in one dataset, their ids in another."""
     file["images"] = np.stack([*images.values()])
     file["ids"] = [*range(len(images))]
     file["image_id"] = [*images]
@@ -209,7 +209,7 @@ def tfrecords(*, labeled: bool) -> Kind:
 
 
 def documents(pictures_each: int = 1) -> Kind:
-    """As in the Cdiscount challenge: BSON documents with pictures, as pymongo writes them."""
+    """As in the Cdiscount challenge: BSON documents with images, written by pymongo."""
     pixels, files = pictures(), {}
     known, hidden = tables(TRAIN, TEST)
     for part, table in (("train", known), ("test", hidden)):
@@ -315,7 +315,7 @@ def in_archives(pack: Callable[[Files, str], Files], *, suffixes: tuple[str, str
 
 
 def seven_zip(files: Files, name: str) -> Files:
-    """As py7zr writes it."""
+    """Written by py7zr."""
     with py7zr.SevenZipFile(target := io.BytesIO(), "w") as archive:
         for path, data in files.items():
             archive.writestr(data, path)
@@ -392,7 +392,7 @@ BUILDERS: dict[str, Callable[[], Kind]] = {
     "compressed_tables": compressed_tables,
 }
 DOCUMENTED: dict[str, tuple[str, ...]] = {
-    "DICOM images (`.dcm`), also compressed: JPEG, lossless JPEG, JPEG-LS, JPEG 2000, RLE": (
+    "DICOM images (`.dcm`), uncompressed or as JPEG, lossless JPEG, JPEG-LS, JPEG 2000 or RLE": (
         "dicom",
         "dicom_wide",
     ),
@@ -402,8 +402,8 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "npy_float",
         "npz",
     ),
-    "Slides and maps: TIFF files with several sizes of an image": ("slides",),
-    "HDF5: a data set per image, encoded or pixels, or one of all images": (
+    "Slides and maps: TIFF files with an image in several sizes": ("slides",),
+    "HDF5: a dataset per image (encoded or pixels), or one dataset of all images": (
         "hdf5_encoded",
         "hdf5_bytes",
         "hdf5_pixels",
@@ -418,7 +418,7 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "parquet_encoded",
     ),
     "JSON: a list of objects with a list of pixels": ("json",),
-    "BSON: a document with pictures per row": ("bson",),
+    "BSON: a document with images per row": ("bson",),
     "Tables in Parquet": ("parquet_tables",),
     "Archives inside the zip, or instead of it: zip, 7z, tar, tar.gz, tar.bz2, tar.xz": (
         "seven_zip",

@@ -779,24 +779,24 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Several numbers per image, one column each": (
         "test_small_competitions.test_several_numbers_per_image",
     ),
-    "A row for each label of each image in the submission (`ID_7_epidural`), in the training "
-    "table, too, or one column per label there": (
+    "A submission with one row per image and label (`ID_7_epidural`); the training table has such "
+    "rows, too, or one column per label": (
         "test_submission_rows.test_a_submission_with_a_row_per_label",
     ),
-    "Several rows per image with different labels, as those of several raters": (
+    "Several rows per image with different labels, such as those of several raters": (
         "test_raters.test_raters_who_disagree_give_the_label_of_the_majority",
         "test_raters.test_models_train_on_soft_labels",
     ),
-    "Class folders for validation, too (`train/`, `val/`, `test/`)": (
+    "Class folders for training and validation (`train/`, `val/`)": (
         "init.test_truth.test_labeled_validation_images_are_offered",
         "init.test_truth.test_models_train_on_validation_images_too",
     ),
-    "An index without a name, `Usage`, or another column in the sample submission that is no "
+    "An unnamed index, `Usage`, or another column in the sample submission that is not a "
     "prediction": (
-        "test_submission_rows.test_a_column_that_is_no_prediction_is_copied",
+        "test_submission_rows.test_a_column_that_is_not_a_prediction_is_copied",
         "test_submission_rows.test_an_index_without_a_name_is_in_the_submission",
     ),
-    "Other columns that the training and the test table have": (
+    "Other columns that both the training and the test table have": (
         "init.test_metadata_guess.test_usable_columns_of_both_tables_are_proposed",
         "init.test_metadata_guess.test_a_column_that_gives_the_label_away_is_named",
     ),
@@ -816,16 +816,16 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "init.test_truth.test_a_public_test_set_of_one_image_is_that_of_a_code_competition",
         "init.test_truth.test_a_test_table_with_other_ids_than_the_sample_is_not_used",
     ),
-    "A test set split by a column (`location` in camera traps): it has other values only": (
+    "A test set split by a column (`location` of camera traps), with no values in common": (
         "init.test_truth.test_a_column_by_which_the_test_set_is_split_makes_groups",
     ),
-    "A training table whose ids match no image, next to class folders": (
+    "A training table whose ids match no images, next to class folders": (
         "init.test_truth.test_a_training_table_without_image_ids_is_not_dropped_silently",
     ),
     "Labels in one table, image ids in another": (
         "init.test_truth.test_labels_in_another_table_than_the_image_ids_are_an_error_that_says_so",
     ),
-    "Submission ids that are no file names (`id,file_name` in the test table)": (
+    "Submission ids that are not file names (`id,file_name` in the test table)": (
         "init.test_truth.test_ids_that_are_not_file_names",
     ),
     "Most of the images missing": ("init.test_truth.test_most_images_may_be_missing",),

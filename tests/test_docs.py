@@ -42,8 +42,8 @@ def test_every_further_layout_is_tested() -> None:
         assert f"\ndef {function}(" in text, name
 
 
-def test_every_documented_kind_of_file_is_tested() -> None:
-    assert documented("Kinds of files") == [*file_kinds.DOCUMENTED]
+def test_every_documented_file_format_is_tested() -> None:
+    assert documented("File formats") == [*file_kinds.DOCUMENTED]
     builders = {name for names in file_kinds.DOCUMENTED.values() for name in names}
     assert builders == set(file_kinds.BUILDERS)
 

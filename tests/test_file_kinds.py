@@ -1,4 +1,4 @@
-"""Every documented kind of file: `make init` understands it, and prepare stores the images."""
+"""Every documented file format: `make init` recognizes it, and prepare stores the images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Metadata in the pipeline: what reruns, and that exports need no special case."""
+"""Metadata in the pipeline: what reruns, and exports."""
 
 import io
 import json

@@ -71,8 +71,8 @@ EXTRA = {
     | {"core/seeding.py", "models/device.py", "models/inference.py"},
 }
 
-# Params that a stage reads without declaring them, since they cannot change its result: what is
-# reported of all models and folds while one trains, and to which trackers.
+# Params that a stage reads without declaring them, since they cannot change its result: those for
+# reporting the time left, and the trackers.
 REPORTED = {"competition.slug", "folds", "models", "trackers"}
 UNDECLARED = {stage: {"checkpoint.every_minutes", *REPORTED} for stage in ("train", "train_all")}
 UNDECLARED["check"] = {"trackers"}

@@ -33,10 +33,10 @@ CASES = {
         said="sample_submission_stg2.csv (no images yet for 1 of its 7 ids: test_stg2/c1.png)",
     ),
     "other_name": Expected("multiclass", XYZ, {"test_id_column": "image"}),
-    "ds_store": Expected("multiclass", XYZ, said="left out 1 rows of hidden files: .DS_Store"),
+    "ds_store": Expected("multiclass", XYZ, said="dropped 1 rows of hidden files: .DS_Store"),
     "two_ids": Expected("multiclass", XYZ, {"id_column": "id"}),
     "no_test_images": Expected(
-        "multiclass", XYZ, {"hidden_test": True}, 0, "as in a code competition"
+        "multiclass", XYZ, {"hidden_test": True}, 0, "in a code competition"
     ),
     "id_second": Expected("multiclass", XYZ, {"sample_id_column": "id"}),
     "suffix": Expected("multiclass", XYZ, {"images": "{id}_*"}, 12),
@@ -83,7 +83,7 @@ def test_a_case_ends_as_expected(name: str, zips: Path) -> None:
 
 
 def test_a_blank_column_is_no_traceback(zips: Path) -> None:
-    """This competition has no images, which is what the error says."""
+    """This competition has no images, and the error says so."""
     layout = Inspection(zips / "blank_column.zip").layout
     assert layout.task == "binary" and layout.prepare["label_column"] == "label"
     assert isinstance(layout.error, UserError) and "no image files" in str(layout.error)

@@ -92,17 +92,17 @@ def test_a_blank_column_is_ignored(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no image files"):
         layouts.inspect(tmp_path, tables)
     volumes = {**tables, "train/a0.nii": b"x"}
-    with pytest.raises(UserError, match=r"(?s)but 1 \.nii files\).*\(NIfTI volumes\) are not read"):
+    with pytest.raises(UserError, match=r"(?s)but 1 \.nii files\).*\(NIfTI volumes\) are not supp"):
         layouts.inspect(tmp_path, volumes)
 
 
 @pytest.mark.parametrize(
     ("suffix", "hint"),
     [
-        (".xyz", "24 .xyz files are not read. Convert them to PNG under the same names, and use"),
-        (".nii.gz", "24 .nii.gz files (NIfTI volumes) are not read. Write slices of them as PNG"),
-        (".mp4", "24 .mp4 files (videos) are not read. Write frames of them as PNG files"),
-        (".mat", "24 .mat files (MATLAB data) are not read. Convert them to PNG under the same"),
+        (".xyz", "24 .xyz files are not supported. Convert them to PNG under the same names"),
+        (".nii.gz", "24 .nii.gz files (NIfTI volumes) are not supported. Write slices of them"),
+        (".mp4", "24 .mp4 files (videos) are not supported. Write frames of them as PNG files"),
+        (".mat", "24 .mat files (MATLAB data) are not supported. Convert them to PNG under"),
     ],
 )
 @pytest.mark.parametrize("illustrations", [0, 3])
@@ -371,7 +371,7 @@ def test_tables_with_other_suffixes(tmp_path: Path, name: str) -> None:
 def test_no_test_images_until_kaggle_scores() -> None:
     files = {n: d for n, d in with_sample(plain()).items() if not n.startswith("test/")}
     output = in_process.run_project(files, fine_tune=True)
-    assert "none of the 6 test images is in the archive: as in a code competition" in output
+    assert "none of the 6 test images is in the archive: in a code competition" in output
     assert Path("submissions/made.csv").read_bytes() == files["sample_submission.csv"]
     params = in_process.edit_params(lambda _: None)["prepare"]
     assert (params["hidden_test"], params["test_images"]) == (True, "test")

@@ -150,7 +150,7 @@ INDEX = {
 
 
 @pytest.mark.parametrize("kind", INDEX)
-def test_a_column_that_is_no_prediction_is_copied(tmp_path: Path, kind: str) -> None:
+def test_a_column_that_is_not_a_prediction_is_copied(tmp_path: Path, kind: str) -> None:
     header, row, copied = INDEX[kind]
     rows = [row.format(n=n, id=f"b{n}", label="x") for n in T]
     contents = {**plain(), "sample_submission.csv": table(header, rows)}

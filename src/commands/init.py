@@ -29,11 +29,11 @@ ANSWERS = {
     "prepare.label_column": "the label column, or one per class, separated by commas",
     "prepare.label_pattern": "a regular expression whose group captures the label in the file name",
     "prepare.label_map": "the label of each class folder: Cover=0,JMiPOD=1,UERD=1",
-    "prepare.more_train_images": "further folders of labeled images, such as val; none: not used",
-    "prepare.unlabeled": "what to do with rows without a label: error, or drop them",
-    "prepare.raters": "the label of an image whose rows disagree: majority, soft, first, …",
+    "prepare.more_train_images": "further folders of labeled images, like val; none: ignore them",
+    "prepare.unlabeled": "rows without a label: error, or drop them",
+    "prepare.raters": "how to combine different labels of an image: majority, soft, first, …",
     "prepare.positive_class": "one of the two classes; none: the last in sort order",
-    "prepare.features": "columns as further inputs: auto, none, or their names, with commas",
+    "prepare.features": "columns as further inputs: auto, none, or names separated by commas",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
 }
 

@@ -24,7 +24,7 @@ from podium.prediction import pseudo
 from podium.training import build
 from podium.training.build import TrainingData
 
-EXPLORE_PASSES = 1.8  # of the network, by benchmarks/look.py
+EXPLORE_PASSES = 1.8  # relative to one pass of the network, see benchmarks/look.py
 LIGHT_STAGES = 7  # check, ensemble, submission, report; and three for DVC
 
 

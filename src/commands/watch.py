@@ -1,4 +1,4 @@
-"""Show all running training runs of this project in one table."""
+"""Show all active training runs of this project in one table."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from podium.core import program
 from podium.training import status
 
 REFRESH_SECONDS = 1.0
-WIDTH = 140  # without a terminal
+WIDTH = 140  # characters, without a terminal
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def table() -> Table:
-    """A row per training run that runs."""
+    """One row per active training run."""
     running = sorted(status.running(Path.cwd()), key=lambda run: (run.node, run.model, run.fold))
     columns = view.COLUMNS if any(run.node for run in running) else view.COLUMNS[1:]
     rows = map(view.Row.of, running)

@@ -1,4 +1,4 @@
-"""`make watch`: training runs that run, and only those."""
+"""`make watch` shows active training runs, and only those."""
 
 import sys
 import time
@@ -21,7 +21,7 @@ def table(project: Project) -> str:
 def test_a_training_is_shown_until_it_is_killed(prepared: Project) -> None:
     assert "training runs: 0" in table(prepared)
     process = trainings.start(prepared)
-    process.send_signal(19)  # SIGSTOP: the table must not depend on how fast this machine is
+    process.send_signal(19)  # SIGSTOP: the table must not depend on the machine's speed
     try:
         (running,) = status.running(prepared.folder)
         shown = table(prepared)

@@ -1,4 +1,4 @@
-"""Files that contain many images: what is in them, how they are damaged, and what they cost."""
+"""Container files: their contents, damaged ones, time and memory."""
 
 import io
 import json
@@ -27,7 +27,7 @@ TINY = competitions.encode(np.zeros((8, 8, 3), np.uint8))
 
 
 def archive(folder: Path, **files: bytes) -> Archive:
-    """An archive of files, in whose names `__` is a dot."""
+    """An archive of files; `__` in a name stands for a dot."""
     named = {name.replace("__", "."): data for name, data in files.items()}
     return Archive(competitions.write_zip(folder / "files.zip", named))
 
@@ -106,7 +106,7 @@ def test_all_types_of_features_are_read(tmp_path: Path) -> None:
         ("a.bson", b"x", "damaged after 0 documents"),
         ("a.parquet", b"PAR1xPAR1", "not a readable Parquet file"),
         ("a.json", b'[{"id": 1, "p": [' + b"1, " * 6000 + b"1]}", "not valid JSON"),
-        ("a.json", b'[{"p": [' + b"1, " * 6000 + b"1]}, 7]", "other values than objects"),
+        ("a.json", b'[{"p": [' + b"1, " * 6000 + b"1]}, 7]", "not a list of objects only"),
     ],
 )
 def test_a_damaged_file_is_an_error_with_the_reason(

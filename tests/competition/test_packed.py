@@ -55,7 +55,7 @@ def test_an_archive_in_parts_is_one(tmp_path: Path, suffix: str) -> None:
     expected = {f"train/{name}": data for name, data in SEEN.items()}
     assert contents(Archive(write(tmp_path, parts))) == expected
     del parts[f"train{suffix}.002"]
-    with pytest.raises(UserError, match=rf"train\{suffix} is split into parts, of which 002 are"):
+    with pytest.raises(UserError, match=rf"train\{suffix} is split into parts, but parts 002 are"):
         Archive(write(tmp_path, parts))
 
 

@@ -1,4 +1,4 @@
-"""The user's lists of images: which files are accepted, and what is left of the training images."""
+"""The user's lists of images: accepted files, and the remaining training images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Columns of the tables as further inputs: which are usable, and what their values are."""
+"""Columns of the tables as further inputs: which are usable, and their types."""
 
 import io
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_auto_takes_the_usable_columns_of_both_tables(tmp_path: Path) -> None:
     )
     (warning,) = found.warnings
     assert "age (numeric), site (categorical), zip (categorical)" in warning
-    assert "note (text with 36 different values), same (always the same)" in warning
+    assert "note (text with 36 different values), same (constant)" in warning
 
 
 def test_listed_columns_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_missing_column_or_table_is_an_error(tmp_path: Path) -> None:
         read(tmp_path, competition(lambda test: test[["id", "note", "same"]]))
     with pytest.raises(ValueError, match="features requires train_csv and test_csv"):
         Prepare(features="auto", test_csv=None)
-    with pytest.raises(ValueError, match="features contains label, which is the column of another"):
+    with pytest.raises(ValueError, match="features contains label, which another key uses"):
         Prepare(features=["label"])
 
 
@@ -204,6 +204,6 @@ def test_rows_of_labels_are_matched_by_the_images_id(tmp_path: Path) -> None:
 
 def test_columns_without_information_are_not_usable() -> None:
     assert why_not(pd.Series(["", "nan"])) == "empty"
-    assert why_not(pd.Series(["3", "3", ""])) == "always the same"
+    assert why_not(pd.Series(["3", "3", ""])) == "constant"
     assert why_not(pd.Series([f"p{n}" for n in range(10)])) == "text with 10 different values"
     assert why_not(pd.Series([*"aabbcc"])) is None

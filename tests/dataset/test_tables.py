@@ -59,7 +59,7 @@ def test_hidden_files_in_the_training_table_are_left_out(tmp_path: Path, name: s
     result = read(tmp_path, {"train.csv": FILES["train.csv"] + f"{name},\n".encode()})
     assert result.train["id"].tolist() == ["01", "02", "03"]
     assert result.classes == ["cat", "dog"]
-    assert f"train.csv: left out 1 rows of hidden files: {name}" in result.warnings
+    assert f"train.csv: dropped 1 rows of hidden files: {name}" in result.warnings
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])

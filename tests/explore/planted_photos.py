@@ -1,9 +1,9 @@
-"""Images with the statistics of photos: random, smooth at large scales, with details at all."""
+"""Random images with the statistics of photos: details at all scales."""
 
 import cv2
 import numpy as np
 
-from podium.explore import features, looks
+from podium.explore import features, image_stats
 from podium.explore.features import Described
 
 
@@ -49,5 +49,5 @@ class Store:
 def described(images: list[np.ndarray]) -> Described:
     """The measurements and simple features of images."""
     store = Store(images)
-    seen = looks.look(store, [str(n) for n in range(len(images))])  # type: ignore[arg-type]
+    seen = image_stats.measure(store, [str(n) for n in range(len(images))])  # type: ignore[arg-type]
     return Described(seen, features.simple(seen))

@@ -1,4 +1,4 @@
-"""Which images are taken for copies of others, and which are not."""
+"""Which pairs of images are reported as near-duplicates."""
 
 import cv2
 import numpy as np

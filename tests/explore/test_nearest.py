@@ -1,9 +1,9 @@
-"""Search in blocks against the matrix of all pairs."""
+"""Blockwise search against the matrix of all pairs, and the univariate AUC."""
 
 import numpy as np
 import pytest
 
-from podium.explore import alone, nearest
+from podium.explore import nearest, univariate
 from podium.features.neighbors import unit
 
 
@@ -33,25 +33,25 @@ def test_fewer_keys_than_neighbors() -> None:
 def test_auc_alone() -> None:
     rng = np.random.default_rng(0)
     label = rng.random(2000) < 0.3
-    folds = alone.split(2000, rng)
+    folds = univariate.split(2000, rng)
     values = {
         "same": label * 1.0,
         "shifted": rng.normal(size=2000) + label,
         "noise": rng.normal(size=2000),
     }
     areas = {
-        name: alone.auc(alone.bins(v), label[:, None].astype(float), folds)[0]
+        name: univariate.auc(univariate.bins(v), label[:, None].astype(float), folds)[0]
         for name, v in values.items()
     }
     assert areas["same"] == 1 and areas["noise"] == pytest.approx(0.5, abs=0.05)
     assert areas["shifted"] == pytest.approx(0.76, abs=0.03)  # the AUC of two normals 1 apart
-    assert areas["shifted"] == pytest.approx(alone.area(label, values["shifted"]), abs=0.03)
+    assert areas["shifted"] == pytest.approx(univariate.area(label, values["shifted"]), abs=0.03)
     text = np.where(label, "b", np.where(rng.random(2000) < 0.5, "a", "c"))
-    assert alone.auc(alone.bins(text), label[:, None].astype(float), folds)[0] == 1
+    assert univariate.auc(univariate.bins(text), label[:, None].astype(float), folds)[0] == 1
 
 
 def test_groups_share_a_fold() -> None:
     groups = np.arange(100) // 4
-    folds = alone.split(100, np.random.default_rng(0), groups)
+    folds = univariate.split(100, np.random.default_rng(0), groups)
     assert all(len(set(folds[groups == group])) == 1 for group in range(25))
-    assert set(folds) == set(range(alone.FOLDS))
+    assert set(folds) == set(range(univariate.FOLDS))

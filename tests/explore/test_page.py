@@ -1,4 +1,4 @@
-"""The stage explore: its page and lists for each kind of competition, and what reruns it."""
+"""The stage explore: its page and lists for each task, and what reruns it."""
 
 import json
 import re

@@ -1,18 +1,18 @@
-"""What reveals a label or a test image without looking at what the image shows."""
+"""Shortcuts and drift: features that predict a label or the test set without the content."""
 
 import cv2
 import numpy as np
 import pytest
 from planted_photos import described, photos
 
-from podium.explore import alone, drift, shortcuts
+from podium.explore import drift, shortcuts, univariate
 from podium.explore.shortcuts import Labels
 
 COUNT = 240
 IMAGES = photos(COUNT, seed=1)
 CLASSES = np.arange(COUNT) % 3
 LABELS = Labels(["a", "b", "c"], np.eye(3)[CLASSES])
-FOLDS = alone.split(COUNT, np.random.default_rng(0))
+FOLDS = univariate.split(COUNT, np.random.default_rng(0))
 
 
 def logo(pixels: np.ndarray, place: tuple[int, int]) -> np.ndarray:
@@ -22,7 +22,7 @@ def logo(pixels: np.ndarray, place: tuple[int, int]) -> np.ndarray:
 
 
 def regions(images: list[np.ndarray]) -> list[shortcuts.Shortcut]:
-    return shortcuts.of_regions(described(images).looks.cells, LABELS, FOLDS)
+    return shortcuts.of_regions(described(images).stats.cells, LABELS, FOLDS)
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,15 @@ def test_facts_that_reveal_a_label_are_found_and_others_not() -> None:
     rng = np.random.default_rng(0)
     facts = {
         "width": np.where(CLASSES == 0, 640.0, 641.0),
-        "order of names": np.argsort(np.argsort(CLASSES * 1000 + np.arange(COUNT))).astype(float),
+        "file name order": np.argsort(np.argsort(CLASSES * 1000 + np.arange(COUNT))).astype(float),
         "file format": np.where((CLASSES == 2) & (rng.random(COUNT) < 0.95), "PNG", "JPEG"),
         "height": rng.integers(400, 500, COUNT).astype(float),
         "EXIF tags": np.zeros(COUNT),
         "brightness": CLASSES + 0.1 * rng.normal(size=COUNT),
     }
     found = shortcuts.of_facts(facts, LABELS, FOLDS, content=["brightness"])
-    assert {s.feature for s in found if s.is_found} == {"width", "order of names", "file format"}
+    reported = {s.feature for s in found if s.is_reported}
+    assert reported == {"width", "file name order", "file format"}
     by_name = {s.feature: s for s in found}
     assert by_name["width"].label == "a" and by_name["width"].auc == 1
     assert by_name["file format"].label == "c" and by_name["file format"].auc > 0.9
@@ -93,10 +94,10 @@ def test_darker_test_images_are_found_and_equal_ones_not() -> None:
         seen = described(images)
         rng = np.random.default_rng(0)
         found = drift.measure(seen.features, is_test, groups=np.arange(COUNT), rng=rng)
-        facts = {name: seen.looks.statistic(name) for name in ("brightness", "saturation")}
+        facts = {name: seen.stats.statistic(name) for name in ("brightness", "saturation")}
         differences = {d.name: d for d in drift.compare(facts, is_test, rng)}
-        assert found is not None and differences["brightness"].is_found == expected
-        assert found.is_found == expected
+        assert found is not None and differences["brightness"].is_reported == expected
+        assert found.is_reported == expected
         if expected:
             assert found.test_like[is_test].mean() > 0.5 > found.test_like[~is_test].mean()
 
@@ -108,7 +109,7 @@ def test_columns_that_differ_are_found() -> None:
         "site": np.where(is_test & (rng.random(COUNT) < 0.7), "C", rng.choice(["A", "B"], COUNT)),
         "age": rng.normal(50, 10, COUNT),
     }
-    assert [d.name for d in drift.compare(facts, is_test, rng) if d.is_found] == ["site"]
+    assert [d.name for d in drift.compare(facts, is_test, rng) if d.is_reported] == ["site"]
     assert drift.compare(facts, np.zeros(COUNT, bool), rng) == []
     assert (
         drift.measure(np.eye(COUNT), np.zeros(COUNT, bool), groups=np.arange(COUNT), rng=rng)

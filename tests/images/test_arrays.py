@@ -1,4 +1,4 @@
-"""Images in NumPy's files, one in each."""
+"""Images in NumPy files."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""DICOM files as pydicom and GDCM write them."""
+"""DICOM files written by pydicom and GDCM."""
 
 import io
 from pathlib import Path
@@ -193,7 +193,7 @@ def test_a_file_may_start_as_a_tiff_file_does() -> None:
     ("data", "message"),
     [
         (dicom()[:-30], "number of bytes of pixel data is less than expected"),
-        (dicom()[:200], "it has no pixels"),
+        (dicom()[:200], "contains no pixel data"),
         (dicom(Rows=None), "cannot be read"),
         (dicom(WindowCenter=1, WindowWidth=12345).replace(b"12345", b"12x45"), "convert"),
         (dicom().replace(b"UL\x04\0", b"UL\x06\0", 1), "multiple of bytes per value"),

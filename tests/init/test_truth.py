@@ -1,5 +1,5 @@
-"""What `make init` infers is not more certain than the files are, above all not against the sample
-submission; and nothing is left out silently.
+"""`make init` is certain only of what follows from the files and agrees with the sample submission,
+and ignores no table silently.
 """
 
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_column_by_which_the_test_set_is_split_makes_groups(column: str, tmp_p
     places = [str(n) for n in range(8)]
     guess = layouts.inspect(tmp_path, traps(column, places, ["90", "91"])).guess("group_column")
     assert (guess.value, guess.confidence) == (column, "likely")
-    assert "test.csv has other values only" in guess.reason
+    assert "test.csv has none of these values" in guess.reason
     assert {"sequence", None} <= {*guess.alternatives}  # finer groups
 
 
@@ -167,7 +167,7 @@ def test_a_test_table_with_other_ids_than_the_sample_is_not_used(
     found = layouts.inspect(tmp_path, files)
     guess = found.guess("test_csv")
     assert (guess.value, guess.confidence) == (None, "likely")
-    assert "the sample's ids are used" in guess.reason and "not used: test.csv" in str(
+    assert "the sample submission's ids are used" in guess.reason and "not used: test.csv" in str(
         found.layout.notes
     )
     assert found.tables.test["id"].tolist() == [f"b{n}" for n in T]
@@ -275,7 +275,7 @@ def test_ids_that_are_not_file_names(tmp_path: Path) -> None:
     assert found.tables.test["unit"].tolist() == [str(n + 500) for n in T]
 
 
-# Tables are not left out silently.
+# No table is ignored silently.
 
 
 def test_a_training_table_without_image_ids_is_not_dropped_silently(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_a_table_that_is_not_named_as_the_training_table_is_a_guess(tmp_path: Pa
     )
     guess = layouts.inspect(tmp_path, files).guess("train_csv")
     assert (guess.value, guess.confidence) == ("pictures.csv", "guess")
-    assert "train.csv is named as one; its ids match no image" in guess.reason
+    assert "train.csv is named like one; its ids match no images" in guess.reason
 
 
 def test_a_sample_of_labels_is_no_sample_submission(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_lost_zeros_are_named(tmp_path: Path) -> None:
         "sample_submission.csv": table("id,label", [f"{n + 50},x" for n in T]),
         **images(train=[f"{n:04d}" for n in N], test=[f"{n + 50:04d}" for n in T]),
     }
-    with pytest.raises(UserError, match="ids in id have lost the leading zeros"):
+    with pytest.raises(UserError, match="ids in id lack the leading zeros"):
         layouts.inspect(tmp_path, files)
 
 

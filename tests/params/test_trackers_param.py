@@ -1,4 +1,4 @@
-"""The list `trackers` of params.yaml, and what it needs; without any tracker."""
+"""The list `trackers` of params.yaml and its requirements, without any tracker."""
 
 import copy
 import importlib

@@ -16,7 +16,7 @@ from podium.training.tracking import Tracking
 
 
 def curves(count: int) -> list[Epoch]:
-    """Epochs whose numbers can be told apart."""
+    """Epochs with distinct numbers."""
     scores = dict.fromkeys(("accuracy", "precision", "recall", "f1"), 0.5)
     return [
         Epoch(i, 1, 1 / i, 2 / i, i / 100, **scores, lr=0.1 / i, backbone_lr=None,

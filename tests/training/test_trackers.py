@@ -1,4 +1,4 @@
-"""Experiment trackers for real: what they have of a training run is read back from their files."""
+"""Real experiment trackers: what they recorded of a training run, read back from their files."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""What trackers have of a run, read back from their files."""
+"""Read back what trackers recorded of a run."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 
 class TrackedRun(NamedTuple):
-    """A run as a tracker has it."""
+    """A run as recorded by a tracker."""
 
     curves: dict[str, list[tuple[int, float]]]  # steps and values
     config: dict[str, str]

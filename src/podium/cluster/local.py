@@ -26,8 +26,8 @@ class LocalCluster:
     """See `nodes.Cluster`."""
 
     def __init__(self, root: Path, object_path: Callable[[str], Path], gpus: list[str]) -> None:
-        """Run tasks of the project at `root` below its .dvc/tmp, where links to DVC's cache cost no
-        disk. `object_path` is where the cache has an object.
+        """Run tasks of the project at `root` in its .dvc/tmp, where files can be links to DVC's
+        cache. `object_path` returns the path of an object in the cache.
         """
         self.root, self.folder = root, root / ".dvc" / "tmp" / "podium"
         self.object_path, self.gpus = object_path, [*gpus]

@@ -152,7 +152,7 @@ def _environment(work: Work, folder: Path) -> dict[str, str]:
     inherited.pop("PYTHONPATH", None)
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     site = {"DVC_SITE_CACHE_DIR": str(folder / ".dvc/site")}
-    tracking = {TRACKING_VARIABLE: ""}  # files here are deleted
+    tracking = {TRACKING_VARIABLE: ""}  # files in the task's folder are deleted
     return {**inherited, **site, **tracking, **work.environment, "PATH": programs}
 
 
@@ -191,7 +191,7 @@ class Sent:
     def _statuses(self) -> Iterator[Event]:
         """The status of the training run, if it has changed."""
         for path in self.status_folder.glob("*.json"):
-            with contextlib.suppress(FileNotFoundError):  # it has just ended
+            with contextlib.suppress(FileNotFoundError):  # it has just finished
                 content = path.read_bytes()
                 if content != self.status:
                     self.status = content

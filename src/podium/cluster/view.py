@@ -1,5 +1,6 @@
-"""What the driver prints: a live table on a terminal, else the lines of all training runs. `make
-watch` shows the same table of all training runs of a project.
+"""What the driver prints: a live table on a terminal, else the lines of all training runs.
+
+`make watch` shows the same table for all training runs of a project.
 """
 
 import re
@@ -46,7 +47,7 @@ class Row:
 
     @classmethod
     def of(cls, status: Status) -> "Row":
-        """The row of a training run that runs."""
+        """The row of an active training run."""
         epoch = f"{status.epoch} of {status.epochs} ({status.share:.0%})" if status.epoch else ""
         if status.phases > 1:
             epoch += f", phase {status.phase} of {status.phases}"
@@ -69,7 +70,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The texts of all columns."""
+        """The cells of all columns."""
         return (self.node, self.model, str(self.fold), self.state, self.epoch, self.score,
                 self.best, self.left, self.device, self.updated)  # fmt: skip
 
@@ -96,7 +97,7 @@ class View:
     def __init__(self) -> None:
         """Print to stdout."""
         self.rows = dict[str, Row]()
-        self._files = dict[str, StatusFile]()  # of those that run, for `make watch`
+        self._files = dict[str, StatusFile]()  # of active training runs, for `make watch`
         self._live: Live | None = None
         if sys.stdout.isatty():
             self._live = Live(get_renderable=self.table, console=Console(), refresh_per_second=2)
@@ -125,7 +126,7 @@ class View:
             self._files.pop(name).close()
 
     def status(self, name: str, content: bytes) -> None:
-        """Pass on the status of a training run, as its node sends it."""
+        """Forward the status of a training run that its node sent."""
         row, sent = self.rows[name], Status.read(content)
         if sent is None:
             return

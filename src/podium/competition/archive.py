@@ -1,4 +1,4 @@
-"""Read files from the competition's zip archive, and from archives and data sets inside it."""
+"""Read files from the competition's archive, and from archives and container files inside it."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +20,8 @@ class Archive(Contents):
     """Random access to the files of a zip archive; every read verifies the CRC.
 
     A zip archive inside it is a folder, one level deep: `1.jpg` in `train.zip` is `train/1.jpg`.
-    So is a file that contains images (`containers`): `train/1.jpg` is in `train.hdf5`, and what
-    else that contains is `train.csv`. What is stored is read in place, what is compressed is
-    unpacked once.
+    So are container files (`containers`): `train/1.jpg` is in `train.hdf5`, whose other values are
+    `train.csv`. Uncompressed entries are read in place, compressed ones are unpacked once.
     """
 
     def __init__(
@@ -35,8 +34,8 @@ class Archive(Contents):
     ) -> None:
         """Open the archive at `path`, called `title` in messages. A compressed inner archive is
         unpacked to the folder `scratch`, unless it is there already (None: to a temporary folder,
-        deleted with this object). Files that contain images are opened only if what they contain
-        is in the folders or tables `used` (None: all), since to unpack them takes time.
+        deleted with this object). Container files are opened only if their contents are in the
+        folders or tables `used` (None: all), since unpacking takes time.
 
         Raises:
             UserError: if it or an inner archive is not a zip archive, or is damaged, or contains
@@ -77,8 +76,8 @@ class Archive(Contents):
     def read_csv(
         self, name: str, columns: list[str] | None = None, *, own_names: bool = False
     ) -> pd.DataFrame:
-        """Read a CSV or Parquet file, or a table in JSON (`json_tables`), as text; only `columns`,
-        if given.
+        """Read a CSV or Parquet file, or a table in JSON (`json_tables`), as text; if given, only
+        `columns`.
         `own_names`: see `csvs.table`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The files of a competition, also those in archives and data sets inside it."""
+"""The files of a competition, including those in archives and container files inside it."""
 
 import io
 import shutil
@@ -48,14 +48,14 @@ class Contents:
         for name, (read, locate) in self._containers.items():
             if registry.folder(name) in folders:
                 self._add_container(name, read, locate())
-        for name, parts in self._tables.items():  # each of one part of a data set
+        for name, parts in self._tables.items():  # one part per shard of a dataset
             rows = pd.concat(parts, ignore_index=True).fillna("")
             self._entries.setdefault(name, (io.BytesIO, rows.to_csv(index=False).encode()))
         self.names = list(self._entries)
 
     def _add_zip(self, source: Source, title: str, *, folder: str | None) -> None:
-        """Add the files of a zip archive, in `folder` if it is inside another one, unless there is
-        a file of that name already.
+        """Add the files of a zip archive, unless a file of that name exists; those of an inner
+        archive are in `folder`.
         """
         opened = zips.open_zip(source.path if folder is None else source.open(), title)
         self._closers.append(opened.close)
@@ -72,7 +72,7 @@ class Contents:
     def _add_archives(
         self, locators: dict[str, Callable[[], Source]], title: Callable[[str], str]
     ) -> None:
-        """Add the files of the archives of these names, which may be split into parts."""
+        """Add the files of inner archives, which may be split into parts."""
         for name, parts in packed.group(locators).items():
             sources = [locators[part]() for part in parts]
             source = sources[0]
@@ -86,7 +86,7 @@ class Contents:
     def _locate(
         self, opened: zipfile.ZipFile, source: Source, entry: zipfile.ZipInfo, title: str
     ) -> Source:
-        """Where an entry's bytes can be read from any position: in place, or unpacked once."""
+        """A source with random access to an entry's bytes: in place, or unpacked once."""
         if entry.compress_type == zipfile.ZIP_STORED:
             return zips.locate(source, entry, title)
         self.unpacked = True
@@ -110,7 +110,7 @@ class Contents:
             return file.read(json_pixels.HEAD_BYTES)
 
     def _add_container(self, name: str, read: Reader, source: Source) -> None:
-        """Replace a file by the images that it contains, and a table."""
+        """Replace a container file by its images and its table."""
         with zips.reporting(self._full_title(name)):
             content = read(source, PurePosixPath(name).stem, self._shapes)
             if content is None:
@@ -122,7 +122,7 @@ class Contents:
         del self._entries[name]
         folder = registry.folder(name)
         if any(f"{folder}/{image}" in self._entries for image in content.images):
-            folder = name.rpartition(".")[0]  # the same ids in other images
+            folder = name.rpartition(".")[0]  # other images with the same ids
         for image, key in content.images.items():
             self._entries[f"{folder}/{image}"] = partial(_open_image, content.read), key
         if content.table is not None:
@@ -149,7 +149,7 @@ class Contents:
             close()
 
     def open(self, name: str) -> IO[bytes]:
-        """Open one file for reading in parts.
+        """Open one file for reading piece by piece.
 
         Raises:
             UserError: if it is missing or cannot be opened. Reading it raises one of

@@ -130,7 +130,7 @@ def _copy(source: Path, target: Path, raw: Path) -> None:
 
 
 def _copy_archive(source: Path, target: Path) -> None:
-    """Copy a zip archive, join its parts, or repack another one."""
+    """Copy a zip archive, join its parts, or repack another kind of archive."""
     name, parts = source.name, [source]
     if match := packed.PART.fullmatch(name):
         names = [p.name for p in source.parent.iterdir() if p.name.startswith(match[1])]

@@ -86,7 +86,7 @@ def _annotated(images: Records, content: Mapping[str, Any]) -> Records:
 
 
 def _id(image: Mapping[str, Any]) -> Any:
-    """An image's id; some files call it image_id there, too."""
+    """The id of an image, which some files call image_id."""
     return image["id"] if "id" in image else image.get("image_id")
 
 

@@ -1,6 +1,6 @@
 """Archives other than zip: 7z, tar, compressed tables, and archives that are split into parts.
 
-They are repacked into a zip archive without compression, from which files can be read in any order.
+They are repacked into an uncompressed zip archive, which allows random access.
 """
 
 import bz2
@@ -43,8 +43,8 @@ Entry = tuple[str, Callable[[], IO[bytes]]]  # the name and the content of a fil
 
 
 def kind(name: str) -> str | None:
-    """What kind of archive a file is by its name: zip, 7z, tar, the suffix of a compressed table,
-    or None.
+    """The kind of archive, by the file's name: zip, 7z, tar, the suffix of a compressed table, or
+    None.
     """
     lower = name.lower()
     suffix = next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), None)
@@ -56,15 +56,15 @@ def kind(name: str) -> str | None:
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file is an archive, or a part of one, by its name."""
-    if name.lower().endswith(ANY_SUFFIX):  # fast, since an archive may have a million files
+    """Whether a file is an archive or a part of one, by its name."""
+    if name.lower().endswith(ANY_SUFFIX):  # a fast check: there may be a million files
         return kind(name) is not None
     return name[-1:].isdigit() and PART.fullmatch(name) is not None
 
 
 def folder(name: str) -> str:
-    """The folder of an archive's files: a/train for a/train.tar.gz. That of a compressed table is
-    the one that it is in.
+    """The folder for an archive's files: a/train for a/train.tar.gz. A compressed table stays in
+    its own folder.
     """
     if kind(name) in COMPRESSED:
         return posixpath.dirname(name)
@@ -89,15 +89,15 @@ def group(names: Iterable[str]) -> dict[str, list[str]]:
         first, last = min(numbered), max(numbered)
         if missing := sorted({*range(min(1, first), last + 1)} - {*numbered} - {0}):
             raise UserError(
-                f"{name} is split into parts, of which {examples([f'{n:03d}' for n in missing])} "
-                f"are missing ({numbered[last]} is there). Add them."
+                f"{name} is split into parts, but parts {examples([f'{n:03d}' for n in missing])} "
+                f"are missing (last one: {numbered[last]}). Add them."
             )
         archives.setdefault(name, [numbered[number] for number in sorted(numbered)])
     return archives
 
 
 def join(parts: list[Source], scratch: Path) -> Source:
-    """The parts of an archive as one file in the folder `scratch`, unless it is there already."""
+    """Join the parts of an archive in the folder `scratch`, unless that was done before."""
     path = scratch / f"{_key(*parts)}.joined"
     if not path.exists():
         with files.atomic(path, size=sum(p.size for p in parts)) as new, new.open("wb") as target:
@@ -109,8 +109,8 @@ def join(parts: list[Source], scratch: Path) -> Source:
 
 
 def repacked(source: Source, name: str, scratch: Path, title: str) -> Source:
-    """The archive `name` as a zip archive in the folder `scratch`, unless it is there already;
-    raises as `repack`.
+    """Repack the archive `name` as a zip archive in the folder `scratch`, unless that was done
+    before. Raises like `repack`.
     """
     path = scratch / f"{_key(source)}.zip"
     if not path.exists():
@@ -119,8 +119,8 @@ def repacked(source: Source, name: str, scratch: Path, title: str) -> Source:
 
 
 def repack(source: Source, name: str, target: Path, title: str) -> None:
-    """Write an archive called `title` in messages as an uncompressed zip archive, without hidden
-    files. `name` says what kind it is.
+    """Convert an archive to an uncompressed zip archive without hidden files. `name` determines its
+    kind; messages call it `title`.
 
     Raises:
         UserError: if it is damaged, encrypted or a decompression bomb, contains links or paths
@@ -163,7 +163,7 @@ def _read(content: IO[bytes], title: str) -> bytes:
 
 
 def _tar(source: Source, _: str, __: Path, title: str) -> Iterator[Entry]:
-    """The files of a tar archive, whatever its compression."""
+    """The files of a tar archive with any compression."""
     with tarfile.open(fileobj=source.open(), mode="r:*") as archive:
         for member in archive:
             name = posixpath.normpath(
@@ -177,18 +177,18 @@ def _tar(source: Source, _: str, __: Path, title: str) -> Iterator[Entry]:
             assert content is not None
             yield name, lambda content=content: content  # type: ignore[misc]
         rest: Any = archive.fileobj
-        while rest.read(zips.CHUNK_BYTES):  # which verifies the checksum of compressed data
+        while rest.read(zips.CHUNK_BYTES):  # verifies the checksum of compressed data
             pass
 
 
 def _compressed(source: Source, name: str, _: Path, __: str) -> Iterator[Entry]:
-    """The one file that is compressed."""
+    """The single file in a compressed file."""
     path = PurePosixPath(name)
     yield path.stem, lambda: COMPRESSED[path.suffix.lower()](source.open())
 
 
 def _seven_zip(source: Source, _: str, folder: Path, title: str) -> Iterator[Entry]:
-    """The files of a 7z archive, which are unpacked to `folder` first."""
+    """The files of a 7z archive, unpacked to `folder` first."""
     try:
         import py7zr
     except ImportError:

@@ -1,4 +1,4 @@
-"""A file, or a part of one, that can be read from any position."""
+"""Random access to a file or to a range of its bytes."""
 
 import io
 import mmap
@@ -9,9 +9,9 @@ MAX_POSITION = 2**62
 
 
 class FileSlice(io.FileIO):
-    """`size` bytes of a file from `start`, as a file.
+    """`size` bytes of a file from `start` on, as a file object.
 
-    It opens a stored entry without unpacking: zipfile's own reader of an entry seeks by reading.
+    It gives random access to an uncompressed zip entry; zipfile's own reader seeks by reading.
     """
 
     def __init__(self, path: Path, start: int, size: int) -> None:
@@ -25,7 +25,7 @@ class FileSlice(io.FileIO):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
         if not 0 <= base + offset < MAX_POSITION:
-            raise OSError("seek to a position that no file has")
+            raise OSError("seek to an invalid position")
         return super().seek(self._start + base + offset) - self._start
 
     def read(self, size: int | None = -1) -> bytes:
@@ -39,7 +39,7 @@ class FileSlice(io.FileIO):
 
 
 class Source(NamedTuple):
-    """`size` bytes of a file from `start`."""
+    """`size` bytes of a file from `start` on."""
 
     path: Path
     start: int
@@ -47,15 +47,15 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> "Source":
-        """All of a file."""
+        """The whole file."""
         return cls(path, 0, path.stat().st_size)
 
     def open(self) -> FileSlice:
-        """As a file."""
+        """Open it as a file object."""
         return FileSlice(self.path, self.start, self.size)
 
     def map(self) -> memoryview:
-        """As bytes, of which only those in use are in memory."""
+        """Memory-map it."""
         with self.path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return memoryview(mapped)[self.start : self.start + self.size]

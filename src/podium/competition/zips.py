@@ -98,7 +98,7 @@ def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: in
 
 
 def outside_message(title: str, names: Sequence[str], count: int | None = None) -> str:
-    """The message about an archive with paths outside its folder, of `count` entries."""
+    """The error message for paths outside the archive's folder, among `count` entries."""
     shown = f"{len(names)} entries" if count is None else f"{len(names)} of {count} entries"
     return (
         f"{title} is not safe to unpack: {shown} have paths outside its folder "
@@ -107,7 +107,7 @@ def outside_message(title: str, names: Sequence[str], count: int | None = None) 
 
 
 def links_message(title: str, names: Sequence[str]) -> str:
-    """The message about an archive with links."""
+    """The error message for an archive with symbolic links."""
     return (
         f"{title} contains {len(names)} symbolic links without their files ({examples(names)}). "
         "Repack it with the files (`zip -r`, without `-y`)."
@@ -115,7 +115,7 @@ def links_message(title: str, names: Sequence[str]) -> str:
 
 
 def bomb_message(title: str, names: Sequence[str]) -> str:
-    """The message about a decompression bomb."""
+    """The error message for a decompression bomb."""
     return (
         f"{title} is not safe to unpack: entries are compressed more than {MAX_RATIO}-fold, like a "
         f"decompression bomb ({examples(names) or 'all together'}). If you trust it, unpack it "
@@ -124,7 +124,7 @@ def bomb_message(title: str, names: Sequence[str]) -> str:
 
 
 def locate(archive: Source, entry: zipfile.ZipInfo, title: str) -> Source:
-    """Where the bytes of an uncompressed entry of an archive are.
+    """The source of an uncompressed entry of an archive.
 
     Raises:
         UserError: if its header is damaged.
@@ -140,7 +140,7 @@ def locate(archive: Source, entry: zipfile.ZipInfo, title: str) -> Source:
 
 
 def unpack(entry: zipfile.ZipInfo, opened: zipfile.ZipFile, scratch: Path, title: str) -> Source:
-    """Unpack an entry to the folder `scratch`, unless it is there already.
+    """Unpack an entry to the folder `scratch`, unless that was done before.
 
     Raises:
         UserError: if it is damaged, or the disk is full.

@@ -20,7 +20,7 @@ class Ensemble(Section):
     regression for `task: regression`. `stack_lightgbm`: gradient-boosted trees on them,
     which take minutes with many classes."""
     stack_metadata: bool = False
-    """Whether `stack` and `stack_lightgbm` also take the columns of `prepare.features`."""
+    """Whether `stack` and `stack_lightgbm` also use the columns of `prepare.features`."""
     aggregate: Literal["mean", "max"] = "mean"
     """How the predictions of images that share a row of the submission are combined
     (`prepare.images`, `prepare.submission_id_column`), for each member. `max`: the highest number

@@ -75,12 +75,12 @@ class PseudoLabels(Section):
 
 class MetadataHead(Section):
     """A small network that maps the columns of `prepare.features` to outputs, which are added to
-    those of the images: the same as a linear head on the features of both."""
+    those of the image."""
 
     hidden_size: PositiveInt = 64
-    """Units of its hidden layer."""
+    """Number of hidden units."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Dropout probability of these units."""
+    """Dropout probability of the hidden units."""
 
 
 class Model(Backbone):

@@ -168,9 +168,9 @@ class AverageCheckpoints(Section):
     """Checkpoint averaging: the mean of the weights of several epochs of the last phase."""
 
     last: Several | None = None
-    """The number of epochs, counted from the last."""
+    """Number of last epochs to average."""
     best: Several | None = None
-    """The number of epochs with the best scores."""
+    """Number of best-scoring epochs to average."""
 
     @model_validator(mode="after")
     def _one_selection(self) -> Self:
@@ -180,5 +180,5 @@ class AverageCheckpoints(Section):
 
     @property
     def count(self) -> int:
-        """How many epochs are averaged."""
+        """The number of epochs to average."""
         return self.last or self.best or 0

@@ -26,11 +26,12 @@ class Prepare(Section):
     """The id column of `sample_submission`. The submission has its columns in the same order. null:
     the first."""
     copied_columns: Annotated[list[str], Field(default_factory=list)]
-    """Columns of `sample_submission` that the submission copies, such as an index or `Usage`. A
-    column without a name is `"Unnamed: 0"`, by its place."""
+    """Columns of `sample_submission` to copy to the submission, such as an index or `Usage`. A
+    column without a name is called `"Unnamed: 0"`, by its position."""
     id_label_separator: Annotated[str, Field(min_length=1)] | None = None
-    """What separates an image's id from a label or target in ids like `ID_7_any`, if each label has
-    a row in `sample_submission`, or also in `train_csv`. null: one row per image."""
+    """Separator between the image id and the label or target in ids like `ID_7_any`, if
+    `sample_submission` (and possibly `train_csv`) has one row per image and label. null: one row
+    per image."""
     id_column: Name | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
@@ -49,13 +50,13 @@ class Prepare(Section):
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
     unlabeled: Literal["error", "drop"] = "error"
-    """What to do with rows of `train_csv` without a label, or without one of several."""
+    """What to do with rows of `train_csv` in which a label is missing."""
     raters: Literal["error", "first", "majority", "soft", "mean", "median"] = "error"
-    """The label of an image whose rows have different ones, as those of several raters. `first`:
-    the first row's. `majority`: the most frequent; several labels: those in at least half of the
-    rows. `soft`: that of `majority`, but models (not probes) train on the shares of the raters.
-    `mean` (`task: regression`), `median` (also `ordinal`): of the numbers. `error`: an error, but
-    with `task: multilabel` and one label column the image has all labels."""
+    """How to combine different labels of the same image, such as those of several raters. `first`:
+    the first row. `majority`: the most frequent label; multilabel: labels in at least half of the
+    rows. `soft`: like `majority`, but models (not probes) train on the share of each label. `mean`
+    requires `task: regression`, `median` also allows `ordinal`. `error`: fail, but with `task:
+    multilabel` and one label column the image gets all labels."""
     new_class: Name | None = None
     """The label that marks an image of none of the classes, such as `new_whale`. Models do not
     learn it; test images get it if no class reaches `ensemble.new_class_threshold`. Requires `task:
@@ -72,8 +73,8 @@ class Prepare(Section):
     train_images: str = "train"
     """Folder of the training images in the archive. "": the whole archive."""
     more_train_images: Annotated[list[str], Field(default_factory=list)]
-    """Further folders of training images, such as `val`, with the same class folders. Their images'
-    ids are their paths in the archive. Requires `train_csv: null`."""
+    """Further folders of training images with the same class folders, such as `val`. Ids are paths
+    in the archive. Requires `train_csv: null`."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
     features: (
@@ -84,8 +85,8 @@ class Prepare(Section):
         ]
     ) = "none"
     """Columns of `train_csv` and `test_csv` as further inputs, see [Metadata](#metadata): a list of
-    their names, in which `zip: categorical` (or `numeric`) says what the values are. `auto`: all
-    usable columns that both tables have, which the stage prepare prints."""
+    names, or of entries like `zip: categorical` (or `numeric`) to set a column's type. `auto`: all
+    usable columns of both tables; the stage prepare prints them."""
     images: Annotated[str, AfterValidator(check_images)] | None = None
     """Pattern of the paths of an id's images below `train_images` and `test_images`, if there are
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder
@@ -104,15 +105,15 @@ class Prepare(Section):
     Nothing is predicted here, and the submission is the sample submission; an exported kernel
     predicts the images that it finds in `test_images`."""
     duplicates: Literal["group", "drop", "keep"] = "group"
-    """Training images with the same pixels, and those of a set of `near_duplicates`: `group` keeps
-    them in one fold, `drop` trains on the first of each set only, or on none if their labels
-    differ, and `keep` splits them like others."""
+    """What to do with training images that have the same pixels or are in one set of
+    `near_duplicates`: `group` keeps them in one fold, `drop` keeps the first of each set (none if
+    their labels differ), and `keep` splits them like other images."""
     near_duplicates: str | None = None
-    """CSV with the columns `set`, `part` (train or test) and `id`: images that show the same. `make
-    look` writes `reports/near_duplicates.csv`; copy it to `custom/lists/`. null: only images with
-    the same pixels are duplicates."""
+    """CSV of near-duplicates with the columns `set`, `part` (train or test) and `id`. `make look`
+    writes `reports/near_duplicates.csv`; copy it to `custom/lists/`. null: only images with the
+    same pixels are duplicates."""
     exclude: str | None = None
-    """CSV with the column `id`: training images to leave out. `make look` writes
+    """CSV with the column `id`: training images to exclude. `make look` writes
     `reports/label_issues.csv`; copy the rows that you agree with to `custom/lists/`. null: none."""
     pixel_columns: str | None = None
     """For images stored as pixels in the tables: the prefix of the numbered pixel columns (`pixel`
@@ -129,8 +130,8 @@ class Prepare(Section):
     """Maximum length of an image's shorter side in pixels; larger images are downsized. At least
     the largest `image_size`. null: no limit."""
     max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 300
-    """Images with more megapixels are treated as `on_bad_image` says, unless a TIFF file contains
-    the image in a smaller size, too. Each process that decodes one needs 3 bytes per pixel."""
+    """Images with more megapixels are treated as `on_bad_image` says, unless the TIFF file also
+    contains a smaller size. Decoding takes 3 bytes per pixel in each process."""
     encode: Literal["jpeg", "png", "original"] = "jpeg"
     """Format of images that are resized or otherwise re-encoded. `original` stores all files
     unchanged, without resizing."""
@@ -144,12 +145,12 @@ class Prepare(Section):
     ) = "auto"
     """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel,
     signed or float values. auto: the minimum and maximum over the training images, which prepare
-    prints; a DICOM image is shown as its file says (its window, else its own minimum and maximum).
-    In DICOM images, the values are those after rescaling (CT: Hounsfield units)."""
+    prints; for DICOM images, the window in the file, else the image's own minimum and maximum.
+    Values of DICOM images are rescaled ones (CT: Hounsfield units)."""
 
     @property
     def feature_kinds(self) -> dict[str, ColumnKind | None]:
-        """What `features` says of each column that it names; None: it follows from the values."""
+        """The columns in `features` and their kinds; None: inferred from the values."""
         kinds: dict[str, ColumnKind | None] = {}
         for entry in self.features if isinstance(self.features, list) else []:
             kinds |= entry if isinstance(entry, dict) else {entry: None}
@@ -162,7 +163,7 @@ class Prepare(Section):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The tables and folders of the archive that are used."""
+        """The tables and folders of the archive that are read."""
         tables = (self.train_csv, self.test_csv, self.sample_submission)
         return (
             *filter(None, tables),
@@ -230,7 +231,7 @@ class Prepare(Section):
         require(has_tables, "features requires train_csv and test_csv")
         used = {self.id_column, self.group_column, *self.label_columns}
         if wrong := [name for name in self.feature_kinds if name in used]:
-            raise ValueError(f"features contains {wrong[0]}, which is the column of another key")
+            raise ValueError(f"features contains {wrong[0]}, which another key uses")
 
     def _sample_options_fit_together(self) -> None:
         for key in ("sample_id_column", "copied_columns", "id_label_separator"):

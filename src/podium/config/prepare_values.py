@@ -1,4 +1,4 @@
-"""Checks of single values in the section `prepare`."""
+"""Validators of single values in the section `prepare`."""
 
 import re
 

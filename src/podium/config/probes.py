@@ -6,7 +6,7 @@ from pydantic import Field
 
 from podium.core.section import Positive, Section, Unique
 
-METADATA = "metadata"  # among the features of a probe
+METADATA = "metadata"  # in the features of a probe
 
 
 class Probe(Section):
@@ -14,7 +14,7 @@ class Probe(Section):
 
     features: Annotated[list[str], Field(min_length=1), Unique]
     """Names in `embeddings`, whose features are concatenated. They need the same views. `metadata`:
-    the columns of `prepare.features`, together with those of images or alone."""
+    the columns of `prepare.features`, alone or together with embeddings."""
     head: str = "logistic"
     """`logistic`: logistic regression. `ridge`: ridge regression. `svm`: a linear support vector
     machine. `knn`: the nearest neighbors by cosine similarity. `lightgbm`: gradient-boosted trees,
@@ -32,5 +32,5 @@ class Probe(Section):
 
     @property
     def has_metadata(self) -> bool:
-        """Whether metadata are among the features."""
+        """Whether the features include metadata."""
         return METADATA in self.features

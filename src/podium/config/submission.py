@@ -51,9 +51,9 @@ class Submission(Section):
     top: PositiveInt | None = None
     """Labels per image with `top_k`. null: as in the sample submission, else the metric's k."""
     clip: Literal["auto-range"] | Range | None = None
-    """Range to which submitted numbers are clipped: `[low, high]`, or with `auto-range` that of the
-    training labels, of each target its own. Requires `task: regression`. Scores on training images
-    are without it. null: no limits."""
+    """Range to which submitted numbers are clipped: `[low, high]`, or `auto-range`, the range of
+    each target's training labels. Does not affect out-of-fold scores. Requires `task: regression`.
+    null: no clipping."""
     separator: Annotated[str, Field(min_length=1)] | None = None
     """Separator between labels in one column. null: as in the sample submission, else a space."""
 

@@ -16,7 +16,7 @@ WITHOUT_LOGIN = ("offline", "disabled", "dryrun")  # values of WANDB_MODE
 
 
 def require(names: Sequence[str]) -> None:
-    """Check what each tracker needs before anything is trained; without the network.
+    """Check the requirements of each tracker before anything is trained, without network access.
 
     Raises:
         UserError: if a package is not installed, or if Weights & Biases has no valid credentials.
@@ -32,7 +32,7 @@ def require(names: Sequence[str]) -> None:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether there is such a package, and not only a folder wandb/ with runs."""
+    """Whether the package is installed; a folder wandb/ of runs is not one."""
     spec = importlib.util.find_spec(package)
     return spec is not None and spec.origin is not None
 
@@ -44,7 +44,7 @@ def _require_login() -> None:
     try:
         if wandb.login(prompt=False, verify=False):
             return
-    except Exception as error:  # of many kinds
+    except Exception as error:  # wandb raises many kinds
         problem = redacted(error)
     raise UserError(
         f"trackers: wandb is not logged in ({problem}). Run `wandb login`, or set "

@@ -51,7 +51,7 @@ def table(
 
     The header line determines the separator: comma, semicolon, tab or vertical bar. Empty and
     repeated column names become unique, as in pandas ("Unnamed: 0", "label.1"), unless `own_names`.
-    With semicolons, numbers may have decimal commas, which become points.
+    Decimal commas in files with semicolons become points.
     If rows have more fields than the header, quotes inside quoted fields may not be doubled ("a
     "no, stop" sign"): then a quote ends a field only if the separator or the line's end follows.
 
@@ -104,8 +104,8 @@ def _rows(opener: Opener, name: str, columns: list[str] | None) -> pd.DataFrame:
 
 
 def _with_decimal_points(column: pd.Series) -> pd.Series:
-    """A column whose cells all are numbers, some with a decimal comma, with points instead; any
-    other unchanged. In lists such as "3,7", what follows the comma also precedes one.
+    """Replace decimal commas by points if all cells of the column are numbers. A list such as "3,7"
+    is recognized, since numbers occur on both sides of its commas.
     """
     cells = [cell for cell in column.unique() if cell.strip()]
     matches = [match for cell in cells if (match := DECIMAL_COMMA.fullmatch(cell.strip()))]

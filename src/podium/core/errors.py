@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)  # in names of variables
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)  # in variable names
 MIN_SECRET, MAX_TEXT = 6, 300  # characters
 
 
@@ -31,8 +31,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def redacted(error: BaseException) -> str:
-    """The first line of an error of another library, without credentials: those in URLs, and the
-    values of environment variables that hold any.
+    """The first line of another library's error, without credentials in URLs and without values of
+    environment variables that contain secrets.
     """
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     secrets = [value for name, value in os.environ.items() if SECRET.search(name)]

@@ -44,7 +44,7 @@ def metrics(model: str, fold: Fold) -> Path:
 
 
 def metadata(part: str, folder: Path = DATA) -> Path:
-    """The columns that `prepare` writes; `part` is train or test."""
+    """The metadata that `prepare` writes; `part` is train or test."""
     return folder / "features" / "metadata" / f"{part}.parquet"
 
 

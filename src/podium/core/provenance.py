@@ -58,7 +58,7 @@ class TrainingProvenance(Provenance):
     torch: str
     device: str
     micro_batches: int  # per batch
-    metadata: list[dict[str, Any]] | None = None  # the encoding of the columns; None: not used
+    metadata: list[dict[str, Any]] | None = None  # the columns' encoding; None: no metadata
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,8 +30,7 @@ class StoredImages(NamedTuple):
     checksums: ByPart
     """The checksum of each image's pixels as stored."""
     facts: dict[str, dict[str, FileFacts]]
-    """What each image's file says before it is decoded, by part and id; none for images in tables.
-    """
+    """Facts about each image file, by part and id; empty for images in tables."""
     value_range: Sequence[float] | None
     """The range that images with more than 8 bits per channel were scaled from; None if there are
     no such images and `prepare.value_range` is auto."""
@@ -54,7 +53,7 @@ class StoredImages(NamedTuple):
         return warnings
 
     def files(self) -> pd.DataFrame:
-        """The facts about the files as a table: part, id, and those of `FileFacts`."""
+        """The facts as a table: part, id, and the fields of `FileFacts`."""
         rows = [
             (part, image, *facts)
             for part, by_id in self.facts.items()
@@ -157,7 +156,7 @@ def match_images(
 def _with_paths(
     files: list[str | None], ids: list[str], names: list[str], layout: Prepare
 ) -> list[str | None]:
-    """The files of the training images; those in `more_train_images` have paths as ids."""
+    """Replace files of images in `more_train_images`, whose ids are their paths."""
     folders = tuple(f"{folder.strip('/')}/" for folder in layout.more_train_images)
     paths = {nfc(name): name for name in names if nfc(name).startswith(folders)}
     return [paths.get(image, name) for image, name in zip(ids, files, strict=True)]

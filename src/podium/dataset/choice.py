@@ -1,4 +1,4 @@
-"""Which training images are used: without those that the user excludes, and duplicates."""
+"""Drop training images that the user excludes, and duplicates."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -12,18 +12,18 @@ from podium.dataset.tables import Tables
 
 
 class Choice(NamedTuple):
-    """The tables with the images that are used."""
+    """The tables of the remaining images."""
 
     tables: Tables
-    duplicates: pd.DataFrame  # as `duplicates.find`
-    lines: Sequence[str]  # about what is left out
+    duplicates: pd.DataFrame  # see `duplicates.find`
+    lines: Sequence[str]  # to print: what was dropped
 
 
 def choose(
     read: Tables, layout: Prepare, task: TaskName, checksums: Mapping[str, Mapping[str, str]]
 ) -> Choice:
-    """Leave out what `prepare.exclude` and `prepare.duplicates` say, and find the duplicates among
-    the others.
+    """Drop training images according to `prepare.exclude` and `prepare.duplicates`, and find the
+    duplicates among the others.
 
     Args:
         checksums: of the pixels, by part and id.
@@ -37,10 +37,10 @@ def choose(
         left_out = [image for image in read.train["id"] if image in excluded]
         read = tables.drop(read, left_out, task, "images of prepare.exclude")
         sets = duplicates.without(sets, left_out)
-        lines.append(f"{len(left_out)} training images are left out (prepare.exclude)")
+        lines.append(f"excluded {len(left_out)} training images (prepare.exclude)")
     if layout.duplicates == "drop":
         left_out = duplicates.redundant(read.train, sets)
         read = tables.drop(read, left_out, task, "duplicates")
         sets = duplicates.without(sets, left_out)
-        lines.append(f"{len(left_out)} duplicates are left out (prepare.duplicates: drop)")
+        lines.append(f"dropped {len(left_out)} duplicates (prepare.duplicates: drop)")
     return Choice(read, sets, lines)

@@ -13,13 +13,12 @@ from podium.core.errors import examples
 def find(
     checksums: Mapping[str, Mapping[str, str]], listed: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Find the images with the same pixels as another, or in the same listed set, at least one of
-    them a training image.
+    """Find sets of images with the same pixels, or in the same listed set, that contain a training
+    image.
 
     Args:
         checksums: the checksums of the pixels, by "train" or "test", and id.
-        listed: further sets of images that show the same: set, part, id. Sets that share an image
-            are one.
+        listed: further sets of duplicates: set, part, id. Sets that share an image are merged.
 
     Returns:
         part ("train" or "test"), id, pixels (the checksum), set (the first checksum in it); images
@@ -40,7 +39,7 @@ def find(
 
 
 def _joined(table: pd.DataFrame, listed: pd.DataFrame) -> pd.Series:
-    """The set of each image: the images of the same pixels, and the listed sets, joined."""
+    """The set of each image, after merging images with the same pixels and listed sets."""
     sets = listed.merge(table, on=["part", "id"])  # a listed image may be unusable
     codes, names = pd.factorize(table["pixels"], sort=True)
     own = pd.Index(names).get_indexer(sets["pixels"])
@@ -54,7 +53,7 @@ def _joined(table: pd.DataFrame, listed: pd.DataFrame) -> pd.Series:
 
 
 def redundant(train: pd.DataFrame, duplicates: pd.DataFrame) -> list[str]:
-    """The training images to leave out so that each set has one, the first; or none, if their
+    """The training images to drop so that only the first of each set is left, or none if their
     labels differ. `train` has the columns id and label.
     """
     known = duplicates[duplicates["part"] == "train"].merge(train[["id", "label"]], on="id")
@@ -64,7 +63,7 @@ def redundant(train: pd.DataFrame, duplicates: pd.DataFrame) -> list[str]:
 
 
 def without(duplicates: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
-    """The sets without the training images `ids`, if a training image and another are left."""
+    """Drop the training images `ids`, and then sets without a training image or with one image."""
     left = duplicates[(duplicates["part"] == "test") | ~duplicates["id"].isin(ids)]
     in_train = left.loc[left["part"] == "train", "set"]
     return left[left["set"].duplicated(keep=False) & left["set"].isin(in_train)]

@@ -1,4 +1,4 @@
-"""What an image's file says before it is decoded: its size, format and metadata."""
+"""Facts about image files: size, format, channels and EXIF data."""
 
 import io
 import warnings
@@ -11,19 +11,19 @@ from podium.images.decoded import DECODER_ERRORS
 
 
 class FileFacts(NamedTuple):
-    """Facts about a file; a format that Pillow does not know has no size."""
+    """Facts about an image file; width and height are 0 for a format that Pillow cannot read."""
 
     file: str
     bytes: int
     width: int
     height: int
     format: str
-    mode: str  # Pillow's name of the channels: L, RGB, RGBA, P, CMYK, …
+    mode: str  # Pillow's mode: L, RGB, RGBA, P, CMYK, …
     exif: int  # the number of EXIF tags
 
 
 def read(name: str, data: bytes) -> FileFacts:
-    """The facts about the file called `name`."""
+    """Read the facts about the file `name`."""
     unknown = FileFacts(name, len(data), 0, 0, PurePosixPath(name).suffix.lstrip("."), "", 0)
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:

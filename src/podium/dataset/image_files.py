@@ -11,7 +11,7 @@ from podium.core.errors import UserError, examples
 from podium.images import decoders
 
 IMAGE_SUFFIXES = decoders.suffixes()
-OUTSIDE = re.compile(r"\w+://|/|\.\./|[A-Za-z]:/")  # how URLs and paths outside the archive start
+OUTSIDE = re.compile(r"\w+://|/|\.\./|[A-Za-z]:/")  # URLs, paths outside the archive
 ARRAY_SUFFIXES = (".npy", ".npz")
 OTHER_SUFFIXES = {".csv", ".dng", ".nef", ".cr2", ".arw"}  # raw files start as TIFF files do
 
@@ -44,8 +44,8 @@ class ImageIndex:
 
     def find(self, image_id: str) -> list[str]:
         """The files that `image_id` may refer to. If it includes the extension of some of them,
-        only those. If there is no file of that name, 7.0 is the file 7.jpg, a.jpg is A.JPG, and of
-        a URL or a path that starts outside the archive the end counts.
+        only those. If there is no file of that name, 7.0 matches 7.jpg, a.jpg matches A.JPG, and a
+        URL or a path outside the archive is matched by its end.
         """
         return (
             self.find_exact(image_id)
@@ -55,8 +55,8 @@ class ImageIndex:
         )
 
     def _find_outside(self, image_id: str) -> list[str]:
-        """The files for a URL or a path that starts outside the archive: those of its longest end
-        that is a file's path.
+        """The files for a URL or a path outside the archive: those that match the longest part of
+        its end.
         """
         if not OUTSIDE.match(image_id.strip().replace("\\", "/")):
             return []

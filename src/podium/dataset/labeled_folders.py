@@ -12,12 +12,12 @@ from podium.dataset.rows import LABEL
 
 
 def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
-    """Read labels from the images' paths: id, and one column of labels. The id of an image in one
-    of `more_train_images` is its path in the archive, that of others their path in `train_images`.
+    """Read labels from the images' paths: id and one column of labels. Ids are paths in
+    `train_images`; those of images in `more_train_images` are paths in the archive.
 
     Raises:
-        UserError: if a folder has no images, if images have no label, or for a `label_map` that
-            does not suit them.
+        UserError: if a folder has no images, if images have no label, or if `label_map` does not
+            match the labels.
     """
     folder, names = shown(layout.train_images), image_names(archive)
     files = _below(names, layout.train_images, layout)
@@ -56,7 +56,7 @@ def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
 
 
 def _below(names: list[str], folder: str, layout: Prepare) -> dict[str, str]:
-    """The images in a folder, by their paths in it.
+    """The images in a folder, by their paths relative to it.
 
     Raises:
         UserError: if there are none.

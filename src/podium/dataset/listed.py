@@ -1,4 +1,4 @@
-"""Lists of images that the user keeps: training images to leave out, sets of near-duplicates."""
+"""The user's lists of images: training images to exclude, and sets of near-duplicates."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,22 +14,22 @@ PARTS = ("train", "test")
 
 
 def check(layout: Prepare) -> None:
-    """Check that the files exist and have their columns.
+    """Check that the files exist and have the required columns.
 
     Raises:
-        UserError: if not, or if the pipeline would write them again.
+        UserError: if not, or if the pipeline would overwrite them.
     """
     excluded(layout)
     near_duplicates(layout)
 
 
 def excluded(layout: Prepare) -> list[str]:
-    """The ids of the training images to leave out. Raises: UserError: as `check`."""
+    """The ids of the training images to exclude. Raises UserError like `check`."""
     return [] if layout.exclude is None else _read(layout.exclude, EXCLUDED, ["id"])["id"].tolist()
 
 
 def near_duplicates(layout: Prepare) -> pd.DataFrame:
-    """The sets of near-duplicates: set, part, id. Raises: UserError: as `check`."""
+    """The sets of near-duplicates: set, part, id. Raises UserError like `check`."""
     columns = ["set", "part", "id"]
     if layout.near_duplicates is None:
         return pd.DataFrame(columns=columns, dtype=str)
@@ -70,8 +70,8 @@ def _check_ids(
 def _read(name: str, key: str, columns: list[str]) -> pd.DataFrame:
     if Path(name).resolve().is_relative_to(paths.REPORTS.resolve()):
         raise UserError(
-            f"{key}: {name} is written again by `make look`. Copy it to custom/lists/, and name "
-            "the copy."
+            f"{key}: `make look` overwrites {name}. Copy it to custom/lists/, and set {key} to the "
+            "copy."
         )
     table = csvs.read(Path(name))
     if missing := [column for column in columns if column not in table]:

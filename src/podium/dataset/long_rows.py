@@ -1,4 +1,4 @@
-"""Training tables with a row for each label of each image: `ID_7_epidural,1`."""
+"""Training tables with one row per image and label: `ID_7_epidural,1`."""
 
 import pandas as pd
 
@@ -9,11 +9,11 @@ from podium.dataset.spelling import SampleNames
 
 
 def widen(table: pd.DataFrame, layout: Prepare, names: SampleNames) -> pd.DataFrame:
-    """One row per image, with a column per label, if the ids of `table` end with labels, those of
-    the sample submission (`names`), after `id_label_separator`; else the table itself.
+    """Reshape to one row per image and one column per label if the ids of `table` end with
+    `id_label_separator` and a label of the sample submission (`names`); else return it unchanged.
 
     Raises:
-        UserError: if images lack some of the labels, or have several values of one.
+        UserError: if an image lacks a label, or has several values for one.
     """
     separator, columns = layout.id_label_separator, layout.label_columns
     if separator is None or len(columns) > 1:

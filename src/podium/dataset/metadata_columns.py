@@ -1,4 +1,4 @@
-"""Columns of the training and test table as further inputs: which, and what their values are."""
+"""Select columns of the training and test tables as further inputs, and infer their types."""
 
 import re
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ MISSING = {"", "na", "n/a", "nan", "null", "none", "nil", "-", "?", "<na>", "inf
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?.*)?", re.ASCII)
 # A decimal comma. With three digits after it, it could also separate thousands.
 COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})", re.ASCII)
-CODE = re.compile(r"\d{3,}", re.ASCII)  # a postal code, a station's number
+CODE = re.compile(r"\d{3,}", re.ASCII)  # such as postal codes
 YEARS = (1500, 2200)
-MIN_ROWS_PER_CODE = 4  # on average
+MIN_ROWS_PER_CODE = 4  # mean
 MIN_ROWS_PER_CATEGORY = 2
 MAX_UNSEEN = 0.5  # of the test cells of a column, without a warning
 
 
 class Metadata(NamedTuple):
-    """The columns of the images, by image id: float64 for numbers (NaN: missing), else text."""
+    """Columns by image id: float64 for numbers (NaN: missing), else text."""
 
     train: pd.DataFrame
     test: pd.DataFrame
@@ -36,7 +36,7 @@ class Metadata(NamedTuple):
 
 
 def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
-    """Read the columns that `layout.features` names for the images of `tables`.
+    """Read the columns `layout.features` for the images in `tables`.
 
     Raises:
         UserError: if a table lacks a column or an image, or no column is usable.
@@ -73,8 +73,8 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
 def read_test(
     archive: Archive, layout: Prepare, test: pd.DataFrame, kinds: Mapping[str, ColumnKind]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The columns `kinds` of the test images (columns id, and unit if there are several images per
-    id), and warnings.
+    """Read the columns `kinds` for the test images (a table of id and, with several images per id,
+    unit). Returns them and warnings.
 
     Raises:
         UserError: if the test table lacks a column or an image.
@@ -89,9 +89,7 @@ def read_test(
 
 
 def shared_columns(archive: Archive, layout: Prepare) -> list[str]:
-    """The columns of the training table that the test table has, too, and that have no other use
-    (as ids, labels, groups, or pixels).
-    """
+    """The columns of both tables that have no other use (ids, labels, groups, pixels)."""
     assert layout.train_csv is not None and layout.test_csv is not None
     train, test = (
         archive.header(table_columns.find(archive, name, key))
@@ -107,11 +105,11 @@ def shared_columns(archive: Archive, layout: Prepare) -> list[str]:
 
 
 def why_not(texts: pd.Series) -> str | None:
-    """Why a column of text is not usable as it is; None: it is."""
+    """Why a column of text is not usable; None: it is."""
     known = texts[~_is_missing(texts)]
     distinct = known.nunique()
     if distinct < 2:
-        return "always the same" if distinct else "empty"
+        return "constant" if distinct else "empty"
     if kind_of(texts) == "numeric":
         return "numbers the rows" if _numbers_rows(_numbers(known.str.strip())) else None
     if distinct > min(MAX_CATEGORIES, len(known) / MIN_ROWS_PER_CATEGORY):
@@ -120,8 +118,8 @@ def why_not(texts: pd.Series) -> str | None:
 
 
 def _numbers_rows(values: pd.Series) -> bool:
-    """Whether the values are distinct whole numbers, in order or with few gaps: what a saved index
-    or a serial number says about an image is where it stands in this table.
+    """Whether the values are distinct whole numbers, sorted or with few gaps, as in a saved index:
+    they say only where a row is in this table.
     """
     if not (values % 1 == 0).all() or values.duplicated().any():
         return False
@@ -129,8 +127,8 @@ def _numbers_rows(values: pd.Series) -> bool:
 
 
 def kind_of(texts: pd.Series) -> ColumnKind:
-    """What the values of a column are. Whole numbers of the same length that repeat are codes, and
-    so categories, unless they may be years.
+    """Infer the type of a column. Whole numbers of equal length that repeat are codes, hence
+    categories, unless they may be years.
     """
     known = texts[~_is_missing(texts)].str.strip()
     if known.empty:
@@ -149,7 +147,7 @@ def kind_of(texts: pd.Series) -> ColumnKind:
 def _read_texts(
     archive: Archive, layout: Prepare, images: pd.DataFrame, key: str, names: list[str]
 ) -> pd.DataFrame:
-    """The columns `names` as text, of the images in a table (id, and unit if `layout.images`)."""
+    """The columns `names` of a table as text, per image (id, and unit if `layout.images`)."""
     name = getattr(layout, key)
     table = table_columns.read_columns(
         archive, name, key, {f"feature {column}": column for column in names}, layout
@@ -181,7 +179,7 @@ def _is_missing(texts: pd.Series) -> pd.Series:
 
 
 def _numbers(texts: pd.Series) -> pd.Series:
-    """Each text as a number, also with a decimal comma, or a date as days; NaN if it is neither."""
+    """Text as numbers (also with decimal commas) and dates as days; NaN for anything else."""
     numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
     others = texts[numbers.isna()]
     with_comma = others[[COMMA.fullmatch(text) is not None for text in others]]
@@ -195,7 +193,7 @@ def _numbers(texts: pd.Series) -> pd.Series:
 def _convert(
     texts: pd.DataFrame, kinds: Mapping[str, ColumnKind]
 ) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
-    """The values of the columns `kinds`, and the cells that should be numbers and are not."""
+    """Convert the columns `kinds`. Also returns cells that should be numbers but are not."""
     columns, unreadable = dict[str, pd.Series](), dict[str, pd.Series]()
     for name, kind in kinds.items():
         missing = _is_missing(texts[name])
@@ -213,8 +211,8 @@ def _convert(
 
 def _warn(unreadable: Mapping[str, pd.Series], name: str) -> list[str]:
     return [
-        f"prepare.features: {len(cells)} cells of {column} in {name} are not numbers, and count as "
-        f"missing: {examples(cells.drop_duplicates().tolist())}"
+        f"prepare.features: {len(cells)} cells of {column} in {name} are not numbers and are "
+        f"treated as missing: {examples(cells.drop_duplicates().tolist())}"
         for column, cells in unreadable.items()
     ]
 
@@ -238,4 +236,4 @@ def _warn_of_unseen(train: pd.DataFrame, test: pd.DataFrame, name: str | None) -
 def _shown(left_out: Mapping[str, str]) -> str:
     if not left_out:
         return ""
-    return f"; left out: {examples([f'{name} ({why})' for name, why in left_out.items()], 12)}"
+    return f"; skipped: {examples([f'{name} ({why})' for name, why in left_out.items()], 12)}"

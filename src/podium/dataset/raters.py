@@ -1,4 +1,4 @@
-"""One label for an image from the labels of several raters."""
+"""Combine the labels of several raters into one label per image."""
 
 import json
 import statistics
@@ -17,11 +17,11 @@ Join = Callable[[Iterable[str]], str]
 
 
 def join(raters: str, task: TaskName, classes: list[str]) -> Join | None:
-    """What makes one label, as `labels.read` writes it, of those of an image's rows, in their
-    order, as `prepare.raters` says; None for `error`.
+    """The function that combines the labels of an image's rows (in their order) into one, in the
+    form of `labels.read`, according to `prepare.raters`; None for `error`.
 
     Raises:
-        UserError: if the task's labels have no mean or median.
+        UserError: if the task does not support it.
     """
     if (raters == "mean" and task != "regression") or (
         raters == "median" and task not in ("regression", "ordinal")
@@ -47,7 +47,7 @@ def join(raters: str, task: TaskName, classes: list[str]) -> Join | None:
 
 
 def shares(train: pd.DataFrame, task: TaskName) -> pd.Series:
-    """The share of each class among the labels of an image's rows, as JSON, by its id."""
+    """The share of each class among the labels of an image's rows, as JSON, by id."""
 
     def describe(texts: pd.Series) -> str:
         labels = [text.split(LABEL_SEPARATOR) if task == "multilabel" else [text] for text in texts]
@@ -62,7 +62,7 @@ def shares(train: pd.DataFrame, task: TaskName) -> pd.Series:
 
 
 def _most_frequent(texts: Iterable[str]) -> str:
-    return Counter(texts).most_common(1)[0][0]  # of equal counts, the first
+    return Counter(texts).most_common(1)[0][0]  # the first of equally frequent ones
 
 
 def _in_half(texts: Iterable[str], classes: list[str]) -> str:

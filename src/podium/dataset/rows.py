@@ -9,7 +9,7 @@ import pandas as pd
 from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
 
-LABEL = "label "  # prefix of the columns of labels, before they are read
+LABEL = "label "  # prefix of unread label columns
 LINE_BREAK = re.compile("[\r\n\0]")
 
 
@@ -56,16 +56,16 @@ def drop_hidden(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]
     if not hidden.any():
         return table, []
     shown = examples(table["id"][hidden].tolist())
-    warning = f"{name}: left out {hidden.sum()} rows of hidden files: {shown}"
+    warning = f"{name}: dropped {hidden.sum()} rows of hidden files: {shown}"
     return table[~hidden].reset_index(drop=True), [warning]
 
 
 def drop_unlabeled(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out rows with an empty label, in any of the columns of labels. Returns a warning if
-    there are any.
+    """Drop rows with an empty cell in a label column. Returns the table, and a warning if rows were
+    dropped.
 
     Raises:
-        UserError: if no row has one.
+        UserError: if no row has a label.
     """
     labels = table[[column for column in table.columns if str(column).startswith(LABEL)]]
     is_empty = labels.apply(lambda column: column.str.strip() == "").any(axis=1)
@@ -124,7 +124,7 @@ def deduplicate(
             hint = ""
             if column == "label":
                 hint = (
-                    ", set prepare.raters (of several raters, majority or mean), or task: "
+                    ", set prepare.raters (majority or mean for several raters), or task: "
                     "multilabel if an image may have several"
                 )
             raise UserError(

@@ -19,19 +19,19 @@ from podium.dataset.table_columns import find, read_columns
 class Sample(NamedTuple):
     """A sample submission."""
 
-    rows: pd.DataFrame  # as in the file, with its own column names
+    rows: pd.DataFrame  # as in the file
     file: SubmissionFile
-    wide: pd.DataFrame  # a row per id, the id first (`SubmissionFile.wide`)
+    wide: pd.DataFrame  # one row per image, see `SubmissionFile.wide`
 
 
 def read(archive: Archive, layout: Prepare, classes: Sequence[str] | None = None) -> Sample | None:
     """Read the sample submission; None if `layout` has none.
 
-    `classes` are those of a file with a row per label; None: inferred.
+    `classes`: for a file with one row per image and label; None: inferred.
 
     Raises:
-        UserError: if it has no rows, or rows without an id, or duplicate ids, or not the columns
-            that `layout` names.
+        UserError: if it has no rows, rows without an id, duplicate ids, or not the columns that
+            `layout` names.
     """
     name = layout.sample_submission
     if name is None:

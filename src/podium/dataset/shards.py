@@ -45,7 +45,7 @@ class Written(NamedTuple):
 
     unusable: dict[str, str]  # id -> why the image is missing or cannot be decoded
     checksums: dict[str, str]  # id -> checksum of the image's pixels
-    facts: dict[str, FileFacts]  # id -> what the file says before it is decoded
+    facts: dict[str, FileFacts]  # by id
     unscaled: Sequence[float] | None = None
     """The range of values, if the shard was not written since it has images with more than 8 bits
     per channel and no `value_range`."""

@@ -1,4 +1,4 @@
-"""Further columns that both the training and the test table have."""
+"""Further columns of both the training and the test table."""
 
 import pandas as pd
 
@@ -8,8 +8,8 @@ from podium.dataset import pixel_tables
 
 
 def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
-    """The column `part` (train or test) and those of both tables that are not ids, labels or
-    pixels, as text: [rows of both, columns]. Only `part` if there are not both tables.
+    """The rows of both tables as text: `part` (train or test) and the shared columns that are not
+    ids, labels or pixels. Only the column `part` unless there are both tables.
     """
     if layout.train_csv is None or layout.test_csv is None:
         return pd.DataFrame({"part": []}, dtype=str)

@@ -1,4 +1,4 @@
-"""How a submission's file is laid out around the ids and the predictions."""
+"""The layout of a submission file: position of the ids, copied columns, one row per label."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
@@ -10,25 +10,25 @@ from podium.core.errors import UserError, examples
 
 
 class SubmissionFile(NamedTuple):
-    """Where a file has the ids, which columns are no predictions, and what its rows are."""
+    """The layout of a submission file."""
 
     id_place: int = 0
-    """The id column's place, from 0."""
+    """Position of the id column, from 0."""
     copied: Sequence[int] = ()
-    """The places of columns that a submission copies from the sample: an index, `Usage`."""
+    """Positions of columns that are copied from the sample submission: an index, `Usage`."""
     separator: str | None = None
-    """Between an image's id and a label, if there is a row for each label of each image; None: a
-    row per image."""
+    """Separator between the image id and the label if there is one row per image and label; None:
+    one row per image."""
 
     def wide(self, table: pd.DataFrame, labels: Sequence[str] | None = None) -> pd.DataFrame:
-        """A row per id: the id first, then a column per label or target. `table` is as in the file.
+        """Reshape to one row per image: the id, then one column per label or target.
 
         Args:
             table: the file's columns.
-            labels: those of a file with a row per label; None: inferred from its ids.
+            labels: of a file with one row per image and label; None: inferred from its ids.
 
         Raises:
-            UserError: if the ids are not those of all labels of each image.
+            UserError: if the ids are not all combinations of images and labels.
         """
         table = self.predicted(table)
         if self.separator is None:
@@ -37,7 +37,7 @@ class SubmissionFile(NamedTuple):
         return pivot(ids, values, self.separator, labels, name=str(table.columns[0]))
 
     def fill(self, sample: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-        """The file like `sample`, which is as in the file, with `predictions`, which are `wide`."""
+        """Fill `sample` (as in its file) with `predictions` (one row per image, see `wide`)."""
         if self.separator is not None:
             by_label = {
                 f"{image}{self.separator}{label}": value
@@ -56,7 +56,7 @@ class SubmissionFile(NamedTuple):
         return filled
 
     def predicted(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The ids, first, and the columns that are predicted."""
+        """The id column and the columns of predictions, in this order."""
         others = (i for i in range(table.shape[1]) if i not in (self.id_place, *self.copied))
         return table.iloc[:, [self.id_place, *others]]
 
@@ -69,12 +69,12 @@ def pivot(
     *,
     name: str,
 ) -> pd.DataFrame:
-    """One row per image from one per label: a column `name` with the images' ids, and one per
-    label.
+    """Reshape one row per image and label to one row per image: a column `name` with the image ids,
+    and one column per label.
 
     Raises:
-        UserError: if ids are not an image's id, `separator` and one of `labels`, by default those
-            that `find_labels` finds, or if images lack some.
+        UserError: if ids do not consist of an image id, `separator` and one of `labels` (default:
+            `find_labels`), or if images lack labels.
     """
     labels = labels or find_labels(ids, separator)
     if not labels:
@@ -94,8 +94,8 @@ def pivot(
     rows = rows.drop_duplicates()
     if repeated := rows.loc[rows.duplicated(["image", "label"]), "image"].unique().tolist():
         raise UserError(
-            f"{len(repeated)} images have several values of a label: {examples(repeated)}. Keep "
-            "one row of each."
+            f"{len(repeated)} images have several rows for a label: {examples(repeated)}. Keep one "
+            "of them."
         )
     wide = rows.pivot(index="image", columns="label", values="value")
     wide = wide.reindex(index=[*dict.fromkeys(images)], columns=list(labels))
@@ -108,9 +108,7 @@ def pivot(
 
 
 def split(image: str, labels: Collection[str], separator: str) -> tuple[str, str] | None:
-    """The image's id and the label in an id that ends with one of `labels`, the longest; None if it
-    ends with none.
-    """
+    """Split an id into the image id and the longest matching label; None if none matches."""
     place = image.find(separator, 1)
     while place > 0:
         if (label := image[place + len(separator) :]) in labels:
@@ -120,9 +118,8 @@ def split(image: str, labels: Collection[str], separator: str) -> tuple[str, str
 
 
 def find_labels(ids: Iterable[str], separator: str) -> list[str]:
-    """The labels, in order, if all `ids` are an image's id, `separator` and a label, each image
-    with all labels, and several images; of several ways, the one with the longest ids of images.
-    None found: empty.
+    """The labels, in order, if `ids` are the combinations (image id, `separator`, label) of several
+    images with the same labels; else empty. Prefers the split with the longest image ids.
     """
     distinct = [*dict.fromkeys(ids)]
     first = distinct[0] if distinct else ""

@@ -34,11 +34,11 @@ class Tables(NamedTuple):
 
     train: pd.DataFrame  # id, label[, group][, unit][, shares of the raters per class]
     test: pd.DataFrame  # id
-    sample: pd.DataFrame  # the sample submission, `SubmissionFile.wide`, or one with empty cells
+    sample: pd.DataFrame  # the sample submission (`SubmissionFile.wide`), or an empty one
     classes: list[str]
     warnings: Sequence[str] = ()
     new_class: str | None = None  # the label of images of none of the classes
-    sample_rows: pd.DataFrame | None = None  # the sample submission as in its file, if there is one
+    sample_rows: pd.DataFrame | None = None  # the sample submission as in its file
     file: SubmissionFile = SubmissionFile()
 
     @property
@@ -98,7 +98,7 @@ def _known(train: pd.DataFrame, new_class: str | None) -> pd.Series:
 
 
 def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable ones") -> Tables:
-    """The tables without the training images `ids`, of which an error says `which` they are.
+    """Drop the training images `ids`; `which` describes them in errors.
 
     Raises:
         UserError: if no image is left, or only one class.
@@ -119,7 +119,7 @@ def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable 
 
 
 def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
-    """The lowest and the highest training label of each target, [C, 2]; None if labels are no
+    """The minimum and the maximum of each target's training labels [C, 2]; None if labels are not
     numbers.
     """
     if task != "regression":

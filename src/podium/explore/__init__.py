@@ -1,4 +1,4 @@
-"""Looking at the data before training: faults of images, labels and splits, and their page.
+"""Data exploration before training: near-duplicates, label errors, drift, shortcuts, their page.
 
 May import pages and the packages before it.
 """

@@ -1,9 +1,9 @@
-"""Whether one image is a copy of another: re-encoded, cropped, mirrored, or made brighter.
+"""Verify that one image is a copy of another: re-encoded, cropped, mirrored or recolored.
 
-A copy has the same details in the same places, which different photos of the same scene have not.
-First, small copies of one image are matched within the other at several scales. Where that
-succeeds, the larger images are aligned, and their details must correlate: what is left without
-the low frequencies, divided by its local strength, so that outlines do not decide alone.
+A copy has the same details at the same positions; different photos of a scene do not. First,
+thumbnails are matched at several scales. If that succeeds, larger versions are aligned, and their
+details (high frequencies, normalized by local contrast, so that outlines do not dominate) must
+correlate.
 """
 
 import itertools
@@ -14,20 +14,20 @@ import numpy as np
 
 SCALES = (1.0, 0.93, 0.86, 0.79)  # of each axis of a crop
 EVEN = [(scale, scale) for scale in SCALES]
-MAX_STRETCH = 0.1  # difference of the scales of both axes
+MAX_STRETCH = 0.1  # maximum difference between the scales of both axes
 STRETCHED = [
     (tall, wide)
     for tall, wide in itertools.product(SCALES, SCALES)
     if 0 < abs(tall - wide) <= MAX_STRETCH
 ]
-ROUGH = 0.78  # correlation of small copies
-HOPELESS = 0.55  # the same, for which stretching is not tried
+ROUGH = 0.78  # correlation of thumbnails
+HOPELESS = 0.55  # below it, stretched crops are not tried
 SURE = 0.87  # correlation of details
-TINY = 24  # pixels of the shorter side: smaller images have too few details
+TINY = 24  # pixels: images with a shorter side have too few details
 WHOLE = 0.97  # share of the area
 SIDE = 128  # pixels of the longer side when aligned
 STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
-NOISE = 4.0  # gray levels: weaker details count less
+NOISE = 4.0  # gray levels; weaker details count less
 MIN_OVERLAP = 0.55  # of the aligned images
 
 
@@ -35,19 +35,19 @@ Box = tuple[float, float, float, float]  # left, top, width and height, as fract
 
 
 class Match(NamedTuple):
-    """How image b shows image a."""
+    """How well images a and b match after alignment."""
 
-    correlation: float  # of details, where they overlap
+    correlation: float  # of details in the overlap
     mirrored: bool
-    share: float  # of the area of one image that the other shows
+    share: float  # of the area of one image that the other one covers
 
 
 class Rough(NamedTuple):
-    """Where a small copy of one image is in that of another."""
+    """Position of one image's thumbnail within the other's."""
 
     correlation: float
     mirrored: bool
-    swapped: bool  # a is in b
+    swapped: bool  # a is within b
     box: Box
 
 
@@ -70,8 +70,8 @@ def rough(a: np.ndarray, b: np.ndarray) -> Rough:
 
 
 def _find(whole: np.ndarray, part: np.ndarray, tall: float, wide: float) -> tuple[float, Box]:
-    """Where the part, scaled to these fractions of the sides, is in the whole, and how well it fits
-    there.
+    """Correlation and position of the best match of the part, scaled to these fractions of the
+    sides, in the whole.
     """
     side = len(whole)
     height, width = round(side * tall), round(side * wide)
@@ -100,7 +100,7 @@ def match(a: np.ndarray, b: np.ndarray, start: Rough) -> Match:
     )
     try:
         _, warp = cv2.findTransformECC(part, whole, warp, cv2.MOTION_AFFINE, STEPS, None, 3)
-    except cv2.error:  # it does not converge
+    except cv2.error:  # no convergence
         return Match(0.0, start.mirrored, 0.0)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = part.shape[::-1]
@@ -116,7 +116,7 @@ def match(a: np.ndarray, b: np.ndarray, start: Rough) -> Match:
 
 
 def _level(pixels: np.ndarray) -> np.ndarray:
-    """Gray levels of the image, downsized: float32 [h, w]."""
+    """Downsized grayscale image: float32 [h, w]."""
     gray = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     scale = min(1.0, SIDE / max(gray.shape))
     size = max(8, round(gray.shape[1] * scale)), max(8, round(gray.shape[0] * scale))

@@ -1,4 +1,4 @@
-"""The prepared data as the checks need them: one row per image, training images first."""
+"""The prepared data for the checks: one row per image, training images first."""
 
 import re
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from podium.core import paths
 from podium.core.manifest import Manifest
 from podium.explore import features
 from podium.explore.features import Described
-from podium.explore.looks import STATISTICS
+from podium.explore.image_stats import STATISTICS
 from podium.images.store import ImageStore, JoinedStores
 from podium.scoring.task import Task
 
-TEST = "\ntest\n"  # starts the ids of test images in the joined store: no id has a line break
+TEST = "\ntest\n"  # prefix of test ids in the joined store; ids have no line breaks
 
 
 @dataclass(frozen=True)
@@ -29,30 +29,30 @@ class Data:
     folds: np.ndarray  # of the training images, int [M]
     groups: list[str] | None  # of the training images
     duplicates: pd.DataFrame  # part, id, pixels, set
-    files: pd.DataFrame | None  # facts about the files, [N]; None for images in tables
-    shared: pd.DataFrame  # part, and columns of both tables
+    files: pd.DataFrame | None  # `FileFacts` [N]; None for images in tables
+    shared: pd.DataFrame  # part, and shared columns of both tables
     described: Described
-    trained: bool  # whether the features are of a pretrained network
+    trained: bool  # whether the features are those of a pretrained network
     store: JoinedStores
 
     @property
-    def known(self) -> int:
+    def n_train(self) -> int:
         """The number of training images."""
         return len(self.labels)
 
     @property
     def is_test(self) -> np.ndarray:
         """Which rows are test images, bool [N]."""
-        return np.arange(len(self.ids)) >= self.known
+        return np.arange(len(self.ids)) >= self.n_train
 
     def decode(self, row: int) -> np.ndarray:
         """The pixels of an image: uint8 [H, W, 3]."""
-        return self.store.decode(_stored(self.ids[row], is_test=row >= self.known))
+        return self.store.decode(_stored(self.ids[row], is_test=row >= self.n_train))
 
     def identical(self) -> list[list[int]]:
         """The rows of each set of images with the same pixels."""
         table = self.duplicates
-        parts = ["train"] * self.known + ["test"] * (len(self.ids) - self.known)
+        parts = ["train"] * self.n_train + ["test"] * (len(self.ids) - self.n_train)
         rows = {key: row for row, key in enumerate(zip(parts, self.ids, strict=True))}
         table = table[table["pixels"].duplicated(keep=False)]
         by_pixels = table.assign(
@@ -61,12 +61,12 @@ class Data:
         return [sorted(group["row"].tolist()) for _, group in by_pixels]
 
     def content(self) -> dict[str, np.ndarray]:
-        """Statistics of what the images show, by name: [N] each."""
-        return {name: self.described.looks.statistic(name) for name in STATISTICS}
+        """Statistics of the images' content, by name: [N] each."""
+        return {name: self.described.stats.statistic(name) for name in STATISTICS}
 
     def facts(self) -> dict[str, np.ndarray]:
-        """Facts about files and names, by name: numbers or text, [N] each."""
-        sizes = self.described.looks.sizes.astype(np.float64)
+        """Facts about files and their names: numbers or text [N], by name of the fact."""
+        sizes = self.described.stats.sizes.astype(np.float64)
         names, files = self.ids, self.files
         result: dict[str, np.ndarray] = {}
         if files is not None:
@@ -88,7 +88,7 @@ def read(backbone: Embedding | None, *, seed: int) -> Data:
     """Read the prepared tables, and measure all images.
 
     Raises:
-        UserError: if a file of the stages before is missing or damaged.
+        UserError: if a file of an earlier stage is missing or damaged.
     """
     prepared = Manifest(paths.PREPARED)
     train, test = prepared.csv("train.csv"), prepared.csv("test.csv")
@@ -124,14 +124,14 @@ def _stored(image: str, *, is_test: bool) -> str:
 
 
 def _facts_of_names(names: list[str]) -> dict[str, np.ndarray]:
-    """The order of names, with numbers in them compared as numbers, and their length."""
+    """The names' natural sort order and their length."""
     keys = [
         [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in _parts(name)]
         for name in names
     ]
     ranks = np.empty(len(names))
     ranks[sorted(range(len(names)), key=keys.__getitem__)] = np.arange(len(names))
-    return {"order of names": ranks, "length of the name": np.array([*map(len, names)], float)}
+    return {"file name order": ranks, "file name length": np.array([*map(len, names)], float)}
 
 
 def _parts(name: str) -> list[str]:

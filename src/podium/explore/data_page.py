@@ -1,4 +1,4 @@
-"""reports/data.html: the data before training, with the findings at its top."""
+"""reports/data.html: the data before training, with a summary of the findings at the top."""
 
 from collections import Counter
 
@@ -12,15 +12,15 @@ from podium.pages.document import render
 def html(data: Data, found: Findings, slug: str, backbone: Embedding | None) -> str:
     """The page."""
     facts = [
-        ("training images", f"{data.known:,}", data.task.name),
-        ("test images", f"{len(data.ids) - data.known:,}", ""),
+        ("training images", f"{data.n_train:,}", data.task.name),
+        ("test images", f"{len(data.ids) - data.n_train:,}", ""),
         ("near-duplicate pairs", f"{len(found.pairs):,}", _crossing(data, found)),
         ("likely label errors", f"{len(found.issues.found):,}", ""),
         ("shortcuts to the label", str(len(faults.found_shortcuts(found))), ""),
     ]
     if found.drift is not None:
-        differ = sum(difference.is_found for difference in found.differences)
-        remark = f"{differ} simple differences" if differ else "no simple difference"
+        differ = sum(difference.is_reported for difference in found.differences)
+        remark = f"{differ} facts differ" if differ else "no fact differs"
         facts.append(("AUC of test against training", f"{found.drift.auc:.3f}", remark))
     sections = [
         overview.classes(data),
@@ -36,14 +36,14 @@ def html(data: Data, found: Findings, slug: str, backbone: Embedding | None) -> 
 
 
 def summary(data: Data, found: Findings) -> list[str]:
-    """The findings in a line each."""
+    """The findings, one line each."""
     crossing = _crossing(data, found)
     lines = [
         f"near-duplicates: {len(found.pairs)} pairs{f' ({crossing})' if crossing else ''}",
         f"likely label errors: {len(found.issues.found)}",
     ]
     if found.drift is not None:
-        names = [difference.name for difference in found.differences if difference.is_found]
+        names = [difference.name for difference in found.differences if difference.is_reported]
         shown = f"; they differ in {', '.join(names[:5])}" if names else ""
         lines.append(f"drift: AUC of test against training images {found.drift.auc:.3f}{shown}")
     named = [f"{s.feature} ({s.label}, AUC {s.auc:.2f})" for s in faults.found_shortcuts(found)]
@@ -52,7 +52,7 @@ def summary(data: Data, found: Findings) -> list[str]:
 
 
 def _crossing(data: Data, found: Findings) -> str:
-    """How many pairs connect what should be apart."""
+    """The numbers of pairs across folds and between training and test images."""
     counts = Counter(found.crosses(pair, data) for pair in found.pairs)
     parts = [
         f"{counts['folds']} across folds" if counts["folds"] else "",

@@ -1,28 +1,28 @@
-"""Whether test images differ from training images: a classifier that tells them apart."""
+"""Train/test drift: how well classifiers tell test images from training images."""
 
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from podium.explore import alone
+from podium.explore import univariate
 
-MAX_IMAGES = 5000  # of each part, that the classifier is trained on
+MAX_IMAGES = 5000  # per part, to train the classifier on
 FOLDS = 5
 STRENGTH = 1.0  # C of logistic regression on features of length 1
-DIFFERS = 0.6  # lower bound of the AUC of a difference to worry about
+DIFFERS = 0.6  # minimum lower bound of the AUC for a difference to be reported
 
 
 class Drift(NamedTuple):
-    """What distinguishes test images from training images."""
+    """How test images differ from training images in their features."""
 
-    auc: float  # of the features, cross-validated
+    auc: float  # of a classifier on the features, cross-validated
     lower: float  # two standard errors below
-    test_like: np.ndarray  # probability of being a test image, by the features, [N]
+    test_like: np.ndarray  # probability of being a test image, [N]
 
     @property
-    def is_found(self) -> bool:
-        """Whether the features differ."""
+    def is_reported(self) -> bool:
+        """Whether the AUC is high enough to report drift."""
         return self.lower >= DIFFERS
 
 
@@ -30,26 +30,26 @@ class Difference(NamedTuple):
     """A fact that differs between training and test images."""
 
     name: str
-    auc: float  # alone, cross-validated
+    auc: float  # of the fact alone, cross-validated
     lower: float  # two standard errors below
 
     @property
-    def is_found(self) -> bool:
-        """Whether it is one to worry about."""
+    def is_reported(self) -> bool:
+        """Whether the AUC is high enough to report it."""
         return self.lower >= DIFFERS
 
 
 def measure(
     features: np.ndarray, is_test: np.ndarray, *, groups: np.ndarray, rng: np.random.Generator
 ) -> Drift | None:
-    """Compare training and test images; None without both.
+    """Compare the features of training and test images; None if there are too few of either.
 
     Args:
         features: of all images, float32 [N, D].
         is_test: bool [N].
-        groups: copies of an image have the same number, [N], so that they share a fold.
+        groups: [N]; copies of an image have the same number and share a fold.
     """
-    folds = alone.split(len(is_test), rng, groups, strata=is_test)
+    folds = univariate.split(len(is_test), rng, groups, strata=is_test)
     sides = (is_test, ~is_test)
     if min(len(np.unique(folds[side])) for side in sides) < FOLDS:
         return None
@@ -60,7 +60,7 @@ def measure(
         model.fit(features[rows], is_test[rows])
         own = folds == fold
         probability[own] = model.predict_proba(features[own])[:, 1]
-    auc = alone.area(is_test, probability)
+    auc = univariate.area(is_test, probability)
     lower = float(_lower(np.array([auc]), is_test)[0])
     return Drift(auc, lower, probability)
 
@@ -68,23 +68,23 @@ def measure(
 def compare(
     facts: dict[str, np.ndarray], is_test: np.ndarray, rng: np.random.Generator
 ) -> list[Difference]:
-    """How well each fact alone (name -> numbers or categories [N]) tells test from training rows,
-    the best first; none without both.
+    """How well each fact alone (name -> numbers or categories [N]) tells test from training images,
+    highest AUC first; empty without images of both.
     """
     if not is_test.any() or is_test.all():
         return []
-    folds = alone.split(len(is_test), rng, strata=is_test)
+    folds = univariate.split(len(is_test), rng, strata=is_test)
     result = []
     for name, values in facts.items():
-        binned = alone.bins(values)
+        binned = univariate.bins(values)
         if binned.max() > binned.min():
-            area = alone.auc(binned, is_test[:, None].astype(float), folds)
+            area = univariate.auc(binned, is_test[:, None].astype(float), folds)
             result.append(Difference(name, float(area[0]), float(_lower(area, is_test)[0])))
     return sorted(result, key=lambda difference: -difference.auc)
 
 
 def _lower(areas: np.ndarray, is_test: np.ndarray) -> np.ndarray:
-    return alone.lower_bound(areas, np.array([is_test.sum()]), len(is_test))
+    return univariate.lower_bound(areas, np.array([is_test.sum()]), len(is_test))
 
 
 def _sample(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:

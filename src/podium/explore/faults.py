@@ -1,4 +1,4 @@
-"""Sections of the page on what may be wrong: copies, labels, drift and shortcuts."""
+"""Sections of the page on findings: near-duplicates, label errors, drift and shortcuts."""
 
 from collections import Counter
 
@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from podium.explore.data import Data
-from podium.explore.disagreement import NEIGHBORS
 from podium.explore.findings import Findings, one_vs_rest
-from podium.explore.looks import CELLS, STATISTICS
+from podium.explore.image_stats import CELLS, STATISTICS
+from podium.explore.label_errors import NEIGHBORS
 from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import Shortcut
 from podium.pages import pictures
@@ -17,7 +17,7 @@ from podium.pages.document import Card, Cards, Chart, Section, Table
 Parts = list[Chart | Table | Cards]
 PAIRS, ISSUES, ROWS = 36, 30, 15
 LIKE, EXAMPLES = 7, 5
-SIDE = 132  # pixels of an image beside others
+SIDE = 132  # pixels of images side by side
 CROSSES = {
     "test": "training and test image",
     "folds": "in different folds",
@@ -26,14 +26,14 @@ CROSSES = {
 
 
 def near_duplicates(data: Data, found: Findings) -> Section:
-    """Pairs of images that show the same, those with different labels first."""
+    """Pairs of near-duplicates, those with different labels first."""
     text = (
-        "Copies of an image: identical, re-encoded, cropped, mirrored or recolored. Each pair was "
-        "aligned, and its details agree. "
+        "Copies of an image: identical, re-encoded, cropped, mirrored or recolored. The details of "
+        "each pair match after alignment. "
     )
     if not found.pairs:
         none = Table([["near-duplicates", "pairs"], ["found", "0"]])
-        return Section("Near-duplicates", [none], text + "There are none.")
+        return Section("Near-duplicates", [none], text + "None were found.")
     counts = Counter((found.crosses(pair, data), pair.kind) for pair in found.pairs)
     kinds = sorted({pair.kind for pair in found.pairs}, key=lambda kind: (len(kind), kind))
     table = [["pairs", *kinds]]
@@ -50,8 +50,8 @@ def near_duplicates(data: Data, found: Findings) -> Section:
     conflicts = sum(_conflict(data, pair) for pair in found.pairs)
     text += (
         f"{conflicts} pairs have different labels. Copy reports/near_duplicates.csv to "
-        "custom/lists/ and set prepare.near_duplicates to the copy: then each set stays in one "
-        "fold, or prepare.duplicates: drop keeps one image of each."
+        "custom/lists/ and set prepare.near_duplicates to the copy, so that each set stays in one "
+        "fold. With prepare.duplicates: drop, only one image of each set is used."
     )
     caption = "" if len(shown) == len(found.pairs) else f"{len(shown)} of {len(found.pairs)} pairs"
     return Section("Near-duplicates", [Table(table), Cards(cards, caption)], text)
@@ -61,9 +61,9 @@ def label_errors(data: Data, found: Findings) -> Section:
     """Images whose labels disagree with those of their neighbors."""
     cards = []
     for issue in found.issues.found[:ISSUES]:
-        lines = [f"labeled {_label(data, issue.row)}", f"rather {issue.suggestion}"]
+        lines = [f"labeled {_label(data, issue.row)}", f"suggested: {issue.suggestion}"]
         if data.task.name != "regression":
-            lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have the label")
+            lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have this label")
         near = [int(row) for row in found.issues.neighbors[issue.row][:2]]
         names = [f"neighbor, labeled {_label(data, row)}" for row in near]
         shown = [_picture(data, issue.row, data.ids[issue.row])]
@@ -72,15 +72,15 @@ def label_errors(data: Data, found: Findings) -> Section:
         cards.append(Card(data.ids[issue.row], shown, lines))
     text = (
         f"{len(found.issues.found)} labels disagree with the {NEIGHBORS} nearest images and with a "
-        "linear classifier that has not seen the image. Left: the image; beside it the two nearest "
-        "ones. To leave some out of training, copy their rows of reports/label_issues.csv to a "
-        "file in custom/lists/ and set prepare.exclude to it."
+        "linear classifier that was not trained on the image. Next to each are its two nearest "
+        "neighbors. To exclude images from training, copy their rows of reports/label_issues.csv "
+        "to a file in custom/lists/ and set prepare.exclude to that file."
     )
     if not cards:
         text = "No label disagrees with the nearest images and with a linear classifier."
         return Section("Likely label errors", [Table([["labels", "listed"], ["all", "0"]])], text)
     count = len(found.issues.found)
-    caption = f"{len(cards)} of {count}, the surest first" if len(cards) < count else ""
+    caption = f"{len(cards)} of {count}, most likely first" if len(cards) < count else ""
     return Section("Likely label errors", [Cards(cards, caption)], text)
 
 
@@ -88,19 +88,19 @@ def drift(data: Data, found: Findings) -> Section:
     """How test images differ from training images."""
     if found.drift is None:
         return Section("Drift")
-    amount = "differ from" if found.drift.is_found else "look like"
+    relation = "differ from" if found.drift.is_reported else "look like"
     text = (
-        f"Test images {amount} training images: a classifier tells them apart with an AUC of "
-        f"{found.drift.auc:.3f} (0.5: not at all; 1: always), cross-validated on features. The "
+        f"Test images {relation} training images: a classifier on the features tells them apart "
+        f"with a cross-validated AUC of {found.drift.auc:.3f} (0.5: not at all; 1: perfectly). The "
         "table has the AUC of single facts."
     )
     table = [["fact", "AUC alone", "differs"]]
     table += [
-        [difference.name, f"{difference.auc:.3f}", "yes" if difference.is_found else "no"]
+        [difference.name, f"{difference.auc:.3f}", "yes" if difference.is_reported else "no"]
         for difference in found.differences[:ROWS]
     ]
     like = found.drift.test_like
-    train, test = np.arange(data.known), np.arange(data.known, len(data.ids))
+    train, test = np.arange(data.n_train), np.arange(data.n_train, len(data.ids))
     groups = {
         "Training images that look most like test images": train[np.argsort(-like[train])],
         "Training images that look least like test images": train[np.argsort(like[train])],
@@ -117,34 +117,34 @@ def drift(data: Data, found: Findings) -> Section:
 
 
 def found_shortcuts(found: Findings) -> list[Shortcut]:
-    """The shortcuts to worry about, the surest first."""
-    listed = [*found.regions, *(s for s in found.shortcuts if s.is_found)]
+    """The shortcuts to report, highest AUC first."""
+    listed = [*found.regions, *(s for s in found.shortcuts if s.is_reported)]
     return sorted(listed, key=lambda shortcut: -shortcut.auc)
 
 
 def shortcuts(data: Data, found: Findings) -> Section:
-    """Features that predict a label without looking at what the image shows."""
+    """Features that predict a label without the content of the image."""
     table = [["feature", "label", "AUC alone", "shortcut"]]
     for shortcut in [*found.regions, *found.shortcuts][:ROWS]:
         is_content = shortcut.feature in STATISTICS
-        verdict = "yes" if shortcut.is_found else "content" if is_content else "no"
+        verdict = "yes" if shortcut.is_reported else "content" if is_content else "no"
         table.append([shortcut.feature, shortcut.label, f"{shortcut.auc:.3f}", verdict])
     parts: Parts = [Table(table)] if len(table) > 1 else []
     for region in found.regions:
         parts.append(_region_cards(data, region))
     text = (
-        "How well one number per image predicts the label that it predicts best, cross-validated. "
-        "A file's size or name should not. Brightness and the like may be what the images show "
-        "(content); one region that reveals a label, such as a watermark or a frame, is not."
+        "How well a single feature predicts a label, cross-validated; the label is the one that it "
+        "predicts best. The size or name of a file should not predict any. Brightness and the like "
+        "may be content; a single region that reveals a label, such as a watermark, is not."
     )
     return Section("Shortcuts", parts, text)
 
 
 def _region_cards(data: Data, region: Shortcut) -> Cards:
-    """The mean images with and without a label, and examples, with the region framed."""
+    """Mean images with and without the label, and examples, with the region framed."""
     labels = one_vs_rest(data)
     has = labels.values[:, labels.names.index(region.label)] > 0
-    thumbs = data.described.looks.thumbs[: data.known]
+    thumbs = data.described.stats.thumbs[: data.n_train]
     cards = []
     for title, mask in ((f"mean of {region.label}", has), ("mean of the others", ~has)):
         mean = thumbs[mask].mean(axis=0).round().astype(np.uint8)
@@ -175,15 +175,15 @@ def _framed(pixels: np.ndarray, region: Shortcut) -> np.ndarray:
 def _pair_card(data: Data, found: Findings, pair: Pair) -> Card:
     shown = [_picture(data, row, data.ids[row]) for row in (pair.a, pair.b)]
     where = CROSSES[found.crosses(pair, data)]
-    lines = [f"{pair.kind}, details agree {pair.correlation:.3f}", where]
-    labels = [_label(data, row) for row in (pair.a, pair.b) if row < data.known]
+    lines = [f"{pair.kind}, correlation of details {pair.correlation:.3f}", where]
+    labels = [_label(data, row) for row in (pair.a, pair.b) if row < data.n_train]
     lines.append(" / ".join(dict.fromkeys(labels)))
     title = f"{data.ids[pair.a]} = {data.ids[pair.b]}"
     return Card(f"different labels: {title}" if _conflict(data, pair) else title, shown, lines)
 
 
 def _conflict(data: Data, pair: Pair) -> bool:
-    known = max(pair.a, pair.b) < data.known
+    known = max(pair.a, pair.b) < data.n_train
     return known and data.labels[pair.a] != data.labels[pair.b]
 
 

@@ -1,4 +1,4 @@
-"""Features for neighbors and drift: of a frozen backbone, or simple ones without a network."""
+"""Features for nearest neighbors and drift: of a frozen backbone, or simple ones without one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,20 +7,20 @@ import numpy as np
 
 from podium.config.embeddings import Embedding
 from podium.core import seeding
-from podium.explore import looks
-from podium.explore.looks import Looks, Recorder
+from podium.explore import image_stats
+from podium.explore.image_stats import ImageStats, Recorder
 from podium.features.neighbors import unit
 from podium.images.store import ImageSource
 
-SIZE = 256  # features that are kept of a backbone's
-CHUNK = 4096  # images whose features are in memory before they are reduced
+SIZE = 256  # principal components of a backbone's features
+CHUNK = 4096  # images whose features are in memory before the reduction
 ORIENTATIONS = 8
 
 
 class Described(NamedTuple):
-    """Images as numbers."""
+    """Measurements and features of images."""
 
-    looks: Looks
+    stats: ImageStats
     features: np.ndarray  # float32 [N, D], of length 1
 
 
@@ -33,13 +33,14 @@ def describe(
         UserError: if an image is missing or damaged, or a batch does not fit the device's memory.
     """
     if backbone is None:
-        seen = looks.look(store, ids)
+        seen = image_stats.measure(store, ids)
         return Described(seen, simple(seen))
     from podium.features.extract import Extractor
 
     extractor = Extractor(backbone, seed=seed)
     recorder = Recorder(store, ids)
-    order = seeding.generator(seed, "explore").permutation(len(ids))  # a sample comes first
+    # In random order, since the projection is fitted to the first images.
+    order = seeding.generator(seed, "explore").permutation(len(ids))
     reduced, projection = np.zeros((len(ids), 0), np.float32), None
     for start in range(0, len(order), CHUNK):
         rows = order[start : start + CHUNK]
@@ -49,7 +50,7 @@ def describe(
             projection = _Projection(values)
             reduced = np.zeros((len(ids), projection.size), np.float32)
         reduced[rows] = projection(values)
-    return Described(recorder.looks, unit(reduced))
+    return Described(recorder.stats, unit(reduced))
 
 
 class _Projection:
@@ -67,8 +68,8 @@ class _Projection:
         return projected
 
 
-def simple(seen: Looks) -> np.ndarray:
-    """Features without a network: histograms of gradients in 4 x 4 cells, and colors.
+def simple(seen: ImageStats) -> np.ndarray:
+    """Features without a network: histograms of oriented gradients in 4 x 4 cells, and colors.
 
     Source: Dalal and Triggs 2005 (HOG), without overlapping blocks.
     """
@@ -86,7 +87,7 @@ def _gradients(thumbs: np.ndarray) -> np.ndarray:
     size = np.hypot(dx, dy)
     angle = np.arctan2(dy, dx) % np.pi
     index = np.minimum((angle / np.pi * ORIENTATIONS).astype(int), ORIENTATIONS - 1)
-    cell = looks.THUMB // 4
+    cell = image_stats.THUMB // 4
     shape = (len(thumbs), 4, cell, 4, cell)
     sums = [(size * (index == o)).reshape(shape).sum(axis=(2, 4)) for o in range(ORIENTATIONS)]
     histograms: np.ndarray = np.stack(sums, axis=-1).reshape(len(thumbs), -1)

@@ -1,4 +1,4 @@
-"""All checks on the data, and the tables with which their findings are acted on."""
+"""All checks on the data, and the CSV lists of their findings."""
 
 from dataclasses import dataclass
 
@@ -6,23 +6,23 @@ import numpy as np
 import pandas as pd
 
 from podium.core import seeding
-from podium.explore import alone, disagreement, drift, near_duplicates, shortcuts
+from podium.explore import drift, label_errors, near_duplicates, shortcuts, univariate
 from podium.explore.data import Data
-from podium.explore.disagreement import Issues
 from podium.explore.drift import Difference, Drift
-from podium.explore.looks import STATISTICS
+from podium.explore.image_stats import STATISTICS
+from podium.explore.label_errors import Issues
 from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import Labels, Shortcut
 
-NUMERIC_SHARE = 0.95  # of the cells of a column that must be numbers for it to be numeric
+NUMERIC_SHARE = 0.95  # minimum share of numeric cells in a numeric column
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What is wrong with the data, as far as it can be seen before training."""
+    """The results of all checks."""
 
-    pairs: list[Pair]  # of near-duplicates, at least one of them a training image
-    sets: np.ndarray  # the set of near-duplicates of each image, or -1: [N]
+    pairs: list[Pair]  # near-duplicates, at least one of each pair a training image
+    sets: np.ndarray  # each image's set of near-duplicates, or -1: [N]
     issues: Issues
     drift: Drift | None
     differences: list[Difference]
@@ -30,8 +30,8 @@ class Findings:
     regions: list[Shortcut]
 
     def crosses(self, pair: Pair, data: Data) -> str:
-        """What a pair connects: test, folds, or nothing but training images of one fold."""
-        if max(pair.a, pair.b) >= data.known:
+        """What a pair connects: training and test images ("test"), "folds", or neither ("fold")."""
+        if max(pair.a, pair.b) >= data.n_train:
             return "test"
         return "folds" if data.folds[pair.a] != data.folds[pair.b] else "fold"
 
@@ -41,23 +41,23 @@ def find(data: Data, *, seed: int) -> Findings:
     pairs = near_duplicates.find(
         data.described, data.decode, data.identical(), trained=data.trained
     )
-    pairs = [pair for pair in pairs if min(pair.a, pair.b) < data.known]
+    pairs = [pair for pair in pairs if min(pair.a, pair.b) < data.n_train]
     sets = near_duplicates.sets(pairs, len(data.ids))
     groups = np.where(sets >= 0, sets, sets.max(initial=-1) + 1 + np.arange(len(sets)))
-    known = slice(0, data.known)
+    known = slice(0, data.n_train)
     rng = seeding.generator(seed, "explore", "folds")
     labels = one_vs_rest(data)
-    folds = alone.split(data.known, rng, groups[known])
+    folds = univariate.split(data.n_train, rng, groups[known])
     facts = {name: values[known] for name, values in data.facts().items()}
     content = {name: values[known] for name, values in data.content().items()}
-    looks = data.described.looks
+    stats = data.described.stats
     regions = list[Shortcut]()
-    if np.median(looks.sizes[known].min(axis=1)) >= shortcuts.MIN_SIDE:
-        regions = shortcuts.of_regions(looks.cells[known], labels, folds)
+    if np.median(stats.sizes[known].min(axis=1)) >= shortcuts.MIN_SIDE:
+        regions = shortcuts.of_regions(stats.cells[known], labels, folds)
     return Findings(
         pairs=pairs,
         sets=sets,
-        issues=disagreement.find(
+        issues=label_errors.find(
             data.described.features[known], data.task, data.labels, data.folds, rng
         ),
         drift=drift.measure(data.described.features, data.is_test, groups=groups, rng=rng),
@@ -68,7 +68,7 @@ def find(data: Data, *, seed: int) -> Findings:
 
 
 def one_vs_rest(data: Data) -> Labels:
-    """The labels of the training images as columns of 0 and 1; numbers: above their median."""
+    """The training labels as columns of 0 and 1; numeric targets are split at the median."""
     targets = data.task.targets(data.labels)
     if data.task.name == "regression":
         names = [f"{name} above its median" for name in data.task.classes]
@@ -76,14 +76,14 @@ def one_vs_rest(data: Data) -> Labels:
     if data.task.name == "multilabel":
         return Labels(data.task.classes, targets).frequent()
     sizes = np.bincount(targets, minlength=len(data.task.classes))
-    common = np.argsort(-sizes, kind="stable")[: shortcuts.MAX_LABELS]  # there may be thousands
+    common = np.argsort(-sizes, kind="stable")[: shortcuts.MAX_LABELS]  # of possibly thousands
     names = [data.task.classes[index] for index in common]
     return Labels(names, (targets[:, None] == common).astype(np.float32)).frequent()
 
 
 def _differences(data: Data, rng: np.random.Generator) -> list[Difference]:
-    """Facts, content and columns of the tables that tell test from training images."""
-    names = ("order of names", "length of the name")  # follow from who made the split
+    """Compare facts, content and table columns of test and training images."""
+    names = ("file name order", "file name length")  # naming often follows the split
     facts = {name: values for name, values in data.facts().items() if name not in names}
     found = drift.compare(facts | data.content(), data.is_test, rng)
     columns = {
@@ -96,7 +96,7 @@ def _differences(data: Data, rng: np.random.Generator) -> list[Difference]:
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    """A column as numbers, if nearly all cells are; else as text."""
+    """A column as numbers if nearly all cells are numeric, else as text."""
     numbers = pd.to_numeric(column, errors="coerce")
     has_value = (column.str.strip() != "").to_numpy()
     if has_value.any() and numbers.notna().to_numpy()[has_value].mean() >= NUMERIC_SHARE:
@@ -105,17 +105,17 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 
 def duplicates_table(data: Data, findings: Findings) -> pd.DataFrame:
-    """The sets of near-duplicates, as `prepare.near_duplicates` takes them: set, part, id, label,
+    """The sets of near-duplicates in the format of `prepare.near_duplicates`: set, part, id, label,
     fold.
     """
     rows = np.flatnonzero(findings.sets >= 0)
     rows = rows[np.argsort(findings.sets[rows], kind="stable")]
-    known = [row for row in rows if row < data.known]
+    known = [row for row in rows if row < data.n_train]
     label = {row: data.labels[row] for row in known}
     fold = {row: str(data.folds[row]) for row in known}
     columns = {
         "set": [str(findings.sets[row]) for row in rows],
-        "part": ["test" if row >= data.known else "train" for row in rows],
+        "part": ["test" if row >= data.n_train else "train" for row in rows],
         "id": [data.ids[row] for row in rows],
         "label": [label.get(row, "") for row in rows],
         "fold": [fold.get(row, "") for row in rows],
@@ -124,7 +124,7 @@ def duplicates_table(data: Data, findings: Findings) -> pd.DataFrame:
 
 
 def issues_table(data: Data, findings: Findings) -> pd.DataFrame:
-    """The likely label errors, as `prepare.exclude` takes them: id, label, suggestion, score."""
+    """The likely label errors in the format of `prepare.exclude`: id, label, suggestion, score."""
     rows = [
         (data.ids[issue.row], data.labels[issue.row], issue.suggestion, f"{issue.score:.4f}")
         for issue in findings.issues.found

@@ -1,7 +1,7 @@
 """Near-duplicates: copies of an image that were re-encoded, cropped, mirrored or recolored.
 
 Candidates are the nearest neighbors by a perceptual hash, its mirrored and cropped variants, and by
-features; each is then verified by alignment. Identical images are known from the stage prepare.
+features; each pair is then verified by alignment. The stage prepare has found identical images.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,20 +18,20 @@ from scipy.sparse.csgraph import connected_components
 from podium.core import console, machine, signals
 from podium.explore import alignment, nearest
 from podium.explore.features import Described
-from podium.explore.looks import THUMB
+from podium.explore.image_stats import THUMB
 from podium.features.neighbors import unit
 
 FREQUENCIES = 12  # per axis, of the perceptual hash
 BY_HASH, BY_FEATURES = 1, 3  # candidates per image, and per variant of its hash
 CROP = 0.88  # of each axis, of the cropped variants
-MIN_SIMILARITY = 0.35  # of features of a trained network: less is another image
-MIN_CONTRAST = 2.0  # gray levels: plainer images look like each other
+MIN_SIMILARITY = 0.35  # of features of a trained network; less: not a copy
+MIN_CONTRAST = 2.0  # gray levels; nearly uniform images all look alike
 CHUNK = 1024  # pairs
-BLOCK = 4096  # images that are transformed at once
+BLOCK = 4096  # images that are hashed at once
 
 
 class Pair(NamedTuple):
-    """Two images, by their rows, that are copies of each other."""
+    """Rows of two images that are copies of each other."""
 
     a: int
     b: int
@@ -46,29 +46,29 @@ def find(
     *,
     trained: bool,
 ) -> list[Pair]:
-    """The pairs of near-duplicates, the surest first, and of each set of `identical` images the
-    first with each other one.
+    """Find pairs of near-duplicates, highest correlation first. A set of `identical` images gives
+    the pairs of its first image with each other one.
 
     Args:
         described: all images, training and test.
         decode: the pixels of a row.
         identical: the rows of each set of images with the same pixels.
-        trained: whether the features are of a trained network, so that copies are similar.
+        trained: whether the features are those of a trained network.
     """
     pairs = [Pair(rows[0], row, 1.0, "identical") for rows in identical for row in rows[1:]]
     repeated = {pair.b for pair in pairs}
-    kept = described.looks.statistic("contrast") >= MIN_CONTRAST
-    kept &= described.looks.sizes.min(axis=1) >= alignment.TINY
+    kept = described.stats.statistic("contrast") >= MIN_CONTRAST
+    kept &= described.stats.sizes.min(axis=1) >= alignment.TINY
     kept[[*repeated]] = False
     rows = np.flatnonzero(kept)
     if len(rows) > 1:
-        chosen = candidates(described.looks.thumbs[rows], described.features[rows], trained=trained)
+        chosen = candidates(described.stats.thumbs[rows], described.features[rows], trained=trained)
         pairs += _verify([(int(rows[i]), int(rows[j])) for i, j in chosen], described, decode)
     return sorted(pairs, key=lambda pair: (-pair.correlation, pair.a, pair.b))
 
 
 def perceptual_hash(thumbs: np.ndarray) -> np.ndarray:
-    """The low frequencies of small gray images [N, S, S], not rounded to bits: [N, D], length 1.
+    """The low frequencies of small gray images [N, S, S], not binarized: [N, D], length 1.
 
     Source: pHash (Zauner 2010), which keeps their signs.
     """
@@ -103,7 +103,7 @@ def candidates(thumbs: np.ndarray, features: np.ndarray, *, trained: bool) -> li
 
 
 def sets(pairs: Iterable[Pair], count: int) -> np.ndarray:
-    """The set of each of `count` images, numbered from 0; -1 for images without a copy."""
+    """The set number of each of `count` images, from 0; -1 for images without a copy."""
     edges = np.array([(pair.a, pair.b) for pair in pairs], int).reshape(-1, 2)
     graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
     _, component = connected_components(graph, directed=False)
@@ -122,7 +122,7 @@ def _center(thumb: np.ndarray) -> np.ndarray:
 def _verify(
     chosen: list[tuple[int, int]], described: Described, decode: Callable[[int], np.ndarray]
 ) -> list[Pair]:
-    thumbs = described.looks.thumbs
+    thumbs = described.stats.thumbs
 
     def check(rows: tuple[int, int]) -> Pair | None:
         start = alignment.rough(thumbs[rows[0]], thumbs[rows[1]])

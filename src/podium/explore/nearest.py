@@ -1,4 +1,4 @@
-"""Nearest neighbors by cosine similarity, in blocks: no matrix of all pairs."""
+"""Nearest neighbors by cosine similarity, computed in blocks without a matrix of all pairs."""
 
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ class Nearest(NamedTuple):
 
 
 def search(queries: np.ndarray, keys: np.ndarray, count: int, *, are_same: bool = False) -> Nearest:
-    """The `count` keys [M, D] with the highest inner product with each query [N, D], all float32
-    and of length 1. With `are_same`, query i does not find key i.
+    """Find the `count` keys [M, D] with the highest inner product for each query [N, D]; all are
+    float32 of length 1. With `are_same`, query i does not match key i.
     """
     count = min(count, len(keys) - are_same)
     if count < 1:
@@ -39,7 +39,7 @@ def search(queries: np.ndarray, keys: np.ndarray, count: int, *, are_same: bool 
 def _search_block(
     block: torch.Tensor, table: torch.Tensor, count: int, own: int | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The best of one block of queries; `own` is the row of the first query among the keys."""
+    """Search for one block of queries; `own` is the row of the first query among the keys."""
     values = torch.empty((len(block), 0))
     indices = torch.empty((len(block), 0), dtype=torch.int64)
     for first in range(0, len(table), KEYS):
@@ -57,7 +57,7 @@ def _search_block(
 
 
 def unit(values: np.ndarray) -> np.ndarray:
-    """Rows [N, D] of length 1, float32; rows of zeros stay so."""
+    """Normalize rows [N, D] to length 1, float32; zeros stay zeros."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     scaled: np.ndarray = (values / np.maximum(lengths, 1e-12)).astype(np.float32)
     return scaled

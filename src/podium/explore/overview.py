@@ -7,17 +7,17 @@ from markupsafe import Markup
 
 from podium.config.embeddings import Embedding
 from podium.explore.data import Data
-from podium.explore.disagreement import MAX_SHARE, NEIGHBORS
+from podium.explore.label_errors import MAX_SHARE, NEIGHBORS
 from podium.pages import charts, pictures
 from podium.pages.document import Card, Cards, Chart, Section, Table
 from podium.scoring.task import LABEL_SEPARATOR
 
-MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes with images; images of each; pixels
+MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes; images per class; columns; pixels
 MAX_BARS, MAX_ROWS = 60, 25
 
 
 def classes(data: Data) -> Section:
-    """The images per class, or the distribution of numbers, with samples of each."""
+    """Images per class with samples, or the distribution of regression targets."""
     if data.task.name == "regression":
         return _numbers(data)
     rows = _rows_of_labels(data)
@@ -69,15 +69,15 @@ def splits(data: Data) -> Section:
     if data.groups is not None:
         sizes = np.array([*Counter(data.groups).values()])
         text = f"{len(sizes):,} groups of {sizes.min()} to {sizes.max()} images, "
-        text += f"{np.median(sizes):g} in the median; each is in one fold."
+        text += f"{np.median(sizes):g} in the median; each group is in one fold."
     return Section("Folds", parts, text)
 
 
 def images(data: Data) -> Section:
     """Sizes, aspect ratios, brightness and channels."""
-    facts, looks = data.facts(), data.described.looks
+    facts, stats = data.facts(), data.described.stats
     width, height, ratio = facts["width"], facts["height"], facts["aspect ratio"]
-    brightness, is_test = looks.statistic("brightness"), data.is_test
+    brightness, is_test = stats.statistic("brightness"), data.is_test
     with charts.style():
         figure, axes = charts.panels(3)
         panels = {
@@ -95,7 +95,7 @@ def images(data: Data) -> Section:
     sizes = Counter(zip(width.astype(int).tolist(), height.astype(int).tolist(), strict=True))
     common = [["width x height", "images"]]
     common += [[f"{w} x {h}", f"{count:,}"] for (w, h), count in sizes.most_common(8)]
-    kinds = [["gray", "images"], ["three equal channels", f"{int(looks.gray.sum()):,}"]]
+    kinds = [["gray", "images"], ["three equal channels", f"{int(stats.gray.sum()):,}"]]
     if data.files is not None:
         formats = Counter(zip(data.files["format"], data.files["mode"], strict=True))
         kinds = [["format and channels", "images"]]
@@ -103,7 +103,7 @@ def images(data: Data) -> Section:
             [f"{name or 'other'} {mode}".strip(), f"{count:,}"]
             for (name, mode), count in formats.most_common(8)
         ]
-        kinds.append(["gray, whatever the channels", f"{int(looks.gray.sum()):,}"])
+        kinds.append(["gray, whatever the channels", f"{int(stats.gray.sum()):,}"])
         kinds.append(["with EXIF data", f"{int((facts['EXIF tags'] > 0).sum()):,}"])
     text = f"{len(sizes):,} different size{'s' * (len(sizes) > 1)}. " + (
         "Sizes are those of the files." if data.files is not None else "Sizes are as stored."
@@ -112,27 +112,27 @@ def images(data: Data) -> Section:
 
 
 def method(data: Data, backbone: Embedding | None) -> Section:
-    """How neighbors were found, and how far they can be trusted."""
+    """Which features were used, and how reliable they are."""
     if backbone is None:
         name = "gradient histograms and colors"
         text = (
-            "None of the models and embeddings is pretrained, so images are compared by gradients "
-            "and colors. That finds near-duplicates and drift of brightness or color well, but "
-            "label errors only where classes differ in such simple features. An embedding or a "
-            "model with pretrained weights as the first in params.yaml sees more."
+            "No model or embedding is pretrained, so images are compared by gradients and colors. "
+            "That finds near-duplicates and drift of brightness or color, but label errors only "
+            "if classes differ in such simple features. Add an embedding or a model with "
+            "pretrained weights to params.yaml for better results."
         )
     else:
         name = f"{backbone.architecture}, {backbone.image_size} px, frozen"
         text = (
-            "Neighbors, label errors and drift are as good as the features of this network, which "
-            "was not trained on these images."
+            "Neighbors, label errors and drift depend on the features of this network, which was "
+            "not trained on these images."
         )
     rows = [
         ["setting", "value"],
         ["features", name],
-        ["numbers per image", str(data.described.features.shape[1])],
+        ["features per image", str(data.described.features.shape[1])],
         ["neighbors", str(NEIGHBORS)],
-        ["label errors listed, at most", f"{MAX_SHARE:.0%} of the images"],
+        ["maximum share of listed label errors", f"{MAX_SHARE:.0%} of the images"],
     ]
     return Section("Method", [Table(rows)], text)
 

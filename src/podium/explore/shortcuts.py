@@ -1,23 +1,23 @@
-"""What reveals the label without looking at what the image shows: files, names, one region."""
+"""Shortcuts: files, names or one region that predict a label without the image's content."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from podium.explore import alone
-from podium.explore.looks import CELLS, STATISTICS
+from podium.explore import univariate
+from podium.explore.image_stats import CELLS, STATISTICS
 
-MAX_LABELS = 30  # the most frequent
+MAX_LABELS = 30  # most frequent ones
 MIN_IMAGES = 10  # with a label, and without it
 REVEALS = 0.75  # lower bound of the AUC of a fact about the file or its name
-# Fine textures take more bytes, so the sizes of files follow from what they show, to some degree.
+# Fine textures take more bytes, so file sizes partly depend on the content.
 BYTES, BYTES_REVEAL = ("file size", "bytes per pixel"), 0.9
-CORNER, OVER_MIRRORS = 0.7, 0.2  # lower bound of the AUC of a region, and its lead over its mirrors
-CENTER, OVER_MEDIAN = 0.85, 0.3  # the same of a region whose mirrors may have it, too
-SHARE_OF_LABELS = 3  # with more than a third of the labels, objects are at the same place
-TIE = 0.01  # between the AUC of both labels of a binary task
-MIN_SIDE = 32  # pixels: the smallest images with regions
+CORNER, OVER_MIRRORS = 0.7, 0.2  # lower bound of a region's AUC; lead over its mirrors
+CENTER, OVER_MEDIAN = 0.85, 0.3  # the same for regions that may be mirrored; lead over the median
+SHARE_OF_LABELS = 3  # regions of more than a third of the labels: aligned objects
+TIE = 0.01  # between the AUCs of the two labels of a binary task
+MIN_SIDE = 32  # pixels: regions of smaller images are not examined
 
 
 class Shortcut(NamedTuple):
@@ -26,8 +26,8 @@ class Shortcut(NamedTuple):
     feature: str
     label: str
     auc: float
-    is_found: bool  # whether it is one to worry about
-    cell: tuple[int, int] | None = None  # of the region: row and column of CELLS
+    is_reported: bool  # whether to report it
+    cell: tuple[int, int] | None = None  # row and column of the region
 
 
 class Labels(NamedTuple):
@@ -37,7 +37,7 @@ class Labels(NamedTuple):
     values: np.ndarray  # 0 and 1, [N, C]
 
     def frequent(self) -> "Labels":
-        """The most frequent labels, without the rare ones."""
+        """The most frequent labels that are not rare."""
         positives = self.values.sum(axis=0)
         enough = np.minimum(positives, len(self.values) - positives) >= MIN_IMAGES
         order = np.argsort(-positives, kind="stable")
@@ -48,49 +48,49 @@ class Labels(NamedTuple):
 def of_facts(
     facts: dict[str, np.ndarray], labels: Labels, folds: np.ndarray, *, content: Sequence[str] = ()
 ) -> list[Shortcut]:
-    """The label that each fact (name -> [N]) predicts best, the best first. Facts in `content` are
-    about what the image shows, so they are no shortcuts.
+    """The label that each fact (name -> [N]) predicts best, highest AUC first. Facts in `content`
+    describe what the image shows, so they are not shortcuts.
     """
     result = []
     if not labels.names:
         return []
     for name, values in facts.items():
-        binned = alone.bins(values)
+        binned = univariate.bins(values)
         if binned.max() == binned.min():
             continue
-        areas = alone.auc(binned, labels.values, folds)
-        bounds = alone.lower_bound(areas, labels.values.sum(axis=0), len(values))
+        areas = univariate.auc(binned, labels.values, folds)
+        bounds = univariate.lower_bound(areas, labels.values.sum(axis=0), len(values))
         best = int(np.nanargmax(areas))
         limit = BYTES_REVEAL if name in BYTES else REVEALS
-        is_found = bool(bounds[best] >= limit) and name not in content
-        result.append(Shortcut(name, labels.names[best], float(areas[best]), is_found))
+        is_reported = bool(bounds[best] >= limit) and name not in content
+        result.append(Shortcut(name, labels.names[best], float(areas[best]), is_reported))
     return sorted(result, key=lambda found: -found.auc)
 
 
 def of_regions(cells: np.ndarray, labels: Labels, folds: np.ndarray) -> list[Shortcut]:
-    """The regions that reveal a label, such as a watermark: at most one per label. Cells have much
-    higher AUC than the same cells of the mirrored image, or than most cells.
+    """Regions that reveal a label, such as a watermark; at most one per label. The AUC of such a
+    cell is much higher than that of its mirrored cells or of most cells.
 
     Args:
-        cells: as `Looks.cells`, [N, CELLS, CELLS, S].
+        cells: as `ImageStats.cells`, [N, CELLS, CELLS, S].
     """
     if not labels.names:
         return []
     areas = np.stack(
         [
-            alone.auc(alone.bins(cells[:, row, column, statistic]), labels.values, folds)
+            univariate.auc(univariate.bins(cells[:, row, column, statistic]), labels.values, folds)
             for statistic in range(len(STATISTICS))
             for row in range(CELLS)
             for column in range(CELLS)
         ]
     ).T.reshape(len(labels.names), len(STATISTICS), CELLS, CELLS)
     positives = labels.values.sum(axis=0)[:, None, None, None]
-    bounds = alone.lower_bound(areas, positives, len(cells))
+    bounds = univariate.lower_bound(areas, positives, len(cells))
     mirrors = np.max([areas[..., ::-1], areas[..., ::-1, :], areas[..., ::-1, ::-1]], axis=0)
     median = np.median(areas, axis=(2, 3), keepdims=True)
     found = (bounds >= CORNER) & (areas - mirrors >= OVER_MIRRORS)
     found |= (bounds >= CENTER) & (areas - median >= OVER_MEDIAN)
-    found &= areas >= areas.max(axis=0) - TIE  # without it, other labels are likelier
+    found &= areas >= areas.max(axis=0) - TIE  # otherwise, the cell predicts another label better
     result = []
     for index, name in enumerate(labels.names):
         if found[index].any():
@@ -104,7 +104,7 @@ def of_regions(cells: np.ndarray, labels: Labels, folds: np.ndarray) -> list[Sho
 
 
 def place(row: int, column: int) -> str:
-    """Words for a cell."""
+    """Describe the position of a cell."""
     third = ((0, 3), (3, 5), (5, CELLS))
     vertical = next(n for n, (a, b) in enumerate(third) if a <= row < b)
     horizontal = next(n for n, (a, b) in enumerate(third) if a <= column < b)

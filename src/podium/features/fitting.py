@@ -22,10 +22,10 @@ MIN_SPREAD = 1e-6  # of a dimension, relative to the largest
 
 
 class Blocks(NamedTuple):
-    """The features of several embeddings, side by side."""
+    """Concatenated features of several embeddings."""
 
-    sizes: Sequence[int]  # whose sum is D
-    scales: Sequence[float] | None = None  # the standard deviations that they get; None: 1 each
+    sizes: Sequence[int]  # with sum D
+    scales: Sequence[float] | None = None  # target standard deviations; None: 1 each
 
 
 class Fitted(NamedTuple):
@@ -52,7 +52,7 @@ def fit(
     Args:
         features: float32 [N, V, D]: each of V views is an example of its own.
         targets: as `Task.targets` returns them.
-        blocks: which of the D features are from which embedding.
+        blocks: how the D features are divided among embeddings.
         folds: the fold of each training image, [N]: the strength is the best in cross-validation
             over these folds; with a single one, over random parts.
         strength: None: the best of those that the head names.
@@ -85,7 +85,7 @@ def predict(head: Head, arrays: Arrays, features: np.ndarray) -> np.ndarray:
 
 
 def join(parts: Sequence[np.ndarray], metadata: np.ndarray | None) -> np.ndarray:
-    """Features [N, V, D] of each embedding and metadata [N, D] side by side: float32 [N, V, D]."""
+    """Concatenate features [N, V, D] of each embedding and metadata [N, D]: float32 [N, V, D]."""
     if metadata is None:
         return np.concatenate(parts, axis=2)
     views = parts[0].shape[1] if parts else 1
@@ -94,8 +94,8 @@ def join(parts: Sequence[np.ndarray], metadata: np.ndarray | None) -> np.ndarray
 
 
 def metadata_scale(sizes: Sequence[int], metadata_size: int) -> float:
-    """The standard deviation of each dimension of metadata that gives all of them together that of
-    the other features, of which there are `sizes`.
+    """The standard deviation per dimension of metadata with which all of them together have that of
+    the other features, whose blocks have these `sizes`.
     """
     return float(np.sqrt(sum(sizes) / max(1, metadata_size)))
 
@@ -202,8 +202,8 @@ def _loss(logits: np.ndarray, targets: np.ndarray, task: Task) -> float:
 
 
 def _standardize(features: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
-    """The center [D] of features [N, D], and the factor [D] that gives those of each block the mean
-    variance that its scale demands.
+    """The center [D] of features [N, D], and the factor [D] that scales the mean variance of each
+    block to that of its scale.
     """
     center = features.mean(axis=0)
     parts = np.split(features.var(axis=0), np.cumsum(blocks.sizes)[:-1])

@@ -11,8 +11,8 @@ from podium.features.heads import HEADS
 from podium.features.linear import Arrays
 from podium.scoring.task import Task
 
-# The standard deviation of all metadata together, relative to that of all features of images. A few
-# columns tell more than as many of a thousand features, so a linear head shrinks them less.
+# Total standard deviation of the metadata relative to that of the image features. A metadata column
+# is more informative than one of a thousand image features, so a linear head should shrink it less.
 METADATA_SCALE = 2.0
 
 
@@ -26,8 +26,8 @@ def fit(
     folds: np.ndarray,
     seed: int,
 ) -> Fitted:
-    """Fit the head to training images; for the arguments, see `fitting.fit`. `sizes`: how many
-    features are from each embedding, and then from the metadata, if `config` has them.
+    """Fit the head to training images; for the arguments, see `fitting.fit`. `sizes`: number of
+    features per embedding, and last those of the metadata, if `config` has them.
     """
     head, scales = HEADS[config.head], [1.0] * len(sizes)
     if config.has_metadata and len(sizes) > 1:

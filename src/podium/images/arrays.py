@@ -1,4 +1,4 @@
-"""Decode NumPy's files (.npy, and .npz with one array) that contain an image each."""
+"""Decode images in NumPy files: .npy, and .npz with one array."""
 
 import io
 import math
@@ -24,13 +24,13 @@ def decode_npy(data: bytes, _: int | None = None) -> Decoded:
 
 
 def decode_npz(data: bytes, _: int | None = None) -> Decoded:
-    """Decode the only array of an archive, as `decode_npy`."""
+    """Decode the only array of an archive like `decode_npy`."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if len(names) != 1:
             arrays = ", ".join(name.removesuffix(".npy") for name in names[:5])
             raise ImageError(
-                f"it contains {len(names)} arrays ({arrays}), not one. Write one file per image"
+                f"contains {len(names)} arrays ({arrays}), not one. Write one file per image"
             )
         with archive.open(names[0]) as file:
             head = file.read(MAX_HEADER)
@@ -40,7 +40,7 @@ def decode_npz(data: bytes, _: int | None = None) -> Decoded:
 
 
 def as_image(array: np.ndarray) -> np.ndarray:
-    """An array as [H, W] or [H, W, C]; booleans as 0 and 255.
+    """Convert an array to [H, W] or [H, W, C], and booleans to 0 and 255.
 
     Raises:
         ImageError: if it is not numbers in one of the shapes that `decode_npy` accepts.
@@ -56,7 +56,7 @@ def as_image(array: np.ndarray) -> np.ndarray:
     if array.dtype == bool:
         array = array * np.uint8(255)
     if array.dtype == np.float16:
-        array = array.astype(np.float32)  # its largest values overflow when they are scaled
+        array = array.astype(np.float32)  # float16 would overflow when scaled
     return np.require(array, requirements=["C", "W"])
 
 
@@ -90,7 +90,7 @@ def _header(data: bytes) -> _Header:
     read = readers.get(version, np.lib.format.read_array_header_2_0)
     try:
         shape, is_fortran, dtype = read(file)
-    except tokenize.TokenError as error:  # which is none of DECODER_ERRORS
+    except tokenize.TokenError as error:  # not one of DECODER_ERRORS
         raise ImageError(f"its header is damaged: {error}") from None
     if dtype.hasobject:
         raise ImageError("an array of Python objects, not of numbers")

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 MAX_SIDE = 1_000_000  # pixels: a limit of OpenCV
-# What the libraries raise for damaged files, as observed with random changes of bytes.
+# What the libraries raise for damaged files, as observed by changing random bytes.
 DECODER_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, cv2.error, AssertionError),
     *(
@@ -44,8 +44,8 @@ class Decoded(NamedTuple):
     is_plain: bool = False
     """Whether OpenCV decodes the file to the same pixels, so that it can be stored unchanged."""
     to_uint8: Callable[[Sequence[float] | None], np.ndarray] | None = None
-    """For a file that says how its pixels are to be shown: scales them from a range of values to
-    uint8 or, without one, does what the file says."""
+    """For files with display settings: converts pixels to uint8, from a range of values or, without
+    one, by these settings."""
 
 
 def check_sides(sides: tuple[int, ...], limit: int = MAX_SIDE) -> None:
@@ -55,7 +55,7 @@ def check_sides(sides: tuple[int, ...], limit: int = MAX_SIDE) -> None:
 
 
 def max_pixels() -> float:
-    """The most pixels of an image that `codec` allows at the moment."""
+    """The maximum number of pixels that `codec` currently allows."""
     return 2 * (Image.MAX_IMAGE_PIXELS or math.inf)  # Pillow refuses twice as many
 
 

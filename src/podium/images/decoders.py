@@ -22,7 +22,7 @@ from podium.images.decoded import (
 
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-HEAD_BYTES = 132  # of a file, which show whether it is an image
+HEAD_BYTES = 132  # enough to recognize every format
 OTHER_STARTS = re.compile(
     rb"\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|BM.{4}\0{4}.{4}[\x0c-\x7c]\0\0\0|P[1-6]\s+[#\d]"
     rb"|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51|....ftypavi[fs]|qoif",  # also JPEG 2000, AVIF
@@ -70,13 +70,11 @@ def decode_other(data: bytes, _: int | None = None) -> Decoded:
 
 def decode_tiff(data: bytes, min_side: int | None = None) -> Decoded:
     """Decode with Pillow if each channel is an unsigned integer of up to 8 bits, else with OpenCV:
-    Pillow drops bits and signs, or refuses them. Of an image that is stored in several sizes, the
-    smallest that `min_side` allows is decoded, or the largest that is not too large.
+    Pillow drops bits and signs, or refuses them. If the image is stored in several sizes, the
+    smallest that `min_side` allows is decoded, else the largest that is not too large.
     """
     full = tiff_header.read(data)
-    if (full.orientation or 1) != 1 or _in_xmp(
-        full.xmp
-    ) != 1:  # which the smaller ones may not state
+    if (full.orientation or 1) != 1 or _in_xmp(full.xmp) != 1:  # smaller sizes may lack the tag
         return _decode_level(data, full)
     data, header = tiff_header.choose_level(data, full, min_side, max_pixels())
     decoded = _decode_level(data, header)

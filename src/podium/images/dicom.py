@@ -1,4 +1,4 @@
-"""Decode DICOM files, as their headers say that they are to be shown."""
+"""Decode DICOM files with the display settings in their headers."""
 
 import io
 import re
@@ -17,17 +17,17 @@ from podium.images.decoded import (
     scale_to_uint8,
 )
 
-# "DICM" after 128 bytes; without these, an element of the first groups, with or without its type.
+# "DICM" after 128 bytes or, without a preamble, an element of the first groups, with or without VR.
 START = re.compile(rb".{128}DICM|[\x02\x08]\0[\0-\x18]\0([A-Z]{2}..|..\0\0)", re.DOTALL)
 GRAYSCALE = ("MONOCHROME1", "MONOCHROME2")
 
 
 def decode_dicom(data: bytes, _: int | None = None) -> Decoded:
-    """Decode the first frame with pydicom: values after the modality LUT (in CT, Hounsfield units).
+    """Decode the first frame with pydicom: values after the modality LUT (CT: Hounsfield units).
 
     They are scaled to uint8 from a given range, else by the file's first window (VOI LUT), else
-    from the range of the image's own values without padding. MONOCHROME1 is inverted. Color images
-    become RGB. 8-bit images without a window or a modality LUT stay as they are.
+    from the image's minimum and maximum without padding. MONOCHROME1 is inverted. Color images
+    become RGB. 8-bit images without a window or a modality LUT are unchanged.
     """
     with _reporting():
         return _decode(data)
@@ -39,9 +39,9 @@ def _reporting() -> Iterator[None]:
         yield
     except Image.DecompressionBombError:
         raise
-    except Exception as error:  # pydicom's own have no common class
+    except Exception as error:  # pydicom's errors have no common base class
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"a DICOM file that cannot be read: {reason}") from None
+        raise ImageError(f"the DICOM file cannot be read: {reason}") from None
 
 
 def _decode(data: bytes) -> Decoded:
@@ -59,7 +59,7 @@ def _decode(data: bytes) -> Decoded:
         )
     names = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
     if not any(name in dataset for name in names):
-        raise ImageError("it has no pixels")
+        raise ImageError("contains no pixel data")
     sides = int(dataset.Rows), int(dataset.Columns)
     check_sides(sides)
     check_pixels(sides)
@@ -90,7 +90,10 @@ def _decode(data: bytes) -> Decoded:
 
 
 def _shown(values: np.ndarray, stored: np.ndarray, dataset: Any) -> np.ndarray:
-    """Values, and how they are stored, as uint8, as the file says. Source: DICOM PS3.3, C.11.2."""
+    """Convert values to uint8 by the file's display settings. Source: DICOM PS3.3, C.11.2.
+
+    `stored`: the pixels before the modality LUT.
+    """
     from pydicom.pixels.processing import apply_voi
 
     if (table := _first(dataset, "VOILUTSequence")) is not None:
@@ -113,7 +116,7 @@ def _shown(values: np.ndarray, stored: np.ndarray, dataset: Any) -> np.ndarray:
 
 
 def _padding(pixels: np.ndarray, dataset: Any) -> np.ndarray:
-    """Where stored pixels are padding: bool [H, W]."""
+    """Which stored pixels are padding: bool [H, W]."""
     value = dataset.get("PixelPaddingValue")
     if value is None:
         return np.zeros(pixels.shape, bool)
@@ -122,7 +125,7 @@ def _padding(pixels: np.ndarray, dataset: Any) -> np.ndarray:
 
 
 def _first(dataset: Any, name: str) -> Any:
-    """The first value of an element, which may have several; None if it is empty or missing."""
+    """The first value of an element; None if it is empty or missing."""
     value = dataset.get(name)
     if isinstance(value, str) or not hasattr(value, "__len__"):
         return value

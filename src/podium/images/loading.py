@@ -72,7 +72,7 @@ class Images(Dataset[Batch]):
         return self.batch(images, samples)
 
     def batch(self, images: Tensor, samples: Sequence[SampleIndex]) -> Batch:
-        """The batch of these images, with what else belongs to the samples."""
+        """Build a batch from images and the other data of their samples."""
         rows = [sample.row for sample in samples]
         inputs = {"image": images}
         if self.metadata is not None:

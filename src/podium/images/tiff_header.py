@@ -1,5 +1,5 @@
-"""Read what a TIFF file says about its pixels, which Pillow refuses for many types of pixels, and
-choose among the sizes in which it stores an image, as files of slides and maps do.
+"""Read TIFF headers, also for pixel types that Pillow refuses, and choose among the sizes of an
+image, which files of slides and maps contain.
 """
 
 import io
@@ -15,15 +15,15 @@ BIG_STARTS = STARTS[2:]
 WIDTH, HEIGHT, BITS, COLORS, CHANNELS, KIND = 256, 257, 258, 262, 277, 339
 ORIENTATION, XMP = 274, 700
 SUBFILE, TILE_WIDTH, SUB_IFDS = 254, 322, 330
-LONG8, IFD8 = 16, 18  # types of values
-MAX_LEVELS = 64  # of a file that is searched
-MAX_ASPECT_ERROR = 0.02  # of a smaller size, whose sides are rounded
+LONG8, IFD8 = 16, 18  # value types of BigTIFF
+MAX_LEVELS = 64  # examined per file
+MAX_ASPECT_ERROR = 0.02  # smaller sizes are rounded
 WHITE_IS_0, BLACK_IS_0, RGB = range(3)  # values of COLORS; higher ones: a palette, CMYK, YCbCr, …
 KINDS = {1: "u", 2: "i", 3: "f"}  # of KIND, as in NumPy: unsigned, signed, float
 
 
 class _Tags(ImageFileDirectory_v2):
-    """Also reads the type in which BigTIFF files state where smaller sizes start."""
+    """Also reads the value type of sub-IFD offsets in BigTIFF files."""
 
     _load_dispatch = {**ImageFileDirectory_v2._load_dispatch}  # noqa: RUF012
     _load_dispatch[IFD8] = _load_dispatch[LONG8]
@@ -39,8 +39,8 @@ class TiffHeader(NamedTuple):
     colors: int
     orientation: int | None
     xmp: bytes
-    is_level: bool  # by its tags, it may be one of several sizes of the same image
-    others: tuple[int, ...]  # where the next image and smaller sizes of this one start
+    is_level: bool  # may be one of several sizes of an image, by its tags
+    others: tuple[int, ...]  # offsets of the next image and of sub-IFDs
 
 
 def read(data: bytes, start: int | None = None) -> TiffHeader:
@@ -74,9 +74,9 @@ def read(data: bytes, start: int | None = None) -> TiffHeader:
 def choose_level(
     data: bytes, full: TiffHeader, min_side: int | None, max_pixels: float
 ) -> tuple[bytes, TiffHeader]:
-    """Choose among the sizes in which a file stores its first image: the smallest whose shorter
-    side has at least `min_side` pixels; if there is no such limit, the largest with at most
-    `max_pixels`. Returns a file whose first image it is, and its header.
+    """Choose among the sizes of the first image: the smallest whose shorter side has at least
+    `min_side` pixels or, without that limit, the largest with at most `max_pixels`. Returns the
+    file's bytes, changed so that this size comes first, and its header.
     """
     needs = min_side is not None and min(full.sides) >= 2 * min_side
     if not needs and math.prod(full.sides) <= max_pixels:
@@ -95,7 +95,7 @@ def choose_level(
 
 
 def _levels(data: bytes, full: TiffHeader) -> Iterator[tuple[int, TiffHeader]]:
-    """The images after the first, and smaller sizes: where their tags start, and their headers."""
+    """Offsets and headers of the images after the first and of smaller sizes."""
     starts, seen = [*full.others], set[int]()
     while starts and len(seen) < MAX_LEVELS:
         start = starts.pop(0)
@@ -108,7 +108,7 @@ def _levels(data: bytes, full: TiffHeader) -> Iterator[tuple[int, TiffHeader]]:
 
 
 def _is_smaller(level: TiffHeader, full: TiffHeader) -> bool:
-    """Whether `level` is the image `full` in a smaller size."""
+    """Whether `level` is a smaller size of the image `full`."""
     scales = [side / whole for side, whole in zip(level.sides, full.sides, strict=True)]
     same = (level.bits, level.kind, level.channels) == (full.bits, full.kind, full.channels)
     is_same_aspect = abs(scales[0] / scales[1] - 1) <= MAX_ASPECT_ERROR

@@ -16,7 +16,7 @@ from podium.init.survey import Table
 from podium.init.words import name_parts
 
 MIN_GROUPS = 5  # the default number of folds
-MAX_CHANCE = 0.01  # that all values of the test table are new in a random split
+MAX_CHANCE = 0.01  # probability that a random split has no value in common
 CLASS_NAMES = (
     "label", "labels", "class", "target", "category", "diagnosis", "species", "breed", "y",
     "class_id", "label_id", "category_id", "class_name", "individual_id", "individual", "tags",
@@ -96,9 +96,8 @@ def _from_table(varied: pd.DataFrame, test: Table | None, sample: Sample | None)
 
 
 def guess_groups(table: Table, used: Collection[str | None], test: Table | None = None) -> Guess:
-    """The column whose groups must stay in one fold, not one of `used`; None if there is none. A
-    column of which the test table has other values only, such as a location, says that the test set
-    is split by it.
+    """Guess the column whose groups must stay in one fold, except those in `used`. If the tables
+    have no values of a column in common, such as locations, the test set was split by it.
     """
     candidates = [column for column in table.columns if column not in used]
     repeated = [
@@ -122,7 +121,7 @@ def guess_groups(table: Table, used: Collection[str | None], test: Table | None 
         groups = [*dict.fromkeys((*apart, *groups))]
         ids = [column for column in ids if column not in groups]
         count = spelling.unify_groups(table.rows[value]).nunique()
-        reason = f"{count} groups, each kept within one fold: {test.name} has other values only"
+        reason = f"{count} groups, each kept within one fold: {test.name} has none of these values"
     elif groups:
         value = groups[0]
         count = spelling.unify_groups(table.rows[value]).nunique()
@@ -137,17 +136,17 @@ def guess_groups(table: Table, used: Collection[str | None], test: Table | None 
 
 
 def guess_unlabeled(rows: pd.DataFrame) -> Guess | None:
-    """What to do with rows without a label in one of the columns `rows`; None if all have one."""
+    """What to do with rows with an empty cell in a label column `rows`; None if there are none."""
     empty = int((rows.apply(lambda column: column.str.strip()) == "").any(axis=1).sum())
     if not empty:
         return None
-    reason = f"{empty} of {len(rows)} rows have no label; drop leaves them out"
+    reason = f"{empty} of {len(rows)} rows have no label; drop: skip them"
     return Guess("prepare.unlabeled", "error", "guess", reason, ("drop",))
 
 
 def _is_apart(values: pd.Series, test: Table, column: str) -> bool:
-    """Whether the test set seems to be split by a column: it has none of the training table's
-    values, which is unlikely by chance, since most of these are repeated.
+    """Whether the test set seems to be split by a column: the tables have no values in common,
+    which is unlikely by chance because most values are repeated.
     """
     if column not in test.columns or values.nunique() < MIN_GROUPS:
         return False

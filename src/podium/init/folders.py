@@ -63,8 +63,8 @@ def guess_hidden(
     what = f"only {present}" if present else "none"
     verb = "are" if present > 1 else "is"
     reason = (
-        f"{what} of the {len(ids)} test images {verb} in the archive: as in "
-        "a code competition, they come when Kaggle scores the notebook"
+        f"{what} of the {len(ids)} test images {verb} in the archive: in a code "
+        "competition, Kaggle adds them when it scores the notebook"
     )
     named = [part for part in train.split("/") if TRAIN_WORD.search(part)]
     folder = "/".join(
@@ -109,12 +109,12 @@ def guess_unlisted(survey: Survey, train: str) -> Guess:
 def guess_more(
     folder: str, counts: Mapping[str, int], others: Mapping[str, Mapping[str, int]]
 ) -> Guess | None:
-    """The folders of labeled validation images, which can be trained on, too; None without any.
+    """The folders of labeled validation images, which can also be trained on; None if none exist.
 
     Args:
-        folder: that of the training images.
-        counts: its numbers of images per class.
-        others: those of other folders with class folders.
+        folder: the folder of the training images.
+        counts: its number of images per class.
+        others: the same for other folders with class folders.
     """
     found = [
         name
@@ -127,14 +127,14 @@ def guess_more(
         return None
     images = sum(sum(others[name].values()) for name in found)
     reason = (
-        f"{images} labeled validation images of the same classes: as further training images, "
-        "split into folds with the others"
+        f"{images} labeled validation images of the same classes: used as further training images "
+        "in all folds"
     )
 
     def parse(answer: str) -> list[str]:
         names = [] if answer == "none" else [name.strip() for name in answer.split(",")]
         if unknown := [name for name in names if name not in others]:
-            raise UserError(f"{examples(unknown)}: not a folder of classes. Choose none.")
+            raise UserError(f"{examples(unknown)}: not a folder with class folders. Choose none.")
         return names
 
     return Guess("prepare.more_train_images", found, "guess", reason, (None,), parse)

@@ -232,7 +232,7 @@ def find_separator(values: Sequence[str], submitted: Sequence[str] = ()) -> str 
 
 
 def _are_submitted(labels: Collection[str], submitted: Sequence[str], separator: str) -> bool:
-    """Whether the sample submission lists several of the labels, and no others."""
+    """Whether the sample submission lists several of these labels and no others."""
     return any(
         len(names) > 1 and set(names) <= set(labels)
         for names in cell_lists.split(submitted, separator).values()

@@ -17,8 +17,8 @@ ID_NAME = re.compile(r"(?i:(.*[ _])?(id|name|file|filename|image))|.*[a-z\d]I[dD
 
 
 def also_in_test(survey: Survey, train: Table, test: Table | None) -> list[IdColumn]:
-    """The columns of the training table that identify images, without those that do not in the test
-    table, unless none does there.
+    """The columns of the training table that identify images; if possible, only those that also do
+    so in the test table.
     """
     candidates = survey.id_candidates[train.name]
     if test is None:
@@ -55,7 +55,7 @@ def guess_ids(
             f"the images are {examples(images.names, 3)}"
         )
         if column := _without_zeros(table, images):
-            reason += f". The ids in {column} have lost the leading zeros of the file names"
+            reason += f". The ids in {column} lack the leading zeros of the file names"
         return Guess("prepare.id_column", None, "guess", reason, tuple(table.columns), parse)
     ids, *rest = choose_ids(candidates, tables.sample, tables.test)
     if _is_image(ids.name, table, images):
@@ -103,16 +103,16 @@ def guess_submission_ids(tables: Roles, ids: str) -> Guess | None:
 
 
 def check_one_way(submitted: Guess, ids: str, pattern: str | None) -> None:
-    """Check that images are combined in one way: by `pattern`, or by the ids that are `submitted`.
+    """Check that images are combined either by `pattern` or by the `submitted` ids.
 
     Raises:
-        UserError: if in both.
+        UserError: if by both.
     """
     if pattern is not None:
         raise UserError(
-            f"the submission's ids are in column {submitted.value}, but images are found by column "
-            f"{ids}, as {pattern}. Name the images or their folders after {submitted.value}, or "
-            "give both tables a column with the name of one image per row."
+            f"the submission's ids are in column {submitted.value}, but images are matched by "
+            f"column {ids} and the pattern {pattern}. Name the images or their folders after "
+            f"{submitted.value}, or give both tables a column with the name of one image per row."
         )
 
 
@@ -144,7 +144,7 @@ def guess_unit_column(
         counts = train.rows.groupby(names)[label_columns].nunique()
         rows = len(test.rows[[*names, submitted]].drop_duplicates())
         if test.rows.groupby(names).ngroups == units == rows and (counts == 1).all(axis=None):
-            reason = f"tells the ids in {submitted} apart in {test.name}"
+            reason = f"distinguishes the ids in {submitted} in {test.name}"
             value = names if len(names) > 1 else names[0]
             return Guess(key, value, "likely", reason, parse=parse)
     reason = "no columns tell submission ids apart: images are scored one by one out of fold"
@@ -177,7 +177,7 @@ def why_sample_ids(test: Table, sample: Table | None, ids: str) -> str:
 
 
 def _without_zeros(table: Table, images: ImageIndex) -> str | None:
-    """A column with the names of images without their leading zeros; None if there is none."""
+    """A column with image names that lack their leading zeros; None if there is none."""
     stems = {name.rpartition("/")[2].rpartition(".")[0] for name in images.names}
     numbers = {stem.lstrip("0") or "0" for stem in stems if stem.isdecimal()}
     columns = [c for c in table.columns if numbers and {*table.rows[c]} <= numbers]

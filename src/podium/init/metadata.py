@@ -1,4 +1,4 @@
-"""Which columns of the tables could be inputs next to the images, and which give the label away."""
+"""Guess which columns could be inputs next to the images, and which nearly determine the label."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,17 +14,17 @@ from podium.init.guesses import Guess, some_of
 from podium.init.recorder import Recorder
 from podium.init.survey import Table
 
-SURE = 0.95  # how often rows that are next to each other by a column have the same label
-USUAL = 0.8  # the same for random rows: above it, a column cannot be told to give the label away
+SURE = 0.95  # share of neighboring rows, sorted by a column, with the same label
+USUAL = 0.8  # the same for rows in random order; above it, nothing can be concluded
 
 
 def read(record: Recorder, train: Table, test: Table | None) -> None:
-    """Propose the columns of the training table that have no other use, if the test table has them,
-    too; note which are not used, and which give the label away.
+    """Propose columns of both tables that have no other use; note those that are unused or nearly
+    determine the label.
     """
     prepare, labels = Prepare(**record.prepare), record.prepare["label_column"]
     if isinstance(labels, str) and labels not in train.columns:
-        return  # the table has a row per label, and no other columns that belong to images
+        return  # one row per label: no columns per image
     used = {prepare.id_column, prepare.test_id_column, prepare.submission_id_column}
     used |= {prepare.group_column, *prepare.label_columns, *prepare.unit_columns}
     names = {name for name in used if name is not None}
@@ -37,14 +37,14 @@ def read(record: Recorder, train: Table, test: Table | None) -> None:
     if isinstance(labels, str) and (found := revealing(train.rows[taken], train.rows[labels])):
         record.note(
             f"{train.name}: {examples(found)} alone nearly determines {labels}. Check that it is "
-            "known when the label is not"
+            "available before the label is known"
         )
     if unused := [name for name in train.columns if name not in {*names, *taken}]:
         record.note(f"{train.name}: columns not used: {examples(unused)}")
 
 
 def guess_features(train: Table, test: Table, used: Iterable[str]) -> Guess | None:
-    """Columns of both tables without another use; None if there are none. `used`: the others."""
+    """Columns of both tables except those in `used`; None if there are none."""
     kinds = {
         name: metadata_columns.kind_of(train.rows[name]) for name in _usable(train, test, used)
     }
@@ -74,7 +74,7 @@ def _usable(train: Table, test: Table, used: Iterable[str]) -> list[str]:
 
 
 def revealing(columns: pd.DataFrame, labels: pd.Series) -> list[str]:
-    """The columns (text) that nearly determine the labels by themselves."""
+    """The columns (text) of which each alone nearly determines the labels."""
     order = np.random.default_rng(0).permutation(len(labels))  # rows may be sorted by label
     texts = labels.to_numpy()[order]
     if (texts[1:] == texts[:-1]).mean() > USUAL:
@@ -87,8 +87,8 @@ def revealing(columns: pd.DataFrame, labels: pd.Series) -> list[str]:
 
 
 def _agreement(column: pd.Series, labels: np.ndarray) -> float:
-    """How often rows that are next to each other, sorted by the column, have the same label, where
-    one change from each label to the next does not count.
+    """The share of neighboring rows, sorted by the column, that have the same label, not counting
+    one change from each label to the next.
     """
     values = pd.to_numeric(column) if column.map(is_number).all() else column
     by_value = labels[values.sort_values(kind="stable").index]

@@ -1,4 +1,4 @@
-"""Images with several rows whose labels differ, as those of several raters."""
+"""Detect images with different labels by several raters."""
 
 import re
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from podium.config.tasks import TaskName
 from podium.init.guesses import Guess
 from podium.init.sample import Sample, are_numbers
 
-MIN_RATERS = 1.5  # rows per image on average
+MIN_RATERS = 1.5  # mean number of rows per image
 
 
 def have_raters(
     rows: pd.DataFrame, ids: str | None, columns: Sequence[str], sample: Sample | None
 ) -> bool:
-    """Whether images have rows of several raters who disagree, rather than one row per label: most
-    have several rows, and rows of an image agree, too, or their labels are fractions. A sample
-    submission with lists of labels speaks against it.
+    """Whether the rows of an image are from different raters, rather than one per label: most
+    images have several rows, and some of these agree, or labels are fractions. Not if the sample
+    submission has lists of labels.
     """
     if ids is None or len(rows) < MIN_RATERS * rows[ids].nunique():
         return False
@@ -32,8 +32,8 @@ def have_raters(
 
 
 def guess_raters(task: TaskName) -> Guess:
-    """The label of images with several rows that disagree."""
-    reason = "images have several rows with different labels, as of several raters"
+    """How to combine different labels of the same image."""
+    reason = "images have several rows with different labels, apparently by several raters"
     if task == "regression":
         return Guess("prepare.raters", "mean", "guess", reason, ("median", "first"))
     others = ("soft", "median", "first") if task == "ordinal" else ("soft", "first")

@@ -8,7 +8,7 @@ from podium.init.guesses import Confidence, Guess
 from podium.init.layout import Layout
 from podium.init.survey import Survey
 
-BASES = {  # what a guess follows from: it is at most likely if one of these is a mere guess
+BASES = {  # what a guess is derived from: if one of these is a guess, it is at most likely
     "task": ("prepare.label_column", "prepare.label_map", "prepare.train_csv"),
     "prepare.positive_class": ("prepare.label_column", "prepare.label_map", "task"),
 }
@@ -22,7 +22,7 @@ class Recorder:
         self.layout = Layout()
 
     def _is_open(self, keys: Sequence[str]) -> bool:
-        """Whether one of the earlier guesses `keys` is no more than a guess."""
+        """Whether one of the earlier inferences `keys` has the confidence "guess"."""
         return any(g.key in keys and g.confidence == "guess" for g in self.layout.guesses)
 
     @property
@@ -60,7 +60,7 @@ class Recorder:
             getattr(self.layout, section)[guess.name] = value
 
     def doubt(self, key: str, reason: str) -> None:
-        """Make a certain guess a likely one, and say why."""
+        """Lower the confidence of a certain guess to likely, with the reason."""
         for guess in self.layout.guesses:
             if guess.key == key and guess.confidence == "certain":
                 self.revise(key, guess.value, f"{guess.reason}; but {reason}", "likely")

@@ -49,8 +49,8 @@ def fail_without_labels(survey: Survey) -> NoReturn:
 
 
 def guess_sample(tables: Sequence[Table]) -> Guess:
-    """The sample submission: by its name, else a table whose target columns are constant. A sample
-    of something else, such as `sample_labels.csv`, is none.
+    """The sample submission: by its name, else a table whose target columns are constant. Samples
+    of something else, such as `sample_labels.csv`, do not count.
     """
 
     def is_named(table: Table) -> bool:
@@ -72,7 +72,7 @@ def find_sample_ids(
     sample: Table, others: Sequence[Table], id_columns: Mapping[str, Sequence[IdColumn]]
 ) -> str:
     """The id column of the sample submission: the first, unless only another one has unique values
-    that are images or ids of another table, or it is an index without a name.
+    that are images or ids of another table, or it is an unnamed index.
     """
     rows, first = sample.rows, sample.columns[0]
     images = {column.name for column in id_columns[sample.name]}
@@ -116,7 +116,7 @@ def guess_train(
     guess = _guess("train_csv", candidates, ("train", "label"), "has image ids and other columns")
     named = [table.name for table in labeled if table.has_word("train") and table not in usable]
     if usable and named and not usable[0].has_word("train"):
-        reason = f"{guess.reason}, but {named[0]} is named as one; its ids match no image"
+        reason = f"{guess.reason}, but {named[0]} is named like one; its ids match no images"
         guess = replace(guess, confidence="guess", reason=reason)
     return guess
 

@@ -155,22 +155,22 @@ def _probability_in(sample: Sample | None, classes: Sequence[str]) -> str | None
 
 
 def contradiction(task: TaskName, sample: Sample | None, classes: Sequence[str]) -> str | None:
-    """Why the sample submission's only column does not suit labels of these classes; None if it
-    may. Numbers may stand for classes or their probability.
+    """Why the sample submission's only column contradicts these classes; None if it does not.
+    Numbers may be classes or probabilities.
     """
     if sample is None or not sample.values or task == "multilabel":
         return None
     if task in ("regression", "ordinal"):
         shown = examples(sample.values, 2)
         is_number = are_numbers(sample.values)
-        return None if is_number else f"the sample submission contains {shown}, which is no number"
+        return None if is_number else f"the sample submission contains {shown}, not a number"
     if task == "multiclass" and sample.has_fractions:
         return f"the sample submission contains {sample.value}, one fraction per image"
     known = {canonical(name) for name in classes}
     parts = {canonical(part) for value in sample.values for part in re.split(r"[\s,;|]+", value)}
     if are_numbers(sample.values) or known & (parts | {*map(canonical, sample.values)}):
         return None
-    return f"the sample submission contains {examples(sample.values, 2)}, which is no label"
+    return f"the sample submission contains {examples(sample.values, 2)}, not a label"
 
 
 def labels_per_row(sample: Sample, classes: Sequence[str]) -> int:

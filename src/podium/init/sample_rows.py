@@ -1,4 +1,4 @@
-"""What the rows and columns of a sample submission are, besides an id and predictions."""
+"""Sample submissions with copied columns, ids in another column, or one row per label."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,18 +23,18 @@ USAGE = {"public", "private", "ignored"}  # in the column `Usage` of Kaggle's so
 
 @dataclass(frozen=True)
 class LongRows:
-    """A sample submission with a row for each label of each image."""
+    """A sample submission with one row per image and label."""
 
     separator: str
     labels: list[str]
     train: str  # the table with these labels
-    ids: str | None = None  # its column of ids that end with labels; None: a column per label
-    values: str | None = None  # its column of values, then
+    ids: str | None = None  # its id column; None: it has a column per label
+    values: str | None = None  # its column of values, if it has an id column
 
 
 def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey, LongRows | None]:
-    """The sample submission with one row per id, its id column first, and without columns that are
-    no predictions; the survey with it; and what its rows are, if there is one for each label.
+    """Normalize the sample submission: one row per image, the id column first, no copied columns.
+    Returns it, the survey with it, and the layout of its rows if it has one per label.
     """
     others = [table for table in survey.tables if table is not sample]
     ids = find_sample_ids(sample, others, survey.id_candidates)
@@ -57,10 +57,10 @@ def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey
 def copied_columns(
     sample: Table, ids: str, others: Sequence[Table], folders: Iterable[str]
 ) -> list[str]:
-    """The columns of the sample submission that are no predictions: an index without a name, what
-    the test table has, too, and texts that are no labels. One column is always a prediction.
+    """The columns of the sample submission that are not predictions: an unnamed index, columns of
+    the test table, and texts that are not labels. One column is always a prediction.
 
-    Columns may be named after the labels in other tables, or after class folders.
+    Columns of predictions may be named after labels in other tables, or after class folders.
     """
     targets = [column for column in sample.columns if column != ids]
     copied = [column for column in targets if _is_copied(column, sample, ids, others, folders)]
@@ -89,8 +89,8 @@ def _is_copied(
 def find_long(
     sample: Table, ids: str, others: Sequence[Table], images: ImageIndex
 ) -> LongRows | None:
-    """How the ids of a sample submission with one column of predictions end with labels, if they
-    do: those are columns of another table, or the ids of another table end with them, too.
+    """Detect whether the ids of a sample submission with one column of predictions end with labels,
+    which are columns of another table or end its ids, too.
     """
     values = sample.rows[ids].tolist()
     if sample.rows.shape[1] != len(("id", "value")) or any(map(images.find, values[:MAX_TESTED])):
@@ -124,8 +124,8 @@ def _is_numeric(table: Table, column: str) -> bool:
 
 
 def widen(survey: Survey, sample: Table, ids: str, found: LongRows) -> Survey:
-    """The survey with one row per image in the sample submission, and in the training table if its
-    ids end with labels, too; without tables that list the sample's rows.
+    """Reshape the sample submission to one row per image, and the training table if its ids end
+    with labels, too. Drops tables that list the sample's rows.
     """
     listed, values = {*sample.rows[ids]}, next(c for c in sample.columns if c != ids)
     tables = []
@@ -148,7 +148,7 @@ def _pivot(rows: pd.DataFrame, ids: str, found: LongRows, values: str) -> pd.Dat
 
 
 def guess_separator(found: LongRows, sample: Table) -> Guess:
-    """The separator between an image's id and a label."""
+    """The separator between image id and label."""
     labels = examples(found.labels, 3)
     reason = f"{sample.name} has a row for each of {len(found.labels)} labels per image: {labels}"
     return Guess("prepare.id_label_separator", found.separator, "certain", reason)

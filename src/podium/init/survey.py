@@ -170,7 +170,7 @@ def survey(archive: Archive) -> Survey:
 
 
 def _is_named_table(name: str) -> bool:
-    """Whether a JSON file is named as one of labels."""
+    """Whether a JSON file is named like a table of labels."""
     return suffix(name) == ".json" and words.has_word(name.rpartition("/")[2], "train", "label")
 
 
@@ -184,7 +184,7 @@ def suffix(name: str) -> str:
 
 
 def full_suffix(name: str) -> str:
-    """The same with what is compressed: ".nii.gz"."""
+    """The suffix, with that of the compressed file: ".nii.gz"."""
     last = suffix(name)
     return (suffix(name[: -len(last)]) if last in COMPRESSED else "") + last
 

@@ -1,4 +1,4 @@
-"""Checks on the tables of a competition, so that none is left out silently."""
+"""Checks that no table is ignored silently."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,7 +16,7 @@ def check_readable(survey: Survey) -> None:
     """Check that every CSV file whose name suggests a role could be read.
 
     Raises:
-        UserError: if one could not be read: guesses without it would be wrong.
+        UserError: if one could not be read, since guesses without it would be wrong.
     """
     problems = [
         problem
@@ -32,10 +32,10 @@ def check_readable(survey: Survey) -> None:
 def check_labels_have_images(
     tables: Sequence[Table], chosen: Roles, identifies: Callable[[Table], bool]
 ) -> None:
-    """Check that the training table is not one without the target, while another table has it.
+    """Check that the target is in the training table, not in another table without image ids.
 
     Raises:
-        UserError: if so: the ids of the other one match no image, and the two must be joined.
+        UserError: if the two tables must be joined.
     """
     train, sample = chosen.train, chosen.sample
     targets = set() if sample is None else {*sample.columns[1:]}
@@ -55,8 +55,8 @@ def check_labels_have_images(
 
 
 def _is_dispensable(name: str, survey: Survey) -> bool:
-    """Whether a file is a test table or a sample submission, and there is the other one, or a
-    folder of test images.
+    """Whether a file is a test table or a sample submission that is not needed, since the other one
+    or a folder of test images exists.
     """
     file, words = name.rpartition("/")[2], ("test", "sample", "submission")
     others = any(table.has_word(*words) for table in survey.tables)
@@ -65,8 +65,8 @@ def _is_dispensable(name: str, survey: Survey) -> bool:
 
 
 def lacks_labels(tables: Roles, labeled: Sequence[LabeledFolder]) -> bool:
-    """Whether the training table has neither the sample submission's target nor its labels, while
-    these are among the labels in the images' paths.
+    """Whether the labels of the sample submission are those in the images' paths, but the training
+    table has neither them nor the target.
     """
     train, sample = tables.train, tables.targets
     if train is None or sample is None or len(sample.targets) != 1 or not sample.values:

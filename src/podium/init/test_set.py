@@ -1,4 +1,4 @@
-"""The test images: their ids, and where they are."""
+"""Find the ids of the test images and their folder."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ from podium.init.survey import Survey
 
 
 def find_ids(record: Recorder, survey: Survey, tables: Roles, ids: str) -> pd.Series | None:
-    """The ids of the test images, from the test table if it has the column `ids` and no other ids
-    than the sample submission; None if no table lists them.
+    """The ids of the test images: from the test table if it has the column `ids` and only ids of
+    the sample submission, else from the latter; None if no table lists them.
     """
     test, submitted = tables.test, tables.sample_ids
     if test is None:
@@ -29,8 +29,8 @@ def find_ids(record: Recorder, survey: Survey, tables: Roles, ids: str) -> pd.Se
             return own
         missing, others = len({*submitted} - spelled), len(spelled - {*submitted})
         reason = (
-            f"{missing} ids of the sample submission are missing, and {others} are not in it; the "
-            "sample's ids are used"
+            f"lacks {missing} ids of the sample submission and has {others} others; the sample "
+            "submission's ids are used"
         )
         record.drop("prepare.test_csv", reason, "likely")
         return submitted
@@ -67,8 +67,8 @@ def read(
 
 
 def images_of(record: Recorder, survey: Survey, ids: list[str]) -> list[str]:
-    """The ids of the images of `ids`: these themselves, unless there is a pattern; then an id
-    without images stays.
+    """The image ids for `ids`: the images that match the pattern, if there is one (else, or for an
+    id without images, the id itself).
     """
     if (pattern := record.prepare.get("images")) is None:
         return ids

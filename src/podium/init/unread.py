@@ -1,9 +1,9 @@
-"""What to do about files that are not read, for messages about what is missing."""
+"""Hints on converting unsupported files, for errors about missing files."""
 
 from podium.core.errors import UserError
 from podium.init.survey import Survey
 
-MAX_KINDS = 3  # that a message names
+MAX_KINDS = 3  # in a message
 DOCUMENTS = {  # files that contain no data
     ".md", ".rst", ".pdf", ".doc", ".docx", ".html", ".htm", ".py", ".ipynb", ".r", ".m", ".sh",
     ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log", ".xls", ".xlsx", ".txt", "(no suffix)",
@@ -12,7 +12,7 @@ CONVERT = "Convert them to PNG under the same names"
 VOLUMES = "Write slices of them as PNG files, and a table of their labels"
 TABLE = "Write a CSV with a column of image ids and a column of labels"
 VIDEOS = "Write frames of them as PNG files, and a table of their labels"
-KINDS = {  # the name of a format, and what to do about it
+KINDS = {  # suffix -> name of the format, and how to convert it
     **dict.fromkeys((".nii", ".nii.gz"), ("NIfTI volumes", VOLUMES)),
     **dict.fromkeys((".mhd", ".mha", ".nrrd"), ("volumes", VOLUMES)),
     ".raw": ("raw pixels", CONVERT),
@@ -23,8 +23,8 @@ KINDS = {  # the name of a format, and what to do about it
     ".mat": ("MATLAB data", CONVERT),
     ".feather": ("Feather tables", "Save them as Parquet or CSV files"),
     ".xml": ("XML", TABLE),
-    ".json": ("JSON, one for each image?", TABLE),
-    ".tsv": ("tables, one for each image?", TABLE),
+    ".json": ("JSON, one per image?", TABLE),
+    ".tsv": ("tables, one per image?", TABLE),
     **dict.fromkeys(
         (".zip", ".7z", ".tar", ".tgz", ".tar.gz"), ("archives in archives", "Unpack them")
     ),
@@ -34,8 +34,8 @@ KINDS = {  # the name of a format, and what to do about it
 
 
 def hint(survey: Survey) -> str:
-    """Which kinds of files are not read, and the way out; "" if there are none, or they are fewer
-    than the images.
+    """Which kinds of files are not supported, and how to convert them; "" if there are none, or
+    fewer than images.
     """
     kinds = [
         (kind, count)
@@ -46,11 +46,11 @@ def hint(survey: Survey) -> str:
     for kind, count in kinds[:MAX_KINDS]:
         name, fix = KINDS.get(kind, ("", CONVERT))
         shown = f" ({name})" if name else ""
-        parts.append(f"{count:,} {kind} files{shown} are not read. {fix}, and use the folder.")
+        parts.append(f"{count:,} {kind} files{shown} are not supported. {fix}, and use the folder.")
     return " ".join(parts)
 
 
 def explain(error: UserError, survey: Survey) -> UserError:
-    """The error, with `hint`."""
+    """Append the `hint` to an error."""
     text = hint(survey)
     return UserError(f"{error}\n{text}") if text and text not in str(error) else error

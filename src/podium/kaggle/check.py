@@ -66,8 +66,8 @@ def check_csv(
 ) -> CheckedSubmission:
     """Check a CSV's columns and ids, and the JSON next to it.
 
-    `sample` has the columns and the ids that are expected, as `file` says. `allow_empty` permits
-    rows without a label.
+    `sample` has the expected columns and ids, in the layout `file`. `allow_empty` permits rows
+    without a label.
 
     Raises:
         UserError: naming what is wrong, with the ids of the rows.

@@ -1,5 +1,5 @@
 """Metadata: columns of the competition's tables as inputs, next to the images.
 
-Here are the table of an image's columns, and the encoding that turns its rows into vectors. Which
-columns there are is decided in `dataset`; networks, probes and blends use the vectors.
+Contains the stored table and the encoding of its rows as vectors for networks, probes and blends.
+`dataset` selects the columns.
 """

@@ -1,7 +1,7 @@
-"""Turn rows of metadata into vectors, with a scale and categories that are fitted to training rows.
+"""Encode rows of metadata as vectors; the encoding is fitted to training rows.
 
-A number becomes normally distributed by a power (Yeo and Johnson 2000,
-https://doi.org/10.1093/biomet/87.4.954) and is standardized; a category becomes one-hot.
+Numbers are power-transformed (Yeo and Johnson 2000, https://doi.org/10.1093/biomet/87.4.954) and
+standardized; categories are one-hot encoded.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,26 +14,26 @@ from podium.core.errors import UserError, examples
 from podium.core.provenance import TrainingProvenance
 from podium.metadata.table import is_numeric
 
-LIMIT = 5.0  # standard deviations: numbers beyond are clipped
-MIN_COUNT = 2  # training rows of a category that gets a dimension of its own
-MAX_CATEGORIES = 100  # of a column; the rarest have no dimension
-MIN_DISTINCT = 3  # values of a column whose power is fitted
+LIMIT = 5.0  # standard deviations at which numbers are clipped
+MIN_COUNT = 2  # training rows of a category with its own dimension
+MAX_CATEGORIES = 100  # per column, the most frequent
+MIN_DISTINCT = 3  # values of a column that is power-transformed
 MAX_POWER = 5.0
 
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """How the numbers of a column are scaled."""
+    """The fitted scale of a numeric column."""
 
     name: str
     power: float
-    mean: float  # of the powers
+    mean: float  # after the transform
     std: float
-    missing: bool  # whether a dimension says that the number is missing, since some were
+    missing: bool  # whether there is a missing-value indicator
 
     @classmethod
     def fit(cls, name: str, values: np.ndarray) -> Self:
-        """Fit to numbers [N], of which those that are not finite are missing."""
+        """Fit to numbers [N]; non-finite ones are missing."""
         known = values[np.isfinite(values)]
         missing = len(known) < len(values)
         if not len(known):
@@ -50,7 +50,7 @@ class NumericColumn:
         return cls(name, power, float(powers.mean()), std if std > 0 else 1.0, missing)
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Numbers [N] -> [N, 1], or [N, 2] with what says whether they are missing."""
+        """Numbers [N] -> [N, 1], or [N, 2] with a missing-value indicator."""
         known = np.isfinite(values)
         powers = yeo_johnson(np.where(known, values, 0.0), self.power)
         scaled = np.where(known, ((powers - self.mean) / self.std).clip(-LIMIT, LIMIT), 0.0)
@@ -59,14 +59,14 @@ class NumericColumn:
 
 @dataclass(frozen=True)
 class CategoricalColumn:
-    """The categories of a column that have a dimension; others, like missing ones, have none."""
+    """The one-hot categories of a column; other and missing values are zeros."""
 
     name: str
     values: list[str]
 
     @classmethod
     def fit(cls, name: str, values: np.ndarray) -> Self:
-        """Fit to texts [N]; what is not text is missing."""
+        """Fit to texts [N]; other values are missing."""
         known = [text for text in values if isinstance(text, str)]
         texts, counts = np.unique(known, return_counts=True)
         order = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
@@ -84,13 +84,13 @@ class CategoricalColumn:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the rows of a table become vectors."""
+    """The fitted encoding of a table."""
 
     columns: list[NumericColumn | CategoricalColumn]
 
     @classmethod
     def fit(cls, table: pd.DataFrame) -> Self:
-        """Fit to the rows of the training images. No labels are used."""
+        """Fit to the rows of training images, without labels."""
         return cls(
             [
                 (NumericColumn if is_numeric(table[name]) else CategoricalColumn).fit(
@@ -102,14 +102,14 @@ class Encoding:
 
     @property
     def size(self) -> int:
-        """The number D of dimensions."""
+        """The number of dimensions D."""
         return sum(
             len(column.values) if isinstance(column, CategoricalColumn) else 1 + column.missing
             for column in self.columns
         )
 
     def encode(self, table: pd.DataFrame, ids: list[Any]) -> np.ndarray:
-        """The vectors of the images `ids`: float32 [N, D].
+        """Encode the images `ids`: float32 [N, D].
 
         Raises:
             UserError: if an image or a column is missing from the table.
@@ -123,28 +123,28 @@ class Encoding:
         place = 0
         for column in self.columns:
             if column.name not in table:
-                raise UserError(f"the metadata have no column {column.name}. Run `dvc repro`.")
+                raise UserError(f"the metadata has no column {column.name}. Run `dvc repro`.")
             values = column.encode(table[column.name].to_numpy()[rows])
             encoded[:, place : place + values.shape[1]] = values
             place += values.shape[1]
         return encoded
 
     def encode_all(self, table: pd.DataFrame) -> np.ndarray:
-        """The vectors of all rows: float32 [N, D]. Raises: UserError: as `encode`."""
+        """Encode all rows: float32 [N, D]. Raises UserError like `encode`."""
         return self.encode(table.reset_index(drop=True), [*range(len(table))])
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Values that JSON can represent."""
+        """Convert to JSON values."""
         return [asdict(column) for column in self.columns]
 
     @classmethod
     def of(cls, training: TrainingProvenance) -> Self | None:
-        """That of a trained model or head; None if it does not use metadata."""
+        """The encoding of a trained model or head; None if it does not use metadata."""
         return None if training.metadata is None else cls.from_json(training.metadata)
 
     @classmethod
     def from_json(cls, columns: list[dict[str, Any]]) -> Self:
-        """Rebuild from the values of `to_json`."""
+        """Convert back from `to_json`."""
         return cls(
             [
                 CategoricalColumn(**column) if "values" in column else NumericColumn(**column)
@@ -154,7 +154,7 @@ class Encoding:
 
 
 def yeo_johnson(values: np.ndarray, power: float) -> np.ndarray:
-    """The Yeo-Johnson power of numbers [N], as scipy.stats.yeojohnson."""
+    """The Yeo-Johnson transform of numbers [N], as scipy.stats.yeojohnson."""
     result = np.empty(len(values))
     positive = values >= 0
     if power == 0:

@@ -1,4 +1,4 @@
-"""Parquet tables of metadata: a row per image, numbers and categories as they are in the data."""
+"""Parquet tables of metadata: one row per image, unencoded numbers and categories."""
 
 import io
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ ID = "id"
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
-    """Write a table atomically: the index has the images' ids; numbers are float64 (NaN: missing),
-    categories are text (None: missing).
+    """Write a table atomically. The index contains the image ids; numbers are float64 (NaN:
+    missing), categories are text (None: missing).
     """
     columns = {ID: pa.array(table.index.tolist(), pa.string())}
     for name in table:
@@ -49,12 +49,12 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def is_numeric(column: pd.Series) -> bool:
-    """Whether a column has numbers rather than categories."""
+    """Whether a column is numeric rather than categorical."""
     return column.dtype == np.float64
 
 
 def _arrays(content: pa.Table) -> Iterable[tuple[str, np.ndarray]]:
-    """The columns as bytes: numbers, or lines of text in which a missing value is "\\0"."""
+    """The columns as bytes: numbers, or lines of text with "\\0" for missing values."""
     for name in content.column_names:
         if content[name].type == pa.float64():
             yield name, content[name].to_numpy()

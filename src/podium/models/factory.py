@@ -27,7 +27,7 @@ def create(
     """Create the model that `config` describes, with a new head of `outputs` outputs per image.
 
     `load_pretrained=False` leaves all weights random, for a caller that loads its own.
-    `metadata_size`: the dimensions of what `config.metadata` takes; None: for images only.
+    `metadata_size`: number of dimensions of the metadata; None: images only.
 
     Raises:
         UserError: if timm lacks the architecture, if it does not support a setting, or if its

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from podium.models import metadata_head
 
 Inputs = dict[str, Tensor]
-"""By name: "image", uint8 [B, size, size, 3] as loaded, and perhaps "metadata", float32 [B, D]."""
+"""By name: "image", uint8 [B, size, size, 3] as loaded; optionally "metadata", float32 [B, D]."""
 
 
 class Preprocess:

@@ -63,7 +63,7 @@ def depths(net: nn.Module) -> dict[str, int]:
             f"timm defines no layer groups for {type(net).__name__}. Set trainable: all, head or "
             "norms, and layer_decay: 1."
         ) from None
-    # The head, in some architectures with the norm before it. timm does not know that of metadata.
+    # The head, in some architectures with the norm before it. timm does not know the metadata head.
     top = max(g for name, g in groups.items() if not name.startswith(f"{metadata_head.NAME}."))
     return {
         name: 0 if is_head(net, name) else max(1, top - groups[name])

@@ -1,18 +1,18 @@
-"""The part of a network that takes metadata."""
+"""The head of a network for metadata."""
 
 from torch import Tensor, nn
 
 from podium.config.models import MetadataHead as Config
 from podium.core.errors import UserError
 
-NAME = "metadata_head"  # of the module in a network
+NAME = "metadata_head"  # of the submodule
 
 
 class MetadataHead(nn.Module):
     """Maps metadata [B, D] to outputs [B, O], which are added to the image's.
 
-    A linear classifier of the features of both would be a sum, too: one term per input. The last
-    layer starts at zero, so that the network starts with its outputs for the image.
+    A linear classifier on the features of both would be such a sum, too. The last layer is
+    initialized to zero, so the network starts with its outputs for the image.
     """
 
     def __init__(self, size: int, config: Config, *, outputs: int) -> None:
@@ -30,10 +30,10 @@ class MetadataHead(nn.Module):
 
 
 def add(net: nn.Module, size: int, config: Config | None, *, outputs: int) -> None:
-    """Give the network a head for metadata of `size` dimensions, if it has a `config`.
+    """Add a head for metadata of `size` dimensions to the network, if there is a `config`.
 
     Raises:
-        UserError: if there are no columns.
+        UserError: if there is no metadata.
     """
     if config is None:
         return

@@ -13,8 +13,8 @@ QUALITY = 75
 
 
 def grid(images: Sequence[np.ndarray], columns: int, *, side: int) -> str:
-    """The data URI of several images in rows of `columns`, each the center square of uint8
-    [H, W, 3] with `side` pixels.
+    """The data URI of a grid of images, uint8 [H, W, 3], each cropped to its center square and
+    resized to `side` pixels.
     """
     rows = -(-len(images) // columns)
     canvas = np.full((rows * side, min(columns, len(images)) * side, 3), 255, np.uint8)
@@ -26,8 +26,8 @@ def grid(images: Sequence[np.ndarray], columns: int, *, side: int) -> str:
 
 
 def thumbnail(pixels: np.ndarray, heat: np.ndarray | None = None, *, side: int = SIDE) -> str:
-    """The data URI of an image, uint8 [H, W, 3], with the heat map [h, w] (0 to 1) over it; at most
-    `side` pixels long.
+    """The data URI of an image, uint8 [H, W, 3], with the heat map [h, w] (0 to 1) over it; its
+    longer side has at most `side` pixels.
     """
     height, width = pixels.shape[:2]
     scale = min(1.0, side / max(height, width))

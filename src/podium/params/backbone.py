@@ -1,16 +1,16 @@
-"""Which network the stage explore looks with: the project's own, if it is pretrained."""
+"""Choose the network that the stage explore uses, among those in params.yaml."""
 
 from podium.config.embeddings import Embedding
 from podium.config.models import Backbone
 from podium.params import libraries
 from podium.params.schema import Params
 
-MAX_SIZE = 224  # pixels: larger images cost more, and have the same neighbors
+MAX_SIZE = 224  # pixels: larger images are slower and have the same neighbors
 
 
 def of(params: Params) -> Embedding | None:
-    """The first embedding with pretrained weights, else the first model with them, at a size of at
-    most `MAX_SIZE` if the architecture takes it; None if there is none.
+    """The first embedding with pretrained weights, else the first such model, at no more than
+    `MAX_SIZE` pixels if the architecture allows it; None if there is none.
     """
     networks: list[Backbone] = [*params.embeddings.values(), *params.models.values()]
     network = next((network for network in networks if network.pretrained is not False), None)

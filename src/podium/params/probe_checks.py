@@ -1,4 +1,4 @@
-"""Checks of the inputs of probes, and of metadata; see `checks`."""
+"""Checks of probes and of metadata; see `checks`."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +13,7 @@ from podium.core.validation import Problem
 
 
 def unknown(kind: str, name: str, registry: Iterable[str]) -> str:
-    """What is wrong with a name that a registry lacks."""
+    """Describe the problem of a name that is not in a registry."""
     names = list(registry)
     hint = nearest(name, names) or f". Choose from {', '.join(names)}."
     return f"unknown {kind} {name}{hint}"
@@ -22,7 +22,7 @@ def unknown(kind: str, name: str, registry: Iterable[str]) -> str:
 def probes(
     probes: dict[str, Probe], embeddings: dict[str, Embedding], task: TaskName
 ) -> Iterator[Problem]:
-    """Whether probes name embeddings and heads that exist and suit each other."""
+    """Check that the embeddings and heads of probes exist and are compatible."""
     if not probes:
         return
     from podium.features.heads import HEADS
@@ -50,7 +50,7 @@ def metadata(
     embeddings: dict[str, Embedding],
     ensemble: Ensemble,
 ) -> Iterator[Problem]:
-    """Whether there are metadata for all that use them."""
+    """Check that there is metadata for everything that uses it."""
     users = [f"models.{name}.metadata" for name, model in models.items() if model.metadata]
     users += [f"probes.{name}.features" for name, probe in probes.items() if probe.has_metadata]
     users += ["ensemble.stack_metadata"] if ensemble.stack_metadata else []
@@ -63,7 +63,7 @@ def metadata(
         if model.metadata and model.loss in LOSSES and LOSSES[model.loss].cosine_head:
             yield (
                 f"models.{name}.metadata",
-                f"does not suit loss: {model.loss}. Change one of them.",
+                f"is not supported with loss: {model.loss}. Change one of them.",
             )
     if METADATA in embeddings:
         yield f"embeddings.{METADATA}", "is reserved for prepare.features. Choose another name."

@@ -48,8 +48,8 @@ class Params(Section):
     ensemble: Ensemble
     submission: Submission
     trackers: Trackers
-    """Experiment trackers that training logs to ([trackers.md](trackers.md)). Changing it never
-    retrains a model."""
+    """Experiment trackers that training logs to ([trackers.md](trackers.md)). Changes never retrain
+    a model."""
 
     def model(self, name: str) -> Model:
         """The model called `name`.

@@ -71,10 +71,10 @@ class Predictor:
         self, store: ImageStore, ids: list[str], metadata: pd.DataFrame | None = None
     ) -> Predictions[PredictionProvenance]:
         """Predict the images `ids` of `store`, averaged over the views. A model that was trained on
-        metadata takes those of the images from the table `metadata`.
+        metadata reads that of the images from the table `metadata`.
 
         Raises:
-            UserError: if an image has none.
+            UserError: if an image has no metadata.
         """
         options = {**self.options.model_dump(), "views": self.views}
         provenance = PredictionProvenance(
@@ -162,7 +162,7 @@ class Predictor:
         if self.encoding is None:
             return None
         if metadata is None:
-            raise UserError("the model was trained on metadata, but there are none.")
+            raise UserError("the model was trained on metadata, but there is none.")
         return self.encoding.encode(metadata, ids)
 
     def _infer_features(self, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:

@@ -130,7 +130,7 @@ def extend(
     metadata: Path | None = None,
 ) -> TrainingData:
     """Training data with the test images in the store `test` that have pseudo-labels for `fold`,
-    and with their columns in the table `metadata`, if the training images have some.
+    and their rows of the table `metadata`, if the training images have metadata.
 
     Raises:
         UserError: as `read`.

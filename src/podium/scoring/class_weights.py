@@ -1,4 +1,4 @@
-"""Metrics with a weight per class or target, written after the name: `log_loss(any=2)`."""
+"""Metrics with weights per class or target, such as `log_loss(any=2)`."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,20 +21,20 @@ SUPPORTED: dict[str, tuple[TaskName, ...]] = {
     "mape": ("regression",),
     "r2": ("regression",),
 }
-Weights = Mapping[str, tuple[float, float]]  # by class: without and with it
+Weights = Mapping[str, tuple[float, float]]  # by class: absent, present
 
 
 def parse(text: str, name: str, task: TaskName) -> Weights:
-    """Read `any=2, C1=1:2`: a weight per class, or one where it is absent and one where it is
-    present. `*` stands for the other classes, whose weight is 1 by default.
+    """Parse `any=2, C1=1:2`: a weight per class, or separate weights for absent and present labels.
+    `*` stands for the other classes; the default weight is 1.
 
     Raises:
-        ValueError: if `text` is something else, or the metric `name` has no weights for `task`.
+        ValueError: if `text` is not valid, or `name` does not support weights for `task`.
     """
     if task not in SUPPORTED.get(name, ()):
         names = [metric for metric, tasks in SUPPORTED.items() if task in tasks]
         raise ValueError(
-            f"{name} takes no weights for task: {task}. Choose from {', '.join(names)}."
+            f"{name} does not support weights for task: {task}. Choose from {', '.join(names)}."
         )
     weights = dict[str, tuple[float, float]]()
     for part in text.split(","):
@@ -47,8 +47,8 @@ def parse(text: str, name: str, task: TaskName) -> Weights:
         is_positive = 0 < absent < np.inf and 0 < present < np.inf
         if not label or label in weights or len(numbers) > 2 or not is_positive:
             raise ValueError(
-                f"{name}({text}): {part.strip()!r} is not a weight of another class. Write a "
-                f"positive number per class, as in {name}(first=2, second=0.5)."
+                f"{name}({text}): {part.strip()!r} is not a weight, or its class is repeated. "
+                f"Write one positive number per class, as in {name}(first=2, second=0.5)."
             )
         if len(numbers) == 2 and (name, task) != ("log_loss", "multilabel"):
             raise ValueError(
@@ -62,16 +62,16 @@ def parse(text: str, name: str, task: TaskName) -> Weights:
 def bind(
     function: Callable[..., float], name: str, weights: Weights, classes: Sequence[str]
 ) -> Callable[..., float]:
-    """The metric `name`, computed by `function`, with `weights`: the weighted mean of its scores of
-    single classes or targets, without those for which it is undefined. `log_loss` is the weighted
-    mean over all values, as scikit-learn's with `sample_weight`.
+    """The metric `name` with `weights`: the weighted mean of `function` over the classes or targets
+    for which it is defined. `log_loss` is the weighted mean over all values, like scikit-learn's
+    with `sample_weight`.
 
     Raises:
-        UserError: if a weight's class is none of `classes`.
+        UserError: if there are weights for unknown classes.
     """
     if unknown := [label for label in weights if label not in (OTHERS, *classes)]:
         raise UserError(
-            f"metric: {name} has weights of unknown classes: {examples(unknown)}. The classes are "
+            f"metric: {name} has weights for unknown classes: {examples(unknown)}. The classes are "
             f"{examples(classes)}."
         )
     default = weights.get(OTHERS, (1.0, 1.0))

@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 from podium.scoring.task import Task
 
 MIN_TPR = 0.8  # of the partial AUC
-WEIGHTED_TPR = 0.4  # of the weighted AUC
+WEIGHTED_TPR = 0.4  # see weighted_auc
 Weights = np.ndarray | None  # sample weights [N]
 
 
@@ -125,15 +125,15 @@ def partial_auc(targets: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def weighted_auc(targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """The area under the ROC curve, in which that below a true-positive rate of `WEIGHTED_TPR`
-    counts twice, divided by the largest possible; NaN if there is only one class.
+    """The area under the ROC curve, with the area below a true-positive rate of `WEIGHTED_TPR`
+    counted twice, normalized to a maximum of 1; NaN if there is only one class.
 
     Source: the evaluation page of alaska2-image-steganalysis on Kaggle.
     """
     if len(np.unique(targets)) < 2:
         return np.nan
     fpr, tpr, _ = sk.roc_curve(targets == 1, probabilities[:, 1], drop_intermediate=False)
-    if WEIGHTED_TPR not in tpr:  # ties may cross it: a point there, so that the part below is exact
+    if WEIGHTED_TPR not in tpr:  # ties may cross it: add a point to split the area exactly
         place = np.searchsorted(tpr, WEIGHTED_TPR)
         fpr = np.insert(fpr, place, np.interp(WEIGHTED_TPR, tpr, fpr))
         tpr = np.insert(tpr, place, WEIGHTED_TPR)

@@ -32,7 +32,7 @@ class Metric(NamedTuple):
     k: int | None = None
     """The k of a metric `<name>@k`."""
     weights: class_weights.Weights | None = None
-    """Of classes or targets."""
+    """Weights of classes or targets."""
     sha256: str | None = None
     """Checksum of the code of a user-defined metric."""
 
@@ -42,7 +42,7 @@ class Metric(NamedTuple):
         return "sample_weight" in inspect.signature(self.function).parameters
 
     def bound(self, classes: Sequence[str]) -> Callable[..., float]:
-        """The function for a task with these classes.
+        """The metric's function for a task with these classes.
 
         Raises:
             UserError: if there are weights for other classes.
@@ -166,15 +166,13 @@ def names(task: TaskName) -> list[str]:
 
 
 def family(name: str) -> str:
-    """The name under which `METRICS` has the metric: `map@k` for `map@5`, `log_loss` for
-    `log_loss(any=2)`.
-    """
+    """The metric's key in `METRICS`: `map@k` for `map@5`, `log_loss` for `log_loss(any=2)`."""
     written = class_weights.WRITTEN.fullmatch(name)
     return written[1] if written else AT_K.sub(r"\1@k", name)
 
 
 def is_user_defined(name: str) -> bool:
-    """Whether `name` is meant as `custom/<file>.py:<function>`."""
+    """Whether `name` looks like `custom/<file>.py:<function>`."""
     is_weighted = class_weights.WRITTEN.fullmatch(name) is not None
     return not is_weighted and (":" in name or "/" in name or name.endswith(".py"))
 

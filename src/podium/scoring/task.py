@@ -106,8 +106,8 @@ class Task(NamedTuple):
         return indicators
 
     def soft_targets(self, shares: Sequence[str]) -> np.ndarray:
-        """The shares of an image's raters per class, which our tables have as JSON, as targets:
-        float32 [N, C]. Classes without images are left out.
+        """Targets float32 [N, C] from the share of an image's raters per class, given as JSON.
+        Classes without images are dropped.
         """
         index = {name: i for i, name in enumerate(self.classes)}
         targets = np.zeros((len(shares), len(self.classes)), np.float32)

@@ -98,8 +98,8 @@ def apply(
     task: Task, blend: Blend, logits: np.ndarray, metadata: pd.DataFrame | None = None
 ) -> np.ndarray:
     """Blend the members' logits [M, N, C]: float32 [N, C], or [N, C + 1] with the new class.
-    `task`: the members', without the new class. `metadata`: the images' rows, if it was fitted to
-    such a table.
+    `task`: the members', without the new class. `metadata`: the images' rows, if the blend
+    was fitted to metadata.
     """
     method = _method(blend.method)
     more = [metadata] if method.takes_metadata else []

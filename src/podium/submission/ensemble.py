@@ -142,7 +142,7 @@ def fitter(
     """The fitter for these members and the images in `folds` (columns id, label, fold).
 
     `new_class`: the label of those that have none of the members' classes. `metadata`: the rows of
-    the images in `folds`, if the method takes them.
+    the images in `folds`, if the method uses them.
 
     Raises:
         UserError: if no image has this label, but its threshold must be fitted.

@@ -63,8 +63,8 @@ def test_scores(
 def _one_row_per_image(
     solution: pd.DataFrame, sample: pd.DataFrame, file: SubmissionFile, task: Task
 ) -> pd.DataFrame:
-    """A solution with a row per label, as the submission has them, with a column per label; any
-    other is returned unchanged. `sample` is as in its file.
+    """Reshape a solution with one row per image and label, like the submission, to one row per
+    image; any other is returned unchanged. `sample` is as in its file.
     """
     names = [str(sample.columns[file.id_place]), str(file.predicted(sample).columns[1])]
     if file.separator is None or not {*names} <= {*solution.columns}:

@@ -24,7 +24,7 @@ def table(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def metadata(images: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `columns`, by image id, for each unit: those of its first image."""
+    """The row of `columns` (by image id) for each unit: that of its first image."""
     first = images.drop_duplicates("unit") if "unit" in images else images
     return columns.loc[first["id"]]
 

@@ -65,8 +65,8 @@ def fill(
 
 
 def value_range(options: Submission, prepared: Manifest) -> Sequence[Sequence[float]] | None:
-    """The lowest and the highest number of each target, as `submission.clip` says: [C, 2]; None: no
-    limits. `prepared` states those of the training labels.
+    """The range per target [C, 2] that `submission.clip` sets; None: no clipping. `prepared`
+    contains the ranges of the training labels.
     """
     if options.clip == "auto-range":
         own: list[list[float]] = prepared.facts["label_range"]

@@ -81,7 +81,7 @@ class Components(NamedTuple):
     mixer: mixup.Mixer
     accelerator: Accelerator
     shards: Shards
-    encoding: Encoding | None  # of the metadata; None: not used
+    encoding: Encoding | None  # of the metadata; None: no metadata
 
 
 def read_data(folder: Path) -> TrainingData:

@@ -40,7 +40,7 @@ class Checkpoints:
         self.folder, self.every_s = folder, 60 * every_minutes
         self._lock = FileLock(folder.with_name(folder.name + ".lock"))
         self._saved_at, self._number = time.monotonic(), 0
-        self._fingerprint = self.code = ""  # of all that determines the result; of the code alone
+        self._fingerprint = self.code = ""  # of everything that matters; of the code only
         self._seconds, self._is_large = 0.0, False  # the last one's
         self.last: Path | None = None  # the newest that was written or read
         self._writer = ThreadPoolExecutor(1)
@@ -87,8 +87,8 @@ class Checkpoints:
         self._lock.release()
 
     def identify(self, facts: dict[str, Any]) -> str:
-        """Fingerprint all that determines the result (`facts`, the code, the packages), and return
-        it. Checkpoints with another one are ignored.
+        """Return the fingerprint of everything that determines the result (`facts`, the code, the
+        packages). Checkpoints with another one are ignored.
         """
         versions, self.code = {name: version(name) for name in PACKAGES}, fingerprint.code()
         text = json.dumps({"code": self.code, "packages": versions, **facts}, sort_keys=True)

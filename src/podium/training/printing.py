@@ -24,21 +24,23 @@ class Reporter:
         training: str,
         code: str,
     ) -> None:
-        """The training run starts, or resumes. `training` is its fingerprint, `code` the code's."""
+        """Called when the training run starts or resumes, with its fingerprint `training` and the
+        fingerprint of the `code`.
+        """
 
     def step(self, state: TrainState) -> None:
-        """An optimizer step has been taken."""
+        """Called after each optimizer step."""
 
     def epoch(self, state: TrainState, *, metric: Metric, is_best: bool) -> None:
-        """An epoch has ended."""
+        """Called after each epoch."""
         print_epoch(state, metric=metric, is_best=is_best)
 
     def finish(self, state: TrainState, draw: Callable[[], np.ndarray | None]) -> None:
-        """All epochs have ended. `draw` returns a picture of the worst predictions."""
+        """Called after the last epoch. `draw` returns an image of the worst predictions."""
 
 
 def print_epoch(state: TrainState, *, metric: Metric, is_best: bool, total: str = "") -> None:
-    """Print the line of the last epoch. `total` is the time left for all models and folds."""
+    """Print a line about the last epoch. `total` is the time left for all models and folds."""
     epoch, left = state.curves[-1], state.epochs_left
     time_left = f"  {console.duration(left * epoch.seconds)} left" if left else ""
     if total:

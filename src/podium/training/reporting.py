@@ -1,4 +1,4 @@
-"""How a training run of a project goes: for `make watch`, for trackers, and all that is left."""
+"""Report a project's training run: status file, experiment trackers, total time left."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ from podium.training.time_left import Trainings
 from podium.training.tracker_kinds import KINDS, RunName
 from podium.training.tracking import Tracking
 
-# Sections that are read for what is reported: they do not affect the result.
+# Sections that are read for reporting only: they do not affect the result.
 SECTIONS = {
     "competition.slug": Slug,
     "models": dict[Slug, Model],
@@ -37,8 +37,8 @@ SECTIONS = {
     "trackers": Trackers,
 }
 STATUS_SECONDS = 5.0  # between two updates within an epoch
-# Set for tasks of a driver, which run in folders that are deleted in the end: the folder for files
-# of trackers, or empty on another machine.
+# Set for tasks of a driver, which run in temporary folders: the folder for trackers' files, or
+# empty on another machine.
 FOLDER_VARIABLE = "PODIUM_TRACKING_DIR"
 
 
@@ -52,10 +52,10 @@ class Settings(NamedTuple):
 
 
 class ProjectReporter(Reporter):
-    """Reports a training run of a project."""
+    """Reports to the status file and to trackers, too."""
 
     def __init__(self, model: str, fold: Fold, settings: Settings, *, seed: int) -> None:
-        """`seed` is that of models without one.
+        """`seed`: for models without one.
 
         Raises:
             UserError: see `trackers.require`.
@@ -63,7 +63,7 @@ class ProjectReporter(Reporter):
         trackers.require(settings.trackers)
         self.model, self.fold, self.settings = model, fold, settings
         self.root, elsewhere = status.project_root(), os.environ.get(FOLDER_VARIABLE)
-        self.is_task = elsewhere is not None  # of a driver, which knows what is left
+        self.is_task = elsewhere is not None  # of a driver, which prints the time left
         self.trainings = Trainings(settings.models, settings.folds, root=self.root, seed=seed)
         self.files = None if elsewhere == "" else Path(elsewhere or self.root)
         self.status_file = StatusFile(self.root, f"{model}-{fold}")
@@ -99,8 +99,7 @@ class ProjectReporter(Reporter):
         names = self.settings.trackers
         if self.files is None and (local := [name for name in names if KINDS[name].is_local()]):
             console.say(
-                f"warning: {', '.join(local)}: not used on a node, whose files are deleted in the "
-                "end"
+                f"warning: {', '.join(local)}: not used on a node, since its files are temporary"
             )
             names = [name for name in names if name not in local]
         run = RunName(
@@ -129,7 +128,7 @@ class ProjectReporter(Reporter):
             )
             total = str(left) if left.trainings > 1 else ""
         print_epoch(state, metric=metric, is_best=is_best, total=total)
-        # What is not logged now is logged when the training resumes.
+        # Epochs that are not logged now are logged when training resumes.
         if self.tracking is not None and not signals.stop_requested():
             self.tracking.log(state.curves)
 
@@ -142,7 +141,7 @@ class ProjectReporter(Reporter):
             self.tracking.finish(draw)
 
     def close(self) -> None:
-        """The process ends."""
+        """Called when the process ends."""
         self.status_file.close()
         if self.tracking is not None:
             self.tracking.close()
@@ -190,7 +189,7 @@ def opened(
     *,
     seed: int,
 ) -> Iterator[Reporter]:
-    """What the first of the `processes` of a training run reports with; the others print.
+    """The reporter: a `ProjectReporter` in the first of `processes`, else `PRINTER`.
 
     Raises:
         UserError: see `trackers.require`.

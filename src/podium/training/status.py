@@ -1,6 +1,6 @@
 """Status files of running training runs, which `make watch` reads.
 
-Each is locked by the process that writes it: the lock of a killed process is free.
+Each is locked by the process that writes it, so the files of killed processes are recognized.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from podium.core import files, paths
 from podium.core.errors import UserError
 
 FOLDER = paths.CHECKPOINTS / ".status"
-LOCK_SECONDS = 5.0  # a reader has the lock for a moment
+LOCK_SECONDS = 5.0  # readers hold the lock briefly
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a training run has come."""
+    """The progress of a training run."""
 
     model: str
     fold: str
@@ -37,11 +37,11 @@ class Status:
     best: float | None = None
     left: float | None = None  # seconds
     updated: float = 0.0  # by the monotonic clock, which all processes of a machine share
-    node: str = ""  # another machine
+    node: str = ""  # name of another machine
 
     @classmethod
     def read(cls, content: bytes) -> "Status | None":
-        """What a status file says; None if it is not one of this version."""
+        """Parse a status file; None if it is of another version."""
         try:
             values: dict[str, Any] = json.loads(content)
             return cls(**{field.name: values[field.name] for field in fields(cls)})
@@ -60,9 +60,7 @@ class Status:
 
 
 class StatusFile:
-    """The status file of one training run, as its writer sees it. A problem with it never stops a
-    training run.
-    """
+    """The writer of one training run's status file. Its errors never stop the training run."""
 
     def __init__(self, root: Path, name: str) -> None:
         """Create a file for the training run `name` of the project at `root`."""
@@ -88,16 +86,14 @@ class StatusFile:
 
 
 def running(root: Path) -> list[Status]:
-    """The training runs of the project at `root` that are running. Removes the files of those that
-    were killed.
-    """
+    """The active training runs of the project at `root`. Removes the files of killed ones."""
     found = []
     for path in sorted((root / FOLDER).glob("*.json")):
         lock = FileLock(path.with_suffix(".lock"))
         try:
             lock.acquire(timeout=0)
         except Timeout:  # its writer is alive
-            with contextlib.suppress(FileNotFoundError):  # until now
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                 if (status := Status.read(path.read_bytes())) is not None:
                     found.append(status)
         except OSError:
@@ -110,8 +106,8 @@ def running(root: Path) -> list[Status]:
 
 
 def project_root() -> Path:
-    """The project's folder: also for `dvc exp run --temp` and `--queue`, which run in a copy below
-    its .dvc/tmp.
+    """The project's folder, also in `dvc exp run --temp` and `--queue`, which run in a copy in its
+    .dvc/tmp.
     """
     here = Path.cwd()
     copies = [parent for parent in here.parents if parent.parts[-3:] == (".dvc", "tmp", "exps")]

@@ -1,7 +1,7 @@
-"""The time that all models and folds of params.yaml still take to train.
+"""Estimate the time left to train all models and folds of params.yaml.
 
-It is measured: on this training run, on others that run now, and on those of the same model that
-have finished. A model of which nothing has been measured makes it a lower bound.
+It is measured on this training run, on other active ones, and on finished ones of the same model.
+If a model has not been measured, the estimate is a lower bound.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ from podium.core.paths import Fold
 from podium.core.provenance import TrainingProvenance
 from podium.training.status import Status
 
-FINISHED = paths.CHECKPOINTS / ".finished"  # a file per training run that has finished
+FINISHED = paths.CHECKPOINTS / ".finished"  # one file per finished training run
 
 
 class Left(NamedTuple):
-    """What is left to train, this training run included."""
+    """The training runs that are left, including this one."""
 
     trainings: int
-    seconds: float | None  # None: nothing has been measured
-    at_least: bool  # nothing has been measured of some models
+    seconds: float | None  # None: not measured yet
+    at_least: bool  # some models have not been measured
 
     def __str__(self) -> str:
         if self.seconds is None:
@@ -37,14 +37,14 @@ class Trainings:
     """All models and folds of params.yaml."""
 
     def __init__(self, models: Mapping[str, Model], folds: Folds, *, root: Path, seed: int) -> None:
-        """Those of the project at `root`. `seed` is that of models without one."""
+        """Those of the project at `root`. `seed`: for models without one."""
         self.models, self.root, self.seed = models, root, seed
         self.names: list[tuple[str, Fold]] = [(m, fold) for m in models for fold in folds.run]
         self.names += [(model, "all") for model in folds.all]
         self.shared: dict[str, Any] = {}
 
     def identify(self, provenance: TrainingProvenance, code: str) -> None:
-        """Take the data, the metric and the device from one of the training runs. `code` is the
+        """Take data, metric and device from the provenance of one training run. `code` is the
         fingerprint of the code.
         """
         keys = ("folds_sha256", "images_sha256", "metric", "metric_sha256", "deterministic",
@@ -53,12 +53,12 @@ class Trainings:
         self.shared = {"seed": self.seed, "code": code, **shared}
 
     def key(self, model: str, fold: Fold | None) -> str:
-        """Identifies a training run by what determines its result; without a fold, a model."""
+        """Hash of what determines the result of a training run or, without a fold, of a model."""
         facts = {**self.shared, "config": self.models[model].model_dump(), "fold": fold}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def finish(self, model: str, fold: Fold, seconds: float) -> None:
-        """Note how long a training run took."""
+        """Record how long a training run took."""
         record = {"model": self.key(model, None), "seconds": seconds}
         files.write_json(self.root / FINISHED / f"{self.key(model, fold)}.json", record)
 
@@ -66,8 +66,8 @@ class Trainings:
         self, this: tuple[str, Fold], running: Sequence[Status], *, seconds: float | None = None,
         spent: float = 0.0,
     ) -> Left:  # fmt: skip
-        """What is left, given those that run now. This one has taken the seconds `spent`, and takes
-        `seconds` more (None: not measured yet).
+        """What is left, given the active training runs. This one has taken `spent` seconds and
+        needs `seconds` more (None: not measured yet).
         """
         measured: dict[str, list[float]] = {}
         waiting = []

@@ -1,5 +1,5 @@
-"""The trackers, as accelerate drives them, and what is particular to each: where it writes, how a
-run is continued, and how an image is logged.
+"""The trackers, driven through accelerate, and their specifics: where each writes, how it continues
+a run, and how it logs an image.
 """
 
 import os
@@ -14,16 +14,16 @@ from podium.config.trackers import WITHOUT_LOGIN
 from podium.core import files, paths
 
 IMAGE = "worst predictions"
-LAST = "seconds"  # what is written last of an epoch
-WANDB_SECONDS = 30.0  # to start, and to upload what is left at the end
+LAST = "seconds"  # the last value written per epoch
+WANDB_SECONDS = 30.0  # timeout of the start and of the final upload
 
 
 class RunName(NamedTuple):
-    """What identifies a training run."""
+    """What identifies the run of a tracker."""
 
     project: str
     name: str  # model and fold
-    id: str  # the same for the same training: also of what determines its result
+    id: str  # includes a hash of everything that determines the result
     folder: Path  # for trackers that write files
 
 
@@ -33,7 +33,7 @@ class Kind:
     name = ""
 
     def __init__(self, run: RunName) -> None:
-        """Start nothing yet."""
+        """Only store the arguments; `start` starts the run."""
         self.run = run
         self.tracker: GeneralTracker = None
 
@@ -43,7 +43,7 @@ class Kind:
         return True
 
     def start(self) -> int:
-        """Start the run, or continue it. Returns the last epoch that the tracker has, 0 if none."""
+        """Start or continue the run. Returns the last epoch that the tracker has, or 0."""
         raise NotImplementedError
 
     def config(self, values: dict[str, Any]) -> None:
@@ -119,8 +119,8 @@ class WandB(Kind):
                 files.remove(folder)
 
         settings = wandb.Settings(
-            console="off",  # ours goes through DVC
-            disable_git=True,  # the address of a remote may have a password
+            console="off",  # DVC reads our output
+            disable_git=True,  # the remote's URL may contain a password
             init_timeout=WANDB_SECONDS,
             finish_timeout=WANDB_SECONDS,
             max_end_of_run_history_metrics=0,
@@ -137,11 +137,11 @@ class WandB(Kind):
         return max(0, self.tracker.tracker.step - 1)
 
     def log(self, values: dict[str, float], *, step: int) -> None:
-        """See `Kind`. Without `commit`, the last epoch would be lost with the process."""
+        """See `Kind`. `commit`: else the last epoch is lost if the process is killed."""
         self.tracker.log(values, step=step, commit=True)
 
     def image(self, pixels: np.ndarray, *, step: int) -> None:
-        """See `Kind`. Steps may not go back, and the epoch's is committed."""
+        """See `Kind`. Steps must increase, and that of the epoch is already committed."""
         next_step = max(step, self.tracker.tracker.step)
         self.tracker.log_images({IMAGE: [pixels]}, step=next_step, commit=True)
 
@@ -162,17 +162,17 @@ class MLflow(Kind):
 
     def start(self) -> int:
         """See `Kind`."""
-        # Else an unreachable server blocks the training for many minutes.
+        # By default, an unreachable server blocks training for many minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        # The server's address, which it prints at the end, may have a password.
+        # The server's URL, which it prints at the end, may contain a password.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         import mlflow
 
         if self.is_local():
             mlflow.set_tracking_uri((self.run.folder / "mlruns").absolute().as_uri())
-        mlflow.end_run("KILLED")  # of an attempt that has failed
+        mlflow.end_run("KILLED")  # of a failed attempt
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", self.run.project)
         known = mlflow.search_experiments(filter_string=f"name = '{experiment}'")
         earlier = mlflow.search_runs(
@@ -181,7 +181,7 @@ class MLflow(Kind):
             output_format="list",
         )
         run_id = earlier[0].info.run_id if earlier else None
-        with FileLock(self.run.folder / paths.CHECKPOINTS / "mlflow.lock"):  # or two create it
+        with FileLock(self.run.folder / paths.CHECKPOINTS / "mlflow.lock"):  # against a race
             self._start(experiment, run_id=run_id, run_name=self.run.name)
         mlflow.set_tag("podium.run", self.run.id)
         history = mlflow.MlflowClient().get_metric_history(self.tracker.tracker.info.run_id, LAST)
@@ -201,7 +201,7 @@ class MLflow(Kind):
 
 
 class Trackio(Kind):
-    """Trackio's database, which is not in the project's folder unless TRACKIO_DIR says so."""
+    """Trackio's database, which is outside of the project's folder unless TRACKIO_DIR is set."""
 
     name = "trackio"
 

@@ -1,7 +1,7 @@
 """Experiment trackers: the config, the curves and the worst predictions of a training run.
 
-Whatever happens to a tracker, training continues. Each epoch is logged once: when a training run
-resumes, each tracker is asked which it has.
+Failures of trackers never stop training. Each epoch is logged once: when a training run resumes,
+each tracker is asked which epochs it has.
 """
 
 import time
@@ -16,7 +16,7 @@ from podium.core.errors import redacted
 from podium.training.epochs import Epoch
 from podium.training.tracker_kinds import KINDS, Kind, RunName
 
-RETRY_SECONDS = 300.0  # between two attempts to reach a tracker that has failed
+RETRY_SECONDS = 300.0  # between attempts to reach a failed tracker
 
 
 class Tracking:
@@ -34,15 +34,13 @@ class Tracking:
         self.log(curves)
 
     def log(self, curves: list[Epoch], *, force: bool = False) -> None:
-        """Log the epochs that a tracker does not have yet. With `force`, also try one that has
-        failed a moment ago.
-        """
+        """Log the epochs that each tracker lacks. With `force`, retry one that has just failed."""
         self._curves = curves
         for link in self._links:
             link.do(self._log_epochs, force=force)
 
     def finish(self, draw: Callable[[], np.ndarray | None]) -> None:
-        """Log the picture that `draw` returns, uint8 [H, W, 3], and end the runs as finished."""
+        """Log the image that `draw` returns, uint8 [H, W, 3], and end the runs as finished."""
         if not self._links:
             return
         self.log(self._curves, force=True)
@@ -50,15 +48,15 @@ class Tracking:
         if any(link.works for link in self._links):
             try:
                 picture = draw()
-            except Exception as error:  # the training has ended: its weights are still to be saved
-                console.say(f"warning: no picture of the worst predictions: {redacted(error)}")
+            except Exception as error:  # the weights still have to be saved
+                console.say(f"warning: cannot draw the worst predictions: {redacted(error)}")
         for link in self._links:
             if link.works and picture is not None:
                 link.do(lambda kind, _: kind.image(picture, step=len(self._curves)))
             self._close(link, finished=True)
 
     def close(self) -> None:
-        """End what has not been finished, as interrupted."""
+        """End unfinished runs as interrupted."""
         for link in self._links:
             self._close(link, finished=False)
 
@@ -78,14 +76,14 @@ class Tracking:
 
 
 class _Link:
-    """A tracker and whether it works."""
+    """The state of the connection to a tracker."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind, self.logged, self.started = kind, 0, False
         self.works, self._failed_at = True, 0.0
 
     def do(self, action: "Callable[[Kind, _Link], None]", *, force: bool = False) -> None:
-        """Run `action`, unless the last one failed a moment ago. If it fails, warn once."""
+        """Run `action`, unless the last one has just failed. If it fails, warn once."""
         waited = time.monotonic() - self._failed_at
         if not self.works and not force and waited < RETRY_SECONDS:
             return
@@ -101,7 +99,7 @@ class _Link:
 
 
 def values_of(epoch: Epoch) -> dict[str, float]:
-    """The numbers of an epoch under the names that they have in curves.csv."""
+    """The numbers of an epoch, by their names in curves.csv."""
     return {
         name: float(value)
         for name, value in asdict(epoch).items()
@@ -110,7 +108,7 @@ def values_of(epoch: Epoch) -> dict[str, float]:
 
 
 def flat(values: Any, name: str = "") -> dict[str, bool | int | float | str]:
-    """Nested values as one level with dotted names, as trackers want them."""
+    """Flatten nested values to dotted names, as trackers require."""
     if isinstance(values, dict) or (isinstance(values, list) and any(map(_is_nested, values))):
         pairs = values.items() if isinstance(values, dict) else enumerate(values)
         parts = [flat(value, f"{name}.{key}" if name else str(key)) for key, value in pairs]

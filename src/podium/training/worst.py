@@ -1,4 +1,4 @@
-"""A picture of the validation images that a model predicts worst."""
+"""Draw the validation images with the worst predictions."""
 
 import numpy as np
 
@@ -16,8 +16,7 @@ INCHES, MAX_TEXT = 2.4, 34  # per image: side, and characters of a line
 
 def picture(run: Components, state: TrainState, best: Best) -> np.ndarray | None:
     """The images with the highest loss under the weights `best`, mistakes first, with label and
-    prediction: uint8 [H, W, 3]. None without a held-out fold. The training run has ended: the
-    network's weights are replaced.
+    prediction: uint8 [H, W, 3]; None without a held-out fold. Replaces the network's weights.
     """
     valid = run.loaders.valid
     if valid is None:
@@ -34,8 +33,8 @@ def picture(run: Components, state: TrainState, best: Best) -> np.ndarray | None
 def captions(
     task: Task, targets: np.ndarray, predicted: np.ndarray
 ) -> tuple[list[str], np.ndarray]:
-    """Label and prediction of each image as text, and its loss [N], which is infinitely larger for
-    mistakes. `predicted` are probabilities [N, C], or for regression values.
+    """Label and prediction of each image as text, and its loss [N], increased for mistakes so that
+    they come first. `predicted`: probabilities [N, C], or values for regression.
     """
     if task.name == "regression":
         labels, texts = targets, decisions.to_texts(task, predicted)

@@ -1,4 +1,4 @@
-"""What is read from a file that contains images."""
+"""What readers of container files share."""
 
 import io
 import json
@@ -22,27 +22,27 @@ STARTS = {
 }
 ID_NAMES = ("image_name", "image_id", "image", "id", "isic_id", "filename", "file_name", "name")
 NAMED_AS_ID = re.compile(r"(.*[/_ ])?(id|name|filename|file|path)", re.IGNORECASE)
-MAX_CELL = 200  # characters of a text in the table
+MAX_CELL = 200  # characters; longer texts are not put into the table
 
 
 class ContainerError(OSError):
-    """A damaged file; the message says what is wrong."""
+    """A container file that cannot be read; the message says why."""
 
 
 class Content(NamedTuple):
-    """The images in a file, and what it says about them."""
+    """The images of a container file and its other values."""
 
-    images: dict[str, Any]  # the name of an image's file -> what `read` takes
+    images: dict[str, Any]  # file name of the image -> argument of `read`
     read: Callable[[Any], bytes]
-    """Reads an image file: encoded as it is in the container, or pixels as a .npy file.
+    """Reads an image file: the encoded bytes of the container, or pixels as a .npy file.
 
     Raises: ContainerError, or another OSError."""
-    table: pd.DataFrame | None = None  # with the images' names, without suffixes, or ids
+    table: pd.DataFrame | None = None  # other values, with ids or file names without suffix
     close: Callable[[], object] = lambda: None
 
 
 def suffix_of(data: bytes) -> str | None:
-    """The suffix for an encoded image; None if it is none."""
+    """The suffix for an encoded image; None if `data` is not one."""
     return next((suffix for start, suffix in STARTS.items() if data.startswith(start)), None)
 
 
@@ -54,8 +54,8 @@ def npy(array: np.ndarray) -> bytes:
 
 
 def choose_ids(columns: Mapping[str, Sequence[Any]]) -> str | None:
-    """The column that identifies the rows, by its name, and because its values are unique; None if
-    there is none.
+    """The column with unique values whose name looks like an id or a file name; None if there is
+    none.
     """
     named = [name for name in ID_NAMES if name in columns]
     named += [name for name in columns if name not in named and NAMED_AS_ID.fullmatch(name)]
@@ -68,7 +68,7 @@ def choose_ids(columns: Mapping[str, Sequence[Any]]) -> str | None:
 
 
 def cell(value: Any) -> str | None:
-    """A value as the text of a table's cell; None if it does not belong into a table."""
+    """Format a value as a cell; None if it does not fit in a table."""
     if isinstance(value, bytes):
         try:
             value = value.decode()

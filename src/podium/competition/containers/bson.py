@@ -1,4 +1,4 @@
-"""Pictures in BSON documents, one document per row, as in the Cdiscount challenge.
+"""Images in BSON documents, one document per row, as in the Cdiscount challenge.
 
 Source: https://bsonspec.org/spec.html
 """
@@ -18,55 +18,55 @@ NUMBERS = {DOUBLE: "<d", BOOLEAN: "<?", INT_32: "<i", INT_64: "<q"}
 SIZES = {DATE: 8, TIMESTAMP: 8, NULL: 0}
 HEAD_BYTES = 16
 
-Place = tuple[int, int]  # the start and the size of a picture
+Location = tuple[int, int]  # offset and size of an image
 
 
 def read(source: Source, *_: object) -> Content | None:
-    """The pictures of a file: `<id>`, or `<id>-0`, `<id>-1`, … if a document has several. Its
-    numbers and texts are columns of the table. None if there are no pictures.
+    """List the images of a file: `<id>`, or `<id>-0`, `<id>-1`, … if a document has several; None
+    if there are none. Numbers and texts are columns of the table.
 
     Raises:
         ContainerError: if it is damaged.
     """
     data = source.map()
-    rows, pictures = list[dict[str, str]](), list[list[Place]]()
+    rows, row_images = list[dict[str, str]](), list[list[Location]]()
     position = 0
     while position < len(data):
         try:
             end = _end(data, position, len(data))
-            row, places = {}, list[Place]()
+            row, locations = {}, list[Location]()
             for name, value in _elements(data, position + 4, end - 1):
                 if isinstance(value, tuple):
-                    places.append(value)
+                    locations.append(value)
                 elif name and (text := cell(value)) is not None:
                     row[name] = text
         except (ValueError, IndexError, struct.error) as error:
             raise ContainerError(f"damaged after {len(rows)} documents: {error}") from None
         rows.append(row)
-        pictures.append(places)
+        row_images.append(locations)
         position = end
-    if not any(pictures):
+    if not any(row_images):
         return None
     table = pd.DataFrame(rows, dtype=str).fillna("")
     ids = choose_ids({str(name): table[name].tolist() for name in table})
     if ids is None:
         ids = "id"
         table.insert(0, ids, [str(number) for number in range(1, len(rows) + 1)])
-    is_single = max(map(len, pictures)) == 1
+    is_single = max(map(len, row_images)) == 1
     images = {}
-    for name, places in zip(table[ids], pictures, strict=True):
-        for number, (start, size) in enumerate(places):
+    for name, locations in zip(table[ids], row_images, strict=True):
+        for number, (start, size) in enumerate(locations):
             suffix = suffix_of(bytes(data[start : start + HEAD_BYTES]))
             images[f"{name}{suffix}" if is_single else f"{name}-{number}{suffix}"] = start, size
 
-    def image(place: Place) -> bytes:
-        return bytes(data[place[0] : place[0] + place[1]])
+    def image(location: Location) -> bytes:
+        return bytes(data[location[0] : location[0] + location[1]])
 
     return Content(images, image, table, data.release)
 
 
 def _end(data: memoryview, start: int, limit: int) -> int:
-    """Where the document that starts at `start` ends."""
+    """The end of the document that starts at `start`."""
     (size,) = struct.unpack_from("<i", data, start)
     if size < 5 or start + size > limit or data[start + size - 1] != 0:
         raise ValueError("a document is cut off")
@@ -74,8 +74,8 @@ def _end(data: memoryview, start: int, limit: int) -> int:
 
 
 def _elements(data: memoryview, position: int, end: int) -> Iterator[tuple[str, Any]]:
-    """The numbers and texts of a document by name, and the places of its pictures, also of those in
-    documents and arrays in it.
+    """The numbers and texts of a document by name, and the locations of its images, including those
+    in nested documents and arrays.
     """
     while position < end:
         kind, position = data[position], position + 1

@@ -1,4 +1,4 @@
-"""Images in HDF5 files: a data set per image, or one of all images."""
+"""Images in HDF5 files: one dataset per image, or one dataset of all images."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,18 +16,18 @@ from podium.competition.containers.base import (
 )
 from podium.competition.source import Source
 
-MAX_EXAMINED = 8  # data sets of a group: the others are of the same kind
+MAX_EXAMINED = 8  # datasets per group; the others are assumed to be of the same kind
 CHANNELS = (1, 3, 4)
 MIN_SIDE = 4  # pixels
-MODEL_ATTRIBUTES = ("keras_version", "layer_names")  # of weights, whose matrices are no images
+MODEL_ATTRIBUTES = ("keras_version", "layer_names")  # of files with weights
 
-Key = tuple[str, int | None]  # a data set, and the number of the image in it
+Key = tuple[str, int | None]  # a dataset, and the index of the image in it
 
 
 def read(source: Source, *_: object) -> Content | None:
-    """The images of a file. A data set is an encoded image (bytes), the pixels of one ([H, W],
-    [H, W, C] or [C, H, W]), or all images of a part ([N, …]). Further data sets with N values are
-    columns of the table. None if there are no images.
+    """List the images of a file; None if there are none. A dataset is an encoded image (bytes),
+    the pixels of an image ([H, W], [H, W, C] or [C, H, W]), or all images ([N, …]). Other datasets
+    with N values are columns of the table.
 
     Raises:
         ContainerError: if it cannot be read.
@@ -68,7 +68,7 @@ def read(source: Source, *_: object) -> Content | None:
 
 
 def _single(group: Any) -> Iterator[str]:
-    """The data sets that are an image each, in this group and below."""
+    """The datasets that are one image each, in this group and its subgroups."""
     import h5py
 
     names = [*group]
@@ -100,7 +100,7 @@ def _is_single(dataset: Any) -> bool:
 
 
 def _stacks(group: Any) -> Iterator[str]:
-    """The data sets that contain many images."""
+    """The datasets that contain many images each."""
     import h5py
 
     for name in group:
@@ -115,7 +115,7 @@ def _stacks(group: Any) -> Iterator[str]:
 
 
 def _stack(file: Any, name: str) -> tuple[dict[str, Key], pd.DataFrame]:
-    """The images of a data set, and the table of the data sets that are as long."""
+    """The images of a dataset, and a table of the other datasets of the same length."""
     import h5py
 
     count, parent = len(file[name]), file[name].parent
@@ -136,7 +136,7 @@ def _stack(file: Any, name: str) -> tuple[dict[str, Key], pd.DataFrame]:
 
 
 def _encoded(value: Any) -> bytes | None:
-    """The bytes of an encoded image; None if it is none."""
+    """The bytes of an encoded image; None if `value` is not one."""
     data: Any = value.tobytes() if isinstance(value, np.void) else value
     if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 1:
         data = data.tobytes()

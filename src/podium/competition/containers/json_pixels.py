@@ -16,7 +16,7 @@ from podium.competition.source import Source
 CHUNK_BYTES = 2**20
 PROBED_ROWS = 16
 BETWEEN = re.compile(r"[ \t\r\n,\[]*")
-MIN_BYTES = 10_000  # of a file with images
+MIN_BYTES = 10_000  # smaller files have no images
 HEAD_BYTES = 100_000
 _NUMBER = rb"\s*-?[\d.]+(?:[eE][+-]?\d+)?\s*"
 START = re.compile(rb"\s*\[\s*\{[^\[{]*\[(?:" + _NUMBER + rb",){%d}" % (MIN_PIXELS - 1))
@@ -28,7 +28,7 @@ def is_candidate(head: bytes) -> bool:
 
 
 def read(source: Source, _: str, shapes: Shapes) -> Content | None:
-    """The images of a file, and its other values. None if the lists have no shape of images.
+    """List the images of a file and its other values; None if the lists cannot be images.
 
     Objects are parsed one after the other; the whole file is never in memory.
 
@@ -75,7 +75,7 @@ def _is_pixels(value: Any) -> bool:
 
 
 def _records(source: Source) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """The objects of a list: the byte where each starts, its bytes, and itself."""
+    """The objects of a list: the offset and the length of each in bytes, and its value."""
     decoder, to_text = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")()
     text, place, position, is_end = "", 0, 0, False  # `position`: the byte of text[place]
     with source.open() as file:
@@ -99,7 +99,7 @@ def _records(source: Source) -> Iterator[tuple[int, int, dict[str, Any]]]:
                     raise ContainerError(f"not valid UTF-8: {damage}") from None
                 continue
             if not isinstance(record, dict):
-                raise ContainerError("its list contains other values than objects")
+                raise ContainerError("not a list of objects only")
             size = len(text[place:end].encode())
             yield position, size, record
             position, place = position + size, end

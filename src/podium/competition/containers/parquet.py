@@ -1,4 +1,4 @@
-"""Parquet files: tables, and images in them as encoded bytes or as a column per pixel."""
+"""Parquet files: tables, and images as encoded bytes or as a column per pixel."""
 
 import re
 from collections import defaultdict
@@ -28,7 +28,7 @@ ERRORS = (pa.ArrowException, OSError, ValueError)
 
 
 class Table:
-    """A Parquet file, read in parts."""
+    """A Parquet file, read batch by batch."""
 
     def __init__(self, source: Source) -> None:
         """Raises: ContainerError: if it is damaged."""
@@ -61,8 +61,8 @@ class Table:
         return pd.DataFrame({n: _text(table.column(n)) for n in table.column_names}, dtype=str)
 
     def batches(self, columns: Sequence[str], first_row: int = 0) -> Iterator[tuple[int, Any]]:
-        """Record batches of some columns, and the number of their first row, from the row group
-        that contains `first_row`.
+        """Record batches of some columns, each with the number of its first row, starting with the
+        row group that contains `first_row`.
 
         Raises:
             ContainerError: if it is damaged.
@@ -83,7 +83,7 @@ class Table:
 
 
 class _Rows:
-    """Rows of some columns in any order; one after the other is fast."""
+    """Random access to rows of some columns; sequential access is fast."""
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self._table, self._columns = table, columns
@@ -91,7 +91,7 @@ class _Rows:
         self._start, self._batch = 0, None  # type: int, Any
 
     def find(self, row: int) -> tuple[Any, int]:
-        """The batch with a row, and its place there."""
+        """The batch that contains a row, and the row's index in it."""
         if self._batch is None or row < self._start:
             self._batches = self._table.batches(self._columns, row)
             self._start, self._batch = next(self._batches)
@@ -101,7 +101,7 @@ class _Rows:
 
 
 class _Pixels:
-    """Images of a column per pixel."""
+    """Images stored as a column per pixel."""
 
     def __init__(self, table: Table, columns: list[str], shapes: Shapes) -> None:
         self._rows, self._values, self._shapes = _Rows(table, columns), np.empty(0), shapes
@@ -123,7 +123,7 @@ class _Pixels:
         return npy(pixels)
 
     def _matrix(self, row: int) -> np.ndarray:
-        """The values of the batch with a row: [rows, pixels]."""
+        """The values of the batch that contains a row: [rows, pixels]."""
         batch, _ = self._rows.find(row)
         if batch is not self._batch:
             self._batch = batch
@@ -132,7 +132,7 @@ class _Pixels:
 
 
 def read(source: Source, _: str, shapes: Shapes) -> Content | None:
-    """The images of a table, and its other columns. None if it contains no images.
+    """List the images of a table and its other columns; None if it contains no images.
 
     Raises:
         ContainerError: if it is damaged.
@@ -185,8 +185,8 @@ def _bytes(batch: Any, row: int) -> bytes:
 
 
 def _pixel_columns(table: Table) -> list[str]:
-    """The numeric columns that are numbered alike, in order, if they are as many as an image has
-    pixels.
+    """The largest set of numeric columns `<prefix><number>`, in order, if there are enough for an
+    image.
     """
     groups = defaultdict[str, list[str]](list)
     for field in table.schema:

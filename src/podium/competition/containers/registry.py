@@ -1,4 +1,4 @@
-"""Which files contain images, and where in the archive these images and their table belong."""
+"""The readers of container files, and the folders and tables that their contents appear as."""
 
 import posixpath
 import re
@@ -24,13 +24,13 @@ READERS: dict[str, Reader] = {
     ".bson": bson.read,
 }
 """By suffix: a function of a file, its name without the suffix, and the shapes of all images. It
-returns what the file contains, or None if that is no images."""
-# The numbers of a part: train00-2071, train_image_data_3, train-00000-of-00004, 00-512x512-798.
+returns the contents, or None if the file contains no images."""
+# The numbers of a shard: train00-2071, train_image_data_3, train-00000-of-00004, 00-512x512-798.
 NUMBERS = re.compile(r"[\W_]*\d(?:[\W_\dx]|of)*$")
 
 
 def reader(name: str, size: int, head: Callable[[], bytes]) -> Reader | None:
-    """How the file `name` of `size` bytes is read if it may contain images, else None. `head`
+    """The reader for the file `name` of `size` bytes if it may contain images, else None. `head`
     returns its first bytes.
     """
     found = READERS.get(posixpath.splitext(name)[1].lower())
@@ -42,7 +42,7 @@ def reader(name: str, size: int, head: Callable[[], bytes]) -> Reader | None:
 
 
 def folder(name: str) -> str:
-    """The folder of the images in the file `name`: those of all parts of a data set share one."""
+    """The folder for the images in the file `name`; all shards of a dataset share one."""
     path = PurePosixPath(name)
     stem = NUMBERS.sub("", path.stem)
     if not stem:

@@ -1,4 +1,4 @@
-"""The shape of images that are stored as a row of numbers each."""
+"""Infer the shape of images that are stored as rows of numbers."""
 
 import math
 from collections import defaultdict
@@ -6,16 +6,16 @@ from collections import defaultdict
 import numpy as np
 
 MIN_PIXELS = 64
-MAX_PARTS = 16  # files whose rows are compared
+MAX_PARTS = 16  # files whose rows are used
 MAX_ASPECT = 4  # longer to shorter side of an image that is not square
 
 
 class Shapes:
-    """Collects rows of numbers of a competition, and says which shape they have as images.
+    """Collects rows of numbers of a competition and infers their shape as images.
 
-    Images are square, grayscale or RGB ([H, W, 3] or [3, H, W], as is smoother), or else grayscale
-    with the sides that give the smoothest images: neighboring rows of pixels differ least. Images
-    of equally many values have the same shape.
+    Images are square, grayscale or RGB ([H, W, 3] or [3, H, W], whichever is smoother), or else
+    grayscale with the sides that give the smoothest images, i.e. the smallest differences between
+    neighboring rows of pixels. Images with the same number of values have the same shape.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Shapes:
         self._shapes: dict[int, tuple[int, ...]] = {}
 
     def add(self, rows: np.ndarray) -> bool:
-        """Add some rows [N, count]. Returns whether they can be images."""
+        """Add rows [N, count]. Returns whether they can be images."""
         if not _candidates(rows.shape[1]):
             return False
         if len(self._rows[rows.shape[1]]) < MAX_PARTS:
@@ -31,7 +31,7 @@ class Shapes:
         return True
 
     def shape(self, count: int) -> tuple[int, ...]:
-        """The shape of images of `count` values, after all rows were added."""
+        """The shape of images with `count` values, once all rows have been added."""
         if count not in self._shapes:
             candidates = _candidates(count)
             if len(candidates) > 1:
@@ -56,6 +56,6 @@ def _candidates(count: int) -> list[tuple[int, ...]]:
 
 
 def _roughness(rows: np.ndarray, shape: tuple[int, ...]) -> float:
-    """The mean difference of the images' neighboring rows of pixels."""
+    """The mean absolute difference between neighboring rows of pixels."""
     axis = 2 if shape[0] == 3 else 1
     return float(np.abs(np.diff(rows.reshape(-1, *shape), axis=axis)).mean())

@@ -22,8 +22,8 @@ Features = dict[str, Any]  # a list of numbers, or of memoryviews
 
 
 def read(source: Source, stem: str, *_: object) -> Content | None:
-    """The images of a file: per record, the first feature that is an encoded image. All other
-    features are columns of the table. None if there are no images.
+    """List the images of a file, the first encoded image of each record; None if there are none.
+    All other features are columns of the table.
 
     Raises:
         ContainerError: if it is damaged. The checksum of a record is verified when it is read.
@@ -43,7 +43,7 @@ def read(source: Source, stem: str, *_: object) -> Content | None:
         rows.append({n: cell(_value(v)) for n, v in features.items() if n != found[0]})
     if not rows:
         return None
-    names = sorted({name for row in rows for name in row})  # their order is random
+    names = sorted({name for row in rows for name in row})  # TensorFlow writes them in random order
     columns = {name: [row.get(name, "") for row in rows] for name in names}
     columns = {n: values for n, values in columns.items() if None not in values}
     ids = choose_ids(columns)
@@ -66,7 +66,7 @@ def read(source: Source, stem: str, *_: object) -> Content | None:
 
 
 def _records(data: memoryview) -> Iterator[tuple[int, int]]:
-    """The start and the size of each record."""
+    """The offset and the size of each record."""
     position, number = 0, 0
     if bytes(data[:2]) == b"\x1f\x8b":
         raise ContainerError("compressed TFRecords are not supported. Write them uncompressed")
@@ -97,7 +97,7 @@ def _suffix(values: list[Any]) -> str | None:
 
 
 def _value(values: list[Any]) -> Any:
-    """A feature's only value, or its list of numbers."""
+    """The single value of a feature, or its list of numbers."""
     plain = [bytes(v) if isinstance(v, memoryview) else v for v in values]
     if len(plain) != 1:
         return [v.decode(errors="replace") if isinstance(v, bytes) else v for v in plain]
@@ -105,11 +105,11 @@ def _value(values: list[Any]) -> Any:
 
 
 def _features(record: memoryview, number: int) -> Features:
-    """The features of an Example: by name, a list of values."""
+    """The features of an Example: name -> list of values."""
     features: Features = {}
     try:
         for _, example in _fields(record, 1):
-            for _, entry in _fields(example, 1):  # a map is a list of keys and values
+            for _, entry in _fields(example, 1):  # a map is encoded as a list of entries
                 parts = dict(_fields(entry, 1, 2))
                 features[bytes(parts[1]).decode()] = _list(parts.get(2, memoryview(b"")))
     except (ValueError, IndexError, KeyError, struct.error) as error:
@@ -139,14 +139,14 @@ def _list(feature: memoryview) -> list[Any]:
 
 
 def _fields(message: memoryview, *numbers: int) -> Iterator[tuple[int, memoryview]]:
-    """The fields of a message that are messages or bytes, with these numbers."""
+    """The fields of a message with these numbers that are messages or bytes."""
     for number, wire, value in _numbered(message):
         if number in numbers and wire == BYTES:
             yield number, value
 
 
 def _raw_fields(message: memoryview) -> Iterator[tuple[int, Any]]:
-    """The wire type and value of each field number 1."""
+    """Wire type and value of each field with number 1."""
     for number, wire, value in _numbered(message):
         if number == 1:
             yield wire, value

@@ -33,7 +33,7 @@ def contents(params: Params, seconds: dict[str, float] | None = None) -> Content
     for path in [*code.list_files(params.competition), *_outputs(params)]:
         entries["PODIUM.md" if path == Path("README.md") else path.as_posix()] = path
     packed = files.read(params_file.PARAMS).decode()
-    if params.trackers:  # the reviewer has no account for them
+    if params.trackers:  # reviewers have no account for them
         packed = merge.apply(packed, "trackers: []\n")
     for (section, model), path in _pretrained(params).items():
         name = path.as_posix()

@@ -166,7 +166,7 @@ def _spec(
 
 
 def _features() -> list[dict[str, ColumnKind]] | Literal["none"]:
-    """`prepare.features` with what each column was found to be."""
+    """`prepare.features` with the inferred type of each column."""
     columns = table.read(paths.metadata("test"))
     kinds: list[dict[str, ColumnKind]] = [
         {str(name): "numeric" if table.is_numeric(columns[name]) else "categorical"}

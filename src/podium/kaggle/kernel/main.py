@@ -116,7 +116,7 @@ def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> I
 
 
 def read_metadata(archive: Archive, test: pd.DataFrame, layout: Prepare) -> pd.DataFrame:
-    """The columns of the test images that the models take, by image id.
+    """Read the columns of the test images that the models use, by image id.
 
     Raises:
         UserError: if the test table lacks a column or an image.

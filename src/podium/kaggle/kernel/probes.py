@@ -21,7 +21,7 @@ from podium.prediction.tta import VIEWS
 
 
 def export(training: TrainingProvenance, dataset: Path) -> list[ExportedFold] | None:
-    """Write the backbones of a probe to `dataset`, once each. None for other models.
+    """Write the backbones of a probe to `dataset`, once each; None for other models.
 
     Raises:
         UserError: if pretrained weights have changed since the features were computed.

@@ -21,7 +21,7 @@ class Examples(NamedTuple):
     targets: np.ndarray  # in the form of `Task.targets`
     folds: np.ndarray  # [N]
     averaging: Averaging  # how the members are averaged
-    metadata: pd.DataFrame | None = None  # the rows of the images, if the method takes them
+    metadata: pd.DataFrame | None = None  # rows of the images, if the method uses them
 
 
 class Blend(NamedTuple):
@@ -63,8 +63,8 @@ class Method(NamedTuple):
     """Why the method does not suit a metric; None: it does."""
     needs_targets: bool = True
     takes_metadata: bool = False
-    """Whether it is fitted to `Examples.metadata`, too; `apply` then gets such a table, or None, as
-    its last argument."""
+    """Whether it can also use `Examples.metadata`; `apply` then gets the metadata, or None, as its
+    last argument."""
     fits_scale: bool = False
     """Whether it fits how sure the probabilities are, so that they need no temperature."""
 

@@ -18,13 +18,13 @@ from podium.metadata.encoding import Encoding
 from podium.scoring.task import Task
 from podium.submission.methods.base import Blend, Examples, Fitted, Method
 
-METADATA = "metadata"  # among the arrays: the encoding, as JSON
+METADATA = "metadata"  # array with the encoding as JSON
 SEED = 0  # of the parts for cross-validation if there is a single fold
 
 
 def _method(head_of: Callable[[Task], Head], sizes: Callable[[Arrays, int], np.ndarray]) -> Method:
     """Stack with the head of a task. `sizes`: how much each of D features counts, from the fitted
-    arrays and D: [D]. The weights leave out the metadata.
+    arrays and D: [D]. The weights do not include the metadata.
     """
 
     def fit(examples: Examples) -> Fitted:

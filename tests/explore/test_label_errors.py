@@ -1,10 +1,10 @@
-"""Which labels are taken for wrong, on features whose classes are known."""
+"""Which labels are reported as likely errors, on features of known classes."""
 
 import numpy as np
 import pytest
 
-from podium.explore import disagreement
-from podium.explore.disagreement import Issue
+from podium.explore import label_errors
+from podium.explore.label_errors import Issue
 from podium.features.neighbors import unit
 from podium.scoring.task import Task
 
@@ -18,7 +18,7 @@ FLIPPED = sorted(RNG.choice(COUNT, 16, replace=False).tolist())
 
 
 def find(task: Task, labels: list[str]) -> list[Issue]:
-    return disagreement.find(FEATURES, task, labels, FOLDS, np.random.default_rng(0)).found
+    return label_errors.find(FEATURES, task, labels, FOLDS, np.random.default_rng(0)).found
 
 
 @pytest.mark.parametrize("names", [NAMES, ["0", "1", "2", "3"]])
@@ -73,7 +73,7 @@ def test_few_images_and_single_classes_are_no_problem() -> None:
     task = Task("binary", ["no", "yes"])
     for count in (1, 2, 5):
         labels = ["no"] * (count - 1) + ["yes"]
-        found = disagreement.find(
+        found = label_errors.find(
             FEATURES[:count], task, labels, np.arange(count) % 2, np.random.default_rng(0)
         )
         assert len(found.found) <= count

@@ -1,11 +1,10 @@
-"""Training images whose label disagrees with their neighbors and with a classifier.
+"""Likely label errors: labels that disagree with the nearest neighbors and with a classifier.
 
-Both see features only: the votes of the nearest images, and a linear model that was not fitted to
-the image. Their geometric mean gives each image a probability of its own label, which is compared
-with the likeliest one and with what is usual for the label: labels such as "other" always look
-unlikely.
+Class probabilities are the geometric mean of the nearest neighbors' votes and of a linear model on
+the features that was not fitted to the image. The probability of the given label is compared with
+the highest one and with the class's mean, since labels such as "other" always look unlikely.
 
-Source: confident learning compares with what is usual for a class, too (Northcutt et al. 2021,
+Source: confident learning also uses per-class thresholds (Northcutt et al. 2021,
 https://arxiv.org/abs/1911.00068).
 """
 
@@ -18,13 +17,13 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from podium.explore import nearest
 from podium.scoring.task import Task
 
-NEIGHBORS, SHARPNESS = 20, 10.0  # exp(SHARPNESS * similarity) is a neighbor's weight
+NEIGHBORS, SHARPNESS = 20, 10.0  # weight of a neighbor: exp(SHARPNESS * similarity)
 STRENGTH, MAX_ITERATIONS = 3.0, 300  # of logistic regression on features of length 1
-MAX_FITTED = 10_000  # images
-BLOCK = 4096  # images whose probabilities are in memory
+MAX_FITTED = 10_000  # images the classifier is fitted to
+BLOCK = 4096  # images whose probabilities are in memory at once
 MAX_SCORE = 0.25  # of a listed image
-MAX_SHARE = 0.05  # of the images that are listed: the list is to be looked through
-MAX_LABELS = 50  # of a multilabel task: the most frequent
+MAX_SHARE = 0.05  # of the images: the list must stay short enough to review
+MAX_LABELS = 50  # most frequent labels of a multilabel task
 OUTLIER = 4.5  # robust standard deviations of a regression's residual
 FLOOR = 1e-6  # of probabilities
 
@@ -33,13 +32,13 @@ class Issue(NamedTuple):
     """A label that is likely wrong."""
 
     row: int
-    score: float  # the lower, the likelier it is wrong
-    suggestion: str  # what neighbors and classifier say
-    alike: int  # of the NEIGHBORS, how many have the label
+    score: float  # lower: more likely wrong
+    suggestion: str  # the label that neighbors and classifier predict
+    alike: int  # number of neighbors with the same label
 
 
 class Issues(NamedTuple):
-    """The images whose labels are likely wrong, likeliest first, and all images' neighbors."""
+    """The likely label errors, most likely first, and the neighbors of all images."""
 
     found: list[Issue]
     neighbors: np.ndarray  # rows, the nearest first: [N, NEIGHBORS]
@@ -48,12 +47,12 @@ class Issues(NamedTuple):
 def find(
     features: np.ndarray, task: Task, labels: list[str], folds: np.ndarray, rng: np.random.Generator
 ) -> Issues:
-    """The labels that are likely wrong.
+    """Find labels that are likely wrong.
 
     Args:
         features: of the training images, float32 [N, D], of length 1.
-        labels: as our tables have them, [N].
-        folds: the classifier that judges an image is fitted to the other folds, [N].
+        labels: [N], as in train.csv.
+        folds: [N]; the classifier for a fold is fitted to the other folds.
     """
     near = nearest.search(features, features, NEIGHBORS, are_same=True)
     targets = task.targets(labels)
@@ -76,7 +75,7 @@ def find(
 
 
 class _Judge:
-    """What neighbors and a classifier think of targets."""
+    """Scores targets by nearest neighbors and a classifier."""
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class _Judge:
         self.rng = rng
 
     def scores(self, targets: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The score of each image's class [N], and its likeliest class [N]."""
+        """The score of each image's own class [N], and its most probable class [N]."""
         own, top = np.zeros(len(targets)), np.ones(len(targets))
         best = np.zeros(len(targets), int)
         for rows, probabilities in self._probabilities(targets, count):
@@ -104,7 +103,7 @@ class _Judge:
         return scores, best
 
     def predicted_numbers(self, targets: np.ndarray) -> np.ndarray:
-        """What neighbors and ridge regression say of standardized numbers [N, C]."""
+        """Predict standardized targets [N, C] by neighbors and ridge regression."""
         predicted = np.einsum("nk,nkc->nc", self.weights, targets[self.rows])
         for train, own in self._splits():
             model = Ridge(alpha=1.0).fit(self.features[train], targets[train])
@@ -122,7 +121,7 @@ class _Judge:
     def _probabilities(
         self, targets: np.ndarray, count: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows, and the probabilities of their classes: [n, C]."""
+        """Yields rows [n] and their class probabilities [n, C]."""
         prior = np.bincount(targets, minlength=count) / len(targets)
         neighbors = self.rows.shape[1]
         for train, own in self._splits():
@@ -145,7 +144,7 @@ class _Judge:
 
 
 def _wrong_labels(judge: _Judge, targets: np.ndarray, classes: list[str]) -> list[Issue]:
-    """One per image: its label that is most likely wrong."""
+    """Find at most one issue per image: the label that is most likely wrong."""
     worst = np.full(len(targets), np.inf)
     label = np.zeros(len(targets), int)
     common = np.argsort(-targets.sum(axis=0), kind="stable")[:MAX_LABELS]
@@ -168,7 +167,7 @@ def _wrong_labels(judge: _Judge, targets: np.ndarray, classes: list[str]) -> lis
 
 
 def _outliers(judge: _Judge, targets: np.ndarray) -> list[Issue]:
-    """Numbers far from those of the neighbors and of a linear model."""
+    """Find targets far from the predictions of neighbors and a linear model."""
     std = targets.std(axis=0)
     scaled = (targets - targets.mean(axis=0)) / np.where(std > 0, std, 1)
     predicted = judge.predicted_numbers(scaled.astype(np.float64))

@@ -1,16 +1,16 @@
-"""How well a single number, or category, per image predicts a label: cross-validated AUC."""
+"""Cross-validated AUC of a single numeric or categorical feature as a predictor of a label."""
 
 import numpy as np
 from scipy.stats import rankdata
 
 BINS = 24
 FOLDS = 5
-MAX_CATEGORIES = 200  # the rarer ones are one bin
-SMOOTHING = 2.0  # images with the average share of the label, added to each bin
+MAX_CATEGORIES = 200  # rarer ones share one bin
+SMOOTHING = 2.0  # pseudo-count: images at the label's prior, added to each bin
 
 
 def bins(values: np.ndarray) -> np.ndarray:
-    """Bins of numbers [N], with about as many images in each, or of categories (text): int [N]."""
+    """Bin numbers [N] by quantiles, or categories (text) by value: int [N]."""
     if values.dtype.kind in "OUS":
         names, codes, counts = np.unique(
             values.astype(str), return_inverse=True, return_counts=True
@@ -28,13 +28,13 @@ def bins(values: np.ndarray) -> np.ndarray:
 
 
 def auc(binned: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """The AUC of each label, [C], of predictions from the bin alone: the share of images with the
-    label in the bin, among those of the other folds. NaN for labels that all images have, or none.
+    """The AUC per label [C]. The score of an image is the share of the label among images of its
+    bin in the other folds. NaN for labels that all images have, or none.
 
     Args:
         binned: int [N].
         labels: 0 and 1, [N, C].
-        folds: of the cross-validation, int [N].
+        folds: cross-validation folds, int [N].
     """
     count = int(binned.max()) + 1
     cell = folds * count + binned  # one bin of one fold
@@ -51,8 +51,8 @@ def auc(binned: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray
 
 
 def _scores(positive: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """How much more frequent the label is in a bin than overall, among the other folds: [F, B],
-    from the images with the label and all images of each bin.
+    """How much more frequent the label is in a bin than overall, in the other folds: [F, B], from
+    the number of images with the label and of all images, per fold and bin.
     """
     others, all_others = positive.sum(axis=0) - positive, sizes.sum(axis=0) - sizes
     prior = others.sum(axis=1, keepdims=True) / np.maximum(1, all_others.sum(axis=1, keepdims=True))
@@ -61,7 +61,7 @@ def _scores(positive: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def _area(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The AUC from the numbers of images at each level of the score, ascending."""
+    """The AUC from the number of images at each score, in ascending order."""
     if not (positive.sum() and negative.sum()):
         return float("nan")
     below = np.cumsum(negative) - negative
@@ -80,7 +80,7 @@ def area(positive: np.ndarray, scores: np.ndarray) -> float:
 
 
 def lower_bound(area: np.ndarray, positives: np.ndarray, count: int) -> np.ndarray:
-    """Two standard errors below the AUC.
+    """The AUC minus two standard errors.
 
     Source: Hanley and McNeil 1982.
     """
@@ -100,9 +100,7 @@ def split(
     groups: np.ndarray | None = None,
     strata: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Random folds [N]. With `groups`, those of a group stay together; with `strata` (0 or 1), both
-    are spread evenly.
-    """
+    """Random folds [N], grouped by `groups` and stratified by `strata` (0 or 1)."""
     _, codes = np.unique(np.arange(count) if groups is None else groups, return_inverse=True)
     stratum = np.zeros(codes.max() + 1, int)
     if strata is not None:

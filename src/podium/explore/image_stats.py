@@ -1,4 +1,4 @@
-"""What is measured of each image in one pass: its size, small copies, and simple statistics."""
+"""Measure each image in one pass: size, thumbnails and simple statistics."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +12,15 @@ from podium.core import console, machine, signals
 from podium.images import resizing
 from podium.images.store import ImageSource
 
-SIDE = 128  # pixels: images are squashed to a square of it before cells are measured
+SIDE = 128  # pixels: images are squashed to a square of this side
 CELLS = 8  # per axis
 THUMB = 32  # pixels
-BATCH = 512  # images between two looks at signals
+BATCH = 512  # images between two checks for signals
 WHITE, BLACK = 235, 20  # gray levels
 STATISTICS = ("brightness", "contrast", "edges", "saturation", "near-white", "near-black")
 
 
-class Looks(NamedTuple):
+class ImageStats(NamedTuple):
     """Measurements of N images, in the order of their ids."""
 
     sizes: np.ndarray  # int32 [N, 2]: height and width as stored
@@ -30,8 +30,8 @@ class Looks(NamedTuple):
     gray: np.ndarray  # bool [N]: all three channels are equal
 
     @classmethod
-    def empty(cls, count: int) -> "Looks":
-        """Room for the measurements of `count` images."""
+    def empty(cls, count: int) -> "ImageStats":
+        """Allocate arrays for `count` images."""
         return cls(
             np.zeros((count, 2), np.int32),
             np.zeros((count, THUMB, THUMB), np.uint8),
@@ -40,9 +40,9 @@ class Looks(NamedTuple):
             np.zeros(count, bool),
         )
 
-    def select(self, rows: np.ndarray) -> "Looks":
-        """The measurements of some of the images."""
-        return Looks(*(values[rows] for values in self))
+    def select(self, rows: np.ndarray) -> "ImageStats":
+        """Select rows."""
+        return ImageStats(*(values[rows] for values in self))
 
     def statistic(self, name: str) -> np.ndarray:
         """The mean of a statistic over each image, [N]."""
@@ -52,18 +52,18 @@ class Looks(NamedTuple):
 
 
 class Recorder:
-    """A source of images that measures each one that it decodes."""
+    """An `ImageSource` that measures each image that it decodes."""
 
     def __init__(self, store: ImageSource, ids: Sequence[str]) -> None:
         """Record the images `ids` of `store`."""
         self.folder: Path = store.folder
-        self.looks = Looks.empty(len(ids))
+        self.stats = ImageStats.empty(len(ids))
         self._store, self._rows = store, {image: row for row, image in enumerate(ids)}
 
     def decode(self, image: str) -> np.ndarray:
-        """As `ImageSource.decode`."""
+        """See `ImageSource.decode`."""
         pixels = self._store.decode(image)
-        _measure(pixels, self.looks, self._rows[image])
+        _measure(pixels, self.stats, self._rows[image])
         return pixels
 
     def record(self, image: str) -> None:
@@ -71,8 +71,8 @@ class Recorder:
         self.decode(image)
 
 
-def look(store: ImageSource, ids: Sequence[str]) -> Looks:
-    """Decode and measure the images `ids`, by threads.
+def measure(store: ImageSource, ids: Sequence[str]) -> ImageStats:
+    """Decode and measure the images `ids` in threads.
 
     Raises:
         UserError: if an image is missing or damaged.
@@ -82,18 +82,18 @@ def look(store: ImageSource, ids: Sequence[str]) -> Looks:
         for start in console.bar(range(0, len(ids), BATCH), "images"):
             signals.raise_if_stopped()
             list(pool.map(recorder.record, ids[start : start + BATCH]))
-    return recorder.looks
+    return recorder.stats
 
 
-def _measure(pixels: np.ndarray, looks: Looks, row: int) -> None:
-    """Measure an image, uint8 [H, W, 3], and write the results to a row of `looks`."""
-    looks.sizes[row] = pixels.shape[:2]
+def _measure(pixels: np.ndarray, stats: ImageStats, row: int) -> None:
+    """Measure an image, uint8 [H, W, 3], and write the results to a row of `stats`."""
+    stats.sizes[row] = pixels.shape[:2]
     square = resizing.resize(pixels, SIDE, SIDE)
     gray = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
-    looks.thumbs[row] = cv2.resize(gray, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
-    looks.colors[row] = cv2.resize(square, (8, 8), interpolation=cv2.INTER_AREA)
+    stats.thumbs[row] = cv2.resize(gray, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    stats.colors[row] = cv2.resize(square, (8, 8), interpolation=cv2.INTER_AREA)
     spread = square.max(axis=2) - square.min(axis=2)
-    looks.gray[row] = spread.max() <= 2
+    stats.gray[row] = spread.max() <= 2
     level = gray.astype(np.float32)
     edges = np.abs(cv2.Laplacian(level, cv2.CV_32F))
     mean = _per_cell(level)
@@ -106,10 +106,10 @@ def _measure(pixels: np.ndarray, looks: Looks, row: int) -> None:
         _per_cell((gray >= WHITE).astype(np.float32)),
         _per_cell((gray <= BLACK).astype(np.float32)),
     )
-    looks.cells[row] = np.stack(statistics, axis=-1)
+    stats.cells[row] = np.stack(statistics, axis=-1)
 
 
 def _per_cell(values: np.ndarray) -> np.ndarray:
-    """The means of [SIDE, SIDE] in each cell: [CELLS, CELLS]."""
+    """Mean per cell: [SIDE, SIDE] -> [CELLS, CELLS]."""
     means: np.ndarray = cv2.resize(values, (CELLS, CELLS), interpolation=cv2.INTER_AREA)
     return means
