@@ -19,6 +19,7 @@ from podium.competition.containers import json_pixels, parquet, registry
 from podium.competition.containers.registry import Reader
 from podium.competition.containers.shapes import Shapes
 from podium.competition.source import Source
+from podium.core import files
 from podium.core.errors import UserError
 
 
@@ -50,7 +51,7 @@ class Contents:
                 self._add_container(name, read, locate())
         for name, parts in self._tables.items():  # each of one part of a data set
             rows = pd.concat(parts, ignore_index=True).fillna("")
-            self._entries.setdefault(name, (io.BytesIO, rows.to_csv(index=False).encode()))
+            self._entries.setdefault(name, (io.BytesIO, files.csv_text(rows).encode()))
         self.names = list(self._entries)
 
     def _add_zip(self, source: Source, title: str, *, folder: str | None) -> None:

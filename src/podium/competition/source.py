@@ -56,6 +56,8 @@ class Source(NamedTuple):
 
     def map(self) -> memoryview:
         """As bytes, of which only those in use are in memory."""
+        if not self.size:  # which cannot be mapped
+            return memoryview(b"")
         with self.path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return memoryview(mapped)[self.start : self.start + self.size]
