@@ -87,3 +87,38 @@ def test_the_table_sorts_and_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for writer in writers:
         writer.close()
     assert not [*(tmp_path / status.FOLDER).iterdir()]
+
+
+def test_files_that_cannot_be_removed_or_read_are_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where a file that a process has open can be neither."""
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("open files are listed on Linux only")
+    writers = [StatusFile(tmp_path, name) for name in ("alive", "busy")]
+    for writer, model in zip(writers, ("alive", "busy"), strict=True):
+        writer.write(Status(model, "0"))
+    killed = tmp_path / status.FOLDER / "killed.json"
+    killed.write_text("{}")
+    read, unlink, locks = Path.read_bytes, Path.unlink, list[Path]()
+
+    def denied(path: Path) -> bytes:
+        if path.name.startswith("busy"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        inodes = {f.stat().st_ino for f in Path("/proc/self/fd").iterdir() if f.exists()}
+        if path == killed or (path.exists() and path.stat().st_ino in inodes):
+            locks.append(path)
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert [found.model for found in status.running(tmp_path)] == ["alive"]
+    for writer in writers:
+        writer.close()
+    assert [*(tmp_path / status.FOLDER).iterdir()] == [killed] and locks == [killed]
+    monkeypatch.undo()
+    assert status.running(tmp_path) == [] and not [*(tmp_path / status.FOLDER).iterdir()]

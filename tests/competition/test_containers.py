@@ -18,6 +18,7 @@ import pytest
 from podium.competition.archive import Archive
 from podium.competition.containers import registry, tfrecords
 from podium.competition.containers.shapes import Shapes
+from podium.competition.folder import Folder
 from podium.core.errors import UserError
 from podium.dataset.image_files import image_names
 from podium.images import codec
@@ -187,6 +188,22 @@ def test_the_shape_of_rows_of_pixels_is_the_smoothest(shape: tuple[int, ...]) ->
 
 def test_a_prime_number_of_values_is_no_image() -> None:
     assert not Shapes().add(np.zeros((2, 997)))
+
+
+def test_texts_with_any_line_ending_survive(tmp_path: Path) -> None:
+    texts = ["x\ry", "x\ny", "x\r\ny", 'x"y', "x,y"]
+    table = pd.DataFrame({"id": [*"abcde"], "image": [TINY] * 5, "text": texts})
+    opened = archive(tmp_path, train__parquet=file_kinds.parquet(table))
+    assert opened.read_csv("train.csv").to_numpy().tolist() == [
+        *map(list, zip("abcde", texts, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.tfrec", "a.bson"])
+def test_an_empty_file_has_no_images(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert Folder(tmp_path).names == [name]
+    assert Archive(competitions.write_zip(tmp_path / "files.zip", {name: b""})).names == [name]
 
 
 def test_the_same_ids_in_two_resolutions_are_two_folders(tmp_path: Path) -> None:

@@ -192,3 +192,33 @@ def test_any_archive_can_be_the_source(
 def test_kinds_follow_from_names(name: str, kind: str | None, folder: str | None) -> None:
     assert packed.kind(name) == kind
     assert folder is None or packed.folder(name) == folder
+
+
+@pytest.mark.parametrize(
+    ("used", "missing"),
+    [
+        (("test.csv", "test"), {"train", "data"}),
+        (("test.csv", "data/stage"), {"train"}),
+        (("test.csv", "stage/test"), set[str]()),  # in none that is named so
+        (("labels.csv", ""), set[str]()),
+        ((), {"train", "data", "test", "test.csv"}),
+    ],
+)
+def test_of_a_folder_only_what_is_used_is_unpacked(
+    tmp_path: Path, used: tuple[str, ...], missing: set[str]
+) -> None:
+    files = {
+        **file_kinds.seven_zip(FILES, "train.7z"),
+        **file_kinds.tar({"stage/test/1.png": b"one"}, "data.tar"),
+        **file_kinds.tar(FILES, "test.tar.gz"),
+        "test.csv.gz": gzip.compress(b"id"),
+        "zipped.zip": write(tmp_path, {"1.png": b"one"}).read_bytes(),
+    }
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    found = {name.split("/")[0] for name in Folder(folder, used=used).names}
+    everything = {name.split("/")[0] for name in Folder(folder).names}
+    assert everything == {"train", "data", "test", "test.csv", "zipped"}
+    assert found == everything - missing

@@ -141,6 +141,18 @@ def test_other_kinds_of_files_are_read_as_in_the_archive(tmp_path: Path, name: s
     assert prepared.sha256() == ImageStore(tmp_path / "images/test").sha256()
 
 
+def test_damaged_files_that_are_not_needed_do_not_stop_it(tmp_path: Path) -> None:
+    contents = kernels.files(9)
+    kernels.lay_out(tmp_path / "competition", contents)
+    others = ("train.h5", "train-00.tfrec", "extra.parquet", "models.bson", "train.7z", "all.tar")
+    for name in others:
+        (tmp_path / "competition" / name).write_bytes(b"damaged")
+    exported = kernels.spec(Prepare()).model_copy(update={"models": []})
+    spec.write(tmp_path / spec.SPEC, exported)
+    with pytest.raises(ValueError, match="at least one array"):  # there is no model
+        main.main(tmp_path, tmp_path / "competition", tmp_path / "submission.csv")
+
+
 def test_the_error_names_the_missing_image(tmp_path: Path) -> None:
     contents = kernels.files(9)
     del contents["test/0040.png"]

@@ -19,6 +19,7 @@ from podium.competition.containers import json_pixels, parquet, registry
 from podium.competition.containers.registry import Reader
 from podium.competition.containers.shapes import Shapes
 from podium.competition.source import Source
+from podium.core import files
 from podium.core.errors import UserError
 
 
@@ -50,7 +51,7 @@ class Contents:
                 self._add_container(name, read, locate())
         for name, parts in self._tables.items():  # one part per shard of a dataset
             rows = pd.concat(parts, ignore_index=True).fillna("")
-            self._entries.setdefault(name, (io.BytesIO, rows.to_csv(index=False).encode()))
+            self._entries.setdefault(name, (io.BytesIO, files.csv_text(rows).encode()))
         self.names = list(self._entries)
 
     def _add_zip(self, source: Source, title: str, *, folder: str | None) -> None:
@@ -70,18 +71,38 @@ class Contents:
         self._add_archives(inner, lambda name: f"{name} in {title}")
 
     def _add_archives(
-        self, locators: dict[str, Callable[[], Source]], title: Callable[[str], str]
+        self,
+        locators: dict[str, Callable[[], Source]],
+        title: Callable[[str], str],
+        used: Sequence[str] | None = None,
     ) -> None:
-        """Add the files of inner archives, which may be split into parts."""
-        for name, parts in packed.group(locators).items():
-            sources = [locators[part]() for part in parts]
-            source = sources[0]
-            if len(sources) > 1:
-                source = packed.join(sources, self.scratch)
-            if packed.kind(name) != packed.ZIP:
-                source = packed.repacked(source, name, self.scratch, title(name))
-            self.unpacked |= self._scratch is not None and source.path.parent == self._scratch
-            self._add_zip(source, title(name), folder=packed.folder(name))
+        """Add the files of the archives of these names, which may be split into parts. Those that
+        must be repacked are left out if all folders and tables `used` are elsewhere.
+        """
+        archives = packed.group(locators)
+        others = [] if used is None else [n for n in archives if not _is_read(n, archives, used)]
+        for name in [name for name in archives if name not in others]:
+            self._add_packed(name, [locators[part] for part in archives[name]], title(name))
+        if not all(map(self._has, used or ())):
+            for name in others:
+                self._add_packed(name, [locators[part] for part in archives[name]], title(name))
+
+    def _has(self, item: str) -> bool:
+        """Whether there is a table of this name, or something in a folder of this name."""
+        folder = f"/{item.strip('/')}/" if item.strip("/") else "/"
+        return any(
+            f"/{name}".endswith(f"/{item}") or folder in f"/{name}" for name in self._entries
+        ) or any(registry.is_used(name, [item]) for name in self._containers)
+
+    def _add_packed(self, name: str, parts: list[Callable[[], Source]], title: str) -> None:
+        sources = [locate() for locate in parts]
+        source = sources[0]
+        if len(sources) > 1:
+            source = packed.join(sources, self.scratch)
+        if packed.kind(name) != packed.ZIP:
+            source = packed.repacked(source, name, self.scratch, title)
+        self.unpacked |= self._scratch is not None and source.path.parent == self._scratch
+        self._add_zip(source, title, folder=packed.folder(name))
 
     def _locate(
         self, opened: zipfile.ZipFile, source: Source, entry: zipfile.ZipInfo, title: str
@@ -180,6 +201,14 @@ class Contents:
 
     def _full_title(self, name: str) -> str:
         return f"{name} in {self._title}"
+
+
+def _is_read(name: str, archives: dict[str, list[str]], used: Sequence[str]) -> bool:
+    """Whether an archive can be read as it is, or its name says that some of `used` are in it."""
+    if packed.kind(name) == packed.ZIP and len(archives[name]) == 1:
+        return True
+    content = packed.content_name(name)
+    return registry.is_used(content, used) or registry.is_used(f"{content}.zip", used)
 
 
 def _open_image(read: Callable[[Any], bytes], key: Any) -> IO[bytes]:

@@ -17,8 +17,9 @@ from podium.core.errors import UserError
 class Folder(Archive):
     """Reads files from a folder, and from zip archives in it, as `Archive` does from a zip."""
 
-    def __init__(self, path: Path) -> None:
-        """List the folder at `path`.
+    def __init__(self, path: Path, *, used: Sequence[str] | None = None) -> None:
+        """List the folder at `path`. Archives that must be repacked, and files that contain images,
+        are opened only if the folders or tables `used` are in them (None: all).
 
         Raises:
             UserError: if it does not exist, or a link (see `list_files`) or an archive in it is
@@ -37,8 +38,8 @@ class Folder(Archive):
             else:
                 locate = partial(Source.of, file)
                 self._add_file(name, file.stat().st_size, (_open, file), locate)
-        self._add_archives(inner, lambda name: str(found.get(name, path / name)))
-        self._finish()
+        self._add_archives(inner, lambda name: str(found.get(name, path / name)), used)
+        self._finish(used)
 
     def pack(self, names: Sequence[str], target: Path) -> None:
         """Write the files `names` into an uncompressed zip archive at `target`.

@@ -66,8 +66,13 @@ def folder(name: str) -> str:
     """The folder for an archive's files: a/train for a/train.tar.gz. A compressed table stays in
     its own folder.
     """
+    return posixpath.dirname(name) if kind(name) in COMPRESSED else content_name(name)
+
+
+def content_name(name: str) -> str:
+    """The name of an archive without its suffix: a/train for a/train.tar.gz."""
     if kind(name) in COMPRESSED:
-        return posixpath.dirname(name)
+        return posixpath.splitext(name)[0]
     suffix = max((s for s in SUFFIXES if name.lower().endswith(s)), key=len)
     return name[: -len(suffix)]
 

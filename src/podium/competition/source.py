@@ -55,7 +55,9 @@ class Source(NamedTuple):
         return FileSlice(self.path, self.start, self.size)
 
     def map(self) -> memoryview:
-        """Memory-map it."""
+        """Memory-map it: only the bytes in use are in memory."""
+        if not self.size:  # which cannot be mapped
+            return memoryview(b"")
         with self.path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return memoryview(mapped)[self.start : self.start + self.size]

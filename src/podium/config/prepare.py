@@ -165,12 +165,14 @@ class Prepare(Section):
     def names(self) -> tuple[str, ...]:
         """The tables and folders of the archive that are read."""
         tables = (self.train_csv, self.test_csv, self.sample_submission)
-        return (
-            *filter(None, tables),
-            self.train_images,
-            *self.more_train_images,
-            self.test_images,
-        )
+        folders = (self.train_images, *self.more_train_images, self.test_images)
+        return (*filter(None, tables), *folders)
+
+    @property
+    def test_names(self) -> tuple[str, ...]:
+        """Those of `names` that are used to predict."""
+        folders = [self.test_images] if self.pixel_columns is None else []
+        return (*filter(None, (self.test_csv, self.sample_submission)), *folders)
 
     @property
     def unit_columns(self) -> list[str]:

@@ -94,11 +94,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table to `path` atomically, without its index: the same bytes on every platform."""
+    """Write a table to `path` atomically, without its index."""
+    write_text(path, csv_text(table))
+
+
+def csv_text(table: "pd.DataFrame") -> str:
+    """A table as CSV, without its index: the same on every platform."""
     text = table.to_csv(index=False, lineterminator="\n")
     if "\r" in text:  # pandas does not quote it, and then reads it as the end of a row
         text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    write_text(path, text)
+    return text
 
 
 def read_json(path: Path) -> Any:

@@ -80,9 +80,8 @@ class StatusFile:
         """Remove the file."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
-            if self._lock.is_locked:
-                Path(self._lock.lock_file).unlink()
-                self._lock.release()
+        if self._lock.is_locked:
+            _free(self._lock)
 
 
 def running(root: Path) -> list[Status]:
@@ -93,16 +92,24 @@ def running(root: Path) -> list[Status]:
         try:
             lock.acquire(timeout=0)
         except Timeout:  # its writer is alive
-            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            with contextlib.suppress(OSError):  # it was just removed or replaced
                 if (status := Status.read(path.read_bytes())) is not None:
                     found.append(status)
         except OSError:
             continue
         else:
-            for file in (path, path.with_name(path.name + ".tmp"), Path(lock.lock_file)):
-                file.unlink(missing_ok=True)
-            lock.release()
+            for file in (path, path.with_name(path.name + ".tmp")):
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
+            _free(lock)
     return found
+
+
+def _free(lock: FileLock) -> None:
+    """Release a lock and remove its file, which Windows refuses while the lock is held."""
+    with contextlib.suppress(OSError):
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def project_root() -> Path:

@@ -39,7 +39,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     spec = kernel_spec.read(dataset)
     seeding.set_deterministic(spec.deterministic)
     metric = metrics.get(spec.metric, spec.task)
-    folder = Folder(competition)
+    folder = Folder(competition, used=spec.prepare.test_names)
     sample, test = read_test(folder, spec)
     ids = test["id"].tolist()
     console.say(f"{len(ids)} test images, {len(spec.models)} models")
