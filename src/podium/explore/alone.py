@@ -94,6 +94,11 @@ def lower_bound(area: np.ndarray, positives: np.ndarray, count: int) -> np.ndarr
     return bound
 
 
+def sample(rows: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `limit` of the rows, ascending."""
+    return rows if len(rows) <= limit else np.sort(rng.choice(rows, limit, replace=False))
+
+
 def split(
     count: int,
     rng: np.random.Generator,

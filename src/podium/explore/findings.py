@@ -14,6 +14,7 @@ from podium.explore.looks import STATISTICS
 from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import Labels, Shortcut
 
+MAX_SEARCHED = 50_000  # training images, and test images, whose neighbors are searched
 NUMERIC_SHARE = 0.95  # of the cells of a column that must be numbers for it to be numeric
 
 
@@ -28,6 +29,7 @@ class Findings:
     differences: list[Difference]
     shortcuts: list[Shortcut]
     regions: list[Shortcut]
+    searched: np.ndarray  # the rows whose neighbors were searched: all, or a sample
 
     def crosses(self, pair: Pair, data: Data) -> str:
         """What a pair connects: test, folds, or nothing but training images of one fold."""
@@ -38,8 +40,15 @@ class Findings:
 
 def find(data: Data, *, seed: int) -> Findings:
     """Run all checks."""
+    rng = seeding.generator(seed, "explore", "searched")
+    parts = [np.flatnonzero(data.is_test == part) for part in (False, True)]
+    searched = np.concatenate([alone.sample(rows, MAX_SEARCHED, rng) for rows in parts])
     pairs = near_duplicates.find(
-        data.described, data.decode, data.identical(), trained=data.trained
+        data.described,
+        data.decode,
+        data.identical(),
+        searched=searched,
+        trained=data.trained,
     )
     pairs = [pair for pair in pairs if min(pair.a, pair.b) < data.known]
     sets = near_duplicates.sets(pairs, len(data.ids))
@@ -58,12 +67,18 @@ def find(data: Data, *, seed: int) -> Findings:
         pairs=pairs,
         sets=sets,
         issues=disagreement.find(
-            data.described.features[known], data.task, data.labels, data.folds, rng
+            data.described.features[known],
+            data.task,
+            data.labels,
+            data.folds,
+            rng,
+            searched[searched < data.known],
         ),
         drift=drift.measure(data.described.features, data.is_test, groups=groups, rng=rng),
         differences=_differences(data, rng),
         shortcuts=shortcuts.of_facts(facts | content, labels, folds, content=STATISTICS),
         regions=regions,
+        searched=searched,
     )
 
 
