@@ -1,9 +1,13 @@
 """Search in blocks against the matrix of all pairs."""
 
+import tracemalloc
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from podium.explore import alone, nearest
+from podium.explore.findings import _numbers
 from podium.features.neighbors import unit
 
 
@@ -55,3 +59,20 @@ def test_groups_share_a_fold() -> None:
     folds = alone.split(100, np.random.default_rng(0), groups)
     assert all(len(set(folds[groups == group])) == 1 for group in range(25))
     assert set(folds) == set(range(alone.FOLDS))
+
+
+def test_bins_of_texts_are_numbered_by_frequency_then_sorted() -> None:
+    texts = ["b", "a\0", "c", "a", "c", "a\0", "b", "é"]
+    assert alone.bins(np.array(texts, object)).tolist() == [1, 0, 2, 3, 2, 0, 1, 4]
+    many = [f"{n:03}" for n in range(alone.MAX_CATEGORIES + 50)]
+    assert alone.bins(np.array(many, object)).tolist()[-51:] == [199] + 50 * [200]
+
+
+def test_a_long_text_takes_no_memory_per_row() -> None:
+    texts = np.array(["a", "b" * 50_000] + ["c"] * 2000, object)
+    tracemalloc.start()
+    assert alone.bins(texts).max() == 2
+    assert _numbers(pd.Series(texts))[1] == texts[1]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6  # 400 MB if each had the longest one's width

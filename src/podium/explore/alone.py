@@ -1,5 +1,7 @@
 """How well a single number, or category, per image predicts a label: cross-validated AUC."""
 
+from collections import Counter
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -11,14 +13,12 @@ SMOOTHING = 2.0  # images with the average share of the label, added to each bin
 
 def bins(values: np.ndarray) -> np.ndarray:
     """Bins of numbers [N], with about as many images in each, or of categories (text): int [N]."""
-    if values.dtype.kind in "OUS":
-        names, codes, counts = np.unique(
-            values.astype(str), return_inverse=True, return_counts=True
-        )
-        order = np.argsort(-counts, kind="stable")
-        rank = np.empty(len(names), int)
-        rank[order] = np.arange(len(names))
-        return np.minimum(rank[codes], MAX_CATEGORIES)
+    if values.dtype.kind in "OU":
+        texts = [str(value) for value in values]
+        counts = Counter(texts)  # arrays of text have the width of the longest
+        frequent = sorted(counts, key=lambda text: (-counts[text], text))[:MAX_CATEGORIES]
+        rank = {text: index for index, text in enumerate(frequent)}
+        return np.array([rank.get(text, MAX_CATEGORIES) for text in texts])
     numbers = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
     distinct, codes = np.unique(numbers, return_inverse=True)
     if len(distinct) <= BINS:

@@ -116,7 +116,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
     has_value = (column.str.strip() != "").to_numpy()
     if has_value.any() and numbers.notna().to_numpy()[has_value].mean() >= NUMERIC_SHARE:
         return numbers.to_numpy(float)
-    return column.to_numpy(str)
+    return column.to_numpy(object)
 
 
 def duplicates_table(data: Data, findings: Findings) -> pd.DataFrame:
