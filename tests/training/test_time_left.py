@@ -19,9 +19,8 @@ THIS = ("a", 0)
 def all_trainings(root: Path, *, all_folds: list[str] | None = None, seed: int = 1) -> Trainings:
     """Two models of three folds."""
     folds = Folds.model_validate(
-        {"count": 3, "run": [0, 1, 2], "all": all_folds or [], "duplicates": "group",
-         "subsample": {}}
-    )  # fmt: skip
+        {"count": 3, "run": [0, 1, 2], "all": all_folds or [], "subsample": {}}
+    )
     models = {"a": trainings.config(), "b": trainings.config(dropout=0.5)}
     made = Trainings(models, folds, root=root, seed=seed)
     made.identify(provenances.training(), "c")

@@ -144,6 +144,7 @@ def _prepare(layout: Layout, max_size: int | None) -> dict[str, Any]:
         "id_column": "id",
         "label_column": "label",
         "group_column": None,
+        "duplicates": "group",
         **layout.prepare,
         "max_size": max_size,
         "encode": "jpeg",
