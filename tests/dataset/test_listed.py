@@ -3,22 +3,27 @@
 from pathlib import Path
 
 import competitions
+import pandas as pd
 import pytest
 from conftest import Project
 
 from podium.config.prepare import Prepare
 from podium.core import csvs
 from podium.core.errors import UserError
-from podium.dataset import listed
+from podium.dataset import choice, listed
+from podium.dataset.tables import Tables
 
+EXCLUDE, SETS = "custom/lists/e.csv", "custom/lists/s.csv"
 IDS = {"train": ["a", "b", "c"], "test": ["x"]}
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "reports").mkdir()
-    return tmp_path
+    folder = tmp_path / "lists"
+    for name in ("reports", "custom/lists"):
+        (folder / name).mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def error(layout: Prepare) -> str:
@@ -29,9 +34,9 @@ def error(layout: Prepare) -> str:
 
 
 def test_lists_are_read(folder: Path) -> None:
-    (folder / "e.csv").write_text("id,label\nb,cat\n")
-    (folder / "s.csv").write_text("set,part,id,fold\n0,train,a,1\n0,test,x,\n")
-    layout = Prepare(exclude="e.csv", near_duplicates="s.csv")
+    (folder / EXCLUDE).write_text("id,label\nb,cat\n")
+    (folder / SETS).write_text("set,part,id,fold\n0,train,a,1\n0,test,x,\n")
+    layout = Prepare(exclude=EXCLUDE, near_duplicates=SETS)
     listed.check(layout)
     listed.check_known(IDS, layout)
     assert listed.excluded(layout) == ["b"]
@@ -44,15 +49,15 @@ def test_lists_are_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "cannot read e.csv"),
-        ("image\nb\n", "prepare.exclude: e.csv has no column id"),
+        (None, f"cannot read {EXCLUDE}"),
+        ("image\nb\n", f"prepare.exclude: {EXCLUDE} has no column id"),
         ("id\nb\nz\n", "1 ids that are not training images: z"),
     ],
 )
 def test_a_wrong_list_of_ids_is_an_error(folder: Path, text: str | None, message: str) -> None:
     if text is not None:
-        (folder / "e.csv").write_text(text)
-    assert message in error(Prepare(exclude="e.csv"))
+        (folder / EXCLUDE).write_text(text)
+    assert message in error(Prepare(exclude=EXCLUDE))
 
 
 @pytest.mark.parametrize(
@@ -64,14 +69,43 @@ def test_a_wrong_list_of_ids_is_an_error(folder: Path, text: str | None, message
     ],
 )
 def test_a_wrong_list_of_sets_is_an_error(folder: Path, rows: str, message: str) -> None:
-    (folder / "s.csv").write_text("set,part,id\n" + rows)
-    assert message in error(Prepare(near_duplicates="s.csv"))
+    (folder / SETS).write_text("set,part,id\n" + rows)
+    assert message in error(Prepare(near_duplicates=SETS))
 
 
-def test_the_files_that_look_writes_are_not_read_in_place(folder: Path) -> None:
-    (folder / "reports/label_issues.csv").write_text("id\nb\n")
-    message = error(Prepare(exclude="reports/label_issues.csv"))
-    assert "Copy it to custom/lists/" in message
+@pytest.mark.parametrize(
+    "name",
+    ["e.csv", "reports/label_issues.csv", "custom/e.csv", "custom/lists/../e.csv", "/tmp/e.csv",
+     "custom/lists/link.csv"],
+)  # fmt: skip
+def test_a_list_outside_custom_lists_is_refused(folder: Path, name: str) -> None:
+    for path in ("e.csv", "reports/label_issues.csv", "custom/e.csv"):
+        (folder / path).write_text("id\nb\n")
+    (folder / "custom/lists/link.csv").symlink_to("../../e.csv")
+    message = error(Prepare(exclude=name))
+    assert message.startswith(f"prepare.exclude: {name} is not in custom/lists/")
+    assert message.endswith(f"set prepare.exclude: custom/lists/{Path(name).name}.")
+    assert "prepare.near_duplicates: e.csv is not" in error(Prepare(near_duplicates="e.csv"))
+
+
+def test_a_list_in_a_folder_of_custom_lists_is_read(folder: Path) -> None:
+    (folder / "custom/lists/a").mkdir()
+    (folder / "custom/lists/a/e.csv").write_text("id\nb\n")
+    for name in ("custom/lists/a/e.csv", f"{folder}/custom/lists/a/e.csv"):
+        assert listed.excluded(Prepare(exclude=name)) == ["b"]
+
+
+def test_it_says_that_scores_are_not_comparable_without_excluded_images(folder: Path) -> None:
+    (folder / EXCLUDE).write_text("id\nb\n")
+    train = pd.DataFrame({"id": IDS["train"], "label": ["x", "x", "y"]})
+    test = pd.DataFrame({"id": IDS["test"]})
+    read = Tables(train, test, test.assign(label=""), ["x", "y"])
+    checksums = {part: {image: image for image in ids} for part, ids in IDS.items()}
+    chosen = choice.choose(read, Prepare(exclude=EXCLUDE), "multiclass", checksums)
+    assert chosen.tables.train["id"].tolist() == ["a", "c"]
+    (line,) = chosen.lines
+    assert line.startswith("1 training images are left out (prepare.exclude), from validation")
+    assert "out-of-fold scores are not comparable" in line
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Which labels are reported as likely errors, on features of known classes."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -17,8 +19,14 @@ FOLDS = RNG.permutation(COUNT) % 5
 FLIPPED = sorted(RNG.choice(COUNT, 16, replace=False).tolist())
 
 
-def find(task: Task, labels: list[str]) -> list[Issue]:
-    return label_errors.find(FEATURES, task, labels, FOLDS, np.random.default_rng(0)).found
+def find(task: Task, labels: list[str], judged: np.ndarray | None = None) -> list[Issue]:
+    rows = np.arange(COUNT) if judged is None else judged
+    rng = np.random.default_rng(0)
+    found, neighbors = label_errors.find(FEATURES, task, labels, FOLDS, rng, rows)
+    similarity = FEATURES @ FEATURES.T
+    np.fill_diagonal(similarity, -1)
+    assert [near[0] for near in neighbors] == [similarity[i.row].argmax() for i in found]
+    return found
 
 
 @pytest.mark.parametrize("names", [NAMES, ["0", "1", "2", "3"]])
@@ -74,6 +82,54 @@ def test_few_images_and_single_classes_are_no_problem() -> None:
     for count in (1, 2, 5):
         labels = ["no"] * (count - 1) + ["yes"]
         found = label_errors.find(
-            FEATURES[:count], task, labels, np.arange(count) % 2, np.random.default_rng(0)
+            FEATURES[:count],
+            task,
+            labels,
+            np.arange(count) % 2,
+            np.random.default_rng(0),
+            np.arange(count),
         )
         assert len(found.found) <= count
+
+
+LABELS_OF = {
+    "multiclass": lambda given: [NAMES[c] for c in given],
+    "multilabel": lambda given: ["|".join(n for c, n in enumerate(NAMES) if c != g) for g in given],
+    "regression": lambda given: [f"{v}" for v in 10.0 * TRUE + 60 * (given != TRUE)],
+}
+
+
+@pytest.mark.parametrize("name", LABELS_OF)
+def test_only_the_labels_of_a_sample_are_judged(name: str) -> None:
+    given = TRUE.copy()
+    given[FLIPPED] = (given[FLIPPED] + 1) % 4
+    classes = ["y"] if name == "regression" else NAMES
+    judged = np.sort(RNG.choice(COUNT, 200, replace=False))
+    found = {issue.row for issue in find(Task(name, classes), LABELS_OF[name](given), judged)}
+    assert found >= {*FLIPPED} & {*judged.tolist()} and found <= {*judged.tolist()}
+
+
+def test_with_many_classes_neighbors_judge_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = TRUE.copy()
+    given[FLIPPED] = (given[FLIPPED] + 1) % 4
+    labels = [NAMES[c] for c in given]
+    many = Task("multiclass", [*NAMES, *(f"empty {n}" for n in range(500))])
+    assert label_errors.has_classifier(Task("multiclass", NAMES))
+    assert not label_errors.has_classifier(many)
+    monkeypatch.setattr(label_errors, "LogisticRegression", None)  # is not called
+    found = find(many, labels)
+    assert sorted(issue.row for issue in found) == FLIPPED
+    monkeypatch.setattr(label_errors, "CELLS", 7 * 504)
+    assert find(many, labels) == found
+
+
+def test_the_memory_for_probabilities_does_not_grow_with_the_classes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(label_errors, "CELLS", 2**19)
+    many = Task("multiclass", [*NAMES, *(f"empty {n:05}" for n in range(80_000))])
+    tracemalloc.start()
+    find(many, [NAMES[c] for c in TRUE])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40e6  # a fold's 80 images of 80,000 classes in float64: 51 MB per array

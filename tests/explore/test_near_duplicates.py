@@ -11,9 +11,14 @@ from podium.explore.near_duplicates import Pair
 IMAGES = photos(40)
 
 
-def find(images: list[np.ndarray], identical: list[list[int]] | None = None) -> list[Pair]:
+def find(
+    images: list[np.ndarray],
+    identical: list[list[int]] | None = None,
+    searched: list[int] | None = None,
+) -> list[Pair]:
+    rows = np.array(range(len(images)) if searched is None else searched, int)
     return near_duplicates.find(
-        described(images), images.__getitem__, identical or [], trained=False
+        described(images), images.__getitem__, identical or [], searched=rows, trained=False
     )
 
 
@@ -71,6 +76,14 @@ def test_a_copy_of_identical_images_is_compared_once() -> None:
     assert [(p.a, p.b) for p in sorted(pairs)] == [(2, 10), (2, 11), (2, 12)]
     sets = near_duplicates.sets(pairs, len(images))
     assert np.flatnonzero(sets >= 0).tolist() == [2, 10, 11, 12] and set(sets) == {-1, 0}
+
+
+def test_copies_of_a_sample_are_searched_among_all_images() -> None:
+    images = [*IMAGES[:10], *(jpeg(IMAGES[n]) for n in range(4)), IMAGES[5], IMAGES[6]]
+    identical = [[5, 14], [6, 15]]
+    pairs = find(images, identical, searched=[1, 12, 14])
+    assert [(p.a, p.b) for p in sorted(pairs)] == [(1, 11), (2, 12), (5, 14), (6, 15)]
+    assert {p[:2] for p in find(images, identical, searched=[])} == {(5, 14), (6, 15)}
 
 
 def test_sets_are_joined_over_pairs() -> None:

@@ -1,33 +1,37 @@
 """Blockwise search against the matrix of all pairs, and the univariate AUC."""
 
+import tracemalloc
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from podium.explore import nearest, univariate
+from podium.explore.findings import _numbers
 from podium.features.neighbors import unit
 
 
-@pytest.mark.parametrize("are_same", [False, True])
+@pytest.mark.parametrize("own", [None, np.arange(53), np.arange(4, 53, 3)])
 def test_blocks_give_what_the_whole_matrix_gives(
-    are_same: bool, monkeypatch: pytest.MonkeyPatch
+    own: np.ndarray | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
     keys = unit(rng.normal(size=(53, 8))).astype(np.float32)
-    queries = keys if are_same else unit(rng.normal(size=(31, 8))).astype(np.float32)
+    queries = unit(rng.normal(size=(31, 8))).astype(np.float32) if own is None else keys[own]
     monkeypatch.setattr(nearest, "QUERIES", 7)
-    monkeypatch.setattr(nearest, "KEYS", 10)
-    found = nearest.search(queries, keys, 5, are_same=are_same)
+    monkeypatch.setattr(nearest, "BLOCK_BYTES", 4 * 7 * 10)
+    found = nearest.search(queries, keys, 5, own=own)
     matrix = queries @ keys.T
-    if are_same:
-        np.fill_diagonal(matrix, -np.inf)
+    if own is not None:
+        matrix[np.arange(len(own)), own] = -np.inf
     assert (found.rows == np.argsort(-matrix, axis=1)[:, :5]).all()
     np.testing.assert_allclose(found.similarity, -np.sort(-matrix, axis=1)[:, :5], rtol=1e-5)
 
 
 def test_fewer_keys_than_neighbors() -> None:
     keys = np.eye(3, dtype=np.float32)
-    assert nearest.search(keys, keys, 20, are_same=True).rows.shape == (3, 2)
-    assert nearest.search(keys[:1], keys[:1], 20, are_same=True).rows.shape == (1, 0)
+    assert nearest.search(keys, keys, 20, own=np.arange(3)).rows.shape == (3, 2)
+    assert nearest.search(keys[:1], keys[:1], 20, own=np.arange(1)).rows.shape == (1, 0)
 
 
 def test_auc_alone() -> None:
@@ -55,3 +59,20 @@ def test_groups_share_a_fold() -> None:
     folds = univariate.split(100, np.random.default_rng(0), groups)
     assert all(len(set(folds[groups == group])) == 1 for group in range(25))
     assert set(folds) == set(range(univariate.FOLDS))
+
+
+def test_bins_of_texts_are_numbered_by_frequency_then_sorted() -> None:
+    texts = ["b", "a\0", "c", "a", "c", "a\0", "b", "é"]
+    assert univariate.bins(np.array(texts, object)).tolist() == [1, 0, 2, 3, 2, 0, 1, 4]
+    many = [f"{n:03}" for n in range(univariate.MAX_CATEGORIES + 50)]
+    assert univariate.bins(np.array(many, object)).tolist()[-51:] == [199] + 50 * [200]
+
+
+def test_a_long_text_takes_no_memory_per_row() -> None:
+    texts = np.array(["a", "b" * 50_000] + ["c"] * 2000, object)
+    tracemalloc.start()
+    assert univariate.bins(texts).max() == 2
+    assert _numbers(pd.Series(texts))[1] == texts[1]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6  # 400 MB if each had the longest one's width

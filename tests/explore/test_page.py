@@ -13,6 +13,8 @@ from conftest import Project
 from planted_photos import jpeg, photos
 
 from podium.core import csvs
+from podium.explore import data_page, disagreement, faults, findings
+from podium.explore.data import read
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +85,32 @@ def test_copies_are_shown_and_listed_and_the_lists_are_accepted(project: Project
     folds = csvs.read(project.folder / "data/folds.csv").set_index("id")["fold"]
     assert folds["0001"] == folds["0003"]
     assert csvs.read(path)["set"].nunique() == 2  # still reported
+
+
+@pytest.mark.parametrize(("limit", "classes"), [(20, 300), (50_000, 2)])
+def test_the_page_says_what_was_limited(
+    project: Project, monkeypatch: pytest.MonkeyPatch, limit: int, classes: int
+) -> None:
+    files = with_copies()
+    files["train/0040.png"] = files["train/0050.png"]  # identical
+    project.write_archive(files)
+    page = explore(project)
+    assert "sample" not in page and "no classifier" not in page
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(findings, "MAX_SEARCHED", limit)
+    monkeypatch.setattr(disagreement, "MAX_CLASSES", classes)
+    monkeypatch.setattr(faults, "MAX_CLASSES", classes)
+    data = read(None, seed=42)
+    found = findings.find(data, seed=42)
+    page = data_page.html(data, found, "shapes", None)
+    is_limited = limit == 20
+    assert ("searched of 35 of 75 images, a random sample" in page) == is_limited
+    assert ("Only 20 of 60 training images were checked" in page) == is_limited
+    assert ("of 35 of 75" in "".join(data_page.summary(data, found))) == is_limited
+    assert ("With more than 2 classes, no classifier" in page) == (classes == 2)
+    assert (40, 50, "identical") in {(pair.a, pair.b, pair.kind) for pair in found.pairs}
+    again = findings.find(data, seed=42)
+    assert again.pairs == found.pairs and again.issues == found.issues
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from ruamel.yaml import YAML
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from conftest import Project
 
-STAGES = ("check", "fetch", "prepare", "folds", "train@a-0", "predict@a-0", "ensemble",
+STAGES = ("check", "fetch", "prepare", "folds", "explore", "train@a-0", "predict@a-0", "ensemble",
           "submission", "report", "page")  # fmt: skip
 FIRST = STAGES.index("train@a-0")  # to be killed
 EPOCHS, STEPS_PER_EPOCH = 30, 2

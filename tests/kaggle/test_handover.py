@@ -79,7 +79,8 @@ def test_the_archive_contains_what_kaggle_requires_and_no_data_or_secrets(
     weights = next(name for name in contents if name.startswith("pretrained/"))
     runs = [f"{model}/fold{fold}" for model, fold in RUNS]
     assert {name for name in contents if not name.startswith("src/")} == {
-        *("custom/README.md", "custom/my_metric.py", "custom/helpers.py"),
+        *("custom/README.md", "custom/lists/README.md"),
+        *("custom/my_metric.py", "custom/helpers.py"),
         *("README.md", "PODIUM.md", "SETTINGS.json", "directory_structure.txt", "entry_points.md"),
         *("requirements.txt", "params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore", ".gitignore"),
         *("data/folds.csv", "data/folds.json", "data/raw/source.json", "metrics/ensemble.json"),

@@ -1,5 +1,6 @@
 """Rows of metadata as vectors."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,25 @@ def test_the_most_frequent_categories_have_dimensions() -> None:
     column = pd.DataFrame({"x": texts}, index=range(len(texts)))
     values = Encoding.fit(column).columns[0].values  # type: ignore[union-attr]
     assert len(values) == encoding.MAX_CATEGORIES
-    assert {f"c{n}" for n in range(150, 200)} < {*values}
+    frequent, rare = ([f"c{n}" for n in numbers] for numbers in (range(150, 200), range(150)))
+    assert values == sorted(frequent + sorted(rare)[:50])
+
+
+def test_categories_that_differ_in_a_zero_byte_are_different() -> None:
+    column = pd.DataFrame({"x": ["a\0", "a", "a\0", "a", "b"]}, index=IDS[:5])
+    fitted = Encoding.fit(column)
+    assert fitted.columns[0].values == ["a", "a\0"]  # type: ignore[union-attr]
+    assert fitted.encode(column, IDS[:5]).tolist() == [[0, 1], [1, 0], [0, 1], [1, 0], [0, 0]]
+
+
+def test_a_long_text_takes_no_memory_per_row() -> None:
+    column = pd.DataFrame({"x": ["b" * 50_000] + ["c"] * 2000})
+    tracemalloc.start()
+    fitted = Encoding.fit(column)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert fitted.columns[0].values == ["c"]  # type: ignore[union-attr]
+    assert peak < 20e6  # 400 MB if each had the longest one's width
 
 
 def test_an_encoding_survives_json() -> None:

@@ -109,12 +109,13 @@ class Prepare(Section):
     `near_duplicates`: `group` keeps them in one fold, `drop` keeps the first of each set (none if
     their labels differ), and `keep` splits them like other images."""
     near_duplicates: str | None = None
-    """CSV of near-duplicates with the columns `set`, `part` (train or test) and `id`. `make look`
-    writes `reports/near_duplicates.csv`; copy it to `custom/lists/`. null: only images with the
-    same pixels are duplicates."""
+    """CSV in `custom/lists/` with the columns `set`, `part` (train or test) and `id`: images that
+    show the same. `make look` writes `reports/near_duplicates.csv`; copy it there. null: only
+    images with the same pixels are duplicates."""
     exclude: str | None = None
-    """CSV with the column `id`: training images to exclude. `make look` writes
-    `reports/label_issues.csv`; copy the rows that you agree with to `custom/lists/`. null: none."""
+    """CSV in `custom/lists/` with the column `id`: training images to leave out, from validation,
+    too, so out-of-fold scores with and without it are not comparable. `make look` writes
+    `reports/label_issues.csv`; copy the rows that you agree with there. null: none."""
     pixel_columns: str | None = None
     """For images stored as pixels in the tables: the prefix of the numbered pixel columns (`pixel`
     for `pixel0`, `pixel1`, …; "" for `1x1`, `1x2`, …), or the name of one column with all pixels,

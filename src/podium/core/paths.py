@@ -21,6 +21,7 @@ ENSEMBLE = DATA / "ensemble"
 MODELS = Path("models")
 METRICS = Path("metrics")
 REPORTS = Path("reports")
+LISTS = Path("custom/lists")
 SUBMISSIONS = Path("submissions")
 CHECKPOINTS = Path(".checkpoints")
 

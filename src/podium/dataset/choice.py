@@ -37,7 +37,10 @@ def choose(
         left_out = [image for image in read.train["id"] if image in excluded]
         read = tables.drop(read, left_out, task, "images of prepare.exclude")
         sets = duplicates.without(sets, left_out)
-        lines.append(f"excluded {len(left_out)} training images (prepare.exclude)")
+        lines.append(
+            f"{len(left_out)} training images are excluded (prepare.exclude), from validation, "
+            "too: out-of-fold scores are not comparable with those before"
+        )
     if layout.duplicates == "drop":
         left_out = duplicates.redundant(read.train, sets)
         read = tables.drop(read, left_out, task, "duplicates")

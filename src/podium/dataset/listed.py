@@ -17,7 +17,7 @@ def check(layout: Prepare) -> None:
     """Check that the files exist and have the required columns.
 
     Raises:
-        UserError: if not, or if the pipeline would overwrite them.
+        UserError: if not, or if they are outside custom/lists.
     """
     excluded(layout)
     near_duplicates(layout)
@@ -68,10 +68,10 @@ def _check_ids(
 
 
 def _read(name: str, key: str, columns: list[str]) -> pd.DataFrame:
-    if Path(name).resolve().is_relative_to(paths.REPORTS.resolve()):
+    if not Path(name).resolve().is_relative_to(paths.LISTS.resolve()):
         raise UserError(
-            f"{key}: `make look` overwrites {name}. Copy it to custom/lists/, and set {key} to the "
-            "copy."
+            f"{key}: {name} is not in {paths.LISTS}/, so `dvc repro` would not notice edits. Copy "
+            f"it there and set {key}: {paths.LISTS / Path(name).name}."
         )
     table = csvs.read(Path(name))
     if missing := [column for column in columns if column not in table]:

@@ -76,8 +76,8 @@ class Data:
                 sizes = np.stack([columns["height"], columns["width"]], axis=1)
             size = files["bytes"].astype(float).to_numpy()
             result |= {"file size": size, "bytes per pixel": size / sizes.prod(axis=1)}
-            result |= {"file format": files["format"].to_numpy(str)}
-            result |= {"channels": files["mode"].to_numpy(str)}
+            result |= {"file format": files["format"].to_numpy(object)}
+            result |= {"channels": files["mode"].to_numpy(object)}
             result |= {"EXIF tags": files["exif"].astype(float).to_numpy()}
         result |= {"width": sizes[:, 1], "height": sizes[:, 0]}
         result |= {"aspect ratio": sizes[:, 1] / sizes[:, 0]}

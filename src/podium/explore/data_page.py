@@ -42,6 +42,8 @@ def summary(data: Data, found: Findings) -> list[str]:
         f"near-duplicates: {len(found.pairs)} pairs{f' ({crossing})' if crossing else ''}",
         f"likely label errors: {len(found.issues.found)}",
     ]
+    if limit := faults.sampled(len(data.ids), found.searched):
+        lines.append(f"neighbors were searched of {limit} images, a random sample")
     if found.drift is not None:
         names = [difference.name for difference in found.differences if difference.is_reported]
         shown = f"; they differ in {', '.join(names[:5])}" if names else ""

@@ -55,7 +55,8 @@ def measure(
         return None
     probability = np.zeros(len(is_test))
     for fold in range(FOLDS):
-        rows = np.concatenate([_sample(side & (folds != fold), rng) for side in sides])
+        others = [np.flatnonzero(side & (folds != fold)) for side in sides]
+        rows = np.concatenate([univariate.sample(side, MAX_IMAGES, rng) for side in others])
         model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=500)
         model.fit(features[rows], is_test[rows])
         own = folds == fold
@@ -85,8 +86,3 @@ def compare(
 
 def _lower(areas: np.ndarray, is_test: np.ndarray) -> np.ndarray:
     return univariate.lower_bound(areas, np.array([is_test.sum()]), len(is_test))
-
-
-def _sample(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    rows = np.flatnonzero(mask)
-    return rows if len(rows) <= MAX_IMAGES else np.sort(rng.choice(rows, MAX_IMAGES, replace=False))

@@ -1,5 +1,6 @@
 """Sections of the page on findings: near-duplicates, label errors, drift and shortcuts."""
 
+import itertools
 from collections import Counter
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 from podium.explore.data import Data
 from podium.explore.findings import Findings, one_vs_rest
 from podium.explore.image_stats import CELLS, STATISTICS
-from podium.explore.label_errors import NEIGHBORS
+from podium.explore.label_errors import MAX_CLASSES, NEIGHBORS, has_classifier
 from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import Shortcut
 from podium.pages import pictures
@@ -31,6 +32,11 @@ def near_duplicates(data: Data, found: Findings) -> Section:
         "Copies of an image: identical, re-encoded, cropped, mirrored or recolored. The details of "
         "each pair match after alignment. "
     )
+    if limit := sampled(len(data.ids), found.searched):
+        text += (
+            f"Copies were searched of {limit} images, a random sample, among all images; "
+            "identical ones were found among all. "
+        )
     if not found.pairs:
         none = Table([["near-duplicates", "pairs"], ["found", "0"]])
         return Section("Near-duplicates", [none], text + "None were found.")
@@ -57,27 +63,40 @@ def near_duplicates(data: Data, found: Findings) -> Section:
     return Section("Near-duplicates", [Table(table), Cards(cards, caption)], text)
 
 
+def sampled(count: int, searched: np.ndarray) -> str:
+    """How many of `count` images were searched; "" if all."""
+    return "" if len(searched) == count else f"{len(searched):,} of {count:,}"
+
+
 def label_errors(data: Data, found: Findings) -> Section:
     """Images whose labels disagree with those of their neighbors."""
     cards = []
-    for issue in found.issues.found[:ISSUES]:
-        lines = [f"labeled {_label(data, issue.row)}", f"suggested: {issue.suggestion}"]
+    listed = zip(found.issues.found, found.issues.neighbors, strict=True)
+    for issue, neighbors in itertools.islice(listed, ISSUES):
+        lines = [f"labeled {_label(data, issue.row)}", f"rather {issue.suggestion}"]
         if data.task.name != "regression":
-            lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have this label")
-        near = [int(row) for row in found.issues.neighbors[issue.row][:2]]
+            lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have the label")
+        near = neighbors[:2]
         names = [f"neighbor, labeled {_label(data, row)}" for row in near]
         shown = [_picture(data, issue.row, data.ids[issue.row])]
         shown += [_picture(data, row, name) for row, name in zip(near, names, strict=True)]
         lines.append("neighbors: " + ", ".join(_label(data, row) for row in near))
         cards.append(Card(data.ids[issue.row], shown, lines))
+    judges = f"the {NEIGHBORS} nearest images"
+    if has_classifier(data.task):
+        judges += " and with a linear classifier that has not seen the image"
     text = (
-        f"{len(found.issues.found)} labels disagree with the {NEIGHBORS} nearest images and with a "
-        "linear classifier that was not trained on the image. Next to each are its two nearest "
-        "neighbors. To exclude images from training, copy their rows of reports/label_issues.csv "
-        "to a file in custom/lists/ and set prepare.exclude to that file."
+        f"{len(found.issues.found)} labels disagree with {judges}. Left: the image; beside it the "
+        "two nearest ones. To leave some out of training, copy their rows of "
+        "reports/label_issues.csv to a file in custom/lists/ and set prepare.exclude to it."
     )
     if not cards:
-        text = "No label disagrees with the nearest images and with a linear classifier."
+        text = f"No label disagrees with {judges}."
+    if limit := sampled(data.n_train, found.searched[found.searched < data.n_train]):
+        text += f" Only {limit} training images were checked, a random sample."
+    if not has_classifier(data.task):
+        text += f" With more than {MAX_CLASSES} classes, no classifier is fitted."
+    if not cards:
         return Section("Likely label errors", [Table([["labels", "listed"], ["all", "0"]])], text)
     count = len(found.issues.found)
     caption = f"{len(cards)} of {count}, most likely first" if len(cards) < count else ""

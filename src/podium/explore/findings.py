@@ -14,7 +14,8 @@ from podium.explore.label_errors import Issues
 from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import Labels, Shortcut
 
-NUMERIC_SHARE = 0.95  # minimum share of numeric cells in a numeric column
+MAX_SEARCHED = 50_000  # training images, and test images, whose neighbors are searched
+NUMERIC_SHARE = 0.95  # of the cells of a column that must be numbers for it to be numeric
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Findings:
     differences: list[Difference]
     shortcuts: list[Shortcut]
     regions: list[Shortcut]
+    searched: np.ndarray  # the rows whose neighbors were searched: all, or a sample
 
     def crosses(self, pair: Pair, data: Data) -> str:
         """What a pair connects: training and test images ("test"), "folds", or neither ("fold")."""
@@ -38,8 +40,15 @@ class Findings:
 
 def find(data: Data, *, seed: int) -> Findings:
     """Run all checks."""
+    rng = seeding.generator(seed, "explore", "searched")
+    parts = [np.flatnonzero(data.is_test == part) for part in (False, True)]
+    searched = np.concatenate([univariate.sample(rows, MAX_SEARCHED, rng) for rows in parts])
     pairs = near_duplicates.find(
-        data.described, data.decode, data.identical(), trained=data.trained
+        data.described,
+        data.decode,
+        data.identical(),
+        searched=searched,
+        trained=data.trained,
     )
     pairs = [pair for pair in pairs if min(pair.a, pair.b) < data.n_train]
     sets = near_duplicates.sets(pairs, len(data.ids))
@@ -58,12 +67,18 @@ def find(data: Data, *, seed: int) -> Findings:
         pairs=pairs,
         sets=sets,
         issues=label_errors.find(
-            data.described.features[known], data.task, data.labels, data.folds, rng
+            data.described.features[known],
+            data.task,
+            data.labels,
+            data.folds,
+            rng,
+            searched[searched < data.n_train],
         ),
         drift=drift.measure(data.described.features, data.is_test, groups=groups, rng=rng),
         differences=_differences(data, rng),
         shortcuts=shortcuts.of_facts(facts | content, labels, folds, content=STATISTICS),
         regions=regions,
+        searched=searched,
     )
 
 
@@ -101,7 +116,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
     has_value = (column.str.strip() != "").to_numpy()
     if has_value.any() and numbers.notna().to_numpy()[has_value].mean() >= NUMERIC_SHARE:
         return numbers.to_numpy(float)
-    return column.to_numpy(str)
+    return column.to_numpy(object)
 
 
 def duplicates_table(data: Data, findings: Findings) -> pd.DataFrame:

@@ -14,13 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from podium.explore import nearest
+from podium.explore import nearest, univariate
 from podium.scoring.task import Task
 
 NEIGHBORS, SHARPNESS = 20, 10.0  # weight of a neighbor: exp(SHARPNESS * similarity)
 STRENGTH, MAX_ITERATIONS = 3.0, 300  # of logistic regression on features of length 1
-MAX_FITTED = 10_000  # images the classifier is fitted to
-BLOCK = 4096  # images whose probabilities are in memory at once
+MAX_FITTED = 10_000  # images
+MAX_CLASSES = 300  # with more, the classifier takes too long: neighbors decide alone
+BLOCK, CELLS = 4096, 2**22  # images, and their probabilities, in memory at once
 MAX_SCORE = 0.25  # of a listed image
 MAX_SHARE = 0.05  # of the images: the list must stay short enough to review
 MAX_LABELS = 50  # most frequent labels of a multilabel task
@@ -38,44 +39,57 @@ class Issue(NamedTuple):
 
 
 class Issues(NamedTuple):
-    """The likely label errors, most likely first, and the neighbors of all images."""
+    """The images whose labels are likely wrong, likeliest first."""
 
     found: list[Issue]
-    neighbors: np.ndarray  # rows, the nearest first: [N, NEIGHBORS]
+    neighbors: list[list[int]]  # the rows of the nearest images of each one, the nearest first
+
+
+def has_classifier(task: Task) -> bool:
+    """Whether a classifier judges labels, too, not neighbors alone."""
+    return task.name == "multilabel" or len(task.classes) <= MAX_CLASSES
 
 
 def find(
-    features: np.ndarray, task: Task, labels: list[str], folds: np.ndarray, rng: np.random.Generator
+    features: np.ndarray,
+    task: Task,
+    labels: list[str],
+    folds: np.ndarray,
+    rng: np.random.Generator,
+    judged: np.ndarray,
 ) -> Issues:
     """Find labels that are likely wrong.
 
     Args:
         features: of the training images, float32 [N, D], of length 1.
-        labels: [N], as in train.csv.
-        folds: [N]; the classifier for a fold is fitted to the other folds.
+        labels: as our tables have them, [N].
+        folds: the classifier that judges an image is fitted to the other folds, [N].
+        judged: the rows whose labels are judged, ascending, [J].
     """
-    near = nearest.search(features, features, NEIGHBORS, are_same=True)
+    near = nearest.search(features[judged], features, NEIGHBORS, own=judged)
     targets = task.targets(labels)
-    judge = _Judge(features, folds, near, rng)
+    judge = _Judge(features, folds, near, rng, judged)
     if not near.rows.shape[1] or len(np.unique(folds)) < 2:
-        return Issues([], near.rows)
+        return Issues([], [])
     if task.name == "regression":
         found = _outliers(judge, targets)
     elif task.name == "multilabel":
         found = _wrong_labels(judge, targets, task.classes)
     else:
         scores, best = judge.scores(targets, len(task.classes))
-        alike = (targets[near.rows] == targets[:, None]).sum(axis=1)
+        alike = (targets[near.rows] == targets[judged, None]).sum(axis=1)
         found = [
-            Issue(int(row), float(scores[row]), task.classes[best[row]], int(alike[row]))
-            for row in np.flatnonzero((best != targets) & (scores < MAX_SCORE))
+            Issue(int(judged[n]), float(scores[n]), task.classes[best[n]], int(alike[n]))
+            for n in np.flatnonzero((best != targets[judged]) & (scores < MAX_SCORE))
         ]
     found = sorted(found, key=lambda issue: (issue.score, issue.row))
-    return Issues(found[: max(1, round(MAX_SHARE * len(labels)))], near.rows)
+    found = found[: max(1, round(MAX_SHARE * len(judged)))]
+    places = np.searchsorted(judged, [issue.row for issue in found])
+    return Issues(found, near.rows[places].tolist())
 
 
 class _Judge:
-    """Scores targets by nearest neighbors and a classifier."""
+    """What neighbors and a classifier think of the targets of the `judged` rows, [J]."""
 
     def __init__(
         self,
@@ -83,86 +97,91 @@ class _Judge:
         folds: np.ndarray,
         near: nearest.Nearest,
         rng: np.random.Generator,
+        judged: np.ndarray,
     ) -> None:
+        self.judged = judged
         self.features, self.folds, self.rows = features, folds, near.rows
         weights = np.exp(SHARPNESS * near.similarity.astype(np.float64))
         self.weights = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
         self.rng = rng
 
     def scores(self, targets: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The score of each image's own class [N], and its most probable class [N]."""
-        own, top = np.zeros(len(targets)), np.ones(len(targets))
-        best = np.zeros(len(targets), int)
+        """The score of each judged image's class [J], and its likeliest class [J]."""
+        given = targets[self.judged]
+        own, top = np.zeros(len(given)), np.ones(len(given))
+        best = np.zeros(len(given), int)
         for rows, probabilities in self._probabilities(targets, count):
-            own[rows] = probabilities[np.arange(len(rows)), targets[rows]]
+            own[rows] = probabilities[np.arange(len(rows)), given[rows]]
             best[rows] = probabilities.argmax(axis=1)
             top[rows] = probabilities.max(axis=1)
-        sizes = np.maximum(1, np.bincount(targets, minlength=count))
-        usual = np.bincount(targets, weights=own, minlength=count) / sizes
-        scores: np.ndarray = own / top / np.maximum(usual, FLOOR)[targets]
+        sizes = np.maximum(1, np.bincount(given, minlength=count))
+        usual = np.bincount(given, weights=own, minlength=count) / sizes
+        scores: np.ndarray = own / top / np.maximum(usual, FLOOR)[given]
         return scores, best
 
     def predicted_numbers(self, targets: np.ndarray) -> np.ndarray:
-        """Predict standardized targets [N, C] by neighbors and ridge regression."""
+        """What neighbors and ridge regression say of standardized numbers: [J, C]."""
         predicted = np.einsum("nk,nkc->nc", self.weights, targets[self.rows])
         for train, own in self._splits():
             model = Ridge(alpha=1.0).fit(self.features[train], targets[train])
-            linear = model.predict(self.features[own]).reshape(len(own), -1)
+            linear = model.predict(self.features[self.judged[own]]).reshape(len(own), -1)
             predicted[own] = (predicted[own] + linear) / 2
         return predicted
 
     def _splits(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for fold in np.unique(self.folds):
-            train = np.flatnonzero(self.folds != fold)
-            if len(train) > MAX_FITTED:
-                train = np.sort(self.rng.choice(train, MAX_FITTED, replace=False))
-            yield train, np.flatnonzero(self.folds == fold)
+        """The rows to fit to, and the places of others among the judged ones."""
+        for fold in np.unique(self.folds[self.judged]):
+            train = univariate.sample(np.flatnonzero(self.folds != fold), MAX_FITTED, self.rng)
+            yield train, np.flatnonzero(self.folds[self.judged] == fold)
 
     def _probabilities(
         self, targets: np.ndarray, count: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields rows [n] and their class probabilities [n, C]."""
+        """Places among the judged rows, and the probabilities of their classes: [n, C]."""
         prior = np.bincount(targets, minlength=count) / len(targets)
         neighbors = self.rows.shape[1]
         for train, own in self._splits():
             present = np.unique(targets[train])
             model = None
-            if len(present) > 1:
+            if len(present) > 1 and count <= MAX_CLASSES:
                 model = LogisticRegression(C=STRENGTH, max_iter=MAX_ITERATIONS)
                 model.fit(self.features[train], targets[train])
-            for rows in np.array_split(own, max(1, -(-len(own) // BLOCK))):
+            block = max(1, min(BLOCK, CELLS // count))
+            for rows in np.array_split(own, max(1, -(-len(own) // block))):
                 cells = np.arange(len(rows))[:, None] * count + targets[self.rows[rows]]
                 weights = self.weights[rows].ravel()
                 votes = np.bincount(cells.ravel(), weights, len(rows) * count)
                 votes = votes.reshape(len(rows), count)
                 smooth = (neighbors * votes + prior) / (neighbors + 1)
+                if model is None:
+                    yield rows, smooth
+                    continue
                 linear = np.full((len(rows), count), FLOOR)
-                if model is not None:
-                    linear[:, present] += model.predict_proba(self.features[rows])
+                linear[:, present] += model.predict_proba(self.features[self.judged[rows]])
                 both = np.sqrt(linear * np.maximum(smooth, FLOOR))
                 yield rows, both / both.sum(axis=1, keepdims=True)
 
 
 def _wrong_labels(judge: _Judge, targets: np.ndarray, classes: list[str]) -> list[Issue]:
-    """Find at most one issue per image: the label that is most likely wrong."""
-    worst = np.full(len(targets), np.inf)
-    label = np.zeros(len(targets), int)
+    """One per image: its label that is most likely wrong."""
+    worst = np.full(len(judge.judged), np.inf)
+    label = np.zeros(len(judge.judged), int)
     common = np.argsort(-targets.sum(axis=0), kind="stable")[:MAX_LABELS]
     for index in common:
         column = (targets[:, index] > 0).astype(int)
         if column.min() == column.max():
             continue
         scores, best = judge.scores(column, 2)
-        scores = np.where(best != column, scores, np.inf)
+        scores = np.where(best != column[judge.judged], scores, np.inf)
         label[scores < worst] = index
         worst = np.minimum(worst, scores)
     found = []
-    for row in np.flatnonzero(worst < MAX_SCORE):
-        index = int(label[row])
+    for n in np.flatnonzero(worst < MAX_SCORE):
+        row, index = int(judge.judged[n]), int(label[n])
         has = targets[row, index] > 0
-        same = int(((targets[judge.rows[row], index] > 0) == has).sum())
+        same = int(((targets[judge.rows[n], index] > 0) == has).sum())
         text = f"without {classes[index]}" if has else f"with {classes[index]}"
-        found.append(Issue(int(row), float(worst[row]), text, same))
+        found.append(Issue(row, float(worst[n]), text, same))
     return found
 
 
@@ -171,12 +190,12 @@ def _outliers(judge: _Judge, targets: np.ndarray) -> list[Issue]:
     std = targets.std(axis=0)
     scaled = (targets - targets.mean(axis=0)) / np.where(std > 0, std, 1)
     predicted = judge.predicted_numbers(scaled.astype(np.float64))
-    residuals = np.abs(scaled - predicted)
+    residuals = np.abs(scaled[judge.judged] - predicted)
     usual = np.maximum(1.4826 * np.median(residuals, axis=0), 1e-9)
     deviation = (residuals / usual).max(axis=1)
     value = predicted * np.where(std > 0, std, 1) + targets.mean(axis=0)
     found = []
-    for row in np.flatnonzero(deviation > OUTLIER):
-        text = ", ".join(f"{number:.4g}" for number in value[row])
-        found.append(Issue(int(row), float(OUTLIER / deviation[row]), text, 0))
+    for n in np.flatnonzero(deviation > OUTLIER):
+        text = ", ".join(f"{number:.4g}" for number in value[n])
+        found.append(Issue(int(judge.judged[n]), float(OUTLIER / deviation[n]), text, 0))
     return found

@@ -44,6 +44,7 @@ def find(
     decode: Callable[[int], np.ndarray],
     identical: Sequence[Sequence[int]],
     *,
+    searched: np.ndarray,
     trained: bool,
 ) -> list[Pair]:
     """Find pairs of near-duplicates, highest correlation first. A set of `identical` images gives
@@ -53,7 +54,8 @@ def find(
         described: all images, training and test.
         decode: the pixels of a row.
         identical: the rows of each set of images with the same pixels.
-        trained: whether the features are those of a trained network.
+        searched: the rows whose copies, other than identical ones, are searched among all images.
+        trained: whether the features are of a trained network, so that copies are similar.
     """
     pairs = [Pair(rows[0], row, 1.0, "identical") for rows in identical for row in rows[1:]]
     repeated = {pair.b for pair in pairs}
@@ -62,7 +64,9 @@ def find(
     kept[[*repeated]] = False
     rows = np.flatnonzero(kept)
     if len(rows) > 1:
-        chosen = candidates(described.stats.thumbs[rows], described.features[rows], trained=trained)
+        queries = np.flatnonzero(np.isin(rows, searched))
+        thumbs, features = described.stats.thumbs[rows], described.features[rows]
+        chosen = candidates(thumbs, features, queries, trained=trained)
         pairs += _verify([(int(rows[i]), int(rows[j])) for i, j in chosen], described, decode)
     return sorted(pairs, key=lambda pair: (-pair.correlation, pair.a, pair.b))
 
@@ -80,15 +84,21 @@ def perceptual_hash(thumbs: np.ndarray) -> np.ndarray:
     return unit(np.concatenate(low)).astype(np.float32)
 
 
-def candidates(thumbs: np.ndarray, features: np.ndarray, *, trained: bool) -> list[tuple[int, int]]:
-    """Pairs of rows that may be copies of each other, sorted."""
-    keys = perceptual_hash(thumbs)
-    cut = np.stack([_center(thumb) for thumb in thumbs])
-    variants = (thumbs, thumbs[:, :, ::-1], cut, cut[:, :, ::-1])
+def candidates(
+    thumbs: np.ndarray, features: np.ndarray, queries: np.ndarray, *, trained: bool
+) -> list[tuple[int, int]]:
+    """Pairs of rows that may be copies of each other, one of each among the rows `queries`,
+    sorted.
+    """
+    if not len(queries):
+        return []
+    keys, own = perceptual_hash(thumbs), thumbs[queries]
+    cut = np.stack([_center(thumb) for thumb in own])
+    variants = (own, own[:, :, ::-1], cut, cut[:, :, ::-1])
     hashes = [perceptual_hash(variant) for variant in variants]
-    found = [nearest.search(variant, keys, BY_HASH, are_same=True).rows for variant in hashes]
-    found.append(nearest.search(features, features, BY_FEATURES, are_same=True).rows)
-    first = np.concatenate([np.repeat(np.arange(len(f)), f.shape[1]) for f in found])
+    found = [nearest.search(variant, keys, BY_HASH, own=queries).rows for variant in hashes]
+    found.append(nearest.search(features[queries], features, BY_FEATURES, own=queries).rows)
+    first = np.concatenate([np.repeat(queries, f.shape[1]) for f in found])
     second = np.concatenate([f.ravel() for f in found])
     pairs = np.unique(np.sort(np.stack([first, second], axis=1), axis=1), axis=0)
     if trained:

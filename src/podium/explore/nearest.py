@@ -7,7 +7,7 @@ import torch
 
 from podium.core import signals
 
-QUERIES, KEYS = 2048, 16384  # rows of a block
+QUERIES, BLOCK_BYTES = 2048, 2**27  # rows, and similarities, of a block
 
 
 class Nearest(NamedTuple):
@@ -17,11 +17,13 @@ class Nearest(NamedTuple):
     similarity: np.ndarray  # float32 [N, k]
 
 
-def search(queries: np.ndarray, keys: np.ndarray, count: int, *, are_same: bool = False) -> Nearest:
-    """Find the `count` keys [M, D] with the highest inner product for each query [N, D]; all are
-    float32 of length 1. With `are_same`, query i does not match key i.
+def search(
+    queries: np.ndarray, keys: np.ndarray, count: int, *, own: np.ndarray | None = None
+) -> Nearest:
+    """The `count` keys [M, D] with the highest inner product with each query [N, D], all float32
+    and of length 1. With `own` [N], query i does not find key own[i].
     """
-    count = min(count, len(keys) - are_same)
+    count = min(count, len(keys) - (own is not None))
     if count < 1:
         return Nearest(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), "f4"))
     best, rows = [], []
@@ -29,23 +31,26 @@ def search(queries: np.ndarray, keys: np.ndarray, count: int, *, are_same: bool 
         table = torch.from_numpy(np.ascontiguousarray(keys, np.float32))
         for start in range(0, len(queries), QUERIES):
             signals.raise_if_stopped()
-            block = torch.from_numpy(np.ascontiguousarray(queries[start : start + QUERIES], "f4"))
-            values, indices = _search_block(block, table, count, start if are_same else None)
+            rows_of_block = slice(start, start + QUERIES)
+            block = torch.from_numpy(np.ascontiguousarray(queries[rows_of_block], "f4"))
+            skipped = None if own is None else torch.from_numpy(own[rows_of_block])
+            values, indices = _search_block(block, table, count, skipped)
             best.append(values.numpy())
             rows.append(indices.numpy())
     return Nearest(np.concatenate(rows), np.concatenate(best))
 
 
 def _search_block(
-    block: torch.Tensor, table: torch.Tensor, count: int, own: int | None
+    block: torch.Tensor, table: torch.Tensor, count: int, own: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Search for one block of queries; `own` is the row of the first query among the keys."""
+    """The best of one block of queries, without the key `own` of each."""
     values = torch.empty((len(block), 0))
     indices = torch.empty((len(block), 0), dtype=torch.int64)
-    for first in range(0, len(table), KEYS):
-        similarity = block @ table[first : first + KEYS].T
+    width = max(1, BLOCK_BYTES // (4 * len(block)))
+    for first in range(0, len(table), width):
+        similarity = block @ table[first : first + width].T
         if own is not None:
-            columns = torch.arange(own, own + len(block)) - first
+            columns = own - first
             inside = (columns >= 0) & (columns < similarity.shape[1])
             similarity[inside.nonzero()[:, 0], columns[inside]] = -torch.inf
         top = similarity.topk(min(count, similarity.shape[1]), dim=1)

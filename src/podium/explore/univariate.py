@@ -1,5 +1,7 @@
 """Cross-validated AUC of a single numeric or categorical feature as a predictor of a label."""
 
+from collections import Counter
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -10,15 +12,13 @@ SMOOTHING = 2.0  # pseudo-count: images at the label's prior, added to each bin
 
 
 def bins(values: np.ndarray) -> np.ndarray:
-    """Bin numbers [N] by quantiles, or categories (text) by value: int [N]."""
-    if values.dtype.kind in "OUS":
-        names, codes, counts = np.unique(
-            values.astype(str), return_inverse=True, return_counts=True
-        )
-        order = np.argsort(-counts, kind="stable")
-        rank = np.empty(len(names), int)
-        rank[order] = np.arange(len(names))
-        return np.minimum(rank[codes], MAX_CATEGORIES)
+    """Bins of numbers [N], with about as many images in each, or of categories (text): int [N]."""
+    if values.dtype.kind in "OU":
+        texts = [str(value) for value in values]
+        counts = Counter(texts)  # arrays of text have the width of the longest
+        frequent = sorted(counts, key=lambda text: (-counts[text], text))[:MAX_CATEGORIES]
+        rank = {text: index for index, text in enumerate(frequent)}
+        return np.array([rank.get(text, MAX_CATEGORIES) for text in texts])
     numbers = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
     distinct, codes = np.unique(numbers, return_inverse=True)
     if len(distinct) <= BINS:
@@ -92,6 +92,11 @@ def lower_bound(area: np.ndarray, positives: np.ndarray, count: int) -> np.ndarr
     )
     bound: np.ndarray = area - 2 * np.sqrt(np.maximum(variance, 0) / (positives * negatives))
     return bound
+
+
+def sample(rows: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `limit` of the rows, ascending."""
+    return rows if len(rows) <= limit else np.sort(rng.choice(rows, limit, replace=False))
 
 
 def split(

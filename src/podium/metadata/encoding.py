@@ -4,6 +4,7 @@ Numbers are power-transformed (Yeo and Johnson 2000, https://doi.org/10.1093/bio
 standardized; categories are one-hot encoded.
 """
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -66,11 +67,10 @@ class CategoricalColumn:
 
     @classmethod
     def fit(cls, name: str, values: np.ndarray) -> Self:
-        """Fit to texts [N]; other values are missing."""
-        known = [text for text in values if isinstance(text, str)]
-        texts, counts = np.unique(known, return_counts=True)
-        order = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
-        return cls(name, [str(texts[i]) for i in sorted(order) if counts[i] >= MIN_COUNT])
+        """Fit to texts [N]; what is not text is missing."""
+        counts = Counter(text for text in values if isinstance(text, str))
+        frequent = sorted(counts, key=lambda text: (-counts[text], text))[:MAX_CATEGORIES]
+        return cls(name, sorted(text for text in frequent if counts[text] >= MIN_COUNT))
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Texts [N] -> [N, number of categories]."""
