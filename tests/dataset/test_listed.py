@@ -104,7 +104,7 @@ def test_it_says_that_scores_are_not_comparable_without_excluded_images(folder: 
     chosen = choice.choose(read, Prepare(exclude=EXCLUDE), "multiclass", checksums)
     assert chosen.tables.train["id"].tolist() == ["a", "c"]
     (line,) = chosen.lines
-    assert line.startswith("1 training images are left out (prepare.exclude), from validation")
+    assert line.startswith("1 training images are excluded (prepare.exclude), from validation")
     assert "out-of-fold scores are not comparable" in line
 
 

@@ -13,7 +13,7 @@ from conftest import Project
 from planted_photos import jpeg, photos
 
 from podium.core import csvs
-from podium.explore import data_page, disagreement, faults, findings
+from podium.explore import data_page, label_errors, faults, findings
 from podium.explore.data import read
 
 pytestmark = pytest.mark.slow
@@ -98,7 +98,7 @@ def test_the_page_says_what_was_limited(
     assert "sample" not in page and "no classifier" not in page
     monkeypatch.chdir(project.folder)
     monkeypatch.setattr(findings, "MAX_SEARCHED", limit)
-    monkeypatch.setattr(disagreement, "MAX_CLASSES", classes)
+    monkeypatch.setattr(label_errors, "MAX_CLASSES", classes)
     monkeypatch.setattr(faults, "MAX_CLASSES", classes)
     data = read(None, seed=42)
     found = findings.find(data, seed=42)
