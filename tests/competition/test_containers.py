@@ -13,13 +13,16 @@ import h5py
 import layouts
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from podium.competition.archive import Archive
-from podium.competition.containers import registry, tfrecords
+from podium.competition.containers import parquet_rows, registry, tfrecords
 from podium.competition.containers.shapes import Shapes
 from podium.competition.folder import Folder
+from podium.config.prepare import Prepare
 from podium.core.errors import UserError
+from podium.dataset import build
 from podium.dataset.image_files import image_names
 from podium.images import codec
 from podium.images.decoded import ImageError
@@ -278,6 +281,61 @@ def test_rows_of_pixels_are_read_in_any_order(tmp_path: Path) -> None:
     for row in np.random.default_rng(0).permutation(200).tolist():
         image = np.load(io.BytesIO(opened.read(f"train/{row + 1}.npy")))
         assert np.array_equal(image.ravel(), pixels[row])
+
+
+def test_only_one_batch_of_encoded_images_is_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_rows, "MAX_BYTES", 2**20)
+    rng = np.random.default_rng(0)
+    images = [TINY + rng.bytes(50_000) for _ in range(300)]  # 15 MB in a row group
+    data = file_kinds.parquet(pd.DataFrame({"image": images}), write_batch_size=4)
+    before = most = pa.total_allocated_bytes()
+    files = {f"{name}__parquet": data for name in "abcdef"}
+    opened = archive(tmp_path, **files)
+    for folder in "abcdef":
+        for row in range(0, 300, 30):
+            assert opened.read(f"{folder}/{row + 1}.png") == images[row]
+            most = max(most, pa.total_allocated_bytes())
+    assert most - before < 4 * 2**20
+
+
+def test_images_in_parquet_are_stored_in_any_order_but_read_row_after_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"{n:03d}" for n in np.random.default_rng(0).permutation(100)]
+    images = {i: competitions.encode(np.full((9, 9, 3), int(i), np.uint8)) for i in ids}
+    images[ids[7]] = TINY[:40]
+    table = pd.DataFrame({"id": ids, "image": [images[i] for i in ids]})
+    parts = {f"train-{n}.parquet": file_kinds.parquet(table[n::2]) for n in range(2)}
+    others = {"train/900.png": TINY}
+    archives = [
+        Archive(competitions.write_zip(tmp_path / f"{name}.zip", files))
+        for name, files in {
+            "parquet": parts | others,
+            "files": {f"train/{i}.png": data for i, data in images.items()} | others,
+        }.items()
+    ]
+    read = list[int]()
+    batches = parquet_rows.Table.batches
+    monkeypatch.setattr(
+        parquet_rows.Table, "batches", lambda *options: read.append(0) or batches(*options)
+    )
+    layout = Prepare(on_bad_image="blank", encode="png")
+    stored = [
+        build.store_images(
+            opened,
+            {"train": [], "test": [*sorted(ids), "900", "901"]},
+            folder=tmp_path / str(number),
+            layout=layout.model_copy(update={"test_images": "train"}),
+            processes=1,
+        )
+        for number, opened in enumerate(archives)
+    ]
+    assert stored[0] == stored[1] and [*stored[0].unusable["test"]] == [ids[7], "901"]
+    written = [(tmp_path / f"{number}/test/00000.arrow").read_bytes() for number in range(2)]
+    assert written[0] == written[1]
+    assert len(read) == 2 * 3  # to look for images, for the suffix, and here
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from conftest import Project
 from planted_photos import jpeg, photos
 
 from podium.core import csvs
-from podium.explore import data_page, label_errors, faults, findings
+from podium.explore import data_page, faults, findings, label_errors
 from podium.explore.data import read
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import tempfile
 import weakref
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 import pandas as pd
 
 from podium.competition import packed, zips
-from podium.competition.containers import json_pixels, parquet, registry
+from podium.competition.containers import json_pixels, parquet, parquet_rows, registry
 from podium.competition.containers.registry import Reader
 from podium.competition.containers.shapes import Shapes
 from podium.competition.source import Source
@@ -35,7 +35,8 @@ class Contents:
         self._closers = list[Callable[[], object]]()
         self._entries: dict[str, tuple[Callable[[Any], IO[bytes]], Any]] = {}
         self._containers: dict[str, tuple[Reader, Callable[[], Source]]] = {}
-        self._parquet: dict[str, parquet.Table] = {}
+        self._parquet: dict[str, parquet_rows.Table] = {}
+        self._by_row = dict[Callable[[Any], IO[bytes]], int]()  # images in Parquet: which file
         self._tables = defaultdict[str, list[pd.DataFrame]](list)
         self._shapes = Shapes()
         self.unpacked = False
@@ -136,7 +137,7 @@ class Contents:
             content = read(source, PurePosixPath(name).stem, self._shapes)
             if content is None:
                 if read is parquet.read:
-                    self._parquet[name] = parquet.Table(source)
+                    self._parquet[name] = parquet_rows.Table(source)
                     self._closers.append(self._parquet[name].close)
                 return
         self._closers.append(content.close)
@@ -144,8 +145,11 @@ class Contents:
         folder = registry.folder(name)
         if any(f"{folder}/{image}" in self._entries for image in content.images):
             folder = name.rpartition(".")[0]  # other images with the same ids
+        opener = partial(_open_image, content.read)
+        if read is parquet.read:
+            self._by_row[opener] = len(self._by_row)
         for image, key in content.images.items():
-            self._entries[f"{folder}/{image}"] = partial(_open_image, content.read), key
+            self._entries[f"{folder}/{image}"] = opener, key
         if content.table is not None:
             self._tables[f"{folder}.csv"].append(content.table)
 
@@ -198,6 +202,18 @@ class Contents:
         """
         with zips.reporting(self._full_title(name)), self.open(name) as file:
             return file.read()
+
+    def in_reading_order(self, names: Iterable[str]) -> list[str]:
+        """Each of some files once: those in Parquet files, where only the next row can be read
+        fast, in the order of these files and rows; the others in the given order.
+        """
+
+        def place(name: str) -> tuple[int, int]:
+            opener, key = self._entries.get(name, (None, None))
+            number = None if opener is None else self._by_row.get(opener)
+            return (-1, 0) if number is None else (number, key or 0)
+
+        return sorted(dict.fromkeys(names), key=place)
 
     def _full_title(self, name: str) -> str:
         return f"{name} in {self._title}"

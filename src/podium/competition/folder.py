@@ -51,7 +51,7 @@ class Folder(Archive):
             files.atomic(target) as temporary,
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as output,
         ):
-            for name in names:
+            for name in self.in_reading_order(names):
                 output.writestr(zipfile.ZipInfo(name), self.read(name))
 
 

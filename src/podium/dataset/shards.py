@@ -1,5 +1,6 @@
 """Write one file of an image store: decode its images, in this process or in several."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -85,6 +86,16 @@ def _open(path: Path, scratch: Path | None, used: tuple[str, ...]) -> Archive:
     return Archive(path, scratch, used=used)
 
 
+class _Image(NamedTuple):
+    """An image's bytes, and what `Written` says about it."""
+
+    data: bytes = b""
+    checksum: str = ""
+    facts: FileFacts | None = None
+    problem: str | None = None
+    range: Sequence[float] | None = None
+
+
 def _write(shard: Shard) -> Written:
     layout = shard.layout
     archive = _open(shard.archive, shard.scratch, layout.names)
@@ -92,29 +103,18 @@ def _write(shard: Shard) -> Written:
     sizes, ranges = list[int](), list[Sequence[float]]()
 
     def rows() -> Iterator[tuple[str, bytes]]:
-        for image, name in shard.images:
-            try:
-                if name is None:
-                    raise ImageError(MISSING)
-                original = archive.read(name)
-                data, pixels = codec.reencode(
-                    original,
-                    max_size=layout.max_size,
-                    encode=layout.encode,
-                    quality=layout.quality,
-                    value_range=shard.value_range,
-                    max_megapixels=layout.max_megapixels,
-                )
-                written.checksums[image] = codec.checksum(pixels)
-                written.facts[image] = file_facts.read(name, original)
-            except codec.UnscaledError as error:
-                ranges.append(error.value_range)
+        for (image, _), result in zip(shard.images, _images(shard, archive), strict=True):
+            data = result.data
+            if result.range is not None:
+                ranges.append(result.range)
                 continue
-            except ImageError as error:
-                written.unusable[image] = str(error) if name is None else f"{name}: {error}"
+            if result.problem is not None:
+                written.unusable[image] = result.problem
                 if shard.part == "train" or layout.on_bad_image != "blank":
                     continue
                 data = codec.black_png(layout.max_size)
+            elif result.facts is not None:
+                written.checksums[image], written.facts[image] = result.checksum, result.facts
             sizes.append(len(data))
             yield image, data
 
@@ -130,3 +130,49 @@ def _write(shard: Shard) -> Written:
     shard.path.unlink()
     lows, highs = zip(*ranges, strict=True)
     return written._replace(unscaled=(min(lows), max(highs)))
+
+
+def _images(shard: Shard, archive: Archive) -> Iterator[_Image]:
+    """The images of a shard, in order. If they are read faster in another one, their bytes are in a
+    temporary file until it is their turn.
+    """
+    names = [name for _, name in shard.images]
+    present = [name for name in names if name is not None]
+    ordered = archive.in_reading_order(present)
+    if ordered == present:
+        yield from (_image(shard, archive, name) for name in names)
+        return
+    with tempfile.TemporaryFile(dir=shard.path.parent) as file:
+        places = {}
+        for path in ordered:
+            image = _image(shard, archive, path)
+            places[path] = image._replace(data=b""), file.tell(), len(image.data)
+            file.write(image.data)
+        for name in names:
+            if name is None:
+                yield _image(shard, archive, None)
+                continue
+            image, start, size = places[name]
+            file.seek(start)
+            yield image._replace(data=file.read(size))
+
+
+def _image(shard: Shard, archive: Archive, name: str | None) -> _Image:
+    layout = shard.layout
+    if name is None:
+        return _Image(problem=MISSING)
+    try:
+        original = archive.read(name)
+        data, pixels = codec.reencode(
+            original,
+            max_size=layout.max_size,
+            encode=layout.encode,
+            quality=layout.quality,
+            value_range=shard.value_range,
+            max_megapixels=layout.max_megapixels,
+        )
+        return _Image(data, codec.checksum(pixels), file_facts.read(name, original))
+    except codec.UnscaledError as error:
+        return _Image(range=error.value_range)
+    except ImageError as error:
+        return _Image(problem=f"{name}: {error}")
