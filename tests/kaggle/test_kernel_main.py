@@ -102,6 +102,30 @@ def test_the_kernel_scales_images_from_the_range_of_the_training_images(tmp_path
     assert prepared.decode(read.test["id"][0]).max() == 62
 
 
+@pytest.mark.parametrize("encode", ["png", "original"])
+@pytest.mark.parametrize("value_range", ["auto", [0.0, 50000.0]])
+def test_only_a_given_range_is_one_for_dicom_images(
+    tmp_path: Path, encode: str, value_range: Any
+) -> None:
+    contents = kernels.files(9)
+    for name in [name for name in contents if name.endswith(".png")]:
+        ramp = np.linspace(0, 50000, 400).astype(np.uint16).reshape(20, 20)
+        contents[name] = competitions.encode(ramp)
+    for name in ("train/0001", "test/0036", "test/0037"):
+        del contents[f"{name}.png"]
+        contents[f"{name}.dcm"] = file_kinds.dicom(ramp // 196, wide=True)
+    layout = Prepare(encode=encode, value_range=value_range)
+    _, images, detected = prepare_stage(tmp_path, contents, layout)
+    assert detected == [0, 50000]
+    assert images.decode("0036").max() == (255 if value_range == "auto" else 10)
+    folder = Folder(kernels.lay_out(tmp_path / "competition", contents))
+    (tmp_path / "work").mkdir()
+    ids = [f"{n:04d}" for n in range(36, 45)]
+    kernel = main.prepare(folder, ids, layout, tmp_path / "work", detected)
+    assert kernel.sha256() == images.sha256()
+    assert np.array_equal(kernel.decode("0036"), images.decode("0036"))
+
+
 def test_pixels_in_tables_are_stored_without_the_training_table(tmp_path: Path) -> None:
     layout = Prepare(id_column=None, pixel_columns="pixel", sample_submission=None)
     rng = np.random.default_rng(0)

@@ -63,11 +63,17 @@ class StoredImages(NamedTuple):
 
 
 def store_images(
-    archive: Archive, ids: dict[str, list[str]], *, folder: Path, layout: Prepare, processes: int
+    archive: Archive,
+    ids: dict[str, list[str]],
+    *,
+    folder: Path,
+    layout: Prepare,
+    processes: int,
+    detected_range: Sequence[float] | None = None,
 ) -> StoredImages:
     """Decode the images `ids` of the parts "train" and "test", and write the stores `folder`/train
     and `folder`/test. Images with more than 8 bits per channel are decoded twice if their range
-    must be detected first.
+    must be detected first: if `layout.value_range` is auto and there is no `detected_range`.
 
     The bytes written do not depend on the number of processes or their timing: which images a
     shard contains is fixed in advance, and one process writes it.
@@ -78,7 +84,7 @@ def store_images(
     if layout.pixel_columns is not None:
         checksums = pixel_tables.store_images(archive, ids, folder=folder, layout=layout)
         return StoredImages({part: {} for part in ids}, checksums, {}, None)
-    shards = _shards(archive, ids, folder, layout)
+    shards = _shards(archive, ids, folder, layout, detected_range)
     with writer(min(processes, len(shards))) as write_all:
         written = write_all(shards)
         value_range = shards[0].value_range if shards else None
@@ -112,7 +118,11 @@ def _value_range(shards: list[Shard], written: list[Written]) -> list[float]:
 
 
 def _shards(
-    archive: Archive, ids: dict[str, list[str]], folder: Path, layout: Prepare
+    archive: Archive,
+    ids: dict[str, list[str]],
+    folder: Path,
+    layout: Prepare,
+    detected_range: Sequence[float] | None,
 ) -> list[Shard]:
     shards = []
     for part, part_images in match_images(archive, ids, layout).items():
@@ -126,7 +136,9 @@ def _shards(
                 images=part_images[start : start + store.SHARD_SIZE],
                 layout=layout,
                 total_images=sum(map(len, ids.values())),
-                value_range=None if layout.value_range == "auto" else layout.value_range,
+                value_range=(
+                    detected_range if layout.value_range == "auto" else layout.value_range
+                ),
             )
             shards.append(shard)
     return shards

@@ -119,7 +119,13 @@ def _write(shard: Shard) -> Written:
             yield image, data
 
     try:
-        store.write_shard(shard.path, rows(), encode=layout.encode, value_range=shard.value_range)
+        store.write_shard(
+            shard.path,
+            rows(),
+            encode=layout.encode,
+            value_range=shard.value_range,
+            is_detected=layout.value_range == "auto",
+        )
     except OSError as error:
         if error.errno not in files.DISK_FULL:
             raise
@@ -169,6 +175,7 @@ def _image(shard: Shard, archive: Archive, name: str | None) -> _Image:
             encode=layout.encode,
             quality=layout.quality,
             value_range=shard.value_range,
+            is_detected=layout.value_range == "auto",
             max_megapixels=layout.max_megapixels,
         )
         return _Image(data, codec.checksum(pixels), file_facts.read(name, original))

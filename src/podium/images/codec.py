@@ -38,6 +38,7 @@ def decode(
     data: bytes,
     *,
     value_range: Sequence[float] | None = None,
+    is_detected: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> np.ndarray:
     """Decode an image file's first frame: uint8 [H, W, 3], RGB, upright.
@@ -45,14 +46,14 @@ def decode(
     Grayscale images get three equal channels, transparent pixels are blended with white, CMYK and
     palettes are converted, and the EXIF orientation is applied. More than 8 bits per channel are
     scaled from `value_range` to 0..255; without one, from the range of this image, which suffices
-    for a look at it.
+    for a look at it. A range that `is_detected` is not for files that say how they are to be shown.
 
     Raises:
         ImageError: if the data is not an image, is incomplete, or has more than `max_megapixels`.
     """
     decoded = _decode(data, None, max_megapixels)
     try:
-        return _to_rgb(decoded, value_range)
+        return _to_rgb(decoded, value_range, is_detected)
     except UnscaledError as error:
         return _to_rgb(decoded, error.value_range)
 
@@ -77,20 +78,21 @@ def reencode(
     encode: str,
     quality: int,
     value_range: Sequence[float] | None = None,
+    is_detected: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> tuple[bytes, np.ndarray]:
     """Decode an image; return the bytes to store and the pixels in them: uint8 [H, W, 3], RGB.
 
     With `encode="original"` the bytes are unchanged. Otherwise `decode_stored` can read them: they
     are unchanged if possible and the shorter side has at most `max_size` pixels; if not, the image
-    is scaled to 8 bits, downsized and encoded as JPEG or PNG.
+    is scaled to 8 bits, as by `decode`, downsized and encoded as JPEG or PNG.
 
     Raises:
         ImageError: if it cannot be decoded, or has more than `max_megapixels`.
         UnscaledError: if it has more than 8 bits per channel and there is no `value_range`.
     """
     decoded = _decode(data, None if encode == "original" else max_size, max_megapixels)
-    pixels = _to_rgb(decoded, value_range)
+    pixels = _to_rgb(decoded, value_range, is_detected)
     if encode == "original":
         return data, pixels
     height, width = decoded.full_size or pixels.shape[:2]
@@ -147,9 +149,13 @@ def _decode(data: bytes, min_side: int | None, max_megapixels: float) -> Decoded
         raise ImageError(str(error) or type(error).__name__) from None
 
 
-def _to_rgb(decoded: Decoded, value_range: Sequence[float] | None) -> np.ndarray:
+def _to_rgb(
+    decoded: Decoded, value_range: Sequence[float] | None, is_detected: bool = False
+) -> np.ndarray:
     """Convert decoded pixels to uint8 [H, W, 3] without transparency."""
-    pixels = decoded.pixels if decoded.to_uint8 is None else decoded.to_uint8(value_range)
+    pixels = decoded.pixels
+    if decoded.to_uint8 is not None:
+        pixels = decoded.to_uint8(None if is_detected else value_range)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise ImageError(

@@ -31,16 +31,18 @@ def write_shard(
     *,
     encode: str,
     value_range: Sequence[float] | None = None,
+    is_detected: bool = False,
 ) -> None:
     """Write images (id, encoded bytes) to one file of a store, one record batch at a time.
 
     With `encode="original"`, images with more than 8 bits per channel are scaled from `value_range`
-    when they are decoded.
+    when they are decoded (`is_detected`: see `codec.decode`).
     """
     columns = [("id", pa.string()), ("image", pa.large_binary()), ("crc32", pa.uint32())]
     metadata = {"encode": encode}
     if encode == "original" and value_range is not None:
-        metadata["value_range"] = json.dumps([float(bound) for bound in value_range])
+        name = "detected_range" if is_detected else "value_range"
+        metadata[name] = json.dumps([float(bound) for bound in value_range])
     schema = pa.schema(columns, metadata=metadata)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         while batch := list(islice(rows, RECORD_BATCH_SIZE)):
@@ -89,6 +91,7 @@ class ImageStore:
         self.folder = folder
         self._rows: dict[str, tuple[Any, int, int]] = {}
         self._value_range: list[float] | None = None
+        self._is_detected = False
         paths = sorted(folder.glob("*.arrow"))
         if not paths:
             raise UserError(f"{folder} contains no prepared images. Run `dvc repro prepare`.")
@@ -99,8 +102,10 @@ class ImageStore:
                 encode = reader.schema.metadata[b"encode"]
                 if encode not in ENCODINGS:
                     raise ValueError(f"unknown encoding {encode!r}")
-                if value_range := reader.schema.metadata.get(b"value_range"):
-                    self._value_range = json.loads(value_range)
+                for name in (b"value_range", b"detected_range"):
+                    if value_range := reader.schema.metadata.get(name):
+                        self._value_range = json.loads(value_range)
+                        self._is_detected = name == b"detected_range"
                 for number in range(reader.num_record_batches):
                     batch = reader.get_batch(number)
                     batch.validate(full=True)  # wrong offsets would crash the process
@@ -138,7 +143,10 @@ class ImageStore:
             if self._is_original:
                 limit = codec.POSSIBLE_MEGAPIXELS  # prepare has checked the size
                 return codec.decode(
-                    bytes(data), value_range=self._value_range, max_megapixels=limit
+                    bytes(data),
+                    value_range=self._value_range,
+                    is_detected=self._is_detected,
+                    max_megapixels=limit,
                 )
             return codec.decode_stored(data)
         except ImageError as error:
@@ -148,7 +156,8 @@ class ImageStore:
         """The SHA-256 of the images' ids and checksums."""
         digest = hashlib.sha256()
         if self._value_range is not None:
-            digest.update(f"{self._value_range}\n".encode())
+            kind = "detected " if self._is_detected else ""
+            digest.update(f"{kind}{self._value_range}\n".encode())
         for image, (_, _, crc32) in self._rows.items():
             digest.update(f"{crc32} {image}\n".encode())
         return digest.hexdigest()

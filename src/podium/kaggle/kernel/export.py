@@ -138,7 +138,7 @@ def _spec(
     metric = metrics.get(params.metric, task.name)
     detected = SubmissionFormat.detect(sample, task, metric, params.submission)
     # The kernel has no training images from which it could detect the range.
-    value_range = prepared.facts["value_range"] or params.prepare.value_range
+    is_detected = params.prepare.value_range == "auto"
     submission: dict[str, Any] = {"format": detected.name}
     if detected.name == "top_k":
         submission["top"] = detected.top
@@ -151,9 +151,8 @@ def _spec(
         classes=task.classes,
         metric=params.metric,
         deterministic=params.deterministic,
-        prepare=params.prepare.model_copy(
-            update={"value_range": value_range, "hidden_test": False, "features": _features()}
-        ),
+        prepare=params.prepare.model_copy(update={"hidden_test": False, "features": _features()}),
+        detected_range=prepared.facts["value_range"] if is_detected else None,
         predict=params.predict,
         submission=Submission(**submission),
         value_range=None if limits is None else [[*limit] for limit in limits],

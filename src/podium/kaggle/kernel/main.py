@@ -44,7 +44,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     ids = test["id"].tolist()
     console.say(f"{len(ids)} test images, {len(spec.models)} models")
     with tempfile.TemporaryDirectory(prefix="podium-") as scratch:
-        store = prepare(folder, ids, spec.prepare, Path(scratch))
+        store = prepare(folder, ids, spec.prepare, Path(scratch), spec.detected_range)
         metadata = read_metadata(folder, test, spec.prepare)
         logits = [predict(model, spec, dataset, store, ids, metadata) for model in spec.models]
     task = Task(spec.task, spec.classes)
@@ -88,8 +88,14 @@ def read_test(archive: Archive, spec: KernelSpec) -> tuple[Sample, pd.DataFrame]
     return sample or Sample(wide, SubmissionFile(), wide), test
 
 
-def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> ImageStore:
-    """Store the test images like the stage `prepare`.
+def prepare(
+    folder: Folder,
+    ids: list[str],
+    layout: Prepare,
+    scratch: Path,
+    detected_range: list[float] | None = None,
+) -> ImageStore:
+    """Store the test images like the stage `prepare`, which detected a range of values.
 
     Raises:
         UserError: if an image is missing or cannot be decoded, and `layout` does not allow it.
@@ -108,9 +114,10 @@ def prepare(folder: Folder, ids: list[str], layout: Prepare, scratch: Path) -> I
         folder=scratch / "images",
         layout=layout,
         processes=machine.decoding_processes(archive.path.stat().st_size),
+        detected_range=detected_range,
     )
     files.remove(zipped)
-    for warning in stored.warnings(layout):
+    for warning in stored._replace(value_range=None).warnings(layout):
         console.say(f"warning: {warning}")
     return ImageStore(scratch / "images" / "test")
 

@@ -48,6 +48,9 @@ class KernelSpec(Section):
     metric: str | None
     deterministic: bool
     prepare: Prepare
+    detected_range: list[float] | None = None
+    """That of the training images with more than 8 bits per channel, if `prepare.value_range` is
+    auto."""
     predict: Predict
     submission: Submission
     """With the format that was detected from the sample submission."""
