@@ -142,13 +142,21 @@ def test_decimal_commas_and_dates_become_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "texts", [["1", "2", "3", "5"], ["10", "13", "11", "12"], ["7", "90", "400"]]
+    "texts",
+    [
+        ["1", "2", "3", "5"],
+        ["10", "13", "11", "12"],
+        ["7", "90", "400"],
+        [str(n * 37 % 151) for n in range(1, 101)],
+    ],
 )
 def test_numbers_of_rows_are_not_usable(texts: list[str]) -> None:
     assert why_not(pd.Series(texts)) == "numbers the rows"
 
 
-@pytest.mark.parametrize("texts", [["3", "1", "900"], ["1", "2", "2"], ["1.5", "2.5", "3.5"]])
+@pytest.mark.parametrize(
+    "texts", [["3", "1", "900"], ["1", "2", "2"], ["1.5", "2.5", "3.5"], ["31", "28", "35", "33"]]
+)
 def test_other_numbers_are(texts: list[str]) -> None:
     assert why_not(pd.Series(texts)) is None
 

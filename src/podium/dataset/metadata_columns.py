@@ -24,6 +24,7 @@ CODE = re.compile(r"\d{3,}", re.ASCII)  # such as postal codes
 YEARS = (1500, 2200)
 MIN_ROWS_PER_CODE = 4  # mean
 MIN_ROWS_PER_CATEGORY = 2
+MIN_ROWS_WITH_GAPS = 100  # of a column that numbers the rows, but not all of them
 MAX_UNSEEN = 0.5  # of the test cells of a column, without a warning
 
 
@@ -123,7 +124,9 @@ def _numbers_rows(values: pd.Series) -> bool:
     """
     if not (values % 1 == 0).all() or values.duplicated().any():
         return False
-    return bool(values.is_monotonic_increasing or np.ptp(values) < 2 * len(values))
+    # A few ages may all be different. Among many, that is no coincidence.
+    gaps = 2 if len(values) >= MIN_ROWS_WITH_GAPS else 1
+    return bool(values.is_monotonic_increasing or np.ptp(values) < gaps * len(values))
 
 
 def kind_of(texts: pd.Series) -> ColumnKind:
