@@ -66,6 +66,8 @@ def project(folder: Path, files: list[bytes], **changes: Any) -> None:
         "prepare": {},
         "folds": {"count": 5, "run": [0], "all": [], "subsample": {}},
         "checkpoint": {"every_minutes": 10},
+        "embeddings": {},
+        "probes": {},
         "models": {"a": MODEL},
         "predict": {"views": ["identity"], "batch_size": 64},
         "ensemble": {"members": ["a"], "method": "mean"},
