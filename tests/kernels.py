@@ -1,6 +1,7 @@
 """Helpers for the tests of the kernel: a code competition, and the kernel's code as a script."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,14 @@ def lay_out(folder: Path, contents: dict[str, bytes]) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
     return folder
+
+
+def unpack(export: Path, folder: Path) -> Path:
+    """Copy the data set of an export to `folder`, with its code unpacked, as Kaggle does."""
+    dataset = Path(shutil.copytree(export / "dataset", folder / "dataset"))
+    shutil.unpack_archive(dataset / "source.zip", dataset / "source")
+    (dataset / "source.zip").unlink()
+    return dataset
 
 
 def run(code: Path | str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -79,9 +79,7 @@ def test_the_kernel_predicts_the_same_bytes(project: Project, tmp_path: Path) ->
     export = project.folder / "kernels/shapes"
     spec = json.loads((export / "dataset/podium.json").read_text())["content"]
     assert spec["prepare"]["features"] == [{"age": "numeric"}, {"site": "categorical"}]
-    dataset = Path(shutil.copytree(export / "dataset", tmp_path / "dataset"))
-    shutil.unpack_archive(dataset / "source.zip", dataset / "source")
-    (dataset / "source.zip").unlink()
+    kernels.unpack(export, tmp_path)
     script = shutil.copy(export / "kernel/main.py", tmp_path / "script.py")
     expected = project.read("submissions/shapes.csv")
     project.folder.rename(tmp_path / "elsewhere")

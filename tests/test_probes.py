@@ -135,9 +135,7 @@ def test_the_kernel_predicts_the_same_bytes(project: Project, tmp_path: Path) ->
     export = project.folder / "kernels/shapes"
     names = {path.name for path in (export / "dataset").iterdir()}
     assert sum(name.startswith("backbone-") for name in names) == 2  # each once
-    dataset = Path(shutil.copytree(export / "dataset", tmp_path / "dataset"))
-    shutil.unpack_archive(dataset / "source.zip", dataset / "source")
-    (dataset / "source.zip").unlink()
+    kernels.unpack(export, tmp_path)
     competition = kernels.lay_out(tmp_path / "competition", kernels.files(9))
     expected = project.read("submissions/shapes.csv")
     project.folder.rename(tmp_path / "elsewhere")

@@ -109,8 +109,8 @@ class Prepare(Section):
     `near_duplicates`: `group` keeps them in one fold, `drop` keeps the first of each set (none if
     their labels differ), and `keep` splits them like other images."""
     near_duplicates: str | None = None
-    """CSV in `custom/lists/` with the columns `set`, `part` (train or test) and `id`: images that
-    show the same. `make look` writes `reports/near_duplicates.csv`; copy it there. null: only
+    """CSV of near-duplicates in `custom/lists/`, with the columns `set`, `part` (train or test) and
+    `id`. `make look` writes `reports/near_duplicates.csv`; copy it there. null: only
     images with the same pixels are duplicates."""
     exclude: str | None = None
     """CSV in `custom/lists/` with the column `id`: training images to leave out, from validation,

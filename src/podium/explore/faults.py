@@ -73,9 +73,9 @@ def label_errors(data: Data, found: Findings) -> Section:
     cards = []
     listed = zip(found.issues.found, found.issues.neighbors, strict=True)
     for issue, neighbors in itertools.islice(listed, ISSUES):
-        lines = [f"labeled {_label(data, issue.row)}", f"rather {issue.suggestion}"]
+        lines = [f"labeled {_label(data, issue.row)}", f"suggested: {issue.suggestion}"]
         if data.task.name != "regression":
-            lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have the label")
+            lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have this label")
         near = neighbors[:2]
         names = [f"neighbor, labeled {_label(data, row)}" for row in near]
         shown = [_picture(data, issue.row, data.ids[issue.row])]
@@ -84,11 +84,11 @@ def label_errors(data: Data, found: Findings) -> Section:
         cards.append(Card(data.ids[issue.row], shown, lines))
     judges = f"the {NEIGHBORS} nearest images"
     if has_classifier(data.task):
-        judges += " and with a linear classifier that has not seen the image"
+        judges += " and with a linear classifier that was not trained on the image"
     text = (
-        f"{len(found.issues.found)} labels disagree with {judges}. Left: the image; beside it the "
-        "two nearest ones. To leave some out of training, copy their rows of "
-        "reports/label_issues.csv to a file in custom/lists/ and set prepare.exclude to it."
+        f"{len(found.issues.found)} labels disagree with {judges}. Next to each image are its two "
+        "nearest neighbors. To exclude images from training, copy their rows of "
+        "reports/label_issues.csv to a file in custom/lists/ and set prepare.exclude to that file."
     )
     if not cards:
         text = f"No label disagrees with {judges}."

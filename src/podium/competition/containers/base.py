@@ -67,6 +67,16 @@ def choose_ids(columns: Mapping[str, Sequence[Any]]) -> str | None:
     return None
 
 
+def table_of(rows: Sequence[Mapping[str, str]]) -> tuple[pd.DataFrame, str]:
+    """The rows as a table, and its id column: `choose_ids`, or the row numbers from 1 as `id`."""
+    table = pd.DataFrame(rows, dtype=str).fillna("")
+    ids = choose_ids({str(name): table[name].tolist() for name in table})
+    if ids is None:
+        ids = "id"
+        table.insert(0, ids, [str(number) for number in range(1, len(rows) + 1)])
+    return table, ids
+
+
 def cell(value: Any) -> str | None:
     """Format a value as a cell; None if it does not fit in a table."""
     if isinstance(value, bytes):

@@ -7,9 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
-
-from podium.competition.containers.base import ContainerError, Content, cell, choose_ids, suffix_of
+from podium.competition.containers.base import ContainerError, Content, cell, suffix_of, table_of
 from podium.competition.source import Source
 
 DOUBLE, STRING, DOCUMENT, ARRAY, BINARY, OBJECT_ID, BOOLEAN = 1, 2, 3, 4, 5, 7, 8
@@ -47,11 +45,7 @@ def read(source: Source, *_: object) -> Content | None:
         position = end
     if not any(row_images):
         return None
-    table = pd.DataFrame(rows, dtype=str).fillna("")
-    ids = choose_ids({str(name): table[name].tolist() for name in table})
-    if ids is None:
-        ids = "id"
-        table.insert(0, ids, [str(number) for number in range(1, len(rows) + 1)])
+    table, ids = table_of(rows)
     is_single = max(map(len, row_images)) == 1
     images = {}
     for name, locations in zip(table[ids], row_images, strict=True):

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from podium.competition.containers.base import ContainerError, Content, cell, choose_ids, npy
+from podium.competition.containers.base import ContainerError, Content, cell, npy, table_of
 from podium.competition.containers.shapes import MIN_PIXELS, Shapes
 from podium.competition.source import Source
 
@@ -48,11 +47,7 @@ def read(source: Source, _: str, shapes: Shapes) -> Content | None:
         places.append((start, size))
     if not rows:
         return None
-    table = pd.DataFrame(rows, dtype=str).fillna("")
-    ids = choose_ids({str(name): table[name].tolist() for name in table})
-    if ids is None:
-        ids = "id"
-        table.insert(0, ids, [str(number) for number in range(1, len(rows) + 1)])
+    table, ids = table_of(rows)
 
     def image(place: tuple[int, int]) -> bytes:
         with source.open() as file:
