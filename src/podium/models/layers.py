@@ -63,8 +63,8 @@ def depths(net: nn.Module) -> dict[str, int]:
             f"timm defines no layer groups for {type(net).__name__}. Set trainable: all, head or "
             "norms, and layer_decay: 1."
         ) from None
-    # The head, in some architectures with the norm before it. timm does not know the metadata head.
-    top = max(g for name, g in groups.items() if not name.startswith(f"{metadata_head.NAME}."))
+    # The head, in some architectures with the norm before it. The metadata head is in its group.
+    top = max(groups.values())
     return {
         name: 0 if is_head(net, name) else max(1, top - groups[name])
         for name, _ in net.named_parameters()
