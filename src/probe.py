@@ -14,7 +14,7 @@ from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.provenance import PredictionProvenance, TrainingProvenance
-from podium.features import fitting, probe, tables
+from podium.features import probe, tables
 from podium.features.tables import Features
 from podium.metadata import table as metadata_table
 from podium.metadata.encoding import Encoding
@@ -95,7 +95,7 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
         sizes.append(encoding.size)
     fitted = probe.fit(
         config,
-        _join(data, "train", folds.loc[rows, "id"].tolist(), encoding),
+        _inputs(data, config, "train", folds.loc[rows, "id"].tolist(), encoding),
         targets[rows],
         sizes=sizes,
         task=task,
@@ -116,7 +116,7 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     for part, of in (("oof", "train"), ("test", "test")):
         logits[part] = np.zeros((0, len(task.classes)), np.float32)
         if ids[part]:
-            features = _join(data, of, ids[part], encoding)
+            features = _inputs(data, config, of, ids[part], encoding)
             logits[part] = probe.predict(config.head, fitted.arrays, features)
         predicted = PredictionProvenance(
             training=provenance,
@@ -164,7 +164,9 @@ def _provenance(
     )
 
 
-def _join(data: Data, part: str, ids: list[str], encoding: Encoding | None) -> np.ndarray:
+def _inputs(
+    data: Data, config: Probe, part: str, ids: list[str], encoding: Encoding | None
+) -> np.ndarray:
     """Join the features of all embeddings and the metadata of the images `ids`: [N, V, D].
 
     Raises:
@@ -178,7 +180,7 @@ def _join(data: Data, part: str, ids: list[str], encoding: Encoding | None) -> n
             raise UserError(f"{len(missing)} images have no features. Run `dvc repro`.")
         rows.append(features.values[[index[image] for image in ids]])
     encoded = None if encoding is None else encoding.encode(data.metadata[part], ids)
-    return fitting.join(rows, encoded)
+    return probe.inputs(config, rows, encoded)
 
 
 if __name__ == "__main__":

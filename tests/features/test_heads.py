@@ -255,3 +255,19 @@ def test_lightgbm_is_imported_only_when_it_is_used() -> None:
     code = "import sys, podium.features.heads; assert 'lightgbm' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], check=False, env={"PYTHONPATH": str(SRC)})
     assert done.returncode == 0
+
+
+def test_normalized_features_have_no_length() -> None:
+    parts = [RNG.normal(size=(IMAGES, VIEWS, SIZE)), RNG.normal(size=(IMAGES, VIEWS, 2))]
+    metadata = RNG.normal(size=(IMAGES, 1))
+    scaled = [part * RNG.uniform(0.1, 10, (IMAGES, VIEWS, 1)) for part in parts]
+    inputs = probe.inputs(Probe(features=["a", "b", "metadata"]), scaled, metadata)
+    np.testing.assert_allclose(inputs[..., :SIZE], parts[0] / length(parts[0]))
+    np.testing.assert_allclose(inputs[..., SIZE:-1], parts[1] / length(parts[1]))
+    assert (inputs[..., -1] == metadata).all()
+    raw = probe.inputs(Probe(features=["a", "b"], normalize=False), scaled, None)
+    assert (raw == np.concatenate(scaled, axis=2)).all()
+
+
+def length(features: np.ndarray) -> np.ndarray:
+    return np.sqrt((features**2).sum(axis=2, keepdims=True))

@@ -24,6 +24,9 @@ class Probe(Section):
     """How closely the head fits the training images: C of `logistic` and `svm`, 1 / alpha of
     `ridge`, 1 / the number of neighbors of `knn`, the number of trees (per class) of `lightgbm`.
     null: the best in cross-validation among the training folds."""
+    normalize: bool = True
+    """Scale the features of each image to length 1, per embedding: then only their ratios count,
+    not how strongly the backbone responds."""
 
     @property
     def embeddings(self) -> list[str]:

@@ -7,8 +7,8 @@ SHARPNESS = 20.0  # of a neighbor's weight: exp(SHARPNESS * cosine similarity)
 
 
 def unit(features: np.ndarray) -> np.ndarray:
-    """Features [N, D] of length 1."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    """Features [..., D] of length 1."""
+    lengths = np.linalg.norm(features, axis=-1, keepdims=True)
     scaled: np.ndarray = features / np.maximum(lengths, 1e-12)
     return scaled
 

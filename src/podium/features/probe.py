@@ -9,11 +9,25 @@ from podium.features import fitting
 from podium.features.fitting import Blocks, Fitted
 from podium.features.heads import HEADS
 from podium.features.linear import Arrays
+from podium.features.neighbors import unit
 from podium.scoring.task import Task
 
 # Total standard deviation of the metadata relative to that of the image features. A metadata column
 # is more informative than one of a thousand image features, so a linear head should shrink it less.
 METADATA_SCALE = 2.0
+
+
+def inputs(config: Probe, parts: Sequence[np.ndarray], metadata: np.ndarray | None) -> np.ndarray:
+    """The input of the head: float32 [N, V, sum of D].
+
+    Args:
+        config: whether to normalize the features.
+        parts: the features of each embedding: [N, V, D].
+        metadata: the encoded columns: [N, D].
+    """
+    if config.normalize:
+        parts = [unit(features) for features in parts]
+    return fitting.join(parts, metadata)
 
 
 def fit(

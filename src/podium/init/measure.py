@@ -20,6 +20,7 @@ from podium.features import fitting
 from podium.features.extract import Extractor
 from podium.features.fitting import Blocks
 from podium.features.linear import head_for
+from podium.features.neighbors import unit
 from podium.images.store import SHARD_SIZE, ImageStore
 from podium.init.defaults import STORED_SIZE_FACTOR
 from podium.init.facts import MAX_TINY_SIDE_PIXELS
@@ -172,7 +173,7 @@ class _Trial:
         for kind in kinds:
             if kind not in self.features:
                 self._extract(kind)
-        values = [self.features[kind] for kind in kinds]
+        values = [unit(self.features[kind]) for kind in kinds]  # as probes do by default
         loss = fitting.fit(
             head_for(self.task),
             np.concatenate(values, axis=2),

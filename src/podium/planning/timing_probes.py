@@ -7,7 +7,7 @@ import numpy as np
 
 from podium.config.embeddings import Embedding
 from podium.config.probes import Probe
-from podium.features import fitting, probe
+from podium.features import probe
 from podium.features.extract import Extractor
 from podium.images.store import ImageStore
 from podium.metadata.encoding import Encoding
@@ -75,7 +75,7 @@ def measure_head(
     start = stopwatch.now()
     probe.fit(
         config,
-        fitting.join(parts, metadata),
+        probe.inputs(config, parts, metadata),
         task.targets(rows["label"].tolist()),
         sizes=sizes,
         task=task,

@@ -8,10 +8,11 @@ import pandas as pd
 import safetensors.torch
 
 from podium.config.embeddings import Embedding
+from podium.config.probes import Probe
 from podium.core import files
 from podium.core.errors import UserError
 from podium.core.provenance import EmbeddingProvenance, TrainingProvenance
-from podium.features import fitting, probe
+from podium.features import probe
 from podium.features.extract import Extractor
 from podium.images.store import ImageStore
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel
@@ -55,7 +56,7 @@ class ProbePredictor:
         self.heads = [{n: tensor.numpy() for n, tensor in state.items()} for state, _, _ in states]
         training = states[0][1]
         self.encodings = [Encoding.of(of_fold) for _, of_fold, _ in states]
-        self.kind = training.config["probe"]["head"]
+        self.config = Probe(**training.config["probe"])
         self.extractors = [
             Extractor(
                 Embedding(**embedding["config"]),
@@ -78,5 +79,6 @@ class ProbePredictor:
         logits = []
         for arrays, encoding in zip(self.heads, self.encodings, strict=True):
             encoded = None if encoding is None else encoding.encode(metadata, ids)
-            logits.append(probe.predict(self.kind, arrays, fitting.join(parts, encoded)))
+            features = probe.inputs(self.config, parts, encoded)
+            logits.append(probe.predict(self.config.head, arrays, features))
         return logits
