@@ -5,7 +5,8 @@
 
 A competition is ARCHIVE:SOLUTION, a zip or a folder and a CSV with the test labels, which no system
 gets to see. ARCHIVE:SOLUTION:COLUMN keeps only one of several label columns. `digits` are 1,000 of
-scikit-learn's digits. The task must have one label per image.
+scikit-learn's digits. The task must have one label per image. `--per-class 7` keeps only seven
+training images of each class, the same for all systems and seeds.
 
 - podium: `make init SOURCE=… YES=1` in a new project folder with `--pretrained` weights and as many
   `--minutes` as keep within `--seconds`, another seed in params.yaml, and `dvc repro`.
@@ -65,7 +66,7 @@ def main() -> None:
     runs: list[Run] = []
     for entry in options.competitions:
         with tempfile.TemporaryDirectory(prefix="score-") as folder:
-            competition = Competition(entry, Path(folder))
+            competition = Competition(entry, Path(folder), per_class=options.per_class)
             for seed in options.seeds:
                 for system in systems:
                     key = (competition.name, system, seed, settings.seconds, settings.size)
@@ -116,6 +117,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, required=True, help="of the backbone")
     parser.add_argument("--others", type=Path, help="the Python that has fastai and AutoGluon")
     parser.add_argument("--systems", default=",".join(SYSTEMS))
+    parser.add_argument("--per-class", type=int, help="keep so many training images per class")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 1, 2])
     parser.add_argument("--seconds", type=float, default=300, help="of CPU time, per run")
     parser.add_argument("--size", type=int, default=160, help="of the other systems' images")

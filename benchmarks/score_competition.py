@@ -18,8 +18,10 @@ from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.core import csvs
 from podium.dataset.build import match_images
+from podium.dataset.tables import Tables
 from podium.init import source as sources
 from podium.init.dry_run import dry_run
+from podium.init.layout import Layout
 from podium.init.survey import survey
 from podium.init.understand import understand
 from podium.scoring import metrics
@@ -44,8 +46,9 @@ class Predicted(NamedTuple):
 class Competition:
     """A competition as `make init` understands it, without questions."""
 
-    def __init__(self, entry: str, folder: Path) -> None:
+    def __init__(self, entry: str, folder: Path, *, per_class: int | None = None) -> None:
         """Read ARCHIVE:SOLUTION[:COLUMN] or `digits`; put the files for the systems in `folder`.
+        With `per_class`, the archive keeps only as many training images of each class.
 
         Raises:
             UserError: if the files cannot be used.
@@ -63,12 +66,12 @@ class Competition:
             self._solution = self._solution.drop(columns=sorted(others))
             _rewrite(self.archive, lambda name, data: _without(others, name, data))
         self.name = f"{slug} ({column})" if column else slug
+        if per_class is not None:
+            self.name += f", {per_class} per class"
+            _keep(self.archive, per_class)
         with Archive(self.archive) as archive:
             _check_hidden(archive, labels)
-            layout = understand(survey(archive), {})
-            if layout.error is not None:
-                raise layout.error
-            self.tables = dry_run(archive, layout)
+            layout, self.tables = _understand(archive)
             self.task = Task(layout.task, self.tables.classes)
             if not self.task.single_label:
                 sys.exit(f"error: {self.name}: task: {self.task.name}, not one label per image")
@@ -155,6 +158,37 @@ def _digits(folder: Path) -> tuple[Path, Path]:
 
     _rewrite(archive, change)
     return archive, solution
+
+
+def _understand(archive: Archive) -> tuple[Layout, Tables]:
+    """The layout, without questions, and the tables.
+
+    Raises:
+        UserError: if the files cannot be used.
+    """
+    layout = understand(survey(archive), {})
+    if layout.error is not None:
+        raise layout.error
+    return layout, dry_run(archive, layout)
+
+
+def _keep(path: Path, per_class: int) -> None:
+    """Keep a random sample of up to `per_class` training images of each class."""
+    with Archive(path) as archive:
+        layout, tables = _understand(archive)
+        config = Prepare(**layout.prepare)
+        sample = tables.train.sample(frac=1, random_state=0).groupby("label").head(per_class)
+        dropped = {*tables.train["id"]} - {*sample["id"]}
+        images = dict(match_images(archive, tables.ids, config)["train"])
+    unused = {images[image] for image in dropped}
+
+    def change(name: str, data: bytes) -> bytes | None:
+        if name != config.train_csv:
+            return None if name in unused else data
+        table = csvs.parse(data)
+        return _csv(table[~table[config.id_column].isin(dropped)])
+
+    _rewrite(path, change)
 
 
 def _without(columns: set[str], name: str, data: bytes) -> bytes:

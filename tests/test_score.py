@@ -114,6 +114,17 @@ def test_systems_get_images_and_training_labels_only(entry: str, tmp_path: Path)
     assert not [path for path in files.rglob("*") if "solution" in path.name]
 
 
+def test_few_training_images_per_class(entry: str, tmp_path: Path) -> None:
+    competition = Competition(entry, folder(tmp_path / "files"), per_class=4)
+    train, everything = competition.tables.train, competitions.tables(60, 30)[0]
+    assert competition.name == "shapes, 4 per class"
+    assert train["label"].value_counts().to_dict() == dict.fromkeys(competitions.CLASSES, 4)
+    assert train.merge(everything, on=["id", "label"])["id"].tolist() == train["id"].tolist()
+    assert len(competition.tables.test) == 30
+    with zipfile.ZipFile(competition.archive) as archive:
+        assert len([name for name in archive.namelist() if name.startswith("train/")]) == 12
+
+
 def test_an_archive_that_contains_the_solution_is_refused(entry: str, tmp_path: Path) -> None:
     archive, _, solution = entry.partition(":")
     with zipfile.ZipFile(archive, "a") as target:
