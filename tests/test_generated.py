@@ -20,6 +20,7 @@ from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
 from podium.submission import write
+from podium.submission.formats import SubmissionFormat
 
 pytestmark = pytest.mark.slow
 
@@ -71,8 +72,8 @@ def logits_of(ids: list[str], classes: int) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def check_values(submission: pd.DataFrame, task: Task, ids: list[str]) -> None:
-    """Check that each id has its own prediction."""
+def check_values(submission: pd.DataFrame, task: Task, ids: list[str], *, form: str) -> None:
+    """Check that each id has its own prediction, in the submission's format `form`."""
     probabilities = task.probabilities(logits_of(ids, len(task.classes)))
     row = dict(zip(ids, probabilities, strict=True))
     columns = submission.columns[1:].tolist()
@@ -81,6 +82,8 @@ def check_values(submission: pd.DataFrame, task: Task, ids: list[str]) -> None:
         if len(columns) > 1:
             submitted = dict(zip(columns, map(float, cells), strict=True))
             assert submitted == pytest.approx(expected, abs=1e-6)
+        elif form == "probability":
+            assert float(cells[0]) == pytest.approx(row[image][1], abs=1e-6)
         elif task.name == "regression":
             assert float(cells[0]) == pytest.approx(row[image][0], abs=1e-4)
         elif task.name == "multilabel":
@@ -110,7 +113,14 @@ def check(made: Competition) -> None:
         assert submission.iloc[:, 0].tolist() == made.test
     assert sorted(submission.iloc[:, 0]) == sorted(made.test)
     assert sorted(test["id"]) == sorted(made.test)
-    check_values(submission, Task.read(prepared), test["id"].tolist())
+    params = schema.validate(params_file.read(params_file.PARAMS))
+    form = SubmissionFormat.detect(
+        prepared.csv("sample_submission.csv"),
+        Task.read(prepared),
+        metrics.get(params.metric, task),
+        params.submission,
+    ).name
+    check_values(submission, Task.read(prepared), test["id"].tolist(), form=form)
     values = submission.iloc[:, 1:]
     if task != "multilabel" or values.shape[1] > 1:
         assert (values != "").all(axis=None)
