@@ -72,8 +72,10 @@ def logits_of(ids: list[str], classes: int) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def check_values(submission: pd.DataFrame, task: Task, ids: list[str], *, form: str) -> None:
-    """Check that each id has its own prediction, in the submission's format `form`."""
+def check_values(
+    submission: pd.DataFrame, task: Task, ids: list[str], form: SubmissionFormat
+) -> None:
+    """Check that each id has its own prediction."""
     probabilities = task.probabilities(logits_of(ids, len(task.classes)))
     row = dict(zip(ids, probabilities, strict=True))
     columns = submission.columns[1:].tolist()
@@ -82,12 +84,14 @@ def check_values(submission: pd.DataFrame, task: Task, ids: list[str], *, form: 
         if len(columns) > 1:
             submitted = dict(zip(columns, map(float, cells), strict=True))
             assert submitted == pytest.approx(expected, abs=1e-6)
-        elif form == "probability":
+        elif form.name == "probability":
             assert float(cells[0]) == pytest.approx(row[image][1], abs=1e-6)
         elif task.name == "regression":
             assert float(cells[0]) == pytest.approx(row[image][0], abs=1e-4)
         elif task.name == "multilabel":
-            assert {*cells[0].split()} == {name for name, p in expected.items() if p > 0.5}
+            assert {*filter(None, cells[0].split(form.lists.separator))} == {
+                name for name, p in expected.items() if p > 0.5
+            }
         else:
             assert cells[0] == max(expected, key=expected.__getitem__)
 
@@ -119,8 +123,8 @@ def check(made: Competition) -> None:
         Task.read(prepared),
         metrics.get(params.metric, task),
         params.submission,
-    ).name
-    check_values(submission, Task.read(prepared), test["id"].tolist(), form=form)
+    )
+    check_values(submission, Task.read(prepared), test["id"].tolist(), form)
     values = submission.iloc[:, 1:]
     if task != "multilabel" or values.shape[1] > 1:
         assert (values != "").all(axis=None)
