@@ -1,8 +1,20 @@
-"""Validators of single values in the section `prepare`."""
+"""Types and validators of single values in the section `prepare`."""
 
 import re
+from typing import Annotated, Literal
 
-from podium.core.section import require
+from pydantic import AfterValidator, Field, FiniteFloat
+
+from podium.core.section import Name, require
+
+ColumnKind = Literal["numeric", "categorical"]
+Features = (
+    Literal["auto", "none"]
+    | Annotated[
+        list[Name | Annotated[dict[Name, ColumnKind], Field(min_length=1, max_length=1)]],
+        Field(min_length=1),
+    ]
+)
 
 
 def check_pattern(pattern: str) -> str:
@@ -38,3 +50,9 @@ def check_range(value_range: list[float]) -> list[float]:
     low, high = value_range
     require(low < high, f"must be in ascending order, not {value_range}")
     return value_range
+
+
+ValueRange = (
+    Literal["auto"]
+    | Annotated[list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(check_range)]
+)

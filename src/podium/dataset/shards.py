@@ -18,6 +18,7 @@ from podium.core.errors import UserError
 from podium.dataset import file_facts
 from podium.dataset.file_facts import FileFacts
 from podium.images import codec, store
+from podium.images.channels import UnscaledError
 from podium.images.decoded import ImageError
 
 MISSING = "not in the archive"
@@ -112,7 +113,7 @@ def _write(shard: Shard) -> Written:
                 written.unusable[image] = result.problem
                 if shard.part == "train" or layout.on_bad_image != "blank":
                     continue
-                data = codec.black_png(layout.max_size)
+                data = codec.black_png(layout.max_size, layout.channels)
             elif result.facts is not None:
                 written.checksums[image], written.facts[image] = result.checksum, result.facts
             sizes.append(len(data))
@@ -123,6 +124,7 @@ def _write(shard: Shard) -> Written:
             shard.path,
             rows(),
             encode=layout.encode,
+            channels=layout.channels,
             value_range=shard.value_range,
             is_detected=layout.value_range == "auto",
         )
@@ -172,6 +174,7 @@ def _image(shard: Shard, archive: Archive, name: str | None) -> _Image:
         data, pixels = codec.reencode(
             original,
             max_size=layout.max_size,
+            channels=layout.channels,
             encode=layout.encode,
             quality=layout.quality,
             value_range=shard.value_range,
@@ -179,7 +182,7 @@ def _image(shard: Shard, archive: Archive, name: str | None) -> _Image:
             max_megapixels=layout.max_megapixels,
         )
         return _Image(data, codec.checksum(pixels), file_facts.read(name, original))
-    except codec.UnscaledError as error:
+    except UnscaledError as error:
         return _Image(range=error.value_range)
     except ImageError as error:
         return _Image(problem=f"{name}: {error}")

@@ -131,7 +131,14 @@ class _Reader:
         test_set.read(self.record, survey, found_ids, train_ids=values)
         if (missing := folders.guess_missing(images, folder, survey)) is not None:
             self.record.take(missing)
-        self.layout.image_stats = survey.stats(folder)
+        self._read_images(folder)
+
+    def _read_images(self, folder: str) -> None:
+        """The size and the channels of the training images."""
+        stats = self.survey.stats(folder)
+        self.layout.image_stats = stats
+        if stats is not None and stats.channels not in (1, 3):
+            self.record.take(folders.guess_channels(stats.channels))
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
@@ -170,7 +177,7 @@ class _Reader:
         labels = path_labels.labels_of(labeled, label_map)
         read_goal.read(self.record, labels, sample, from_paths=label_map is None)
         test_set.read(self.record, survey, test_ids)
-        self.layout.image_stats = survey.stats(folder)
+        self._read_images(folder)
 
     def _read_pixels(self, tables: Roles, train: Table, content: pixels.Pixels) -> None:
         """Tables that contain the images."""

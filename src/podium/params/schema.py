@@ -88,8 +88,11 @@ def validate(
     problems += checks.problems(sections)
     if build_models:
         neighbors = "predict" in sections and sections["predict"].neighbors is not None
-        problems += libraries.problems(sections.get("models", {}), neighbors=neighbors)
-        problems += libraries.embedding_problems(sections.get("embeddings", {}))
+        channels = sections["prepare"].channels if "prepare" in sections else 3
+        problems += libraries.problems(
+            sections.get("models", {}), channels=channels, neighbors=neighbors
+        )
+        problems += libraries.embedding_problems(sections.get("embeddings", {}), channels=channels)
         if sections.keys() >= (needs := {"predict", "models", "embeddings", "task"}):
             from podium.params import extensions  # imports torch
 

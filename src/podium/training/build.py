@@ -120,7 +120,10 @@ def build(
     seeding.set_global(seed, "weights", fold)
     codec = TargetCodec(config, task, scale=task.scale(targets[is_train]))
     net = factory.create(
-        config, outputs=codec.outputs, metadata_size=None if encoding is None else encoding.size
+        config,
+        outputs=codec.outputs,
+        channels=data.store.channels,
+        metadata_size=None if encoding is None else encoding.size,
     )
     phases = unfreezing.expand(config.phases, net)
     epochs = [phase.epochs for phase in phases] if epochs is None else epochs
@@ -132,9 +135,9 @@ def build(
         optimizers.create(net, phase, config)
 
     def images(ids: list[str], targets: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
+        size, mode, channels = config.image_size, config.resize_mode, data.store.channels
         transforms = [
-            Augmentation(a, size=config.image_size, resize_mode=config.resize_mode)
-            for a in augments
+            Augmentation(a, size=size, resize_mode=mode, channels=channels) for a in augments
         ]
         encoded = None
         if encoding is not None and metadata is not None:

@@ -182,6 +182,7 @@ def _provenance(
         device=device.name(run.accelerator.device),
         micro_batches=1,
         metadata=None if run.encoding is None else run.encoding.to_json(),
+        channels=data.store.channels,
     )
 
 
