@@ -71,3 +71,20 @@ def files(name: str) -> tuple[dict[str, bytes], Images]:
         for image, pixels in by_id.items():
             contents[f"{part}/{image}.{suffix}"] = write(pixels)
     return contents, made
+
+
+PARTS = ("green", "blue", "red", "yellow")
+
+
+def stacked(
+    parts: tuple[str, ...] = PARTS, pattern: str = "{id}_{part}.png"
+) -> tuple[dict[str, bytes], Images]:
+    """A competition with a grayscale file per channel, and the pixels in the order of `parts`."""
+    made = images(len(parts))
+    contents = {name: data for name, data in competition(TRAIN, TEST).items() if "/" not in name}
+    for folder, by_id in made.items():
+        for image, pixels in by_id.items():
+            for number, part in enumerate(parts):
+                name = pattern.format(id=image, part=part)
+                contents[f"{folder}/{name}"] = encode(np.ascontiguousarray(pixels[..., number]))
+    return contents, made

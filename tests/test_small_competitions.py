@@ -146,7 +146,7 @@ def with_sample(files: Files, header: str = "id,label", value: str = "x") -> Fil
 
 
 NAMES = {
-    "{id}_*": ["{}_red", "{}_green"],
+    "{id}_*": ["{}_left", "{}_right"],
     "{id}-*": ["{}-1", "{}-2", "{}-3"],
     "{id}/*": ["{}/1", "{}/2"],
     "*_{id}": ["photo_{}"],
@@ -174,7 +174,7 @@ def test_ids_that_are_part_of_image_names(tmp_path: Path, pattern: str) -> None:
 
 @pytest.mark.slow
 def test_images_of_an_id_share_a_fold_and_a_prediction() -> None:
-    names = "red", "green"
+    names = "left", "right"
     files = {n: d for n, d in with_sample(plain()).items() if n.endswith(".csv")} | images(
         train=[f"a{n}_{name}" for n in N for name in names],
         test=[f"b{n}_{name}" for n in T for name in names],

@@ -10,6 +10,7 @@ from podium.config.prepare_values import (
     ValueRange,
     check_images,
     check_pattern,
+    check_stack,
 )
 from podium.core.section import Name, Section, require
 
@@ -90,6 +91,10 @@ class Prepare(Section):
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder
     per id. An id's images are trained on and predicted one by one, stay in one fold, and
     `ensemble.aggregate` combines their predictions. null: the id is the image's name."""
+    stack: Annotated[list[Name], Field(min_length=2)] | None = None
+    """What `*` in `images` stands for in the images that become an id's channels, in their order:
+    `[red, green, blue, yellow]` for `images: "{id}_*.png"` and `channels: 4`. An id that lacks one
+    is a bad image (`on_bad_image`). null: the images are separate."""
     submission_id_column: Name | None = None
     """Column of `test_csv` with the submission's ids, if several images share one (a patient, a
     breast): `ensemble.aggregate` combines their predictions. null: the submission has one row per
@@ -186,11 +191,10 @@ class Prepare(Section):
         problem = "id_column, label_column and group_column must be different columns"
         require(len(set(names)) == len(names), problem)
         self._features_are_possible()
+        check_stack(self.images, self.stack, self.channels, self.encode)
         if self.train_csv is None:
-            if self.group_column is not None or self.pixel_columns:
-                raise ValueError(
-                    "group_column and pixel_columns require train_csv. Set it, or remove them."
-                )
+            is_possible = self.group_column is None and not self.pixel_columns
+            require(is_possible, "group_column and pixel_columns require train_csv")
             require(
                 self.train_images.strip("/") != self.test_images.strip("/"),
                 "with train_csv: null, train_images and test_images must be different folders",

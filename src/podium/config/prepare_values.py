@@ -41,6 +41,26 @@ def check_images(pattern: str) -> str:
     return pattern
 
 
+def check_stack(images: str | None, stack: list[str] | None, channels: int, encode: str) -> None:
+    """Check that images can be stacked.
+
+    Raises:
+        ValueError: if not.
+    """
+    if stack is None:
+        return
+    is_pattern = images is not None and images.count("*") == 1
+    require(is_pattern, "stack requires images with one `*`, as in {id}_*.png")
+    require(len({*stack}) == len(stack), "stack must not repeat an entry")
+    require(encode != "original", "stack and encode: original exclude each other")
+    count = len(stack)
+    if channels % count:
+        raise ValueError(
+            f"stack has {count} images, so channels must be {count} (grayscale), {3 * count} (RGB) "
+            f"or another multiple, not {channels}. Set channels."
+        )
+
+
 def check_range(value_range: list[float]) -> list[float]:
     """Check that a pair of numbers is in ascending order.
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -112,6 +112,44 @@ def reencode(
     if decoded.is_plain and small.shape[:2] == (height, width) and channels in (1, 3):
         return data, small if channels == 3 else decode_stored(data, channels)
     return encode_pixels(small, encode=encode, quality=quality), small
+
+
+def reencode_stack(
+    files: Mapping[str, bytes],
+    *,
+    max_size: int | None,
+    channels: int,
+    value_range: Sequence[float] | None = None,
+    is_detected: bool = False,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> tuple[bytes, np.ndarray]:
+    """Decode images by name and stack them in order: each becomes an equal share of the `channels`.
+    Otherwise like `reencode`, but without loss.
+
+    Raises:
+        ImageError: as `reencode`; if the images have different sizes.
+        UnscaledError: as `reencode`, with the range of all.
+    """
+    parts, sizes, ranges = list[np.ndarray](), dict[str, tuple[int, int]](), []
+    for name, data in files.items():
+        try:
+            decoded = _decode(data, max_size, max_megapixels, channels // len(files))
+            pixels = of_channels.convert(decoded, channels // len(files), value_range, is_detected)
+        except ImageError as error:
+            raise ImageError(f"{error} ({name})") from None
+        except UnscaledError as error:
+            ranges.append(error.value_range)
+            continue
+        sizes[name] = decoded.full_size or (pixels.shape[0], pixels.shape[1])
+        parts.append(resizing.downsize(pixels, max_size, of=sizes[name]))
+    if ranges:
+        lows, highs = zip(*ranges, strict=True)
+        raise UnscaledError((min(lows), max(highs)))
+    if len({*sizes.values()}) > 1:
+        shown = ", ".join(f"{width} x {height}" for height, width in dict.fromkeys(sizes.values()))
+        raise ImageError(f"the stacked images have different sizes: {shown}")
+    pixels = np.concatenate(parts, axis=2)
+    return encode_pixels(pixels, encode="png", quality=0), pixels
 
 
 def encode_pixels(pixels: np.ndarray, *, encode: str, quality: int) -> bytes:

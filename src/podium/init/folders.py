@@ -198,11 +198,3 @@ def _top_folders(folders: Iterable[str]) -> list[str]:
             if _is_named(parent, "test"):
                 candidates[parent] = None
     return [f for f in candidates if not (parents(f) - {""}) & candidates.keys()]
-
-
-def guess_channels(channels: int) -> Guess:
-    """`prepare.channels` for images that are neither grayscale nor RGB."""
-    if channels == 4:
-        reason = "the fourth channel does not look like transparency"
-        return Guess("prepare.channels", 4, "likely", reason, (3,))
-    return Guess("prepare.channels", channels, "certain", f"the files have {channels} channels")
