@@ -21,6 +21,8 @@ from podium.core import params_file, validation
 from podium.core.errors import UserError, nearest
 from podium.core.section import Section, Slug
 from podium.params import checks, libraries
+from podium.scoring import units
+from podium.scoring.metrics import Metric
 
 
 class Params(Section):
@@ -62,6 +64,12 @@ class Params(Section):
         if name not in self.models:
             raise UserError(f"params.yaml has no models.{name}{nearest(name, self.models)}")
         return self.models[name]
+
+    def scored_by(self, metric: Metric) -> dict[str, Any]:
+        """What data/metric.json contains: it changes if the scores may."""
+        images = self.prepare.images is not None and self.prepare.stack is None
+        has_units = images or self.prepare.submission_id_column is not None
+        return metric.facts() | units.facts(self.ensemble.aggregate if has_units else "mean")
 
     def used_embeddings(self) -> list[str]:
         """The embeddings of the ensemble's members."""

@@ -75,6 +75,7 @@ def train_fold(
     # `precision: auto` depends on the device, and on a CPU the number of threads changes sums.
     on_device = isinstance(run.loaders.train, BatchLoader)
     numerics = {
+        "aggregate": data.aggregate,
         "augment_on": "gpu" if on_device else "cpu",  # what `auto` means here
         "precision": run.accelerator.mixed_precision,
         "threads": torch.get_num_threads() if run.accelerator.device.type == "cpu" else None,

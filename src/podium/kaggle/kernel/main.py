@@ -22,9 +22,9 @@ from podium.kaggle.kernel.probes import ProbePredictor
 from podium.kaggle.kernel.spec import ExportedModel, KernelSpec
 from podium.prediction import knn, predictions
 from podium.prediction.predictor import Predictor
-from podium.scoring import metrics
+from podium.scoring import metrics, units
 from podium.scoring.task import Task
-from podium.submission import blend, units, write
+from podium.submission import blend, write
 from podium.submission.methods import base
 
 
