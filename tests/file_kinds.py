@@ -203,6 +203,13 @@ def tfrecords(*, labeled: bool) -> Kind:
     return Kind(files, pixels)
 
 
+def gzip_tfrecords() -> Kind:
+    """TFRecords that are compressed within."""
+    kind = tfrecords(labeled=True)
+    files = {n: gzip.compress(d) if n.endswith(".tfrec") else d for n, d in kind.files.items()}
+    return Kind(files, kind.pixels)
+
+
 def documents(pictures_each: int = 1) -> Kind:
     """As in the Cdiscount challenge: BSON documents with images, written by pymongo."""
     pixels, files = pictures(), {}
@@ -379,6 +386,7 @@ BUILDERS: dict[str, Callable[[], Kind]] = {
     "hdf5_labeled": labeled_stack,
     "tfrecords": partial(tfrecords, labeled=False),
     "tfrecords_labeled": partial(tfrecords, labeled=True),
+    "tfrecords_gzip": gzip_tfrecords,
     "parquet_pixels": partial(pixel_columns, parts=3, labeled=False),
     "parquet_labeled": partial(pixel_columns, parts=1, labeled=True),
     "parquet_encoded": encoded_column,
@@ -416,7 +424,11 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "hdf5_one",
         "hdf5_labeled",
     ),
-    "TFRecords of `tf.train.Example` with encoded images": ("tfrecords", "tfrecords_labeled"),
+    "TFRecords of `tf.train.Example` with encoded images": (
+        "tfrecords",
+        "tfrecords_labeled",
+        "tfrecords_gzip",
+    ),
     "Parquet with a column per pixel, or a column of encoded images": (
         "parquet_pixels",
         "parquet_labeled",
