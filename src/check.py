@@ -17,7 +17,8 @@ def main() -> None:
     """Validate the whole params file, build its models without weights, and load the metric.
 
     params.checked is constant, so no stage reruns for it. metric.json changes with the metric and,
-    if that is user-defined, with its code: the stages that use the metric depend on it.
+    if that is user-defined, with its code; if images share rows of the submission, with
+    ensemble.aggregate, too. The stages that score depend on it.
     explore.json changes with the network that the stage explore uses.
     """
     params = schema.validate(params_file.read(params_file.PARAMS), build_models=True)
@@ -29,7 +30,7 @@ def main() -> None:
         raise UserError(f"prepare.new_class: {text}")
     listed.check(params.prepare)
     files.write_text(paths.CHECKED, "params.yaml is valid\n")
-    files.write_json(paths.METRIC, metric.facts())
+    files.write_json(paths.METRIC, params.scored_by(metric))
     network = backbone.of(params)
     facts = None if network is None else network.model_dump()
     files.write_json(paths.EXPLORE, facts)

@@ -20,11 +20,13 @@ def main() -> None:
     options = parser.parse_args()
     seed, deterministic, config = params_file.load(SECTIONS, embedding=options.embedding)
     seeding.set_deterministic(deterministic)
-    prepared, extractor = Manifest(paths.PREPARED), Extractor(config, seed=seed)
+    prepared = Manifest(paths.PREPARED)
+    stores = {part: ImageStore(paths.IMAGES / part) for part in ("train", "test")}
+    extractor = Extractor(config, seed=seed, channels=stores["train"].channels)
     views = [VIEWS[name] for name in config.views]
-    for part in ("train", "test"):
+    for part, store in stores.items():
         ids = prepared.csv(f"{part}.csv")["id"].tolist()
-        features = extractor.extract(ImageStore(paths.IMAGES / part), ids, views)
+        features = extractor.extract(store, ids, views)
         tables.write(paths.embedding(options.embedding, part), features)
         count, _, size = features.values.shape
         print(f"{options.embedding}: {size} features of {count} {part} images, ", end="")

@@ -8,9 +8,9 @@ from podium.core import files, params_file, paths, program
 from podium.core.manifest import Manifest
 from podium.metadata import table as metadata_table
 from podium.prediction import predictions
-from podium.scoring import metrics
+from podium.scoring import metrics, units
 from podium.scoring.task import new_class
-from podium.submission import contributions, members, units
+from podium.submission import contributions, members
 from podium.submission.ensemble import combine, summary
 
 SECTIONS = {

@@ -21,9 +21,10 @@ from podium.metadata.encoding import Encoding
 from podium.models import weights
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
-from podium.scoring import decisions, metrics
+from podium.scoring import decisions, metrics, units
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task, with_known_class
+from podium.scoring.units import How, Units
 
 SECTIONS = {
     "seed": int,
@@ -50,6 +51,7 @@ class Data(NamedTuple):
     folds_sha256: str
     task: Task
     metric: Metric
+    aggregate: How  # of the predictions of a unit's images
 
 
 def main() -> None:
@@ -73,6 +75,7 @@ def main() -> None:
         manifest.sha256["folds.csv"],
         task,
         metrics.get(metric_name, task.name),
+        units.read_how(paths.METRIC),
     )
     for fold in run:
         _run(data, config, fold, seed)
@@ -127,8 +130,11 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
         )
         table = paths.PREDICTIONS / name / f"{part}.parquet"
         predictions.write(table, Predictions(ids[part], logits[part], predicted))
-    of_class = np.isin(ids["oof"], folds["id"])
-    score = decisions.score(task, data.metric, targets[held_out], logits["oof"][of_class])
+    expected, of_class = targets[held_out], np.isin(ids["oof"], folds["id"])
+    held_out_logits = logits["oof"][of_class]
+    if (of_units := Units.of(folds[held_out], data.aggregate)) is not None:
+        expected, held_out_logits = of_units.combine(task, expected, held_out_logits, "logits")
+    score = decisions.score(task, data.metric, expected, held_out_logits)
     seconds = round(time.perf_counter() - start, 1)
     scores = {"strength": fitted.strength, data.metric.name: score, "inner_loss": fitted.loss}
     files.write_json(paths.METRICS / f"{name}.json", {**scores, "seconds": seconds})

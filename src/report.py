@@ -11,9 +11,9 @@ from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
-from podium.scoring import metrics
+from podium.scoring import metrics, units
 from podium.scoring.task import Task
-from podium.submission import report, solution, units
+from podium.submission import report, solution
 
 SECTIONS = {
     "metric": str | None,

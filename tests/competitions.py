@@ -34,6 +34,13 @@ def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+def npy(array: np.ndarray) -> bytes:
+    """A NumPy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
 def tables(train: int, test: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The labels of the training and of the test images: id, label."""
     ids = [f"{number:04d}" for number in range(train + test)]

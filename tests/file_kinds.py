@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import bson
+import channel_kinds
 import h5py
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ import py7zr
 import pydicom
 import tfrecord
 import tifffile
-from competitions import CLASSES, competition, csv, encode, picture, tables
+from competitions import CLASSES, competition, csv, encode, npy, picture, tables
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
@@ -90,12 +91,6 @@ def dicom(pixels: np.ndarray, *, wide: bool = False) -> bytes:
         content.compress(uid.RLELossless)
     file = io.BytesIO()
     pydicom.dcmwrite(file, content, enforce_file_format=True)
-    return file.getvalue()
-
-
-def npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
     return file.getvalue()
 
 
@@ -206,6 +201,13 @@ def tfrecords(*, labeled: bool) -> Kind:
         del files["train.csv"], files["test.csv"]
         files["sample_submission.csv"] = csv(hidden.rename(columns={"label": "class"}))
     return Kind(files, pixels)
+
+
+def gzip_tfrecords() -> Kind:
+    """TFRecords that are compressed within."""
+    kind = tfrecords(labeled=True)
+    files = {n: gzip.compress(d) if n.endswith(".tfrec") else d for n, d in kind.files.items()}
+    return Kind(files, kind.pixels)
 
 
 def documents(pictures_each: int = 1) -> Kind:
@@ -359,6 +361,11 @@ def compressed_tables() -> Kind:
     return Kind(files, kind.pixels)
 
 
+def with_channels(name: str) -> Kind:
+    """Images with other than three channels."""
+    return Kind(*channel_kinds.files(name))
+
+
 BUILDERS: dict[str, Callable[[], Kind]] = {
     "dicom": partial(one_file_each, dicom, ".dcm"),
     "dicom_wide": partial(one_file_each, partial(dicom, wide=True), ".dicom", color=False),
@@ -379,6 +386,7 @@ BUILDERS: dict[str, Callable[[], Kind]] = {
     "hdf5_labeled": labeled_stack,
     "tfrecords": partial(tfrecords, labeled=False),
     "tfrecords_labeled": partial(tfrecords, labeled=True),
+    "tfrecords_gzip": gzip_tfrecords,
     "parquet_pixels": partial(pixel_columns, parts=3, labeled=False),
     "parquet_labeled": partial(pixel_columns, parts=1, labeled=True),
     "parquet_encoded": encoded_column,
@@ -390,6 +398,7 @@ BUILDERS: dict[str, Callable[[], Kind]] = {
     "tar_others": partial(in_archives, tar, suffixes=(".tar.bz2", ".tgz")),
     "parts": partial(in_archives, in_parts, suffixes=(".zip", ".7z")),
     "compressed_tables": compressed_tables,
+    **{name: partial(with_channels, name) for name in channel_kinds.KINDS},
 }
 DOCUMENTED: dict[str, tuple[str, ...]] = {
     "DICOM images (`.dcm`), uncompressed or as JPEG, lossless JPEG, JPEG-LS, JPEG 2000 or RLE": (
@@ -397,11 +406,15 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "dicom_wide",
     ),
     "TIFF and PNG files of 16 or 32 bits, float TIFF files": ("tiff_16", "tiff_float", "png_16"),
-    "NumPy arrays (`.npy`, `.npz` with one array) of 1, 3 or 4 channels, first or last": (
+    "NumPy arrays (`.npy`, `.npz` with one array), channels first or last": (
         "npy",
         "npy_float",
         "npz",
+        "npy_2",
+        "npy_6_first",
     ),
+    "TIFF files with 2 or more than 3 channels, as samples, planes or pages; PNG files of RGBA "
+    "whose fourth channel is no transparency": ("png_4", "tiff_4", "planar_tiff_5", "paged_tiff_5"),
     "Slides and maps: TIFF files with an image in several sizes": ("slides",),
     "HDF5: a dataset per image (encoded or pixels), or one dataset of all images": (
         "hdf5_encoded",
@@ -411,7 +424,11 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "hdf5_one",
         "hdf5_labeled",
     ),
-    "TFRecords of `tf.train.Example` with encoded images": ("tfrecords", "tfrecords_labeled"),
+    "TFRecords of `tf.train.Example` with encoded images": (
+        "tfrecords",
+        "tfrecords_labeled",
+        "tfrecords_gzip",
+    ),
     "Parquet with a column per pixel, or a column of encoded images": (
         "parquet_pixels",
         "parquet_labeled",

@@ -767,10 +767,16 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "test_small_competitions.test_the_ids_may_be_in_any_column",
         "test_small_competitions.test_a_submission_has_the_ids_where_the_sample_has_them",
     ),
-    "Ids that are part of image names (`<id>_red.png`, `<id>-1.jpg`, `<id>/1.png`, "
+    "Ids that are part of image names (`<id>_left.png`, `<id>-1.jpg`, `<id>/1.png`, "
     "`photo_<id>.jpg`), several images per id": (
         "test_small_competitions.test_ids_that_are_part_of_image_names",
         "test_small_competitions.test_images_of_an_id_share_a_fold_and_a_prediction",
+    ),
+    "A grayscale image per id and channel (`<id>_red.png`, …, `<id>_s1_w1.png`, …), the same set "
+    "for each id": (
+        "test_stacks.test_a_file_per_channel_is_recognized_and_stacked_in_order",
+        "test_stacks.test_views_are_not_stacked_unless_the_user_says_so",
+        "test_stacks.test_stacked_images_lead_to_a_submission",
     ),
     "A submission with a row per patient, breast or study, whose images the test table lists": (
         "test_small_competitions.test_a_submission_by_patient",

@@ -33,7 +33,7 @@ METHODS = {
     f"methods/{name}" for name in ("base", "greedy", "rank", "stack", "temperature", "weighted")
 }
 BLENDING = {
-    *("blend", "contributions", "ensemble", "members", "new_class", "thresholds", "units"),
+    *("blend", "contributions", "ensemble", "members", "new_class", "thresholds"),
     *METHODS,
 }
 SUBMISSION = BLENDING | {
@@ -57,15 +57,15 @@ EXTRA = {
     "submission": {
         f"submission/{n}.py" for n in SUBMISSION - {"formats", "git", "provenance", "write"}
     }
-    | {"core/seeding.py"},
+    | {"core/seeding.py", "scoring/units.py"},
     "report": {
         f"submission/{n}.py"
-        for n in SUBMISSION - {"formats", "report", "solution", "text_tables", "units", "write"}
+        for n in SUBMISSION - {"formats", "report", "solution", "text_tables", "write"}
     }
     | {"core/seeding.py"},
     "page": {
         f"submission/{n}.py"
-        for n in SUBMISSION - {"formats", "report", "solution", "text_tables", "units", "write"}
+        for n in SUBMISSION - {"formats", "report", "solution", "text_tables", "write"}
     }
     | {f"images/{n}.py" for n in ("loading", "ordered", "sampling", "watchdog", "workers")}
     | {"core/seeding.py", "models/device.py", "models/inference.py"},

@@ -18,7 +18,11 @@ from competitions import encode
 from podium.config.prepare import Prepare
 from podium.core import csvs
 from podium.core.errors import UserError
+from podium.core.provenance import PredictionProvenance
 from podium.dataset import build
+from podium.prediction import predictions
+from podium.scoring import decisions, metrics, units
+from podium.scoring.task import Task
 
 N, T = range(24), range(6)
 Files = dict[str, bytes]
@@ -146,7 +150,7 @@ def with_sample(files: Files, header: str = "id,label", value: str = "x") -> Fil
 
 
 NAMES = {
-    "{id}_*": ["{}_red", "{}_green"],
+    "{id}_*": ["{}_left", "{}_right"],
     "{id}-*": ["{}-1", "{}-2", "{}-3"],
     "{id}/*": ["{}/1", "{}/2"],
     "*_{id}": ["photo_{}"],
@@ -174,7 +178,7 @@ def test_ids_that_are_part_of_image_names(tmp_path: Path, pattern: str) -> None:
 
 @pytest.mark.slow
 def test_images_of_an_id_share_a_fold_and_a_prediction() -> None:
-    names = "red", "green"
+    names = "left", "right"
     files = {n: d for n, d in with_sample(plain()).items() if n.endswith(".csv")} | images(
         train=[f"a{n}_{name}" for n in N for name in names],
         test=[f"b{n}_{name}" for n in T for name in names],
@@ -183,6 +187,18 @@ def test_images_of_an_id_share_a_fold_and_a_prediction() -> None:
     folds = csvs.read(Path("data/folds.csv"))
     assert len(folds) == 2 * len(N) and (folds.groupby("unit")["fold"].nunique() == 1).all()
     assert submission()["id"].tolist() == [f"b{n}" for n in T]
+    for name in ("tiny", "probe"):
+        table = predictions.read(
+            Path(f"data/predictions/{name}/fold0/oof.parquet"), PredictionProvenance
+        )
+        rows = folds.set_index("id").loc[table.ids].reset_index()
+        task = Task.of(table.provenance)
+        targets = units.table(rows)["label"].tolist()
+        logits = units.aggregate(task, table.logits, rows, "mean", "logits")
+        metric = metrics.get(None, task.name)
+        expected = decisions.score(task, metric, task.targets(targets), logits)
+        written = json.loads(Path(f"metrics/{name}/fold0.json").read_text())
+        assert written[metric.name] == pytest.approx(expected)
     oof = csvs.read(Path("reports/oof.csv"))
     assert sorted(oof["id"]) == sorted(f"a{n}" for n in N)
 

@@ -34,6 +34,8 @@ ANSWERS = {
     "prepare.raters": "how to combine different labels of an image: majority, soft, first, …",
     "prepare.positive_class": "one of the two classes; none: the last in sort order",
     "prepare.features": "columns as further inputs: auto, none, or names separated by commas",
+    "prepare.stack": "the parts of image names that become channels, in order; none: separate",
+    "prepare.channels": "the images' channels: 3 (RGB), or as many as the files have",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
 }
 

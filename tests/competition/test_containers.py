@@ -1,10 +1,12 @@
 """Container files: their contents, damaged ones, time and memory."""
 
+import gzip
 import io
 import json
 import os
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import competitions
@@ -102,7 +104,8 @@ def test_all_types_of_features_are_read(tmp_path: Path) -> None:
     ("name", "data", "message"),
     [
         ("a.tfrec", records()[:-9], "truncated after 19 records"),
-        ("a.tfrec", b"\x1f\x8b" + records(), "compressed TFRecords are not supported"),
+        ("a.tfrec", zlib.compress(records()), "ZLIB compression is not supported. Use GZIP"),
+        ("a.tfrec", gzip.compress(records()[:-9]), "truncated after 19 records"),
         ("a.tfrec", b"x", "truncated after 0 records"),
         ("a.h5", b"x" * 99, "not a readable HDF5 file"),
         ("a.h5", hdf5(a=np.void(TINY), b=np.void(TINY))[:-100], "not a readable HDF5 file"),
@@ -120,6 +123,13 @@ def test_a_damaged_file_is_an_error_with_the_reason(
         data = data.replace(b"1, " * 6000, b"1, " * 6083)  # 78 x 78 pixels
     path = competitions.write_zip(tmp_path / "files.zip", {name: data})
     with pytest.raises(UserError, match=rf"cannot read {name} in .*{message}"):
+        Archive(path)
+
+
+def test_truncated_gzip_is_an_error(tmp_path: Path) -> None:
+    data = {"a.tfrec": gzip.compress(records())[:-90]}
+    path = competitions.write_zip(tmp_path / "files.zip", data)
+    with pytest.raises(UserError, match=r"a.tfrec in .* is not a readable archive"):
         Archive(path)
 
 

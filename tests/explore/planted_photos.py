@@ -38,6 +38,7 @@ class Store:
     """Images in memory, as an `ImageSource`: the id is the position."""
 
     folder = None
+    channels = 3
 
     def __init__(self, images: list[np.ndarray]) -> None:
         self.images = images

@@ -68,7 +68,7 @@ def test_large_half_precision_values_do_not_overflow() -> None:
             npy(np.zeros((75, 75, 2), np.uint8)),
             r"shape \(75, 75, 2\): 2 channels are not supported",
         ),
-        (npy(np.zeros((6, 27, 25), np.uint8)), r"shape \(6, 27, 25\): 25 channels"),
+        (npy(np.zeros((6, 27, 25), np.uint8)), r"shape \(27, 25, 6\): 6 channels"),
         (npy(np.zeros((2, 3, 8, 8))), r"shape \(2, 3, 8, 8\), not \[H, W\]"),
         (npy(np.zeros(8)), r"shape \(8,\)"),
         (npy(np.zeros((0, 8))), r"shape \(0, 8\)"),

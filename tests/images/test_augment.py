@@ -6,6 +6,7 @@ import pytest
 
 from podium.core.errors import UserError
 from podium.images.augment import PRESETS, Augmentation
+from podium.params import augment_channels
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -61,3 +62,21 @@ def test_a_transform_that_fails_on_an_image_is_an_error() -> None:
     augmentation = Augmentation([{"RandomCrop": {}}], size=64, resize_mode="crop")
     with pytest.raises(UserError, match=r"augment: .*[Cc]rop"):
         augmentation(np.zeros((50, 40, 3), np.uint8), bytes(16))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 12])
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_support_any_number_of_channels(name: str, channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 40, channels), np.uint8)
+    augmentation = Augmentation(name, size=48, resize_mode="crop", channels=channels)
+    augment_channels.check(augmentation)
+    for key in range(12):
+        assert augmentation(pixels, key.to_bytes(16, "little")).shape == (48, 48, channels)
+
+
+def test_transforms_of_rgb_images_are_refused_by_name() -> None:
+    inner = [{"ToGray": {"p": 0.001}}, {"GaussNoise": {}}]
+    transforms: Any = [{"HueSaturationValue": {}}, {"OneOf": {"transforms": inner, "p": 0.001}}]
+    with pytest.raises(UserError, match="augment: HueSaturationValue, ToGray does not support"):
+        augment_channels.check(Augmentation(transforms, size=32, resize_mode="crop", channels=4))
+    augment_channels.check(Augmentation(transforms, size=32, resize_mode="crop"))

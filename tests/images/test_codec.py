@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin, TiffTags
 
-from podium.images import codec, decoders, resizing
+from podium.images import codec, decoders, resizing, upright
 from podium.images.decoded import Decoded, ImageError
 
 RAMP = np.linspace(0, 255, 40)
@@ -31,7 +31,7 @@ def file(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
 def rotated(kind: str) -> bytes:
     """SCENE as an upright camera stores it: rotated, with EXIF orientation 6."""
     exif = Image.Exif()
-    exif[decoders.ORIENTATION] = 6
+    exif[upright.ORIENTATION] = 6
     return file(np.ascontiguousarray(np.rot90(SCENE)), kind, exif=exif)
 
 
@@ -212,7 +212,7 @@ def test_a_constant_image_is_black() -> None:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_16_bits_are_turned_upright_as_8_are(kind: str, orientation: int) -> None:
     exif = Image.Exif()
-    exif[decoders.ORIENTATION] = orientation
+    exif[upright.ORIENTATION] = orientation
     expected = codec.decode(file(GRAY, kind, exif=exif))
     wide = file(GRAY.astype(np.uint16) * 257, kind, exif=exif)
     assert np.array_equal(codec.decode(wide, value_range=(0, 65535)), expected)
@@ -225,7 +225,7 @@ def test_an_orientation_that_opencv_does_not_know_keeps_the_aspect_ratio(
     """EXIF has eight; in XMP metadata only Pillow looks for it."""
     if orientation == 9:
         exif = Image.Exif()
-        exif[decoders.ORIENTATION] = orientation
+        exif[upright.ORIENTATION] = orientation
         data = file(SCENE, "JPEG", exif=exif)
     else:
         data = file(SCENE, "JPEG", xmp=b'<x tiff:Orientation="6"/>')
@@ -247,7 +247,7 @@ def test_the_exif_orientation_is_applied(kind: str) -> None:
     assert difference(codec.decode(data), SCENE) <= tolerance
     stored = store(data)
     assert difference(codec.decode_stored(stored), SCENE) <= tolerance
-    assert decoders.ORIENTATION not in Image.open(io.BytesIO(stored)).getexif()
+    assert upright.ORIENTATION not in Image.open(io.BytesIO(stored)).getexif()
 
 
 @pytest.mark.parametrize("encode", ["jpeg", "png", "original"])
@@ -425,7 +425,7 @@ def test_a_side_that_no_jpeg_can_have_is_an_error() -> None:
 
 def test_damaged_metadata_causes_no_warning() -> None:
     exif = Image.Exif()
-    exif[decoders.ORIENTATION] = 1
+    exif[upright.ORIENTATION] = 1
     data = bytearray(file(SCENE, "JPEG", exif=exif))
     at = data.index(b"Exif") + 6
     data[at + 8 : at + 10] = b"\xff\xff"  # so many entries
@@ -496,7 +496,7 @@ def test_a_jpeg_is_decoded_no_larger_than_needed(enough: int | None, size: int) 
 def test_a_large_jpeg_that_is_turned_is_stored_upright() -> None:
     large = cv2.resize(SCENE, (1600, 800))
     exif = Image.Exif()
-    exif[decoders.ORIENTATION] = 6
+    exif[upright.ORIENTATION] = 6
     data = file(np.rot90(large), "JPEG", exif=exif, quality=95)
     stored = codec.decode_stored(store(data, max_size=64))
     assert stored.shape == (64, 128, 3)

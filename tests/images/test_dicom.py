@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom import encaps, uid
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import processing
 
@@ -156,6 +157,24 @@ def test_lossless_compression_changes_nothing(tmp_path: Path, syntax: str) -> No
     packed = compressed(plain, tmp_path, LOSSLESS[syntax])
     assert packed[128:132] == b"DICM" and packed != plain
     assert np.array_equal(gray(packed), gray(plain))
+
+
+def test_jpeg_with_12_bits_is_decoded(tmp_path: Path) -> None:
+    y, x = np.mgrid[:64, :48]
+    smooth = ((np.sin(x / 9) + np.cos(y / 7) + 2) * 1000).astype(np.uint16)
+    plain = dicom(smooth, BitsStored=12, HighBit=11)
+    packed = compressed(plain, tmp_path, gdcm.TransferSyntax.JPEGExtendedProcess2_4)
+    difference = gray(packed, (0, 4000)).astype(int) - gray(plain, (0, 4000))
+    assert len(packed) < len(plain) / 2 and np.abs(difference).max() <= 1
+    with pytest.raises(ImageError, match="DICOM file"):
+        codec.decode(packed[:-900])
+
+
+def test_a_jpeg_with_12_bits_of_pydicom_has_its_values() -> None:
+    """As in pydicom's tests with the library libjpeg."""
+    path = Path(str(get_testdata_file("JPEG-lossy.dcm")))
+    pixels = gray(path.read_bytes(), (0, 255))
+    assert pixels.shape == (1024, 256) and (pixels[420, 140], pixels[230, 120]) == (244, 95)
 
 
 def test_jpeg_is_decoded_as_pillow_does() -> None:

@@ -59,3 +59,12 @@ def test_a_given_interpolation_is_used() -> None:
     grain = np.random.default_rng(0).integers(0, 256, (192, 192, 3), np.uint8)
     nearest = Augmentation([{"Resize": {"interpolation": 0}}], size=48, resize_mode="squash")
     assert np.array_equal(nearest(grain, bytes(16)), grain[::4, ::4])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 12])
+@pytest.mark.parametrize("mode", ["crop", "squash", "pad"])
+def test_each_channel_is_resized_like_a_gray_image(mode: str, channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 90, channels), np.uint8)
+    expected = [resizing.resize_square(p[..., None], 48, mode) for p in np.moveaxis(pixels, 2, 0)]
+    assert np.array_equal(resizing.resize_square(pixels, 48, mode), np.dstack(expected))
+    assert resizing.downsize(pixels, 20).shape == (20, 36, channels)

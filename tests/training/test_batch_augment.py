@@ -63,14 +63,15 @@ KEYS = [seeding.digest(number) for number in range(len(PICTURES))]
 
 def in_batch(augmentation: Augmentation, pictures: list[np.ndarray]) -> np.ndarray:
     batch = BatchAugmentation(augmentation)
-    flat = torch.from_numpy(np.concatenate([pixels.reshape(-1, 3) for pixels in pictures]))
+    flat = torch.from_numpy(np.concatenate([p.reshape(-1, p.shape[2]) for p in pictures]))
     sizes = [pixels.shape[0] * pixels.shape[1] for pixels in pictures]
     first = np.cumsum([0, *sizes[:-1]]).tolist()
     draws = [
         batch.draw(*pixels.shape[:2], key) for pixels, key in zip(pictures, KEYS, strict=False)
     ]
     result = batch.apply(flat, first, [pixels.shape[1] for pixels in pictures], draws)
-    assert result.dtype == torch.float32 and result.shape == (len(pictures), SIZE, SIZE, 3)
+    assert result.dtype == torch.float32 and result.shape[:3] == (len(pictures), SIZE, SIZE)
+    assert result.shape[3] == pictures[0].shape[2]
     return result.numpy()
 
 
@@ -91,6 +92,18 @@ def test_a_batch_is_augmented_as_albumentations_augments_each_image(
         assert np.abs(unchanged - expected.astype(float)).mean() > 3  # the test sees a difference
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4, 12])
+@pytest.mark.parametrize("augment", ["medium", [*CASES["affine"][0], {"CoarseDropout": {}}]])
+def test_other_channels_are_augmented_in_batches_too(augment: Any, channels: int) -> None:
+    pictures = [np.tile(pixels, 4)[..., :channels] for pixels in PICTURES]
+    pictures = [np.ascontiguousarray(pixels) for pixels in pictures]
+    augmentation = Augmentation(augment, size=SIZE, resize_mode="crop", channels=channels)
+    expected = np.stack([augmentation(p, key) for p, key in zip(pictures, KEYS, strict=True)])
+    differences = np.abs(in_batch(augmentation, pictures) - expected).mean(axis=(1, 2))
+    assert differences.mean() < 1 and differences.max() < 8
+    assert np.abs(expected[0].astype(float) - expected[1]).mean() > 3  # other parameters
+
+
 def test_images_do_not_depend_on_the_others_in_their_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     augmentation = Augmentation("medium", size=SIZE, resize_mode="crop")
     whole = in_batch(augmentation, PICTURES)
@@ -109,6 +122,10 @@ def test_images_do_not_depend_on_the_others_in_their_batch(monkeypatch: pytest.M
         ([{"CoarseDropout": {"fill": "random"}}], "the fill of CoarseDropout"),
         ([{"Resize": {"height": 24, "width": 24}}, {"Resize": {}}], "the size of Resize"),
         ([{"Rotate": {"crop_border": True}}], "the changed size of Rotate"),
+        (
+            [{"RandomBrightnessContrast": {"brightness_by_max": False}}],
+            "brightness_by_max: false of RandomBrightnessContrast",
+        ),
     ],
 )
 def test_what_cannot_run_in_batches_is_named(augment: Any, problem: str) -> None:
@@ -116,6 +133,12 @@ def test_what_cannot_run_in_batches_is_named(augment: Any, problem: str) -> None
     assert unsupported(augmentation) == problem
     with pytest.raises(UserError, match=f"augment: {problem} is not possible with augment_on: gpu"):
         BatchAugmentation(augmentation)
+
+
+def test_colors_of_other_channels_are_named() -> None:
+    jitter: Any = [{"ColorJitter": {}}]
+    augmentation = Augmentation(jitter, size=SIZE, resize_mode="crop", channels=1)
+    assert unsupported(augmentation) == "the 1 channels of ColorJitter"
 
 
 def test_all_presets_but_heavy_can_run_in_batches() -> None:

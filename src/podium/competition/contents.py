@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 import pandas as pd
 
 from podium.competition import packed, zips
-from podium.competition.containers import json_pixels, parquet, parquet_rows, registry
+from podium.competition.containers import json_pixels, parquet, parquet_rows, registry, tfrecords
 from podium.competition.containers.registry import Reader
 from podium.competition.containers.shapes import Shapes
 from podium.competition.source import Source
@@ -133,7 +133,10 @@ class Contents:
 
     def _add_container(self, name: str, read: Reader, source: Source) -> None:
         """Replace a container file by its images and its table."""
-        with zips.reporting(self._full_title(name)):
+        title = self._full_title(name)
+        if read is tfrecords.read and source.starts_with(packed.GZIP_START):
+            source, self.unpacked = packed.decompressed(source, self.scratch, title), True
+        with zips.reporting(title):
             content = read(source, PurePosixPath(name).stem, self._shapes)
             if content is None:
                 if read is parquet.read:

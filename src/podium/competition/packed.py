@@ -34,6 +34,7 @@ SUFFIXES = {
 COMPRESSED: dict[str, Any] = {
     ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open,
 }  # fmt: skip
+GZIP_START = b"\x1f\x8b"
 ANY_SUFFIX = (*SUFFIXES, *COMPRESSED)
 IN_COMPRESSED = (".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".tfrec", ".tfrecord")
 PART = re.compile(r"(.+\.(?:zip|7z))\.(\d{3,})", re.IGNORECASE)
@@ -121,6 +122,16 @@ def repacked(source: Source, name: str, scratch: Path, title: str) -> Source:
     if not path.exists():
         repack(source, name, path, title)
     return Source.of(path)
+
+
+def decompressed(source: Source, scratch: Path, title: str) -> Source:
+    """Decompress a gzip file in the folder `scratch`, unless that was done before. Raises like
+    `repack`.
+    """
+    zipped = repacked(source, "content.gz", scratch, title)
+    with zipfile.ZipFile(zipped.path) as opened:
+        (entry,) = opened.infolist()
+    return zips.locate(zipped, entry, title)
 
 
 def repack(source: Source, name: str, target: Path, title: str) -> None:

@@ -54,6 +54,11 @@ class Source(NamedTuple):
         """Open it as a file object."""
         return FileSlice(self.path, self.start, self.size)
 
+    def starts_with(self, start: bytes) -> bool:
+        """Whether these are its first bytes."""
+        with self.open() as file:
+            return file.read(len(start)) == start
+
     def map(self) -> memoryview:
         """Memory-map it: only the bytes in use are in memory."""
         if not self.size:  # which cannot be mapped

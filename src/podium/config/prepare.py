@@ -2,12 +2,17 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from podium.config.prepare_values import check_images, check_pattern, check_range
+from podium.config.prepare_values import (
+    ColumnKind,
+    Features,
+    ValueRange,
+    check_images,
+    check_pattern,
+    check_stack,
+)
 from podium.core.section import Name, Section, require
-
-ColumnKind = Literal["numeric", "categorical"]
 
 
 class Prepare(Section):
@@ -77,13 +82,7 @@ class Prepare(Section):
     in the archive. Requires `train_csv: null`."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
-    features: (
-        Literal["auto", "none"]
-        | Annotated[
-            list[Name | Annotated[dict[Name, ColumnKind], Field(min_length=1, max_length=1)]],
-            Field(min_length=1),
-        ]
-    ) = "none"
+    features: Features = "none"
     """Columns of `train_csv` and `test_csv` as further inputs, see [Metadata](#metadata): a list of
     names, or of entries like `zip: categorical` (or `numeric`) to set a column's type. `auto`: all
     usable columns of both tables; the stage prepare prints them."""
@@ -92,6 +91,10 @@ class Prepare(Section):
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder
     per id. An id's images are trained on and predicted one by one, stay in one fold, and
     `ensemble.aggregate` combines their predictions. null: the id is the image's name."""
+    stack: Annotated[list[Name], Field(min_length=2)] | None = None
+    """What `*` in `images` stands for in the images that become an id's channels, in their order:
+    `[red, green, blue, yellow]` for `images: "{id}_*.png"` and `channels: 4`. An id that lacks one
+    is a bad image (`on_bad_image`). null: the images are separate."""
     submission_id_column: Name | None = None
     """Column of `test_csv` with the submission's ids, if several images share one (a patient, a
     breast): `ensemble.aggregate` combines their predictions. null: the submission has one row per
@@ -127,6 +130,11 @@ class Prepare(Section):
     """What to do with an image that is missing or cannot be decoded. `skip` drops it from training;
     in the test set it is still an error. `blank` also drops it from training, but replaces it with
     a black image in the test set."""
+    channels: Annotated[int, Field(ge=1, le=32)] = 3
+    """Channels of all images, in the store and of the networks' inputs. 3: RGB, to which grayscale
+    images are converted; alpha is blended with white. 1: grayscale, to which RGB images are
+    converted. Other numbers: those in the files (`.npy`, TIFF, HDF5, RGBA as it is), stored without
+    loss, see [Channels](#channels)."""
     max_size: Annotated[int, Field(ge=8)] | None = None
     """Maximum length of an image's shorter side in pixels; larger images are downsized. At least
     the largest `image_size`. null: no limit."""
@@ -138,12 +146,7 @@ class Prepare(Section):
     unchanged, without resizing."""
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """JPEG quality."""
-    value_range: (
-        Literal["auto"]
-        | Annotated[
-            list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(check_range)
-        ]
-    ) = "auto"
+    value_range: ValueRange = "auto"
     """`[low, high]`: the values that become 0 and 255 in images with more than 8 bits per channel,
     signed or float values. auto: the minimum and maximum over the training images, which prepare
     prints; for DICOM images, the window in the file, else the image's own minimum and maximum.
@@ -188,11 +191,10 @@ class Prepare(Section):
         problem = "id_column, label_column and group_column must be different columns"
         require(len(set(names)) == len(names), problem)
         self._features_are_possible()
+        check_stack(self.images, self.stack, self.channels, self.encode)
         if self.train_csv is None:
-            if self.group_column is not None or self.pixel_columns:
-                raise ValueError(
-                    "group_column and pixel_columns require train_csv. Set it, or remove them."
-                )
+            is_possible = self.group_column is None and not self.pixel_columns
+            require(is_possible, "group_column and pixel_columns require train_csv")
             require(
                 self.train_images.strip("/") != self.test_images.strip("/"),
                 "with train_csv: null, train_images and test_images must be different folders",
@@ -222,6 +224,7 @@ class Prepare(Section):
             require(self.pixel_order == "interleaved", "pixel_order requires pixel_columns")
         else:
             require(self.test_csv is not None, "pixel_columns requires test_csv")
+            require(self.channels in (1, 3), "pixel_columns requires channels: 1 or 3")
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
         self._sample_options_fit_together()

@@ -1,8 +1,20 @@
-"""Validators of single values in the section `prepare`."""
+"""Types and validators of single values in the section `prepare`."""
 
 import re
+from typing import Annotated, Literal
 
-from podium.core.section import require
+from pydantic import AfterValidator, Field, FiniteFloat
+
+from podium.core.section import Name, require
+
+ColumnKind = Literal["numeric", "categorical"]
+Features = (
+    Literal["auto", "none"]
+    | Annotated[
+        list[Name | Annotated[dict[Name, ColumnKind], Field(min_length=1, max_length=1)]],
+        Field(min_length=1),
+    ]
+)
 
 
 def check_pattern(pattern: str) -> str:
@@ -29,6 +41,26 @@ def check_images(pattern: str) -> str:
     return pattern
 
 
+def check_stack(images: str | None, stack: list[str] | None, channels: int, encode: str) -> None:
+    """Check that images can be stacked.
+
+    Raises:
+        ValueError: if not.
+    """
+    if stack is None:
+        return
+    is_pattern = images is not None and images.count("*") == 1
+    require(is_pattern, "stack requires images with one `*`, as in {id}_*.png")
+    require(len({*stack}) == len(stack), "stack must not repeat an entry")
+    require(encode != "original", "stack and encode: original exclude each other")
+    count = len(stack)
+    if channels % count:
+        raise ValueError(
+            f"stack has {count} images, so channels must be {count} (grayscale), {3 * count} (RGB) "
+            f"or another multiple, not {channels}. Set channels."
+        )
+
+
 def check_range(value_range: list[float]) -> list[float]:
     """Check that a pair of numbers is in ascending order.
 
@@ -38,3 +70,9 @@ def check_range(value_range: list[float]) -> list[float]:
     low, high = value_range
     require(low < high, f"must be in ascending order, not {value_range}")
     return value_range
+
+
+ValueRange = (
+    Literal["auto"]
+    | Annotated[list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(check_range)]
+)

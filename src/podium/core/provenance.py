@@ -59,6 +59,7 @@ class TrainingProvenance(Provenance):
     device: str
     micro_batches: int  # per batch
     metadata: list[dict[str, Any]] | None = None  # the columns' encoding; None: no metadata
+    channels: int = 3  # of the images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,7 @@ class EmbeddingProvenance(Provenance):
     deterministic: bool
     torch: str
     device: str
+    channels: int = 3  # of the images
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,11 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import nfc
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
-from podium.dataset import pixel_tables
+from podium.dataset import pixel_tables, stacks
 from podium.dataset.file_facts import FileFacts
-from podium.dataset.image_files import find_images, image_names, shown
-from podium.dataset.shards import MISSING, Shard, Written, writer
+from podium.dataset.image_files import find_images, image_names, images_below, shown
+from podium.dataset.shards import Shard, Written, writer
+from podium.dataset.stacks import Files
 from podium.images import store
 
 TITLES = {"train": "training images", "test": "test images"}
@@ -146,27 +147,35 @@ def _shards(
 
 def match_images(
     archive: Archive, ids: dict[str, list[str]], layout: Prepare
-) -> dict[str, list[tuple[str, str | None]]]:
-    """Find the archive's file for each image: pairs of id and name, None if it is missing.
+) -> dict[str, list[tuple[str, Files]]]:
+    """Find the archive's file for each image, or its files if they are stacked: pairs of id and
+    name, None if it is missing.
 
     Raises:
         UserError: as `find_images`, and if images are missing and `on_bad_image` does not allow it.
     """
     folders = {"train": layout.train_images, "test": layout.test_images}
-    images, missing = {}, {}
+    images, missing = dict[str, list[tuple[str, Files]]](), {}
     names = image_names(archive)
     for part, part_ids in ids.items():
-        files = find_images(names, part_ids, folder=folders[part])
-        if part == "train" and layout.more_train_images:
-            files = _with_paths(files, part_ids, names, layout)
+        files: Sequence[Files]
+        if layout.stack is not None:
+            other = folders["test" if part == "train" else "train"]
+            below = images_below(names, folders[part], exclude=other)
+            files = stacks.find(below, part_ids, layout)
+        else:
+            files = find_images(names, part_ids, folder=folders[part])
+            if part == "train" and layout.more_train_images:
+                files = _with_paths(files, part_ids, names, layout)
         images[part] = list(zip(part_ids, files, strict=True))
-        missing[part] = {image: MISSING for image, name in images[part] if name is None}
+        reasons = ((image, stacks.missing(found, layout)) for image, found in images[part])
+        missing[part] = {image: reason for image, reason in reasons if reason is not None}
     _check(missing, ids, layout, folders)
     return images
 
 
 def _with_paths(
-    files: list[str | None], ids: list[str], names: list[str], layout: Prepare
+    files: Sequence[str | None], ids: list[str], names: list[str], layout: Prepare
 ) -> list[str | None]:
     """Replace files of images in `more_train_images`, whose ids are their paths."""
     folders = tuple(f"{folder.strip('/')}/" for folder in layout.more_train_images)
@@ -189,7 +198,8 @@ def _check(
             continue
         problem = f"unusable: {_shown(reasons)}"
         if folders is not None:
-            problem = f"missing from {shown(folders[part])}: {examples([*reasons])}"
+            names = [i if r == stacks.MISSING else f"{i} ({r})" for i, r in reasons.items()]
+            problem = f"missing from {shown(folders[part])}: {examples(names)}"
         problems.append(f"{len(reasons)} of {len(ids[part])} {TITLES[part]} are {problem}")
         if folders is not None and len(reasons) == len(ids[part]):
             hint = f"{part}_images to the folder that contains them."

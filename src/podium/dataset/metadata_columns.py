@@ -9,7 +9,8 @@ import pandas as pd
 
 from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, canonical, nfc
-from podium.config.prepare import ColumnKind, Prepare
+from podium.config.prepare import Prepare
+from podium.config.prepare_values import ColumnKind
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables, table_columns
 from podium.dataset.tables import Tables

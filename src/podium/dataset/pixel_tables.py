@@ -103,7 +103,8 @@ def store_images(
         shards = range(-(-len(ids[part]) // store.SHARD_SIZE))
         for number in console.bar(shards, f"{part} images"):
             path = folder / part / f"{number:05d}.arrow"
-            store.write_shard(path, islice(images, store.SHARD_SIZE), encode="png")
+            part_images = islice(images, store.SHARD_SIZE)
+            store.write_shard(path, part_images, encode="png", channels=layout.channels)
     return checksums
 
 

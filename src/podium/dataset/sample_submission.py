@@ -10,7 +10,7 @@ from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset import rows, units
+from podium.dataset import rows, stacks, units
 from podium.dataset.image_files import image_names, images_below, shown
 from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import find, read_columns
@@ -81,7 +81,7 @@ def read_test(
         sample = sample.set_axis([_id_name(archive, layout), *empty], axis=1)
     else:
         test = _spell_like_sample(test, key, sample.iloc[:, 0], layout)
-    if layout.images is not None:
+    if layout.images is not None and layout.stack is None:
         test = units.expand(
             test,
             image_names(archive),
@@ -173,7 +173,8 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
             f"{shown(layout.test_images)} contains no images. Set prepare.test_images to another "
             "folder, or prepare.test_csv to a table of ids."
         )
-    test = pd.DataFrame({"id": [*files]}, dtype=str)
+    ids = [*files] if layout.stack is None else stacks.ids(files, layout)
+    test = pd.DataFrame({"id": ids}, dtype=str)
     rows.check_ids(test, shown(layout.test_images))
     return test
 

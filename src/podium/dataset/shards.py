@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core import console, files, machine, signals
 from podium.core.errors import UserError
-from podium.dataset import file_facts
+from podium.dataset import file_facts, stacks
 from podium.dataset.file_facts import FileFacts
+from podium.dataset.stacks import Files
 from podium.images import codec, store
+from podium.images.channels import UnscaledError
 from podium.images.decoded import ImageError
-
-MISSING = "not in the archive"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Shard:
     path: Path
     archive: Path
     scratch: Path | None
-    images: list[tuple[str, str | None]]  # id, name in the archive or None
+    images: list[tuple[str, Files]]  # id, and its files in the archive
     layout: Prepare
     total_images: int  # in all shards
     value_range: Sequence[float] | None = None  # to scale more than 8 bits from, if known
@@ -112,7 +112,7 @@ def _write(shard: Shard) -> Written:
                 written.unusable[image] = result.problem
                 if shard.part == "train" or layout.on_bad_image != "blank":
                     continue
-                data = codec.black_png(layout.max_size)
+                data = codec.black_png(layout.max_size, layout.channels)
             elif result.facts is not None:
                 written.checksums[image], written.facts[image] = result.checksum, result.facts
             sizes.append(len(data))
@@ -123,6 +123,7 @@ def _write(shard: Shard) -> Written:
             shard.path,
             rows(),
             encode=layout.encode,
+            channels=layout.channels,
             value_range=shard.value_range,
             is_detected=layout.value_range == "auto",
         )
@@ -142,44 +143,53 @@ def _images(shard: Shard, archive: Archive) -> Iterator[_Image]:
     """The images of a shard, in order. If they are read faster in another one, their bytes are in a
     temporary file until it is their turn.
     """
-    names = [name for _, name in shard.images]
-    present = [name for name in names if name is not None]
-    ordered = archive.in_reading_order(present)
-    if ordered == present:
-        yield from (_image(shard, archive, name) for name in names)
+    named = [files for _, files in shard.images]
+    first = {_first(files): files for files in named if not stacks.missing(files, shard.layout)}
+    ordered = archive.in_reading_order([*first])
+    if ordered == [*first]:
+        yield from (_image(shard, archive, files) for files in named)
         return
     with tempfile.TemporaryFile(dir=shard.path.parent) as file:
         places = {}
         for path in ordered:
-            image = _image(shard, archive, path)
+            image = _image(shard, archive, first[path])
             places[path] = image._replace(data=b""), file.tell(), len(image.data)
             file.write(image.data)
-        for name in names:
-            if name is None:
-                yield _image(shard, archive, None)
+        for files in named:
+            if _first(files) not in places:
+                yield _image(shard, archive, files)
                 continue
-            image, start, size = places[name]
+            image, start, size = places[_first(files)]
             file.seek(start)
             yield image._replace(data=file.read(size))
 
 
-def _image(shard: Shard, archive: Archive, name: str | None) -> _Image:
-    layout = shard.layout
-    if name is None:
-        return _Image(problem=MISSING)
+def _first(files: Files) -> str:
+    return next(iter(stacks.names(files)), "")
+
+
+def _image(shard: Shard, archive: Archive, files: Files) -> _Image:
+    layout, name = shard.layout, _first(files)
+    if problem := stacks.missing(files, layout):
+        return _Image(problem=problem)
+    options: dict[str, Any] = {
+        "max_size": layout.max_size,
+        "channels": layout.channels,
+        "value_range": shard.value_range,
+        "is_detected": layout.value_range == "auto",
+        "max_megapixels": layout.max_megapixels,
+    }
     try:
         original = archive.read(name)
-        data, pixels = codec.reencode(
-            original,
-            max_size=layout.max_size,
-            encode=layout.encode,
-            quality=layout.quality,
-            value_range=shard.value_range,
-            is_detected=layout.value_range == "auto",
-            max_megapixels=layout.max_megapixels,
-        )
+        if isinstance(files, tuple):
+            stack = {name: original, **{f: archive.read(f) for f in files[1:] if f is not None}}
+            data, pixels = codec.reencode_stack(stack, **options)
+            name = ", ".join(stack)
+        else:
+            encode, quality = layout.encode, layout.quality
+            data, pixels = codec.reencode(original, encode=encode, quality=quality, **options)
         return _Image(data, codec.checksum(pixels), file_facts.read(name, original))
-    except codec.UnscaledError as error:
+    except UnscaledError as error:
         return _Image(range=error.value_range)
     except ImageError as error:
         return _Image(problem=f"{name}: {error}")

@@ -75,7 +75,7 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
         sample_submission.check_targets(sample, classes, task, layout)
         warnings += sample_submission.other_positive(sample, classes, task)
     test, sample = sample_submission.read_test(archive, layout, sample)
-    if layout.images is not None:
+    if layout.images is not None and layout.stack is None:
         names, exclude = image_names(archive), layout.test_images
         train = units.expand(
             train, names, folder=layout.train_images, pattern=layout.images, exclude=exclude

@@ -13,6 +13,7 @@ from podium.core.manifest import Manifest
 from podium.explore import features
 from podium.explore.features import Described
 from podium.explore.image_stats import STATISTICS
+from podium.images import channels
 from podium.images.store import ImageStore, JoinedStores
 from podium.scoring.task import Task
 
@@ -46,8 +47,9 @@ class Data:
         return np.arange(len(self.ids)) >= self.n_train
 
     def decode(self, row: int) -> np.ndarray:
-        """The pixels of an image: uint8 [H, W, 3]."""
-        return self.store.decode(_stored(self.ids[row], is_test=row >= self.n_train))
+        """The pixels of an image as RGB: uint8 [H, W, 3]."""
+        stored = _stored(self.ids[row], is_test=row >= self.n_train)
+        return channels.as_rgb(self.store.decode(stored))
 
     def identical(self) -> list[list[int]]:
         """The rows of each set of images with the same pixels."""

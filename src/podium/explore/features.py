@@ -37,7 +37,7 @@ def describe(
         return Described(seen, simple(seen))
     from podium.features.extract import Extractor
 
-    extractor = Extractor(backbone, seed=seed)
+    extractor = Extractor(backbone, seed=seed, channels=store.channels)
     recorder = Recorder(store, ids)
     # In random order, since the projection is fitted to the first images.
     order = seeding.generator(seed, "explore").permutation(len(ids))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from podium.core import console, machine, signals
-from podium.images import resizing
+from podium.images import channels, resizing
 from podium.images.store import ImageSource
 
 SIDE = 128  # pixels: images are squashed to a square of this side
@@ -60,6 +60,11 @@ class Recorder:
         self.stats = ImageStats.empty(len(ids))
         self._store, self._rows = store, {image: row for row, image in enumerate(ids)}
 
+    @property
+    def channels(self) -> int:
+        """See `ImageSource.channels`."""
+        return self._store.channels
+
     def decode(self, image: str) -> np.ndarray:
         """See `ImageSource.decode`."""
         pixels = self._store.decode(image)
@@ -86,9 +91,9 @@ def measure(store: ImageSource, ids: Sequence[str]) -> ImageStats:
 
 
 def _measure(pixels: np.ndarray, stats: ImageStats, row: int) -> None:
-    """Measure an image, uint8 [H, W, 3], and write the results to a row of `stats`."""
+    """Measure an image, uint8 [H, W, C], as RGB, and write the results to a row of `stats`."""
     stats.sizes[row] = pixels.shape[:2]
-    square = resizing.resize(pixels, SIDE, SIDE)
+    square = resizing.resize(channels.as_rgb(pixels), SIDE, SIDE)
     gray = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
     stats.thumbs[row] = cv2.resize(gray, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     stats.colors[row] = cv2.resize(square, (8, 8), interpolation=cv2.INTER_AREA)

@@ -23,18 +23,24 @@ class Extractor:
     """A frozen backbone: batch norm uses its stored statistics, and nothing is trained."""
 
     def __init__(
-        self, config: Embedding, *, seed: int, state: dict[str, Tensor] | None = None
+        self,
+        config: Embedding,
+        *,
+        seed: int,
+        channels: int = 3,
+        state: dict[str, Tensor] | None = None,
     ) -> None:
-        """Create the network with its pretrained weights, or with random ones from `seed`; or with
-        those of `state`.
+        """Create the network for images with `channels`, with its pretrained weights, or with
+        random ones from `seed`; or with those of `state`.
 
         Raises:
             UserError: as `models.factory.create`.
         """
-        self.config, self.seed, model = config, seed, config.network()
+        self.config, self.seed, self.channels = config, seed, channels
+        model = config.network()
         seeding.set_global(seed, "embedding", 0)
         self.accelerator = device.accelerator(config.precision)
-        net = factory.create(model, outputs=1, load_pretrained=state is None)
+        net = factory.create(model, outputs=1, channels=channels, load_pretrained=state is None)
         if state is not None:
             net.load_state_dict(state)
         self.net = net.to(self.accelerator.device).eval()
@@ -95,6 +101,7 @@ class Extractor:
             deterministic=torch.are_deterministic_algorithms_enabled(),
             torch=torch.__version__,
             device=device.name(self.accelerator.device),
+            channels=self.channels,
         )
 
 

@@ -9,17 +9,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from podium.images.decoded import Decoded, ImageError, check_pixels, check_sides
+from podium.images.decoded import (
+    MAX_CHANNELS,
+    Decoded,
+    ImageError,
+    check_pixels,
+    check_sides,
+)
 
 NPY_START = b"\x93NUMPY"
 # A zip archive whose first file is an array.
 NPZ_START = re.compile(rb"PK\x03\x04.{26}[^/\0]{1,64}?\.npy", re.DOTALL)
-CHANNELS = (1, 3, 4)
+USUAL_CHANNELS = (1, 3, 4)
 MAX_HEADER = 4096  # bytes
 
 
 def decode_npy(data: bytes, _: int | None = None) -> Decoded:
-    """Decode an array [H, W], [H, W, C] or [C, H, W], with 1, 3 or 4 channels."""
+    """Decode an array [H, W], [H, W, C] or [C, H, W], see `channel_axis`."""
     return Decoded(as_image(_read(data)))
 
 
@@ -49,15 +55,29 @@ def as_image(array: np.ndarray) -> np.ndarray:
         raise ImageError(f"an array of type {array.dtype}, not of numbers")
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
-    if array.ndim == 3 and array.shape[2] not in CHANNELS and array.shape[0] in CHANNELS:
+    if array.ndim == 3 and channel_axis(array.shape) == 0:
         array = array.transpose(1, 2, 0)
-    if array.ndim not in (2, 3) or 0 in array.shape:
+    is_image = array.ndim == 2 or (array.ndim == 3 and channel_axis(array.shape) is not None)
+    if not is_image or 0 in array.shape:
         raise ImageError(f"an array of shape {array.shape}, not [H, W], [H, W, C] or [C, H, W]")
     if array.dtype == bool:
         array = array * np.uint8(255)
     if array.dtype == np.float16:
         array = array.astype(np.float32)  # float16 would overflow when scaled
     return np.require(array, requirements=["C", "W"])
+
+
+def channel_axis(shape: tuple[int, ...]) -> int | None:
+    """Which axis of an array [H, W, C] or [C, H, W] is that of the channels, 2 or 0: one with 1, 3
+    or 4 of them, else the shorter one; None if both have more than `MAX_CHANNELS`.
+    """
+    first, last = shape[0], shape[2]
+    for axis, size in ((2, last), (0, first)):
+        if size in USUAL_CHANNELS:
+            return axis
+    if min(first, last) > MAX_CHANNELS:
+        return None
+    return 2 if last <= first else 0
 
 
 class _Header(NamedTuple):

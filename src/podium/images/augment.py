@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from podium.config.phases import Augment, Transform
 from podium.core import validation
 from podium.core.errors import UserError, nearest
+from podium.images import channels as of_channels
 from podium.images import resizing
 
 PRESETS: dict[str, list[Transform]] = {
@@ -45,8 +46,9 @@ PRESETS: dict[str, list[Transform]] = {
 class Augmentation:
     """Turns a stored image into a square one. A key determines everything that is random."""
 
-    def __init__(self, augment: Augment, *, size: int, resize_mode: str) -> None:
-        """Build a preset, or transforms from params.yaml, for output of `size` x `size` pixels.
+    def __init__(self, augment: Augment, *, size: int, resize_mode: str, channels: int = 3) -> None:
+        """Build a preset, or transforms from params.yaml, for images with `channels` and output of
+        `size` x `size` pixels.
 
         The image is first made square as `resize_mode` says, unless the first transform outputs a
         given size, such as RandomResizedCrop. A required size argument defaults to `size`.
@@ -54,8 +56,8 @@ class Augmentation:
         Raises:
             UserError: for a transform or argument that albumentations does not have.
         """
-        self.size, self.resize_mode = size, resize_mode
-        transforms = PRESETS[augment] if isinstance(augment, str) else augment
+        self.size, self.resize_mode, self.channels = size, resize_mode, channels
+        transforms = preset(augment, channels) if isinstance(augment, str) else augment
         self.is_random, self.resizes_first = bool(transforms), True
         self.transforms: list[Any] = []  # of albumentations
         if not transforms:
@@ -74,7 +76,7 @@ class Augmentation:
         self._compose.set_random_state(self._numpy, self._python)
 
     def __call__(self, pixels: np.ndarray, key: bytes) -> np.ndarray:
-        """Transform one image: uint8 [H, W, 3] and 16 bytes -> uint8 [size, size, 3]."""
+        """Transform one image: uint8 [H, W, C] and 16 bytes -> uint8 [size, size, C]."""
         return self.augment(self.square(pixels), key)
 
     def square(self, pixels: np.ndarray) -> np.ndarray:
@@ -101,7 +103,12 @@ class Augmentation:
                 f"augment: the result has {pixels.dtype} pixels instead of uint8. Remove Normalize "
                 "and ToFloat: the model normalizes its input."
             )
-        if pixels.shape != (self.size, self.size, 3):
+        if pixels.shape[2:] != (self.channels,):
+            raise UserError(
+                f"augment: the result has {of_channels.count(pixels)} channels instead of "
+                f"{self.channels}. Remove the transform that changes them."
+            )
+        if pixels.shape[:2] != (self.size, self.size):
             raise UserError(
                 f"augment: the result has {pixels.shape[1]} x {pixels.shape[0]} pixels instead of "
                 f"{self.size} x {self.size}. End with Resize, or crop to image_size."
@@ -117,6 +124,29 @@ class Augmentation:
         """Start drawing from `key`, as `augment` does before the first transform."""
         self._reseed(key)
         self._python.random()  # Compose's own probability
+
+
+def preset(name: str, channels: int) -> list[Transform]:
+    """The transforms of a preset. Without three channels there are no colors: instead of
+    ColorJitter, brightness and contrast of all channels change, and ToGray is dropped.
+    """
+    return PRESETS[name] if channels == 3 else _without_colors(PRESETS[name])
+
+
+def _without_colors(transforms: list[Transform]) -> list[Transform]:
+    changed = list[Transform]()
+    for entry in transforms:
+        ((name, arguments),) = entry.items()
+        arguments = arguments or {}
+        if name == "ColorJitter":
+            limits = {f"{key}_limit": arguments[key] for key in ("brightness", "contrast")}
+            changed.append({"RandomBrightnessContrast": limits})
+        elif "transforms" in arguments:
+            inner = _without_colors(arguments["transforms"])
+            changed.append({name: {**arguments, "transforms": inner}})
+        elif name != "ToGray":
+            changed.append(entry)
+    return changed
 
 
 @cache

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 MAX_SIDE = 1_000_000  # pixels: a limit of OpenCV
+MAX_CHANNELS = 32
 # What the libraries raise for damaged files, as observed by changing random bytes.
 DECODER_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, cv2.error, AssertionError),
@@ -34,8 +35,8 @@ class ImageError(ValueError):
 class Decoded(NamedTuple):
     """The upright pixels of an image file's first frame.
 
-    [H, W] is grayscale, [H, W, 3] is RGB, [H, W, 4] has alpha. uint8 pixels are used unchanged; any
-    other type is scaled from `prepare.value_range`.
+    [H, W] is grayscale, [H, W, 3] is RGB, [H, W, 4] has alpha, unless `prepare.channels` is 4.
+    uint8 pixels are used unchanged; any other type is scaled from `prepare.value_range`.
     """
 
     pixels: np.ndarray

@@ -3,16 +3,15 @@
 import io
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from podium.images import arrays, dicom, tiff_header
+from podium.images import arrays, dicom, tiff_channels, tiff_header, upright
 from podium.images.decoded import (
-    DECODER_ERRORS,
     Decoded,
     ImageError,
     check_pixels,
@@ -28,10 +27,6 @@ OTHER_STARTS = re.compile(
     rb"|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51|....ftypavi[fs]|qoif",  # also JPEG 2000, AVIF
     re.DOTALL,
 )
-XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*(\d+)""")
-ORIENTATION = 0x0112  # the EXIF tag: 1 is upright, 2 to 8 are rotated or mirrored
-FLIPPED_AXES = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
-TRANSPOSED = range(5, 9)
 REDUCED = {n: getattr(cv2, f"IMREAD_REDUCED_COLOR_{n}") for n in (8, 4, 2)}  # decode at 1/n
 
 
@@ -44,6 +39,8 @@ class Decoder(NamedTuple):
     """Whether a file has this format, by its first `HEAD_BYTES` or all of it."""
     decode: Callable[[bytes, int | None], Decoded]
     """Decodes a file's content; the shorter side may be reduced to the given number of pixels."""
+    decode_channels: Callable[[bytes], Decoded] | None = None
+    """Decodes all channels, if `decode` does not, for `prepare.channels` other than 1 and 3."""
 
 
 def decode_jpeg(data: bytes, min_side: int | None = None) -> Decoded:
@@ -58,9 +55,9 @@ def decode_jpeg(data: bytes, min_side: int | None = None) -> Decoded:
     else:
         pixels = _by_opencv(data, reduced | cv2.IMREAD_IGNORE_ORIENTATION)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    orientation = _orientation(image)
-    width, height = image.size if orientation not in TRANSPOSED else image.size[::-1]
-    return Decoded(_turn(pixels, orientation), (height, width), is_plain=orientation == 1)
+    orientation = upright.read(image)
+    width, height = image.size if orientation not in upright.TRANSPOSED else image.size[::-1]
+    return Decoded(upright.turn(pixels, orientation), (height, width), is_plain=orientation == 1)
 
 
 def decode_other(data: bytes, _: int | None = None) -> Decoded:
@@ -74,7 +71,7 @@ def decode_tiff(data: bytes, min_side: int | None = None) -> Decoded:
     smallest that `min_side` allows is decoded, else the largest that is not too large.
     """
     full = tiff_header.read(data)
-    if (full.orientation or 1) != 1 or _in_xmp(full.xmp) != 1:  # smaller sizes may lack the tag
+    if (full.orientation or 1) != 1 or upright.in_xmp(full.xmp) != 1:  # smaller sizes lack it
         return _decode_level(data, full)
     data, header = tiff_header.choose_level(data, full, min_side, max_pixels())
     decoded = _decode_level(data, header)
@@ -86,9 +83,11 @@ def decode_tiff(data: bytes, min_side: int | None = None) -> Decoded:
 def _decode_level(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
     kind, bits, channels = header.kind, header.bits, header.channels
     # Both libraries apply the tag; Pillow reads some XMP data, too.
-    orientation = 1 if header.orientation is not None else _in_xmp(header.xmp)
+    orientation = 1 if header.orientation is not None else upright.in_xmp(header.xmp)
     if (bits <= 8 and kind == "u") or header.colors > tiff_header.RGB:
         image = _open(data)
+        if len(image.getbands()) < channels and header.colors < tiff_header.RGB:
+            raise _unsupported(header)  # Pillow would drop channels
         image.info.pop("xmp", None)
         return _decode_opened(image, data, orientation)
     check_sides(header.sides)
@@ -97,10 +96,24 @@ def _decode_level(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
     actual = pixels.dtype.kind, 1 if pixels.ndim == 2 else pixels.shape[2]
     is_signed_rgba = channels == 4 and bits == 8  # which OpenCV changes
     if actual != (kind, channels) or pixels.itemsize * 8 < bits or is_signed_rgba:
-        raise ImageError(f"not supported: a TIFF of {channels} channels of type {kind}{bits}")
+        raise _unsupported(header)
     if header.colors == tiff_header.WHITE_IS_0 and kind == "u":
         pixels = np.array(2**bits - 1, pixels.dtype) - pixels
-    return Decoded(_turn(_as_rgb(pixels), orientation))
+    return Decoded(upright.turn(_as_rgb(pixels), orientation))
+
+
+def _unsupported(header: tiff_header.TiffHeader) -> ImageError:
+    channels, problem = header.channels, "not supported: a TIFF of {} channels of type {}{}"
+    hint = "" if channels in (1, 3) else f". Set prepare.channels: {channels} to keep them"
+    return ImageError(problem.format(channels, header.kind, header.bits) + hint)
+
+
+def decode_tiff_channels(data: bytes) -> Decoded:
+    """Decode all channels: samples, planes or pages."""
+    header = tiff_header.read(data)
+    if tiff_channels.has_others(header):
+        return tiff_channels.decode(data, header)
+    return decode_tiff(data)
 
 
 DECODERS = {
@@ -114,7 +127,10 @@ DECODERS = {
         (".npz",), lambda data: arrays.NPZ_START.match(data) is not None, arrays.decode_npz
     ),
     "tiff": Decoder(
-        (".tif", ".tiff"), lambda data: data.startswith(tiff_header.STARTS), decode_tiff
+        (".tif", ".tiff"),
+        lambda data: data.startswith(tiff_header.STARTS),
+        decode_tiff,
+        decode_tiff_channels,
     ),
     "jpeg": Decoder(
         (".jpg", ".jpeg", ".jfif", ".jpe"), lambda data: data.startswith(JPEG_START), decode_jpeg
@@ -137,8 +153,26 @@ def decode(data: bytes, min_side: int | None = None) -> Decoded:
     Raises:
         Exception: whatever the libraries raise for damaged files; `codec` converts it.
     """
-    accepting = (d.decode for d in reversed(DECODERS.values()) if d.accepts(data))
-    return next(accepting, decode_other)(data, min_side)
+    return _find(data).decode(data, min_side)
+
+
+def decode_channels(data: bytes) -> Decoded:
+    """Decode a file with all its channels.
+
+    Raises:
+        Exception: as `decode`.
+    """
+    decoder = _find(data)
+    return (
+        decoder.decode(data, None)
+        if decoder.decode_channels is None
+        else (decoder.decode_channels(data))
+    )
+
+
+def _find(data: bytes) -> Decoder:
+    accepting = (decoder for decoder in reversed(DECODERS.values()) if decoder.accepts(data))
+    return next(accepting, DECODERS["other"])
 
 
 def is_image(head: bytes) -> bool:
@@ -162,16 +196,16 @@ def _decode_opened(image: ImageFile, data: bytes, orientation: int | None = None
     """Decode an opened image: with OpenCV if it has more than 8 bits per channel, which Pillow
     drops or clips, else with Pillow.
     """
-    is_wide = _is_wide(image)  # before _orientation, which decodes PNG files
-    orientation = orientation or _orientation(image)
+    is_wide = _is_wide(image)  # before upright.read, which decodes PNG files
+    orientation = orientation or upright.read(image)
     if is_wide:
         pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
-        return Decoded(_turn(_as_rgb(pixels), orientation))
+        return Decoded(upright.turn(_as_rgb(pixels), orientation))
     transparent = image.has_transparency_data
     pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
     complete = image.format == "PNG" and data.endswith(PNG_END)
     is_plain = complete and orientation == 1 and not transparent and image.mode in ("RGB", "L")
-    return Decoded(_turn(pixels, orientation), is_plain=is_plain)
+    return Decoded(upright.turn(pixels, orientation), is_plain=is_plain)
 
 
 def _is_wide(image: ImageFile) -> bool:
@@ -198,36 +232,3 @@ def _by_opencv(data: bytes, flags: int) -> np.ndarray:
     if pixels is None:
         raise ImageError("OpenCV cannot decode it")
     return pixels
-
-
-def _orientation(image: ImageFile) -> int:
-    """The orientation in the EXIF data, else in the XMP data: 1 to 8."""
-    if image.format == "PNG":
-        image.load()  # its metadata may follow the pixels
-    xmp = [image.info.pop(key, b"") for key in ("xmp", "XML:com.adobe.xmp")]
-    try:
-        value = image.getexif().get(ORIENTATION)  # Pillow would add that of the XMP data
-    except DECODER_ERRORS:
-        return 1  # damaged EXIF data: the pixels are fine
-    return _in_xmp(xmp[0] or xmp[1]) if value is None else _valid(value)
-
-
-def _in_xmp(xmp: bytes | str) -> int:
-    match = XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
-    return _valid(match[1]) if match else 1
-
-
-def _valid(orientation: Any) -> int:
-    """An orientation of any type as an integer; 1, upright, if it is none."""
-    first = orientation[0] if isinstance(orientation, tuple) and orientation else orientation
-    try:
-        number = int(first)
-    except DECODER_ERRORS:
-        return 1
-    return number if 1 <= number <= 8 else 1
-
-
-def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Rotate or mirror pixels to be upright."""
-    turned = pixels.swapaxes(0, 1) if orientation in TRANSPOSED else pixels
-    return np.ascontiguousarray(np.flip(turned, FLIPPED_AXES.get(orientation, ())))

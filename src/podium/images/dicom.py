@@ -63,7 +63,10 @@ def _decode(data: bytes) -> Decoded:
     sides = int(dataset.Rows), int(dataset.Columns)
     check_sides(sides)
     check_pixels(sides)
-    pixels = pixel_array(dataset, index=0)  # YBR is converted to RGB
+    if dataset.file_meta.TransferSyntaxUID == uid.JPEGExtended12Bit and dataset.BitsStored > 8:
+        pixels = _extended_jpeg(dataset)
+    else:
+        pixels = pixel_array(dataset, index=0)  # YBR is converted to RGB
     interpretation = dataset.PhotometricInterpretation
     if interpretation == "PALETTE COLOR":
         pixels = processing.apply_color_lut(pixels, dataset)
@@ -87,6 +90,35 @@ def _decode(data: bytes) -> Decoded:
         return 255 - scaled if is_inverted else scaled
 
     return Decoded(values, to_uint8=to_uint8)
+
+
+def _extended_jpeg(dataset: Any) -> np.ndarray:
+    """The first frame of a JPEG with 12 bits, which pydicom leaves to libraries of other licenses,
+    although GDCM decodes it.
+    """
+    import gdcm
+    from pydicom.encaps import get_frame
+
+    if dataset.SamplesPerPixel != 1:
+        raise ImageError("JPEG with 12 bits per channel and colors is not supported")
+    fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    fragment.SetByteStringValue(get_frame(dataset.PixelData, 0, number_of_frames=frames))
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((dataset.Columns, dataset.Rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.GetPIType(dataset.PhotometricInterpretation)
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
+    bits, signed = dataset.BitsStored, dataset.PixelRepresentation
+    image.SetPixelFormat(gdcm.PixelFormat(1, dataset.BitsAllocated, bits, bits - 1, signed))
+    data = image.GetBuffer().encode("utf-8", "surrogateescape")
+    values = np.frombuffer(data, np.int16 if signed else np.uint16)
+    return values.reshape(dataset.Rows, dataset.Columns)
 
 
 def _shown(values: np.ndarray, stored: np.ndarray, dataset: Any) -> np.ndarray:

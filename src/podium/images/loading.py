@@ -59,7 +59,7 @@ class Images(Dataset[Batch]):
         """
         if worker := get_worker_info():
             self.busy[worker.id] = True
-        shape = (len(samples), self.size, self.size, 3)
+        shape = (len(samples), self.size, self.size, self.store.channels)
         images = self.buffers.take(shape) if self.buffers else torch.empty(shape, dtype=torch.uint8)
         pixels = images.numpy()
         for slot, sample in enumerate(samples):
@@ -170,7 +170,7 @@ def _loader(images: Images, sampler: EpochBatchSampler, num_workers: int) -> Loa
     if num_workers:
         workers.use_short_socket_paths()
         images.busy = torch.zeros(num_workers, dtype=torch.bool).share_memory_()
-        batch_bytes = sampler.batch_size * images.size**2 * 3
+        batch_bytes = sampler.batch_size * images.size**2 * images.store.channels
         images.shares_memory = workers.fit_shared_memory(num_workers, batch_bytes=batch_bytes)
     return Loader(
         images,

@@ -58,7 +58,7 @@ class InOrder:
             batch_size = math.ceil(len(images) / math.ceil(len(images) / batch_size))
         self.batch_sampler = EpochBatchSampler(len(images), batch_size=batch_size)
         self.ahead = 0 if device == "cpu" else AHEAD
-        needed = len(images) * 3 * images.size**2
+        needed = len(images) * images.store.channels * images.size**2
         self.kept_bytes = needed if keep and needed <= machine.cache_bytes() else 0
         self._kept: list[Batch] = []
         self._pin = device == "cuda"
@@ -98,7 +98,8 @@ class InOrder:
         self, samples: list[SampleIndex], pool: ThreadPoolExecutor, ended: threading.Event
     ) -> _Started:
         images, size, count = self.dataset, self.dataset.size, len(samples)
-        tensor = torch.empty((count, size, size, 3), dtype=torch.uint8, pin_memory=self._pin)
+        shape = (count, size, size, images.store.channels)
+        tensor = torch.empty(shape, dtype=torch.uint8, pin_memory=self._pin)
         pixels = tensor.numpy()
 
         def load(part: _Part) -> None:
@@ -136,6 +137,6 @@ def for_inference(
     metadata: np.ndarray | None = None,
 ) -> InOrder:
     """Batches of the images `ids` without targets, in order, with their `metadata` [N, D]."""
-    plain = Augmentation("none", size=size, resize_mode=resize_mode)
+    plain = Augmentation("none", size=size, resize_mode=resize_mode, channels=store.channels)
     images = Images(store, ids, None, transforms=[plain], metadata=metadata)
     return InOrder(images, batch_size, device=device)

@@ -30,6 +30,7 @@ def write_shard(
     rows: Iterator[tuple[str, bytes]],
     *,
     encode: str,
+    channels: int = 3,
     value_range: Sequence[float] | None = None,
     is_detected: bool = False,
 ) -> None:
@@ -40,6 +41,8 @@ def write_shard(
     """
     columns = [("id", pa.string()), ("image", pa.large_binary()), ("crc32", pa.uint32())]
     metadata = {"encode": encode}
+    if channels != 3:
+        metadata["channels"] = str(channels)
     if encode == "original" and value_range is not None:
         name = "detected_range" if is_detected else "value_range"
         metadata[name] = json.dumps([float(bound) for bound in value_range])
@@ -60,8 +63,13 @@ class ImageSource(Protocol):
 
     folder: Path
 
+    @property
+    def channels(self) -> int:
+        """The number of channels of all images: 1 is grayscale, 3 is RGB."""
+        ...
+
     def decode(self, image: str) -> np.ndarray:
-        """Return an image's pixels: uint8 [H, W, 3], RGB. Raises: UserError."""
+        """Return an image's pixels: uint8 [H, W, C]. Raises: UserError."""
         ...
 
 
@@ -70,6 +78,7 @@ class JoinedStores:
 
     def __init__(self, first: ImageSource, others: Mapping[str, ImageSource]) -> None:
         self.folder, self.first, self.others = first.folder, first, others
+        self.channels = first.channels
 
     def decode(self, image: str) -> np.ndarray:
         """As `ImageStore.decode`."""
@@ -88,7 +97,7 @@ class ImageStore:
         Raises:
             UserError: if it is empty or missing, or a file is damaged.
         """
-        self.folder = folder
+        self.folder, self.channels = folder, 3
         self._rows: dict[str, tuple[Any, int, int]] = {}
         self._value_range: list[float] | None = None
         self._is_detected = False
@@ -102,6 +111,7 @@ class ImageStore:
                 encode = reader.schema.metadata[b"encode"]
                 if encode not in ENCODINGS:
                     raise ValueError(f"unknown encoding {encode!r}")
+                self.channels = int(reader.schema.metadata.get(b"channels", b"3"))
                 for name in (b"value_range", b"detected_range"):
                     if value_range := reader.schema.metadata.get(name):
                         self._value_range = json.loads(value_range)
@@ -128,7 +138,7 @@ class ImageStore:
         return len(self._rows)
 
     def decode(self, image: str) -> np.ndarray:
-        """Return an image's pixels: uint8 [H, W, 3], RGB.
+        """Return an image's pixels: uint8 [H, W, C].
 
         Raises:
             UserError: if the image is missing or damaged.
@@ -144,17 +154,20 @@ class ImageStore:
                 limit = codec.POSSIBLE_MEGAPIXELS  # prepare has checked the size
                 return codec.decode(
                     bytes(data),
+                    channels=self.channels,
                     value_range=self._value_range,
                     is_detected=self._is_detected,
                     max_megapixels=limit,
                 )
-            return codec.decode_stored(data)
+            return codec.decode_stored(data, self.channels)
         except ImageError as error:
             raise UserError(f"image {image} in {self.folder}: {error}. {RERUN_HINT}") from None
 
     def sha256(self) -> str:
         """The SHA-256 of the images' ids and checksums."""
         digest = hashlib.sha256()
+        if self.channels != 3:
+            digest.update(f"{self.channels} channels\n".encode())
         if self._value_range is not None:
             kind = "detected " if self._is_detected else ""
             digest.update(f"{kind}{self._value_range}\n".encode())

@@ -1,13 +1,13 @@
 """Ids of several images each: the pattern of the images' names."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from podium.competition.text.names import is_hidden
+from podium.competition.text.names import is_hidden, nfc
 from podium.dataset import units
 from podium.dataset.image_files import normalize_path
 
@@ -15,6 +15,7 @@ ByPart = dict[str, dict[str, int]]
 SEPARATORS = "_-. "
 MIN_RATE = 0.5  # of ids that have images
 MAX_TESTED_IDS = 2_000
+MIN_SAME = 0.9  # of the ids that have the same parts
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,29 @@ def tails(ids: Iterable[str], images: Sequence[str], pattern: str) -> dict[str, 
     depth = pattern.count("/")
     below = dict.fromkeys("/".join(name.split("/")[-1 - depth :]) for name in images)
     return units.find(below, ids, pattern)
+
+
+def parts(ids: Iterable[Sequence[str]], images: Sequence[str], pattern: str) -> list[str] | None:
+    """What `*` stands for in the images of an id, if it is the same for almost all of them: `ids`
+    of the training table, and of the test images.
+    """
+    if pattern.count("*") != 1:
+        return None
+    found = [_fixed_parts(some, images, pattern) for some in ids]
+    return found[0] if found and all(other == found[0] for other in found) else None
+
+
+def _fixed_parts(ids: Sequence[str], images: Sequence[str], pattern: str) -> list[str] | None:
+    sets = Counter[frozenset[str]]()
+    for image, paths in tails(ids, images, pattern).items():
+        literals = pattern.replace("{id}", normalize_path(image)).split("*")
+        regex = re.compile("(.+)".join(map(re.escape, literals)))
+        stems = (nfc(path).rpartition(".")[0] for path in paths)
+        matches = [regex.fullmatch(stem) for stem in stems]
+        sets[frozenset(match[1] for match in matches if match)] += len(matches) == len(paths)
+    same, count = sets.most_common(1)[0] if sets else (frozenset[str](), 0)
+    is_fixed = len(same) > 1 and count >= MIN_SAME * sets.total()
+    return sorted(same) if is_fixed else None
 
 
 def _parts(name: str) -> Iterator[tuple[str, str]]:

@@ -165,7 +165,8 @@ class _Trial:
 
     def problem(self, kind: Kind) -> str | None:
         """Why the backbone does not take images of this size; None if it does."""
-        problems = libraries.embedding_problems({kind.name: self._embedding(kind)})
+        channels, embedding = self.store.channels, self._embedding(kind)
+        problems = libraries.embedding_problems({kind.name: embedding}, channels=channels)
         return next((text for _, text in problems), None)
 
     def row(self, *kinds: Kind) -> Row:
@@ -208,7 +209,7 @@ class _Trial:
         return self.backbone.model_copy(update={**kind._asdict(), "views": ["identity"]})
 
     def _extract(self, kind: Kind) -> None:
-        extractor = Extractor(self._embedding(kind), seed=SEED)
+        extractor = Extractor(self._embedding(kind), seed=SEED, channels=self.store.channels)
         start = stopwatch.now()
         self.features[kind] = extractor.extract(self.store, self.train, [VIEWS["identity"]]).values
         seconds = (stopwatch.now() - start) / len(self.train) * self.total

@@ -52,13 +52,15 @@ class Table:
 
 @dataclass(frozen=True)
 class ImageStats:
-    """The median size of some images, and whether all are grayscale."""
+    """The median size of some images, whether all are grayscale, and their channels."""
 
     height: int
     width: int
     grayscale: bool
     largest: int | None = None
     """The longest shorter side of these images; None: that of the median size."""
+    channels: int = 3
+    """1 and 3 if they differ, too: they become RGB."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ class Survey:
         sizes = np.array([(stats.height, stats.width) for stats in probed])
         height, width = np.median(sizes, axis=0).astype(int).tolist()
         grayscale, largest = all(stats.grayscale for stats in probed), sizes.min(axis=1).max()
-        return ImageStats(height, width, grayscale, int(largest))
+        channels = {stats.channels for stats in probed}
+        kept = channels.pop() if len(channels) == 1 else 3
+        return ImageStats(height, width, grayscale, int(largest), kept)
 
     def describe(self) -> str:
         """Summarize the contents in one line, for an error message."""
@@ -211,12 +215,12 @@ def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats]:
     for names in folders:
         for name in names[:: max(1, len(names) // most)][:most]:
             try:
-                pixels = codec.decode(archive.read(name), max_megapixels=limit)
+                pixels, channels = codec.look(archive.read(name), max_megapixels=limit)
             except (ImageError, UserError):
                 continue  # the stage prepare reports it, if the competition uses it
             height, width = pixels.shape[:2]
             grayscale = bool((np.ptp(pixels, axis=2) == 0).all())
-            probed[name] = ImageStats(height, width, grayscale)
+            probed[name] = ImageStats(height, width, grayscale, channels=channels)
     return probed
 
 

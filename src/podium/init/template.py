@@ -23,7 +23,9 @@ TEMPLATE = Path(__file__).with_name("template.yaml")
 MAX_HEADER_WIDTH = 96
 COMMENTS = {  # for keys that the shipped file does not have
     "hidden_test": "whether the test images come only when Kaggle scores the notebook",
+    "channels": "of the images and the networks' inputs; 3: RGB",
     "images": "pattern of an id's images; their predictions are combined",
+    "stack": "what * stands for in the images that become an id's channels; null: separate images",
     "submission_id_column": "column of the test table with the submission's ids",
     "unit_column": "which training images belong together, as those of a submission id do",
     "features": "columns of both tables as further inputs: auto | none | list of columns",

@@ -1,14 +1,16 @@
 """Infer a competition's layout from a survey of its files and the user's answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
 from podium.init import (
+    channels,
     columns,
     folders,
     goal,
     id_columns,
+    id_patterns,
     metadata,
     other_jobs,
     path_labels,
@@ -131,7 +133,19 @@ class _Reader:
         test_set.read(self.record, survey, found_ids, train_ids=values)
         if (missing := folders.guess_missing(images, folder, survey)) is not None:
             self.record.take(missing)
-        self.layout.image_stats = survey.stats(folder)
+        self._read_images(folder, [values] if found_ids is None else [values, [*found_ids]])
+
+    def _read_images(self, folder: str, ids: Sequence[Sequence[str]] = ()) -> None:
+        """The size and the channels of the images, of which each of `ids` may have several."""
+        stats = self.survey.stats(folder)
+        self.layout.image_stats = stats
+        pattern = self.record.prepare.get("images")
+        if stats is not None and stats.grayscale and pattern is not None:
+            parts = id_patterns.parts(ids, self.survey.images, pattern)
+            if parts and (stack := self.record.take(channels.guess_stack(parts))) is not None:
+                self.record.prepare["channels"] = len(stack)
+        elif stats is not None and stats.channels not in (1, 3):
+            self.record.take(channels.guess_channels(stats.channels))
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
@@ -170,7 +184,7 @@ class _Reader:
         labels = path_labels.labels_of(labeled, label_map)
         read_goal.read(self.record, labels, sample, from_paths=label_map is None)
         test_set.read(self.record, survey, test_ids)
-        self.layout.image_stats = survey.stats(folder)
+        self._read_images(folder)
 
     def _read_pixels(self, tables: Roles, train: Table, content: pixels.Pixels) -> None:
         """Tables that contain the images."""

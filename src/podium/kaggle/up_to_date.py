@@ -32,7 +32,8 @@ def check(params: Params) -> None:
         raise UserError(f"`dvc status` failed. Fix this and run it again: {status.stderr.strip()}")
     changed = [stage for stage in stages if stage in json.loads(status.stdout)]
     # `check` also has params that the submission does not depend on.
-    if files.read_json(paths.METRIC) != metrics.get(params.metric, params.task).facts():
+    metric = metrics.get(params.metric, params.task)
+    if files.read_json(paths.METRIC) != params.scored_by(metric):
         changed.append("check")
     if changed:
         raise UserError(

@@ -22,10 +22,17 @@ from podium.models.layers import head_names, subsample_before_strided_1x1
 
 
 def create(
-    config: Model, *, outputs: int, load_pretrained: bool = True, metadata_size: int | None = None
+    config: Model,
+    *,
+    outputs: int,
+    channels: int = 3,
+    load_pretrained: bool = True,
+    metadata_size: int | None = None,
 ) -> nn.Module:
     """Create the model that `config` describes, with a new head of `outputs` outputs per image.
 
+    With other than 3 `channels`, the first convolution's pretrained weights are adapted as timm
+    does it: summed for one, else repeated.
     `load_pretrained=False` leaves all weights random, for a caller that loads its own.
     `metadata_size`: number of dimensions of the metadata; None: images only.
 
@@ -36,13 +43,13 @@ def create(
     cfg = pretrained.timm_config(config.architecture)
     weights = pretrained.locate(config) if load_pretrained else None
     hub_file = weights.path if weights is not None and weights.revision is not None else None
-    model = _create_timm(config, cfg, outputs, hub_file=hub_file)
+    model = _create_timm(config, cfg, outputs, channels, hub_file=hub_file)
     if not set(head_names(model)) <= {name for name, _ in model.named_modules()}:
         raise pretrained.no_classifier(config.architecture)
     if config.pool == "gem" and not pooling.use_gem(model):
         raise _unsupported_pool(config)
     if config.pool:
-        _check_pool(model, config)
+        _check_pool(model, config, channels)
     for head in head_names(model):
         heads.replace(model, head, config)
     if hub_file is not None:
@@ -57,10 +64,14 @@ def create(
     return model.to(memory_format=torch.channels_last)
 
 
-def _create_timm(config: Model, cfg: PretrainedCfg, outputs: int, *, hub_file: Path | None) -> Any:
+def _create_timm(
+    config: Model, cfg: PretrainedCfg, outputs: int, channels: int, *, hub_file: Path | None
+) -> Any:
     """timm's model with timm's head, and the weights of `hub_file` as timm loads them."""
     name = config.architecture
     arguments: dict[str, Any] = {"num_classes": outputs, "drop_rate": config.dropout}
+    if channels != 3:
+        arguments["in_chans"] = channels
     if config.drop_path:
         arguments["drop_path_rate"] = config.drop_path
     if config.pool:  # "fast" uses amax, whose gradient is deterministic on a GPU too
@@ -89,11 +100,11 @@ def _create_timm(config: Model, cfg: PretrainedCfg, outputs: int, *, hub_file: P
         raise
 
 
-def _check_pool(model: nn.Module, config: Model) -> None:
+def _check_pool(model: nn.Module, config: Model, channels: int) -> None:
     """Raises: UserError: if the head does not take the pooled features."""
     try:
         with torch.inference_mode():
-            model.eval()(torch.zeros(1, 3, config.image_size, config.image_size))
+            model.eval()(torch.zeros(1, channels, config.image_size, config.image_size))
     except RuntimeError:
         raise _unsupported_pool(config) from None
     model.train()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from podium.models import metadata_head
 
 Inputs = dict[str, Tensor]
-"""By name: "image", uint8 [B, size, size, 3] as loaded; optionally "metadata", float32 [B, D]."""
+"""By name: "image", uint8 [B, size, size, C] as loaded; optionally "metadata", float32 [B, D]."""
 
 
 class Preprocess:
@@ -25,13 +25,24 @@ class Preprocess:
         self.std = (255 * torch.tensor(data["std"])).to(device)
 
     def __call__(self, inputs: Inputs) -> Inputs:
-        """Images uint8 [B, size, size, 3] become float32 [B, 3, size, size] in channels_last."""
+        """Images uint8 [B, size, size, C] become float32 [B, C, size, size] in channels_last. The
+        network's values for RGB are repeated, and averaged for one channel, as timm does it with
+        the weights of the first convolution.
+        """
         ready = {name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()}
         images = ready["image"]
-        rows = images.flatten(2).float()  # [B, size, size x 3]: broadcasting over 3 values is slow
-        mean, std = (channels.repeat(images.shape[2]) for channels in (self.mean, self.std))
+        rows = images.flatten(2).float()  # [B, size, size x C]: broadcasting over 3 values is slow
+        width, channels = images.shape[2:]
+        mean, std = (_adapt(rgb, channels).repeat(width) for rgb in (self.mean, self.std))
         normalized = ((rows - mean) / std).view(images.shape).permute(0, 3, 1, 2)
         return {**ready, "image": normalized.contiguous(memory_format=torch.channels_last)}
+
+
+def _adapt(rgb: Tensor, channels: int) -> Tensor:
+    """Values for red, green and blue as values for `channels` channels."""
+    if channels == 1:
+        return rgb.mean(dim=0, keepdim=True)
+    return rgb.repeat(-(-channels // 3))[:channels]
 
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:

@@ -3,13 +3,13 @@
 import difflib
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import requests
 import timm
 from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
-from timm.models import PretrainedCfg
+from timm.models import PretrainedCfg, adapt_input_conv
 from timm.models._registry import _deprecated_models  # the public functions warn or fail
 from torch import nn
 
@@ -141,6 +141,7 @@ def read(model: nn.Module, path: Path) -> State:
                 f"{error}). Set architecture to that of the file."
             ) from None
     state = {name: tensor for name, tensor in state.items() if not is_head(model, name)}
+    state = _adapt_first_convolution(model, own, state)
     counters = {name for name in own.keys() ^ state.keys() if name.endswith(weights_file.COUNTER)}
     state = {name: t for name, t in state.items() if name not in counters}
     state |= {name: own[name] for name in counters & own.keys()}
@@ -156,6 +157,19 @@ def read(model: nn.Module, path: Path) -> State:
         )
     check_finite(model, state, path)
     return state
+
+
+def _adapt_first_convolution(model: nn.Module, own: State, state: State) -> State:
+    """Adapt weights for RGB to the channels of the model, as timm does it with its own."""
+    first: Any = getattr(model, "pretrained_cfg", {}).get("first_conv") or ()
+    names = [f"{name}.weight" for name in ([first] if isinstance(first, str) else first)]
+    adapted = dict(state)
+    for name in names:
+        if name in own and name in state and own[name].ndim == state[name].ndim == 4:
+            channels = own[name].shape[1]
+            if channels != 3 and state[name].shape[1] == 3:
+                adapted[name] = adapt_input_conv(channels, state[name])
+    return adapted
 
 
 def check_finite(model: nn.Module, state: State, path: Path) -> None:

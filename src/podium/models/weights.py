@@ -42,6 +42,7 @@ def load(path: Path) -> tuple[nn.Module, TrainingProvenance, str]:
     model = factory.create(
         config,
         outputs=outputs,
+        channels=provenance.channels,
         load_pretrained=False,
         metadata_size=None if encoding is None else encoding.size,
     )

@@ -37,14 +37,14 @@ class Explainer:
     def explain(
         self, store: ImageStore, images: Sequence[str], classes: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The squares of `images` of `store` that the network sees, uint8 [N, size, size, 3], and
+        """The squares of `images` of `store` that the network sees, uint8 [N, size, size, C], and
         heat maps of each for its class, float32 [N, h, w], 0 to 1.
 
         Raises:
             NoGridError: as `grad_cam`.
         """
         size, mode = self.config.image_size, self.config.resize_mode
-        plain = Augmentation("none", size=size, resize_mode=mode)
+        plain = Augmentation("none", size=size, resize_mode=mode, channels=store.channels)
         pixels = np.stack([plain(store.decode(image), bytes(16)) for image in images])
         where = torch.device("cpu")
         preprocess = inputs.Preprocess(self.net, where)
@@ -59,7 +59,7 @@ class Explainer:
 
 
 def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor) -> Tensor:
-    """Heat maps [N, h, w] (0 to 1) of `images` [N, 3, size, size] for the logits of `classes` [N].
+    """Heat maps [N, h, w] (0 to 1) of `images` [N, C, size, size] for the logits of `classes` [N].
 
     The activations of the last layer with a grid (of a transformer, the input of its last block)
     times the gradient of the logit, summed over the channels; negative sums become 0.

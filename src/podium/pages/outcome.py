@@ -11,11 +11,10 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
-from podium.scoring import decisions
+from podium.scoring import decisions, units
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
-from podium.submission import units
 
 
 @dataclass(frozen=True)

@@ -6,33 +6,33 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from podium.images import resizing
+from podium.images import channels, resizing
 
 SIDE = 176  # pixels of the longer side
 QUALITY = 75
 
 
 def grid(images: Sequence[np.ndarray], columns: int, *, side: int) -> str:
-    """The data URI of a grid of images, uint8 [H, W, 3], each cropped to its center square and
+    """The data URI of a grid of images, uint8 [H, W, C], each cropped to its center square and
     resized to `side` pixels.
     """
     rows = -(-len(images) // columns)
     canvas = np.full((rows * side, min(columns, len(images)) * side, 3), 255, np.uint8)
     for number, pixels in enumerate(images):
-        square = resizing.resize_square(pixels, side - 2, "crop")
+        square = resizing.resize_square(channels.as_rgb(pixels), side - 2, "crop")
         top, left = number // columns * side, number % columns * side
         canvas[top : top + side - 2, left : left + side - 2] = square
     return thumbnail(canvas, side=max(canvas.shape))
 
 
 def thumbnail(pixels: np.ndarray, heat: np.ndarray | None = None, *, side: int = SIDE) -> str:
-    """The data URI of an image, uint8 [H, W, 3], with the heat map [h, w] (0 to 1) over it; its
+    """The data URI of an image, uint8 [H, W, C], with the heat map [h, w] (0 to 1) over it; its
     longer side has at most `side` pixels.
     """
     height, width = pixels.shape[:2]
     scale = min(1.0, side / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(channels.as_rgb(pixels), size, interpolation=cv2.INTER_AREA)
     if heat is not None:
         large = cv2.resize(heat.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
         levels = (255 * large.clip(0, 1)).astype(np.uint8)

@@ -19,4 +19,5 @@ def of(params: Params) -> Embedding | None:
     settings = {name: getattr(network, name) for name in Backbone.model_fields}
     full = Embedding(**settings, views=["identity"])
     small = full.model_copy(update={"image_size": min(full.image_size, MAX_SIZE)})
-    return full if libraries.embedding_problems({"explore": small}) else small
+    problems = libraries.embedding_problems({"explore": small}, channels=params.prepare.channels)
+    return full if problems else small

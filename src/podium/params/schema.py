@@ -21,6 +21,8 @@ from podium.core import params_file, validation
 from podium.core.errors import UserError, nearest
 from podium.core.section import Section, Slug
 from podium.params import checks, libraries
+from podium.scoring import units
+from podium.scoring.metrics import Metric
 
 
 class Params(Section):
@@ -63,6 +65,12 @@ class Params(Section):
             raise UserError(f"params.yaml has no models.{name}{nearest(name, self.models)}")
         return self.models[name]
 
+    def scored_by(self, metric: Metric) -> dict[str, Any]:
+        """What data/metric.json contains: it changes if the scores may."""
+        images = self.prepare.images is not None and self.prepare.stack is None
+        has_units = images or self.prepare.submission_id_column is not None
+        return metric.facts() | units.facts(self.ensemble.aggregate if has_units else "mean")
+
     def used_embeddings(self) -> list[str]:
         """The embeddings of the ensemble's members."""
         probes = [self.probes[name] for name in self.ensemble.members if name in self.probes]
@@ -88,8 +96,11 @@ def validate(
     problems += checks.problems(sections)
     if build_models:
         neighbors = "predict" in sections and sections["predict"].neighbors is not None
-        problems += libraries.problems(sections.get("models", {}), neighbors=neighbors)
-        problems += libraries.embedding_problems(sections.get("embeddings", {}))
+        channels = sections["prepare"].channels if "prepare" in sections else 3
+        problems += libraries.problems(
+            sections.get("models", {}), channels=channels, neighbors=neighbors
+        )
+        problems += libraries.embedding_problems(sections.get("embeddings", {}), channels=channels)
         if sections.keys() >= (needs := {"predict", "models", "embeddings", "task"}):
             from podium.params import extensions  # imports torch
 

@@ -21,17 +21,18 @@ SHOWN = 2
 REJECTED = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError)
 
 
-def build(model: Model) -> nn.Module:
-    """Create the network without weights, and take a training step with two images.
+def build(model: Model, channels: int = 3) -> nn.Module:
+    """Create the network for images with `channels`, without weights, and take a training step with
+    two images.
 
     Raises:
         UserError: as `factory.create`; if the network does not take images of `image_size`, with
             sizes that it takes.
     """
     try:
-        return _try(model)
+        return _try(model, channels)
     except (UserError, *REJECTED) as error:
-        _check_size(model)
+        _check_size(model, channels)
         if isinstance(error, UserError):
             raise
         reason = str(error).strip().partition("\n")[0]
@@ -41,10 +42,10 @@ def build(model: Model) -> nn.Module:
         ) from None
 
 
-def check_single_image(net: nn.Module, model: Model) -> None:
+def check_single_image(net: nn.Module, model: Model, channels: int = 3) -> None:
     """Raises: UserError: if the network normalizes over a batch of one value per channel."""
     try:
-        _step(net, images=1, size=model.image_size)
+        _step(net, images=1, size=model.image_size, channels=channels)
     except ValueError as error:
         if not layers.is_batch_too_small(error):
             raise
@@ -74,33 +75,35 @@ class _Lookups(TorchDispatchMode):
         return op(*args, **(kwargs or {}))
 
 
-def _try(model: Model) -> nn.Module:
-    net = factory.create(model, outputs=2, load_pretrained=False)
+def _try(model: Model, channels: int) -> nn.Module:
+    def create() -> nn.Module:
+        return factory.create(model, outputs=2, channels=channels, load_pretrained=False)
+
+    net = create()
     with _Lookups(net) as lookups:
-        _step(net, images=2, size=model.image_size)
+        _step(net, images=2, size=model.image_size, channels=channels)
     if lookups.computed:
         with torch.device("cpu"), torch.inference_mode():
-            real = factory.create(model, outputs=2, load_pretrained=False).eval()
-            real(torch.zeros(1, 3, model.image_size, model.image_size))
+            create().eval()(torch.zeros(1, channels, model.image_size, model.image_size))
     return net
 
 
-def _step(net: nn.Module, *, images: int, size: int) -> None:
+def _step(net: nn.Module, *, images: int, size: int, channels: int) -> None:
     with suppress(NotImplementedError):  # on the meta device; the training tries the real one
-        net(torch.zeros(images, 3, size, size)).sum().backward()
+        net(torch.zeros(images, channels, size, size)).sum().backward()
 
 
-def _check_size(model: Model) -> None:
+def _check_size(model: Model, channels: int) -> None:
     """Raises: UserError: if the network takes other sizes, but not `image_size`."""
     size = model.image_size
-    if _takes(model, size):
+    if _takes(model, size, channels):
         return
     usual = pretrained.timm_config(model.architecture).input_size[-1]
     near = {factor * (size // factor + n) for factor in FACTORS for n in range(3)}
     sizes = sorted(near - {size, usual}, key=lambda other: abs(other - size))
     valid: list[int] = []
     for other in [*[other for other in sizes if other >= MIN_SIZE][:MAX_TRIES], usual]:
-        if len(valid) < SHOWN and other != size and _takes(model, other):
+        if len(valid) < SHOWN and other != size and _takes(model, other, channels):
             valid.append(other)
     if valid:
         raise UserError(
@@ -109,11 +112,11 @@ def _check_size(model: Model) -> None:
         )
 
 
-def _takes(model: Model, size: int) -> bool:
+def _takes(model: Model, size: int, channels: int) -> bool:
     """Whether the architecture, without options, trains with images of `size` pixels."""
     plain = {"pool": None, "head": "linear", "drop_path": 0.0, "image_size": size}
     try:
-        _try(model.model_copy(update=plain))
+        _try(model.model_copy(update=plain), channels)
     except REJECTED:
         return False
     return True

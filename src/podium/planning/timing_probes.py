@@ -37,7 +37,7 @@ def measure_embedding(
         UserError: if the weights cannot be read, or a batch does not fit the device's memory.
     """
     start = stopwatch.now()
-    extractor = Extractor(config, seed=seed)
+    extractor = Extractor(config, seed=seed, channels=store.channels)
     network = stopwatch.now() - start
     device = extractor.accelerator.device
     memory, watch = PeakMemory(device), Stopwatch(device)

@@ -13,8 +13,8 @@ from podium.core.paths import Fold
 from podium.core.provenance import Averaging, PredictionProvenance, TrainingProvenance
 from podium.prediction import predictions
 from podium.prediction.predictions import Predictions
+from podium.scoring import units
 from podium.scoring.task import Task
-from podium.submission import units
 from podium.submission.methods import base
 
 

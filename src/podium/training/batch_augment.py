@@ -19,7 +19,11 @@ from podium.training.batch_resize import Axis
 
 CROPS = ("RandomResizedCrop", "RandomSizedCrop", "Resize")
 WARPS = ("Affine", "Rotate", "ShiftScaleRotate")
-NAMES = (*CROPS, *WARPS, "HorizontalFlip", "VerticalFlip", "ColorJitter", "CoarseDropout")
+COLORS = {
+    "ColorJitter": batch_color.jitter,
+    "RandomBrightnessContrast": batch_color.brightness_contrast,
+}
+NAMES = (*CROPS, *WARPS, *COLORS, "HorizontalFlip", "VerticalFlip", "CoarseDropout")
 
 
 class Draw(NamedTuple):
@@ -70,13 +74,13 @@ class BatchAugmentation:
         """Augment a batch.
 
         Args:
-            pixels: uint8 [P, 3] on the device, images one after another.
+            pixels: uint8 [P, C] on the device, images one after another.
             first: the position of each image's first pixel.
             widths: of each image.
             draws: of each image.
 
         Returns:
-            float32 [B, size, size, 3] on the device, from 0 to 255.
+            float32 [B, size, size, C] on the device, from 0 to 255.
         """
         images = batch_resize.resize(
             pixels,
@@ -96,21 +100,20 @@ class BatchAugmentation:
         return images
 
     def _apply(self, transform: Any, images: Tensor, params: list[Any]) -> Tensor:
-        """Apply a transform to images [N, size, size, 3], each with its own parameters."""
+        """Apply a transform to images [N, size, size, C], each with its own parameters."""
         name, size = _name(transform), self.size
         if name in CROPS:
             windows = [_window(values, size, size, size) for values in params]
             first = [row * size * size for row in range(len(images))]
             rows, columns = ([window[axis] for window in windows] for axis in (0, 1))
-            return batch_resize.resize(
-                images.reshape(-1, 3), first, [size] * len(images), rows, columns, size
-            )
+            pixels = images.reshape(-1, images.shape[-1])
+            return batch_resize.resize(pixels, first, [size] * len(images), rows, columns, size)
         if name == "HorizontalFlip":
             return images.flip(2)
         if name == "VerticalFlip":
             return images.flip(1)
-        if name == "ColorJitter":
-            return batch_color.jitter(images, params)
+        if name in COLORS:
+            return COLORS[name](images, params)
         if name == "CoarseDropout":
             holes = [values["holes"] for values in params]
             return batch_color.fill_holes(images, holes, transform.fill)
@@ -119,11 +122,12 @@ class BatchAugmentation:
 
 def unsupported(augmentation: Augmentation) -> str:
     """Which transform cannot run in batches, and why; "" if all can."""
-    problems = (_problem(transform, augmentation.size) for transform in augmentation.transforms)
+    size, channels = augmentation.size, augmentation.channels
+    problems = (_problem(transform, size, channels) for transform in augmentation.transforms)
     return next(filter(None, problems), "")
 
 
-def _problem(transform: Any, size: int) -> str:
+def _problem(transform: Any, size: int, channels: int) -> str:
     name = _name(transform)
     if name not in NAMES:
         return f"the transform {name}"
@@ -136,6 +140,8 @@ def _problem(transform: Any, size: int) -> str:
         "the border_mode": name in WARPS and transform.border_mode != cv2.BORDER_CONSTANT,
         "the changed size": bool(changes_size),
         "the fill": isinstance(getattr(transform, "fill", 0), str),
+        f"the {channels} channels": name == "ColorJitter" and channels != 3,
+        "brightness_by_max: false": not getattr(transform, "brightness_by_max", True),
     }
     return next((f"{problem} of {name}" for problem, applies in checks.items() if applies), "")
 

@@ -29,6 +29,13 @@ def jitter(images: Tensor, params: Sequence[dict[str, Any]]) -> Tensor:
     return images
 
 
+def brightness_contrast(images: Tensor, params: Sequence[dict[str, Any]]) -> Tensor:
+    """RandomBrightnessContrast: images [B, size, size, C], times alpha plus beta each."""
+    values = np.array([(drawn["alpha"], drawn["beta"]) for drawn in params], np.float32)
+    alpha, beta = send(values, images.device).T[:, :, None, None, None]
+    return (images * alpha + beta).clamp(0, 255)
+
+
 def _gray(images: Tensor) -> Tensor:
     red, green, blue = images.split(1, dim=-1)
     return GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue
@@ -73,7 +80,7 @@ ADJUST = {
 
 
 def fill_holes(images: Tensor, holes: Sequence[np.ndarray], fill: Any) -> Tensor:
-    """CoarseDropout: fill rectangles of images [B, size, size, 3]. `holes`: of each image, [N, 4]
+    """CoarseDropout: fill rectangles of images [B, size, size, C]. `holes`: of each image, [N, 4]
     with left, top, right and bottom.
     """
     boxes = np.zeros((max(map(len, holes)), len(holes), 4), np.int64)  # an empty one fills nothing
@@ -85,5 +92,5 @@ def fill_holes(images: Tensor, holes: Sequence[np.ndarray], fill: Any) -> Tensor
         left, top, right, bottom = box.T[:, :, None]
         columns, rows = (steps >= left) & (steps < right), (steps >= top) & (steps < bottom)
         filled |= rows[:, :, None] & columns[:, None, :]
-    color = send(np.broadcast_to(np.float32(fill), 3).copy(), images.device)
+    color = send(np.broadcast_to(np.float32(fill), images.shape[3]).copy(), images.device)
     return torch.where(filled[..., None], color, images)

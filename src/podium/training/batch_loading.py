@@ -26,7 +26,7 @@ SAMPLE = 32  # images whose sizes stand for all
 class _Prepared(NamedTuple):
     """A batch without its pixels' augmentation."""
 
-    pixels: Tensor  # uint8 [P, 3]
+    pixels: Tensor  # uint8 [P, C]
     first: list[int]  # the position of each image's first pixel
     widths: list[int]
     draws: list[Draw]
@@ -117,7 +117,7 @@ class BatchLoader:
             sizes = torch.tensor([0, *(array.shape[0] * array.shape[1] for array in arrays)])
             first = sizes.cumsum(0).tolist()
             places = [(begin, *a.shape[:2]) for begin, a in zip(first, arrays, strict=False)]
-            pixels = torch.cat([array.view(-1, 3) for array in arrays])
+            pixels = torch.cat([array.view(-1, images.store.channels) for array in arrays])
             pixels = pixels.pin_memory() if self.device.type == "cuda" else pixels
         draws = []
         for sample, image_id, (_, height, width) in zip(samples, ids, places, strict=True):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from podium.images.resizing import MAX_CROP_ASPECT
 
-MAX_PIXELS = 2**24  # of the windows that are resized at a time: 200 MB as float32
+MAX_PIXELS = 2**24  # of the RGB windows that are resized at a time: 200 MB as float32
 
 
 class Axis(NamedTuple):
@@ -58,17 +58,17 @@ def resize(
     """Resize windows of images: area interpolation for an axis that shrinks, else bilinear.
 
     Args:
-        pixels: [P, 3], images one after another.
+        pixels: [P, C], images one after another.
         first: the position of each image's first pixel.
         widths: of each image.
         rows, columns: the window of each image.
         size: of the output.
 
     Returns:
-        float32 [B, size, size, 3].
+        float32 [B, size, size, C].
     """
     height, width = (max(axis.length for axis in axes) for axes in (rows, columns))
-    chunk = max(1, MAX_PIXELS // (height * width))
+    chunk = max(1, 3 * MAX_PIXELS // (height * width * pixels.shape[-1]))
     facts = np.array([first, widths, *zip(*rows, strict=True), *zip(*columns, strict=True)])
     values = send(facts.astype(np.int64), pixels.device)
     return torch.cat(
@@ -83,13 +83,13 @@ def _resize(pixels: Tensor, facts: Tensor, height: int, width: int, size: int) -
     first, widths, rows, columns = facts[0], facts[1], facts[2:6], facts[6:10]
     y, x = _positions(rows, height), _positions(columns, width)  # [B, H], [B, W]
     positions = first[:, None, None] + y[:, :, None] * widths[:, None, None] + x[:, None, :]
-    windows = pixels[positions].float()  # [B, H, W, 3]
-    count = len(windows)
-    # Two matrix products: [size, H] x [H, W * 3], then [size, W] x [W, size * 3].
-    vertical = _weights(rows, height, size) @ windows.view(count, height, width * 3)
-    turned = vertical.view(count, size, width, 3).transpose(1, 2).reshape(count, width, size * 3)
-    horizontal = _weights(columns, width, size) @ turned
-    return horizontal.view(count, size, size, 3).transpose(1, 2).contiguous()
+    windows = pixels[positions].float()  # [B, H, W, C]
+    count, channels = len(windows), windows.shape[-1]
+    # Two matrix products: [size, H] x [H, W * C], then [size, W] x [W, size * C].
+    vertical = _weights(rows, height, size) @ windows.view(count, height, width * channels)
+    turned = vertical.view(count, size, width, channels).transpose(1, 2)
+    horizontal = _weights(columns, width, size) @ turned.reshape(count, width, size * channels)
+    return horizontal.view(count, size, size, channels).transpose(1, 2).contiguous()
 
 
 def _positions(axis: Tensor, count: int) -> Tensor:
@@ -115,16 +115,16 @@ def _weights(axis: Tensor, count: int, size: int) -> Tensor:
 
 
 def warp(images: Tensor, matrices: Sequence[np.ndarray], fill: Any) -> Tensor:
-    """Warp images [B, size, size, 3] by matrices [3, 3] of pixel coordinates, source to output, as
+    """Warp images [B, size, size, C] by matrices [3, 3] of pixel coordinates, source to output, as
     `cv2.warpAffine` does: bilinear, with `fill` outside.
     """
-    size = images.shape[1]
+    size, channels = images.shape[1], images.shape[3]
     # From output to source, in the coordinates of grid_sample: -1 to 1 between the outer edges.
     to_pixels = np.array([[size / 2, 0, size / 2 - 0.5], [0, size / 2, size / 2 - 0.5], [0, 0, 1]])
     inverse = [np.linalg.inv(to_pixels) @ np.linalg.inv(m) @ to_pixels for m in matrices]
     theta = send(np.stack(inverse)[:, :2].astype(np.float32), images.device)
-    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
-    color = send(np.broadcast_to(np.float32(fill), 3).copy(), images.device)
+    grid = F.affine_grid(theta, [len(images), channels, size, size], align_corners=False)
+    color = send(np.broadcast_to(np.float32(fill), channels).copy(), images.device)
     moved = (images - color).permute(0, 3, 1, 2)
     warped = F.grid_sample(moved, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return warped.permute(0, 2, 3, 1) + color

@@ -24,7 +24,9 @@ from podium.metadata.encoding import Encoding
 from podium.models import device, factory, layers
 from podium.models.inputs import Preprocess
 from podium.models.targets import TargetCodec
+from podium.scoring import units
 from podium.scoring.task import Task, with_known_class
+from podium.scoring.units import How, Units
 from podium.training import (
     batch_augment,
     batch_loading,
@@ -59,6 +61,7 @@ class TrainingData(NamedTuple):
     images_sha256: str
     pseudo: PseudoLabeled | None = None
     metadata: pd.DataFrame | None = None  # by image id
+    aggregate: How = "mean"  # of the predictions of a unit's images
 
 
 class Loaders(NamedTuple):
@@ -82,6 +85,7 @@ class Components(NamedTuple):
     accelerator: Accelerator
     shards: Shards
     encoding: Encoding | None  # of the metadata; None: no metadata
+    units: Units | None = None  # of the validation images; None: each by itself
 
 
 def read_data(folder: Path) -> TrainingData:
@@ -95,7 +99,13 @@ def read_data(folder: Path) -> TrainingData:
     sha256 = manifest.sha256["folds.csv"]
     metadata = table.read(paths.metadata("train", folder))
     return TrainingData(
-        folds, Task.read(manifest), store, sha256, store.sha256(), metadata=metadata
+        folds,
+        Task.read(manifest),
+        store,
+        sha256,
+        store.sha256(),
+        metadata=metadata,
+        aggregate=units.read_how(folder / paths.METRIC.name),
     )
 
 
@@ -120,7 +130,10 @@ def build(
     seeding.set_global(seed, "weights", fold)
     codec = TargetCodec(config, task, scale=task.scale(targets[is_train]))
     net = factory.create(
-        config, outputs=codec.outputs, metadata_size=None if encoding is None else encoding.size
+        config,
+        outputs=codec.outputs,
+        channels=data.store.channels,
+        metadata_size=None if encoding is None else encoding.size,
     )
     phases = unfreezing.expand(config.phases, net)
     epochs = [phase.epochs for phase in phases] if epochs is None else epochs
@@ -132,9 +145,9 @@ def build(
         optimizers.create(net, phase, config)
 
     def images(ids: list[str], targets: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
+        size, mode, channels = config.image_size, config.resize_mode, data.store.channels
         transforms = [
-            Augmentation(a, size=config.image_size, resize_mode=config.resize_mode)
-            for a in augments
+            Augmentation(a, size=size, resize_mode=mode, channels=channels) for a in augments
         ]
         encoded = None
         if encoding is not None and metadata is not None:
@@ -145,12 +158,14 @@ def build(
 
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
     train = images(*_training_images(folds[is_train], targets[is_train], data), augments)
-    size, where, valid = config.batch_size, accelerator.device.type, None
+    size, where = config.batch_size, accelerator.device.type
+    valid, of_units = None, None
     if fold != "all":
         is_valid = (folds["fold"] == fold).to_numpy()
         held_out = images(folds.loc[is_valid, "id"].tolist(), targets[is_valid], ["none"])
         valid_size = size * (GPU_VALID_BATCHES if where == "cuda" else 1)
         valid = ordered.InOrder(held_out, valid_size, device=where, keep=True)
+        of_units = Units.of(folds[is_valid], data.aggregate)
     criterion = Criterion(config, codec, targets[is_train], device=accelerator.device)
     return Components(
         net,
@@ -164,6 +179,7 @@ def build(
         accelerator,
         Shards(config.shards, processes.current()),
         encoding,
+        of_units,
     )
 
 

@@ -22,7 +22,7 @@ SMALL_BYTES = 2**15  # copying an image takes less time than starting a thread's
 class OnDevice(NamedTuple):
     """Decoded images in a device's memory."""
 
-    pixels: torch.Tensor  # uint8 [P, 3]
+    pixels: torch.Tensor  # uint8 [P, C]
     places: dict[str, tuple[int, int, int]]  # by id: the first pixel's position, height, width
 
 
@@ -34,7 +34,7 @@ class Cache:
 
     def __init__(self, store: ImageSource) -> None:
         """Start empty."""
-        self.store, self.folder = store, store.folder
+        self.store, self.folder, self.channels = store, store.folder, store.channels
         self._blocks: list[torch.Tensor] = []  # uint8 [bytes]
         self._index: dict[str, tuple[int, int, tuple[int, ...]]] = {}  # block, first byte, shape
 
@@ -77,7 +77,7 @@ class Cache:
         )
 
     def decode(self, image_id: str) -> np.ndarray:
-        """As `store.decode`: uint8 [H, W, 3], RGB. The caller may modify it."""
+        """As `store.decode`: uint8 [H, W, C]. The caller may modify it."""
         if image_id not in self._index:
             return self.store.decode(image_id)
         block, begin, shape = self._index[image_id]
@@ -90,15 +90,16 @@ class Cache:
         """Copy all cached images to `device`; None if they exceed `budget` bytes, or not all of
         `ids` are cached.
         """
-        sizes = [block.numel() // 3 for block in self._blocks]  # in pixels
-        if 3 * sum(sizes) > budget or not all(image_id in self._index for image_id in ids):
+        channels = self.channels
+        sizes = [block.numel() // channels for block in self._blocks]  # in pixels
+        if channels * sum(sizes) > budget or not all(image_id in self._index for image_id in ids):
             return None
-        pixels = torch.empty((sum(sizes), 3), dtype=torch.uint8, device=device)
+        pixels = torch.empty((sum(sizes), channels), dtype=torch.uint8, device=device)
         first = [0, *accumulate(sizes)]
         for block, begin, size in zip(self._blocks, first, sizes, strict=False):
-            pixels[begin : begin + size].copy_(block[: 3 * size].view(-1, 3))
+            pixels[begin : begin + size].copy_(block[: channels * size].view(-1, channels))
         places = {
-            image_id: (first[block] + begin // 3, shape[0], shape[1])
+            image_id: (first[block] + begin // channels, shape[0], shape[1])
             for image_id, (block, begin, shape) in self._index.items()
         }
         return OnDevice(pixels, places)

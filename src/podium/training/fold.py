@@ -75,6 +75,7 @@ def train_fold(
     # `precision: auto` depends on the device, and on a CPU the number of threads changes sums.
     on_device = isinstance(run.loaders.train, BatchLoader)
     numerics = {
+        "aggregate": data.aggregate,
         "augment_on": "gpu" if on_device else "cpu",  # what `auto` means here
         "precision": run.accelerator.mixed_precision,
         "threads": torch.get_num_threads() if run.accelerator.device.type == "cpu" else None,
@@ -182,6 +183,7 @@ def _provenance(
         device=device.name(run.accelerator.device),
         micro_batches=1,
         metadata=None if run.encoding is None else run.encoding.to_json(),
+        channels=data.store.channels,
     )
 
 

@@ -147,7 +147,8 @@ def predict(run: Components, state: TrainState, batches: Iterable[Batch]) -> Ten
 
 
 def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, Any]:
-    """Score the validation images, by the field names of `Epoch`; all None if there are none.
+    """Score the validation images, by the field names of `Epoch`; all None if there are none. The
+    loss is that of images, the other scores are those of units, if images have them.
 
     Raises:
         UserError: if logits are not finite.
@@ -160,6 +161,9 @@ def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str,
         raise UserError(f"{bad} validation images have non-finite logits. {NAN_HINT}.")
     task, targets = codec.task, loader.dataset.targets
     expected, predicted = targets.numpy(), logits.numpy()
+    if run.units is not None:
+        averaging = codec.loss.averaging
+        expected, predicted = run.units.combine(task, expected, predicted, averaging)
     rule = decisions.default_rule(task, expected)
     labels = decisions.labels(task, task.probabilities(predicted), rule)
     return {

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from podium.images import channels
 from podium.images.sampling import SampleIndex
 from podium.scoring import decisions
 from podium.scoring.task import Task
@@ -74,7 +75,7 @@ def _sheet(images: list[np.ndarray], titles: list[str]) -> np.ndarray:
     figure = Figure(figsize=(COLUMNS * INCHES, rows * (INCHES + 0.5)), layout="constrained")
     for number, (pixels, title) in enumerate(zip(images, titles, strict=True)):
         axes = figure.add_subplot(rows, COLUMNS, number + 1)
-        axes.imshow(pixels)
+        axes.imshow(channels.as_rgb(pixels))
         axes.set_title(title, fontsize=8, parse_math=False)
         axes.axis("off")
     canvas = FigureCanvasAgg(figure)

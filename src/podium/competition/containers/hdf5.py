@@ -18,6 +18,7 @@ from podium.competition.source import Source
 
 MAX_EXAMINED = 8  # datasets per group; the others are assumed to be of the same kind
 CHANNELS = (1, 3, 4)
+MAX_CHANNELS, MIN_CHANNELS_SIDE = 12, 24  # of one image with other channels: [H, W, C]
 MIN_SIDE = 4  # pixels
 MODEL_ATTRIBUTES = ("keras_version", "layer_names")  # of files with weights
 
@@ -95,7 +96,9 @@ def _is_single(dataset: Any) -> bool:
     if dataset.dtype.kind not in "uif" or min(dataset.shape[:2]) < 1:
         return False
     if dataset.ndim == 3:
-        return dataset.shape[2] in CHANNELS or dataset.shape[0] in CHANNELS
+        *sides, channels = dataset.shape
+        is_other = channels <= MAX_CHANNELS and min(sides) >= MIN_CHANNELS_SIDE
+        return is_other or channels in CHANNELS or dataset.shape[0] in CHANNELS
     return dataset.ndim == 2 and min(dataset.shape) >= MIN_SIDE
 
 

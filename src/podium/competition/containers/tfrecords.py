@@ -15,6 +15,7 @@ from podium.competition.source import Source
 
 LENGTH = struct.Struct("<QI")  # of a record, and the checksum of these 8 bytes
 CHECKSUM = struct.Struct("<I")
+ZLIB_START = b"x"
 MASK = 0xA282EAD8
 VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5  # wire types of Protocol Buffers
 
@@ -68,13 +69,13 @@ def read(source: Source, stem: str, *_: object) -> Content | None:
 def _records(data: memoryview) -> Iterator[tuple[int, int]]:
     """The offset and the size of each record."""
     position, number = 0, 0
-    if bytes(data[:2]) == b"\x1f\x8b":
-        raise ContainerError("compressed TFRecords are not supported. Write them uncompressed")
     while position < len(data):
         if position + LENGTH.size > len(data):
             raise ContainerError(f"truncated after {number} records")
         size, expected = LENGTH.unpack_from(data, position)
         if _masked_crc(data[position : position + 8]) != expected:
+            if not number and bytes(data[:1]) == ZLIB_START:
+                raise ContainerError("ZLIB compression is not supported. Use GZIP or none")
             raise ContainerError(f"the checksum of the length of record {number} is wrong")
         start = position + LENGTH.size
         position = start + size + CHECKSUM.size

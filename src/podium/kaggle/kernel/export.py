@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from podium.config.prepare import ColumnKind
+from podium.config.prepare_values import ColumnKind
 from podium.config.submission import Submission
 from podium.core import files, paths
 from podium.core.errors import UserError

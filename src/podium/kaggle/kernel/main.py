@@ -13,8 +13,7 @@ from podium.competition.archive import Archive
 from podium.competition.folder import Folder
 from podium.config.prepare import Prepare
 from podium.core import console, files, machine, seeding
-from podium.dataset import build, metadata_columns, sample_submission
-from podium.dataset.image_files import find_images, image_names
+from podium.dataset import build, metadata_columns, sample_submission, stacks
 from podium.dataset.sample_submission import Sample
 from podium.dataset.submission_file import SubmissionFile
 from podium.images.store import ImageStore
@@ -23,9 +22,9 @@ from podium.kaggle.kernel.probes import ProbePredictor
 from podium.kaggle.kernel.spec import ExportedModel, KernelSpec
 from podium.prediction import knn, predictions
 from podium.prediction.predictor import Predictor
-from podium.scoring import metrics
+from podium.scoring import metrics, units
 from podium.scoring.task import Task
-from podium.submission import blend, units, write
+from podium.submission import blend, write
 from podium.submission.methods import base
 
 
@@ -105,8 +104,9 @@ def prepare(
     if layout.pixel_columns is not None:
         layout = layout.model_copy(update={"train_csv": layout.test_csv})  # there is no train.csv
     else:
-        names = find_images(image_names(folder), ids, folder=layout.test_images)
-        folder.pack(list(dict.fromkeys(filter(None, names))), zipped)  # worker processes need a zip
+        found = build.match_images(folder, {"test": ids}, layout)["test"]
+        names = [name for _, files in found for name in stacks.names(files)]
+        folder.pack(list(dict.fromkeys(names)), zipped)  # worker processes need a zip
         archive = Archive(zipped, title=str(folder.path))
     stored = build.store_images(
         archive,

@@ -32,7 +32,9 @@ def export(training: TrainingProvenance, dataset: Path) -> list[ExportedFold] | 
     exported = []
     for values in training.config["embeddings"]:
         provenance = EmbeddingProvenance(**values)
-        extractor = Extractor(Embedding(**provenance.config), seed=training.seed)
+        extractor = Extractor(
+            Embedding(**provenance.config), seed=training.seed, channels=provenance.channels
+        )
         file = extractor.weights
         if (None if file is None else files.sha256(file.path)) != provenance.pretrained_sha256:
             raise UserError(
@@ -61,6 +63,7 @@ class ProbePredictor:
             Extractor(
                 Embedding(**embedding["config"]),
                 seed=training.seed,
+                channels=embedding["channels"],
                 state=safetensors.torch.load_file(dataset / file.file),
             )
             for embedding, file in zip(

@@ -1,16 +1,51 @@
 """Predictions of units, each a row of the submission, from those of their images."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import log_softmax, softmax
 
+from podium.core import files
 from podium.core.provenance import Averaging
 from podium.scoring import decisions
 from podium.scoring.task import Task
 
 How = Literal["mean", "max"]
+
+
+AGGREGATE = "aggregate"  # in data/metric.json
+
+
+class Units(NamedTuple):
+    """Which images belong together, and how their predictions are combined."""
+
+    images: pd.DataFrame  # unit
+    how: How = "mean"
+
+    @classmethod
+    def of(cls, images: pd.DataFrame, how: How) -> "Units | None":
+        """The units of a table of images; None if each image is one."""
+        return cls(images[["unit"]], how) if "unit" in images else None
+
+    def combine(
+        self, task: Task, targets: np.ndarray, logits: np.ndarray, averaging: Averaging
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The targets and the logits of the units, from those of the images."""
+        first = ~self.images["unit"].duplicated().to_numpy()
+        return targets[first], aggregate(task, logits, self.images, self.how, averaging)
+
+
+def facts(how: How) -> dict[str, Any]:
+    """What data/metric.json contains in a project with units, besides the metric."""
+    return {} if how == "mean" else {AGGREGATE: how}
+
+
+def read_how(path: Path) -> How:
+    """`ensemble.aggregate` as the stage check wrote it to data/metric.json; `mean` without it."""
+    how: How = files.read_json(path).get(AGGREGATE, "mean") if path.exists() else "mean"
+    return how
 
 
 def table(images: pd.DataFrame) -> pd.DataFrame:

@@ -6,8 +6,8 @@ import pytest
 from scipy.special import expit, softmax
 
 from podium.config.tasks import TaskName
+from podium.scoring import units
 from podium.scoring.task import Task
-from podium.submission import units
 
 IMAGES = pd.DataFrame({"id": list("abcd"), "unit": list("yxyx")})
 

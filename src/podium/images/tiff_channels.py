@@ -1,0 +1,54 @@
+"""Decode all channels of a TIFF file, which may be samples, planes or pages, with tifffile."""
+
+import io
+import logging
+import math
+from typing import Any
+
+import numpy as np
+
+from podium.images import tiff_header
+from podium.images.decoded import MAX_CHANNELS, Decoded, ImageError, check_pixels, check_sides
+
+
+def has_others(header: tiff_header.TiffHeader) -> bool:
+    """Whether the file may have channels other than gray, or RGB or what is converted to it."""
+    if header.colors > tiff_header.RGB:
+        return False
+    return header.channels not in (1, 3) or (header.channels == 1 and bool(header.others))
+
+
+def decode(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
+    """Decode the channels of the first image: [H, W, C]. Several pages of the same size and type
+    are channels, too.
+    """
+    import tifffile  # takes a tenth of a second
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    check_sides(header.sides)
+    check_pixels(header.sides)
+    if (header.orientation or 1) != 1:
+        raise ImageError("a TIFF file of several channels that must be rotated is not supported")
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        series, first = file.series[0], file.pages[0]
+        axes, shape = series.axes, series.shape
+        pages: list[Any] = []
+        if series.size == header.sides[0] * header.sides[1]:  # one channel
+            pages = [
+                page
+                for page in file.pages
+                if (page.shape, page.dtype) == (first.shape, first.dtype)
+            ]
+            axes, shape = "C" + first.axes, (len(pages), *first.shape)
+        lengths = dict(zip(axes, shape, strict=True))
+        channels = math.prod(length for axis, length in lengths.items() if axis not in "YX")
+        if not {"Y", "X"} <= lengths.keys() or channels > MAX_CHANNELS:
+            raise ImageError(
+                f"the pixels have shape {shape}, with more than {MAX_CHANNELS} channels"
+            )
+        pixels = np.stack([page.asarray() for page in pages]) if pages else series.asarray()
+    pixels = np.moveaxis(pixels, [axes.index(axis) for axis in "YX"], [0, 1])
+    pixels = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1))
+    if header.colors == tiff_header.WHITE_IS_0 and header.kind == "u":
+        pixels = np.array(2**header.bits - 1, pixels.dtype) - pixels
+    return Decoded(pixels)
