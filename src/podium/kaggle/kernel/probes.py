@@ -18,6 +18,7 @@ from podium.kaggle.kernel.spec import ExportedFold, ExportedModel
 from podium.metadata.encoding import Encoding
 from podium.models import weights
 from podium.prediction.tta import VIEWS
+from podium.scoring.task import Task
 
 
 def export(training: TrainingProvenance, dataset: Path) -> list[ExportedFold] | None:
@@ -55,7 +56,7 @@ class ProbePredictor:
         self.heads = [{n: tensor.numpy() for n, tensor in state.items()} for state, _, _ in states]
         training = states[0][1]
         self.encodings = [Encoding.of(of_fold) for _, of_fold, _ in states]
-        self.kind = training.config["probe"]["head"]
+        self.kind, self.task = training.config["probe"]["head"], Task.of(training)
         self.extractors = [
             Extractor(
                 Embedding(**embedding["config"]),
@@ -78,5 +79,6 @@ class ProbePredictor:
         logits = []
         for arrays, encoding in zip(self.heads, self.encodings, strict=True):
             encoded = None if encoding is None else encoding.encode(metadata, ids)
-            logits.append(probe.predict(self.kind, arrays, fitting.join(parts, encoded)))
+            features = fitting.join(parts, encoded)
+            logits.append(probe.predict(self.kind, arrays, features, self.task))
         return logits
