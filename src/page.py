@@ -24,7 +24,7 @@ def main() -> None:
     scores = solution.test_scores(
         paths.SUBMISSIONS / f"{slug}.csv", [], prepared=prepared, metric=metric, options=options
     )
-    test_score = None if scores is None else scores["ensemble"]
+    test_score = None if scores is None else scores["ensemble"].score
     report_page.write(outcome.read(metric), slug, test_score=test_score)
     size = len(files.read(paths.REPORTS / "report.html"))
     print(f"{paths.REPORTS / 'report.html'}: {size / 1e6:.1f} MB")

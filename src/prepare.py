@@ -60,6 +60,7 @@ def main() -> None:
         submission_file=read.file._asdict(),
         hidden_test=layout.hidden_test,
         duplicates=layout.duplicates,
+        **({} if read.targets is None else {"targets": read.targets}),
     )
     for warning in [*read.warnings, *stored.warnings(layout), *metadata.warnings]:
         print(f"warning: {warning}")

@@ -120,7 +120,7 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
         logits[part] = np.zeros((0, len(task.classes)), np.float32)
         if ids[part]:
             features = _inputs(data, config, of, ids[part], encoding)
-            logits[part] = probe.predict(config.head, fitted.arrays, features)
+            logits[part] = probe.predict(config.head, fitted.arrays, features, task)
         predicted = PredictionProvenance(
             training=provenance,
             weights_sha256=sha256,
@@ -138,7 +138,13 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     seconds = round(time.perf_counter() - start, 1)
     scores = {"strength": fitted.strength, data.metric.name: score, "inner_loss": fitted.loss}
     files.write_json(paths.METRICS / f"{name}.json", {**scores, "seconds": seconds})
-    print(f"{name}: strength {fitted.strength:g}, {data.metric.name} {score:.4f}, {seconds} s")
+    strength = fitted.strength
+    shown = (
+        f"{strength:g}"
+        if isinstance(strength, float)
+        else ", ".join(f"{value:g} ({target})" for target, value in strength.items())
+    )
+    print(f"{name}: strength {shown}, {data.metric.name} {score:.4f}, {seconds} s")
 
 
 def _provenance(

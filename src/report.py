@@ -29,13 +29,15 @@ def main() -> None:
     prepared = Manifest(paths.PREPARED)
     task = Task.submitted(prepared)
     scores = files.read_json(paths.METRICS / "ensemble.json")
-    test_scores = solution.test_scores(
+    known = solution.test_scores(
         path,
         list(scores["members"]),
         prepared=prepared,
         metric=metrics.get(metric_name, task.name),
         options=options,
     )
+    for target, score in (known["ensemble"].targets or {} if known else {}).items():
+        scores["ensemble"]["targets"][target]["test"] = score
     predicted = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
     folds = units.table(Manifest(paths.FOLDS).csv("folds.csv"))
     labels = folds.set_index("id")["label"].loc[predicted.ids]
@@ -48,7 +50,7 @@ def main() -> None:
         submission=path,
         rows=len(csvs.read(path)),
         seconds={name: _seconds(name, member) for name, member in scores["members"].items()},
-        test_scores=test_scores,
+        test_scores=None if known is None else {name: one.score for name, one in known.items()},
         oof=oof,
         task=task,
         correlations=files.read_json(paths.ENSEMBLE / "error_correlations.json"),

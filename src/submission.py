@@ -32,10 +32,10 @@ def main() -> None:
         submission = sample
     else:
         predictions_by_id = write.fill(
-            file.wide(sample, task.classes),
+            file.wide(sample, task.submitted_names),
             *predicted.table,
             task=task,
-            rule=DecisionRule(**predicted.provenance.decision),
+            rule=DecisionRule.of(predicted.provenance.decision),
             metric=metrics.get(metric_name, task.name),
             options=options,
             value_range=write.value_range(options, prepared),

@@ -782,6 +782,17 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "test_small_competitions.test_a_submission_by_patient",
         "init.test_truth.test_units_are_the_columns_whose_values_are_in_the_submission_id",
     ),
+    "Several columns of classes, or of classes and numbers": (
+        "test_several_targets.test_a_class_and_two_numbers_some_of_them_missing",
+        "test_several_targets.test_columns_of_integers_that_recur_are_classes_and_others_numbers",
+    ),
+    "Values such as `Not sure`, `Skip` or `unknown` in one of several label columns": (
+        "test_several_targets.test_what_init_infers_about_each_target",
+    ),
+    "One row per image and target (`Test_0_vowel_diacritic`) in the sample submission, and "
+    "perhaps in the test table": (
+        "test_several_targets.test_three_columns_of_classes_and_a_row_per_image_and_target",
+    ),
     "Several numbers per image, one column each": (
         "test_small_competitions.test_several_numbers_per_image",
     ),

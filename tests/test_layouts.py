@@ -25,6 +25,17 @@ def test_a_layout_is_understood_and_prepare_takes_it(name: str, tmp_path: Path) 
     assert found.guess("metric").confidence == "guess"
 
 
+def test_the_targets_of_clothing_are_understood() -> None:
+    if not (DATA / "clothing.zip").is_file():
+        pytest.skip("the photos are not at hand")
+    found = Inspection(DATA / "clothing.zip")
+    assert found.prepare["label_column"] == {"label": "multiclass", "kids": "binary"}
+    assert found.prepare["no_label"] == {"label": ["Not sure", "Skip"]}
+    assert (found.layout.task, found.layout.metric) == ("multitarget", "accuracy")
+    label, kids = found.tables.task("multitarget").parts
+    assert (len(label.task.classes), kids.task.classes) == (18, ["False", "True"])
+
+
 @pytest.mark.parametrize(
     ("name", "classes", "expected"),
     [

@@ -33,16 +33,14 @@ METHODS = {
     f"methods/{name}" for name in ("base", "greedy", "rank", "stack", "temperature", "weighted")
 }
 BLENDING = {
-    *("blend", "contributions", "ensemble", "members", "new_class", "thresholds"),
+    *("blend", "contributions", "ensemble", "members", "new_class", "target_scores", "thresholds"),
     *METHODS,
 }
-SUBMISSION = BLENDING | {
-    *("formats", "git", "provenance", "report", "solution", "text_tables", "write")
-}
+REPORT = {"detail_tables", "report", "solution", "target_tables", "text_tables"}
+FORMATS = {"formats", "target_formats", "write"}
+SUBMISSION = BLENDING | REPORT | FORMATS | {"git", "provenance"}
 EXTRA = {
-    "check": {
-        f"models/{name}.py" for name in ("device", "inference", "inputs", "targets", "weights")
-    },
+    "check": {f"models/{name}.py" for name in ("device", "inference", "inputs", "weights")},
     # An archive that is intact is kept.
     "fetch": {f"core/{name}.py" for name in ("checksums", "manifest", "provenance")}
     | {"competition/folder.py", "competition/text/cell_lists.py"},
@@ -54,19 +52,10 @@ EXTRA = {
     "probe": {"core/seeding.py"} | {f"models/{n}.py" for n in ("device", "inference", "inputs")},
     **{stage: set[str]() for stage in ("train", "predict", "train_all", "predict_all")},
     "ensemble": {f"submission/{n}.py" for n in SUBMISSION - BLENDING},
-    "submission": {
-        f"submission/{n}.py" for n in SUBMISSION - {"formats", "git", "provenance", "write"}
-    }
+    "submission": {f"submission/{n}.py" for n in SUBMISSION - FORMATS - {"git", "provenance"}}
     | {"core/seeding.py", "scoring/units.py"},
-    "report": {
-        f"submission/{n}.py"
-        for n in SUBMISSION - {"formats", "report", "solution", "text_tables", "write"}
-    }
-    | {"core/seeding.py"},
-    "page": {
-        f"submission/{n}.py"
-        for n in SUBMISSION - {"formats", "report", "solution", "text_tables", "write"}
-    }
+    "report": {f"submission/{n}.py" for n in SUBMISSION - REPORT - FORMATS} | {"core/seeding.py"},
+    "page": {f"submission/{n}.py" for n in SUBMISSION - REPORT - FORMATS}
     | {f"images/{n}.py" for n in ("loading", "ordered", "sampling", "watchdog", "workers")}
     | {"core/seeding.py", "models/device.py", "models/inference.py"},
 }

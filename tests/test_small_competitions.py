@@ -288,11 +288,11 @@ def test_several_numbers_per_image() -> None:
     assert "**1.0000**" in Path("reports/report.md").read_text()  # the mean of 2 and 0
 
 
-def test_several_targets_must_be_numbers(tmp_path: Path) -> None:
+def test_several_numbers_must_be_numbers(tmp_path: Path) -> None:
     files = with_sample(plain(), "id,u,label", "0.5,x")
     files["train.csv"] = table("id,u,label", [f"a{n},{n / 7:.3f},{'xyz'[n % 3]}" for n in N])
     with pytest.raises(UserError, match="but label contain others"):
-        layouts.inspect(tmp_path, files)
+        layouts.inspect(tmp_path, files, task="regression")
     found = layouts.inspect(tmp_path, several_numbers())
     assert (found.layout.task, found.layout.metric) == ("regression", "rmse")
     files = several_numbers()

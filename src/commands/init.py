@@ -23,10 +23,11 @@ from podium.params import schema
 from podium.planning import limit
 
 ANSWERS = {
-    "task": "binary | multiclass | multilabel | ordinal | regression",
+    "task": "binary | multiclass | multilabel | ordinal | regression | multitarget",
     "metric": "the metric on the competition's evaluation page, e.g. macro_f1",
     "prepare.id_column": "the column with the image ids or file names",
-    "prepare.label_column": "the label column, or one per class, separated by commas",
+    "prepare.label_column": "the label column, or one per class or target, separated by commas",
+    "prepare.no_label": "values that are missing labels: label=Not sure,label=Skip; none: no value",
     "prepare.label_pattern": "a regular expression whose group captures the label in the file name",
     "prepare.label_map": "the label of each class folder: Cover=0,JMiPOD=1,UERD=1",
     "prepare.more_train_images": "further folders of labeled images, like val; none: ignore them",

@@ -149,10 +149,13 @@ def listed(items: list[str]) -> str:
 
 
 def task_rows() -> list[str]:
-    """A row per task: its metrics and losses, the default first."""
+    """A row per task: its metrics and losses, the default first. Several targets have those of
+    their own tasks.
+    """
     return [
         f"| `{task}` | {code(metrics.names(task))} | {code(losses.names(task))} |"
         for task in typing.get_args(TaskName)
+        if task != "multitarget"
     ]
 
 

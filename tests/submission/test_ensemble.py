@@ -108,7 +108,7 @@ def test_out_of_fold_labels_are_nested_and_score_what_is_reported() -> None:
     assert combined.oof.labels is not None
     nested = f1_score(targets, task.targets(combined.oof.labels), average="macro")
     assert combined.scores["oof"] == pytest.approx(nested)
-    rule = DecisionRule(**combined.test.provenance.decision)
+    rule = DecisionRule.of(combined.test.provenance.decision)
     fitted = task.probabilities(logits) > np.array(rule.thresholds)
     assert f1_score(targets, fitted, average="macro") > nested + 0.05
 
@@ -134,7 +134,7 @@ def test_final_thresholds_are_fitted_to_the_blend_that_they_are_applied_to() -> 
     assert not np.allclose(blended, combined.oof.logits)
     metric = metrics.get("macro_f1", "binary")
     expected = thresholds.fit(task, metric, targets, blended)
-    assert combined.test.provenance.decision == expected._asdict()
+    assert combined.test.provenance.decision == expected.to_json()
     by_fold = thresholds.fit(task, metric, targets, combined.oof.logits)
     assert by_fold != expected
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from podium.config.phases import Augment, AverageCheckpoints, Phase
-from podium.core.section import Fraction, NonNegative, Positive, PositiveInt, Section
+from podium.core.section import Fraction, Name, NonNegative, Positive, PositiveInt, Section
 
 
 class Mix(Section):
@@ -136,10 +136,14 @@ class Model(Backbone):
     """The optimizer's weight decay."""
     decay_norms: bool = False
     """Whether to apply weight decay to biases and normalization weights, too."""
-    loss: str | None = None
-    """Loss function (see the table above). null: the task's default. `binary_cross_entropy` is one
-    vs. rest for more than two classes. `cumulative` is ordinal regression by K - 1 binary
-    thresholds. `arcface` makes the head compare angles, with a margin in training."""
+    loss: str | dict[Name, str] | None = None
+    """Loss function (see the table above), or that of each target: `{label: focal}`. null: the
+    task's default. `binary_cross_entropy` is one vs. rest for more than two classes. `cumulative`
+    is ordinal regression by K - 1 binary thresholds. `arcface` makes the head compare angles, with
+    a margin in training."""
+    target_weights: dict[Name, Positive] | None = None
+    """Weights of the targets' losses: `{label: 2}`; 1 for the others. Requires `task:
+    multitarget`. null: all 1."""
     focal_gamma: NonNegative | None = None
     """Gamma of `loss: focal`. null: 2."""
     arcface_margin: Annotated[float, Field(ge=0, lt=1.57)] | None = None

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from podium.config import prepare_checks
 from podium.config.prepare_values import (
     ColumnKind,
     Features,
@@ -12,6 +13,7 @@ from podium.config.prepare_values import (
     check_pattern,
     check_stack,
 )
+from podium.config.tasks import TargetTask
 from podium.core.section import Name, Section, require
 
 
@@ -42,8 +44,17 @@ class Prepare(Section):
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
     test_id_column: Name | None = None
     """The id column of `test_csv`, if it has another name there. null: `id_column`."""
-    label_column: Name | Annotated[list[Name], Field(min_length=2)] = "label"
-    """The label column. A list: one column of 0 and 1 per class."""
+    label_column: (
+        Name
+        | Annotated[dict[Name, TargetTask], Field(min_length=2)]
+        | Annotated[list[Name], Field(min_length=2)]
+    ) = "label"
+    """The label column. A list: one column of 0 and 1 per class, or with `task: regression` one
+    per number. With `task: multitarget`, the task of each column, see
+    [Several targets](#several-targets): `{label: multiclass, age: regression}`."""
+    no_label: Annotated[dict[Name, list[Name]], Field(default_factory=dict)]
+    """Values of a label column that stand for a missing label, like an empty cell: `{label: [Not
+    sure, Skip]}`. Requires `train_csv`."""
     label_separator: Annotated[str, Field(min_length=1)] = " "
     """Separator between several labels in one column; not used for lists in brackets
     (`['cat', 'dog']`). Requires `task: multilabel`."""
@@ -55,7 +66,8 @@ class Prepare(Section):
     submitted. Requires `task: binary`. null: the second class, in the order of the sample
     submission's columns or else sorted."""
     unlabeled: Literal["error", "drop"] = "error"
-    """What to do with rows of `train_csv` in which a label is missing."""
+    """What to do with rows of `train_csv` in which a label is missing; with several targets, all
+    labels: an image without some of them trains and scores the other targets only."""
     raters: Literal["error", "first", "majority", "soft", "mean", "median"] = "error"
     """How to combine different labels of the same image, such as those of several raters. `first`:
     the first row. `majority`: the most frequent label; multilabel: labels in at least half of the
@@ -163,7 +175,12 @@ class Prepare(Section):
     @property
     def label_columns(self) -> list[str]:
         """`label_column` as a list."""
-        return [self.label_column] if isinstance(self.label_column, str) else self.label_column
+        return [self.label_column] if isinstance(self.label_column, str) else [*self.label_column]
+
+    @property
+    def target_tasks(self) -> dict[str, TargetTask]:
+        """The task of each label column with `task: multitarget`; else empty."""
+        return self.label_column if isinstance(self.label_column, dict) else {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -190,7 +207,8 @@ class Prepare(Section):
         names = [name for name in columns if name is not None]
         problem = "id_column, label_column and group_column must be different columns"
         require(len(set(names)) == len(names), problem)
-        self._features_are_possible()
+        prepare_checks.features(self)
+        prepare_checks.no_label(self)
         check_stack(self.images, self.stack, self.channels, self.encode)
         if self.train_csv is None:
             is_possible = self.group_column is None and not self.pixel_columns
@@ -227,23 +245,5 @@ class Prepare(Section):
             require(self.channels in (1, 3), "pixel_columns requires channels: 1 or 3")
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
-        self._sample_options_fit_together()
+        prepare_checks.sample_options(self)
         return self
-
-    def _features_are_possible(self) -> None:
-        if self.features == "none":
-            return
-        has_tables = self.train_csv is not None and self.test_csv is not None
-        require(has_tables, "features requires train_csv and test_csv")
-        used = {self.id_column, self.group_column, *self.label_columns}
-        if wrong := [name for name in self.feature_kinds if name in used]:
-            raise ValueError(f"features contains {wrong[0]}, which another key uses")
-
-    def _sample_options_fit_together(self) -> None:
-        for key in ("sample_id_column", "copied_columns", "id_label_separator"):
-            if self.sample_submission is None and getattr(self, key):
-                raise ValueError(f"{key} requires sample_submission. Set it.")
-        if self.sample_id_column in self.copied_columns:
-            raise ValueError("copied_columns must not contain sample_id_column. Remove it.")
-        is_possible = self.train_csv is not None or self.id_label_separator is None
-        require(is_possible, "id_label_separator requires train_csv")

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from podium.config.tasks import SINGLE_LABEL, TaskName
-from podium.core.section import PositiveInt, Section, require
+from podium.core.section import Name, PositiveInt, Section, require
 
 FORMATS: dict[str, tuple[TaskName, ...]] = {  # the tasks whose predictions can be written so
     "label": SINGLE_LABEL,
@@ -25,6 +25,9 @@ def _check_range(clip: list[float]) -> list[float]:
     return clip
 
 
+Format = Literal[
+    "auto", "label", "number", "probability", "columns", "labels", "top_k", "value", "confidence"
+]
 Range = Annotated[list[FiniteFloat], AfterValidator(_check_range)]
 
 
@@ -33,21 +36,12 @@ class Submission(Section):
 
     RENAMED: ClassVar = {"form": "format"}
 
-    format: Literal[
-        "auto",
-        "label",
-        "number",
-        "probability",
-        "columns",
-        "labels",
-        "top_k",
-        "value",
-        "confidence",
-    ] = "auto"
+    format: Format | dict[Name, Format] = "auto"
     """`auto`: inferred from the sample submission. `label`: the class. `number`: its index, from 0.
     `probability`: of the positive class. `columns`: one column per class. `labels`: several labels
     in one column. `top_k`: the `top` highest-scoring classes in one column. `value`: a number.
-    `confidence`: the class and its probability in one column, separated by `separator`."""
+    `confidence`: the class and its probability in one column, separated by `separator`. With
+    several targets, `auto` or that of each: `{label: number}`."""
     top: PositiveInt | None = None
     """Labels per image with `top_k`. null: as in the sample submission, else the metric's k."""
     clip: Literal["auto-range"] | Range | None = None
@@ -57,16 +51,18 @@ class Submission(Section):
     separator: Annotated[str, Field(min_length=1)] | None = None
     """Separator between labels in one column. null: as in the sample submission, else a space."""
 
+    def of_target(self, name: str) -> "Submission":
+        """The section for one of several targets."""
+        if isinstance(self.format, str):
+            return self
+        return self.model_copy(update={"format": self.format.get(name, "auto")})
+
     @model_validator(mode="after")
     def _top_and_separator_are_used(self) -> Self:
-        if self.top is not None and self.format not in ("auto", "top_k"):
+        formats = {self.format} if isinstance(self.format, str) else {*self.format.values()}
+        if self.top is not None and not formats & {"auto", "top_k"}:
             raise ValueError(f"top requires format: top_k, not {self.format}. Remove top.")
-        if self.separator is not None and self.format not in (
-            "auto",
-            "top_k",
-            "labels",
-            "confidence",
-        ):
+        if self.separator is not None and not formats & {"auto", "top_k", "labels", "confidence"}:
             raise ValueError(
                 f"separator requires format: labels, top_k or confidence, not {self.format}. "
                 "Remove separator."

@@ -2,5 +2,6 @@
 
 from typing import Literal
 
-TaskName = Literal["binary", "multiclass", "multilabel", "ordinal", "regression"]
+TargetTask = Literal["binary", "multiclass", "ordinal", "regression"]  # of one of several targets
+TaskName = Literal["binary", "multiclass", "multilabel", "ordinal", "regression", "multitarget"]
 SINGLE_LABEL: tuple[TaskName, ...] = ("binary", "multiclass", "ordinal")  # one label per image

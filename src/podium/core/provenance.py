@@ -10,6 +10,7 @@ from podium.core.errors import UserError
 from podium.core.paths import Fold
 
 Averaging = Literal["logits", "probabilities"]  # how views, folds and members are averaged
+Targets = list[dict[str, Any]] | None  # several targets: see `Task.targets_json`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,8 @@ class Provenance:
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def to_json(self) -> dict[str, Any]:
-        """Return values that JSON can represent."""
-        return asdict(self)
+        """Return values that JSON can represent; `targets` only if there are several."""
+        return asdict(self, dict_factory=_without_no_targets)
 
     @classmethod
     def from_json(cls, values: dict[str, Any], *, path: Path) -> Self:
@@ -60,6 +61,7 @@ class TrainingProvenance(Provenance):
     micro_batches: int  # per batch
     metadata: list[dict[str, Any]] | None = None  # the columns' encoding; None: no metadata
     channels: int = 3  # of the images
+    targets: Targets = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,10 @@ class PredictionProvenance(Provenance):
     def classes(self) -> list[str]:
         return self.training.classes
 
+    @property
+    def targets(self) -> Targets:
+        return self.training.targets
+
 
 @dataclass(frozen=True, kw_only=True)
 class PseudoProvenance(Provenance):
@@ -106,6 +112,7 @@ class PseudoProvenance(Provenance):
     folds_sha256: str
     images_sha256: str  # checksum of the test images
     members: dict[str, PredictionProvenance]
+    targets: Targets = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,3 +126,8 @@ class EnsembleProvenance(Provenance):
     decision: dict[str, Any]  # the fields of `scoring.decisions.DecisionRule`
     oof: dict[str, float]  # the out-of-fold score, by the metric's name
     members: dict[str, list[PredictionProvenance]]  # one per fold
+    targets: Targets = None
+
+
+def _without_no_targets(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if key != "targets" or value is not None}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -20,13 +20,19 @@ class Location:
     name: str  # the table's or folder's
     ids: Sequence[str]
     has_rows: bool = True  # False: the images of a folder
+    rows: Sequence[int] | None = None  # of the table, if only some of them are read
+
+    def part(self, rows: Sequence[int]) -> "Location":
+        """The location of some of the rows."""
+        return replace(self, ids=[self.ids[row] for row in rows], rows=rows)
 
     def describe(self, rows: Iterable[int], values: Sequence[str] | Mapping[int, str] = ()) -> str:
         """List the first `rows`: id, row of the file (the header is row 1), and value."""
         rows = [*rows]
         parts = list[str]()
         for row in rows[:5]:
-            details = [f"row {row + 2}"] if self.has_rows else []
+            number = row if self.rows is None else self.rows[row]
+            details = [f"row {number + 2}"] if self.has_rows else []
             if values:
                 details.append(repr(values[row]))
             parts.append(f"{self.ids[row]} ({': '.join(details)})" if details else self.ids[row])
@@ -60,15 +66,18 @@ def drop_hidden(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]
     return table[~hidden].reset_index(drop=True), [warning]
 
 
-def drop_unlabeled(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
-    """Drop rows with an empty cell in a label column. Returns the table, and a warning if rows were
-    dropped.
+def drop_unlabeled(
+    table: pd.DataFrame, name: str, *, all_empty: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
+    """Drop rows with an empty cell in a label column, or with `all_empty` in all of them. Returns
+    the table, and a warning if rows were dropped.
 
     Raises:
         UserError: if no row has a label.
     """
     labels = table[[column for column in table.columns if str(column).startswith(LABEL)]]
-    is_empty = labels.apply(lambda column: column.str.strip() == "").any(axis=1)
+    empty_cells = labels.apply(lambda column: column.str.strip() == "")
+    is_empty = empty_cells.all(axis=1) if all_empty else empty_cells.any(axis=1)
     if not is_empty.any():
         return table, []
     if is_empty.all():

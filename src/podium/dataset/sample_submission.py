@@ -14,6 +14,7 @@ from podium.dataset import rows, stacks, units
 from podium.dataset.image_files import image_names, images_below, shown
 from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import find, read_columns
+from podium.scoring.task import Task
 
 
 class Sample(NamedTuple):
@@ -92,21 +93,20 @@ def read_test(
     return test, sample
 
 
-def check_targets(
-    sample: pd.DataFrame, classes: list[str], task: TaskName, layout: Prepare
-) -> None:
-    """Check that the sample submission has, after the id, one column, or one per class.
+def check_targets(sample: pd.DataFrame, task: Task, layout: Prepare) -> None:
+    """Check that the sample submission has, after the id, one column, or one per class or target.
 
     Raises:
         UserError: if not.
     """
     columns = [str(name) for name in sample.columns]
-    targets = columns[1:]
-    noun = "targets" if task == "regression" else "classes"
-    is_one = len(targets) == 1 and (task != "regression" or len(classes) == 1)
+    targets, classes = columns[1:], task.submitted_names
+    has_targets = task.name in ("regression", "multitarget")
+    noun = "targets" if has_targets else "classes"
+    is_one = len(targets) == 1 and (not has_targets or len(classes) == 1)
     if is_one or sorted(targets) == sorted(classes):
         return
-    if (task != "regression" or len(classes) > 1) and set(targets) & set(classes):
+    if (not has_targets or len(classes) > 1) and set(targets) & set(classes):
         different = {
             f"columns that are not {noun} of the training images": sorted({*targets} - {*classes}),
             f"no columns for the {noun}": sorted({*classes} - {*targets}),
@@ -117,7 +117,7 @@ def check_targets(
     expected = "number"
     if len(classes) > 1:
         expected = f"column per target: {examples(classes)}"
-    if task != "regression":
+    if not has_targets:
         expected = f"label or one column per class: {examples(classes)}"
     raise UserError(
         f"{layout.sample_submission} has the columns {examples(columns)}. After the id it must "
@@ -155,6 +155,8 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
         column = layout.submission_id_column
         columns = {} if column is None else {"unit": column}
         test = read_columns(archive, name, "test_csv", columns, layout)
+        if layout.id_label_separator is not None:  # it may have a row per label, too
+            test = test.drop_duplicates(ignore_index=True)
         if sample_ids is None or layout.id_column is not None:
             rows.check_unique(test["id"], name)
             return test

@@ -1,7 +1,7 @@
 """Split the training images into stratified folds, by scikit-learn."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,10 @@ from podium.competition.text.names import find_class
 from podium.core import seeding
 from podium.core.errors import UserError, examples
 from podium.dataset.duplicates import first_of_set, merge_groups
-from podium.scoring.task import LABEL_SEPARATOR, Task
+from podium.scoring.task import LABEL_SEPARATOR, Target, Task
 
 MAX_BINS = 10  # regression is stratified by bins of the target
+STRATA = Task("multiclass", [])  # of rows whose labels are strata
 
 
 def make_folds(
@@ -29,9 +30,10 @@ def make_folds(
     """Assign each training image to one of `count` folds: id, label, fold, sorted by id. With
     `subsample`, the column train is "no" for the images that are not trained on, else "yes".
 
-    Folds are stratified by class, by bins of the target (regression), or by each label (multilabel:
-    iterative stratification). The images of one `group` (if the table has that column) stay in one
-    fold, and so do `duplicates` (see `duplicates.find`). The order of rows has no effect.
+    Folds are stratified by class, by bins of the target (regression), or by each label (multilabel,
+    and classes and bins of several targets: iterative stratification). The images of one `group`
+    (if the table has that column) stay in one fold, and so do `duplicates` (see
+    `duplicates.find`). The order of rows has no effect.
 
     Raises:
         UserError: if there are fewer images, or groups, than folds, or for an unknown class in
@@ -67,6 +69,10 @@ def rare_classes(train: pd.DataFrame, task: Task, count: int) -> list[str]:
     if task.name == "regression":
         return []
     labels = train["label"]
+    if task.name == "multitarget":
+        parts = [(p, own[own != ""]) for p, own in _of_targets(labels, task)]
+        classes = [f"{p.name}: " + own for p, own in parts if p.task.name != "regression"]
+        labels = pd.concat([labels[:0], *classes])
     if task.name == "multilabel":
         labels = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
     sizes = labels.value_counts().sort_index()
@@ -78,6 +84,10 @@ def rare_classes(train: pd.DataFrame, task: Task, count: int) -> list[str]:
 def _split(train: pd.DataFrame, task: Task, *, count: int, seed: int) -> list[int]:
     """The fold of each row of `train`."""
     groups = train.get("group")
+    if task.name == "multitarget" and groups is not None:
+        rows = _one_row_per_target(train, task, count=count)
+        by_id = dict(zip(rows["id"], _split(rows, STRATA, count=count, seed=seed), strict=True))
+        return [by_id[image] for image in train["id"]]
     strata = _strata(train["label"], task, grouped=groups is not None, count=count)
     units = len(train) if groups is None else groups.nunique()
     if units < count:
@@ -116,6 +126,10 @@ def _strata(labels: pd.Series, task: Task, *, grouped: bool, count: int) -> np.n
     """What to stratify by: labels [N], bins of the target [N], or label indicators [N, C]."""
     if task.name == "multilabel" and not grouped:
         return task.targets(labels.tolist())
+    if task.name == "multitarget":
+        strata = [_strata_of_target(part, own, count) for part, own in _of_targets(labels, task)]
+        indicators: np.ndarray = pd.concat(map(pd.get_dummies, strata), axis=1).to_numpy(np.float32)
+        return indicators
     if task.name != "regression":  # multilabel in groups: each combination is a stratum
         return labels.to_numpy()
     # Equal numbers share a bin; of several targets, the mean rank decides.
@@ -124,6 +138,31 @@ def _strata(labels: pd.Series, task: Task, *, grouped: bool, count: int) -> np.n
     mean = (ranks / ranks.max()).mean(axis=1).to_numpy()
     bins = max(1, min(MAX_BINS, len(labels) // count))
     return np.ceil(mean * bins).astype(int)
+
+
+def _of_targets(labels: pd.Series, task: Task) -> Iterator[tuple[Target, pd.Series]]:
+    """The labels of each target; "" where there is none."""
+    columns = labels.str.split(LABEL_SEPARATOR, expand=True, regex=False)
+    return ((part, columns[part.position]) for part in task.parts)
+
+
+def _strata_of_target(part: Target, labels: pd.Series, count: int) -> pd.Series:
+    """The stratum of each image, by its class or its bin; missing without a label."""
+    known = labels[labels != ""]
+    strata = _strata(known, part.task, grouped=False, count=count)
+    names = [f"{part.name}: {stratum}" for stratum in strata]
+    return pd.Series(names, known.index, dtype=object).reindex(labels.index)
+
+
+def _one_row_per_target(train: pd.DataFrame, task: Task, *, count: int) -> pd.DataFrame:
+    """A row per image and target, with the image's group: folds of these groups in which the labels
+    of all rows are stratified are stratified by each target.
+    """
+    labels = [
+        _strata_of_target(part, own, count) for part, own in _of_targets(train["label"], task)
+    ]
+    rows = train[["id", "group"]].join(pd.concat(labels).dropna().rename("label"))
+    return rows.reset_index(drop=True)
 
 
 def _splitter(

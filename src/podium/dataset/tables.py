@@ -1,7 +1,7 @@
 """The competition's tables, checked and in one format: `id`, `label` and optionally `group`."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from podium.dataset import (
     rows,
     sample_submission,
     spelling,
+    target_labels,
     units,
 )
 from podium.dataset.image_files import image_names, shown
@@ -40,6 +41,11 @@ class Tables(NamedTuple):
     new_class: str | None = None  # the label of images of none of the classes
     sample_rows: pd.DataFrame | None = None  # the sample submission as in its file
     file: SubmissionFile = SubmissionFile()
+    targets: list[dict[str, Any]] | None = None  # several targets: see `Task.targets_json`
+
+    def task(self, name: TaskName) -> Task:
+        """The task called `name` with these classes."""
+        return Task(name, self.classes, self.targets)
 
     @property
     def ids(self) -> dict[str, list[str]]:
@@ -58,10 +64,11 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
             wrong labels (see `labels.read`), a single class, and a sample submission whose ids
             differ from the test ids or whose columns are neither a label nor the classes.
     """
-    columns = layout.label_column if isinstance(layout.label_column, list) else None
+    columns = None if isinstance(layout.label_column, str) else layout.label_columns
     submitted = sample_submission.read(archive, layout, columns)
     sample = None if submitted is None else submitted.wide
-    train, classes, warnings = _read_train(archive, layout, task, SampleNames(sample))
+    train, read_task, warnings = _read_train(archive, layout, task, sample)
+    classes = read_task.classes
     new_class = _find_new_class(layout, classes)
     if new_class is not None:
         classes = [name for name in classes if name != new_class]
@@ -72,7 +79,7 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
                 "ensemble.new_class_threshold must be a number"
             )
     if sample is not None:
-        sample_submission.check_targets(sample, classes, task, layout)
+        sample_submission.check_targets(sample, read_task, layout)
         warnings += sample_submission.other_positive(sample, classes, task)
     test, sample = sample_submission.read_test(archive, layout, sample)
     if layout.images is not None and layout.stack is None:
@@ -80,7 +87,8 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
         train = units.expand(
             train, names, folder=layout.train_images, pattern=layout.images, exclude=exclude
         )
-    read_tables = Tables(train, test, sample, classes, warnings, new_class)
+    targets = read_task.targets_json
+    read_tables = Tables(train, test, sample, classes, warnings, new_class, targets=targets)
     if submitted is None:
         return read_tables
     return read_tables._replace(sample_rows=submitted.rows, file=submitted.file)
@@ -114,8 +122,16 @@ def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable 
     if Task(task, classes).single_label and not is_submitted:
         present = set(train["label"])
         classes = [label for label in classes if label in present]
-    class_list.check(_known(train, tables.new_class), classes, task, name)
+    _check(_known(train, tables.new_class), tables._replace(classes=classes).task(task), name)
     return tables._replace(train=train, classes=classes)
+
+
+def _check(texts: pd.Series, task: Task, name: str) -> None:
+    """Check that there is something to learn from the labels `texts` of the table `name`."""
+    if task.name == "multitarget":
+        target_labels.check(texts, task, name)
+    else:
+        class_list.check(texts, task.classes, task.name, name)
 
 
 def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
@@ -130,6 +146,9 @@ def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
 
 def summary(tables: Tables, task: TaskName) -> str:
     """Describe the number of images and classes in one line."""
+    if tables.targets is not None:
+        shown = target_labels.describe(tables.task(task))
+        return f"{len(tables.train)} training images, {len(tables.test)} test images; {shown}"
     positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
     noun = "labels" if task == "multilabel" else "classes"
     classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
@@ -144,9 +163,10 @@ def summary(tables: Tables, task: TaskName) -> str:
 
 
 def _read_train(
-    archive: Archive, layout: Prepare, task: TaskName, names: SampleNames
-) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The training table, one row per image; the classes; and warnings."""
+    archive: Archive, layout: Prepare, task: TaskName, sample: pd.DataFrame | None
+) -> tuple[pd.DataFrame, Task, list[str]]:
+    """The training table, one row per image; the task with its classes; and warnings."""
+    names = SampleNames(sample)
     if layout.train_csv is None:
         name, raw = (
             f"the folder {shown(layout.train_images)}",
@@ -156,14 +176,22 @@ def _read_train(
     else:
         name = layout.train_csv
         raw, hidden = _read_train_csv(archive, layout, name)
+    raw, more_warnings = target_labels.clear_missing(raw, layout)
+    hidden += more_warnings
     if layout.unlabeled == "drop":
-        raw, unlabeled = rows.drop_unlabeled(raw, name)
+        raw, unlabeled = rows.drop_unlabeled(raw, name, all_empty=task == "multitarget")
         hidden += unlabeled
     raw = long_rows.widen(raw, layout, names)
     location = Location(name, raw["id"].tolist(), has_rows=layout.train_csv is not None)
     columns = raw[[column for column in raw.columns if str(column).startswith(LABEL)]]
     columns = columns.rename(columns=lambda column: column.removeprefix(LABEL))
-    texts, classes = labels.read(columns, layout, task, location, names)
+    targets = None
+    if task == "multitarget":
+        texts, joined, more_warnings = target_labels.read(columns, layout, location, sample)
+        classes, targets = joined.classes, joined.targets_json
+        hidden += more_warnings
+    else:
+        texts, classes = labels.read(columns, layout, task, location, names)
     train = raw[[column for column in ("id", "group", "unit") if column in raw]]
     train.insert(1, "label", pd.Series(texts, index=train.index, dtype=str))
     if layout.pixel_columns is not None:
@@ -175,7 +203,7 @@ def _read_train(
     train, warnings = rows.deduplicate(train, location, join)
     if shares is not None:
         train["shares"] = train["id"].map(shares)
-    class_list.check(train["label"], classes, task, name)
+    _check(train["label"], Task(task, classes, targets), name)
     if "unit" in train:
         units.check(train, name)
     if layout.positive_class is not None:
@@ -184,7 +212,7 @@ def _read_train(
     warnings += hidden + class_list.without_images(train, classes, task)
     if task in ("binary", "multiclass") and columns.shape[1] == 1:
         warnings += spelling.joined_numbers(columns.iloc[:, 0], location.name)
-    return train, classes, warnings
+    return train, Task(task, classes, targets), warnings
 
 
 def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.DataFrame, list[str]]:

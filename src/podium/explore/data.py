@@ -15,7 +15,7 @@ from podium.explore.features import Described
 from podium.explore.image_stats import STATISTICS
 from podium.images import channels
 from podium.images.store import ImageStore, JoinedStores
-from podium.scoring.task import Task
+from podium.scoring.task import LABEL_SEPARATOR, Task
 
 TEST = "\ntest\n"  # prefix of test ids in the joined store; ids have no line breaks
 
@@ -106,10 +106,11 @@ def read(backbone: Embedding | None, *, seed: int) -> Data:
         files = files.set_index(["part", "id"]).reindex(index).reset_index(drop=True)
         unreadable = {"file": pd.Series(ids), "format": "", "mode": ""}
         files = files.fillna(unreadable).fillna("0")
+    task, labels = _with_one_target(Task.submitted(prepared), train["label"].tolist())
     return Data(
-        task=Task.submitted(prepared),
+        task=task,
         ids=ids,
-        labels=train["label"].tolist(),
+        labels=labels,
         folds=folds.reindex(train["id"]).astype(int).to_numpy(),
         groups=train["group"].tolist() if "group" in train else None,
         duplicates=prepared.csv("duplicates.csv"),
@@ -119,6 +120,26 @@ def read(backbone: Embedding | None, *, seed: int) -> Data:
         trained=backbone is not None,
         store=store,
     )
+
+
+def _with_one_target(task: Task, labels: list[str]) -> tuple[Task, list[str]]:
+    """Several targets as labels of one: an image's classes of all targets, and whether its numbers
+    are above their medians. Other tasks are unchanged.
+    """
+    if not task.parts:
+        return task, labels
+    targets, classes = task.targets(labels), list[str]()
+    rows = [list[str]() for _ in labels]
+    for part in task.parts:
+        own, places = part.of_labeled(targets), np.flatnonzero(part.labeled(targets))
+        names = task.classes[part.columns]
+        if part.task.name == "regression":
+            names = [f"{part.name} up to its median", f"{part.name} above its median"]
+            own = (own[:, 0] > np.median(own)).astype(int)
+        for row, label in zip(places, own, strict=True):
+            rows[row].append(names[label])
+        classes += names
+    return Task("multilabel", classes), [LABEL_SEPARATOR.join(row) for row in rows]
 
 
 def _stored(image: str, *, is_test: bool) -> str:

@@ -1,20 +1,22 @@
 """Fit and apply the head that a probe's section of params.yaml names."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from podium.config.probes import Probe
-from podium.features import fitting
+from podium.features import fitting, per_target
 from podium.features.fitting import Blocks, Fitted
 from podium.features.heads import HEADS
-from podium.features.linear import Arrays
+from podium.features.linear import Arrays, Head
 from podium.features.neighbors import unit
+from podium.features.per_target import FittedHeads
 from podium.scoring.task import Task
 
 # Total standard deviation of the metadata relative to that of the image features. A metadata column
 # is more informative than one of a thousand image features, so a linear head should shrink it less.
 METADATA_SCALE = 2.0
+Kind = str | Mapping[str, str]  # of the head, or by target
 
 
 def inputs(config: Probe, parts: Sequence[np.ndarray], metadata: np.ndarray | None) -> np.ndarray:
@@ -39,26 +41,59 @@ def fit(
     task: Task,
     folds: np.ndarray,
     seed: int,
-) -> Fitted:
+) -> Fitted | FittedHeads:
     """Fit the head to training images; for the arguments, see `fitting.fit`. `sizes`: number of
     features per embedding, and last those of the metadata, if `config` has them.
+
+    Raises:
+        UserError: as `per_target.fit`.
     """
-    head, scales = HEADS[config.head], [1.0] * len(sizes)
+    kinds = [config.head] if isinstance(config.head, str) else [*config.head.values()]
+    scales = [1.0] * len(sizes)
     if config.has_metadata and len(sizes) > 1:
         scales[-1] = fitting.metadata_scale(sizes[:-1], sizes[-1])
-        scales[-1] *= METADATA_SCALE if head.is_linear else 1
+        scales[-1] *= METADATA_SCALE if all(HEADS[kind].is_linear for kind in kinds) else 1
+    blocks, strength = Blocks(sizes, scales), config.strength
+    if task.parts:
+        head_of = _heads(config.head)
+        return per_target.fit(
+            head_of,
+            features,
+            targets,
+            blocks=blocks,
+            task=task,
+            folds=folds,
+            strength=strength,
+            seed=seed,
+        )
     return fitting.fit(
-        head,
+        HEADS[kinds[0]],
         features,
         targets,
-        blocks=Blocks(sizes, scales),
+        blocks=blocks,
         task=task,
         folds=folds,
-        strength=config.strength,
+        strength=strength,
         seed=seed,
     )
 
 
-def predict(kind: str, arrays: Arrays, features: np.ndarray) -> np.ndarray:
-    """Logits of images, averaged over their views: features [N, V, D] -> float32 [N, C]."""
+def predict(
+    kind: Kind, arrays: Arrays, features: np.ndarray, task: Task | None = None
+) -> np.ndarray:
+    """Logits of images, averaged over their views: features [N, V, D] -> float32 [N, C]. `task`: of
+    several targets.
+    """
+    if task is not None and task.parts:
+        return per_target.predict(_heads(kind), arrays, features, task)
+    assert isinstance(kind, str)
     return fitting.predict(HEADS[kind], arrays, features)
+
+
+def _heads(kind: Kind) -> Callable[[str, Task], Head]:
+    """The head of a target, by its name and task."""
+
+    def head_of(target: str, _: Task) -> Head:
+        return HEADS[kind if isinstance(kind, str) else kind[target]]
+
+    return head_of

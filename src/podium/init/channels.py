@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from podium.competition.text.names import natural_order
 from podium.core.errors import UserError, examples
-from podium.init import words
+from podium.init import id_patterns, words
 from podium.init.guesses import Guess
+from podium.init.recorder import Recorder
+from podium.init.survey import ImageStats, Survey
 
 COLORS = ("red", "green", "blue")
 # Separate images of one thing, which do not lie on each other: left and right, mammograms, …
@@ -13,6 +15,19 @@ VIEWS = (
     *("left", "right", "front", "back", "frontal", "lateral", "top", "bottom", "side", "view"),
     *("l", "r", "cc", "mlo", "ap", "pa"),
 )
+
+
+def read(
+    record: Recorder, survey: Survey, stats: ImageStats | None, ids: Sequence[Sequence[str]]
+) -> None:
+    """The channels of the training images, with `stats`; each of `ids` may have several images."""
+    pattern = record.prepare.get("images")
+    if stats is not None and stats.grayscale and pattern is not None:
+        parts = id_patterns.parts(ids, survey.images, pattern)
+        if parts and (stack := record.take(guess_stack(parts))) is not None:
+            record.prepare["channels"] = len(stack)
+    elif stats is not None and stats.channels not in (1, 3):
+        record.take(guess_channels(stats.channels))
 
 
 def guess_channels(channels: int) -> Guess:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Collection, Sequence
+from typing import Any, get_args
 
 import pandas as pd
 
 from podium.competition.text.names import NUMBER, NameIndex, canonical
+from podium.config.tasks import TargetTask
 from podium.core.errors import UserError, examples
 from podium.dataset import spelling
 from podium.dataset.labels import flags
@@ -52,8 +54,26 @@ def guess_labels(
         raise UserError(f"{table.name}: no column can contain labels ({why}). Add one.")
     value, confidence, reason = inferred or _from_table(varied, test, sample)
     others = [str(c) for c in varied.columns if isinstance(value, str) and c != value]
-    parse = some_of([str(column) for column in candidates.columns], what=f"column of {table.name}")
+    columns_of = some_of([str(c) for c in candidates.columns], what=f"column of {table.name}")
+
+    def parse(answer: str) -> Any:
+        tasks = None if answer in candidates else _parse_tasks(answer)
+        return columns_of(answer) if tasks is None else tasks
+
     return Guess("prepare.label_column", value, confidence, reason, tuple(others), parse)
+
+
+def _parse_tasks(answer: str) -> dict[str, str] | None:
+    """The answer `label=multiclass,age=regression`; None if it is not one.
+
+    Raises:
+        UserError: if a task is unknown.
+    """
+    pairs = [part.rpartition("=") for part in answer.split(",")]
+    if not all(name and task for name, _, task in pairs):
+        return None
+    kind = one_of(get_args(TargetTask), what="task of a target")
+    return {name.strip(): kind(task.strip()) for name, _, task in pairs}
 
 
 Inferred = tuple[str | list[str], Confidence, str]
@@ -135,9 +155,12 @@ def guess_groups(table: Table, used: Collection[str | None], test: Table | None 
     return Guess("prepare.group_column", value, confidence, reason, others, parse)
 
 
-def guess_unlabeled(rows: pd.DataFrame) -> Guess | None:
-    """What to do with rows with an empty cell in a label column `rows`; None if there are none."""
-    empty = int((rows.apply(lambda column: column.str.strip()) == "").any(axis=1).sum())
+def guess_unlabeled(rows: pd.DataFrame, *, all_empty: bool = False) -> Guess | None:
+    """What to do with rows with an empty cell in a label column `rows`, or with `all_empty` in all
+    of them; None if there are none.
+    """
+    is_empty = rows.apply(lambda column: column.str.strip()) == ""
+    empty = int((is_empty.all(axis=1) if all_empty else is_empty.any(axis=1)).sum())
     if not empty:
         return None
     reason = f"{empty} of {len(rows)} rows have no label; drop: skip them"

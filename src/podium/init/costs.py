@@ -16,7 +16,7 @@ from podium.training.build import TrainingData
 
 
 def measure_costs(
-    few: Excerpt, configs: Mapping[str, Any], *, views: list[str], head: str
+    few: Excerpt, configs: Mapping[str, Any], *, views: list[str], head: str | dict[str, str]
 ) -> Costs:
     """Train and predict some batches with each model.
 

@@ -20,7 +20,6 @@ from podium.init.measure import MAX_IMAGES, MAX_MINUTES, Excerpt
 from podium.init.measured import Measured
 from podium.init.weights import Weights
 from podium.models import pretrained
-from podium.scoring.task import Task
 
 FEATURES_SHARE = 0.5  # of the minutes, at most, for the features of all images
 MEASURING_SHARE = 0.1  # of the minutes, to compare features of a sample
@@ -74,7 +73,7 @@ def decide(data: Data, *, minutes: float | None, quick: bool) -> Decision:
     Raises:
         UserError: with a limit, if the costs cannot be measured. Without one, this is printed.
     """
-    task, backbone = Task(data.layout.task, data.tables.classes), data.backbone
+    task, backbone = data.tables.task(data.layout.task), data.backbone
     try:
         pretrained.locate(backbone.network())  # before any work
         with measure.excerpt(

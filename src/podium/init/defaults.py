@@ -140,7 +140,8 @@ def starts_from_probe(facts: Facts, *, has_limit: bool) -> bool:
     """Whether the models' heads are fitted to the pretrained features instead of being random,
     which also saves the epochs in which only the head is trained.
     """
-    return has_few_images(facts) or (has_limit and facts.train_images <= MAX_PROBE_IMAGES)
+    suits = has_few_images(facts) or (has_limit and facts.train_images <= MAX_PROBE_IMAGES)
+    return suits and not facts.has_targets
 
 
 def phases(facts: Facts, device: Device, epochs: int | None = None) -> str:
@@ -220,9 +221,11 @@ def features(facts: Facts, model: Model, measured: Measured | None) -> tuple[Kin
     return (Kind(resize_mode(facts, None), model.image_size),)
 
 
-def probe_head(layout: Layout) -> str:
-    """The head of a probe."""
-    return "ridge" if layout.task == "regression" else "logistic"
+def probe_head(layout: Layout) -> str | dict[str, str]:
+    """The head of a probe, or that of each target if some are numbers."""
+    tasks = layout.prepare["label_column"] if layout.task == "multitarget" else {"": layout.task}
+    heads = {name: "ridge" if t == "regression" else "logistic" for name, t in tasks.items()}
+    return heads if len({*heads.values()}) > 1 else next(iter(heads.values()))
 
 
 def max_size(facts: Facts, sizes: Iterable[int]) -> int | None:

@@ -8,7 +8,7 @@ from podium.dataset import build, tables
 from podium.dataset.tables import Tables
 from podium.init.layout import Layout
 from podium.scoring import metrics
-from podium.scoring.task import Task
+from podium.submission import target_formats
 from podium.submission.formats import SubmissionFormat
 
 
@@ -26,5 +26,9 @@ def dry_run(archive: Archive, layout: Layout) -> Tables:
     if config.pixel_columns is None:
         build.match_images(archive, content.ids, config)
     metric = metrics.get(layout.metric, layout.task)
-    SubmissionFormat.detect(content.sample, Task(layout.task, content.classes), metric, options)
+    task = content.task(layout.task)
+    if task.parts:
+        target_formats.detect(content.sample, task, metric, options)
+    else:
+        SubmissionFormat.detect(content.sample, task, metric, options)
     return content

@@ -22,6 +22,7 @@ class Facts:
     side: int | None  # pixels, the shorter side of the training images; None if unknown
     is_grayscale: bool
     largest: int | None = None  # pixels, the longest shorter side; None: as `side`
+    has_targets: bool = False  # several, with a class or a number each
 
     @property
     def is_tiny(self) -> bool:
@@ -54,4 +55,5 @@ def collect(layout: Layout, tables: Tables) -> Facts:
         side=min(stats.height, stats.width) if stats else None,
         is_grayscale=stats is not None and stats.grayscale,
         largest=stats.largest if stats else None,
+        has_targets=layout.task == "multitarget",
     )

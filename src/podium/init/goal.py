@@ -55,7 +55,7 @@ def guess_task(
         value, confidence, reason, others = _from_flags(labels)
     else:
         column = labels.iloc[:, 0]
-        value, confidence, reason, others = _from_labels(column, sample, from_paths, per_image)
+        value, confidence, reason, others = from_labels(column, sample, from_paths, per_image)
     return Guess("task", value, confidence, reason, others, one_of(get_args(TaskName), what="task"))
 
 
@@ -89,9 +89,10 @@ def _has_numbers(column: pd.Series) -> bool:
     return are_numbers([cell for cell in column.str.strip().unique() if cell])
 
 
-def _from_labels(
+def from_labels(
     column: pd.Series, sample: Sample | None, from_paths: bool, per_image: float
 ) -> Inferred:
+    """The task of one label column; for the arguments, see `guess_task`."""
     values = distinct(value for value in column.str.strip().unique() if value)
     is_whole = all(float(value).is_integer() for value in values) if are_numbers(values) else True
     if per_image >= MIN_LABELS_PER_IMAGE and is_whole:

@@ -68,7 +68,12 @@ def to_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(to_text, value))
     if isinstance(value, dict):
-        return ",".join(f"{key}={text}" for key, text in value.items())
+        pairs = [
+            (key, text)
+            for key, texts in value.items()
+            for text in (texts if isinstance(texts, list) else [texts])
+        ]
+        return ",".join(f"{key}={text}" for key, text in pairs) or "none"
     return {None: "none", "": '""'}.get(value, str(value))
 
 

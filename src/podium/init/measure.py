@@ -1,8 +1,9 @@
 """Choose how images become square, and their size, by linear probes on a sample of the images."""
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +17,12 @@ from podium.core import machine, seeding
 from podium.core.errors import UserError
 from podium.dataset import build, splitting
 from podium.dataset.tables import Tables
-from podium.features import fitting
+from podium.features import fitting, per_target
 from podium.features.extract import Extractor
-from podium.features.fitting import Blocks
+from podium.features.fitting import Blocks, Fitted
 from podium.features.linear import head_for
 from podium.features.neighbors import unit
+from podium.features.per_target import FittedHeads
 from podium.images.store import SHARD_SIZE, ImageStore
 from podium.init.defaults import STORED_SIZE_FACTOR
 from podium.init.facts import MAX_TINY_SIDE_PIXELS
@@ -175,8 +177,10 @@ class _Trial:
             if kind not in self.features:
                 self._extract(kind)
         values = [unit(self.features[kind]) for kind in kinds]  # as probes do by default
-        loss = fitting.fit(
-            head_for(self.task),
+        fit: Callable[..., Fitted | FittedHeads] = partial(fitting.fit, head_for(self.task))
+        if self.task.parts:
+            fit = partial(per_target.fit, lambda _, task: head_for(task))
+        loss = fit(
             np.concatenate(values, axis=2),
             self.targets,
             blocks=Blocks([part.shape[2] for part in values]),

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from podium.competition.text import cell_lists
-from podium.init import columns, goal
+from podium.init import columns, goal, several_targets
 from podium.init import sample as samples
 from podium.init.recorder import Recorder
 from podium.init.sample import Sample
@@ -18,6 +18,11 @@ def read(
     per_image: float = 1,
 ) -> None:
     """Task, metric and format."""
+    columns_ = record.prepare.get("label_column")
+    found = several_targets.tasks_of(labels, sample, record.answers.get("task"), columns_)
+    if found is not None:
+        several_targets.read(record, labels, sample, *found)
+        return
     is_one_column = labels.shape[1] == 1
     guess = goal.guess_task(labels, sample, from_paths=from_paths, per_image=per_image)
     task = record.take(guess)

@@ -11,7 +11,6 @@ from podium.dataset import tables
 from podium.init import defaults, measure, template, yaml_edit
 from podium.init.measured import Measured
 from podium.params.schema import Params
-from podium.scoring.task import Task
 
 PROBE = "probe"  # as `make init` calls it
 
@@ -34,7 +33,7 @@ def measure_again(params: Params, archive: Archive) -> Measured:
         archive,
         params.prepare.model_dump(),
         content,
-        Task(params.task, content.classes),
+        content.task(params.task),
         image_size=model.image_size,
     ) as few:
         if few is None:

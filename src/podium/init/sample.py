@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -32,6 +32,11 @@ class Sample:
 
     targets: list[str]  # columns
     values: list[str]  # distinct values of the only target, the most frequent first
+    by_target: dict[str, list[str]] = field(default_factory=dict)  # those of several targets
+
+    def of(self, target: str) -> "Sample":
+        """What it shows of one of several targets."""
+        return Sample([target], self.by_target.get(target, []))
 
     @property
     def value(self) -> str | None:
@@ -59,8 +64,14 @@ def read_sample(rows: pd.DataFrame) -> Sample | None:
     if rows.shape[1] < 2:
         return None
     targets = [str(column) for column in rows.columns[1:]]
-    values = rows.iloc[:, 1].str.strip().value_counts().index.tolist() if len(targets) == 1 else []
-    return Sample(targets, [value for value in values if value])
+
+    def values(place: int) -> list[str]:
+        cells = rows.iloc[:, place].str.strip().value_counts().index.tolist()
+        return [cell for cell in cells if cell]
+
+    if len(targets) == 1:
+        return Sample(targets, values(1))
+    return Sample(targets, [], {name: values(place) for place, name in enumerate(targets, 1)})
 
 
 def are_numbers(values: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from podium.config.prepare import Prepare
 from podium.config.probes import METADATA, Probe
+from podium.dataset import target_labels
 from podium.dataset.tables import Tables
 from podium.init import defaults, yaml_edit
 from podium.init.budget import Choice
@@ -32,6 +33,7 @@ COMMENTS = {  # for keys that the shipped file does not have
     "label_pattern": "regular expression whose group captures the label in the file name",
     "label_map": "the label of each folder",
     "label_separator": "between labels in one cell",
+    "no_label": "values of a column that stand for a missing label",
     "sample_id_column": "id column of the sample submission",
     "test_id_column": "id column of the test table",
     "label_variants": "labels that differ only in case or whitespace: error | merge | keep",
@@ -80,7 +82,7 @@ def render(
     if choice is not None:
         models, count, features = [*choice.models], choice.folds, choice.kinds
     params = yaml_edit.load(TEMPLATE.read_text(encoding="utf-8"))
-    params.yaml_set_start_comment("\n".join(_header(layout, facts, tables.classes, slug)) + "\n\n")
+    params.yaml_set_start_comment("\n".join(_header(layout, facts, tables, slug)) + "\n\n")
     params["task"], params["metric"] = layout.task, layout.metric
     members = [*(model.name for model in models), *(["probe"] if features else [])]
     changes: dict[str, dict[str, Any]] = {
@@ -111,15 +113,20 @@ def render(
     return yaml_edit.align(yaml_edit.dump(params))
 
 
-def _header(layout: Layout, facts: Facts, classes: list[str], slug: str) -> Iterator[str]:
+def _header(layout: Layout, facts: Facts, tables: Tables, slug: str) -> Iterator[str]:
+    classes = tables.classes
     kinds = f"{len(classes)} classes"
     if layout.task == "regression":
         kinds = f"target: {_printable(classes[0])}"
         if len(classes) > 1:
             kinds = f"{len(classes)} targets"
+    if layout.task == "multitarget":
+        kinds = f"{len(layout.prepare['label_column'])} targets"
     images = f"{facts.train_images:,} training images, {facts.test_images:,} test images"
     yield f"{slug}: {images}, {kinds}"
-    if layout.task != "regression":
+    if layout.task == "multitarget":
+        yield _printable(target_labels.describe(tables.task(layout.task)))
+    elif layout.task != "regression":
         yield _counts(facts, classes)
     yield "Written by `make init`. After an edit, run `dvc repro`: only the affected stages rerun."
     yield "docs/params.md explains every key."
@@ -152,7 +159,7 @@ def _prepare(layout: Layout, max_size: int | None) -> dict[str, Any]:
         "encode": "jpeg",
         "quality": 95,
     }
-    return {key: values[key] for key in Prepare.model_fields if key in values}
+    return {key: values[key] for key in Prepare.model_fields if values.get(key, {}) != {}}
 
 
 def model_values(model: Model, start: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:

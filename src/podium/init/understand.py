@@ -10,7 +10,6 @@ from podium.init import (
     folders,
     goal,
     id_columns,
-    id_patterns,
     metadata,
     other_jobs,
     path_labels,
@@ -19,6 +18,7 @@ from podium.init import (
     read_goal,
     roles,
     sample_rows,
+    several_targets,
     table_checks,
     test_set,
     unread,
@@ -137,15 +137,8 @@ class _Reader:
 
     def _read_images(self, folder: str, ids: Sequence[Sequence[str]] = ()) -> None:
         """The size and the channels of the images, of which each of `ids` may have several."""
-        stats = self.survey.stats(folder)
-        self.layout.image_stats = stats
-        pattern = self.record.prepare.get("images")
-        if stats is not None and stats.grayscale and pattern is not None:
-            parts = id_patterns.parts(ids, self.survey.images, pattern)
-            if parts and (stack := self.record.take(channels.guess_stack(parts))) is not None:
-                self.record.prepare["channels"] = len(stack)
-        elif stats is not None and stats.channels not in (1, 3):
-            self.record.take(channels.guess_channels(stats.channels))
+        self.layout.image_stats = self.survey.stats(folder)
+        channels.read(self.record, self.survey, self.layout.image_stats, ids)
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
@@ -216,7 +209,7 @@ class _Reader:
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
         """The columns of the training table, and the goal that follows from its labels."""
         labels = self.record.take(columns.guess_labels(train, ids, tables.targets, tables.test))
-        label_columns = labels if isinstance(labels, list) else [labels]
+        label_columns = [labels] if isinstance(labels, str) else [*labels]
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         of_images, sample = ids if is_id else None, tables.targets
         has_raters = raters.have_raters(train.rows, of_images, label_columns, sample)
@@ -225,7 +218,11 @@ class _Reader:
             per_image = goal.labels_per_image(train.rows, of_images, label_columns)
         read_goal.read(self.record, train.rows[label_columns], sample, per_image=per_image)
         listed = train.rows if ids is None else train.rows[~train.rows[ids].map(is_hidden)]
-        if (unlabeled := columns.guess_unlabeled(listed[label_columns])) is not None:
+        unlabeled = columns.guess_unlabeled(
+            several_targets.clear_missing(listed[label_columns], self.record.prepare),
+            all_empty=self.layout.task == "multitarget",
+        )
+        if unlabeled is not None:
             self.record.take(unlabeled)
         if has_raters:
             self.record.take(raters.guess_raters(self.layout.task))

@@ -50,11 +50,15 @@ def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> Check
     task = Task.submitted(prepared)
     rows = prepared.csv("sample_submission.csv")
     file = SubmissionFile(**prepared.facts["submission_file"])
-    sample = file.wide(rows, task.classes)
+    sample = file.wide(rows, task.submitted_names)
     metric = metrics.get(params.metric, task.name)
-    form = SubmissionFormat.detect(sample, task, metric, params.submission)
-    expected = file.fill(rows, sample.iloc[:, :1].assign(**dict.fromkeys(form.columns, "")))
-    checked = check_csv(path, sample=expected, file=file, allow_empty=form.name == "labels")
+    if task.parts:
+        columns, is_list = [*map(str, sample.columns[1:])], False
+    else:
+        form = SubmissionFormat.detect(sample, task, metric, params.submission)
+        columns, is_list = form.columns, form.name == "labels"
+    expected = file.fill(rows, sample.iloc[:, :1].assign(**dict.fromkeys(columns, "")))
+    checked = check_csv(path, sample=expected, file=file, allow_empty=is_list)
     if past is not None:
         slug = params.competition.slug
         history.check_new(past, slug=slug, sha256=checked.sha256, file=str(path))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from podium.config.models import Model
 from podium.core.errors import UserError
 from podium.models.layers import head_names
-from podium.models.losses import LOSSES
+from podium.models.losses import needs_cosines
 
 HEAD_STD = 0.01
 
@@ -60,7 +60,7 @@ def replace(model: nn.Module, name: str, config: Model) -> None:
         UserError: if the head is not a linear layer, but `config` needs one.
     """
     head = model.get_submodule(name)
-    is_cosine = config.loss in LOSSES and LOSSES[config.loss].cosine_head
+    is_cosine = needs_cosines(config)
     needs = {
         "head: batch_norm": config.head == "batch_norm",
         f"embedding_size: {config.embedding_size}": config.embedding_size is not None,

@@ -141,6 +141,12 @@ def names(task: TaskName) -> list[str]:
     return sorted(usable, key=lambda name: task not in LOSSES[name].default_for)
 
 
+def needs_cosines(config: Model) -> bool:
+    """Whether the outputs of the model that `config` describes must be cosines."""
+    loss = LOSSES.get(config.loss) if isinstance(config.loss, str) else None
+    return loss is not None and loss.cosine_head
+
+
 def arguments() -> list[str]:
     """The keys of a model's section that only some losses read."""
     return sorted({key for loss in LOSSES.values() for key in loss.arguments})
@@ -154,6 +160,8 @@ def of(config: Model, task: TaskName) -> Loss:
             something that only other losses use.
     """
     usable = names(task)
+    if isinstance(config.loss, dict):
+        raise UserError("loss: one per target requires task: multitarget. Set one loss.")
     name = config.loss or usable[0]
     if name not in LOSSES:
         hint = nearest(name, LOSSES) or f". Choose from {', '.join(usable)}."

@@ -3,12 +3,14 @@
 import math
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from podium.config.models import Model
 from podium.core.provenance import TrainingProvenance
-from podium.models import losses
+from podium.models import losses, target_losses
+from podium.models.loss import Loss
 from podium.scoring.task import Scale, Task
 
 
@@ -23,8 +25,23 @@ class TargetCodec:
         """
         self.task, self.smoothing = task, config.label_smoothing
         self.scale = scale or Scale([0.0] * len(task.classes), [1.0] * len(task.classes))
-        self.loss = losses.of(config, task.name)
+        self.loss = self._several(config) if task.parts else losses.of(config, task.name)
         self.outputs = self.loss.outputs(task)  # per image
+
+    def _several(self, config: Model) -> Loss:
+        """The losses of several targets, each with a codec of its own."""
+        parts, start = list[target_losses.Part](), (0, 0)
+        targets = self.task.parts
+        configs = target_losses.configs(
+            config, {target.name: target.task.name for target in targets}
+        )
+        for target in targets:
+            scale = Scale(self.scale.mean[target.columns], self.scale.std[target.columns])
+            codec = TargetCodec(configs[target.name], target.task, scale=scale)
+            weight = (config.target_weights or {}).get(target.name, 1.0)
+            parts.append(target_losses.Part(target, codec, weight, start))
+            start = parts[-1].end
+        return target_losses.TargetLosses(tasks=("multitarget",), parts=parts)
 
     @classmethod
     def of(cls, provenance: TrainingProvenance) -> "TargetCodec":
@@ -66,8 +83,10 @@ class TargetCodec:
     def unsmoothed_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The mean cross-entropy (for regression, squared error; of several targets, relative to
         their variance) of logits [N, C] against targets as `Task.targets` returns them: comparable
-        between models with different losses.
+        between models with different losses. With several targets, the mean of theirs.
         """
+        if isinstance(self.loss, target_losses.TargetLosses):
+            return self._unsmoothed_losses(self.loss, logits, targets)
         if self.task.name == "regression":
             if len(self.task.classes) > 1:  # which may have different units
                 std = logits.new_tensor(self.scale.std)
@@ -76,3 +95,18 @@ class TargetCodec:
         if self.task.name == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, targets)
         return F.cross_entropy(logits, targets)
+
+    def _unsmoothed_losses(
+        self, loss: target_losses.TargetLosses, logits: Tensor, targets: Tensor
+    ) -> Tensor:
+        values = list[Tensor]()
+        for part in loss.parts:
+            target, column = part.target, targets[:, part.target.position]
+            rows = ~column.isnan()
+            own = column[rows].to(part.dtype).view(part.shape)
+            if not len(own):
+                continue
+            value = part.codec.unsmoothed_loss(logits[rows][:, target.columns], own)
+            is_number = target.task.name == "regression"
+            values.append(value / part.codec.scale.std[0] ** 2 if is_number else value)
+        return torch.stack(values).mean()

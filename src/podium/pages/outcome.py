@@ -1,7 +1,8 @@
 """What a finished project predicts, as the sections of its report need it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
-from podium.scoring import decisions, units
+from podium.scoring import decisions, target_scoring, units
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
-from podium.scoring.task import Task
+from podium.scoring.task import LABEL_SEPARATOR, Target, Task
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,36 @@ class Outcome:
     rule: DecisionRule
     test_labels: list[str]
     test_probabilities: np.ndarray  # [M, C]
+    target: str = ""  # the name of the target, in the outcome of one of several
+
+    def of_targets(self) -> "list[Outcome]":
+        """The outcome of each of several targets: its task, and the images that have a label."""
+        return [self._of_target(part) for part in self.task.parts]
+
+    def _of_target(self, part: Target) -> "Outcome":
+        rows = part.labeled(self.targets)
+
+        def texts(labels: Sequence[str]) -> list[str]:
+            return [label.split(LABEL_SEPARATOR)[part.position] for label in labels]
+
+        predicted = self.predicted_targets[rows]
+        return replace(
+            self,
+            task=part.task,
+            metric=target_scoring.metric_of(self.metric, part),
+            ids=[*compress(self.ids, rows)],
+            images=[*compress(self.images, rows)],
+            folds=self.folds[rows],
+            actual=texts([*compress(self.actual, rows)]),
+            targets=part.of_labeled(self.targets),
+            predicted=texts([*compress(self.predicted, rows)]),
+            predicted_targets=part.of_labeled(predicted),
+            probabilities=self.probabilities[rows, part.columns],
+            rule=self.rule.targets[part.position] if self.rule.targets else DecisionRule(),
+            test_labels=texts(self.test_labels),
+            test_probabilities=self.test_probabilities[:, part.columns],
+            target=part.name,
+        )
 
     @property
     def classes(self) -> list[str]:
@@ -67,7 +98,7 @@ def read(metric: Metric) -> Outcome:
     rows = units.table(table.assign(image=table["id"])).set_index("id").loc[oof.ids]
     if (labels := oof.labels) is None:
         raise UserError(f"{paths.ENSEMBLE / 'oof.parquet'} contains no labels. {files.RERUN_HINT}")
-    task, rule = Task.of(oof.provenance), DecisionRule(**oof.provenance.decision)
+    task, rule = Task.of(oof.provenance), DecisionRule.of(oof.provenance.decision)
     on_test = task.probabilities(test.logits)
     return Outcome(
         task=task,

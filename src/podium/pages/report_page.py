@@ -1,5 +1,7 @@
 """reports/report.html: all sections of a finished project, and the facts at its top."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,7 @@ from podium.core import files, paths
 from podium.images.store import ImageStore
 from podium.kaggle import comparison, history
 from podium.pages import classes, mistakes, residuals, scores
-from podium.pages.document import render
+from podium.pages.document import Section, render
 from podium.pages.heatmaps import Explainer, NoGridError
 from podium.pages.outcome import Outcome
 from podium.pages.scores import Curves
@@ -20,25 +22,35 @@ def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
         UserError: if a file of the stages before is missing or damaged.
     """
     store = ImageStore(paths.IMAGES / "train")
-    task, metric = outcome.task.name, outcome.metric.name
+    metric = outcome.metric.name
     correlations = files.read_json(paths.ENSEMBLE / "error_correlations.json")
     sections = [scores.members(outcome, correlations)]
     submitted = comparison.compare(history.read(history.PATH))
     sections.append(scores.leaderboard([c for c in submitted if c.competition == slug]))
-    if task == "regression":
-        sections.append(residuals.residuals(outcome))
-        sections.append(residuals.largest_errors(outcome, store))
+    if outcome.task.parts:
+        sections.append(scores.targets(outcome))
+        for own in outcome.of_targets():
+            named = [replace(s, title=f"{own.target}: {s.title}") for s in _details(own, store)]
+            sections += named
     else:
-        sections += [classes.confusion(outcome), mistakes.confused_pairs(outcome, store)]
-        sections.append(mistakes.mistakes(outcome, store, _heats(outcome, store)))
-        sections.append(mistakes.label_errors(outcome, store))
-        sections += [classes.per_class(outcome), classes.calibration(outcome)]
-        if task == "multilabel":
-            sections.append(classes.thresholds(outcome))
-        sections.append(classes.distribution(outcome))
+        sections += _details(outcome, store)
     sections.append(scores.learning_curves(_curves(outcome), metric))
     html = render(slug, _facts(outcome, test_score), sections)
     files.write_text(paths.REPORTS / "report.html", html)
+
+
+def _details(outcome: Outcome, store: ImageStore) -> list[Section]:
+    """The sections about the predictions of one target."""
+    if outcome.task.name == "regression":
+        return [residuals.residuals(outcome), residuals.largest_errors(outcome, store)]
+    heats = {} if outcome.target else _heats(outcome, store)  # which explain the only target
+    sections = [classes.confusion(outcome), mistakes.confused_pairs(outcome, store)]
+    sections.append(mistakes.mistakes(outcome, store, heats))
+    sections.append(mistakes.label_errors(outcome, store))
+    sections += [classes.per_class(outcome), classes.calibration(outcome)]
+    if outcome.task.name == "multilabel":
+        sections.append(classes.thresholds(outcome))
+    return [*sections, classes.distribution(outcome)]
 
 
 def _facts(outcome: Outcome, test_score: float | None) -> list[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from podium.pages import charts
 from podium.pages.document import Chart, Section, Table
 from podium.pages.outcome import Outcome
 from podium.scoring import decisions
+from podium.submission import target_tables
 from podium.submission.report import Correlations
 
 RESAMPLES, MIN_RESAMPLES = 400, 100
@@ -27,6 +28,9 @@ def interval(outcome: Outcome) -> tuple[float, float] | None:
 
     def score(rows: np.ndarray) -> float:
         targets = outcome.targets[rows]
+        if outcome.task.parts:
+            predicted = outcome.probabilities[rows], outcome.predicted_targets[rows]
+            return decisions.score_predictions(outcome.task, outcome.metric, targets, *predicted)
         if outcome.metric.inputs == "labels":
             predicted = outcome.predicted_targets[rows]
             return decisions.score_labels(outcome.task, outcome.metric, targets, predicted)
@@ -81,6 +85,11 @@ def members(outcome: Outcome, correlations: Correlations) -> Section:
     if 1 < len(correlations) <= 12:
         parts.append(_correlations(correlations))
     return Section("Scores", list(parts))
+
+
+def targets(outcome: Outcome) -> Section:
+    """The score of each of several targets, by member."""
+    return Section("Targets", [Table(target_tables.scores(outcome.scores), "Out of fold.")])
 
 
 def _table(outcome: Outcome) -> list[list[str]]:

@@ -17,11 +17,11 @@ from podium.config.predict import Predict
 from podium.config.prepare import Prepare
 from podium.config.probes import Probe
 from podium.config.submission import FORMATS, Submission
-from podium.config.tasks import SINGLE_LABEL, TaskName
+from podium.config.tasks import SINGLE_LABEL, TargetTask, TaskName
 from podium.core.validation import Problem
-from podium.params import libraries, probe_checks
+from podium.params import libraries, probe_checks, target_checks
 from podium.params.probe_checks import unknown
-from podium.scoring import metrics
+from podium.scoring import metrics, user_code
 
 LOSS_OPTIONS = ("loss", "class_weights", "focal_gamma", "arcface_margin", "arcface_scale")
 
@@ -36,12 +36,21 @@ def problems(sections: Mapping[str, Any]) -> list[Problem]:
     return result
 
 
-def _metric(metric: str | None, task: TaskName) -> Iterator[Problem]:
+def _metric(metric: str | None, task: TaskName, prepare: Prepare) -> Iterator[Problem]:
+    targets = prepare.target_tasks if task == "multitarget" else None
+    if metric is not None and (text := _metric_problem(metric, task, targets)):
+        yield "metric", text
+
+
+def _metric_problem(
+    metric: str | None, task: TaskName, targets: Mapping[str, TargetTask] | None = None
+) -> str | None:
     if metric is not None:
         try:
-            metrics.check_name(metric, task)
+            metrics.check_name(metric, task, targets)
         except ValueError as error:
-            yield "metric", str(error)
+            return str(error)
+    return None
 
 
 def _views(predict: Predict, embeddings: dict[str, Embedding]) -> Iterator[Problem]:
@@ -66,12 +75,17 @@ def _blending(ensemble: Ensemble, metric: str | None, task: TaskName) -> Iterato
 
     if ensemble.method not in blend.METHODS:
         yield "ensemble.method", unknown("blending method", ensemble.method, blend.METHODS)
-    elif not any(_metric(metric, task)) and not metrics.is_user_defined(metric or ""):
+    elif not _metric_problem(metric, task) and not user_code.is_user_defined(metric or ""):
         yield from blend.problems(ensemble, metrics.get(metric, task))
 
 
-def _losses(models: dict[str, Model], task: TaskName) -> Iterator[Problem]:
+def _losses(models: dict[str, Model], task: TaskName, prepare: Prepare) -> Iterator[Problem]:
     for name, model in models.items():
+        if task == "multitarget":
+            yield from target_checks.losses(name, model, prepare)
+            continue
+        if model.target_weights is not None:
+            yield f"models.{name}.target_weights", "requires task: multitarget"
         if all(getattr(model, key) is None for key in LOSS_OPTIONS):
             continue
         from podium.models import losses
@@ -161,7 +175,7 @@ def _new_class(
         return
     if task != "multiclass":
         yield "prepare.new_class", "requires task: multiclass"
-    elif not any(_metric(metric, task)) and not metrics.is_user_defined(metric or ""):
+    elif not _metric_problem(metric, task) and not user_code.is_user_defined(metric or ""):
         from podium.submission import new_class
 
         if text := new_class.problem(metrics.get(metric, task)):
@@ -171,8 +185,12 @@ def _new_class(
 
 
 def _format(task: TaskName, submission: Submission) -> Iterator[Problem]:
+    if task == "multitarget":
+        return
     suitable = [name for name, tasks in FORMATS.items() if task in tasks]
-    if submission.format not in ("auto", *suitable):
+    if isinstance(submission.format, dict):
+        yield "submission.format", "one per target requires task: multitarget"
+    elif submission.format not in ("auto", *suitable):
         yield (
             "submission.format",
             (
@@ -204,6 +222,7 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 
 CHECKS = (
     *(_metric, _views, _neighbors, _blending, _losses, _members, _trained_on_all, _names),
-    *(probe_checks.probes, probe_checks.metadata),
+    *(probe_checks.probes, probe_checks.metadata, target_checks.columns, target_checks.submission),
+    *(target_checks.unsupported,),
     *(_sizes, _labels, _new_class, _format, _clip, _subsample, _imbalance),
 )

@@ -1,6 +1,6 @@
 """Check views and losses, which users may add: apply them to random values of the right shapes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -9,10 +9,11 @@ from torch import Tensor
 from podium.config.embeddings import Embedding
 from podium.config.models import Model
 from podium.config.predict import Predict
+from podium.config.prepare import Prepare
 from podium.config.tasks import SINGLE_LABEL, TaskName
 from podium.core.errors import UserError
 from podium.core.validation import Problem
-from podium.models import losses
+from podium.models import losses, target_losses
 from podium.models.loss import Loss
 from podium.prediction.tta import VIEWS
 from podium.scoring.task import Task
@@ -21,9 +22,15 @@ BATCH = 2
 
 
 def problems(
-    predict: Predict, models: dict[str, Model], embeddings: dict[str, Embedding], task: TaskName
+    predict: Predict,
+    models: dict[str, Model],
+    embeddings: dict[str, Embedding],
+    task: TaskName,
+    prepare: Prepare | None = None,
 ) -> Iterator[Problem]:
-    """What is wrong with the views and losses that are used, by their results."""
+    """What is wrong with the views and losses that are used, by their results. `prepare` has the
+    tasks of several targets.
+    """
     sections = {"predict": (predict.views, {model.image_size for model in models.values()})}
     for name, embedding in embeddings.items():
         sections[f"embeddings.{name}"] = embedding.views, {embedding.image_size}
@@ -32,14 +39,24 @@ def problems(
             texts = (_view_problem(view, size) for size in sizes if view in VIEWS)
             if text := next(filter(None, texts), None):
                 yield f"{section}.views[{index}]", f"{view} {text}"
-    classes = ["0"] if task == "regression" else ["0", "1"] if task == "binary" else list("012")
     for name, model in models.items():
         try:
-            loss = losses.of(model, task)
+            used = _losses(model, task, prepare)
         except UserError:
             continue  # reported by `checks`
-        if text := _loss_problem(loss, Task(task, classes)):
-            yield f"models.{name}.loss", text
+        for loss, of_task in used:
+            classes = {"regression": ["0"], "binary": ["0", "1"]}.get(of_task, list("012"))
+            if text := _loss_problem(loss, Task(of_task, classes)):
+                yield f"models.{name}.loss", text
+
+
+def _losses(model: Model, task: TaskName, prepare: Prepare | None) -> list[tuple[Loss, TaskName]]:
+    """The losses of a model, with the task of each."""
+    if task != "multitarget" or prepare is None:
+        return [(losses.of(model, task), task)]
+    tasks: Mapping[str, TaskName] = prepare.target_tasks
+    configs = target_losses.configs(model, tasks)
+    return [(losses.of(configs[name], tasks[name]), tasks[name]) for name in tasks]
 
 
 def _view_problem(name: str, size: int) -> str | None:

@@ -1,6 +1,6 @@
 """Checks of probes and of metadata; see `checks`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from podium.config.embeddings import Embedding
 from podium.config.ensemble import Ensemble
@@ -20,13 +20,14 @@ def unknown(kind: str, name: str, registry: Iterable[str]) -> str:
 
 
 def probes(
-    probes: dict[str, Probe], embeddings: dict[str, Embedding], task: TaskName
+    probes: dict[str, Probe],
+    embeddings: dict[str, Embedding],
+    task: TaskName,
+    prepare: Prepare,
 ) -> Iterator[Problem]:
     """Check that the embeddings and heads of probes exist and are compatible."""
     if not probes:
         return
-    from podium.features.heads import HEADS
-
     for name, probe in probes.items():
         known = [embeddings[feature] for feature in probe.embeddings if feature in embeddings]
         for index, feature in enumerate(probe.features):
@@ -35,12 +36,30 @@ def probes(
                 yield at, unknown("embedding", feature, embeddings)
         if any(embedding.views != known[0].views for embedding in known):
             yield f"probes.{name}.features", "the embeddings have different views. Use the same."
-        if probe.head not in HEADS:
-            yield f"probes.{name}.head", unknown("head", probe.head, HEADS)
-        elif task not in HEADS[probe.head].tasks:
-            heads = [name for name, head in HEADS.items() if task in head.tasks]
-            text = f"{probe.head} does not support task: {task}. Choose from {', '.join(heads)}."
-            yield f"probes.{name}.head", text
+        yield from _heads(f"probes.{name}.head", probe.head, task, prepare)
+
+
+def _heads(
+    at: str, head: str | dict[str, str], task: TaskName, prepare: Prepare
+) -> Iterator[Problem]:
+    """Check the head of a probe, or that of each target."""
+    from podium.features.heads import HEADS
+
+    targets: Mapping[str, TaskName] = prepare.target_tasks if task == "multitarget" else {}
+    if isinstance(head, dict) and head.keys() != targets.keys():
+        yield at, f"needs one head for each of the targets ({', '.join(targets) or 'none'})"
+        return
+    by_target = head if isinstance(head, dict) else dict.fromkeys(targets or [""], head)
+    for target, kind in by_target.items():
+        own = targets.get(target, task)
+        if kind not in HEADS:
+            yield at, unknown("head", kind, HEADS)
+        elif own not in HEADS[kind].tasks:
+            heads = [name for name, head in HEADS.items() if own in head.tasks]
+            of = f"target {target}, " if target else ""
+            text = f"{kind} does not support {of}task: {own}. Choose from {', '.join(heads)}."
+            yield at, text
+            return
 
 
 def metadata(
@@ -58,9 +77,9 @@ def metadata(
         for user in users:
             yield user, "requires columns. Set prepare.features to auto, or to their names."
     for name, model in models.items():
-        from podium.models.losses import LOSSES
+        from podium.models import losses
 
-        if model.metadata and model.loss in LOSSES and LOSSES[model.loss].cosine_head:
+        if model.metadata and losses.needs_cosines(model):
             yield (
                 f"models.{name}.metadata",
                 f"is not supported with loss: {model.loss}. Change one of them.",

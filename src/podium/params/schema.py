@@ -35,7 +35,8 @@ class Params(Section):
     a GPU."""
     task: TaskName
     """The prediction task, per image: one of two classes, one of several classes, any number of
-    classes, an ordered class (ordinal regression) or a number."""
+    classes, an ordered class (ordinal regression), a number, or several targets, each of them a
+    class or a number ([below](#several-targets))."""
     metric: str | None
     """Model selection and early-stopping metric; also scores the ensemble. null: the task's
     default. User-defined: `custom/<file>.py:<function>`."""
@@ -101,7 +102,7 @@ def validate(
             sections.get("models", {}), channels=channels, neighbors=neighbors
         )
         problems += libraries.embedding_problems(sections.get("embeddings", {}), channels=channels)
-        if sections.keys() >= (needs := {"predict", "models", "embeddings", "task"}):
+        if sections.keys() >= (needs := {"predict", "models", "embeddings", "task", "prepare"}):
             from podium.params import extensions  # imports torch
 
             problems += extensions.problems(**{name: sections[name] for name in needs})

@@ -55,6 +55,8 @@ def combine(members: dict[str, Predictions[PredictionProvenance]]) -> Prediction
     )
     _check(provenance)
     task = Task.of(training)
+    if task.parts:
+        raise UserError("pseudo-labels do not support task: multitarget.")
     source = ", ".join(members)
     logits = np.stack(
         [predictions.align([member.table], first.ids, source=source) for member in members.values()]

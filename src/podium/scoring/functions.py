@@ -172,10 +172,10 @@ def rmsle(targets: np.ndarray, values: np.ndarray) -> float:
 
 def overview(task: Task, targets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Accuracy, and macro precision, recall and F1 over the classes present in `targets` or
-    `labels`; None for regression.
+    `labels`; None for regression and several targets.
     """
     keys = ("accuracy", "precision", "recall", "f1")
-    if task.name == "regression":
+    if task.name in ("regression", "multitarget"):
         return dict.fromkeys(keys)
     accuracy = float(sk.accuracy_score(targets, labels))
     scores = sk.precision_recall_fscore_support(targets, labels, average="macro", zero_division=0.0)

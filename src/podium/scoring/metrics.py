@@ -5,16 +5,17 @@ To add a metric, add an entry to `METRICS`.
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
+import numpy as np
 from sklearn import metrics as sk
 
 from podium.config.tasks import SINGLE_LABEL as SINGLE
-from podium.config.tasks import TaskName
+from podium.config.tasks import TargetTask, TaskName
 from podium.core.errors import UserError, nearest
-from podium.scoring import class_weights, functions, user_code
+from podium.scoring import class_weights, functions, target_metrics, user_code
 
 
 class Metric(NamedTuple):
@@ -35,6 +36,8 @@ class Metric(NamedTuple):
     """Weights of classes or targets."""
     sha256: str | None = None
     """Checksum of the code of a user-defined metric."""
+    targets: target_metrics.TargetMetrics | None = None
+    """How each of several targets is scored: the score is their weighted mean."""
 
     @property
     def accepts_sample_weight(self) -> bool:
@@ -90,13 +93,16 @@ METRICS: dict[str, Metric] = {
             )
             for average in ("macro", "micro")
         ),
-        Metric(
-            "samples_f1",
-            # An image with neither targets nor labels scores 1.
-            partial(sk.f1_score, average="samples", zero_division=1.0),
-            "labels",
-            ("multilabel",),
-            tune_for=("multilabel",),
+        *(
+            Metric(
+                f"samples_f{beta}",
+                # An image with neither targets nor labels scores 1.
+                partial(sk.fbeta_score, beta=beta, average="samples", zero_division=1.0),
+                "labels",
+                ("multilabel",),
+                tune_for=("multilabel",),
+            )
+            for beta in (1, 2)
         ),
         *(
             Metric(
@@ -107,13 +113,6 @@ METRICS: dict[str, Metric] = {
                 tune_for=("binary",),
             )
             for beta in (0.5, 1, 2)
-        ),
-        Metric(
-            "samples_f2",
-            partial(sk.fbeta_score, beta=2, average="samples", zero_division=1.0),
-            "labels",
-            ("multilabel",),
-            tune_for=("multilabel",),
         ),
         Metric("mcc", sk.matthews_corrcoef, "labels", SINGLE, tune_for=("binary",)),
         Metric("quadratic_weighted_kappa", functions.kappa, "labels", NUMBERS, tune_for=NUMBERS),
@@ -154,6 +153,7 @@ DEFAULTS: dict[TaskName, str] = {
     "multilabel": "roc_auc",
     "ordinal": "quadratic_weighted_kappa",
     "regression": "rmse",
+    "multitarget": target_metrics.MEAN,
 }
 RENAMED = {"matthews": "mcc"}
 AT_K = re.compile(r"(\w+)@([1-9]\d*)")
@@ -161,6 +161,8 @@ AT_K = re.compile(r"(\w+)@([1-9]\d*)")
 
 def names(task: TaskName) -> list[str]:
     """The metrics for `task`, its default first."""
+    if task == "multitarget":
+        return [DEFAULTS[task], *(m for m in METRICS if METRICS[m].tasks != ("multilabel",))]
     others = (m.name for m in METRICS.values() if task in m.tasks and m.name != DEFAULTS[task])
     return [DEFAULTS[task], *others]
 
@@ -171,19 +173,18 @@ def family(name: str) -> str:
     return written[1] if written else AT_K.sub(r"\1@k", name)
 
 
-def is_user_defined(name: str) -> bool:
-    """Whether `name` looks like `custom/<file>.py:<function>`."""
-    is_weighted = class_weights.WRITTEN.fullmatch(name) is not None
-    return not is_weighted and (":" in name or "/" in name or name.endswith(".py"))
-
-
-def check_name(name: str, task: TaskName) -> None:
-    """Check that `name` is a metric for `task`. No user code is imported.
+def check_name(name: str, task: TaskName, targets: Mapping[str, TargetTask] | None = None) -> None:
+    """Check that `name` is a metric for `task`, and for the tasks of several `targets`, if they are
+    known. No user code is imported.
 
     Raises:
         ValueError: if it is not, with what to write instead.
     """
-    if is_user_defined(name):
+    if task == "multitarget":
+        rises = lambda one: METRICS[family(one)].greater_is_better  # noqa: E731
+        target_metrics.check(name, targets, check_name=check_name, greater_is_better=rises)
+        return
+    if user_code.is_user_defined(name):
         user_code.check_name(name)
         return
     key = family(name)
@@ -213,7 +214,9 @@ def get(name: str | None, task: TaskName) -> Metric:
         check_name(name, task)
     except ValueError as error:
         raise UserError(f"metric: {error}") from None
-    if is_user_defined(name):
+    if task == "multitarget":
+        return _of_targets(name)
+    if user_code.is_user_defined(name):
         return _user_defined(name, task)
     metric = METRICS[family(name)]._replace(name=name)
     if written := class_weights.WRITTEN.fullmatch(name):
@@ -222,6 +225,13 @@ def get(name: str | None, task: TaskName) -> Metric:
         k = int(match[2])
         return metric._replace(function=partial(metric.function, k=k), k=k)
     return metric
+
+
+def _of_targets(name: str) -> Metric:
+    """The weighted mean of the targets' scores, which `decisions.per_target` computes."""
+    targets = target_metrics.parse(name)
+    rises = all(METRICS[family(m.name)].greater_is_better for m in targets.values() if m.name)
+    return Metric(name, np.average, "probabilities", ("multitarget",), rises, targets=targets)
 
 
 def _user_defined(name: str, task: TaskName) -> Metric:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from podium.core.errors import UserError, nearest
-from podium.scoring import import_closure
+from podium.scoring import class_weights, import_closure
 
 FOLDER = "custom"
 FORM = f"{FOLDER}/<file>.py:<function>"
@@ -28,6 +28,12 @@ class Options(NamedTuple):
     inputs: Literal["labels", "probabilities"] = "probabilities"
     greater_is_better: bool = True
     tune_thresholds: bool = False
+
+
+def is_user_defined(name: str) -> bool:
+    """Whether `name` looks like `custom/<file>.py:<function>`."""
+    is_weighted = class_weights.WRITTEN.fullmatch(name) is not None
+    return not is_weighted and (":" in name or "/" in name or name.endswith(".py"))
 
 
 def check_name(name: str) -> None:

@@ -43,6 +43,8 @@ def problems(options: Ensemble, metric: Metric) -> Iterator[Problem]:
             "ensemble.method",
             f"{options.method} {text} Choose from {', '.join(others)}, or another metric.",
         )
+    if metric.targets is not None:
+        yield from _problems_of_targets(options)
     if options.stack_metadata and not _method(options.method).takes_metadata:
         others = [name for name in METHODS if _method(name).takes_metadata]
         yield "ensemble.stack_metadata", f"requires method: {' or '.join(others)}."
@@ -53,12 +55,26 @@ def problems(options: Ensemble, metric: Metric) -> Iterator[Problem]:
         )
     user_defined = metric.sha256 is not None and metric.inputs == "probabilities"
     is_log_loss = metrics.family(metric.name) == "log_loss"
-    if options.temperature == "fitted" and not (is_log_loss or user_defined):
+    fits_log_loss = is_log_loss or user_defined or metric.targets is not None  # see above
+    if options.temperature == "fitted" and not fits_log_loss:
         yield (
             "ensemble.temperature",
             f"fitted minimizes the log loss, which {metric.name} does not measure. Use none, or "
             "the metric log_loss or a user-defined one of probabilities.",
         )
+
+
+def _problems_of_targets(options: Ensemble) -> Iterator[Problem]:
+    if not _method(options.method).takes_targets:
+        others = [name for name in METHODS if _method(name).takes_targets]
+        text = (
+            f"{options.method} does not support several targets. Choose from {', '.join(others)}."
+        )
+        yield "ensemble.method", text
+    if options.aggregate == "max":
+        yield "ensemble.aggregate", "max does not support several targets. Use mean."
+    if options.temperature == "fitted":
+        yield "ensemble.temperature", "fitted does not support several targets. Use none."
 
 
 def fit(method: str, examples: Examples) -> Blend:

@@ -41,7 +41,8 @@ def error_correlations(
     members: dict[str, Member], folds: pd.DataFrame, *, new_class: str | None = None
 ) -> Correlations:
     """Pearson's correlation of the members' out-of-fold errors: 1 - the probability of the actual
-    class; for multilabel, of each label; for regression, the difference. None if all errors of a
+    class; for multilabel, of each label; for regression, the difference; of several targets, all of
+    these. None if all errors of a
     member are equal. Images of the new class are left out.
     """
     known = (folds["label"] != new_class).to_numpy()
@@ -55,6 +56,14 @@ def error_correlations(
 
 
 def _errors(task: Task, targets: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    if task.parts:
+        of_parts = [
+            _errors(part.task, part.of_labeled(targets), logits[rows, part.columns])
+            / part.task.scale(part.of_labeled(targets)).std[0]
+            for part in task.parts
+            if (rows := part.labeled(targets)).any()
+        ]
+        return np.concatenate(of_parts)
     predicted = task.probabilities(logits)
     if task.single_label:
         return 1 - predicted[np.arange(len(targets)), targets]

@@ -1,6 +1,7 @@
 """The ensemble: blend and decision rule, with out-of-fold scores."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
-from podium.submission import blend, thresholds
+from podium.submission import blend, target_scores, thresholds
 from podium.submission import new_class as new_classes
 from podium.submission.members import Member
 from podium.submission.methods import base
@@ -64,7 +65,7 @@ class Fitter:
                 targets = self.targets[rows]
                 threshold = new_classes.fit(self.submitted, self.metric, targets, blended)
             fitted = fitted._replace(new_class_threshold=threshold)
-        if self.tune and self.task.name in self.metric.tune_for:
+        if self.tune and (self.task.parts or self.task.name in self.metric.tune_for):
             blended = blend.apply(self.task, fitted, examples.logits, examples.metadata)
             return fitted, thresholds.fit(self.task, self.metric, examples.targets, blended)
         return fitted, decisions.default_rule(self.task, examples.targets)
@@ -94,16 +95,15 @@ class Fitter:
         return OutOfFold(blended, labels)
 
     def scores(self, oof: OutOfFold) -> dict[str, Any]:
-        """The score of all images, of each fold, and the folds' mean and standard deviation."""
-        folds = np.unique(self.folds)
-        per_fold = {int(fold): self._score(oof, self.folds == fold) for fold in folds}
-        values = np.array(list(per_fold.values()))
-        return {
-            "oof": self._score(oof, np.full(len(self.folds), True)),
-            "mean": float(values.mean()),
-            "std": float(values.std(ddof=1)) if len(values) > 1 else None,
-            "folds": per_fold,
+        """The score of all images, of each fold, and the folds' mean and standard deviation; of
+        several targets, also those of each.
+        """
+        scored = partial(target_scores.score, self.submitted, self.metric)
+        scores = {
+            int(fold): scored(*self._of(oof, self.folds == fold)) for fold in np.unique(self.folds)
         }
+        overall = scored(*self._of(oof, np.full(len(self.folds), True)))
+        return target_scores.summary(self.submitted, self.metric, overall, scores)
 
     def _examples(self, logits: np.ndarray, rows: np.ndarray) -> Examples:
         """What a method is fitted to: the images `rows` that have one of the members' classes."""
@@ -122,12 +122,10 @@ class Fitter:
     def _metadata(self, rows: np.ndarray) -> pd.DataFrame | None:
         return None if self.metadata is None else self.metadata[rows]
 
-    def _score(self, oof: OutOfFold, rows: np.ndarray) -> float:
-        task, metric, targets = self.submitted, self.metric, self.targets[rows]
-        if metric.inputs == "labels":
-            return decisions.score_labels(task, metric, targets, oof.labels[rows])
-        probabilities = task.probabilities(oof.logits[rows])
-        return decisions.score_probabilities(task, metric, targets, probabilities)
+    def _of(self, oof: OutOfFold, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Targets, probabilities and labels of the images `rows`."""
+        probabilities = self.submitted.probabilities(oof.logits[rows])
+        return self.targets[rows], probabilities, oof.labels[rows]
 
 
 def fitter(
@@ -206,7 +204,7 @@ def combine(
         **task.facts(),
         blend=fitted._asdict(),
         weights=dict(zip(members, fitted.weights, strict=True)),
-        decision=rule._asdict(),
+        decision=rule.to_json(),
         oof={metric.name: scores["oof"]},
         members={name: member.provenance for name, member in members.items()},
     )

@@ -41,6 +41,7 @@ class SubmissionFormat(NamedTuple):
         """
         columns, classes = sample.columns[1:].tolist(), task.classes
         lists = _list_style(sample, classes, options.separator)
+        assert isinstance(options.format, str)  # see `Submission.of_target`
         name: str = options.format
         if name == "auto":
             name = _infer(sample, task, metric, lists)

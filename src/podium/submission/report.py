@@ -1,22 +1,19 @@
 """The report in Markdown: scores, classes and mistakes."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn import metrics as sk
 
 from podium.scoring.task import Task
-from podium.submission import text_tables
+from podium.submission import detail_tables as tables
+from podium.submission import target_tables, text_tables
 from podium.submission.text_tables import Markup, Rows, escape
 
 MAX_MATRIX_CLASSES = 12  # with more, the most frequent mistakes are listed instead
 MAX_MATRIX_MEMBERS = 12
-MAX_MISTAKES = 10
 Correlations = dict[str, dict[str, float | None]]  # by the names of two members
-RANGES = 5  # into which the numbers of a regression are split
 NO_LABEL = "(none)"
 NOTE = """\
 Out of fold: each image is predicted by models that were not trained on its fold, and blended and
@@ -61,6 +58,9 @@ def render(
         blocks[-1] += f"\n- {new}: images whose best class has a probability below {threshold:.4f}"
     if test_scores is not None:
         blocks[-1] += f"\n- Score on the held-out test labels: **{test_scores['ensemble']:.4f}**"
+    if task.parts:
+        table = target_tables.scores(scores)
+        blocks += ["## Targets (out of fold)", text_tables.markdown(table)]
     if len(scores["members"]) > 1:
         blocks += ["## Members (out of fold)", text_tables.markdown(_members(scores))]
         if len(correlations) <= MAX_MATRIX_MEMBERS:
@@ -76,6 +76,8 @@ def confusion_rows(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
     An image with several labels has a row per label, which is confused with none. Numbers are
     replaced by one of `RANGES` ranges with equally many actual values.
     """
+    if task.parts:
+        return pd.concat([_of_target(oof, task, part.name) for part in task.parts])
     if task.name == "multilabel":
         actual, predicted = (task.targets(oof[c].tolist()) > 0 for c in ("actual", "predicted"))
         images, labels = np.nonzero(actual | predicted)
@@ -92,7 +94,7 @@ def confusion_rows(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
     if len(task.classes) > 1:
         return pd.concat([_of_target(oof, task, name) for name in task.classes])
     values = {column: oof[column].astype(float) for column in ("actual", "predicted")}
-    shares = np.linspace(0, 1, RANGES + 1)[1:-1]
+    shares = np.linspace(0, 1, tables.RANGES + 1)[1:-1]
     edges = np.unique(np.quantile(values["actual"], shares))
     names = np.array(
         [f"0: below {edges[0]:g}", *(f"{i}: from {edge:g}" for i, edge in enumerate(edges, 1))]
@@ -102,8 +104,11 @@ def confusion_rows(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
 
 
 def _of_target(oof: pd.DataFrame, task: Task, name: str) -> pd.DataFrame:
-    """The rows of `confusion_rows` of one of several numbers, whose ranges start with its name."""
-    rows = confusion_rows(_numbers(oof, task, name), Task("regression", [name]))
+    """The rows of `confusion_rows` of one of several numbers or targets: its name and the class or
+    range.
+    """
+    own = target_tables.part(oof, task, name) if task.parts else None
+    rows = confusion_rows(*(own or (_numbers(oof, task, name), Task("regression", [name]))))
     return rows.assign(**{c: f"{name} " + rows[c] for c in ("actual", "predicted")})
 
 
@@ -165,78 +170,24 @@ def _correlations(correlations: Correlations) -> Rows:
 
 def _details(oof: pd.DataFrame, task: Task) -> dict[str, Rows]:
     """The tables about the out-of-fold predictions, by title."""
+    if task.parts:
+        return {
+            f"{part.name}: {title}": rows
+            for part in task.parts
+            for title, rows in _details(*target_tables.part(oof, task, part.name)).items()
+        }
     if task.name == "regression" and len(task.classes) > 1:
-        return {f"Errors of {n}": _errors(_numbers(oof, task, n)) for n in task.classes}
+        return {f"Errors of {n}": tables.errors(_numbers(oof, task, n)) for n in task.classes}
     if task.name == "regression":
         values = oof.astype({"actual": float, "predicted": float})
-        return {"Errors": _errors(values), "Largest errors": _largest_errors(values)}
+        return {
+            "Errors": tables.errors(values),
+            "Largest errors": tables.largest_errors(values),
+        }
     actual, predicted = (task.targets(oof[c].tolist()) for c in ("actual", "predicted"))
-    tables = {"Classes": _classes(actual, predicted, task.classes)}
+    found = {"Classes": tables.classes(actual, predicted, task.classes)}
     if task.single_label and len(task.classes) <= MAX_MATRIX_CLASSES:
-        tables["Confusion matrix"] = _confusion_matrix(oof, task.classes)
+        found["Confusion matrix"] = tables.confusion_matrix(oof, task.classes)
     elif task.single_label:
-        tables["Most frequent mistakes"] = _mistakes(oof)
-    return tables
-
-
-def _classes(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> Rows:
-    """Precision, recall and F1 per class, of targets as `Task.targets` returns them."""
-    per_class = sk.precision_recall_fscore_support(
-        actual, predicted, labels=range(len(classes)), zero_division=0.0
-    )
-    means = sk.precision_recall_fscore_support(  # over the classes that occur or are predicted
-        actual, predicted, zero_division=0.0, average="macro"
-    )
-    return [
-        ["class", "images", "precision", "recall", "F1"],
-        *(
-            [name, str(support), *(f"{score:.4f}" for score in scores)]
-            for name, *scores, support in zip(classes, *per_class, strict=True)
-        ),
-        [Markup("**mean**"), str(len(actual)), *(f"{score:.4f}" for score in means[:3])],
-    ]
-
-
-def _errors(oof: pd.DataFrame) -> Rows:
-    """The errors of a regression, in all and by range of the actual values."""
-    ranges = pd.qcut(oof["actual"].rank(method="first"), min(RANGES, len(oof)), labels=False)
-    parts = [("all", oof)]
-    for _, part in oof.groupby(ranges):
-        parts.append((f"{part['actual'].min():g} to {part['actual'].max():g}", part))
-    rows = [["actual", "images", "mean", "mean predicted", "MAE", "RMSE"]]
-    for name, part in parts:
-        pair = part["actual"], part["predicted"]
-        values = [*(column.mean() for column in pair), sk.mean_absolute_error(*pair)]
-        values.append(sk.root_mean_squared_error(*pair))
-        rows.append([name, str(len(part)), *(f"{value:.4g}" for value in values)])
-    return rows
-
-
-def _largest_errors(oof: pd.DataFrame) -> Rows:
-    errors = (oof["actual"] - oof["predicted"]).abs()
-    largest = oof.loc[errors.nlargest(MAX_MISTAKES).index]
-    return [
-        ["id", "actual", "predicted"],
-        *(
-            [row["id"], f"{row['actual']:g}", f"{row['predicted']:.4g}"]
-            for _, row in largest.iterrows()
-        ),
-    ]
-
-
-def _confusion_matrix(oof: pd.DataFrame, classes: list[str]) -> Rows:
-    matrix = sk.confusion_matrix(oof["actual"], oof["predicted"], labels=classes)
-    return [
-        ["actual \\ predicted", *classes],
-        *([name, *map(str, counts)] for name, counts in zip(classes, matrix, strict=True)),
-    ]
-
-
-def _mistakes(oof: pd.DataFrame) -> Rows:
-    wrong = oof[oof["actual"] != oof["predicted"]]
-    pairs = Counter(zip(wrong["actual"], wrong["predicted"], strict=True))
-    frequent = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MAX_MISTAKES]
-    return [
-        ["actual", "predicted", "images"],
-        *([actual, predicted, str(count)] for (actual, predicted), count in frequent),
-    ]
+        found["Most frequent mistakes"] = tables.mistakes(oof)
+    return found

@@ -1,9 +1,12 @@
 """Score the submission, and each member's, on known test labels."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
+from podium.competition.text.names import NameIndex
 from podium.config.submission import Submission
 from podium.core import csvs, paths
 from podium.core.manifest import Manifest
@@ -11,13 +14,21 @@ from podium.core.provenance import EnsembleProvenance
 from podium.dataset import submission_file
 from podium.dataset.submission_file import SubmissionFile
 from podium.prediction import predictions
+from podium.scoring import target_scoring
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
-from podium.submission import write
+from podium.submission import target_formats, write
 from podium.submission.formats import SubmissionFormat
 
 PATH = paths.SOLUTION / "solution.csv"
+
+
+class SubmissionScore(NamedTuple):
+    """The score on known test labels."""
+
+    score: float
+    targets: dict[str, float] | None = None  # the score of each, if there are several
 
 
 def test_scores(
@@ -27,7 +38,7 @@ def test_scores(
     prepared: Manifest,
     metric: Metric,
     options: Submission,
-) -> dict[str, float] | None:
+) -> dict[str, SubmissionScore] | None:
     """The scores of the submission at `path`, as `ensemble`, and of each member; None if the test
     labels are not known.
 
@@ -38,8 +49,8 @@ def test_scores(
         return None
     task, rows = Task.submitted(prepared), prepared.csv("sample_submission.csv")
     file = SubmissionFile(**prepared.facts["submission_file"])
-    sample = file.wide(rows, task.classes)
-    submissions = {"ensemble": file.wide(csvs.read(path), task.classes)}
+    sample = file.wide(rows, task.submitted_names)
+    submissions = {"ensemble": file.wide(csvs.read(path), task.submitted_names)}
     for name in members:
         member = paths.ENSEMBLE / "members" / f"{name}.parquet"
         predicted = predictions.read(member, EnsembleProvenance)
@@ -47,17 +58,28 @@ def test_scores(
             sample,
             *predicted.table,
             task=task,
-            rule=DecisionRule(**predicted.provenance.decision),
+            rule=DecisionRule.of(predicted.provenance.decision),
             metric=metric,
             options=options,
             value_range=write.value_range(options, prepared),
         )
-    detected = SubmissionFormat.detect(sample, task, metric, options)
     labels = _one_row_per_image(csvs.read(PATH), rows, file, task)
-    return {
+    if task.parts:
+        formats = target_formats.detect(sample, task, metric, options)
+        per_target = {
+            name: _score_targets(table, labels, task, formats=formats, metric=metric)
+            for name, table in submissions.items()
+        }
+        return {
+            name: SubmissionScore(target_scoring.mean(task, metric, scores), scores)
+            for name, scores in per_target.items()
+        }
+    detected = SubmissionFormat.detect(sample, task, metric, options)
+    scores = {
         name: write.score(table, labels, task, submission_format=detected, metric=metric)
         for name, table in submissions.items()
     }
+    return {name: SubmissionScore(value) for name, value in scores.items()}
 
 
 def _one_row_per_image(
@@ -70,6 +92,42 @@ def _one_row_per_image(
     if file.separator is None or not {*names} <= {*solution.columns}:
         return solution
     ids, values = solution[names[0]].tolist(), solution[names[1]]
-    if any(submission_file.split(image, {*task.classes}, file.separator) is None for image in ids):
+    if any(
+        submission_file.split(image, {*task.submitted_names}, file.separator) is None
+        for image in ids
+    ):
         return solution
-    return submission_file.pivot(ids, values, file.separator, task.classes, name=names[0])
+    return submission_file.pivot(ids, values, file.separator, task.submitted_names, name=names[0])
+
+
+def _score_targets(
+    submission: pd.DataFrame,
+    solution: pd.DataFrame,
+    task: Task,
+    *,
+    formats: Mapping[str, SubmissionFormat],
+    metric: Metric,
+) -> dict[str, float]:
+    """The score of each target, as `write.score`, of the images whose labels `solution` has.
+
+    Raises:
+        UserError: as `write.score`; if the solution lacks a target.
+    """
+    scores = {}
+    index = NameIndex(map(str, solution.columns)).find(str(submission.columns[0]))
+    ids = [str(column) for column in solution.columns].index(index or str(solution.columns[0]))
+    solution = csvs.id_first(solution, ids)
+    known = NameIndex(submission.iloc[:, 0], ignore_case=False)
+    for part in task.parts:
+        own = target_formats.own_columns(solution, part.name, what="the solution")
+        own = own[own.iloc[:, 1].str.strip() != ""]
+        labeled = {known.find(image) for image in own.iloc[:, 0]}
+        submitted = target_formats.own_columns(submission, part.name)
+        scores[part.name] = write.score(
+            submitted[submitted.iloc[:, 0].isin(labeled)],
+            own,
+            part.task,
+            submission_format=formats[part.name],
+            metric=target_scoring.metric_of(metric, part),
+        )
+    return scores

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from podium.scoring import decisions
+from podium.scoring import decisions, target_scoring
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
-from podium.scoring.task import Task
+from podium.scoring.task import Target, Task
 
 MAX_CANDIDATES = 100  # per threshold
 MAX_ROUNDS = 10  # coordinate ascent
@@ -22,8 +22,11 @@ IMAGES_PER_BLOCK = 4096
 
 def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> DecisionRule:
     """Find the thresholds with the best score of logits [N, C]; among equals, the nearest to the
-    default.
+    default. Several targets have thresholds each, if their metric asks for it.
     """
+    if task.parts:
+        rules = [_of_target(part, metric, targets, logits) for part in task.parts]
+        return DecisionRule(targets=rules)
     probabilities = task.probabilities(logits)
     if task.name == "multilabel":
         tune = MULTILABEL.get(metric.name, _any_multilabel)
@@ -54,6 +57,16 @@ def fit(task: Task, metric: Metric, targets: np.ndarray, logits: np.ndarray) -> 
         return metric.rank(decisions.score_labels(task, metric, targets, labels, counts=counts))
 
     return DecisionRule(coordinate_ascent(default, tried, score).tolist(), offset)
+
+
+def _of_target(
+    part: Target, metric: Metric, targets: np.ndarray, logits: np.ndarray
+) -> DecisionRule:
+    own = target_scoring.metric_of(metric, part)
+    if part.task.name not in own.tune_for:
+        return DecisionRule()
+    rows = part.labeled(targets)
+    return fit(part.task, own, part.of_labeled(targets), logits[rows, part.columns])
 
 
 def coordinate_ascent(

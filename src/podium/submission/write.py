@@ -11,10 +11,11 @@ from podium.config.submission import Submission
 from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
 from podium.prediction import predictions
-from podium.scoring import decisions
+from podium.scoring import decisions, target_scoring
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
 from podium.scoring.task import LABEL_SEPARATOR, Task
+from podium.submission import target_formats
 from podium.submission.formats import SubmissionFormat
 
 BOOLEANS = {"true": "1", "false": "0"}  # in a solution with one column per class
@@ -37,6 +38,10 @@ def fill(
     Raises:
         UserError: if the logits do not cover the sample's ids, or the format cannot be detected.
     """
+    if task.parts:
+        return _fill_targets(
+            sample, ids, logits, task=task, rule=rule, metric=metric, options=options
+        )
     submission_format = SubmissionFormat.detect(sample, task, metric, options)
     binary = task.name == "binary"
     if submission_format.name == "probability":
@@ -62,6 +67,34 @@ def fill(
         predicted = predicted.clip(*np.transpose(value_range))
     columns = submission_format.fill(task, metric, predicted, rule)
     return pd.concat([sample.iloc[:, :1], pd.DataFrame(columns, index=sample.index)], axis=1)
+
+
+def _fill_targets(
+    sample: pd.DataFrame,
+    ids: list[str],
+    logits: np.ndarray,
+    *,
+    task: Task,
+    rule: DecisionRule,
+    metric: Metric,
+    options: Submission,
+) -> pd.DataFrame:
+    """The submission of several targets, each filled as a task of its own."""
+    formats = target_formats.fixed(target_formats.detect(sample, task, metric, options))
+    filled = {
+        part.name: fill(
+            target_formats.own_columns(sample, part.name),
+            ids,
+            logits[:, part.columns],
+            task=part.task,
+            rule=rule.targets[part.position] if rule.targets else DecisionRule(),
+            metric=target_scoring.metric_of(metric, part),
+            options=formats.of_target(part.name),
+        )
+        for part in task.parts
+    }
+    columns = {str(table.columns[1]): table.iloc[:, 1] for table in filled.values()}
+    return sample.assign(**columns)
 
 
 def value_range(options: Submission, prepared: Manifest) -> Sequence[Sequence[float]] | None:

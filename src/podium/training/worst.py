@@ -37,7 +37,9 @@ def captions(
     """Label and prediction of each image as text, and its loss [N], increased for mistakes so that
     they come first. `predicted`: probabilities [N, C], or values for regression.
     """
-    if task.name == "regression":
+    if task.name == "multitarget":
+        texts, losses = _captions_of_targets(task, targets, predicted)
+    elif task.name == "regression":
         labels, texts = targets, decisions.to_texts(task, predicted)
         losses = ((predicted - targets) ** 2).mean(axis=1)
     else:
@@ -60,6 +62,22 @@ def captions(
         for label, text in zip(actual, texts, strict=True)
     ]
     return lines, losses
+
+
+def _captions_of_targets(
+    task: Task, targets: np.ndarray, predicted: np.ndarray
+) -> tuple[list[str], np.ndarray]:
+    """The predicted labels of each image, and the mean loss of those that it has, [N]: of numbers
+    relative to their variance.
+    """
+    texts = decisions.to_texts(task, decisions.labels(task, predicted, decisions.DecisionRule()))
+    losses = np.full((len(targets), len(task.parts)), np.nan)
+    for part in task.parts:
+        rows, own = part.labeled(targets), part.of_labeled(targets)
+        _, values = captions(part.task, own, predicted[rows, part.columns])
+        is_number = part.task.name == "regression"
+        losses[rows, part.position] = values / max(own.var(), 1e-12) if is_number else values
+    return texts, np.nanmean(losses, axis=1)
 
 
 def _short(text: str) -> str:

@@ -25,7 +25,7 @@ from podium.prediction.predictions import Predictions
 from podium.scoring import import_closure, metrics, user_code
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import Task
-from podium.submission import write
+from podium.submission import target_formats, write
 from podium.submission.formats import SubmissionFormat
 from podium.submission.methods.base import Blend
 
@@ -134,34 +134,44 @@ def _spec(
     task = Task.of(blended.provenance)
     prepared = Manifest(paths.PREPARED)
     file = SubmissionFile(**prepared.facts["submission_file"])
-    sample = file.wide(prepared.csv("sample_submission.csv"), task.classes)
+    sample = file.wide(prepared.csv("sample_submission.csv"), task.submitted_names)
     metric = metrics.get(params.metric, task.name)
-    detected = SubmissionFormat.detect(sample, task, metric, params.submission)
     # The kernel has no training images from which it could detect the range.
     is_detected = params.prepare.value_range == "auto"
-    submission: dict[str, Any] = {"format": detected.name}
-    if detected.name == "top_k":
-        submission["top"] = detected.top
-    if detected.name in ("labels", "top_k"):
-        submission["separator"] = detected.lists.separator
+    if task.parts:
+        formats = target_formats.detect(sample, task, metric, params.submission)
+        submission = target_formats.fixed(formats)
+    else:
+        submission = _fixed(SubmissionFormat.detect(sample, task, metric, params.submission))
     limits = write.value_range(params.submission, prepared)
     return KernelSpec(
         competition=params.competition.slug,
         task=task.name,
         classes=task.classes,
+        targets=task.targets_json,
         metric=params.metric,
         deterministic=params.deterministic,
         prepare=params.prepare.model_copy(update={"hidden_test": False, "features": _features()}),
         detected_range=prepared.facts["value_range"] if is_detected else None,
         predict=params.predict,
-        submission=Submission(**submission),
+        submission=submission,
         value_range=None if limits is None else [[*limit] for limit in limits],
         models=models,
         blend=Blend(**blended.provenance.blend),
         aggregate=params.ensemble.aggregate,
-        decision=DecisionRule(**blended.provenance.decision),
+        decision=DecisionRule.of(blended.provenance.decision),
         public_ids=prepared.csv("test.csv")["id"].tolist(),
     )
+
+
+def _fixed(detected: SubmissionFormat) -> Submission:
+    """The section `submission` with which nothing is left to be detected."""
+    submission: dict[str, Any] = {"format": detected.name}
+    if detected.name == "top_k":
+        submission["top"] = detected.top
+    if detected.name in ("labels", "top_k"):
+        submission["separator"] = detected.lists.separator
+    return Submission(**submission)
 
 
 def _features() -> list[dict[str, ColumnKind]] | Literal["none"]:
@@ -178,7 +188,7 @@ def source_files(metric: str | None) -> dict[str, zip_writer.Content]:
     """The files that the kernel imports, by name: from src/, and a user-defined metric's."""
     sources = {*import_closure.closure(START, SRC)} - {START}
     custom = set[Path]()
-    if metric is not None and metrics.is_user_defined(metric):
+    if metric is not None and user_code.is_user_defined(metric):
         custom = {*user_code.source_files(Path(metric.rpartition(":")[0]), Path())}
         sources |= {path for file in custom for path in import_closure.closure(file, SRC)} - custom
     names = {path.relative_to(SRC).as_posix(): path for path in sources}

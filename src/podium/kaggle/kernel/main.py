@@ -46,7 +46,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
         store = prepare(folder, ids, spec.prepare, Path(scratch), spec.detected_range)
         metadata = read_metadata(folder, test, spec.prepare)
         logits = [predict(model, spec, dataset, store, ids, metadata) for model in spec.models]
-    task = Task(spec.task, spec.classes)
+    task = Task(spec.task, spec.classes, spec.targets)
     logits = [
         units.aggregate(task, values, test, spec.aggregate, model.averaging)
         for model, values in zip(spec.models, logits, strict=True)
@@ -79,9 +79,10 @@ def read_test(archive: Archive, spec: KernelSpec) -> tuple[Sample, pd.DataFrame]
         UserError: as in `tables.read`.
     """
     layout = spec.prepare
-    sample = sample_submission.read(archive, layout, spec.classes)
+    task = Task(spec.task, spec.classes, spec.targets)
+    sample = sample_submission.read(archive, layout, task.submitted_names)
     if sample is not None:
-        sample_submission.check_targets(sample.wide, spec.classes, spec.task, layout)
+        sample_submission.check_targets(sample.wide, task, layout)
     wide = None if sample is None else sample.wide
     test, wide = sample_submission.read_test(archive, layout, wide)
     return sample or Sample(wide, SubmissionFile(), wide), test

@@ -19,6 +19,7 @@ from podium.kaggle.kernel.spec import ExportedFold, ExportedModel
 from podium.metadata.encoding import Encoding
 from podium.models import weights
 from podium.prediction.tta import VIEWS
+from podium.scoring.task import Task
 
 
 def export(training: TrainingProvenance, dataset: Path) -> list[ExportedFold] | None:
@@ -58,7 +59,7 @@ class ProbePredictor:
         self.heads = [{n: tensor.numpy() for n, tensor in state.items()} for state, _, _ in states]
         training = states[0][1]
         self.encodings = [Encoding.of(of_fold) for _, of_fold, _ in states]
-        self.config = Probe(**training.config["probe"])
+        self.config, self.task = Probe(**training.config["probe"]), Task.of(training)
         self.extractors = [
             Extractor(
                 Embedding(**embedding["config"]),
@@ -83,5 +84,5 @@ class ProbePredictor:
         for arrays, encoding in zip(self.heads, self.encodings, strict=True):
             encoded = None if encoding is None else encoding.encode(metadata, ids)
             features = probe.inputs(self.config, parts, encoded)
-            logits.append(probe.predict(self.config.head, arrays, features))
+            logits.append(probe.predict(self.config.head, arrays, features, self.task))
         return logits

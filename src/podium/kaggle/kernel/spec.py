@@ -1,7 +1,7 @@
 """The specification of an export: everything the kernel needs besides weights and code."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
@@ -45,6 +45,8 @@ class KernelSpec(Section):
     competition: str
     task: TaskName
     classes: list[str]
+    targets: list[dict[str, Any]] | None = None
+    """Name, task and classes of each of several targets."""
     metric: str | None
     deterministic: bool
     prepare: Prepare

@@ -65,6 +65,8 @@ class Method(NamedTuple):
     takes_metadata: bool = False
     """Whether it can also use `Examples.metadata`; `apply` then gets the metadata, or None, as its
     last argument."""
+    takes_targets: bool = True
+    """Whether it suits several targets."""
     fits_scale: bool = False
     """Whether it fits how sure the probabilities are, so that they need no temperature."""
 

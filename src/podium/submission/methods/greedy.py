@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from podium.core import seeding
 from podium.scoring import decisions
 from podium.submission.methods.base import Examples, Fitted, Method
-from podium.submission.methods.weighted import loss_per_image
+from podium.submission.methods.weighted import columns_of_targets, loss_per_image
 
 Score = tuple[float, float]
 BAGS = 10
@@ -69,6 +69,9 @@ def _scorer(examples: Examples) -> Callable[[tuple[int, ...]], Score]:
     task, metric, targets = examples.task, examples.metric, examples.targets
     rule = decisions.default_rule(task, targets)
     columns = np.eye(len(task.classes))[targets] if task.single_label else targets
+    known: np.ndarray | float = 1.0
+    if task.parts:
+        columns, known = columns_of_targets(task, targets)
     logits = examples.logits.astype(np.float64)
     if by_probability := examples.averaging == "probabilities":
         logits = np.stack([task.probabilities(member) for member in logits])
@@ -82,7 +85,7 @@ def _scorer(examples: Examples) -> Callable[[tuple[int, ...]], Score]:
             value = mean_auc(columns, task.probabilities(blended))
         else:
             value = decisions.score(task, metric, targets, blended, rule=rule)
-        return metric.rank(value), -float(loss_per_image(task, blended, columns).mean())
+        return metric.rank(value), -float(loss_per_image(task, blended, columns, known).mean())
 
     return lambda counts: of_weights(tuple(count / sum(counts) for count in counts))
 

@@ -53,4 +53,4 @@ def _log_odds(logits: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(others), log_p - rest, log_p - np.log1p(-np.exp(others)))
 
 
-METHOD = Method(fit, apply, problem, needs_targets=False)
+METHOD = Method(fit, apply, problem, needs_targets=False, takes_targets=False)

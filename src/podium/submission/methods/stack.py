@@ -67,7 +67,7 @@ def _method(head_of: Callable[[Task], Head], sizes: Callable[[Arrays, int], np.n
         arrays = {name: _unpacked(name, values) for name, values in fitted.items()}
         return fitting.predict(head_of(task), arrays, features)
 
-    return Method(fit, apply, takes_metadata=True, fits_scale=True)
+    return Method(fit, apply, takes_metadata=True, takes_targets=False, fits_scale=True)
 
 
 def _coefficients(arrays: Arrays, dimensions: int) -> np.ndarray:

@@ -48,8 +48,13 @@ def fit_weights(
 def _logit_loss(task: Task, logits: np.ndarray, targets: np.ndarray) -> Loss:
     """The loss of a weighted mean of logits."""
     logits, targets = logits.astype(np.float64), targets.astype(np.float64)
+    known: np.ndarray | float = 1.0
     if task.single_label:
         targets = np.eye(logits.shape[2])[targets.astype(int)]
+    if task.parts:
+        mean, deviation = map(np.array, task.scale(targets))
+        targets, known = columns_of_targets(task, targets)
+        logits, targets = (logits - mean) / deviation, (targets - mean) / deviation
     if task.name == "regression":  # the solver's tolerance is absolute
         mean, deviation = targets.mean(axis=0), targets.std(axis=0)
         deviation[deviation == 0] = 1.0
@@ -57,15 +62,43 @@ def _logit_loss(task: Task, logits: np.ndarray, targets: np.ndarray) -> Loss:
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         blended = np.einsum("m,mnc->nc", weights, logits)
-        error = task.probabilities(blended) - targets  # the gradient with respect to `blended`
+        # The gradient with respect to `blended`.
+        error = (task.probabilities(blended) - targets) * known
         gradient = np.einsum("nc,mnc->m", error, logits) / len(targets)
-        return float(loss_per_image(task, blended, targets).mean()), gradient
+        return float(loss_per_image(task, blended, targets, known).mean()), gradient
 
     return loss
 
 
-def loss_per_image(task: Task, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The loss of each image, [N], whose gradient is probabilities - targets."""
+def columns_of_targets(task: Task, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Targets [N, T] with a column per class and number, as the logits have: [N, C], 0 where there
+    is no label; and 1 where there is one, else 0, [N, C].
+    """
+    columns = np.zeros((len(targets), len(task.classes)))
+    known = np.zeros_like(columns)
+    for part in task.parts:
+        rows, own = part.labeled(targets), part.of_labeled(targets)
+        known[rows, part.columns] = 1
+        is_number = part.task.name == "regression"
+        columns[rows, part.columns] = own if is_number else np.eye(len(part.task.classes))[own]
+    return columns, known
+
+
+def loss_per_image(
+    task: Task, logits: np.ndarray, targets: np.ndarray, known: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """The loss of each image, [N], whose gradient is probabilities - targets, both [N, C]. `known`
+    (see `columns_of_targets`) says which of several targets it has.
+    """
+    if task.parts:
+        assert isinstance(known, np.ndarray)
+        losses = [
+            loss_per_image(part.task, logits[:, part.columns], targets[:, part.columns])
+            * known[:, part.columns.start]
+            for part in task.parts
+        ]
+        total: np.ndarray = np.sum(losses, axis=0)
+        return total
     if task.name == "regression":
         return ((logits - targets) ** 2).sum(1) / 2
     if task.name == "multilabel":

@@ -1,0 +1,39 @@
+"""Checks of the section `prepare` that concern several keys. All raise ValueError."""
+
+from typing import TYPE_CHECKING
+
+from podium.core.section import require
+
+if TYPE_CHECKING:
+    from podium.config.prepare import Prepare
+
+
+def features(prepare: "Prepare") -> None:
+    """Check that the columns in `features` are in two tables and not used otherwise."""
+    if prepare.features == "none":
+        return
+    has_tables = prepare.train_csv is not None and prepare.test_csv is not None
+    require(has_tables, "features requires train_csv and test_csv")
+    used = {prepare.id_column, prepare.group_column, *prepare.label_columns}
+    if wrong := [name for name in prepare.feature_kinds if name in used]:
+        raise ValueError(f"features contains {wrong[0]}, which another key uses")
+
+
+def no_label(prepare: "Prepare") -> None:
+    """Check that `no_label` and several targets are about columns of a table."""
+    unknown = [name for name in prepare.no_label if name not in prepare.label_columns]
+    require(not unknown, f"no_label contains {unknown[:1]}, which is not in label_column")
+    has_table = prepare.train_csv is not None
+    require(has_table or not prepare.no_label, "no_label requires train_csv")
+    require(has_table or not prepare.target_tasks, "several label columns require train_csv")
+
+
+def sample_options(prepare: "Prepare") -> None:
+    """Check that there is a sample submission for the keys about it."""
+    for key in ("sample_id_column", "copied_columns", "id_label_separator"):
+        if prepare.sample_submission is None and getattr(prepare, key):
+            raise ValueError(f"{key} requires sample_submission. Set it.")
+    if prepare.sample_id_column in prepare.copied_columns:
+        raise ValueError("copied_columns must not contain sample_id_column. Remove it.")
+    is_possible = prepare.train_csv is not None or prepare.id_label_separator is None
+    require(is_possible, "id_label_separator requires train_csv")
