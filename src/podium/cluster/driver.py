@@ -102,7 +102,7 @@ class Driver:
                     self._note_device(node, check.result().device)
 
     def _note_device(self, node: Node, device: str) -> None:
-        self.view.say(f"node {node.name}: {device}, {node.cpus} cores, {node.gpus} GPUs")
+        self.view.say(f"node {node.name}: {device}, {node.size}")
         self.devices.add(device)
         if len(self.devices) > 1:
             self.view.say(

@@ -6,6 +6,7 @@ import platform
 import socket
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 
 from podium.cluster import address, ray_node, token
@@ -51,8 +52,9 @@ def require(text: str, *, setting: str) -> Address:
     """
     given = address.parse(text, setting=setting)
     address.require_listener(given, setting=setting)
-    asked = [_ask(given, mode) for mode in ("token", "disabled")]
-    found, without_token = [_answer(process) for process in asked]
+    asked, deadline = _ask(given, "token"), time.monotonic() + PROBE_SECONDS
+    asked_without = _ask(given, "disabled")
+    found, without_token = _answer(asked, deadline), _answer(asked_without, deadline)
     if found is None:
         raise UserError(
             f"{setting}={given}: a program listens there that is no head of a cluster. Is the port "
@@ -103,10 +105,10 @@ def _ask(given: Address, mode: str) -> "subprocess.Popen[str]":
     )
 
 
-def _answer(process: "subprocess.Popen[str]") -> dict[str, list[str] | str] | None:
+def _answer(process: "subprocess.Popen[str]", deadline: float) -> dict[str, list[str] | str] | None:
     """None if there was none."""
     try:
-        output, _ = process.communicate(timeout=PROBE_SECONDS)
+        output, _ = process.communicate(timeout=max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -130,7 +132,7 @@ def require_free(port: int) -> None:
         else:
             return
     local = Address("127.0.0.1", port)
-    head = _answer(_ask(local, "token"))
+    head = _answer(_ask(local, "token"), time.monotonic() + PROBE_SECONDS)
     other = f"start another one with ARGS=--port={min(port + 1, address.MAX_PORT)}"
     if head is None:
         raise UserError(f"port {port} is taken by another program. Free it, or {other}.")

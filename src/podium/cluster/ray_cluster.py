@@ -5,6 +5,7 @@ import contextlib
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
@@ -12,17 +13,20 @@ import ray
 from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from podium.cluster import facts, node_program, process, ray_node
+from podium.cluster import facts, head, node_program, process, ray_node
 from podium.cluster.address import Address
 from podium.cluster.facts import Facts
 from podium.cluster.node_program import Event, Work
 from podium.cluster.nodes import Node, NodeError, NodeLostError
+from podium.core.errors import UserError
+
+HEAD_SECONDS = 10.0  # without an answer, after which it is gone
 
 
 @contextlib.contextmanager
-def connect(head: Address | None, read: Callable[[str], bytes]) -> "Iterator[RayCluster]":
-    """Connect to the head, or start one here if it is None. `read` gets the content of a DVC cache
-    object.
+def connect(given: Address | None, read: Callable[[str], bytes]) -> "Iterator[RayCluster]":
+    """Connect to the head at `given`, or start one here if that is None. `read` gets the content of
+    a DVC cache object.
 
     Raises:
         UserError: if Ray does not start.
@@ -30,10 +34,10 @@ def connect(head: Address | None, read: Callable[[str], bytes]) -> "Iterator[Ray
     with tempfile.TemporaryDirectory(prefix="podium-", ignore_cleanup_errors=True) as folder:
         # Ray's drivers need a node beside them.
         beside = ("--num-cpus=0", "--num-gpus=0")
-        options = (f"--port={_free_port()}",) if head is None else beside
-        command = ray_node.start_command(head, *options, f"--temp-dir={folder}")
+        options = (f"--port={_free_port()}",) if given is None else beside
+        command = ray_node.start_command(given, *options, f"--temp-dir={folder}")
         with ray_node.started(command, lambda _: None) as node:
-            address = head or node.address
+            address = given or node.address
             ray.init(str(address), _temp_dir=folder, log_to_driver=False, logging_level="ERROR")
             try:
                 yield RayCluster(address, read)
@@ -57,6 +61,7 @@ class RayCluster:
     def __init__(self, address: Address, read: Callable[[str], bytes]) -> None:
         """Use the cluster that this process is connected to."""
         self.address, self.read = address, read
+        self.known, self.seen = dict[str, Node](), time.monotonic()  # of the head
         self.objects = dict[str, "ray.ObjectRef[bytes]"]()
         self._putting = asyncio.Lock()
         # Nodes get this code by value: they have none of ours, or that of another version.
@@ -66,14 +71,26 @@ class RayCluster:
         self._facts = ray.remote(facts.facts)
 
     def nodes(self) -> dict[str, Node]:
-        """The nodes that are alive and have cores, by id."""
-        nodes = {}
+        """The nodes that are alive and have cores, by id.
+
+        Raises:
+            UserError: if the head is gone. Ray would end this process after a minute.
+        """
+        if not head.answers(self.address):
+            if time.monotonic() - self.seen > HEAD_SECONDS:
+                raise UserError(
+                    f"the head at {self.address} is gone. Start it again with `make node` and "
+                    "rerun: what has arrived is kept, and the rest resumes."
+                )
+            return self.known
+        nodes, self.seen = {}, time.monotonic()
         for node in ray.nodes():
             resources = node["Resources"]
             if node["Alive"] and resources.get("CPU"):
                 name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
                 cpus, gpus = int(resources["CPU"]), int(resources.get("GPU", 0))
                 nodes[node["NodeID"]] = Node(node["NodeID"], name, cpus, gpus)
+        self.known = nodes
         return nodes
 
     async def facts(self, node: Node) -> Facts:
