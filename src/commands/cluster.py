@@ -29,8 +29,8 @@ def main() -> None:
         value = getattr(options, name)
         if value is not None and value < minimum:
             raise UserError(f"{name.upper()} must be at least {minimum}, not {value}.")
-    params = schema.load()
     address = head.of_cluster(options.cluster, command="make train CLUSTER=…")
+    params = schema.load()
     from podium.cluster import ray_cluster  # after the token, which Ray reads when it is imported
 
     with session.only_driver(f"make train CLUSTER={options.cluster}"):
