@@ -5,11 +5,15 @@ override NAME := $(if $(filter command%,$(origin NAME)),$(value NAME))
 # What users may set. The values reach commands through the environment only ("$$SOURCE"): neither make nor the
 # shell interprets them.
 override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS WRITE CLUSTER GPUS CPUS HEAD SET TRIALS FOLDS LIST PLOT
+# Without an address, other things would happen than the user expects.
+$(foreach name,HEAD CLUSTER,$(if $(filter command%,$(origin $(name))),$(if $(value $(name)),,\
+  $(error $(name)= is empty. Set it to host:port of a head, or leave $(name)= out))))
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
 export PATH := $(CURDIR)/.venv/bin:$(value PATH)
 override UV := uv==0.13.8
-override COMMAND := PYTHONPATH=src python -m commands
+# In place of the shell, so that a signal to make reaches it.
+override COMMAND := exec env PYTHONPATH=src python -m commands
 override PYTEST := pytest --numprocesses auto --dist worksteal
 override LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate

@@ -5,6 +5,7 @@ from functools import partial
 from podium.config.ensemble import Ensemble
 from podium.config.folds import Folds
 from podium.core import files, params_file, paths, program
+from podium.core.errors import counted
 from podium.core.manifest import Manifest
 from podium.metadata import table as metadata_table
 from podium.prediction import predictions
@@ -66,7 +67,9 @@ def main() -> None:
     files.write_json(
         paths.METRICS / "ensemble.json", summary(ensemble, per_member, metric, without)
     )
-    print(f"{len(loaded)} members, out-of-fold {metric.name} {ensemble.scores['oof']:.4f}")
+    print(
+        f"{counted(len(loaded), 'member')}, out-of-fold {metric.name} {ensemble.scores['oof']:.4f}"
+    )
 
 
 if __name__ == "__main__":

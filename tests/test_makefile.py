@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,38 @@ def test_the_environment_is_set_up_again_where_the_project_was_moved(
     (copy / ".venv/bin/python").symlink_to("/usr/bin/python2.99")  # it was upgraded
     assert set_ups(copy) == 2
     assert set_ups(copy) == 0
+
+
+@pytest.mark.parametrize(("target", "name"), [("node", "HEAD"), ("train", "CLUSTER")])
+def test_an_empty_address_is_an_error(folder: Path, target: str, name: str) -> None:
+    """An unset variable of a script: `make node HEAD=$head` would start another head."""
+    done = make(folder, "-o", ".venv/.run", "-o", ".venv/.cluster", target, f"{name}=")
+    assert done.returncode == 2 and f"{name}= is empty" in done.stderr
+    assert not (folder / "called").exists()
+
+
+WAITS = f"""#!{sys.executable}
+import signal, sys, time
+from pathlib import Path
+
+def stop(*_):
+    Path("stopped").touch()
+    sys.exit(1)
+
+signal.signal(signal.SIGTERM, stop)
+Path("started").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("node",), ("train",), ("train", "CLUSTER=a:1"), ("search",), ("watch",)], ids=str
+)
+def test_sigterm_reaches_the_command(folder: Path, arguments: tuple[str, ...]) -> None:
+    program(folder / ".venv/bin/python", WAITS)
+    ready = ("-o", ".venv/.run", "-o", ".venv/.cluster", "-o", ".venv/.search")
+    with subprocess.Popen(["make", *ready, *arguments], cwd=folder) as process:
+        while not (folder / "started").exists():
+            time.sleep(0.02)
+        process.terminate()
+    assert (folder / "stopped").exists()

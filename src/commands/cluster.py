@@ -4,14 +4,14 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from podium.cluster import session, snapshot, token
+from podium.cluster import head, session, snapshot
 from podium.cluster.driver import Driver
 from podium.cluster.job import Job
 from podium.cluster.nodes import Request, locked_versions
 from podium.cluster.pipeline import Pipeline
 from podium.cluster.view import View
 from podium.core import console, params_file, paths, program
-from podium.core.errors import UserError
+from podium.core.errors import UserError, examples
 from podium.core.paths import Fold
 from podium.params import schema
 
@@ -29,13 +29,11 @@ def main() -> None:
         value = getattr(options, name)
         if value is not None and value < minimum:
             raise UserError(f"{name.upper()} must be at least {minimum}, not {value}.")
+    address = head.of_cluster(options.cluster, command="make train CLUSTER=…")
     params = schema.load()
-    token.require(create=options.cluster == "auto")
-    try:  # after the token: Ray reads the environment when it is imported
-        from podium.cluster import ray_cluster
-    except ImportError:
-        raise UserError("Ray is not installed. Run this as `make train CLUSTER=…`.") from None
-    with session.only_driver(f"CLUSTER={options.cluster}"):
+    from podium.cluster import ray_cluster  # after the token, which Ray reads when it is imported
+
+    with session.only_driver(f"make train CLUSTER={options.cluster}"):
         snapshot.files(Path.cwd(), params_file.read(params_file.PARAMS))  # or fail now
         session.reproduce_folds()
         pipeline = Pipeline(Path.cwd())
@@ -48,8 +46,11 @@ def main() -> None:
             request = Request(options.gpus, options.cpus, session.environment())
             versions = locked_versions(REQUIREMENTS)
             read = lambda name: pipeline.object_path(name).read_bytes()  # noqa: E731
-            with ray_cluster.connect(options.cluster, read) as cluster, View() as view:
-                view.say(f"{count} models and folds; join with `make node HEAD={cluster.address}`")
+            with ray_cluster.connect(address, read) as cluster, View() as view:
+                view.say(
+                    f"{count} of {sum(map(len, rounds))} models and folds to do; other machines "
+                    f"join with `make node HEAD={cluster.address}`"
+                )
                 driver = Driver(cluster, pipeline, request, versions=versions, view=view)
                 asyncio.run(_run(driver, rounds))
         console.say("all models are trained: run `dvc repro`")
@@ -84,9 +85,9 @@ def _check_out(pipeline: Pipeline, jobs: list[Job]) -> None:
     names = [stage for job in jobs for stage in job.stages]
     if missing := {*names} - {*pipeline.restore(names)}:
         raise UserError(
-            f"{len(missing)} results belong to other params or code than those that are here now: "
-            "you have edited them meanwhile. Rerun, or undo the edit and run `dvc repro`, which "
-            "finds the results in its cache."
+            f"params or code were edited during the run: {examples(sorted(missing))} fit them no "
+            "more. Rerun, or undo the edit and run `dvc repro`, which finds the results in its "
+            "cache."
         )
 
 

@@ -5,13 +5,12 @@ import asyncio
 import contextlib
 import itertools
 import os
-import signal
 
 import psutil
 
 from podium.cluster import session
 from podium.core import console, machine, paths, program, signals
-from podium.core.errors import Stopped, UserError, examples
+from podium.core.errors import Stopped, UserError, counted, examples
 from podium.params import schema
 
 MAX_LINE_BYTES = 2**20
@@ -31,12 +30,13 @@ def main() -> None:
     jobs = max(1, len(gpus)) if jobs is None else jobs
     if jobs < 1:
         raise UserError(f"JOBS must be at least 1, not {jobs}. Set a higher number.")
-    session.reproduce_folds()
     names = [paths.stage("train", m, fold) for m in params.models for fold in params.folds.run]
     slots = list(itertools.islice(itertools.cycle([*gpus] or [None]), jobs))
-    _share_machine(min(jobs, len(names)))
-    _train(names, slots)
-    _train([paths.stage("train", model, "all") for model in params.folds.all], slots)
+    with session.only_driver("make train"):
+        session.reproduce_folds()
+        _share_machine(min(jobs, len(names)))
+        _train(names, slots)
+        _train([paths.stage("train", model, "all") for model in params.folds.all], slots)
 
 
 def _train(names: list[str], slots: list[str | None]) -> None:
@@ -44,8 +44,8 @@ def _train(names: list[str], slots: list[str | None]) -> None:
     statuses = asyncio.run(Trainings(names, slots).run())
     if failed := [name for name, status in zip(names, statuses, strict=True) if status != 0]:
         raise UserError(
-            f"{len(failed)} of {len(names)} training runs failed: {examples(failed)}. Fix the "
-            "errors above and rerun."
+            f"{len(failed)} of {counted(len(names), 'training run')} failed: {examples(failed)}. "
+            "Fix the errors above and rerun."
         )
 
 
@@ -75,10 +75,10 @@ class Trainings:
         """Run all stages and return their exit statuses.
 
         Raises:
-            Stopped: on SIGINT or SIGTERM, after the running stages have ended.
+            Stopped: on a signal to stop, after the running stages have ended.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals.to_stop():
             loop.add_signal_handler(number, setattr, self, "stopped_by", number.name)
         trainings = asyncio.gather(*map(self._train, self.names))
         terminated: set[int] = set()

@@ -2,7 +2,7 @@
 
 import argparse
 
-from podium.cluster import session, token
+from podium.cluster import head, session
 from podium.core import params_file, program
 from podium.core.errors import UserError
 from podium.params import schema
@@ -29,8 +29,9 @@ def main() -> None:
         value, minimum = getattr(options, name), 0 if name == "gpus" else 1
         if value is not None and value < minimum:
             raise UserError(f"{name.upper()} must be at least {minimum}, not {value}.")
+    address = None
     if options.cluster:
-        token.require(create=options.cluster == "auto")  # Ray reads the environment on import
+        address = head.of_cluster(options.cluster, command="make search CLUSTER=…")
     try:
         from podium.search import results, search
     except ImportError as error:
@@ -45,7 +46,7 @@ def main() -> None:
             if options.write:
                 results.write(options.model, params, text)
             else:
-                search.run(options, params, text)
+                search.run(options, params, text, address)
 
 
 if __name__ == "__main__":

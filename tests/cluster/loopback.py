@@ -11,10 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 from conftest import ROOT, Project
 
 COMMAND = ("-m", "commands.node")
-READY = "This command will now block forever"
+READY = "Ctrl-C"  # in the last line about the start
 MEMORY = "--object-store-memory=100000000"
 
 
@@ -65,15 +66,17 @@ class Loopback:
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to all processes of a node."""
-        os.killpg(self.processes[name].pid, number)
+        node = psutil.Process(self.processes[name].pid)
+        for process in [node, *node.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def remove(self, name: str) -> None:
         """End a node."""
-        process = self.processes.pop(name)
-        for number in (signal.SIGCONT, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-        process.wait()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for number in (signal.SIGCONT, signal.SIGKILL):
+                self.signal(name, number)
+        self.processes.pop(name).wait()
 
     def train(self, project: Project, log: Path) -> "subprocess.Popen[bytes]":
         """Start `make train CLUSTER=…`, but for make."""

@@ -16,6 +16,7 @@ from podium.cluster import token
 
 token.require()
 
+from podium.cluster import address as addresses  # noqa: E402
 from podium.cluster import node_program, ray_cluster  # noqa: E402
 from podium.cluster.driver import Driver  # noqa: E402
 from podium.cluster.job import Job  # noqa: E402
@@ -59,7 +60,8 @@ def stub(work: Work, fetch: Callable[[str], bytes]) -> Iterator[Event]:
 
 
 def main() -> None:
-    address, jobs, seconds = sys.argv[1:]
+    text, jobs, seconds = sys.argv[1:]
+    address = addresses.parse(text, setting="CLUSTER")
     node_program.run = stub
     pipeline: Any = Pipeline(Path(tempfile.mkdtemp()))
     request = Request(None, None, {"SECONDS": seconds})

@@ -135,6 +135,11 @@ def test_each_job_runs_once(run: Any) -> None:
     }
 
 
+def test_the_size_of_a_node_in_words() -> None:
+    sizes = [Node("n", "n", cpus, gpus).size for cpus, gpus in ((1, 0), (8, 1), (2, 2))]
+    assert sizes == ["1 core, 0 GPUs", "8 cores, 1 GPU", "2 cores, 2 GPUs"]
+
+
 def test_a_node_that_fails_twice_is_excluded(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = FakeCluster(2, n0=breaks)
     assert sorted(run(cluster, 10).arrived) == expected(10)

@@ -151,3 +151,30 @@ def test_an_entry_is_sent_after_the_objects_that_dvc_stores_later(tmp_path: Path
         ("entry", name, entry),
     ]
     assert [*sent.new(final=True)] == []
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_is_not_the_users_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv(node_program.FOLDER_VARIABLE, str(file / "node"))
+    work = Work(STAGES, {}, (), (), {}, {}, ".checkpoints/a", {})
+    (event,) = node_program.run(work, lambda _: b"")
+    reason = f"Not a directory: {file}/node/tasks ({node_program.FOLDER_VARIABLE})"
+    assert event == ("failed", "system", reason.encode())
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("cannot write models/a: No space left on device (9 bytes needed)", "system"),
+        ("models.a has no lr", "user"),
+    ],
+)
+@pytest.mark.usefixtures("node")
+def test_a_full_disk_of_a_node_is_not_the_users_mistake(command: str, kind: str) -> None:
+    stages = f"stages:\n  fails:\n    cmd: \"echo 'error: {command}' && exit 1\"\n    outs: [x]\n"
+    work = Work(("fails",), {"dvc.yaml": stages.encode()}, (), (), {}, {}, ".checkpoints/a", {})
+    *_, (event, name, content) = node_program.run(work, lambda _: b"")
+    assert (event, name) == ("failed", kind) and content.startswith(command.encode())

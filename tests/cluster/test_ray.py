@@ -72,15 +72,24 @@ def check(project: Project, expected: dict[str, bytes]) -> None:
 
 
 def test_results_are_those_of_a_local_run(cluster: Loopback, tmp_path: Path) -> None:
-    project, expected = prepared(tmp_path, "digits", epochs=1)
+    folder = tmp_path / "Übung 1, it's here"
+    folder.mkdir()
+    project, expected = prepared(folder, "digits", epochs=1)
     log = WatchedLog(tmp_path / "log")
     process = cluster.train(project, log.path)
     try:
         log.wait_for("join with", process)
+        assert f"join with `make node HEAD={cluster.address}`" in log.text
         second = cluster.train(project, tmp_path / "second")
         assert second.wait(timeout=120) == 1
-        message = (tmp_path / "second").read_text()
-        assert f"is being trained by process {process.pid} of " in message
+        beside = [
+            (tmp_path / "second").read_text(),
+            project.stage("jobs").stdout,
+            project.stage("search", "a", "--set=dropout=float:0:0.5").stdout,
+            project.run("dvc", "repro", "train@a-0", check=False).stdout,
+        ]
+        who = f"by `make train CLUSTER={cluster.address}`, process {process.pid} of "
+        assert all(text.count(who) == 1 for text in beside), beside
         assert process.wait(timeout=600) == 0, log.text
     finally:
         process.kill()

@@ -28,18 +28,24 @@ def cluster() -> Iterator[Loopback]:
         loopback.close()
 
 
-@pytest.fixture
-def run(cluster: Loopback, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """The driver, with four jobs of three seconds, and its log."""
-    cluster.add("two", "127.0.0.4")
-    log, script = tmp_path / "log", Path(__file__).with_name("stub_run.py")
+def driver(cluster: Loopback, log: Path, *, seconds: int) -> "subprocess.Popen[bytes]":
+    """The driver, with four jobs."""
+    script = Path(__file__).with_name("stub_run.py")
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, script, cluster.address, str(JOBS), "3"],
+        return subprocess.Popen(
+            [sys.executable, script, cluster.address, str(JOBS), str(seconds)],
             env=cluster.environment,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
+
+
+@pytest.fixture
+def run(cluster: Loopback, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """The driver, with four jobs of three seconds, and its log."""
+    cluster.add("two", "127.0.0.4")
+    log = tmp_path / "log"
+    process = driver(cluster, log, seconds=3)
     yield process, log
     process.kill()
     process.wait()
@@ -84,13 +90,33 @@ def test_a_killed_task_runs_again(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGHUP,)])
 def test_ctrl_c_ends_the_tasks(
-    cluster: Loopback, run: tuple["subprocess.Popen[bytes]", Path]
+    cluster: Loopback, run: tuple["subprocess.Popen[bytes]", Path], numbers: tuple[int, ...]
 ) -> None:
     process, log = run
     wait_for(("m-0 | step 1", "m-1 | step 1"), log)
-    process.send_signal(signal.SIGINT)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.2)
     assert process.wait(timeout=20) == 0, log.read_text()
-    assert "stopped by SIGINT" in log.read_text()
+    assert f"stopped by {signal.Signals(numbers[0]).name}" in log.read_text()
     inside = psutil.Process(cluster.processes["two"].pid).children(recursive=True)
     assert not [child for child in inside if "ray::_run" in str(child.cmdline())]
+
+
+@pytest.mark.long
+def test_when_the_head_is_gone_the_driver_ends_and_says_so(
+    cluster: Loopback, tmp_path: Path
+) -> None:
+    """The last test of this module: it has no cluster any more."""
+    log = tmp_path / "log"
+    process = driver(cluster, log, seconds=100)
+    try:
+        wait_for(("m-0 | step 1",), log)
+        cluster.signal("head", signal.SIGKILL)
+        assert process.wait(timeout=45) == 1
+    finally:
+        process.kill()
+        process.wait()
+    assert f"the head at {cluster.address} is gone. Start it again" in log.read_text()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fork_server
 import pytest
+import trainings
 from conftest import Project
 
 from podium.core import machine
@@ -182,3 +183,16 @@ def test_asked_to_end_it_waits_for_the_checkpoints_and_starts_nothing_more(
     assert list((project.folder / ".checkpoints/a/fold0").glob("*.ckpt"))
     done = project.run("dvc", "repro", "train@a-0").stdout
     assert "resuming from checkpoint at step " in done
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the status of killed processes")
+def test_beside_a_training_run_of_dvc_repro_it_does_not_train(prepared: Project) -> None:
+    training = trainings.start(prepared)
+    training.send_signal(signal.SIGSTOP)  # it must not end on a fast machine
+    try:
+        done = prepared.stage("jobs", "1")
+    finally:
+        training.kill()
+        training.communicate()
+    expected = f"error: `dvc repro` is training a-0 (process {training.pid}) on "
+    assert done.returncode == 1 and done.stdout.startswith(expected), done.stdout

@@ -43,10 +43,10 @@ def test_lines_and_status_of_a_training_agree_on_what_is_left(project: Project) 
     for stage in ("fetch", "prepare", "folds"):
         assert project.stage(stage).returncode == 0
     first = project.stage("train", "--model", "a", "--fold", "0").stdout
-    assert "2 of 2 models and folds are not trained yet\n" in first
+    assert "0 of 2 models and folds are trained\n" in first
     assert " left (" in first and " in total)" in first and " left in total" in first
     last = project.stage("train", "--model", "a", "--fold", "1").stdout
-    assert "1 of 2 models and folds are not trained yet: " in last and "in total)" not in last
+    assert "1 of 2 models and folds are trained: " in last and "in total)" not in last
     assert status.running(project.folder) == []
 
 

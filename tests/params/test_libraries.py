@@ -1,6 +1,8 @@
 """The stage check finds what timm and albumentations would reject in training."""
 
 import copy
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,34 @@ def test_neighbors_need_a_linear_head() -> None:
     params["models"]["a"]["architecture"] = "resnetv2_50"
     with pytest.raises(UserError, match=r"predict.neighbors requires .* of ResNetV2 is another"):
         schema.validate(params, build_models=True)
+
+
+def test_what_a_library_rejects_is_reported_next_to_other_mistakes_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by commands that build models only if there is another mistake: it takes seconds."""
+    model = PARAMS["models"]["a"]
+    wrong = {
+        "a": model | {"dropout": 7, "architecture": "resnot18"},
+        "b": model | {"batchsize": 8, "augment": [{"HorizontalFlop": {}}]},
+        "c": model | {"phases": [{"epochs": 0, "lr": 1}], "architecture": "resnot18"},
+        "d": "resnet18",
+    }
+    (tmp_path / "params.yaml").write_text(json.dumps(PARAMS | {"models": wrong}))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as raised:
+        schema.load()
+    keys = re.findall(r"^  models\.(\S+): ", str(raised.value), re.MULTILINE)
+    # What c is without its phases, nobody knows.
+    expected = {
+        "a.dropout",
+        "a.architecture",
+        "b.batchsize",
+        "b.augment",
+        "c.phases[0].epochs",
+        "d",
+    }
+    assert {*keys} == expected and len(keys) == len(expected)
 
 
 def test_problems_of_several_models_and_phases_are_reported_at_once() -> None:

@@ -5,7 +5,6 @@ It knows a cluster only as a `Cluster`; which process runs where is Ray's busine
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections import Counter
 from typing import Any
@@ -23,6 +22,7 @@ from podium.cluster.nodes import (
 )
 from podium.cluster.pipeline import Pipeline
 from podium.cluster.view import View
+from podium.core import signals
 from podium.core.errors import Stopped, UserError, examples
 
 POLL_SECONDS = 1.0
@@ -62,10 +62,10 @@ class Driver:
         Raises:
             UserError: with the message of a stage, if it is a mistake of the user; if a job fails
                 on several nodes; if no node can be used.
-            Stopped: on SIGINT or SIGTERM.
+            Stopped: on a signal to stop.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals.to_stop():
             loop.add_signal_handler(number, setattr, self, "stopped_by", number.name)
         self.pending, self.snapshot = [*jobs], snapshot
         for job in jobs:
@@ -102,7 +102,7 @@ class Driver:
                     self._note_device(node, check.result().device)
 
     def _note_device(self, node: Node, device: str) -> None:
-        self.view.say(f"node {node.name}: {device}, {node.cpus} cores, {node.gpus} GPUs")
+        self.view.say(f"node {node.name}: {device}, {node.size}")
         self.devices.add(device)
         if len(self.devices) > 1:
             self.view.say(

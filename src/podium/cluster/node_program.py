@@ -5,6 +5,7 @@ code to the node, which needs the locked packages but no copy of the project, gi
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -25,6 +26,7 @@ TRACKING_VARIABLE = "PODIUM_TRACKING_DIR"  # see training/reporting.py
 STATUS_FOLDER = ".checkpoints/.status"  # see training/status.py
 CHECKPOINT_SECONDS = 5.0  # between two copies of a run's checkpoint
 EXIT_USER_ERROR = 1
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # this node's, not the user's
 CONFIG = """[core]
     no_scm = true
     analytics = false
@@ -55,12 +57,22 @@ class Work(NamedTuple):
 def run(work: Work, fetch: Callable[[str], bytes]) -> Iterator[Event]:
     """Run the stages of `work`. `fetch` gets a DVC cache object by its name; the node keeps it."""
     home = Path(os.environ.get(FOLDER_VARIABLE) or Path.home() / ".cache" / "podium")
+    try:
+        yield from _run(work, fetch, home)
+    except OSError as error:
+        reason = f"{error.strerror or error}: {error.filename or home} ({FOLDER_VARIABLE})"
+        yield "failed", "system", reason.encode()
+
+
+def _run(work: Work, fetch: Callable[[str], bytes], home: Path) -> Iterator[Event]:
     with _task_folder(home / "tasks") as folder:
         for path, content in {**work.files, **work.checkpoints}.items():
             _write(folder / path, content)
         _write(folder / ".dvc/config", CONFIG.encode())
         for name in work.objects:
-            _link(_stored(home / "objects", name, fetch), cached(folder / ".dvc/cache", name))
+            target = cached(folder / ".dvc/cache", name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(_stored(home / "objects", name, fetch), target)
         for path, content in work.entries.items():
             _write(folder / ".dvc/cache/runs" / path, content)
         yield from _run_stages(work, folder)
@@ -74,12 +86,8 @@ def _task_folder(tasks: Path) -> Iterator[Path]:
         with (tasks / "mutex").open("w") as mutex:  # a new lock is not that of a killed task
             fcntl.flock(mutex, fcntl.LOCK_EX)
             for lock in tasks.glob("*.lock"):
-                with (
-                    contextlib.suppress(
-                        BlockingIOError, FileNotFoundError
-                    ),  # it runs, or has ended
-                    lock.open() as file,
-                ):
+                unlocked = contextlib.suppress(BlockingIOError, FileNotFoundError)
+                with unlocked, lock.open() as file:  # else it runs, or has ended
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                     lock.unlink(missing_ok=True)
@@ -115,11 +123,6 @@ def verify(name: str, content: bytes) -> None:
     """Raises: ValueError: if a cache object does not have the content that its name says."""
     if hashlib.md5(content).hexdigest() != name.removesuffix(".dir"):
         raise ValueError(f"the cache object {name} was damaged in transit")
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.link(source, target)
 
 
 def cached(cache: Path, name: str) -> Path:
@@ -162,7 +165,8 @@ def _reason(output: list[str], status: int) -> tuple[str, bytes]:
     exits = re.findall(r"exited with (-?\d+)", text)
     message = re.search(r"^error: (.+?)(?=^ERROR: |^[EW]\d{4} |\Z)", text, re.MULTILINE | re.DOTALL)
     if message and exits and int(exits[-1]) == EXIT_USER_ERROR:
-        return "user", message[1].strip().encode()
+        is_disk = any(os.strerror(number) in message[1] for number in DISK_ERRORS)
+        return "system" if is_disk else "user", message[1].strip().encode()
     return "system", ("\n".join(output[-5:]) or f"dvc exited with {status}").encode()
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from podium.cluster.facts import Facts, facts
 from podium.cluster.node_program import Event, Work
 from podium.core import files
-from podium.core.errors import examples
+from podium.core.errors import counted, examples
 
 
 class NodeError(Exception):
@@ -26,6 +26,11 @@ class Node(NamedTuple):
     name: str
     cpus: int
     gpus: int
+
+    @property
+    def size(self) -> str:
+        """Its cores and GPUs in words."""
+        return f"{counted(self.cpus, 'core')}, {counted(self.gpus, 'GPU')}"
 
 
 class Request(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.serialize import to_single_stage_lockfile
@@ -34,8 +35,15 @@ class Pipeline:
     @contextlib.contextmanager
     def _repo(self) -> Iterator[Repo]:
         """DVC's view of the project, for one thread at a time: its parsers share state."""
-        with self._lock, Repo(str(self.root)) as repo:
-            yield repo
+        # Another DVC process holds the repository's lock for moments, that of outputs for longer.
+        with self._lock, Repo(str(self.root), _wait_for_lock=True) as repo:
+            try:
+                yield repo
+            except LockError as error:
+                raise UserError(
+                    f"another DVC process is at work in this project: {error}. Wait for it and "
+                    "rerun: what has arrived is kept."
+                ) from None
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """Those of the stages that `dvc status` reports as changed, after checking out all that

@@ -1,42 +1,57 @@
-"""What commands that use a cluster share: one driver per project, settings of all tasks."""
+"""What commands that train share: one driver per project, settings of all tasks."""
 
 import contextlib
-import getpass
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from filelock import FileLock, Timeout
+import psutil
 
-from podium.core import files, paths
-from podium.core.errors import UserError
+from podium.core.errors import UserError, examples
+from podium.training import driver_lock, status
 
 # Settings of this machine's user that apply to each training run.
 PASSED_ON = ("PODIUM_WORKERS", "PODIUM_CACHE_MIB")
 CHECKPOINT_MINUTES = "1"
+STOP_SECONDS = 10.0  # of a training run, after the death of the process that started it
 
 
 @contextlib.contextmanager
-def only_driver(description: str) -> Iterator[None]:
-    """Raises: UserError: naming the other driver, if there is one for this project."""
-    owner = paths.CHECKPOINTS / "driver"
-    owner.parent.mkdir(exist_ok=True)
-    lock = FileLock(owner.with_name("driver.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        text = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
-        raise UserError(
-            f"This project is being trained by {text}. Wait for it, or stop it."
-        ) from None
-    try:
-        who = f"process {os.getpid()} of {getpass.getuser()} on {socket.gethostname()}"
-        files.write_text(owner, f"{who} with {description}")
+def only_driver(command: str) -> Iterator[None]:
+    """Be the only process that trains models of this project, as the `command` that users know.
+
+    Raises:
+        UserError: naming another driver, or training runs that `dvc repro` has started.
+    """
+    with driver_lock.held(command):
+        _wait_for_stages()
         yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
+
+
+def _wait_for_stages() -> None:
+    """Give the training runs of a driver that was killed time to write their checkpoints."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while running := [run for run in status.running(Path.cwd()) if _is_here(run)]:
+        if time.monotonic() > deadline:
+            names = [f"{run.model}-{run.fold} (process {run.pid})" for run in running]
+            raise UserError(
+                f"`dvc repro` is training {examples(names)} on {socket.gethostname()}. "
+                f"{driver_lock.FIX}"
+            )
+        time.sleep(0.1)
+
+
+def _is_here(run: status.Status) -> bool:
+    """Whether it trains in this folder, not in the copy that `dvc exp run --temp` works in."""
+    try:
+        return Path(psutil.Process(run.pid).cwd()) == Path.cwd()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # of another user
+        return True
 
 
 def reproduce_folds() -> None:

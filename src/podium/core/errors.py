@@ -24,6 +24,11 @@ def examples(items: Sequence[object], most: int = 5) -> str:
     return f"{shown} and {omitted} more" if omitted > 0 else shown
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: "1 model", "2 models"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint: ": did you mean …?" with the most similar known name, or ""."""
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""Graceful shutdown on SIGTERM, SIGINT and the death of the parent process."""
+"""Graceful shutdown on SIGTERM, SIGINT, SIGHUP and the death of the parent process."""
 
 import ctypes
 import os
@@ -17,12 +17,23 @@ _DVC_DIED = signal.SIGUSR1 if sys.platform == "linux" else None
 _received: int | None = None
 
 
-@contextmanager
-def deferred() -> Iterator[None]:
-    """Within the block, record SIGTERM, SIGINT and the death of DVC instead of exiting at once. A
-    second signal of the same kind ends the process.
+def to_stop() -> list[signal.Signals]:
+    """The signals that ask this process to stop. SIGHUP, which a closed terminal sends, is one of
+    them unless it is ignored (`nohup`).
     """
     numbers = [signal.SIGTERM, signal.SIGINT]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        numbers.append(hangup)
+    return numbers
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within the block, record `to_stop` and the death of DVC instead of exiting at once. A second
+    signal of the same kind ends the process.
+    """
+    numbers = to_stop()
     if _DVC_DIED is not None and _is_run_by_dvc():
         numbers.append(_DVC_DIED)
     previous = {number: signal.signal(number, _record) for number in numbers}

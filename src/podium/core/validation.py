@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 
 Kind = Any
 """The type of a value, or a section and the name of one of its fields."""
@@ -61,8 +61,7 @@ def explain(failure: ValidationError, raw: Any, *, at: str) -> list[Problem]:
 def error(problems: Sequence[Problem], *, source: str) -> UserError:
     """One error for all problems."""
     lines = [f"  {key}: {text}" for key, text in problems]
-    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-    return UserError(f"{source} has {count}:\n" + "\n".join(lines))
+    return UserError(f"{source} has {counted(len(lines), 'problem')}:\n" + "\n".join(lines))
 
 
 def _relevant(failure: ValidationError) -> list[Any]:

@@ -1,5 +1,6 @@
 """All of params.yaml as one model."""
 
+import re
 import typing
 from typing import Annotated, Any
 
@@ -98,10 +99,12 @@ def validate(
     if build_models:
         neighbors = "predict" in sections and sections["predict"].neighbors is not None
         channels = sections["prepare"].channels if "prepare" in sections else 3
-        problems += libraries.problems(
-            sections.get("models", {}), channels=channels, neighbors=neighbors
+        models, embeddings = (
+            sections.get(name) or _buildable(kind, raw.get(name))
+            for name, kind in (("models", Model), ("embeddings", Embedding))
         )
-        problems += libraries.embedding_problems(sections.get("embeddings", {}), channels=channels)
+        problems += libraries.problems(models, channels=channels, neighbors=neighbors)
+        problems += libraries.embedding_problems(embeddings, channels=channels)
         if sections.keys() >= (needs := {"predict", "models", "embeddings", "task", "prepare"}):
             from podium.params import extensions  # imports torch
 
@@ -112,10 +115,31 @@ def validate(
     return valid
 
 
+def _buildable(kind: type[Section], raw: Any) -> dict[str, Any]:
+    """The items of an invalid section that can be built all the same: those that are valid, if need
+    be without their wrong keys (not if these are required).
+    """
+    found = {}
+    for name, value in raw.items() if isinstance(raw, dict) else ():
+        item, problems = validation.check(kind, value)
+        if problems and isinstance(value, dict):
+            wrong = {re.split(r"[.\[]", key)[0] for key, _ in problems}
+            rest = {key: value[key] for key in value if key not in wrong}
+            item, problems = validation.check(kind, rest)
+        if not problems:
+            found[name] = item
+    return found
+
+
 def load(*, build_models: bool = False) -> Params:
     """Read and validate params.yaml.
 
     Raises:
-        UserError: see `validate`.
+        UserError: see `validate`; with all problems, also those of `build_models`.
     """
-    return validate(params_file.read(params_file.PARAMS), build_models=build_models)
+    raw = params_file.read(params_file.PARAMS)
+    try:
+        return validate(raw, build_models=build_models)
+    except UserError:
+        validate(raw, build_models=True)
+        raise

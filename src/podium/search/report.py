@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from podium.core.errors import counted
 from podium.search.space import Value
 
 BASELINE = "params.yaml"  # in `others`
@@ -48,7 +49,8 @@ def summary(
     """
     states = [row.state for row in rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    lines = [f"{model}: {_count(len(rows))} on {folds_text(folds)} ({counts})"]
+    trials = counted(len(rows), "trial")
+    lines = [f"{model}: {trials} on {folds_text(folds)} ({counts})"]
     if best is None or best.score is None:
         return "\n".join([*lines, "no trial has a score"])
     values = "  ".join(f"{key}={value}" for key, value in best.values.items())
@@ -56,8 +58,8 @@ def summary(
     if has_baseline and rows[0].score is not None:
         lines.append(f"params.yaml (trial 0): {metric} {rows[0].score:.4f}")
     lines.append(
-        f"warning: {best.score:.4f} is optimistic: it is the best of {_count(len(rows))}, on the "
-        "images by which it was chosen"
+        f"warning: {best.score:.4f} is optimistic: it is the best of {trials}, on the images "
+        "by which it was chosen"
     )
     if f"trial {best.number}" not in others:
         lines.append("not scored on folds that the search did not use: set FOLDS to fewer of them")
@@ -69,10 +71,6 @@ def summary(
         if name in others
     ]
     return "\n".join(lines)
-
-
-def _count(trials: int) -> str:
-    return "1 trial" if trials == 1 else f"{trials} trials"
 
 
 def folds_text(folds: Sequence[object]) -> str:

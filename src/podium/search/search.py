@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from podium.cluster import local, session, snapshot
+from podium.cluster.address import Address
 from podium.cluster.driver import Driver
 from podium.cluster.job import Job
 from podium.cluster.nodes import Cluster, Request, locked_versions
 from podium.cluster.pipeline import Pipeline
 from podium.cluster.view import View
 from podium.core import console, files, machine, paths
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 from podium.params import schema
 from podium.params.schema import Params
 from podium.scoring import metrics
@@ -29,9 +30,12 @@ from podium.search.trials import Check, Setting, Trial
 REQUIREMENTS = Path("requirements.txt")
 
 
-def run(options: argparse.Namespace, params: Params, text: str) -> None:
+def run(
+    options: argparse.Namespace, params: Params, text: str, head: Address | None = None
+) -> None:
     """Run the missing trials of the search that the command's options give, score the best of all
-    on other folds, and report. `text` is that of the file with the `params`.
+    on other folds, and report. `text` is that of the file with the `params`, `head` that of the
+    cluster, if there is one already.
     """
     params.model(options.model)  # or fail now
     dimensions = space.parse(options.set)
@@ -59,7 +63,7 @@ def run(options: argparse.Namespace, params: Params, text: str) -> None:
         first=first,
     )
     search = Search(study, setting, pipeline, params)
-    with _cluster(options, pipeline) as cluster, View() as view:
+    with _cluster(options, pipeline, head) as cluster, View() as view:
         driver = Driver(
             cluster,
             pipeline,
@@ -96,7 +100,7 @@ class Search:
         interrupted, ended = self.study.interrupted(), self.study.ended()
         begun = ended + len(interrupted)
         if begun:
-            view.say(f"{begun} earlier trials, {len(interrupted)} of which resume")
+            view.say(f"{counted(begun, 'earlier trial')}, {len(interrupted)} of which resume")
         return [
             Trial(
                 self.study,
@@ -166,15 +170,15 @@ def _request(options: argparse.Namespace) -> Request:
 
 
 @contextlib.contextmanager
-def _cluster(options: argparse.Namespace, pipeline: Pipeline) -> Iterator[Cluster]:
+def _cluster(
+    options: argparse.Namespace, pipeline: Pipeline, head: Address | None
+) -> Iterator[Cluster]:
     if not options.cluster:
         with local.connect(pipeline.root, pipeline.object_path) as here:
             yield here
         return
-    try:
-        from podium.cluster import ray_cluster
-    except ImportError:
-        raise UserError("Ray is not installed. Run this as `make search CLUSTER=…`.") from None
+    from podium.cluster import ray_cluster
+
     read = lambda name: pipeline.object_path(name).read_bytes()  # noqa: E731
-    with ray_cluster.connect(options.cluster, read) as there:
+    with ray_cluster.connect(head, read) as there:
         yield there

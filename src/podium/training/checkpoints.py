@@ -173,17 +173,17 @@ class Checkpoints:
         """Read the newest usable checkpoint of this run to the CPU; None if there is none."""
         self.wait()
         headers = {path: _header(path) for path in sorted(self.folder.glob("*.ckpt"))}
-        for path in sorted(headers, key=lambda path: -headers[path]["number"]):
-            header, problem = headers[path], "corrupted"
-            if header["fingerprint"] not in (None, self._fingerprint):
-                problem = (
-                    "it belongs to a different run (params, data, code, packages or device changed)"
-                )
-            elif (state := _read(path, header["sha256"])) is not None:
-                self.last = path
-                self._number = header["number"]  # the next one replaces the other file
+        own = [p for p in headers if headers[p]["fingerprint"] in (None, self._fingerprint)]
+        for path in sorted(own, key=lambda path: -headers[path]["number"]):
+            if (state := _read(path, headers[path]["sha256"])) is not None:
+                self.last, self._number = path, headers[path]["number"]  # replaces the other
                 return state
-            console.say(f"warning: ignoring checkpoint {path}: {problem}")
+            console.say(f"warning: ignoring checkpoint {path}: corrupted")
+        if len(own) < len(headers):
+            console.say(
+                f"warning: ignoring the checkpoints in {self.folder}: they belong to a different "
+                "run (params, data, code, packages or device changed)"
+            )
         return None
 
 

@@ -19,7 +19,7 @@ from podium.core.provenance import TrainingProvenance
 from podium.core.section import Slug
 from podium.models import device
 from podium.scoring.metrics import Metric
-from podium.training import status
+from podium.training import driver_lock, status
 from podium.training.build import Components
 from podium.training.printing import PRINTER, Reporter, print_epoch
 from podium.training.processes import Processes
@@ -68,7 +68,7 @@ class ProjectReporter(Reporter):
         self.files = None if elsewhere == "" else Path(elsewhere or self.root)
         self.status_file = StatusFile(self.root, f"{model}-{fold}")
         self.device, self.updated_at = "", time.monotonic()
-        self.status_file.write(Status(model, str(fold), updated=self.updated_at))
+        self.status_file.write(Status(model, str(fold), updated=self.updated_at, pid=os.getpid()))
         self.tracking: Tracking | None = None
 
     def begin(
@@ -154,7 +154,8 @@ class ProjectReporter(Reporter):
         left = self.trainings.left(this, status.running(self.root), spent=spent)
         if (count := len(self.trainings.names)) > 1:
             known = "" if left.seconds is None else f": {left} left in total"
-            console.say(f"{left.trainings} of {count} models and folds are not trained yet{known}")
+            done = count - left.trainings
+            console.say(f"{done} of {count} models and folds are trained{known}")
 
     def _write_status(self, state: TrainState) -> None:
         self.updated_at = time.monotonic()
@@ -176,6 +177,7 @@ class ProjectReporter(Reporter):
             best,
             left,
             self.updated_at,
+            pid=os.getpid(),
         )
         self.status_file.write(now)
 
@@ -192,13 +194,14 @@ def opened(
     """The reporter: a `ProjectReporter` in the first of `processes`, else `PRINTER`.
 
     Raises:
-        UserError: see `trackers.require`.
+        UserError: see `trackers.require` and `driver_lock.require_own_driver`.
     """
     if not processes.is_first:
         yield PRINTER
         return
     reporter = ProjectReporter(model, fold, settings, seed=seed)
     try:
+        driver_lock.require_own_driver()  # one that starts now sees the status file
         yield reporter
     finally:
         reporter.close()

@@ -38,6 +38,7 @@ class Status:
     left: float | None = None  # seconds
     updated: float = 0.0  # by the monotonic clock, which all processes of a machine share
     node: str = ""  # name of another machine
+    pid: int = 0  # of the process, on that machine
 
     @classmethod
     def read(cls, content: bytes) -> "Status | None":
