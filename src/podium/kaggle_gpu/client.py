@@ -135,7 +135,9 @@ class Client:
                         response = self.api.kernels_push(folder, timeout, notebook.machine)
                     break
                 except ValueError as error:
-                    raise UserError(f"failed to {retries.action}: {error}") from None
+                    raise UserError(
+                        f"failed to {retries.action}: {kaggle_api.redacted(error)}"
+                    ) from None
                 except requests.RequestException as error:
                     if self.status(notebook.ref) is not None:
                         return 0

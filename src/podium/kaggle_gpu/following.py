@@ -48,6 +48,7 @@ def wait(client: Client, state: State, notebook: Notebook) -> None:
                 f"See https://www.kaggle.com/code/{notebook.ref}, and rerun to start another."
             )
         if missing >= MISSING_CHECKS:
+            log.close()
             log = _find_again(client, state, notebook)
         time.sleep(pause)
         pause, previous = min(1.5 * pause, MAX_PAUSE_SECONDS), status

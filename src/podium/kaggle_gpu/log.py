@@ -41,8 +41,12 @@ class Log:
                     self.printed = number + 1
                     yield line
 
+    def close(self) -> None:
+        """Let the thread end."""
+        self._ended.set()
+
     def rest(self) -> Iterator[str]:
         """The other lines of a notebook that has ended."""
-        self._ended.set()
+        self.close()
         self._read()
         yield from self.new()
