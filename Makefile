@@ -4,7 +4,7 @@ PYTHON ?= python3
 override NAME := $(if $(filter command%,$(origin NAME)),$(value NAME))
 # What users may set. The values reach commands through the environment only ("$$SOURCE"): neither make nor the
 # shell interprets them.
-override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS WRITE CLUSTER GPUS CPUS HEAD SET TRIALS FOLDS LIST PLOT
+override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT PUSH WHEELS OWNER TITLE MEASURE JOBS N HOURS WRITE CLUSTER GPUS CPUS ON GPU MODELS HEAD SET TRIALS FOLDS LIST PLOT
 # Without an address, other things would happen than the user expects.
 $(foreach name,HEAD CLUSTER,$(if $(filter command%,$(origin $(name))),$(if $(value $(name)),,\
   $(error $(name)= is empty. Set it to host:port of a head, or leave $(name)= out))))
@@ -14,6 +14,7 @@ export PATH := $(CURDIR)/.venv/bin:$(value PATH)
 override UV := uv==0.13.8
 # In place of the shell, so that a signal to make reaches it.
 override COMMAND := exec env PYTHONPATH=src python -m commands
+override KAGGLE_GPU := $(COMMAND).kaggle_gpu $${GPU:+--gpu="$$GPU"} $${HOURS:+--hours="$$HOURS"} $${MODELS:+--models="$$MODELS"}
 override PYTEST := pytest --numprocesses auto --dist worksteal
 override LOCK := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate
@@ -23,7 +24,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init look test test-ci test-long test-fast test-gpu test-cluster test-browser test-trackers faults bench check lock plan train watch node search trackers recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init look test test-ci test-long test-fast test-gpu test-cluster test-browser test-trackers faults bench check lock plan train predict watch node search trackers recipe lr-range batch-size pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -86,10 +87,14 @@ lock: .venv/.dev ## resolve requirements*.in into requirements*.txt
 plan: .venv/.run ## measure the time and memory that params.yaml needs (HOURS=9: does it fit?; WRITE=1: compare features, which init --quick skips)
 	@$(COMMAND).plan $${HOURS:+--hours="$$HOURS"} $${WRITE:+--write}
 
-train: .venv/.run $(if $(value CLUSTER),.venv/.cluster) ## train all models and folds, JOBS at a time (default: one per GPU); CLUSTER=host:port or auto: on several machines (GPUS, CPUS: per task)
-	@if test -n "$$CLUSTER$$GPUS$$CPUS"; then \
+train: .venv/.run $(if $(value CLUSTER),.venv/.cluster) ## train all models and folds, JOBS at a time (default: one per GPU); CLUSTER=host:port or auto: on several machines (GPUS, CPUS: per task); ON=kaggle: on Kaggle's GPUs (GPU=T4x2 or P100, HOURS per notebook, MODELS=a,b)
+	@if test -n "$$ON"; then $(KAGGLE_GPU) -- "$$ON"; \
+	elif test -n "$$CLUSTER$$GPUS$$CPUS"; then \
 		$(COMMAND).cluster $${GPUS:+--gpus="$$GPUS"} $${CPUS:+--cpus="$$CPUS"} $${CLUSTER:+-- "$$CLUSTER"}; \
 	else $(COMMAND).jobs $${JOBS:+-- "$$JOBS"}; fi
+
+predict: .venv/.run ## predict with all trained models, ON=kaggle: on Kaggle's GPUs (GPU, HOURS, MODELS as for train; on this machine: dvc repro)
+	@$(KAGGLE_GPU) --predict -- "$$ON"
 
 watch: .venv/.run ## show all active training runs in one table
 	@$(COMMAND).watch

@@ -28,7 +28,7 @@ BLOCK = 2**16
 class Fault:
     """What goes wrong with the next `times` requests of a kind, after `skip` that go well."""
 
-    of: str  # "GET", "PUT", or a method of the API
+    of: str  # "GET", "PUT", "LOG", "OUTPUT" (of a notebook), or a method of the API
     status: int | None = None  # answered instead
     headers: dict[str, str] = field(default_factory=dict)
     after: int | None = None  # bytes of the body, sent or received, before the connection is cut
@@ -44,7 +44,7 @@ class Fault:
 class Request:
     """A request."""
 
-    kind: str  # "GET", "PUT", or a method of the API
+    kind: str  # as in `Fault`
     name: str  # name of the competition, file or upload
     headers: dict[str, str]  # without Authorization
     body: Any  # JSON, or bytes
@@ -68,6 +68,7 @@ class Kaggle(ThreadingHTTPServer):
         self.faults: list[Fault] = []
         self.status: int | None = None  # answered to every call instead, if set
         self.storage: int | None = None  # answered by the storage, if set
+        self.api_version: str | None = None  # of the newest client, as the answers say
         self.etag = '"1"'
         self.length: int | None = None  # claimed instead of the archive's, if set
 
@@ -158,11 +159,21 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer(200, found)
 
     def do_GET(self) -> None:
-        name = urlsplit(self.path).path.rsplit("/", 1)[-1]
-        if self.begin("GET", name):
+        path = urlsplit(self.path).path
+        name = path.rsplit("/", 1)[-1]
+        kinds = {"/kernels/logs/stream/": "LOG", "/output/": "OUTPUT"}
+        if self.begin(next((kinds[part] for part in kinds if part in path), "GET"), name):
             return
         if self.server.storage is not None:
             self.answer(self.server.storage, {})
+            return
+        if "/kernels/logs/stream/" in path:
+            self.stream_log(path.rpartition("/stream/")[2])
+            return
+        if path.startswith("/output/"):
+            owner, slug, file = path.removeprefix("/output/").split("/", 2)
+            data = self.server.service.sessions[f"{owner}/{slug}"].folder / "working" / file
+            self.answer_bytes(200, "application/octet-stream", data.read_bytes())
             return
         data = memoryview(self.server.archives[name.removesuffix(".zip")])
         start, asked = 0, self.headers.get("Range")
@@ -184,6 +195,26 @@ class Handler(BaseHTTPRequestHandler):
         self.head(206 if start else 200, headers)
         self.request_.start = start
         self.send(data[start:])
+
+    def stream_log(self, ref: str) -> None:
+        """Server-sent events while the notebook runs; then the whole log as JSON."""
+        session = self.server.service.sessions.get(ref)
+        if session is None or not self.headers.get("Authorization"):
+            self.answer(403, {})
+            return
+        if session.is_over:
+            self.answer(200, session.events)
+            return
+        self.head(200, {"Content-Type": "text/event-stream"})
+        sent = 0
+        with suppress(OSError):  # the client has gone
+            while not (session.is_over and sent == len(session.events)):
+                for event in session.events[sent:]:
+                    self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+                    sent += 1
+                time.sleep(0.05)
+            self.wfile.write(b"data: END_OF_LOG\n\n")
+        self.close_connection = True
 
     def send(self, data: memoryview) -> None:
         """The body, as far as it goes."""
@@ -235,10 +266,16 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def answer(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
-        body = json.dumps(value).encode()
-        kind = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        self.answer_bytes(status, "application/json", json.dumps(value).encode(), headers)
+
+    def answer_bytes(
+        self, status: int, kind: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> None:
+        own = {"Content-Type": kind, "Content-Length": str(len(body))}
+        if self.server.api_version is not None:
+            own["X-Kaggle-APIVersion"] = self.server.api_version
         with suppress(OSError):
-            self.head(status, {**kind, **(headers or {})})
+            self.head(status, {**own, **(headers or {})})
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:

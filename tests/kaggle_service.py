@@ -1,9 +1,13 @@
 """The state of the loopback Kaggle: competitions, uploads, submissions, data sets and kernels."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kaggle_notebooks import Notebooks, Session
 
 USER = "someone"
 UPLOAD = "upload_id=97ad10b3"  # part of an address that grants access
@@ -34,8 +38,8 @@ class Upload:
 class Service:
     """The methods of the API, and the state that they change."""
 
-    def __init__(self, competitions: Any) -> None:
-        """`competitions`: a container of their names."""
+    def __init__(self, competitions: dict[str, bytes]) -> None:
+        """`competitions`: their archives by name."""
         self.competitions = competitions
         self.uploads: dict[str, Upload] = {}  # by token
         self.submissions: list[dict[str, Any]] = []  # the newest first, as Kaggle lists them
@@ -52,6 +56,11 @@ class Service:
         self.kernels: dict[str, list[dict[str, Any]]] = {}  # what was pushed, by owner/slug
         self.kernel_states = ["QUEUED", "RUNNING", "COMPLETE"]  # after each push; the last stays
         self.kernel_failure: str | None = None
+        self.kernel_error: str | None = None  # why a kernel is rejected, if set
+        self.notebooks: Notebooks | None = None  # runs what is pushed, if set
+        self.sessions: dict[str, Session] = {}  # of these, by owner/slug
+        self.quota_hours: tuple[float, float] | None = (0.0, 30.0)  # used, total
+        self.rules_accepted = True
         self._states: dict[str, list[str]] = {}
         self._numbers = count(1)
 
@@ -75,6 +84,10 @@ class Service:
             "CreateDatasetVersion": self._create_version,
             "SaveKernel": self._push_kernel,
             "GetKernelSessionStatus": self._kernel_status,
+            "ListDatasetFiles": self._dataset_files,
+            "ListKernels": self._list_kernels,
+            "ListKernelSessionOutput": self._kernel_output,
+            "GetAcceleratorQuotaStatistics": self._quota,
         }
         if method not in known:
             raise RefusedError(404, f"no method {method}")
@@ -172,25 +185,87 @@ class Service:
         self._states[ref] = list(self.dataset_states)
         return {"ref": ref, "url": f"https://www.kaggle.com/datasets/{ref}", "status": "ok"}
 
+    def _dataset_files(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = f"{body['ownerSlug']}/{body['datasetSlug']}"
+        if ref not in self.datasets:
+            raise RefusedError(403, "Permission 'datasets.get' was denied")
+        first, size = int(body.get("pageToken") or 0), body["pageSize"]
+        files = [{"name": name, "totalBytes": len(data)}
+                 for name, data in sorted(self.datasets[ref][-1].items())]  # fmt: skip
+        more = {"nextPageToken": str(first + size)} if first + size < len(files) else {}
+        return {"datasetFiles": files[first : first + size], **more}
+
     def _push_kernel(self, body: dict[str, Any]) -> dict[str, Any]:
         ref = body["slug"]
+        if self.kernel_error is not None:
+            return {"ref": "", "url": "", "error": self.kernel_error}
         missing = [s for s in body.get("datasetDataSources", []) if s not in self.datasets]
-        self.kernels.setdefault(ref, []).append(body)
+        closed = [] if self.rules_accepted else body.get("competitionDataSources", [])
+        self.kernels.setdefault(ref, []).append({**body, "id": next(self._numbers)})
         self._states[f"kernel {ref}"] = list(self.kernel_states)
+        if self.notebooks is not None:
+            attached = [s for s in body.get("datasetDataSources", []) if s not in missing]
+            inputs = {source: self.datasets[source][-1] for source in attached}
+            open_ = set(body.get("competitionDataSources", [])) - {*closed}
+            archives = {slug: self.competitions[slug] for slug in open_}
+            self.sessions[ref] = self.notebooks.start(body, inputs, archives)
         return {
             "ref": f"/code/{ref}",
             "url": f"https://www.kaggle.com/code/{ref}",
             "versionNumber": len(self.kernels[ref]),
+            "kernelId": self.kernels[ref][-1]["id"],
             "invalidDatasetSources": missing,
+            "invalidCompetitionSources": closed,
         }
 
-    def _kernel_status(self, body: dict[str, Any]) -> dict[str, Any]:
+    def rename_kernel(self, ref: str, new: str) -> None:
+        """As its owner can in the browser: its number stays."""
+        self.kernels[new] = self.kernels.pop(ref)
+        self._states[f"kernel {new}"] = self._states.pop(f"kernel {ref}")
+        if ref in self.sessions:
+            self.sessions[new] = self.sessions.pop(ref)
+
+    def _kernel(self, body: dict[str, Any]) -> str:
         ref = f"{body['userName']}/{body['kernelSlug']}"
         if ref not in self.kernels:
             raise RefusedError(403, "Permission 'kernels.get' was denied")
+        return ref
+
+    def _kernel_status(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = self._kernel(body)
+        if ref in self.sessions:
+            session = self.sessions[ref]
+            return {"status": session.status, "failureMessage": session.failure}
         state = self._next_state(f"kernel {ref}")
         why = {"failureMessage": self.kernel_failure} if state == "ERROR" else {}
         return {"status": state, **why}
+
+    def _list_kernels(self, body: dict[str, Any]) -> dict[str, Any]:
+        mine = [{"id": pushed[-1]["id"], "ref": ref} for ref, pushed in self.kernels.items()]
+        size, page = body.get("pageSize", 20), body.get("page", 1)
+        return {"kernels": mine[(page - 1) * size : page * size]}
+
+    def _kernel_output(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = self._kernel(body)
+        session = self.sessions[ref]
+        if not session.is_over:
+            return {"files": [], "log": ""}
+        first, size = int(body.get("pageToken") or 0), body["pageSize"]
+        working = session.folder / "working"
+        names = [path.relative_to(working).as_posix() for path in session.outputs()]
+        files = [
+            {"fileName": name, "url": f"http://localhost/output/{ref}/{name}"}
+            for name in names[first : first + size]
+        ]
+        more = {"nextPageToken": str(first + size)} if first + size < len(names) else {}
+        return {"files": files, "log": json.dumps(session.events), **more}
+
+    def _quota(self, _: dict[str, Any]) -> dict[str, Any]:
+        if self.quota_hours is None:
+            raise RefusedError(404, "no such method")
+        used, total = (f"{round(3600 * hours)}s" for hours in self.quota_hours)
+        quota = {"timeUsed": used, "totalTimeAllowed": total}
+        return {"quotaRefreshTime": "2026-12-05T00:00:00.000Z", "gpuQuota": quota}
 
     def _next_state(self, of: str) -> str:
         states = self._states[of]

@@ -45,6 +45,11 @@ TEXT = {  # target and variable: the command and how it gets the value
     ("train", "CLUSTER"): ["-m", "commands.cluster", "--", "VALUE"],
     ("train", "GPUS"): ["-m", "commands.cluster", "--gpus=VALUE"],
     ("train", "CPUS"): ["-m", "commands.cluster", "--cpus=VALUE"],
+    ("train", "ON"): ["-m", "commands.kaggle_gpu", "--", "VALUE"],
+    ("predict", "ON"): ["-m", "commands.kaggle_gpu", "--predict", "--", "VALUE"],
+    ("predict", "GPU"): ["-m", "commands.kaggle_gpu", "--gpu=VALUE", "--predict", "--", ""],
+    ("predict", "HOURS"): ["-m", "commands.kaggle_gpu", "--hours=VALUE", "--predict", "--", ""],
+    ("predict", "MODELS"): ["-m", "commands.kaggle_gpu", "--models=VALUE", "--predict", "--", ""],
     ("search", "MODEL"): ["-m", "commands.search", "--", "VALUE"],
     ("search", "SET"): ["-m", "commands.search", "--set=VALUE"],
     ("search", "TRIALS"): ["-m", "commands.search", "--trials=VALUE"],
@@ -139,7 +144,8 @@ def test_all_variables_are_tested() -> None:
     assert set(line.split()) == {variable for _, variable in TEXT} | {"PYTHON"}
     recipes = [line for line in text.splitlines() if line.startswith("\t")]
     expanded = {name for line in recipes for name in re.findall(r"(?<!\$)\$[({](\w+)", line)}
-    assert expanded == {"COMMAND", "PYTEST", "LOCK", "UV"}  # which `override` protects
+    # `override` protects these.
+    assert expanded == {"COMMAND", "KAGGLE_GPU", "PYTEST", "LOCK", "UV"}
     assert all(f"override {name} :=" in text for name in expanded)
 
 

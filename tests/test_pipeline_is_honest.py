@@ -23,7 +23,7 @@ ORDER = (
     *("core", "config", "competition", "images", "metadata", "scoring", "dataset", "models"),
     "features",
     *("training", "prediction", "submission", "params", "planning", "init", "kaggle", "pages"),
-    *("explore", "cluster", "search"),
+    *("explore", "cluster", "search", "kaggle_gpu"),
 )
 MAX_LINES = 250
 

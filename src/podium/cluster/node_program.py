@@ -145,7 +145,8 @@ def _run_stages(work: Work, folder: Path) -> Iterator[Event]:
                     yield "line", line, b""
         yield from sent.new(final=True)
         if process.returncode != 0:
-            yield "failed", *_reason(output, process.returncode)
+            kind, message = failure(output, process.returncode)
+            yield "failed", kind, message.encode()
             return
 
 
@@ -159,15 +160,15 @@ def _environment(work: Work, folder: Path) -> dict[str, str]:
     return {**inherited, **site, **tracking, **work.environment, "PATH": programs}
 
 
-def _reason(output: list[str], status: int) -> tuple[str, bytes]:
+def failure(output: list[str], status: int) -> tuple[str, str]:
     """Whether the user can fix it, and the message: a stage's error, else the last lines."""
     text = "\n".join(output)
     exits = re.findall(r"exited with (-?\d+)", text)
     message = re.search(r"^error: (.+?)(?=^ERROR: |^[EW]\d{4} |\Z)", text, re.MULTILINE | re.DOTALL)
     if message and exits and int(exits[-1]) == EXIT_USER_ERROR:
         is_disk = any(os.strerror(number) in message[1] for number in DISK_ERRORS)
-        return "system" if is_disk else "user", message[1].strip().encode()
-    return "system", ("\n".join(output[-5:]) or f"dvc exited with {status}").encode()
+        return "system" if is_disk else "user", message[1].strip()
+    return "system", "\n".join(output[-5:]) or f"dvc exited with {status}"
 
 
 class Sent:

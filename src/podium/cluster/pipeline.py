@@ -86,7 +86,7 @@ class Pipeline:
             collected = [stage for name in stages for stage in repo.stage.collect(name)]
             deps = [dep.def_path for stage in collected for dep in stage.deps]
             made_here = {out.def_path for stage in collected for out in stage.outs}
-        outs = self._outs()
+        outs = self.outs()
         paths = [path for path in dict.fromkeys(deps) if path not in made_here and _out(path, outs)]
         names = {name for path in paths for name in self._objects(path, outs)}
         absent = [name for name in sorted(names) if not self.object_path(name).exists()]
@@ -108,7 +108,7 @@ class Pipeline:
         """The files in folders that the stages read and other stages fill, such as the scores of a
         model's folds: paths and contents. DVC does not check them out.
         """
-        outs = self._outs()
+        outs = self.outs()
         with self._repo() as repo:
             deps = {
                 dep.def_path for name in stages for s in repo.stage.collect(name) for dep in s.deps
@@ -121,10 +121,10 @@ class Pipeline:
             if path.is_file()
         }
 
-    def _outs(self) -> dict[str, str]:
-        """The outputs in dvc.lock, and their names in the cache."""
+    def outs(self, *names: str) -> dict[str, str]:
+        """The outputs of the stages `names`, or of all, and their names in the cache: dvc.lock."""
         lock: dict[str, Any] = YAML(typ="safe").load(self.root / "dvc.lock")
-        stages = lock["stages"].values()
+        stages = [stage for name, stage in lock["stages"].items() if name in names or not names]
         return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
 
     def _objects(self, path: str, outs: dict[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
 from podium.dataset.submission_file import SubmissionFile
-from podium.kaggle import up_to_date, zip_writer
+from podium.kaggle import datasets, up_to_date, zip_writer
 from podium.kaggle.kernel import probes as kernel_probes
 from podium.kaggle.kernel import spec, wheels
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel, KernelSpec
@@ -210,11 +210,8 @@ def _code(name: ExportName, params: Params, spec_path: Path) -> str:
 
 
 def write_metadata(folder: Path, name: ExportName, competition: str) -> None:
-    """Source: the client's docs/datasets_metadata.md and docs/kernels_metadata.md."""
-    files.write_json(
-        folder / "dataset" / "dataset-metadata.json",
-        {"title": name.title, "id": name.ref, "licenses": [{"name": "other"}]},
-    )
+    """Source of the kernel's: the client's docs/kernels_metadata.md."""
+    datasets.write_metadata(folder / "dataset", name.ref, name.title)
     files.write_json(
         folder / "kernel" / "kernel-metadata.json",
         {

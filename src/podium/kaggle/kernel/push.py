@@ -1,24 +1,17 @@
 """Push an export to Kaggle: upload its data set, run its kernel, submit the output."""
 
-import io
-import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from podium.competition import kaggle_api
 from podium.core import console
 from podium.core.errors import UserError, examples
+from podium.kaggle.datasets import Dataset, wait_for
 from podium.kaggle.kernel.export import ExportName
 
-MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0  # between two status requests
-METADATA = "dataset-metadata.json"
 OUTPUT = "submission.csv"  # written by the kernel
 FAILED = {"error", "cancel_requested", "cancel_acknowledged"}
 
@@ -53,8 +46,9 @@ class KernelClient:
         """
         ref, competition = self.name.ref, self.competition
         deadline = time.monotonic() + 60 * wait_minutes
-        previous = self._upload_dataset(folder / "dataset")
-        wait_for(lambda: self._dataset_status(previous), "ready", f"data set {ref}", deadline)
+        dataset = Dataset(self.api, ref)
+        previous = dataset.upload(folder / "dataset", "make kernel")
+        wait_for(lambda: dataset.status(previous), "ready", f"data set {ref}", deadline)
         version = self._push_kernel(folder / "kernel")
         console.say(f"kernel {ref}: version {version} pushed")
         command = f"kaggle competitions submit {competition} -k {ref} -v {version} -f {OUTPUT}"
@@ -72,60 +66,6 @@ class KernelClient:
             kernel_version=version,
             quiet=True,
         )
-
-    def _upload_dataset(self, folder: Path) -> int:
-        """Create the data set or a version of it; return the number of the previous version.
-
-        The client only prints which files it failed to upload, and creates a data set without
-        them, so each upload must be confirmed in its output.
-        """
-        ref, previous = self.name.ref, self._dataset()
-
-        def upload() -> tuple[Any, str]:
-            with redirect_stdout(io.StringIO()) as output:
-                if self._dataset() is not None:
-                    response = self.api.dataset_create_version(str(folder), "make kernel")
-                else:
-                    response = self.api.dataset_create_new(str(folder))
-            return response, output.getvalue()
-
-        response, output = kaggle_api.call(upload, action=f"upload the data set {ref}")
-        if response is None or response.status.lower() != "ok":
-            reason = getattr(response, "error", None) or "no reason given"
-            raise UserError(
-                f"Kaggle rejected the data set {ref}. Fix this and run it again: {reason}"
-            )
-        names = [path.name for path in folder.iterdir() if path.name != METADATA]
-        if failed := sorted(n for n in names if f"Upload successful: {n} (" not in output):
-            raise UserError(
-                f"{len(failed)} of {len(names)} files of the data set {ref} were not uploaded: "
-                f"{examples(failed)}. Run it again."
-            )
-        console.say(f"data set {ref}: {len(names)} files uploaded")
-        return previous[1] if previous else 0
-
-    def _dataset(self) -> tuple[str, int] | None:
-        """Status and version of the data set; None (Kaggle answers 403) if there is none."""
-
-        def request() -> tuple[str, int] | None:
-            try:
-                status = json.loads(self.api.dataset_status(self.name.ref, format="json"))
-            except requests.HTTPError as error:
-                if error.response is not None and error.response.status_code in (403, 404):
-                    return None
-                raise
-            return status["status"], status["current_version_number"] or 0
-
-        return kaggle_api.call(request, action=f"get the status of the data set {self.name.ref}")
-
-    def _dataset_status(self, previous: int) -> str:
-        status, version = self._dataset() or ("not created yet", 0)
-        if status in ("failed", "deleted"):
-            raise UserError(
-                f"Kaggle could not process the data set {self.name.ref} (status {status}). Run it "
-                "again."
-            )
-        return "not updated yet" if status == "ready" and version <= previous else status
 
     def _push_kernel(self, folder: Path) -> int:
         """Push the kernel; return its version, which Kaggle reports only here."""
@@ -161,22 +101,3 @@ class KernelClient:
                 f"https://www.kaggle.com/code/{ref}."
             )
         return status
-
-
-def wait_for(
-    request: Callable[[], str], expected: str, subject: str, deadline: float, hint: str = ""
-) -> None:
-    """Poll a status at growing intervals until it is `expected`; print every new one.
-
-    Raises:
-        UserError: at the `deadline` (of `time.monotonic`), with a `hint` what to do then.
-    """
-    pause, previous = MIN_PAUSE_SECONDS, ""
-    while (status := request()) != expected:
-        if status != previous:
-            console.say(f"{subject}: {status}")
-        if time.monotonic() + pause > deadline:
-            raise UserError(f"timed out waiting for {subject} (status {status}). {hint}".rstrip())
-        time.sleep(pause)
-        pause, previous = min(1.5 * pause, MAX_PAUSE_SECONDS), status
-    console.say(f"{subject}: {expected}")

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from podium.core import files
@@ -30,23 +31,27 @@ PYTHON_VERSIONS = ("3.11", "3.12", "3.13")  # in Kaggle's images this year and n
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 
 
-def download(requirements: Path, folder: Path) -> list[str]:
-    """Download the wheels of `PACKAGES` as pinned in `requirements` into `folder`.
+def pins(requirements: Path) -> dict[str, str]:
+    """The lines of each package that a lock pins, with its hashes, by its name."""
+    pinned = re.compile(r"^([A-Za-z0-9._-]+)==.*(?:\n[ \t]+.*)*\n?", re.MULTILINE)
+    text = files.read(requirements).decode()
+    return {lines[1].lower(): lines[0] for lines in pinned.finditer(text)}
+
+
+def download(requirements: Path, folder: Path, packages: Sequence[str] = PACKAGES) -> list[str]:
+    """Download the wheels of `packages` as pinned in `requirements` into `folder`.
 
     Returns their file names.
 
     Raises:
         UserError: if a package is not pinned, or pip fails.
     """
-    # The lines of each pinned package, including its hashes.
-    pinned = re.compile(r"^([A-Za-z0-9._-]+)==.*(?:\n[ \t]+.*)*\n?", re.MULTILINE)
-    text = files.read(requirements).decode()
-    pins = {lines[1].lower(): lines[0] for lines in pinned.finditer(text)}
-    if missing := [name for name in PACKAGES if name not in pins]:
+    pinned = pins(requirements)
+    if missing := [name for name in packages if name not in pinned]:
         raise UserError(f"{requirements} does not pin {examples(missing)}. Run `make lock`.")
     with tempfile.TemporaryDirectory() as scratch:
         selected = Path(scratch, "requirements.txt")
-        selected.write_text("".join(pins[name] for name in PACKAGES), encoding="utf-8")
+        selected.write_text("".join(pinned[name] for name in packages), encoding="utf-8")
         for version in PYTHON_VERSIONS:
             _download(selected, folder, version)
     return sorted(path.name for path in folder.glob("*.whl"))

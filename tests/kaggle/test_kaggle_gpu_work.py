@@ -1,0 +1,111 @@
+"""What a notebook of `make train ON=kaggle` gets, and where it puts it."""
+
+import base64
+import json
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Project
+from huggingface_hub import try_to_load_from_cache
+
+from podium.cluster.job import Job
+from podium.cluster.pipeline import Pipeline
+from podium.core import params_file
+from podium.kaggle_gpu import layout, notebook, results, start, uploads, work
+from podium.kaggle_gpu.notebook import FailedError, Session
+from podium.kaggle_gpu.work import Work
+from podium.params import schema
+
+REPO = "timm/test_resnet.r160_in1k"
+OWN = "custom/own.safetensors"
+
+
+def build(project: Project, *jobs: Job) -> Work:
+    raw, pipeline = params_file.read(params_file.PARAMS), Pipeline(project.folder)
+    options = {"owner": "me", "wheels": None, "gpus": 2, "attempt": 0}
+    return work.build(schema.load(), raw, pipeline, jobs, **options)  # type: ignore[arg-type]
+
+
+def attach(built: Work, folder: Path) -> None:
+    """The folders of the data sets, as in a notebook."""
+    for ref, contents in built.datasets.items():
+        place = folder / "datasets" / ref
+        place.mkdir(parents=True)
+        for name, content in contents.items():
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            (place / name).write_bytes(data)
+
+
+@pytest.fixture
+def project(finished_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Two models: a starts from a file in the project, b from the hub's weights."""
+    project = finished_project.copy(tmp_path / "project")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    cache = tmp_path / "hub" / f"models--{REPO.replace('/', '--')}"
+    for path, text in (
+        ("refs/main", "c0ffee"),
+        ("snapshots/c0ffee/model.safetensors", "the hub's"),
+    ):
+        (cache / path).parent.mkdir(parents=True)
+        (cache / path).write_text(text)
+    (project.folder / OWN).write_text("own")
+    project.edit(lambda p: p["models"]["a"].update(pretrained=OWN, shards=4))
+    project.edit(lambda p: p["models"]["b"].update(pretrained=True, architecture="test_resnet"))
+    project.enter(monkeypatch)
+    return project
+
+
+def test_weights_and_checkpoints_arrive_where_they_are_looked_for(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = Job("a", 0, ("train@a-0", "predict@a-0")), Job("b", 1, ("train@b-1", "predict@b-1"))
+    for number in (7, 8):
+        data = json.dumps({"number": number}).encode() + b"\nstate"
+        (project.folder / b.folder).mkdir(parents=True, exist_ok=True)
+        (project.folder / b.folder / f"{number % 2}.ckpt").write_bytes(data)
+    built = build(project, a, b)
+    assert build(project, a, b) == built  # its name follows from its content
+    attach(built, tmp_path / "input")
+    monkeypatch.setattr(start, "INPUT", tmp_path / "input")
+    there = tmp_path / "there"
+    there.mkdir()
+    dataset = tmp_path / "input/datasets" / built.ref
+    content = json.loads((dataset / "work.json").read_bytes())
+    for name in ("params.yaml", layout.NOTEBOOK_PARAMS.name):
+        (there / name).write_bytes(b"")
+    session = Session(content, dataset, there, time.monotonic())
+    notebook.place_files(session)
+    assert (there / OWN).read_text() == "own"
+    inline = content["files"]
+    for name in (n for n in inline if n.startswith(".hub")):
+        (there / name).parent.mkdir()
+        (there / name).write_bytes(base64.b64decode(inline[name]))
+    found = try_to_load_from_cache(REPO, "model.safetensors", cache_dir=there / layout.HUB)
+    assert isinstance(found, str) and Path(found).read_text() == "the hub's"
+    newest = results.newest_checkpoint(there / b.folder)
+    assert newest is not None and b'"number": 8' in newest.read_bytes()
+    assert [job["gpus"] for job in content["jobs"]] == [2, 1]  # shards, on both
+    assert OWN not in inline  # large files are not in it
+    blob = next(iter(built.datasets[next(iter(built.datasets))]))
+    shared = tmp_path / "input/datasets" / next(iter(built.datasets)) / blob
+    shared.write_bytes(b"damaged")
+    with pytest.raises(FailedError, match="is damaged"):
+        notebook.place_files(session)
+
+
+def test_a_prediction_gets_trained_weights_and_no_images(
+    project: Project, finished_project: Project
+) -> None:
+    built = build(project, Job("a", 0, ("predict@a-0",)))
+    content = json.loads(built.datasets[built.ref]["work.json"])  # type: ignore[arg-type]
+    weights = finished_project.read("models/a/fold0/weights.safetensors")
+    files = [path for path in built.datasets[built.ref].values() if isinstance(path, Path)]
+    assert [path.read_bytes() for path in files] == [weights]
+    assert {"data/images", "data/folds.csv", "data/prepared.json"} <= content["data"].keys()
+
+
+def test_packages_are_those_of_the_lock_without_torch() -> None:
+    names = {*uploads.packages()}
+    assert {"dvc", "timm", "numpy", "opencv-python-headless", "albumentations"} <= names
+    assert not [n for n in names if n.startswith(("torch", "nvidia", "triton", "cuda"))]
