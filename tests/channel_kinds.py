@@ -1,11 +1,13 @@
 """Small competitions whose images have other than three channels."""
 
 import io
+import json
 from collections.abc import Callable
 
+import h5py
 import numpy as np
 import tifffile
-from competitions import competition, encode, npy, picture, tables
+from competitions import CLASSES, competition, csv, encode, npy, picture, tables
 
 TRAIN, TEST = 36, 9
 Images = dict[str, dict[str, np.ndarray]]
@@ -70,6 +72,39 @@ def files(name: str) -> tuple[dict[str, bytes], Images]:
     for part, by_id in made.items():
         for image, pixels in by_id.items():
             contents[f"{part}/{image}.{suffix}"] = write(pixels)
+    return contents, made
+
+
+def hdf5(*, one: bool) -> tuple[dict[str, bytes], Images]:
+    """Images of five channels in HDF5 files: one dataset of all, or one per image."""
+    made = images(5)
+    contents = {name: data for name, data in competition(TRAIN, TEST).items() if "/" not in name}
+    for part, by_id in made.items():
+        with h5py.File(file := io.BytesIO(), "w") as opened:
+            if one:
+                opened["images"], opened["image_id"] = np.stack([*by_id.values()]), [*by_id]
+            else:
+                for image, pixels in by_id.items():
+                    opened[image] = pixels
+        contents[f"{part}-image.hdf5"] = file.getvalue()
+    return contents, made
+
+
+def bands() -> tuple[dict[str, bytes], Images]:
+    """Two lists of pixels per image in JSON, as in the iceberg challenge."""
+    made = images(2, (32, 32))
+    known, hidden = tables(TRAIN, TEST)
+    contents = {"sample_submission.csv": csv(hidden.assign(label=CLASSES[0]))}
+    for part, table in (("train", known), ("test", hidden)):
+        records = [
+            {
+                "id": image,
+                **{f"band_{n}": made[part][image][..., n].ravel().tolist() for n in range(2)},
+                **({"label": label} if part == "train" else {}),
+            }
+            for image, label in table.to_numpy()
+        ]
+        contents[f"{part}.json"] = json.dumps(records).encode()
     return contents, made
 
 

@@ -1,6 +1,8 @@
 """Images with other than three channels, from their files to a submission."""
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import kernels
 import layouts
 import numpy as np
 import pytest
-from competitions import CLASSES, encode
+from competitions import CLASSES, encode, npy
 from conftest import Project
 
 from podium.config.prepare import Prepare
@@ -40,6 +42,50 @@ def test_channels_are_recognized_and_stored_without_loss(
         assert store.channels == channels
         for image, expected in zip(ids, pixels[part].values(), strict=True):
             assert np.array_equal(store.decode(image), expected)
+
+
+@pytest.mark.parametrize(
+    "build_files",
+    [
+        partial(channel_kinds.hdf5, one=True),
+        partial(channel_kinds.hdf5, one=False),
+        channel_kinds.bands,
+    ],
+)
+def test_channels_in_containers_are_kept(
+    build_files: Callable[[], tuple[dict[str, bytes], channel_kinds.Images]], tmp_path: Path
+) -> None:
+    contents, pixels = build_files()
+    found = layouts.inspect(tmp_path, contents)
+    channels = next(iter(pixels["test"].values())).shape[2]
+    assert found.layout.prepare["channels"] == channels
+    layout = Prepare(**found.layout.prepare, value_range=[0, 255])
+    folder = tmp_path / "images"
+    build.store_images(found.archive, found.tables.ids, folder=folder, layout=layout, processes=1)
+    for part, ids in found.tables.ids.items():
+        for image, expected in zip(ids, pixels[part].values(), strict=True):
+            assert np.array_equal(ImageStore(folder / part).decode(image), expected)
+
+
+def test_wide_channels_are_scaled_from_one_range(tmp_path: Path) -> None:
+    contents, pixels = channel_kinds.files("npy_2")
+    for part, images in pixels.items():
+        for image, values in images.items():
+            contents[f"{part}/{image}.npy"] = npy(values.astype(np.uint16) * 100 + 7)
+    found = layouts.inspect(tmp_path, contents)
+    stored = build.store_images(
+        found.archive,
+        found.tables.ids,
+        folder=tmp_path / "images",
+        layout=Prepare(**found.layout.prepare),
+        processes=1,
+    )
+    every = np.stack([*pixels["train"].values()]).astype(float)
+    low, high = every.min(), every.max()
+    assert stored.value_range == [low * 100 + 7, high * 100 + 7]
+    expected = (pixels["train"]["0000"] - low) / (high - low) * 255
+    decoded = ImageStore(tmp_path / "images/train").decode("0000")
+    assert np.abs(decoded - expected).max() <= 0.51
 
 
 def test_an_image_with_other_channels_is_reported_by_name(tmp_path: Path) -> None:

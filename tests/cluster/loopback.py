@@ -19,6 +19,11 @@ READY = "Ctrl-C"  # in the last line about the start
 MEMORY = "--object-store-memory=100000000"
 
 
+def heed_hangup() -> None:
+    """As in a terminal: tests may run with `nohup`, which makes all programs ignore SIGHUP."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Loopback:
     """Processes of this test alone; each node is a session of its own."""
 

@@ -15,12 +15,35 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import ROOT
+from loopback import heed_hangup
 
 pytest.importorskip("ray", reason="needs Ray: `make test-cluster`")
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 READY = "Ctrl-C"
+AUTO = """
+import time
+from podium.cluster import token
+
+token.require(create=True)
+from podium.cluster import ray_cluster
+
+with ray_cluster.connect(None, lambda name: b"") as cluster:
+    (node,) = cluster.nodes().values()
+    print(cluster.address, node.cpus, flush=True)
+    time.sleep(100)
+"""
 Start = Callable[..., "Node"]
+
+
+def left(home: Path) -> list[str]:
+    """The processes with this home that still run."""
+    return [
+        str(process.info["cmdline"])
+        for process in psutil.process_iter(["environ", "cmdline", "status"])
+        if (process.info["environ"] or {}).get("HOME") == str(home)
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 class Node:
@@ -38,6 +61,7 @@ class Node:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=heed_hangup,  # noqa: PLW1509
             )
 
     @property
@@ -60,12 +84,7 @@ class Node:
 
     def left(self) -> list[str]:
         """The processes that it has started and that still run."""
-        return [
-            str(process.info["cmdline"])
-            for process in psutil.process_iter(["environ", "cmdline", "status"])
-            if (process.info["environ"] or {}).get("HOME") == str(self.home)
-            and process.info["status"] != psutil.STATUS_ZOMBIE
-        ]
+        return left(self.home)
 
     def command(self) -> psutil.Process:
         """The Python process."""
@@ -177,6 +196,24 @@ def test_a_second_signal_ends_it_at_once(start: Start, home: Path, port: int) ->
         time.sleep(1)
     while left := node.left():
         assert time.monotonic() - begin < 15, left
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_head_for_one_command_has_an_address_and_ends_with_it(home: Path, number: int) -> None:
+    """CLUSTER=auto."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    command = [sys.executable, "-c", AUTO]
+    environment = {**inherited, "HOME": str(home), "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert re.fullmatch(r"\d+\.\d+\.\d+\.\d+:\d+ \d+\n", line), line
+        assert len(left(home)) > 4
+        process.send_signal(number)
+    deadline = time.monotonic() + 30
+    while names := left(home):
+        assert time.monotonic() < deadline, names
         time.sleep(0.2)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from loopback import Loopback
+from loopback import Loopback, heed_hangup
 
 pytest.importorskip("ray", reason="needs Ray: `make test-cluster`")
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
@@ -37,6 +37,7 @@ def driver(cluster: Loopback, log: Path, *, seconds: int) -> "subprocess.Popen[b
             env=cluster.environment,
             stdout=file,
             stderr=subprocess.STDOUT,
+            preexec_fn=heed_hangup,  # noqa: PLW1509
         )
 
 

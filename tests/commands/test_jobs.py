@@ -15,6 +15,7 @@ import trainings
 from conftest import Project
 
 from podium.core import machine
+from podium.training import driver_lock
 
 pytestmark = pytest.mark.slow  # runs stages, or trains again and again
 
@@ -196,3 +197,14 @@ def test_beside_a_training_run_of_dvc_repro_it_does_not_train(prepared: Project)
         training.communicate()
     expected = f"error: `dvc repro` is training a-0 (process {training.pid}) on "
     assert done.returncode == 1 and done.stdout.startswith(expected), done.stdout
+
+
+def test_a_training_run_of_dvc_repro_refuses_to_start_beside_a_driver(
+    prepared: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared.folder)
+    with driver_lock.held("make train"):
+        other = {driver_lock.VARIABLE: ""}
+        done = prepared.stage("train", "--model", "a", "--fold", "0", **other)
+    assert done.returncode == 1 and f"`make train`, process {os.getpid()} of " in done.stdout
+    assert not (prepared.folder / ".checkpoints/a/fold0").exists()

@@ -92,7 +92,7 @@ def test_a_correlation_requires_three_scores() -> None:
     assert "0.86*" in rendered() and rendered().count("*") == 1
 
 
-@pytest.mark.parametrize("metric", ["log_loss", "rmse"])
+@pytest.mark.parametrize("metric", ["log_loss", "rmse", "mean(a=rmse, b=2*mae)", "rmse(a=2)"])
 def test_the_lowest_loss_is_the_best(metric: str) -> None:
     for number, (oof, public) in enumerate([(0.5, 0.6), (0.4, 0.5), (0.3, 0.45)], start=1):
         add(number, oof, public, metric=metric)

@@ -180,3 +180,20 @@ def test_a_transformers_weights_from_a_file_are_fitted_to_another_size(tmp_path:
         config(architecture="test_vit", pretrained=str(path), image_size=96), outputs=2
     )
     assert net(torch.zeros(1, 3, 96, 96)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+@pytest.mark.parametrize("architecture", ["test_resnet", "test_efficientnet", "test_vit"])
+def test_the_first_convolution_is_adapted_to_the_channels(
+    hub: Hub, architecture: str, channels: int
+) -> None:
+    path = hub.add("c0ffee", 0, architecture=architecture)
+    first = timm.get_pretrained_cfg(architecture).first_conv + ".weight"
+    rgb = load_file(path)[first]
+    expected = rgb.sum(1, keepdim=True)
+    if channels > 1:
+        expected = rgb.repeat(1, 2, 1, 1)[:, :channels] * 3 / channels
+    for source in (True, str(path)):
+        model = config(architecture=architecture, pretrained=source)
+        net = factory.create(model, outputs=3, channels=channels)
+        assert torch.allclose(net.state_dict()[first], expected, atol=1e-6)

@@ -103,6 +103,8 @@ class Augmentation:
                 f"augment: the result has {pixels.dtype} pixels instead of uint8. Remove Normalize "
                 "and ToFloat: the model normalizes its input."
             )
+        if pixels.ndim == 2:  # some transforms drop a single channel
+            pixels = pixels[..., None]
         if pixels.shape[2:] != (self.channels,):
             raise UserError(
                 f"augment: the result has {of_channels.count(pixels)} channels instead of "

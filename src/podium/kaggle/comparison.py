@@ -1,11 +1,13 @@
 """Compare the out-of-fold and public scores in the history of submissions."""
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from podium.config.tasks import TaskName
 from podium.core import files
 from podium.core.errors import UserError
 from podium.scoring import metrics
@@ -80,10 +82,11 @@ def _number(text: str) -> float:
 def _greater_is_better(name: str) -> bool | None:
     name = metrics.RENAMED.get(name, name)
     metric = metrics.METRICS.get(metrics.family(name))  # None if it is user-defined
-    try:
-        return metrics.get(name, metric.tasks[0] if metric else "multiclass").greater_is_better
-    except UserError:
-        return None
+    tasks: tuple[TaskName, ...] = (metric.tasks[0] if metric else "multiclass", "multitarget")
+    for task in tasks:  # the name of a metric of several targets is another
+        with contextlib.suppress(UserError):
+            return metrics.get(name, task).greater_is_better
+    return None
 
 
 def render(table: pd.DataFrame, comparisons: list[Comparison]) -> str:
