@@ -62,6 +62,7 @@ def main() -> None:
         predictions.write(folder / "test.parquet", ensemble.test)
         for name, member in per_member.items():
             predictions.write(folder / "members" / f"{name}.parquet", member.test)
+            predictions.write(folder / "members_oof" / f"{name}.parquet", member.oof)
         correlations = contributions.error_correlations(loaded, folds, new_class=unknown)
         files.write_json(folder / "error_correlations.json", correlations)
     files.write_json(

@@ -1,5 +1,7 @@
 """What the sections of the report say, on predictions whose faults are known."""
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +136,20 @@ def test_the_page_of_a_project_shows_all_its_parts(finished_project: Project) ->
         assert f"<h2>{title}</h2>" in page
     assert "out of fold" in page
     assert "heat map" not in page  # 32 pixels leave a single cell
+
+
+@pytest.mark.slow
+def test_each_member_has_an_interval_around_its_score(finished_project: Project) -> None:
+    page = (finished_project.folder / "reports/report.html").read_text()
+    scored = json.loads(finished_project.read("metrics/ensemble.json"))
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in page.split("<tr>")]
+    found = {row[0]: row[2:4] for row in rows if len(row) > 3 and " to " in row[3]}
+    assert found.keys() == {*scored["members"], "ensemble"}
+    for name, (oof, between) in found.items():
+        low, high = map(float, between.split(" to "))
+        row = scored["ensemble"] if name == "ensemble" else scored["members"][name]
+        assert low <= float(oof) <= high and float(oof) == round(row["oof"], 4)
+    assert len({between for _, between in found.values()}) > 1
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.prediction import predictions
+from podium.prediction.predictions import Predictions
 from podium.scoring import decisions, target_scoring, units
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
@@ -92,12 +94,10 @@ def read(metric: Metric) -> Outcome:
     Raises:
         UserError: if a file is missing or damaged.
     """
-    oof = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
+    oof, labels = _read_oof(paths.ENSEMBLE / "oof.parquet")
     test = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
     table = Manifest(paths.FOLDS).csv("folds.csv").astype({"fold": int})
     rows = units.table(table.assign(image=table["id"])).set_index("id").loc[oof.ids]
-    if (labels := oof.labels) is None:
-        raise UserError(f"{paths.ENSEMBLE / 'oof.parquet'} contains no labels. {files.RERUN_HINT}")
     task, rule = Task.of(oof.provenance), DecisionRule.of(oof.provenance.decision)
     on_test = task.probabilities(test.logits)
     return Outcome(
@@ -116,6 +116,33 @@ def read(metric: Metric) -> Outcome:
         test_labels=decisions.to_texts(task, decisions.labels(task, on_test, rule)),
         test_probabilities=on_test,
     )
+
+
+def of_members(outcome: Outcome) -> dict[str, Outcome]:
+    """The out-of-fold predictions of each member alone.
+
+    Raises:
+        UserError: if a file is missing or damaged.
+    """
+    alone = dict[str, Outcome]()
+    for name in outcome.scores["members"]:
+        oof, labels = _read_oof(paths.ENSEMBLE / "members_oof" / f"{name}.parquet")
+        alone[name] = replace(
+            outcome,
+            predicted=labels,
+            predicted_targets=outcome.task.targets(labels),
+            probabilities=outcome.task.probabilities(oof.logits),
+            rule=DecisionRule.of(oof.provenance.decision),
+        )
+    return alone
+
+
+def _read_oof(path: Path) -> tuple[Predictions[EnsembleProvenance], list[str]]:
+    """Out-of-fold predictions and their labels."""
+    oof = predictions.read(path, EnsembleProvenance)
+    if oof.labels is None:
+        raise UserError(f"{path} contains no labels. {files.RERUN_HINT}")
+    return oof, oof.labels
 
 
 def counts(labels: Sequence[str], task: Task) -> np.ndarray:

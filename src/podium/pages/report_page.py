@@ -12,7 +12,7 @@ from podium.pages import classes, mistakes, residuals, scores
 from podium.pages.document import Section, render
 from podium.pages.heatmaps import Explainer, NoGridError
 from podium.pages.outcome import Outcome
-from podium.pages.scores import Curves
+from podium.pages.scores import Curves, Interval
 
 
 def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
@@ -24,7 +24,8 @@ def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
     store = ImageStore(paths.IMAGES / "train")
     metric = outcome.metric.name
     correlations = files.read_json(paths.ENSEMBLE / "error_correlations.json")
-    sections = [scores.members(outcome, correlations)]
+    between = scores.intervals(outcome)
+    sections = [scores.members(outcome, between, correlations)]
     submitted = comparison.compare(history.read(history.PATH))
     sections.append(scores.leaderboard([c for c in submitted if c.competition == slug]))
     if outcome.task.parts:
@@ -35,7 +36,7 @@ def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
     else:
         sections += _details(outcome, store)
     sections.append(scores.learning_curves(_curves(outcome), metric))
-    html = render(slug, _facts(outcome, test_score), sections)
+    html = render(slug, _facts(outcome, between["ensemble"], test_score), sections)
     files.write_text(paths.REPORTS / "report.html", html)
 
 
@@ -53,8 +54,10 @@ def _details(outcome: Outcome, store: ImageStore) -> list[Section]:
     return [*sections, classes.distribution(outcome)]
 
 
-def _facts(outcome: Outcome, test_score: float | None) -> list[tuple[str, str, str]]:
-    ensemble, interval = outcome.scores["ensemble"], scores.interval(outcome)
+def _facts(
+    outcome: Outcome, interval: Interval, test_score: float | None
+) -> list[tuple[str, str, str]]:
+    ensemble = outcome.scores["ensemble"]
     between = "" if interval is None else f"95 % interval {interval[0]:.4f} to {interval[1]:.4f}"
     std = "" if ensemble["std"] is None else f"± {ensemble['std']:.4f} over folds"
     facts = [

@@ -1,6 +1,6 @@
 """Sections on scores: of members, folds and the ensemble, over epochs, and on the leaderboard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from podium.core.errors import UserError
 from podium.kaggle.comparison import Comparison
 from podium.pages import charts
 from podium.pages.document import Chart, Section, Table
-from podium.pages.outcome import Outcome
+from podium.pages.outcome import Outcome, of_members
 from podium.scoring import decisions
 from podium.submission import target_tables
 from podium.submission.report import Correlations
@@ -21,9 +21,22 @@ MAX_CELLS = 40_000_000  # predictions to score in all samples: seconds, of AUC a
 LEVEL = 0.95
 
 
-def interval(outcome: Outcome) -> tuple[float, float] | None:
-    """The bootstrap interval of the ensemble's out-of-fold score over the images; None if the
-    metric is undefined on some samples, or takes too long for this many predictions.
+Interval = tuple[float, float] | None
+
+
+def intervals(outcome: Outcome) -> dict[str, Interval]:
+    """The interval of each member's score, and of the "ensemble"'s.
+
+    Raises:
+        UserError: if a member's predictions are missing or damaged.
+    """
+    alone = {**of_members(outcome), "ensemble": outcome}
+    return {name: interval(one, MAX_CELLS // len(alone)) for name, one in alone.items()}
+
+
+def interval(outcome: Outcome, max_cells: int = MAX_CELLS) -> Interval:
+    """The bootstrap interval of the out-of-fold score over the images; None if the metric is
+    undefined on some samples, or needs more than `max_cells` predictions.
     """
 
     def score(rows: np.ndarray) -> float:
@@ -43,7 +56,7 @@ def interval(outcome: Outcome) -> tuple[float, float] | None:
         return None  # of regression, the rounded labels are not stored
     if by_labels and outcome.task.name != "multilabel":
         cells = count
-    resamples = min(RESAMPLES, MAX_CELLS // max(1, cells))
+    resamples = min(RESAMPLES, max_cells // max(1, cells))
     if resamples < MIN_RESAMPLES:
         return None
     try:
@@ -62,15 +75,21 @@ def interval(outcome: Outcome) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def members(outcome: Outcome, correlations: Correlations) -> Section:
-    """The scores of each member's folds, what it contributes, and how errors correlate."""
+def members(
+    outcome: Outcome, between: Mapping[str, Interval], correlations: Correlations
+) -> Section:
+    """The scores of each member's folds, `between` which values they probably are, what each
+    contributes, and how errors correlate.
+    """
     scores, name = outcome.scores, outcome.metric.name
     rows = {**scores["members"], "ensemble": scores["ensemble"]}
     with charts.style():
         figure = charts.figure(7.5, 0.9 + 0.36 * len(rows))
         axes = figure.subplots()
-        for place, row in enumerate(rows.values()):
+        for place, (row_name, row) in enumerate(rows.items()):
             values = list(row["folds"].values())
+            if (limits := between[row_name]) is not None:
+                axes.plot([*limits], [place, place], color=charts.COLORS[1], lw=2, alpha=0.5)
             axes.scatter(values, [place] * len(values), s=24, color=charts.COLORS[0], alpha=0.7)
             axes.scatter(row["oof"], place, s=130, marker="|", color=charts.COLORS[1], lw=2.5)
         axes.set_yticks(range(len(rows)), [charts.short(row) for row in rows])
@@ -79,8 +98,11 @@ def members(outcome: Outcome, correlations: Correlations) -> Section:
         chart = charts.svg(figure, f"Out-of-fold {name} of each model and of its folds")
     better = "higher" if outcome.metric.greater_is_better else "lower"
     parts: list[Chart | Table] = [
-        Chart(chart, f"Dots: folds. Line: all folds together; {better} is better."),
-        Table(_table(outcome)),
+        Chart(
+            chart,
+            f"Dots: folds. Mark: all folds, with 95 % interval; {better} is better.",
+        ),
+        Table(_table(outcome, between)),
     ]
     if 1 < len(correlations) <= 12:
         parts.append(_correlations(correlations))
@@ -92,15 +114,17 @@ def targets(outcome: Outcome) -> Section:
     return Section("Targets", [Table(target_tables.scores(outcome.scores), "Out of fold.")])
 
 
-def _table(outcome: Outcome) -> list[list[str]]:
+def _table(outcome: Outcome, between: Mapping[str, Interval]) -> list[list[str]]:
     several = len(outcome.scores["members"]) > 1
     extra = ["weight", "ensemble without it"] if several else []
-    rows = [["model", "mean ± std of folds", "out of fold", *extra]]
+    rows = [["model", "mean ± std of folds", "out of fold", "95 % interval", *extra]]
     for name, row in {**outcome.scores["members"], "ensemble": outcome.scores["ensemble"]}.items():
         std = "" if row["std"] is None else f" ± {row['std']:.4f}"
         values = [row.get(key) for key in ("weight", "ensemble_without")]
         more = ["" if value is None else f"{value:.4f}" for value in values]
-        rows.append([name, f"{row['mean']:.4f}{std}", f"{row['oof']:.4f}", *more[: len(extra)]])
+        limits = "" if (own := between[name]) is None else f"{own[0]:.4f} to {own[1]:.4f}"
+        mean = f"{row['mean']:.4f}{std}"
+        rows.append([name, mean, f"{row['oof']:.4f}", limits, *more[: len(extra)]])
     return rows
 
 
