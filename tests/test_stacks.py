@@ -84,6 +84,22 @@ def test_an_id_that_lacks_a_channel_is_named_and_a_param_decides(tmp_path: Path)
     assert black.shape == (64, 64, 4) and not black.any()
 
 
+@pytest.mark.parametrize(
+    ("missing", "decision"),
+    [(["train/0003_blue"], "skip"), (["train/0003_blue", "test/0040_red"], "blank")],
+)
+def test_init_proposes_what_to_do_about_incomplete_ids(
+    missing: list[str], decision: str, tmp_path: Path
+) -> None:
+    contents, _ = channel_kinds.stacked()
+    for name in missing:
+        del contents[f"{name}.png"]
+    found = layouts.inspect(tmp_path, contents)
+    assert found.layout.prepare["stack"] == COLORS
+    guess = found.guess("on_bad_image")
+    assert guess.value == decision and "0003" in guess.reason and guess.is_open
+
+
 def test_stacked_images_must_have_one_size(tmp_path: Path) -> None:
     contents, _ = channel_kinds.stacked()
     contents["train/0003_blue.png"] = encode(np.zeros((9, 8), np.uint8))

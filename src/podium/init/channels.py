@@ -7,7 +7,7 @@ from podium.core.errors import UserError, examples
 from podium.init import id_patterns, words
 from podium.init.guesses import Guess
 from podium.init.recorder import Recorder
-from podium.init.survey import ImageStats, Survey
+from podium.init.survey import Survey
 
 COLORS = ("red", "green", "blue")
 # Separate images of one thing, which do not lie on each other: left and right, mammograms, …
@@ -17,17 +17,36 @@ VIEWS = (
 )
 
 
-def read(
-    record: Recorder, survey: Survey, stats: ImageStats | None, ids: Sequence[Sequence[str]]
-) -> None:
-    """The channels of the training images, with `stats`; each of `ids` may have several images."""
+def read(record: Recorder, survey: Survey, folder: str, ids: Sequence[Sequence[str]] = ()) -> None:
+    """The size and the channels of the images in `folder`, of which each of `ids` may have several:
+    those of the training table, and of the test images.
+    """
+    record.layout.image_stats = stats = survey.stats(folder)
     pattern = record.prepare.get("images")
     if stats is not None and stats.grayscale and pattern is not None:
-        parts = id_patterns.parts(ids, survey.images, pattern)
-        if parts and (stack := record.take(guess_stack(parts))) is not None:
-            record.prepare["channels"] = len(stack)
+        _read_stack(record, survey, ids, pattern)
     elif stats is not None and stats.channels not in (1, 3):
         record.take(guess_channels(stats.channels))
+
+
+def _read_stack(
+    record: Recorder, survey: Survey, ids: Sequence[Sequence[str]], pattern: str
+) -> None:
+    parts = id_patterns.parts(ids, survey.images, pattern)
+    if parts is None or (stack := record.take(guess_stack(parts))) is None:
+        return
+    record.prepare["channels"] = len(stack)
+    lacking = [id_patterns.incomplete(some, survey.images, pattern, parts) for some in ids]
+    if not any(lacking):
+        return
+    value = "blank" if any(lacking[1:]) else "skip"
+    names = [image for some in lacking for image in some]
+    reason = f"{len(names)} ids lack one of their images: {examples(names, 3)}"
+    key = "prepare.on_bad_image"
+    if "on_bad_image" in record.prepare:
+        record.revise(key, value, reason, "likely")
+    else:
+        record.take(Guess(key, value, "likely", reason, ("error",)))
 
 
 def guess_channels(channels: int) -> Guess:

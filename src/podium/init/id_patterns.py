@@ -15,7 +15,7 @@ ByPart = dict[str, dict[str, int]]
 SEPARATORS = "_-. "
 MIN_RATE = 0.5  # of ids that have images
 MAX_TESTED_IDS = 2_000
-MIN_SAME = 0.9  # of the ids that have the same parts
+MIN_SAME = 0.8  # of the ids that have the same parts
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,29 @@ def parts(ids: Iterable[Sequence[str]], images: Sequence[str], pattern: str) -> 
     return found[0] if found and all(other == found[0] for other in found) else None
 
 
+def incomplete(
+    ids: Sequence[str], images: Sequence[str], pattern: str, parts: Sequence[str]
+) -> list[str]:
+    """The ids that have images, but not for all of `parts`."""
+    return [image for image, own in _parts_of(ids, images, pattern) if not own >= {*parts}]
+
+
 def _fixed_parts(ids: Sequence[str], images: Sequence[str], pattern: str) -> list[str] | None:
-    sets = Counter[frozenset[str]]()
-    for image, paths in tails(ids, images, pattern).items():
-        literals = pattern.replace("{id}", normalize_path(image)).split("*")
-        regex = re.compile("(.+)".join(map(re.escape, literals)))
-        stems = (nfc(path).rpartition(".")[0] for path in paths)
-        matches = [regex.fullmatch(stem) for stem in stems]
-        sets[frozenset(match[1] for match in matches if match)] += len(matches) == len(paths)
+    sets = Counter(own for _, own in _parts_of(ids, images, pattern))
     same, count = sets.most_common(1)[0] if sets else (frozenset[str](), 0)
     is_fixed = len(same) > 1 and count >= MIN_SAME * sets.total()
     return sorted(same) if is_fixed else None
+
+
+def _parts_of(
+    ids: Iterable[str], images: Sequence[str], pattern: str
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """What `*` stands for in the images of each id that has any."""
+    for image, paths in tails(ids, images, pattern).items():
+        literals = pattern.replace("{id}", normalize_path(image)).split("*")
+        regex = re.compile("(.+)".join(map(re.escape, literals)))
+        matches = (regex.fullmatch(nfc(path).rpartition(".")[0]) for path in paths)
+        yield image, frozenset(match[1] for match in matches if match)
 
 
 def _parts(name: str) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Infer a competition's layout from a survey of its files and the user's answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
@@ -133,12 +133,8 @@ class _Reader:
         test_set.read(self.record, survey, found_ids, train_ids=values)
         if (missing := folders.guess_missing(images, folder, survey)) is not None:
             self.record.take(missing)
-        self._read_images(folder, [values] if found_ids is None else [values, [*found_ids]])
-
-    def _read_images(self, folder: str, ids: Sequence[Sequence[str]] = ()) -> None:
-        """The size and the channels of the images, of which each of `ids` may have several."""
-        self.layout.image_stats = self.survey.stats(folder)
-        channels.read(self.record, self.survey, self.layout.image_stats, ids)
+        ids_of_parts = [values] if found_ids is None else [values, [*found_ids]]
+        channels.read(self.record, survey, folder, ids_of_parts)
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
@@ -177,7 +173,7 @@ class _Reader:
         labels = path_labels.labels_of(labeled, label_map)
         read_goal.read(self.record, labels, sample, from_paths=label_map is None)
         test_set.read(self.record, survey, test_ids)
-        self._read_images(folder)
+        channels.read(self.record, survey, folder)
 
     def _read_pixels(self, tables: Roles, train: Table, content: pixels.Pixels) -> None:
         """Tables that contain the images."""
