@@ -125,6 +125,18 @@ def test_a_mistake_of_the_user_ends_with_the_stages_message(project: Project) ->
 
 @runs_notebooks
 @pytest.mark.long
+def test_other_files_than_here_are_not_trained_on(kaggle: Kaggle, project: Project) -> None:
+    train_csv = project.folder / "files/train.csv"
+    train_csv.write_text("id,label\n1,b\n")
+    kaggle.archives["shapes"] = archive(project)
+    train_csv.write_text("id,label\n1,a\n")
+    with pytest.raises(UserError, match=r"give other data than yours: data/images\. Download"):
+        train()
+    assert "Running stage 'train" not in kaggle.service.notebooks.sessions[0].log
+
+
+@runs_notebooks
+@pytest.mark.long
 def test_a_notebook_stops_in_time_and_the_next_one_resumes(
     kaggle: Kaggle, project: Project
 ) -> None:

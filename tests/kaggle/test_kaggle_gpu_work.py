@@ -109,3 +109,24 @@ def test_packages_are_those_of_the_lock_without_torch() -> None:
     names = {*uploads.packages()}
     assert {"dvc", "timm", "numpy", "opencv-python-headless", "albumentations"} <= names
     assert not [n for n in names if n.startswith(("torch", "nvidia", "triton", "cuda"))]
+
+
+def test_whatever_fails_in_a_notebook_its_outcome_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho Tesla T4\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(start, "INPUT", tmp_path)
+    for name in ("shapes", "project", "output"):
+        (tmp_path / name).mkdir()
+    content = {"competition": "shapes", "wheels": "me/packages", "checkpoint_folders": []}
+    (tmp_path / "work.json").write_text(json.dumps(content))
+    monkeypatch.chdir(tmp_path / "project")
+    arguments = [str(tmp_path), str(time.monotonic()), "1", str(tmp_path / "output")]
+    monkeypatch.setattr("sys.argv", ["notebook", *arguments])
+    notebook.main()
+    outcome = json.loads((tmp_path / "output/podium.json").read_bytes())
+    assert (outcome["status"], outcome["kind"], outcome["files"]) == ("failed", "system", {})
+    assert outcome["message"].endswith("has none of datasets/me/packages, packages.")

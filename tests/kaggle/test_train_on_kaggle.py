@@ -36,33 +36,39 @@ def here(kaggle: Kaggle, project: Project, tmp_path: Path) -> Iterator[dict[str,
     kaggle.service.notebooks.stop()
 
 
-def test_a_project_trains_and_predicts_there_with_the_bytes_of_a_local_run(
+def start(project: Project, here: dict[str, str], *options: str) -> None:
+    """`make train ON=kaggle`; afterwards `dvc repro` trains and predicts nothing."""
+    done = project.stage("kaggle_gpu", *options, "kaggle", **here)
+    assert done.returncode == 0, done.stdout
+    assert "all models are trained" in done.stdout and kaggle_server.KEY not in done.stdout
+    ran = project.repro("submission", **here)
+    assert not {name for name in ran if name.startswith(("train", "predict"))}
+
+
+def test_a_project_trains_there_with_the_bytes_of_a_local_run(
     kaggle: Kaggle, project: Project, here: dict[str, str], tmp_path: Path
 ) -> None:
     project.edit(lambda p: p["folds"].update(all=["a"]))
-    project.run("git", "init", "--quiet")
-    project.repro("fetch", **here)
+    project.repro("folds", **here)
     local = project.copy(tmp_path.with_name(f"{tmp_path.name}-local"))
-    done = project.stage("kaggle_gpu", "kaggle", **here)
-    assert done.returncode == 0, done.stdout
-    assert "all models are trained" in done.stdout and "a-0 | epoch   2" in done.stdout
-    ran = project.repro(**here)
-    assert not {name for name in ran if name.startswith(("train", "predict"))}
-    local.repro(**here)
+    start(project, here)
+    local.repro("submission", **here)
     for path in RESULTS:
         assert project.read(path) == local.read(path), path
     (session,) = kaggle.service.sessions.values()
-    assert "installing 1 of 1 packages" in session.log
+    assert "installing 1 of 1 packages" in session.log and "epoch   2" in session.log
 
-    # Predictions only: with the weights that are here.
+
+def test_a_project_predicts_there_with_the_bytes_of_a_local_run(
+    kaggle: Kaggle, project: Project, here: dict[str, str], tmp_path: Path
+) -> None:
+    project.edit(lambda p: p["folds"].update(run=[0]))
+    project.repro("predict", **here)
     project.edit(lambda p: p["predict"].update(views=["identity"]))
-    local.edit(lambda p: p["predict"].update(views=["identity"]))
-    done = project.stage("kaggle_gpu", "--predict", "kaggle", **here)
-    assert done.returncode == 0, done.stdout
-    session = [*kaggle.service.sessions.values()][-1]
+    local = project.copy(tmp_path.with_name(f"{tmp_path.name}-local"))
+    start(project, here, "--predict")
+    local.repro("submission", **here)
+    for path in ("data/predictions/a/fold0/oof.parquet", "submissions/shapes.csv"):
+        assert project.read(path) == local.read(path), path
+    (session,) = kaggle.service.sessions.values()
     assert "src/predict.py" in session.log and "src/train.py" not in session.log
-    ran = project.repro(**here)
-    assert not {name for name in ran if name.startswith(("train", "predict"))}
-    local.repro(**here)
-    assert all(project.read(path) == local.read(path) for path in RESULTS)
-    assert kaggle_server.KEY not in done.stdout

@@ -21,6 +21,8 @@ from podium.cluster import node_program, process
 from podium.kaggle_gpu import layout, start
 from podium.kaggle_gpu.results import Outputs, write_outcome
 
+ERROR = "error: "
+
 
 class FailedError(Exception):
     """The notebook cannot go on. `kind` says who can fix it."""
@@ -60,8 +62,10 @@ class Session(NamedTuple):
                     running.terminate()
         if reason or running.returncode == 0:
             return reason
-        kind, message = node_program.failure(lines[-200:], running.returncode)
-        raise FailedError(kind, message)
+        errors = [number for number, line in enumerate(lines) if line.startswith(ERROR)]
+        if running.returncode == node_program.EXIT_USER_ERROR and errors:  # of our own program
+            raise FailedError("user", "\n".join(lines[errors[-1] :]).removeprefix(ERROR))
+        raise FailedError(*node_program.failure(lines, running.returncode))
 
     def _stop_reason(self, outputs: Outputs | None) -> str:
         if time.monotonic() > self.deadline:
@@ -98,9 +102,10 @@ def main() -> None:
             outputs = Outputs(session.project, work["checkpoint_folders"])
             reason = session.run("-m", "podium.kaggle_gpu.trainings", outputs=outputs)
         outcome |= {"status": "stopped" if reason else "done", "message": reason}
-    except FailedError as error:
-        outcome |= {"kind": error.kind, "message": str(error)}
-        print(f"error: {error}", flush=True)
+    except (FailedError, OSError, SystemExit) as error:  # the disk is full, no data set
+        kind = error.kind if isinstance(error, FailedError) else "system"
+        outcome |= {"kind": kind, "message": str(error).removeprefix(ERROR)}
+        print(f"{ERROR}{outcome['message']}", flush=True)
     progress = session.project / layout.PROGRESS
     outcome["progress"] = json.loads(progress.read_bytes()) if progress.exists() else {}
     outcome["torch"] = importlib.metadata.version("torch")

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from podium.cluster import local, rounds
+from podium.cluster import local
 from podium.cluster.driver import Driver
 from podium.cluster.job import Job
 from podium.cluster.nodes import Request
@@ -73,10 +73,13 @@ def main() -> None:
         for is_last in (False, True):
             for gpus in sorted({gpus for _, gpus in jobs}):
                 selected = [j for j, n in jobs if n == gpus and (j.fold == "all") == is_last]
+                if not selected:
+                    continue
                 request = Request(gpus, None, environment(work))
                 driver = Driver(cluster, pipeline, request, versions={}, view=view)
                 asyncio.run(driver.run(selected, tree(work)))
-                rounds.check_out(pipeline, selected)
+                # Models of all folds need the folds' scores. Other results are not needed here.
+                pipeline.restore([stage for job in selected for stage in job.stages])
 
 
 def environment(work: dict[str, Any]) -> dict[str, str]:
@@ -87,10 +90,10 @@ def environment(work: dict[str, Any]) -> dict[str, str]:
 
 def tree(work: dict[str, Any]) -> dict[str, bytes]:
     """The snapshot that the stages run in: with dvc.lock as it is now, and the user's params."""
-    names = [*work["files"], *(name for name in work["blobs"] if not name.startswith("."))]
     stored = {"params.yaml": layout.USER_PARAMS}
-    sent = [name for name in names if name != layout.NOTEBOOK_PARAMS.name]
-    return {name: Path(stored.get(name, name)).read_bytes() for name in sent}
+    unsent = (f"{layout.HUB}/", ".dvc/", ".checkpoints/", layout.NOTEBOOK_PARAMS.name)
+    names = [name for name in (*work["files"], *work["blobs"]) if not name.startswith(unsent)]
+    return {name: Path(stored.get(name, name)).read_bytes() for name in names}
 
 
 if __name__ == "__main__":
