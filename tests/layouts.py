@@ -770,6 +770,7 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Ids that are part of image names (`<id>_red.png`, `<id>-1.jpg`, `<id>/1.png`, "
     "`photo_<id>.jpg`), several images per id": (
         "test_small_competitions.test_ids_that_are_part_of_image_names",
+        "init.test_real_layouts.test_flags_are_not_the_ids_of_numbered_slices",
         "test_small_competitions.test_images_of_an_id_share_a_fold_and_a_prediction",
     ),
     "A submission with a row per patient, breast or study, whose images the test table lists": (
@@ -786,6 +787,9 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Several rows per image with different labels, such as those of several raters": (
         "test_raters.test_raters_who_disagree_give_the_label_of_the_majority",
         "test_raters.test_models_train_on_soft_labels",
+    ),
+    "Class folders that are finer than the submission's 0 and 1 (`Cover/`, `JMiPOD/`, `UERD/`)": (
+        "init.test_real_layouts.test_class_folders_finer_than_0_and_1",
     ),
     "Class folders for training and validation (`train/`, `val/`)": (
         "init.test_truth.test_labeled_validation_images_are_offered",

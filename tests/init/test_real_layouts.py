@@ -1,0 +1,91 @@
+"""`make init` on small competitions that are laid out like real ones, which are named."""
+
+from pathlib import Path
+
+import layouts
+import pytest
+import test_small_competitions as small
+from test_small_competitions import N, T, image, images, plain, table
+
+from podium.core.errors import UserError
+
+folder = small.folder
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_flags_are_not_the_ids_of_numbered_slices(*, long: bool, tmp_path: Path) -> None:
+    """rsna-2023-abdominal-trauma-detection, rsna-2022-cervical-spine-fracture-detection: each study
+    is a folder with the images 0.png, 1.png, …; the columns of labels contain 0 and 1.
+    """
+    labels = "any_injury", "bowel", "liver"
+    flags = [[int((n + place) % 3 == 0) for place in range(3)] for n in N]
+    rows = [f"{n % 2},{','.join(map(str, flags[n]))},s{n}" for n in N]
+    files = {
+        "train.csv": table(f"leaked,{','.join(labels)},study", rows),
+        **images(**{f"train/s{n}": ["0", "1"] for n in N}, **{f"test/t{n}": ["0", "1"] for n in T}),
+    }
+    if long:
+        ids = [f"t{n}_{label}" for n in T for label in labels]
+        files["sample_submission.csv"] = table("row_id,value", [f"{name},0.5" for name in ids])
+    else:
+        rows = [f"t{n},0.5,0.5,0.5" for n in T]
+        files["sample_submission.csv"] = table(f"study,{','.join(labels)}", rows)
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["id_column"], found.prepare["images"]) == ("study", "{id}/*")
+    assert found.prepare["label_column"] == [*labels]
+    assert (found.prepare["train_images"], found.prepare["test_images"]) == ("train", "test")
+    assert len(found.tables.test) == 2 * len(T)
+
+
+def test_a_column_of_masks_or_boxes_is_recognized_next_to_others(tmp_path: Path) -> None:
+    """severstal-steel-defect-detection, hpa-single-cell-image-classification."""
+    files = {**plain(), "train.csv": table("id,ClassId", [f"a{n},{n % 3}" for n in N])}
+    for header, row, job in (
+        ("id,EncodedPixels,ClassId", "b{},1 9,0", "segmentation"),
+        ("id,ImageWidth,ImageHeight,PredictionString", "b{},24,24,0 1 eNoL", "object detection"),
+    ):
+        files["sample_submission.csv"] = table(header, [row.format(n) for n in T])
+        with pytest.raises(UserError, match=f"this is {job}"):
+            layouts.inspect(tmp_path, files)
+
+
+def test_a_training_table_without_images_is_not_blamed_for_its_labels(tmp_path: Path) -> None:
+    """imaterialist-challenge-fashion-2018: only URLs of images."""
+    rows = [f"{n},https://example.org,66" for n in N]
+    with pytest.raises(UserError, match=r"no labeled training images \(no image files\)"):
+        layouts.inspect(tmp_path, {"train.csv": table("imageId,host,label", rows)})
+
+
+@pytest.mark.parametrize("values", ["0", "01", ["0.5"]])
+def test_class_folders_finer_than_0_and_1(values: list[str], tmp_path: Path) -> None:
+    """alaska2-image-steganalysis."""
+    rows = [f"b{n}.png,{values[n % len(values)]}" for n in T]
+    files = {**images(Test=[f"b{n}" for n in T]), "sample_submission.csv": table("Id,Label", rows)}
+    for place, name in enumerate(("Cover", "JMiPOD", "UERD")):
+        files |= {f"{name}/{n}.png": image(10 * place + n) for n in range(8)}
+    found = layouts.inspect(tmp_path, files)
+    assert found.layout.task == "binary"
+    assert found.prepare["label_map"] == {"Cover": "0", "JMiPOD": "1", "UERD": "1"}
+    for key in ("task", "label_map", "train_images"):
+        assert found.guess(key).confidence != "certain"
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "task"),
+    [
+        ("growth_stage", ["5.84", "2.31"], "regression"),  # cgiar-wheat-growth-stage-challenge
+        ("growth_stage", ["3", "2"], "ordinal"),
+        ("growth_stage", ["0.0"], "ordinal"),  # a placeholder
+        ("growth_stage", ["1.0", "2.0"], "ordinal"),  # whole numbers, as pandas writes floats
+    ],
+)
+def test_fractions_in_the_sample_are_not_levels(
+    column: str, cells: list[str], task: str, tmp_path: Path
+) -> None:
+    files = plain("12345")
+    files["train.csv"] = files["train.csv"].replace(b"id,label", f"id,{column}".encode())
+    rows = [f"b{n},{cells[n % len(cells)]}" for n in T]
+    found = layouts.inspect(
+        tmp_path, {**files, "sample_submission.csv": table(f"id,{column}", rows)}
+    )
+    assert found.layout.task == task
