@@ -12,6 +12,7 @@ from podium.dataset import submission_file
 from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Guess
 from podium.init.matching import is_unnamed
+from podium.init.other_jobs import submitted_job
 from podium.init.recorder import Recorder
 from podium.init.roles import find_sample_ids
 from podium.init.survey import Survey, Table
@@ -77,7 +78,7 @@ def _is_copied(
     rows = {*zip(sample.rows[ids], sample.rows[column], strict=True)} if tests else set()
     if any(rows <= {*zip(t.rows[ids], t.rows[column], strict=True)} for t in tests):
         return True
-    if all(NUMBER.fullmatch(cell) for cell in cells):
+    if all(NUMBER.fullmatch(cell) for cell in cells) or submitted_job(column) is not None:
         return False
     is_target = any(NameIndex(table.columns).find(column) for table in others)
     known = {column, *cells} - {""}
