@@ -1,6 +1,7 @@
 """Infer a competition's layout from a survey of its files and the user's answers."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
@@ -74,7 +75,9 @@ class _Reader:
             self._read_table(tables, train)
         else:
             if train is not None:  # what its columns say, although it is of no use without images
-                self._read_columns(tables, train, self.record.take(id_columns.guess_row_ids(train)))
+                with suppress(UserError):
+                    ids = self.record.take(id_columns.guess_row_ids(train))
+                    self._read_columns(tables, train, ids)
             roles.fail_without_labels(survey)
         if train is not None and self.layout.prepare["train_csv"] is not None:
             metadata.read(self.record, train, tables.test)
