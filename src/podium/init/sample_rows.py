@@ -17,7 +17,7 @@ from podium.init.recorder import Recorder
 from podium.init.roles import find_sample_ids
 from podium.init.survey import Survey, Table
 
-SEPARATORS = ("_", "-", " ", "|", ":", ".", "/")
+SEPARATORS = ("__", "_", "-", " ", "|", ":", ".", "/")
 MAX_TESTED = 5_000  # ids
 USAGE = {"public", "private", "ignored"}  # in the column `Usage` of Kaggle's solutions
 
@@ -104,14 +104,33 @@ def find_long(
             if len(ends) > 1 and _end_with(values, ends, separator):
                 order = labels if {*labels} == {*ends} else ends
                 return LongRows(separator, order, table.name)
-        for table in others if labels else []:
-            for column in table.columns if table.pixels is None else []:
-                names = table.rows[column].tolist()
-                are_images = any(map(images.find, names[:MAX_TESTED]))
-                if not are_images and _end_with(names, labels, separator):
-                    numbers = [c for c in table.columns if c != column and _is_numeric(table, c)]
-                    if len(numbers) == 1:
-                        return LongRows(separator, labels, table.name, column, numbers[0])
+        for table in others:
+            found = _find_long_train(table, sample, values, (separator, labels), images)
+            if found is not None:
+                return found
+    return None
+
+
+def _find_long_train(
+    table: Table, sample: Table, ids: list[str], ends: tuple[str, list[str]], images: ImageIndex
+) -> LongRows | None:
+    """Detect whether the ids of a training table end with a separator and labels (`ends`); without
+    labels, if the sample submission has one image, with labels that its `ids` end with, too.
+    """
+    separator, labels = ends
+    if table.pixels is not None or not (labels or table.has_word("train", "label")):
+        return None
+    for column in table.columns:
+        names = table.rows[column].tolist()
+        are_images = any(map(images.find, names[:MAX_TESTED]))
+        if are_images or not all(separator in name for name in names):
+            continue
+        known = labels or submission_file.find_labels(names, separator)
+        if known and _end_with(names, known, separator) and _end_with(ids, known, separator):
+            numbers = [c for c in table.columns if c != column and _is_numeric(table, c)]
+            numbers = [c for c in numbers if c in sample.columns] or numbers
+            if len(numbers) == 1:
+                return LongRows(separator, known, table.name, column, numbers[0])
     return None
 
 
