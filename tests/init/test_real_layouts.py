@@ -89,3 +89,89 @@ def test_fractions_in_the_sample_are_not_levels(
         tmp_path, {**files, "sample_submission.csv": table(f"id,{column}", rows)}
     )
     assert found.layout.task == task
+
+
+def test_one_image_with_several_targets(tmp_path: Path) -> None:
+    """csiro-biomass: a row per image and target, and the sample has a single image."""
+    targets = "Dry_Clover_g", "Dry_Dead_g", "GDM_g"
+    rows = [f"a{n}__{t},train/a{n}.png,{n / 7},{t},{n / 3}" for n in N for t in targets]
+    files = {
+        "train.csv": table("sample_id,image_path,Height,target_name,target", rows),
+        "test.csv": table("sample_id,target_name", [f"b0__{t},{t}" for t in targets]),
+        "sample_submission.csv": table("sample_id,target", [f"b0__{t},0.0" for t in targets]),
+        **images(train=[f"a{n}" for n in N], test=["b0"]),
+    }
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["id_label_separator"], found.prepare["label_column"]) == ("__", "target")
+    read = found.tables
+    assert found.layout.task == "regression" and read.classes == [*targets]
+    assert read.train["id"].tolist() == [f"a{n}" for n in N]
+    assert read.test["id"].tolist() == ["b0"]
+
+
+def test_the_target_may_be_spelled_otherwise(tmp_path: Path) -> None:
+    """fungiclef2022: class_id, and ClassId in the sample submission."""
+    files = plain("012")
+    rows = [f"a{n},species {n % 4},{n % 3}" for n in N]
+    files["train.csv"] = table("id,species,class_id", rows)
+    files["sample_submission.csv"] = table("id,ClassId", [f"b{n},1" for n in T])
+    guess = layouts.inspect(tmp_path, files).guess("label_column")
+    assert (guess.value, guess.confidence) == ("class_id", "certain")
+
+
+def test_targets_whose_names_are_longer_in_the_training_table(tmp_path: Path) -> None:
+    """planttraits2024: X4_mean and X4_sd, X4 in the sample submission."""
+    rows = [f"a{n},{n / 3},{n / 4},{n / 5},{n / 6}" for n in N]
+    files = {**plain(), "train.csv": table("id,X4_mean,X4_sd,X11_mean,X11_sd", rows)}
+    files["sample_submission.csv"] = table("id,X4,X11", [f"b{n},0.5,0.5" for n in T])
+    with pytest.raises(UserError, match=r"X4, X11; train.csv.*X4_mean, X4_sd.*Rename"):
+        layouts.inspect(tmp_path, files)
+
+
+def test_ids_in_the_names_of_nested_files(tmp_path: Path) -> None:
+    """geolifeclef-2022: patches/00/19/10561900_rgb.jpg."""
+    names = {"a": [f"a{n}" for n in N], "b": [f"b{n}" for n in T]}
+    files = {
+        "train.csv": table("id,label", [f"a{n},{'xyz'[n % 3]}" for n in N]),
+        "sample_submission.csv": table("id,label", [f"b{n},x" for n in T]),
+    }
+    for ids in names.values():
+        files |= {f"patches/{i[-1]}/{i[0]}/{i}_rgb.png": image(len(files)) for i in ids}
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["images"] == "*/{id}_*"
+    assert len(found.tables.train) == len(N) and len(found.tables.test) == len(T)
+
+
+def test_ids_may_have_no_images(tmp_path: Path) -> None:
+    """petfinder-adoption-prediction: pets without photos."""
+    files = {
+        "train.csv": table("id,label", [f"a{n},{'xyz'[n % 3]}" for n in N]),
+        "sample_submission.csv": table("id,label", [f"b{n},x" for n in T]),
+        **images(
+            train=[f"a{n}-{k}" for n in N if n != 7 for k in (1, 2)],
+            test=[f"b{n}-{k}" for n in T if n != 2 for k in (1, 2)],
+        ),
+    }
+    found = layouts.inspect(tmp_path, files)
+    guess = found.guess("on_bad_image")
+    assert (guess.value, guess.confidence) == ("blank", "guess")
+    assert "a7" in guess.reason and "1 test images are missing: b2" in guess.reason
+    assert found.tables.test["unit"].nunique() == len(T)
+
+
+def test_image_names_in_another_column_and_other_ids_in_the_sample(tmp_path: Path) -> None:
+    """fungiclef2022: several photos per observation, which only the test table lists."""
+    files = {
+        "train.csv": table("image_path,class_id", [f"a{n}.png,{n % 3}" for n in N]),
+        "test.csv": table("ObservationId,filename", [f"{70 + n // 2},b{n}.png" for n in T]),
+        "sample_submission.csv": table("ObservationId,ClassId", [f"{n},1" for n in (70, 71, 72)]),
+        **images(DF20=[f"a{n}" for n in N], DF21=[f"b{n}" for n in T]),
+    }
+    found = layouts.inspect(tmp_path, files)
+    prepare = found.prepare
+    assert (prepare["test_id_column"], prepare["submission_id_column"]) == (
+        "filename",
+        "ObservationId",
+    )
+    assert (prepare["test_images"], prepare["hidden_test"]) == ("DF21", False)
+    assert found.tables.test["unit"].tolist() == ["70", "70", "71", "71", "72", "72"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from podium.competition.text.names import is_hidden
 from podium.dataset import units
-from podium.dataset.image_files import normalize_path
+from podium.dataset.image_files import images_below, normalize_path
 
 ByPart = dict[str, dict[str, int]]
 SEPARATORS = "_-. "
@@ -70,6 +70,14 @@ def tails(ids: Iterable[str], images: Sequence[str], pattern: str) -> dict[str, 
     depth = pattern.count("/")
     below = dict.fromkeys("/".join(name.split("/")[-1 - depth :]) for name in images)
     return units.find(below, ids, pattern)
+
+
+def below(ids: Sequence[str], images: Sequence[str], folder: str, pattern: str) -> str:
+    """The pattern for paths below `folder`: with subfolders in front (`*/{id}_*`) if more of `ids`
+    have images so.
+    """
+    paths = images_below([*images], folder)
+    return max((pattern, f"*/{pattern}"), key=lambda each: len(units.find(paths, ids, each)))
 
 
 def _parts(name: str) -> Iterator[tuple[str, str]]:

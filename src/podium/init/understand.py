@@ -10,6 +10,7 @@ from podium.init import (
     folders,
     goal,
     id_columns,
+    id_patterns,
     metadata,
     other_jobs,
     path_labels,
@@ -121,10 +122,13 @@ class _Reader:
         values = [value for value in train.rows[ids] if not is_hidden(value)]
         if found is not None and ids == found.column:
             self.record.prepare["images"] = found.pattern
-            self.record.note(f"images: an id's images are {found.pattern}")
         images = test_set.images_of(self.record, survey, values)
         folder = self.record.take(folders.guess_folder("train", images, survey))
-        if (submitted := id_columns.guess_submission_ids(tables, ids)) is not None:
+        if (pattern := self.record.prepare.get("images")) is not None:
+            pattern = id_patterns.below(values, survey.images, folder, pattern)
+            self.record.prepare["images"] = pattern
+            self.record.note(f"images: an id's images are {pattern}")
+        if (submitted := id_columns.guess_submission_ids(survey, tables, ids)) is not None:
             id_columns.check_one_way(submitted, ids, self.record.prepare.get("images"))
             column = self.record.take(submitted)
             assert tables.test is not None
@@ -132,8 +136,10 @@ class _Reader:
             self.record.take(id_columns.guess_unit_column(train, tables.test, ids, column, labels))
         found_ids = test_set.find_ids(self.record, survey, tables, ids)
         test_set.read(self.record, survey, found_ids, train_ids=values)
-        if (missing := folders.guess_missing(images, folder, survey)) is not None:
-            self.record.take(missing)
+        missing = folders.missing(images, folder, survey)
+        missing_tests = test_set.missing(self.record, survey, found_ids)
+        if (question := folders.guess_missing(missing, missing_tests)) is not None:
+            self.record.take(question)
         self.layout.image_stats = survey.stats(folder)
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
