@@ -109,6 +109,23 @@ def test_one_image_with_several_targets(tmp_path: Path) -> None:
     assert read.test["id"].tolist() == ["b0"]
 
 
+def test_wells_of_a_plate_are_not_labels(tmp_path: Path) -> None:
+    """recursion-cellular-image-classification: id_code is experiment, plate and well, and the test
+    set has a part of the wells.
+    """
+    train = [f"HEPG2-0{plate}_1_B{well}" for plate in (1, 2, 3) for well in range(8)]
+    test = [f"HEPG2-08_1_B{well}" for well in T]
+    files = {
+        "train.csv": table("id_code,sirna", [f"{name},{n % 3}" for n, name in enumerate(train)]),
+        "sample_submission.csv": table("id_code,sirna", [f"{name},0" for name in test]),
+        **{f"{part}/{name}_w1.png": image(n) for part, names in (("train", train), ("test", test))
+           for n, name in enumerate(names)},
+    }  # fmt: skip
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["id_label_separator"] is None and found.layout.task == "multiclass"
+    assert len(found.tables.test) == len(T)
+
+
 def test_the_target_may_be_spelled_otherwise(tmp_path: Path) -> None:
     """fungiclef2022: class_id, and ClassId in the sample submission."""
     files = plain("012")

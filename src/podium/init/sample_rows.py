@@ -126,7 +126,7 @@ def _find_long_train(
         if are_images or not all(separator in name for name in names):
             continue
         known = labels or submission_file.find_labels(names, separator)
-        if known and _end_with(names, known, separator) and _end_with(ids, known, separator):
+        if known and _end_with(names, known, separator) and _is_grid(ids, known, separator):
             numbers = [c for c in table.columns if c != column and _is_numeric(table, c)]
             numbers = [c for c in numbers if c in sample.columns] or numbers
             if len(numbers) == 1:
@@ -137,6 +137,14 @@ def _find_long_train(
 def _end_with(ids: Sequence[str], labels: Sequence[str], separator: str) -> bool:
     known = {*labels}
     return all(submission_file.split(image, known, separator) for image in ids)
+
+
+def _is_grid(ids: Sequence[str], labels: Sequence[str], separator: str) -> bool:
+    """Whether `ids` are all combinations of some images with `labels`."""
+    known = {*labels}
+    pairs = {submission_file.split(image, known, separator) for image in ids}
+    heads = {pair[0] for pair in pairs if pair is not None}
+    return None not in pairs and len(pairs) == len(heads) * len(known)
 
 
 def _is_numeric(table: Table, column: str) -> bool:
