@@ -770,6 +770,8 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Ids that are part of image names (`<id>_left.png`, `<id>-1.jpg`, `<id>/1.png`, "
     "`photo_<id>.jpg`), several images per id": (
         "test_small_competitions.test_ids_that_are_part_of_image_names",
+        "init.test_real_layouts.test_flags_are_not_the_ids_of_numbered_slices",
+        "init.test_real_layouts.test_ids_in_the_names_of_nested_files",
         "test_small_competitions.test_images_of_an_id_share_a_fold_and_a_prediction",
     ),
     "A grayscale image per id and channel (`<id>_red.png`, …, `<id>_s1_w1.png`, …), the same set "
@@ -799,10 +801,14 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "A submission with one row per image and label (`ID_7_epidural`); the training table has such "
     "rows, too, or one column per label": (
         "test_submission_rows.test_a_submission_with_a_row_per_label",
+        "init.test_real_layouts.test_one_image_with_several_targets",
     ),
     "Several rows per image with different labels, such as those of several raters": (
         "test_raters.test_raters_who_disagree_give_the_label_of_the_majority",
         "test_raters.test_models_train_on_soft_labels",
+    ),
+    "Class folders that are finer than the submission's 0 and 1 (`Cover/`, `JMiPOD/`, `UERD/`)": (
+        "init.test_real_layouts.test_class_folders_finer_than_0_and_1",
     ),
     "Class folders for training and validation (`train/`, `val/`)": (
         "init.test_truth.test_labeled_validation_images_are_offered",
@@ -844,6 +850,10 @@ FURTHER: dict[str, tuple[str, ...]] = {
     ),
     "Submission ids that are not file names (`id,file_name` in the test table)": (
         "init.test_truth.test_ids_that_are_not_file_names",
+        "init.test_real_layouts.test_image_names_in_another_column_and_other_ids_in_the_sample",
+    ),
+    "Ids without images, where an id may have any number of images": (
+        "init.test_real_layouts.test_ids_may_have_no_images",
     ),
     "Most of the images missing": ("init.test_truth.test_most_images_may_be_missing",),
     "No image files: videos, volumes, …": (

@@ -105,6 +105,7 @@ def test_a_blank_column_is_ignored(tmp_path: Path) -> None:
     [
         (".xyz", "24 .xyz files are not supported. Convert them to PNG under the same names"),
         (".nii.gz", "24 .nii.gz files (NIfTI volumes) are not supported. Write slices of them"),
+        (".ogg", "24 .ogg files (audio) are not supported. Write spectrograms as PNG files"),
         (".mp4", "24 .mp4 files (videos) are not supported. Write frames of them as PNG files"),
         (".mat", "24 .mat files (MATLAB data) are not supported. Convert them to PNG under"),
     ],

@@ -76,7 +76,7 @@ def pivot(
         UserError: if ids do not consist of an image id, `separator` and one of `labels` (default:
             `find_labels`), or if images lack labels.
     """
-    labels = labels or find_labels(ids, separator)
+    labels = labels or find_labels(ids, separator, min_images=1)
     if not labels:
         raise UserError(
             f"the ids in {name} ({examples(ids, 2)}) do not list the same labels after "
@@ -117,9 +117,10 @@ def split(image: str, labels: Collection[str], separator: str) -> tuple[str, str
     return None
 
 
-def find_labels(ids: Iterable[str], separator: str) -> list[str]:
-    """The labels, in order, if `ids` are the combinations (image id, `separator`, label) of several
-    images with the same labels; else empty. Prefers the split with the longest image ids.
+def find_labels(ids: Iterable[str], separator: str, *, min_images: int = 2) -> list[str]:
+    """The labels, in order, if `ids` are the combinations (image id, `separator`, label) of
+    `min_images` or more images with the same labels; else empty. Prefers the split with the longest
+    image ids. With one image it is certain only if `separator` is known to separate labels.
     """
     distinct = [*dict.fromkeys(ids)]
     first = distinct[0] if distinct else ""
@@ -132,7 +133,7 @@ def find_labels(ids: Iterable[str], separator: str) -> list[str]:
             images = {split(image, known, separator) for image in distinct}
             heads = {pair[0] for pair in images if pair is not None}
             is_grid = len(distinct) == len(heads) * len(labels)
-            if None not in images and is_grid and len(heads) > 1:
+            if None not in images and is_grid and len(heads) >= min_images:
                 return labels
         place = first.rfind(separator, 0, place)
     return []

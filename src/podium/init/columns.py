@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Any, get_args
 
 import pandas as pd
@@ -47,7 +48,7 @@ def guess_labels(
     varied = candidates[
         [column for column in candidates.columns if candidates[column].nunique() > 1]
     ]
-    inferred = _from_sample(sample, candidates, varied) if sample is not None else None
+    inferred = None if sample is None else _from_sample(sample, candidates, varied, table.name)
     if inferred is None and varied.empty:
         names = examples([str(column) for column in candidates.columns])
         why = f"{names}: the same value in all rows" if names else f"{id_column} is its only column"
@@ -79,9 +80,14 @@ def _parse_tasks(answer: str) -> dict[str, str] | None:
 Inferred = tuple[str | list[str], Confidence, str]
 
 
-def _from_sample(sample: Sample, candidates: pd.DataFrame, varied: pd.DataFrame) -> Inferred | None:
+def _from_sample(
+    sample: Sample, candidates: pd.DataFrame, varied: pd.DataFrame, table: str
+) -> Inferred | None:
     targets = sample.targets
-    found = NameIndex(map(str, candidates.columns), ignore_case=len(targets) == 1).find_all(targets)
+    names = [str(column) for column in candidates.columns]
+    found = NameIndex(names, ignore_case=len(targets) == 1).find_all(targets)
+    if found is None and len(targets) == 1:  # ClassId and class_id
+        found = [name for name in names if _letters(name) == _letters(targets[0])] or None
     if found:
         value = found if len(found) > 1 else found[0]
         return value, "certain", "also in the sample submission"
@@ -89,9 +95,20 @@ def _from_sample(sample: Sample, candidates: pd.DataFrame, varied: pd.DataFrame)
     for column in varied.columns if len(targets) > 1 else []:
         if set(map(canonical, candidates[column].str.strip().unique())) == expected:
             return column, "certain", "its values are the columns of the sample submission"
+    longer = {t: [name for name in names if name.startswith(f"{t}_")] for t in targets}
+    if len(targets) > 1 and all(longer.values()):
+        raise UserError(
+            f"the sample submission has the columns {examples(targets)}; {table}: not found, but "
+            f"{examples([*chain(*longer.values())])}. Rename those to predict as in the sample."
+        )
     if column := _column_with_values_of(sample, varied):
         return column, "likely", "contains labels from the sample submission"
     return None
+
+
+def _letters(name: str) -> str:
+    """A name without case, spaces and punctuation; a name without letters or digits unchanged."""
+    return re.sub(r"[\W_]", "", name.lower()) or name
 
 
 def _from_table(varied: pd.DataFrame, test: Table | None, sample: Sample | None) -> Inferred:

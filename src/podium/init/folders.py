@@ -140,15 +140,27 @@ def guess_more(
     return Guess("prepare.more_train_images", found, "guess", reason, (None,), parse)
 
 
-def guess_missing(ids: Sequence[str], folder: str, survey: Survey) -> Guess | None:
-    """What to do about training images that are missing from `folder`; None if none are."""
+def missing(ids: Sequence[str], folder: str, survey: Survey) -> list[str]:
+    """Those of `ids` that have no image in `folder`."""
     inside = f"{folder}/" if folder else ""
     find = survey.index.find
-    missing = [i for i in ids if not any(name.startswith(inside) for name in find(i))]
-    if not missing:
+    return [i for i in ids if not any(name.startswith(inside) for name in find(i))]
+
+
+def guess_missing(train: Sequence[str], test: Sequence[str]) -> Guess | None:
+    """What to do about missing training and test images; None if there are none. The submission
+    needs a prediction for each of the latter.
+    """
+    if not train and not test:
         return None
-    reason = f"{len(missing)} training images are missing: {examples(missing, 3)}"
-    return Guess("prepare.on_bad_image", "skip", "guess", reason, ("error", "blank"))
+    found = [
+        f"{len(ids)} {part} images are missing: {examples(ids, 3)}"
+        for part, ids in (("training", train), ("test", test))
+        if ids
+    ]
+    value, others = ("blank", ("error",)) if test else ("skip", ("error", "blank"))
+    reason = "; ".join(found) + ("; blank: black images in their place" if test else "")
+    return Guess("prepare.on_bad_image", value, "guess", reason, others)
 
 
 def is_test(folder: str) -> bool:

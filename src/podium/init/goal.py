@@ -113,6 +113,9 @@ def from_labels(
 
 def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
     reason = f"{count} distinct integers in column {name}"
+    if sample is not None and sample.has_measurements:
+        reason += ", but fractions in the sample submission"
+        return "regression", "likely", reason, ("ordinal", "multiclass")
     if count <= MAX_ORDINAL_LEVELS and has_part(name, ORDINAL_NAMES):
         return "ordinal", "likely", f"{reason}, whose name suggests ordinal levels", (
             "multiclass", "regression")  # fmt: skip

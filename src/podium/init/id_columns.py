@@ -80,13 +80,18 @@ def guess_ids_in_names(table: Table, found: IdPattern) -> Guess:
     return Guess("prepare.id_column", found.column, "likely", found.reason, others, parse)
 
 
-def guess_submission_ids(tables: Roles, ids: str) -> Guess | None:
+def guess_submission_ids(survey: Survey, tables: Roles, ids: str) -> Guess | None:
     """The column of the test table with the ids of the sample submission, if its images, in the
-    column `ids`, are not these; None if they are, or there is none.
+    column `ids` or one of another name, are not these; None if they are, or there is none.
     """
     test, expected = tables.test, tables.sample_ids
-    if test is None or expected is None or ids not in test.columns:
+    if test is None or expected is None:
         return None
+    if ids not in test.columns:
+        other = survey.id_columns[test.name]
+        if other is None:
+            return None
+        ids = other.name
     known = NameIndex(expected, ignore_case=False)
 
     def is_submitted(column: str) -> bool:

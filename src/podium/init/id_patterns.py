@@ -9,7 +9,7 @@ import pandas as pd
 
 from podium.competition.text.names import is_hidden, nfc
 from podium.dataset import units
-from podium.dataset.image_files import normalize_path
+from podium.dataset.image_files import images_below, normalize_path
 
 ByPart = dict[str, dict[str, int]]
 SEPARATORS = "_-. "
@@ -106,6 +106,14 @@ def _parts_of(
         regex = re.compile("(.+)".join(map(re.escape, literals)))
         matches = (regex.fullmatch(nfc(path).rpartition(".")[0]) for path in paths)
         yield image, frozenset(match[1] for match in matches if match)
+
+
+def below(ids: Sequence[str], images: Sequence[str], folder: str, pattern: str) -> str:
+    """The pattern for paths below `folder`: with subfolders in front (`*/{id}_*`) if more of `ids`
+    have images so.
+    """
+    paths = images_below([*images], folder)
+    return max((pattern, f"*/{pattern}"), key=lambda each: len(units.find(paths, ids, each)))
 
 
 def _parts(name: str) -> Iterator[tuple[str, str]]:

@@ -52,12 +52,16 @@ def check(train: Table, ids: str, sample: Sample | None) -> None:
 Found = tuple[str, str] | None  # the job, and how it was recognized
 
 
+def submitted_job(target: str) -> str | None:
+    """The job that a column of a sample submission with this name is for; None if for no other."""
+    return SUBMITTED.get(re.sub(r"[\W_]", "", target.lower()))
+
+
 def _in_sample(sample: Sample | None) -> Found:
-    if sample is None or len(sample.targets) != 1:
-        return None
-    name = sample.targets[0]
-    job = SUBMITTED.get(re.sub(r"[\W_]", "", name.lower()))
-    return None if job is None else (job, f"the sample submission has the column {name}")
+    for name in [] if sample is None else sample.targets:
+        if (job := submitted_job(name)) is not None:
+            return job, f"the sample submission has the column {name}"
+    return None
 
 
 def _in_names(train: Table, ids: str) -> Found:

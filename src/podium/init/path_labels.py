@@ -120,8 +120,8 @@ def guess_map(labeled: LabeledFolder, sample: Sample | None) -> Guess | None:
     the folders are the classes.
     """
     names = [*labeled.counts]
-    is_one_number = sample is not None and (sample.has_one_number or sample.has_fractions)
-    if not is_one_number or are_numbers(names) or len(names) < 3:
+    has_scores = sample is not None and sample.has_scores
+    if not has_scores or are_numbers(names) or len(names) < 3:
         return None
 
     def parse(answer: str) -> dict[str, str] | None:

@@ -49,9 +49,20 @@ class Sample:
         return are_numbers(self.values) and any("." in value for value in self.values)
 
     @property
+    def has_measurements(self) -> bool:
+        """Whether there are several numbers, and not all are whole: no levels or placeholders."""
+        are_several = len(self.values) > 1 and are_numbers(self.values)
+        return are_several and not all(float(value).is_integer() for value in self.values)
+
+    @property
     def has_one_number(self) -> bool:
         """Whether the only value is a number, as in a placeholder."""
         return len(self.values) == 1 and are_numbers(self.values)
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether the values can be scores: a placeholder, fractions, or 0 and 1."""
+        return self.has_one_number or self.has_fractions or {*self.values} == {"0", "1"}
 
     def has_integers_but(self, classes: Sequence[str]) -> bool:
         """Whether all values are integers, and not all of them are `classes`."""

@@ -12,11 +12,12 @@ from podium.dataset import submission_file
 from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Guess
 from podium.init.matching import is_unnamed
+from podium.init.other_jobs import submitted_job
 from podium.init.recorder import Recorder
 from podium.init.roles import find_sample_ids
 from podium.init.survey import Survey, Table
 
-SEPARATORS = ("_", "-", " ", "|", ":", ".", "/")
+SEPARATORS = ("__", "_", "-", " ", "|", ":", ".", "/")
 MAX_TESTED = 5_000  # ids
 USAGE = {"public", "private", "ignored"}  # in the column `Usage` of Kaggle's solutions
 
@@ -77,7 +78,7 @@ def _is_copied(
     rows = {*zip(sample.rows[ids], sample.rows[column], strict=True)} if tests else set()
     if any(rows <= {*zip(t.rows[ids], t.rows[column], strict=True)} for t in tests):
         return True
-    if all(NUMBER.fullmatch(cell) for cell in cells):
+    if all(NUMBER.fullmatch(cell) for cell in cells) or submitted_job(column) is not None:
         return False
     is_target = any(NameIndex(table.columns).find(column) for table in others)
     known = {column, *cells} - {""}
@@ -103,20 +104,47 @@ def find_long(
             if len(ends) > 1 and _end_with(values, ends, separator):
                 order = labels if {*labels} == {*ends} else ends
                 return LongRows(separator, order, table.name)
-        for table in others if labels else []:
-            for column in table.columns if table.pixels is None else []:
-                names = table.rows[column].tolist()
-                are_images = any(map(images.find, names[:MAX_TESTED]))
-                if not are_images and _end_with(names, labels, separator):
-                    numbers = [c for c in table.columns if c != column and _is_numeric(table, c)]
-                    if len(numbers) == 1:
-                        return LongRows(separator, labels, table.name, column, numbers[0])
+        for table in others:
+            found = _find_long_train(table, sample, values, (separator, labels), images)
+            if found is not None:
+                return found
+    return None
+
+
+def _find_long_train(
+    table: Table, sample: Table, ids: list[str], ends: tuple[str, list[str]], images: ImageIndex
+) -> LongRows | None:
+    """Detect whether the ids of a training table end with a separator and labels (`ends`); without
+    labels, if the sample submission has one image, with labels that its `ids` end with, too.
+    """
+    separator, labels = ends
+    if table.pixels is not None or not (labels or table.has_word("train", "label")):
+        return None
+    for column in table.columns:
+        names = table.rows[column].tolist()
+        are_images = any(map(images.find, names[:MAX_TESTED]))
+        if are_images or not all(separator in name for name in names):
+            continue
+        known = labels or submission_file.find_labels(names, separator)
+        if known and _end_with(names, known, separator) and _is_grid(ids, known, separator):
+            numbers = [c for c in table.columns if c != column and _is_numeric(table, c)]
+            numbers = [c for c in numbers if c in sample.columns] or numbers
+            if len(numbers) == 1:
+                return LongRows(separator, known, table.name, column, numbers[0])
     return None
 
 
 def _end_with(ids: Sequence[str], labels: Sequence[str], separator: str) -> bool:
     known = {*labels}
     return all(submission_file.split(image, known, separator) for image in ids)
+
+
+def _is_grid(ids: Sequence[str], labels: Sequence[str], separator: str) -> bool:
+    """Whether `ids` are all combinations of some images with `labels`."""
+    known = {*labels}
+    pairs = {submission_file.split(image, known, separator) for image in ids}
+    heads = {pair[0] for pair in pairs if pair is not None}
+    return None not in pairs and len(pairs) == len(heads) * len(known)
 
 
 def _is_numeric(table: Table, column: str) -> bool:

@@ -26,6 +26,7 @@ MAX_PROBED_IMAGES = 64
 MAX_PROBED_PER_FOLDER = 8
 OTHER_TABLES = (".tsv", ".txt", ".json", ".parquet")
 MAX_OTHER_TABLES = 20
+MAX_CHANCE_MATCHES = 0.25  # different images per row of a table, to doubt that it has their ids
 NO_ROWS = "has no rows"
 PACKED = (".rar", ".zst")
 COMPRESSED = (".gz", ".bz2", ".xz")
@@ -83,6 +84,10 @@ class Survey:
     @cached_property
     def id_candidates(self) -> dict[str, list[IdColumn]]:
         """The columns of each table that identify images, the best first."""
+        return {name: [] if self.id_patterns[name] else c for name, c in self._whole_names.items()}
+
+    @cached_property
+    def _whole_names(self) -> dict[str, list[IdColumn]]:
         return {table.name: find_id_columns(table.rows, self.index) for table in self.tables}
 
     @cached_property
@@ -92,17 +97,21 @@ class Survey:
 
     @cached_property
     def id_patterns(self) -> dict[str, IdPattern | None]:
-        """How each table identifies images, if only as part of their names. A table whose columns
-        all have unique values is a list of classes, unless it is named as a training table.
+        """How each table identifies images, if only as part of their names: no column identifies
+        them by their whole names, or only by a few values, as flags do the slices 0.dcm and 1.dcm
+        of volumes. A table whose columns all have unique values is a list of classes, unless it is
+        named as a training table.
         """
-        found = dict.fromkeys((table.name for table in self.tables), None)
+        found = dict[str, IdPattern | None].fromkeys(table.name for table in self.tables)
         by_part = id_patterns.index(self.images)
-        return found | {
-            table.name: id_patterns.find(table.rows, by_part)
-            for table in self.tables
-            if self.id_columns[table.name] is None
-            and (table.has_word("train", "label") or not all(table.rows.apply(_is_unique)))
-        }
+        for table in self.tables:
+            is_list = all(table.rows.apply(_is_unique)) and not table.has_word("train", "label")
+            whole = max((c.distinct for c in self._whole_names[table.name]), default=0.0)
+            if whole < MAX_CHANCE_MATCHES and not (is_list and whole == 0):
+                pattern = id_patterns.find(table.rows, by_part)
+                is_better = pattern is not None and pattern.rate >= 2 * whole
+                found[table.name] = pattern if is_better else None
+        return found
 
     def stats(self, folder: str) -> ImageStats | None:
         """Statistics of the probed images in `folder` and below; None if there are none."""

@@ -35,7 +35,8 @@ def find_ids(record: Recorder, survey: Survey, tables: Roles, ids: str) -> pd.Se
         record.drop("prepare.test_csv", reason, "likely")
         return submitted
     other = survey.id_columns[test.name]
-    if tables.sample is None and other is not None:
+    has_own_ids = tables.sample is None or "submission_id_column" in record.prepare
+    if has_own_ids and other is not None:
         record.prepare["test_id_column"] = other.name
         record.note(f"{test.name}: the ids are in column {other.name}")
         return test.rows[other.name]
@@ -64,6 +65,17 @@ def read(
     if folder == train and (same := {*train_ids} & {*ids}):
         record.doubt("prepare.test_images", f"{len(same)} of its ids are in the training table")
         record.note(f"{len(same)} test ids are also training ids: {examples(sorted(same), 3)}")
+
+
+def missing(record: Recorder, survey: Survey, ids: pd.Series | None) -> list[str]:
+    """The `ids` without a test image, if ids may have any number of images, unless most have none
+    or Kaggle adds them. If each id is a file, a missing one is an error.
+    """
+    if ids is None or "images" not in record.prepare or record.prepare.get("hidden_test"):
+        return []
+    images = images_of(record, survey, ids.tolist())
+    found = folders.missing(images, record.prepare["test_images"], survey)
+    return found if 2 * len(found) < len(images) else []
 
 
 def images_of(record: Recorder, survey: Survey, ids: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Infer a competition's layout from a survey of its files and the user's answers."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
@@ -10,6 +11,7 @@ from podium.init import (
     folders,
     goal,
     id_columns,
+    id_patterns,
     metadata,
     other_jobs,
     path_labels,
@@ -22,6 +24,7 @@ from podium.init import (
     table_checks,
     test_set,
     unread,
+    unused,
 )
 from podium.init.layout import Layout
 from podium.init.path_labels import LabeledFolder
@@ -76,11 +79,14 @@ class _Reader:
             self._read_table(tables, train)
         else:
             if train is not None:  # what its columns say, although it is of no use without images
-                self._read_columns(tables, train, self.record.take(id_columns.guess_row_ids(train)))
+                with suppress(UserError):
+                    ids = self.record.take(id_columns.guess_row_ids(train))
+                    self._read_columns(tables, train, ids)
             roles.fail_without_labels(survey)
         if train is not None and self.layout.prepare["train_csv"] is not None:
             metadata.read(self.record, train, tables.test)
-        self._note_unused(has_pixels=train is not None and train.pixels is not None)
+        has_pixels = train is not None and train.pixels is not None
+        unused.note(self.record, self.survey, has_pixels=has_pixels)
 
     def _roles(self) -> Roles:
         by_name = {table.name: table for table in self.survey.tables}
@@ -120,10 +126,13 @@ class _Reader:
         values = [value for value in train.rows[ids] if not is_hidden(value)]
         if found is not None and ids == found.column:
             self.record.prepare["images"] = found.pattern
-            self.record.note(f"images: an id's images are {found.pattern}")
         images = test_set.images_of(self.record, survey, values)
         folder = self.record.take(folders.guess_folder("train", images, survey))
-        if (submitted := id_columns.guess_submission_ids(tables, ids)) is not None:
+        if (pattern := self.record.prepare.get("images")) is not None:
+            pattern = id_patterns.below(values, survey.images, folder, pattern)
+            self.record.prepare["images"] = pattern
+            self.record.note(f"images: an id's images are {pattern}")
+        if (submitted := id_columns.guess_submission_ids(survey, tables, ids)) is not None:
             id_columns.check_one_way(submitted, ids, self.record.prepare.get("images"))
             column = self.record.take(submitted)
             assert tables.test is not None
@@ -131,8 +140,10 @@ class _Reader:
             self.record.take(id_columns.guess_unit_column(train, tables.test, ids, column, labels))
         found_ids = test_set.find_ids(self.record, survey, tables, ids)
         test_set.read(self.record, survey, found_ids, train_ids=values)
-        if (missing := folders.guess_missing(images, folder, survey)) is not None:
-            self.record.take(missing)
+        missing = folders.missing(images, folder, survey)
+        missing_tests = test_set.missing(self.record, survey, found_ids)
+        if (question := folders.guess_missing(missing, missing_tests)) is not None:
+            self.record.take(question)
         ids_of_parts = [values] if found_ids is None else [values, [*found_ids]]
         channels.read(self.record, survey, folder, ids_of_parts)
 
@@ -227,15 +238,3 @@ class _Reader:
             self.record.revise("prepare.label_column", self.long.values, reason)
         used = [ids, *label_columns]
         self.record.take(columns.guess_groups(train, used, tables.test))
-
-    def _note_unused(self, *, has_pixels: bool) -> None:
-        """Note the tables and image folders that are not used."""
-        prepare, survey = self.record.prepare, self.survey
-        used = {prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
-        unused = [roles.describe(t, survey.index) for t in survey.tables if t.name not in used]
-        if not has_pixels:
-            more = prepare.get("more_train_images", [])
-            parts = prepare["train_images"], prepare["test_images"], *more
-            unused += [f"{name or '(top)'}/" for name in folders.outside(survey, parts)]
-        if unused:
-            self.record.note(f"not used: {examples(unused)}")

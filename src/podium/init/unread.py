@@ -11,6 +11,7 @@ DOCUMENTS = {  # files that contain no data
 CONVERT = "Convert them to PNG under the same names"
 VOLUMES = "Write slices of them as PNG files, and a table of their labels"
 TABLE = "Write a CSV with a column of image ids and a column of labels"
+AUDIO = "Write spectrograms as PNG files under the same names"
 VIDEOS = "Write frames of them as PNG files, and a table of their labels"
 KINDS = {  # suffix -> name of the format, and how to convert it
     **dict.fromkeys((".nii", ".nii.gz"), ("NIfTI volumes", VOLUMES)),
@@ -20,6 +21,7 @@ KINDS = {  # suffix -> name of the format, and how to convert it
     **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm"), ("videos", VIDEOS)),
     **dict.fromkeys((".pkl", ".pickle", ".joblib"), ("pickled objects", CONVERT)),
     **dict.fromkeys((".pt", ".pth", ".ckpt"), ("tensors or weights of PyTorch", CONVERT)),
+    **dict.fromkeys((".wav", ".ogg", ".mp3", ".flac", ".m4a", ".aif", ".aiff"), ("audio", AUDIO)),
     ".mat": ("MATLAB data", CONVERT),
     ".feather": ("Feather tables", "Save them as Parquet or CSV files"),
     ".xml": ("XML", TABLE),

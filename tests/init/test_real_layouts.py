@@ -1,0 +1,194 @@
+"""`make init` on small competitions that are laid out like real ones, which are named."""
+
+from pathlib import Path
+
+import layouts
+import pytest
+import test_small_competitions as small
+from test_small_competitions import N, T, image, images, plain, table
+
+from podium.core.errors import UserError
+
+folder = small.folder
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_flags_are_not_the_ids_of_numbered_slices(*, long: bool, tmp_path: Path) -> None:
+    """rsna-2023-abdominal-trauma-detection, rsna-2022-cervical-spine-fracture-detection: each study
+    is a folder with the images 0.png, 1.png, …; the columns of labels contain 0 and 1.
+    """
+    labels = "any_injury", "bowel", "liver"
+    flags = [[int((n + place) % 3 == 0) for place in range(3)] for n in N]
+    rows = [f"{n % 2},{','.join(map(str, flags[n]))},s{n}" for n in N]
+    files = {
+        "train.csv": table(f"leaked,{','.join(labels)},study", rows),
+        **images(**{f"train/s{n}": ["0", "1"] for n in N}, **{f"test/t{n}": ["0", "1"] for n in T}),
+    }
+    if long:
+        ids = [f"t{n}_{label}" for n in T for label in labels]
+        files["sample_submission.csv"] = table("row_id,value", [f"{name},0.5" for name in ids])
+    else:
+        rows = [f"t{n},0.5,0.5,0.5" for n in T]
+        files["sample_submission.csv"] = table(f"study,{','.join(labels)}", rows)
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["id_column"], found.prepare["images"]) == ("study", "{id}/*")
+    assert found.prepare["label_column"] == [*labels]
+    assert (found.prepare["train_images"], found.prepare["test_images"]) == ("train", "test")
+    assert len(found.tables.test) == 2 * len(T)
+
+
+def test_a_column_of_masks_or_boxes_is_recognized_next_to_others(tmp_path: Path) -> None:
+    """severstal-steel-defect-detection, hpa-single-cell-image-classification."""
+    files = {**plain(), "train.csv": table("id,ClassId", [f"a{n},{n % 3}" for n in N])}
+    for header, row, job in (
+        ("id,EncodedPixels,ClassId", "b{},1 9,0", "segmentation"),
+        ("id,ImageWidth,ImageHeight,PredictionString", "b{},24,24,0 1 eNoL", "object detection"),
+    ):
+        files["sample_submission.csv"] = table(header, [row.format(n) for n in T])
+        with pytest.raises(UserError, match=f"this is {job}"):
+            layouts.inspect(tmp_path, files)
+
+
+def test_a_training_table_without_images_is_not_blamed_for_its_labels(tmp_path: Path) -> None:
+    """imaterialist-challenge-fashion-2018: only URLs of images."""
+    rows = [f"{n},https://example.org,66" for n in N]
+    with pytest.raises(UserError, match=r"no labeled training images \(no image files\)"):
+        layouts.inspect(tmp_path, {"train.csv": table("imageId,host,label", rows)})
+
+
+@pytest.mark.parametrize("values", ["0", "01", ["0.5"]])
+def test_class_folders_finer_than_0_and_1(values: list[str], tmp_path: Path) -> None:
+    """alaska2-image-steganalysis."""
+    rows = [f"b{n}.png,{values[n % len(values)]}" for n in T]
+    files = {**images(Test=[f"b{n}" for n in T]), "sample_submission.csv": table("Id,Label", rows)}
+    for place, name in enumerate(("Cover", "JMiPOD", "UERD")):
+        files |= {f"{name}/{n}.png": image(10 * place + n) for n in range(8)}
+    found = layouts.inspect(tmp_path, files)
+    assert found.layout.task == "binary"
+    assert found.prepare["label_map"] == {"Cover": "0", "JMiPOD": "1", "UERD": "1"}
+    for key in ("task", "label_map", "train_images"):
+        assert found.guess(key).confidence != "certain"
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "task"),
+    [
+        ("growth_stage", ["5.84", "2.31"], "regression"),  # cgiar-wheat-growth-stage-challenge
+        ("growth_stage", ["3", "2"], "ordinal"),
+        ("growth_stage", ["0.0"], "ordinal"),  # a placeholder
+        ("growth_stage", ["1.0", "2.0"], "ordinal"),  # whole numbers, as pandas writes floats
+    ],
+)
+def test_fractions_in_the_sample_are_not_levels(
+    column: str, cells: list[str], task: str, tmp_path: Path
+) -> None:
+    files = plain("12345")
+    files["train.csv"] = files["train.csv"].replace(b"id,label", f"id,{column}".encode())
+    rows = [f"b{n},{cells[n % len(cells)]}" for n in T]
+    found = layouts.inspect(
+        tmp_path, {**files, "sample_submission.csv": table(f"id,{column}", rows)}
+    )
+    assert found.layout.task == task
+
+
+def test_one_image_with_several_targets(tmp_path: Path) -> None:
+    """csiro-biomass: a row per image and target, and the sample has a single image."""
+    targets = "Dry_Clover_g", "Dry_Dead_g", "GDM_g"
+    rows = [f"a{n}__{t},train/a{n}.png,{n / 7},{t},{n / 3}" for n in N for t in targets]
+    files = {
+        "train.csv": table("sample_id,image_path,Height,target_name,target", rows),
+        "test.csv": table("sample_id,target_name", [f"b0__{t},{t}" for t in targets]),
+        "sample_submission.csv": table("sample_id,target", [f"b0__{t},0.0" for t in targets]),
+        **images(train=[f"a{n}" for n in N], test=["b0"]),
+    }
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["id_label_separator"], found.prepare["label_column"]) == ("__", "target")
+    read = found.tables
+    assert found.layout.task == "regression" and read.classes == [*targets]
+    assert read.train["id"].tolist() == [f"a{n}" for n in N]
+    assert read.test["id"].tolist() == ["b0"]
+
+
+def test_wells_of_a_plate_are_not_labels(tmp_path: Path) -> None:
+    """recursion-cellular-image-classification: id_code is experiment, plate and well, and the test
+    set has a part of the wells.
+    """
+    train = [f"HEPG2-0{plate}_1_B{well}" for plate in (1, 2, 3) for well in range(8)]
+    test = [f"HEPG2-08_1_B{well}" for well in T]
+    files = {
+        "train.csv": table("id_code,sirna", [f"{name},{n % 3}" for n, name in enumerate(train)]),
+        "sample_submission.csv": table("id_code,sirna", [f"{name},0" for name in test]),
+        **{f"{part}/{name}_w1.png": image(n) for part, names in (("train", train), ("test", test))
+           for n, name in enumerate(names)},
+    }  # fmt: skip
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["id_label_separator"] is None and found.layout.task == "multiclass"
+    assert len(found.tables.test) == len(T)
+
+
+def test_the_target_may_be_spelled_otherwise(tmp_path: Path) -> None:
+    """fungiclef2022: class_id, and ClassId in the sample submission."""
+    files = plain("012")
+    rows = [f"a{n},species {n % 4},{n % 3}" for n in N]
+    files["train.csv"] = table("id,species,class_id", rows)
+    files["sample_submission.csv"] = table("id,ClassId", [f"b{n},1" for n in T])
+    guess = layouts.inspect(tmp_path, files).guess("label_column")
+    assert (guess.value, guess.confidence) == ("class_id", "certain")
+
+
+def test_targets_whose_names_are_longer_in_the_training_table(tmp_path: Path) -> None:
+    """planttraits2024: X4_mean and X4_sd, X4 in the sample submission."""
+    rows = [f"a{n},{n / 3},{n / 4},{n / 5},{n / 6}" for n in N]
+    files = {**plain(), "train.csv": table("id,X4_mean,X4_sd,X11_mean,X11_sd", rows)}
+    files["sample_submission.csv"] = table("id,X4,X11", [f"b{n},0.5,0.5" for n in T])
+    with pytest.raises(UserError, match=r"X4, X11; train.csv.*X4_mean, X4_sd.*Rename"):
+        layouts.inspect(tmp_path, files)
+
+
+def test_ids_in_the_names_of_nested_files(tmp_path: Path) -> None:
+    """geolifeclef-2022: patches/00/19/10561900_rgb.jpg."""
+    names = {"a": [f"a{n}" for n in N], "b": [f"b{n}" for n in T]}
+    files = {
+        "train.csv": table("id,label", [f"a{n},{'xyz'[n % 3]}" for n in N]),
+        "sample_submission.csv": table("id,label", [f"b{n},x" for n in T]),
+    }
+    for ids in names.values():
+        files |= {f"patches/{i[-1]}/{i[0]}/{i}_rgb.png": image(len(files)) for i in ids}
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["images"] == "*/{id}_*"
+    assert len(found.tables.train) == len(N) and len(found.tables.test) == len(T)
+
+
+def test_ids_may_have_no_images(tmp_path: Path) -> None:
+    """petfinder-adoption-prediction: pets without photos."""
+    files = {
+        "train.csv": table("id,label", [f"a{n},{'xyz'[n % 3]}" for n in N]),
+        "sample_submission.csv": table("id,label", [f"b{n},x" for n in T]),
+        **images(
+            train=[f"a{n}-{k}" for n in N if n != 7 for k in (1, 2)],
+            test=[f"b{n}-{k}" for n in T if n != 2 for k in (1, 2)],
+        ),
+    }
+    found = layouts.inspect(tmp_path, files)
+    guess = found.guess("on_bad_image")
+    assert (guess.value, guess.confidence) == ("blank", "guess")
+    assert "a7" in guess.reason and "1 test images are missing: b2" in guess.reason
+    assert found.tables.test["unit"].nunique() == len(T)
+
+
+def test_image_names_in_another_column_and_other_ids_in_the_sample(tmp_path: Path) -> None:
+    """fungiclef2022: several photos per observation, which only the test table lists."""
+    files = {
+        "train.csv": table("image_path,class_id", [f"a{n}.png,{n % 3}" for n in N]),
+        "test.csv": table("ObservationId,filename", [f"{70 + n // 2},b{n}.png" for n in T]),
+        "sample_submission.csv": table("ObservationId,ClassId", [f"{n},1" for n in (70, 71, 72)]),
+        **images(DF20=[f"a{n}" for n in N], DF21=[f"b{n}" for n in T]),
+    }
+    found = layouts.inspect(tmp_path, files)
+    prepare = found.prepare
+    assert (prepare["test_id_column"], prepare["submission_id_column"]) == (
+        "filename",
+        "ObservationId",
+    )
+    assert (prepare["test_images"], prepare["hidden_test"]) == ("DF21", False)
+    assert found.tables.test["unit"].tolist() == ["70", "70", "71", "71", "72", "72"]
