@@ -68,3 +68,11 @@ def test_one_image_per_batch_needs_more_than_one_value_per_channel() -> None:
     for phase in ({"batch_norm": "none"}, {"trainable": "head"}):
         assert problems(**single, phases=[{"epochs": 1, "lr": 0.1, **phase}]) == []
     assert problems(**{**single, "architecture": "test_vit"}) == []
+
+
+def test_a_model_is_checked_with_the_channels_of_the_images() -> None:
+    model = config(augment=[{"ToGray": {"p": 0.01}}, {"HorizontalFlip": {}}])
+    assert libraries.problems({"a": model}) == []
+    ((key, text),) = libraries.problems({"a": model}, channels=4)
+    assert key == "models.a.augment"
+    assert text.startswith("ToGray does not support images with 4 channels (prepare.channels)")
