@@ -67,7 +67,7 @@ def find(
         queries = np.flatnonzero(np.isin(rows, searched))
         thumbs, features = described.stats.thumbs[rows], described.features[rows]
         chosen = candidates(thumbs, features, queries, trained=trained)
-        pairs += _verify([(int(rows[i]), int(rows[j])) for i, j in chosen], described, decode)
+        pairs += _verify(rows[chosen], described, decode)
     return sorted(pairs, key=lambda pair: (-pair.correlation, pair.a, pair.b))
 
 
@@ -86,12 +86,12 @@ def perceptual_hash(thumbs: np.ndarray) -> np.ndarray:
 
 def candidates(
     thumbs: np.ndarray, features: np.ndarray, queries: np.ndarray, *, trained: bool
-) -> list[tuple[int, int]]:
+) -> np.ndarray:
     """Pairs of rows that may be copies of each other, one of each among the rows `queries`,
-    sorted.
+    sorted: int64 [P, 2].
     """
     if not len(queries):
-        return []
+        return np.zeros((0, 2), np.int64)
     keys, own = perceptual_hash(thumbs), thumbs[queries]
     cut = np.stack([_center(thumb) for thumb in own])
     variants = (own, own[:, :, ::-1], cut, cut[:, :, ::-1])
@@ -109,7 +109,7 @@ def candidates(
             ]
         )
         pairs = pairs[similarity >= MIN_SIMILARITY]
-    return [(int(i), int(j)) for i, j in pairs]
+    return pairs
 
 
 def sets(pairs: Iterable[Pair], count: int) -> np.ndarray:
@@ -130,11 +130,11 @@ def _center(thumb: np.ndarray) -> np.ndarray:
 
 
 def _verify(
-    chosen: list[tuple[int, int]], described: Described, decode: Callable[[int], np.ndarray]
+    chosen: np.ndarray, described: Described, decode: Callable[[int], np.ndarray]
 ) -> list[Pair]:
     thumbs = described.stats.thumbs
 
-    def check(rows: tuple[int, int]) -> Pair | None:
+    def check(rows: list[int]) -> Pair | None:
         start = alignment.rough(thumbs[rows[0]], thumbs[rows[1]])
         if start.correlation < alignment.ROUGH:
             return None
@@ -142,11 +142,11 @@ def _verify(
         if match.correlation < alignment.SURE:
             return None
         words = ["mirrored"] * match.mirrored + ["cropped"] * (match.share < alignment.WHOLE)
-        return Pair(*rows, match.correlation, " and ".join(words) or "copy")
+        return Pair(rows[0], rows[1], match.correlation, " and ".join(words) or "copy")
 
     found = list[Pair | None]()
     with ThreadPoolExecutor(machine.worker_count()) as pool:
         for start in console.bar(range(0, len(chosen), CHUNK), "pairs"):
             signals.raise_if_stopped()
-            found += pool.map(check, chosen[start : start + CHUNK])
+            found += pool.map(check, chosen[start : start + CHUNK].tolist())
     return [pair for pair in found if pair is not None]
