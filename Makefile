@@ -8,6 +8,13 @@ override VARIABLES := PYTHON SOURCE YES ARGS NAME MODEL PHASE MESSAGE DRY WAIT P
 # Without an address, other things would happen than the user expects.
 $(foreach name,HEAD CLUSTER,$(if $(filter command%,$(origin $(name))),$(if $(value $(name)),,\
   $(error $(name)= is empty. Set it to host:port of a head, or leave $(name)= out))))
+$(if $(filter command%,$(origin ON)),$(if $(value ON),,$(error ON= is empty. Set it to kaggle, or leave ON= out)))
+# No setting is ignored.
+override GIVEN = $(firstword $(foreach name,$(1),$(if $(filter command%,$(origin $(name))),$(name))))
+$(if $(value ON),$(if $(call GIVEN,CLUSTER JOBS GPUS CPUS),\
+  $(error $(call GIVEN,CLUSTER JOBS GPUS CPUS) does not apply to ON=kaggle. Leave one of them out)),\
+  $(if $(filter train,$(MAKECMDGOALS)),$(if $(call GIVEN,GPU HOURS MODELS),\
+  $(error $(call GIVEN,GPU HOURS MODELS) requires ON=kaggle. Add it or leave $(call GIVEN,GPU HOURS MODELS) out))))
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
 export PATH := $(CURDIR)/.venv/bin:$(value PATH)
@@ -93,7 +100,7 @@ train: .venv/.run $(if $(value CLUSTER),.venv/.cluster) ## train all models and 
 		$(COMMAND).cluster $${GPUS:+--gpus="$$GPUS"} $${CPUS:+--cpus="$$CPUS"} $${CLUSTER:+-- "$$CLUSTER"}; \
 	else $(COMMAND).jobs $${JOBS:+-- "$$JOBS"}; fi
 
-predict: .venv/.run ## predict with all trained models, ON=kaggle: on Kaggle's GPUs (GPU, HOURS, MODELS as for train; on this machine: dvc repro)
+predict: .venv/.run ## predict with all trained models on Kaggle's GPUs: ON=kaggle (GPU, HOURS, MODELS as for train; on this machine: dvc repro)
 	@$(KAGGLE_GPU) --predict -- "$$ON"
 
 watch: .venv/.run ## show all active training runs in one table

@@ -78,6 +78,7 @@ class Service:
             "CreateCodeSubmission": self._create_code_submission,
             "GetSubmissionLimits": lambda _: {"numAllowedNow": 4, "numToday": 1},
             "ListSubmissions": self._list_submissions,
+            "ListDataFiles": lambda _: {"files": [{"name": "train.csv"}]},
             "GetDatasetStatus": self._dataset_status,
             "GetDataset": self._dataset,
             "CreateDataset": self._create_dataset,

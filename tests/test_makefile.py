@@ -204,6 +204,34 @@ def test_an_empty_address_is_an_error(folder: Path, target: str, name: str) -> N
     assert not (folder / "called").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "ON="), "ON= is empty. Set it to kaggle, or leave ON= out"),
+        (("train", "ON=kaggle", "CLUSTER=a:1"), "CLUSTER does not apply to ON=kaggle"),
+        (("train", "ON=kaggle", "JOBS=2"), "JOBS does not apply to ON=kaggle"),
+        (("predict", "ON=kaggle", "GPUS=2"), "GPUS does not apply to ON=kaggle"),
+        (("train", "ON=kaggle", "CPUS=2"), "CPUS does not apply to ON=kaggle"),
+        (("train", "GPU=P100"), "GPU requires ON=kaggle"),
+        (("train", "CLUSTER=a:1", "HOURS=2"), "HOURS requires ON=kaggle"),
+        (("train", "MODELS=a", "JOBS=2"), "MODELS requires ON=kaggle"),
+    ],
+)
+def test_no_setting_is_ignored(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = make(folder, "-o", ".venv/.run", "-o", ".venv/.cluster", *arguments)
+    assert done.returncode == 2 and message in done.stderr
+    assert not (folder / "called").exists()
+
+
+def test_settings_of_the_environment_are_no_mistake(folder: Path) -> None:
+    ready = ("-o", ".venv/.run")
+    make(folder, *ready, "train", GPU="0", HOURS="1")
+    make(folder, *ready, "train", "GPU=P100", ON="kaggle", JOBS="4")
+    assert [record["argv"] for record in called(folder)] == [
+        ["-m", "commands.jobs"], ["-m", "commands.kaggle_gpu", "--gpu=P100", "--", "kaggle"],
+    ]  # fmt: skip
+
+
 WAITS = f"""#!{sys.executable}
 import signal, sys, time
 from pathlib import Path

@@ -2,7 +2,11 @@
 a second notebook for the same work.
 """
 
+import io
 import re
+import shutil
+import sys
+import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,10 +21,13 @@ from kaggle_notebooks import Session
 from kaggle_server import Fault, Kaggle
 from test_wheels import wheel
 
+from commands import kaggle_gpu
+from podium.cluster import rounds
 from podium.core import params_file
 from podium.core.errors import UserError
 from podium.kaggle import datasets
-from podium.kaggle_gpu import following, log, runner, uploads
+from podium.kaggle.kernel import wheels
+from podium.kaggle_gpu import following, log, results, runner, uploads
 from podium.kaggle_gpu.state import State, hours_left
 from podium.params import schema
 
@@ -47,6 +54,7 @@ def server(folded: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setattr(following, "MIN_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(following, "MISSING_SECONDS", 0.2)
     monkeypatch.setattr(datasets, "MIN_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(log, "RECONNECT_SECONDS", 0.1)
     project.enter(monkeypatch)
@@ -254,7 +262,7 @@ def test_an_old_client_is_an_error(server: Kaggle, monkeypatch: pytest.MonkeyPat
 
 def test_an_error_says_that_kaggle_has_a_newer_client(server: Kaggle) -> None:
     server.api_version = "99.0.0"
-    server.faults.append(Fault("GetKernelSessionStatus", status=400))
+    server.faults.append(Fault("GetKernelSessionStatus", status=400, skip=1))
     with pytest.raises(UserError, match="pip install --upgrade kaggle"):
         run(driver())
 
@@ -304,6 +312,142 @@ def test_the_built_in_demo_is_not_on_kaggle(server: Kaggle) -> None:
     with pytest.raises(UserError, match="Kaggle does not have the built-in demo"):
         driver().run(params.model_copy(update={"competition": competition}), raw)
     assert not server.service.kernels
+
+
+@pytest.fixture
+def command(server: Kaggle, monkeypatch: pytest.MonkeyPatch) -> Kaggle:
+    """The server, for the command itself."""
+    monkeypatch.setattr("sys.argv", ["kaggle_gpu", "kaggle"])
+    return server
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("",), "ON is not set. Set ON=kaggle, or run `dvc repro` on this machine"),
+        (("Kaggle",), "ON must be kaggle, not 'Kaggle'"),
+        (("--gpu=t4x2", "kaggle"), "GPU must be T4x2 or P100, not 't4x2'"),
+        (("--hours=abc", "kaggle"), "HOURS must be a number above 0 and at most 11.5, not 'abc'"),
+        (("--hours=0", "kaggle"), "HOURS must be a number above 0"),
+        (("--hours=nan", "kaggle"), "HOURS must be a number above 0"),
+        (("--hours=12", "kaggle"), "at most 11.5, not '12'"),
+        (("--models= , ", "kaggle"), "MODELS has no names. Choose from a"),
+        (("--models=a x", "kaggle"), "no model x. Choose from a"),
+    ],
+)
+def test_wrong_options(
+    command: Kaggle, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["kaggle_gpu", *options])
+    with pytest.raises(UserError, match=re.escape(message)):
+        kaggle_gpu.main()
+    assert not command.log
+
+
+def test_the_demo_is_refused_before_a_request(command: Kaggle) -> None:
+    text = params_file.PARAMS.read_text()
+    params_file.PARAMS.write_text(text.replace("source: files", "source: builtin"))
+    with pytest.raises(UserError, match=r"does not have the built-in demo. Run `make init SOURCE"):
+        kaggle_gpu.main()
+    assert not command.log
+
+
+def test_a_competition_that_is_not_on_kaggle(command: Kaggle) -> None:
+    text = params_file.PARAMS.read_text()
+    params_file.PARAMS.write_text(text.replace("slug: shapes", "slug: My-zip_1"))
+    with pytest.raises(UserError, match=r"no competition 'My-zip_1'.*\(`dvc repro`\) or a cluster"):
+        kaggle_gpu.main()
+    assert not command.of("CreateDataset") and not command.service.kernels
+
+
+def test_rules_that_were_not_accepted_upload_nothing(command: Kaggle) -> None:
+    command.faults.append(Fault("ListDataFiles", status=403))
+    rules = "rules (https://www.kaggle.com/competitions/shapes/rules)"
+    with pytest.raises(UserError, match=re.escape(rules)):
+        kaggle_gpu.main()
+    assert not command.of("CreateDataset")
+
+
+def test_a_project_without_git_uploads_nothing(command: Kaggle) -> None:
+    shutil.rmtree(".git")
+    with pytest.raises(UserError, match="Run `git init`"):
+        kaggle_gpu.main()
+    assert not command.of("CreateDataset")
+
+
+def test_only_the_chosen_models_are_reported(
+    command: Kaggle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["kaggle_gpu", "--models", " a, ", "kaggle"])
+    monkeypatch.setattr(rounds, "missing_jobs", lambda *_: [])  # as if all were trained
+    kaggle_gpu.main()
+    assert "a are trained" in capsys.readouterr().out and not command.service.kernels
+
+
+def test_wheels_that_the_user_has_deleted_are_uploaded_again(
+    server: Kaggle, folded: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels, "PYTHON_VERSIONS", (f"3.{sys.version_info.minor}",))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folded.folder / "outside/index"))
+    ref = uploads.wheels_ref("someone")
+    State(uploaded=[ref]).save()
+    assert ref not in server.service.datasets
+    with pytest.raises(UserError, match=NOTHING):
+        run(driver())
+    assert [*server.service.datasets[ref][-1]] == ["podium_probe-1.0-py3-none-any.whl"]
+
+
+def test_a_data_set_that_kaggle_could_not_process_is_uploaded_again(server: Kaggle) -> None:
+    server.service.dataset_states = ["FAILED"]
+    with pytest.raises(UserError, match=r"could not process the data set .* \(status failed\)"):
+        run(driver())
+    server.service.dataset_states = ["READY"]
+    with pytest.raises(UserError, match=NOTHING):
+        run(driver())
+    assert len(server.of("CreateDatasetVersion")) == 1
+
+
+def test_a_new_notebook_that_kaggle_does_not_list_yet_is_not_deleted(
+    server: Kaggle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MISSING_SECONDS", 5.0)
+    server.faults.append(Fault("SaveKernel", lost=True))  # so its number is not known
+    server.faults.append(Fault("GetKernelSessionStatus", status=403, skip=2, times=4))
+    with pytest.raises(UserError, match=NOTHING):
+        run(driver())
+    assert len(notebooks(server).sessions) == 1
+
+
+def test_a_notebook_is_found_without_quota(server: Kaggle) -> None:
+    """It may have used up the rest of it."""
+    notebooks(server).script = ends("ERROR", "first")
+    with pytest.raises(UserError, match="first"):
+        run(driver())
+    State().save()
+    server.service.quota_hours = (30.0, 30.0)
+    with pytest.raises(UserError, match="first"):
+        run(driver())
+
+
+def test_a_notebook_without_progress_is_followed_by_another(server: Kaggle) -> None:
+    def script(session: Session) -> None:
+        member, data = tarfile.TarInfo("checkpoint/.checkpoints/a/fold0/1.ckpt"), b'{"number": 1}\n'
+        member.size = len(data)
+        path = session.folder / "working/result-0.tar"
+        with tarfile.open(path, "w") as archive:
+            archive.addfile(member, io.BytesIO(data))
+        record = {"bytes": path.stat().st_size, "sha256": results.sha256(path)}
+        ends("COMPLETE", status="stopped", files={"result-0.tar": record})(session)
+
+    notebooks(server).script = script
+    runner_ = driver()
+    assert run(runner_) and run(runner_)  # the first brings a checkpoint, the second the same
+    with pytest.raises(UserError, match=r"has made no progress. Set more HOURS"):
+        run(runner_)
+    assert len(notebooks(server).sessions) == 2
+    assert run(driver())
+    assert len(notebooks(server).sessions) == 3
 
 
 def test_predictions_need_trained_models(server: Kaggle) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -109,6 +110,34 @@ def test_packages_are_those_of_the_lock_without_torch() -> None:
     names = {*uploads.packages()}
     assert {"dvc", "timm", "numpy", "opencv-python-headless", "albumentations"} <= names
     assert not [n for n in names if n.startswith(("torch", "nvidia", "triton", "cuda"))]
+
+
+def test_names_are_those_that_kaggle_allows() -> None:
+    sha256 = 64 * "a"
+    assert work.name("me", "My_zip--1", sha256) == "me/podium-my-zip-1-aaaaaaaaaaaa"
+    long = work.name("me", f"{23 * 'x'}-yz", sha256)
+    assert long == f"me/podium-{23 * 'x'}-aaaaaaaaaaaa" and len(long) <= len("me/") + 50
+
+
+def test_a_training_run_may_end_while_its_output_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".checkpoints/a/fold0"
+    folder.mkdir(parents=True)
+    (folder / "0.ckpt").write_bytes(b"damaged")
+    (folder / "1.ckpt").write_bytes(b'{"number": 1}\n')
+    outputs = results.Outputs(tmp_path, [".checkpoints/a/fold0", ".checkpoints/a/fold1"])
+    assert outputs.checkpoints() == [folder / "1.ckpt"]
+    assert outputs.sizes() == [14]
+    newest = results.newest_checkpoint
+
+    def ends(path: Path) -> Path | None:
+        found = newest(path)
+        shutil.rmtree(path, ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(results, "newest_checkpoint", ends)
+    assert outputs.sizes() == []
 
 
 def test_whatever_fails_in_a_notebook_its_outcome_says_so(

@@ -17,6 +17,7 @@ from podium.core.errors import UserError, examples
 
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0  # between two status requests
 METADATA = "dataset-metadata.json"
+FAILED = ("failed", "deleted")  # statuses of a data set that has to be uploaded again
 MISSING = {403, 404}  # Kaggle's answers for what does not exist
 
 
@@ -83,7 +84,7 @@ class Dataset:
             UserError: if Kaggle could not process it.
         """
         status, version = self.find() or ("not created yet", 0)
-        if status in ("failed", "deleted"):
+        if status in FAILED:
             raise UserError(
                 f"Kaggle could not process the data set {self.ref} (status {status}). Run it again."
             )

@@ -77,6 +77,26 @@ class Client:
                 raise UserError(f"{error}\n  {hint}") from None
             raise
 
+    def check_competition(self, slug: str) -> None:
+        """Raises: UserError: if Kaggle has no competition `slug`, or denies access to its files."""
+
+        def request() -> bool:
+            try:
+                self.api.competition_list_files(slug, page_size=1)
+            except requests.HTTPError as error:
+                if error.response is not None and error.response.status_code in MISSING:
+                    return False
+                raise
+            return True
+
+        if not self.call(request, action=f"list the files of the competition {slug}"):
+            raise UserError(
+                f"competition.slug: Kaggle has no competition {slug!r}, or you have not accepted "
+                f"its rules (https://www.kaggle.com/competitions/{slug}/rules). Accept them, or "
+                "set the name in the competition's URL. Data that are not on Kaggle train on this "
+                "machine (`dvc repro`) or a cluster (docs/cluster.md)."
+            )
+
     def quota(self) -> Quota | None:
         """The GPU hours of this week; None if Kaggle does not say."""
 

@@ -11,7 +11,7 @@ from podium.kaggle_gpu.state import Notebook, State
 
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0  # between two status requests
 QUEUE_MINUTES = 15.0  # between two lines that say that a notebook is queued
-MISSING_CHECKS = 3  # before a notebook counts as deleted
+MISSING_SECONDS = 60.0  # before a notebook counts as deleted: Kaggle may list a new one late
 ACTIVE = ("queued", "running", "new_script")
 
 
@@ -22,11 +22,12 @@ def wait(client: Client, state: State, notebook: Notebook) -> None:
         UserError: if it fails, is cancelled or deleted.
     """
     log = Log(client.api, notebook.ref, printed=notebook.printed)
-    pause, previous, missing, queued_at = MIN_PAUSE_SECONDS, "", 0, time.monotonic()
+    pause, previous, queued_at = MIN_PAUSE_SECONDS, "", time.monotonic()
+    seen_at = time.monotonic()
     while True:
         found = client.status(notebook.ref)
         status, message = found or ("missing", "")
-        missing = missing + 1 if found is None else 0
+        seen_at = seen_at if found is None else time.monotonic()
         is_over = status not in (*ACTIVE, "missing")
         for line in log.rest() if is_over else log.new():
             console.say(line)
@@ -47,9 +48,10 @@ def wait(client: Client, state: State, notebook: Notebook) -> None:
                 f"{message or 'no reason given'}. Its results are lost, earlier ones are kept. "
                 f"See https://www.kaggle.com/code/{notebook.ref}, and rerun to start another."
             )
-        if missing >= MISSING_CHECKS:
+        if found is None and time.monotonic() - seen_at > MISSING_SECONDS:
             log.close()
             log = _find_again(client, state, notebook)
+            seen_at = time.monotonic()
         time.sleep(pause)
         pause, previous = min(1.5 * pause, MAX_PAUSE_SECONDS), status
 

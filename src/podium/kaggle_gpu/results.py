@@ -40,9 +40,10 @@ def newest_checkpoint(folder: Path) -> Path | None:
     it may be in a folder in it.
     """
     numbers = {}
-    for path in sorted(folder.rglob("*.ckpt")):
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # it has ended
-            numbers[path] = int(json.loads(file.readline())["number"])
+    with contextlib.suppress(FileNotFoundError):  # the run has ended: it deletes the folder
+        for path in sorted(folder.rglob("*.ckpt")):
+            with contextlib.suppress(ValueError, KeyError), path.open("rb") as file:  # corrupted
+                numbers[path] = int(json.loads(file.readline())["number"])
     return max(numbers, key=lambda path: numbers[path], default=None)
 
 
@@ -71,7 +72,11 @@ class Outputs:
             sum(node_program.cached(self.cache, name).stat().st_size for name in names)
             for names in self.results().values()
         ]
-        return results + [path.stat().st_size for path in self.checkpoints()]
+        checkpoints = []
+        for path in self.checkpoints():
+            with contextlib.suppress(FileNotFoundError):  # the training run has just ended
+                checkpoints.append(path.stat().st_size)
+        return results + checkpoints
 
     def write(self, folder: Path) -> list[Path]:
         """Write all to `folder`, a tar file each."""

@@ -47,7 +47,8 @@ class Runner:
     def __init__(self, client: Client, request: Request) -> None:
         """Use the state of an earlier run, if there is one."""
         self.client, self.request = client, request
-        self.state, self.last = State.load(), ""
+        self.state = State.load()
+        self.last, self.was_stopped = "", False  # the last notebook, and whether it ran out of time
 
     def resume(self) -> None:
         """Follow the notebook that an earlier run has started, if it is still there.
@@ -62,6 +63,7 @@ class Runner:
             self.state.forget()  # the run was stopped just before
         else:
             console.say(f"notebook {notebook.ref}: reattached")
+            self.last = notebook.work
             self._follow(notebook)
 
     def run(self, params: Params, raw: dict[str, Any]) -> bool:
@@ -74,16 +76,33 @@ class Runner:
         jobs = self._jobs(params)
         if not jobs:
             return False
-        hours = self._hours(jobs)
-        notebook = self._prepare(params, raw, jobs, hours)
-        if notebook.ref == self.last:
-            raise UserError(
-                f"The results of the notebook {notebook.ref} do not fit the project. Undo edits "
-                "that were made meanwhile, or delete .checkpoints/kaggle, and rerun."
-            )
-        self.state.notebook, self.last = notebook, notebook.ref
+        wheels = uploads.wheels_ref(self.client.owner)
+        built = self._build(params, raw, jobs, wheels)
+        if built.ref == self.last:
+            self.state.forget(failed=True)  # or the next run would take the same results again
+            if self.was_stopped:
+                reason = "has made no progress. Set more HOURS and rerun"
+            else:
+                reason = "has results that do not fit the project. Rerun to start another"
+            raise UserError(f"The notebook {built.ref} {reason}.")
+        self.last = built.ref
+        is_there = self.client.status(built.ref) is not None
+        hours = self.request.hours if is_there else self._hours(jobs)
+        if not is_there:
+            self._upload(built)
+        notebook = Notebook(
+            ref=built.ref,
+            work=built.ref,
+            work_sha256=built.sha256,
+            competition=params.competition.slug,
+            machine=self.request.machine.name,
+            hours=hours,
+            datasets=[wheels, *built.datasets],
+            jobs=[(job.model, job.fold) for job in jobs],
+        )
+        self.state.notebook = notebook
         self.state.save()
-        if self.client.status(notebook.ref) is None:
+        if not is_there:
             self._push(notebook)
         notebook.pushed = True
         self.state.save()
@@ -130,12 +149,10 @@ class Runner:
             )
         return min(self.request.hours, quota.left - SPARE_HOURS)
 
-    def _prepare(
-        self, params: Params, raw: dict[str, Any], jobs: list[Job], hours: float
-    ) -> Notebook:
-        """Upload the work."""
-        wheels = uploads.upload_wheels(self.client, self.state)
-        built = work.build(
+    def _build(
+        self, params: Params, raw: dict[str, Any], jobs: list[Job], wheels: str
+    ) -> work.Work:
+        return work.build(
             params,
             raw,
             Pipeline(Path.cwd()),
@@ -145,18 +162,11 @@ class Runner:
             gpus=self.request.machine.gpus,
             attempt=self.state.attempt,
         )
+
+    def _upload(self, built: work.Work) -> None:
+        uploads.upload_wheels(self.client, self.state)
         for ref, contents in built.datasets.items():
             uploads.upload(self.client, self.state, ref, contents)
-        return Notebook(
-            ref=built.ref,
-            work=built.ref,
-            work_sha256=built.sha256,
-            competition=params.competition.slug,
-            machine=self.request.machine.name,
-            hours=hours,
-            datasets=[wheels, *built.datasets],
-            jobs=[(job.model, job.fold) for job in jobs],
-        )
 
     def _push(self, notebook: Notebook) -> None:
         try:
@@ -177,7 +187,7 @@ class Runner:
         """
         following.wait(self.client, self.state, notebook)
         outcome = self._collect(notebook)
-        failed = outcome["status"] == "failed"
+        failed, self.was_stopped = outcome["status"] == "failed", outcome["status"] == "stopped"
         self.state.forget(failed=failed or not outcome["files"])
         if failed:
             raise UserError(following.failure(notebook, outcome))

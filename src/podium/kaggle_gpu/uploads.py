@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from podium.kaggle.datasets import Dataset, wait_for, write_metadata
+from podium.kaggle.datasets import FAILED, Dataset, wait_for, write_metadata
 from podium.kaggle.kernel import wheels
 from podium.kaggle_gpu import work
 from podium.kaggle_gpu.client import Client
@@ -37,20 +37,19 @@ def wheels_ref(owner: str) -> str:
     return work.name(owner, "wheels", hashlib.sha256(text.encode()).hexdigest())
 
 
-def upload_wheels(client: Client, state: State) -> str:
-    """Upload the wheels of the locked packages. Returns the name of their data set.
+def upload_wheels(client: Client, state: State) -> None:
+    """Upload the wheels of the locked packages.
 
     Raises:
         UserError: if they cannot be downloaded from PyPI or uploaded.
     """
     ref = wheels_ref(client.owner)
-    if ref in state.uploaded:
+    if ref in state.uploaded and _is_there(Dataset(client.api, ref)):
         upload(client, state, ref, {})
     else:
         with tempfile.TemporaryDirectory() as scratch:
             names = wheels.download(REQUIREMENTS, Path(scratch), packages())
             upload(client, state, ref, {name: Path(scratch, name) for name in names})
-    return ref
 
 
 def upload(client: Client, state: State, ref: str, contents: Files) -> None:
@@ -60,7 +59,7 @@ def upload(client: Client, state: State, ref: str, contents: Files) -> None:
         UserError: if Kaggle rejects it, or takes too long to process it.
     """
     dataset, previous = Dataset(client.api, ref), 0
-    is_there = dataset.find() is not None
+    is_there = _is_there(dataset)
     if not is_there or (ref not in state.uploaded and not _is_complete(dataset, contents)):
         with tempfile.TemporaryDirectory() as scratch:
             for name, content in contents.items():
@@ -76,6 +75,12 @@ def upload(client: Client, state: State, ref: str, contents: Files) -> None:
         state.uploaded.append(ref)
         state.save()
     wait_for(lambda: dataset.status(previous), "ready", f"data set {ref}", deadline, hint)
+
+
+def _is_there(dataset: Dataset) -> bool:
+    """Whether Kaggle has the data set: users may delete it, and processing may have failed."""
+    found = dataset.find()
+    return found is not None and found[0] not in FAILED
 
 
 def _is_complete(dataset: Dataset, contents: Files) -> bool:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,15 @@ Files = dict[str, bytes | Path]
 """Contents, or the files that have them, by name."""
 
 
+def check(params: Params) -> None:
+    """Raises: UserError: if the competition is not Kaggle's."""
+    if params.competition.source == "builtin":
+        raise UserError(
+            "competition.source: Kaggle does not have the built-in demo. Run `make init SOURCE=…` "
+            "with the name of a competition on Kaggle, or train the demo with `dvc repro`."
+        )
+
+
 class Work(NamedTuple):
     """The work of a notebook."""
 
@@ -40,8 +50,11 @@ class Work(NamedTuple):
 
 
 def name(owner: str, kind: str, sha256: str) -> str:
-    """The name of a data set or notebook whose content has a hash."""
-    return f"{owner}/podium-{kind[:MAX_SLUG].strip('-')}-{sha256[:HASH_DIGITS]}"
+    """The name of a data set or notebook whose content has a hash. Kaggle allows lowercase letters,
+    digits and single hyphens.
+    """
+    kind = re.sub(r"[^a-z0-9]+", "-", kind.lower())[:MAX_SLUG].strip("-")
+    return f"{owner}/podium-{kind}-{sha256[:HASH_DIGITS]}"
 
 
 def build(
@@ -60,14 +73,10 @@ def build(
     has failed.
 
     Raises:
-        UserError: as in `snapshot.files` and `Pipeline.inputs`; if the competition is not Kaggle's.
+        UserError: as in `snapshot.files`, `Pipeline.inputs` and `check`.
     """
+    check(params)
     slug = params.competition.slug
-    if params.competition.source == "builtin":
-        raise UserError(
-            "competition.source: Kaggle does not have the built-in demo. Set source and slug to a "
-            "competition on Kaggle."
-        )
     tree = snapshot.files(pipeline.root, raw)
     environment = session.environment()
     tasks = [job.work(pipeline, tree, environment) for job in jobs]
