@@ -17,23 +17,11 @@ END = {"ensemble", "submission", "report", "page"}
 OF_A = {f"{stage}@a-{fold}" for stage in ("train", "predict") for fold in (0, 1)}
 
 
-def with_columns(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The competition with columns that depend on the id only; some cells are empty."""
-    result = dict(files)
-    for name in ("train.csv", "test.csv"):
-        table = pd.read_csv(io.BytesIO(files[name]), dtype=str)
-        numbers = table["id"].astype(int)
-        table["age"] = [str(20 + n * 7 % 50) if n % 4 else "" for n in numbers]
-        table["site"] = [("head", "torso", "leg")[n % 3] for n in numbers]
-        result[name] = competitions.csv(table)
-    return result
-
-
 @pytest.fixture(scope="module")
 def project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A finished project with metadata in a model and two probes; don't change it."""
     project = finished_project.copy(tmp_path_factory.mktemp("metadata") / "project")
-    project.write_archive(with_columns(kernels.files(9)))
+    project.write_archive(competitions.with_metadata(kernels.files(9)))
     shutil.rmtree(project.folder / "data/raw")
 
     def change(params: dict[str, Any]) -> None:
@@ -85,7 +73,7 @@ def test_the_kernel_predicts_the_same_bytes(project: Project, tmp_path: Path) ->
     project.folder.rename(tmp_path / "elsewhere")
     shown = {9: tmp_path / "public", kernels.HIDDEN: tmp_path / "hidden"}
     for count, folder in shown.items():
-        competition = kernels.lay_out(folder, with_columns(kernels.files(count)))
+        competition = kernels.lay_out(folder, competitions.with_metadata(kernels.files(count)))
         process = kernels.run(
             script, tmp_path / f"run{count}", **kernels.folders(tmp_path, competition)
         )

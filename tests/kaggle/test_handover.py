@@ -4,11 +4,17 @@ import json
 import re
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import channel_kinds
 import competitions
+import file_kinds
 import kernels
+import numpy as np
 import pytest
+import several_targets
 from conftest import PARAMS, ROOT, Project
 from ruamel.yaml import YAML
 
@@ -83,7 +89,8 @@ def test_the_archive_contains_what_kaggle_requires_and_no_data_or_secrets(
         *("custom/my_metric.py", "custom/helpers.py"),
         *("README.md", "PODIUM.md", "SETTINGS.json", "directory_structure.txt", "entry_points.md"),
         *("requirements.txt", "params.yaml", "dvc.yaml", "dvc.lock", ".dvcignore", ".gitignore"),
-        *("data/folds.csv", "data/folds.json", "data/raw/source.json", "metrics/ensemble.json"),
+        *("data/folds.csv", "data/folds.json", "data/metric.json", "data/raw/source.json"),
+        "metrics/ensemble.json",
         *(f"models/{run}/weights.safetensors" for run in runs),
         *(f"models/{run}/curves.csv" for run in runs),
         *(f"metrics/{run}.json" for run in runs),
@@ -158,6 +165,105 @@ def test_training_from_the_archive_gives_the_same_submission(
     run(unpacked, re.findall(r"`(.*?)`", commands))
     follow(unpacked, PREDICT)
     assert len(unpacked.read("submissions/shapes.csv").splitlines()) == 13
+
+
+def with_noise() -> dict[str, bytes]:
+    """A competition with a second image per id, of noise."""
+    rng, files = np.random.default_rng(0), dict[str, bytes]()
+    for name, data in kernels.files(9).items():
+        stem, dot, suffix = name.partition(".png")
+        if not dot:
+            files[name] = data
+            continue
+        files[f"{stem}_1.png{suffix}"] = data
+        noise = rng.integers(0, 256, (40, 48, 3)).astype(np.uint8)
+        files[f"{stem}_2.png{suffix}"] = competitions.encode(noise)
+    return files
+
+
+def several_images(params: dict[str, Any]) -> None:
+    params |= {"task": "binary", "metric": "log_loss"}
+    params["prepare"] = {"images": "{id}_*"}
+    params["models"]["a"]["phases"] = [{"epochs": 8, "lr": 0.005}]
+    params["ensemble"]["aggregate"] = "max"
+
+
+def channels(params: dict[str, Any]) -> None:
+    stack = ["red", "green", "blue", "yellow"]
+    params["prepare"] = {"images": "{id}_*", "stack": stack, "channels": 4}
+
+
+def container(params: dict[str, Any]) -> None:
+    params["prepare"] = {"train_images": "train-image", "test_images": "test-image"}
+
+
+def metadata(params: dict[str, Any]) -> None:
+    params["prepare"] |= {"features": "auto"}
+    params["models"]["a"]["metadata"] = {"hidden_size": 8}
+    params["probes"]["columns"] = {"features": ["metadata"], "head": "lightgbm", "strength": 10}
+    params["ensemble"]["members"] += ["columns"]
+
+
+def stacked_metadata(params: dict[str, Any]) -> None:
+    params["task"] = "binary"
+    metadata(params)
+    params["ensemble"] |= {"method": "stack", "stack_metadata": True}
+
+
+def targets(params: dict[str, Any]) -> None:
+    columns = {"size": "regression", "kind": "multiclass", "light": "regression"}
+    params |= {"task": "multitarget", "metric": "mean"}
+    params["prepare"] = {"label_column": columns, "no_label": {"kind": ["not sure"]}}
+    metadata(params)
+    params["probes"]["p"]["head"] = {"size": "ridge", "kind": "logistic", "light": "ridge"}
+    params["models"]["a"]["shards"] = 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("files", "change"),
+    [
+        (with_noise, several_images),
+        (lambda: competitions.with_metadata(kernels.files(9)), stacked_metadata),
+        (lambda: channel_kinds.stacked()[0], channels),
+        (lambda: file_kinds.hdf5(file_kinds.encoded_by_key).files, container),
+        (lambda: competitions.with_metadata(several_targets.mixed()), targets),
+    ],
+    ids=["several_images", "metadata", "stack", "hdf5", "targets"],
+)
+def test_each_kind_of_input_gives_the_same_submission(
+    files: Callable[[], dict[str, bytes]], change: Callable[[dict[str, Any]], None], tmp_path: Path
+) -> None:
+    """Trained again from the archive, without the trackers of the original."""
+    project = Project(tmp_path / "project")
+    project.write_archive(files())
+    for name in ("requirements.txt", "README.md"):
+        shutil.copy(ROOT / name, project.folder)
+
+    def with_probe(params: dict[str, Any]) -> None:
+        params["folds"]["run"] = [0]
+        network = {"architecture": "test_resnet", "image_size": 24, "pretrained": False}
+        params["embeddings"] = {"small": network}
+        params["probes"] = {"p": {"features": ["small"]}}
+        params["ensemble"]["members"] = ["a", "p"]
+        change(params)
+
+    project.edit(with_probe)
+    project.repro("submission")
+    project.edit(lambda params: params.update(trackers=["mlflow"]))
+    project.run("git", "add", "--all")
+    command = project.stage("handover")
+    assert command.returncode == 0, command.stdout
+    unpacked = unpack(project.folder / "handover/shapes.zip", tmp_path / "unpacked")
+    shutil.copy(project.folder / "shapes.zip", unpacked.folder / "data/raw/shapes.zip")
+    for name in ("models", "metrics", "submissions"):
+        shutil.rmtree(unpacked.folder / name)
+    for step in (PREPARE, TRAIN, PREDICT):
+        follow(unpacked, step)
+    name = "models/a/fold0/weights.safetensors"
+    assert unpacked.read(name) == project.read(name)
+    assert unpacked.read("submissions/shapes.csv") == project.read("submissions/shapes.csv")
+    assert not (unpacked.folder / "mlruns").exists()
 
 
 @pytest.mark.slow

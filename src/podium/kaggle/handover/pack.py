@@ -52,7 +52,7 @@ def contents(params: Params, seconds: dict[str, float] | None = None) -> Content
 def _outputs(params: Params) -> Iterator[Path]:
     """The files that document the solution or were written by the pipeline."""
     yield from map(Path, ("dvc.yaml", "dvc.lock", "requirements.txt"))
-    yield from (paths.RAW / "source.json", paths.DATA / "folds.csv", paths.FOLDS)
+    yield from (paths.METRIC, paths.RAW / "source.json", paths.DATA / "folds.csv", paths.FOLDS)
     for model, fold in documents.list_runs(params):
         weights = paths.weights(model, fold)
         yield weights
