@@ -12,7 +12,7 @@ import kernels
 import layouts
 import numpy as np
 import pytest
-from competitions import CLASSES, encode, npy
+from competitions import CLASSES, competition, encode, npy
 from conftest import Project
 
 from podium.config.prepare import Prepare
@@ -20,6 +20,7 @@ from podium.core import csvs, params_file
 from podium.core.errors import UserError
 from podium.dataset import build
 from podium.images import codec
+from podium.images.decoded import ImageError
 from podium.images.store import ImageStore
 
 
@@ -65,6 +66,36 @@ def test_channels_in_containers_are_kept(
     for part, ids in found.tables.ids.items():
         for image, expected in zip(ids, pixels[part].values(), strict=True):
             assert np.array_equal(ImageStore(folder / part).decode(image), expected)
+
+
+@pytest.mark.parametrize(
+    ("encode_as", "max_size"),
+    [("jpeg", None), ("png", None), ("original", None), ("jpeg", 16), ("png", 16)],
+)
+def test_one_channel_stays_an_axis(encode_as: str, max_size: int | None, tmp_path: Path) -> None:
+    contents = competition(9, 3)
+    for name in [name for name in contents if name.endswith(("1.png", "2.png"))]:
+        contents[name] = encode(codec.decode(contents[name])[..., 0])
+    found = layouts.inspect(tmp_path, contents)
+    changes = {"channels": 1, "encode": encode_as, "max_size": max_size}
+    layout, folder = Prepare(**{**found.layout.prepare, **changes}), tmp_path / "images"
+    build.store_images(found.archive, found.tables.ids, folder=folder, layout=layout, processes=1)
+    shape = (20, 16, 1) if max_size else (40, 32, 1)
+    for part, ids in found.tables.ids.items():
+        store = ImageStore(folder / part)
+        assert {store.decode(image).shape for image in ids} == {shape}
+        gray = codec.decode(contents[f"{part}/{ids[1]}.png"], channels=1)
+        if max_size is None:
+            assert np.abs(store.decode(ids[1]).astype(int) - gray).mean() < 5
+
+
+@pytest.mark.parametrize(("dtype", "to"), [(np.uint8, 1), (np.uint16, 257)])
+def test_a_tiff_file_of_three_gray_channels_is_rgb(dtype: Any, to: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 16, 3)).astype(dtype) * dtype(to)
+    data = channel_kinds.tiff(pixels)
+    assert np.array_equal(codec.decode(data, value_range=(0, 65535)), pixels // to)
+    with pytest.raises(ImageError, match=r"has 3 channels, but prepare\.channels is 4"):
+        codec.decode(data, channels=4)
 
 
 def test_wide_channels_are_scaled_from_one_range(tmp_path: Path) -> None:

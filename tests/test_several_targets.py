@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import several_targets
+from competitions import csv
 from conftest import Project
 from ruamel.yaml import YAML
 from sklearn import metrics as sk
@@ -161,6 +162,28 @@ def test_what_init_infers_about_each_target(tmp_path: Path) -> None:
     )
     assert given.guess("label_column").value == {"kind": "multiclass", "light": "ordinal"}
     assert given.guess("no_label").value == {}
+
+
+def test_numbers_with_names_for_missing_ones_stay_numbers(tmp_path: Path) -> None:
+    files = several_targets.mixed()
+    table = several_targets.labels(files)
+    table.loc[[9, 10], "size"] = ["NaN", " n/a"]
+    found = layouts.inspect(tmp_path, {**files, "train.csv": csv(table)}, unlabeled="error")
+    assert found.guess("label_column").value["size"] == "regression"
+    assert found.guess("no_label").value == {"size": ["NaN", "n/a"], "kind": ["not sure"]}
+    assert found.tables.train["label"][[9, 10]].str.startswith("|").all()
+    table = table.drop(columns=["kind", "light"])
+    (tmp_path / "single").mkdir()
+    found = layouts.inspect(
+        tmp_path / "single",
+        {**files, "train.csv": csv(table), "sample_submission.csv": csv(table[["id", "size"]][:4])},
+        unlabeled="drop",
+    )
+    assert (found.layout.task, found.layout.prepare["no_label"]) == (
+        "regression",
+        {"size": ["NaN", "n/a"]},
+    )
+    assert len(found.tables.train) == len(table) - 2
 
 
 def test_columns_of_integers_that_recur_are_classes_and_others_numbers(tmp_path: Path) -> None:

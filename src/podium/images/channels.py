@@ -83,7 +83,8 @@ def from_planes(planes: np.ndarray, channels: int) -> np.ndarray:
     """
     if planes.ndim != 2 or len(planes) % channels:
         raise ImageError(f"not the planes of {channels} channels: {planes.shape}")
-    return np.asarray(cv2.merge(np.split(planes, channels)))
+    shape = len(planes) // channels, planes.shape[1], channels
+    return np.asarray(cv2.merge(np.split(planes, channels))).reshape(shape)  # also of one channel
 
 
 def _to_rgb(pixels: np.ndarray, value_range: Sequence[float] | None) -> np.ndarray:

@@ -82,6 +82,8 @@ def decode_tiff(data: bytes, min_side: int | None = None) -> Decoded:
 
 def _decode_level(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
     kind, bits, channels = header.kind, header.bits, header.channels
+    if channels == 3 and header.colors < tiff_header.RGB:  # neither library reads them
+        return tiff_channels.decode(data, header)
     # Both libraries apply the tag; Pillow reads some XMP data, too.
     orientation = 1 if header.orientation is not None else upright.in_xmp(header.xmp)
     if (bits <= 8 and kind == "u") or header.colors > tiff_header.RGB:

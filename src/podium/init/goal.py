@@ -12,6 +12,7 @@ from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset.class_list import in_order
 from podium.dataset.labels import flags
+from podium.init import missing_labels
 from podium.init.guesses import Confidence, Guess, one_of
 from podium.init.sample import LABEL_SEPARATORS, Sample, are_numbers
 from podium.init.words import has_part, name_parts
@@ -93,7 +94,8 @@ def from_labels(
     column: pd.Series, sample: Sample | None, from_paths: bool, per_image: float
 ) -> Inferred:
     """The task of one label column; for the arguments, see `guess_task`."""
-    values = distinct(value for value in column.str.strip().unique() if value)
+    column = column if from_paths else missing_labels.numbers(column, sample)
+    values = distinct(missing_labels.distinct(column))
     is_whole = all(float(value).is_integer() for value in values) if are_numbers(values) else True
     if per_image >= MIN_LABELS_PER_IMAGE and is_whole:
         reason = f"one row per label, {per_image:.2g} different ones per image on average"

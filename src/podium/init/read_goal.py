@@ -3,7 +3,7 @@
 import pandas as pd
 
 from podium.competition.text import cell_lists
-from podium.init import columns, goal, several_targets
+from podium.init import columns, goal, missing_labels, several_targets
 from podium.init import sample as samples
 from podium.init.recorder import Recorder
 from podium.init.sample import Sample
@@ -24,6 +24,8 @@ def read(
         several_targets.read(record, labels, sample, *found)
         return
     is_one_column = labels.shape[1] == 1
+    if is_one_column and columns_ == labels.columns[0] and not from_paths:
+        labels = _clear_missing(record, labels, sample)
     guess = goal.guess_task(labels, sample, from_paths=from_paths, per_image=per_image)
     task = record.take(guess)
     has_lists = task == "multilabel" and is_one_column
@@ -42,6 +44,15 @@ def read(
             record.doubt(key, doubt)
     metric = record.take(samples.guess_metric(task, sample, classes, has_lists=has_lists))
     record.take(samples.guess_format(task, metric, sample, classes))
+
+
+def _clear_missing(record: Recorder, labels: pd.DataFrame, sample: Sample | None) -> pd.DataFrame:
+    """The label column, without what means that there is no label in a column of numbers."""
+    name = str(labels.columns[0])
+    cleared = labels.apply(missing_labels.numbers, sample=sample)
+    if "prepare.no_label" in record.answers or not cleared.equals(labels):
+        record.take(missing_labels.guess(labels, [name], sample))
+    return missing_labels.clear(labels, record.prepare)
 
 
 def _read_positive_class(record: Recorder, labels: list[str], sample: Sample | None) -> None:

@@ -5,22 +5,17 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from podium.competition.text.names import normalize
 from podium.config.tasks import TargetTask, TaskName
 from podium.core.errors import UserError, examples
 from podium.dataset.labels import flags
-from podium.init import columns, goal
+from podium.init import columns, goal, missing_labels
 from podium.init import sample as samples
 from podium.init.guesses import Confidence, Guess, one_of, to_text
+from podium.init.missing_labels import distinct
 from podium.init.recorder import Recorder
 from podium.init.sample import Sample, are_numbers
 from podium.scoring import metrics, target_metrics
 
-NO_LABEL_NAMES = {
-    "?", "ambiguous", "missing", "n/a", "na", "nan", "no label", "not available", "not labeled",
-    "not sure", "null", "skip", "skipped", "undefined", "unknown", "unlabeled", "unlabelled",
-    "unsure",
-}  # fmt: skip
 MIN_IMAGES_PER_CLASS = 2  # on average, for integers to be classes
 
 KINDS: dict[str, TargetTask] = {task: task for task in get_args(TargetTask)}
@@ -38,7 +33,8 @@ def tasks_of(
         return columns, "certain"
     if labels.shape[1] < 2 or (given is not None and given != "multitarget"):
         return None
-    cells = {str(name): _values(labels[name]) for name in labels}
+    labels = missing_labels.without_names(labels, sample)
+    cells = {str(name): distinct(labels[name]) for name in labels}
     has_text = any(not are_numbers(values) for values in cells.values())
     has_flags = flags(labels).notna()
     if given is None and (has_flags.all(axis=None) or (has_text and has_flags.any().all())):
@@ -65,25 +61,10 @@ def read(
     record.take(Guess("task", "multitarget", sure, reason, others, parse))
     columns_guess = record.layout.guess("prepare.label_column")
     record.revise("prepare.label_column", tasks, columns_guess.reason, columns_guess.confidence)
-    record.take(_guess_no_label(labels, tasks, sample))
+    record.take(missing_labels.guess(labels, tasks, sample))
     _read_variants(record, labels, tasks, sample)
     record.take(_guess_metric(tasks))
     record.take(_guess_format(labels, tasks, sample, record.layout.metric))
-
-
-def clear_missing(labels: pd.DataFrame, prepare: Mapping[str, Any]) -> pd.DataFrame:
-    """The label columns with empty cells for the values in `prepare.no_label`."""
-    missing: Mapping[str, list[str]] = prepare.get("no_label", {})
-    return labels.assign(
-        **{
-            name: labels[name].mask(labels[name].isin(values), "")
-            for name, values in missing.items()
-        }
-    )
-
-
-def _values(column: pd.Series) -> list[str]:
-    return [cell for cell in column.str.strip().unique() if cell]
 
 
 def _are_indices(cells: Mapping[str, Sequence[str]], count: int, sample: Sample | None) -> bool:
@@ -98,39 +79,7 @@ def _are_indices(cells: Mapping[str, Sequence[str]], count: int, sample: Sample 
 
 
 def _describe(task: TargetTask, column: pd.Series) -> str:
-    return "a number" if task == "regression" else f"{len(_values(column))} classes"
-
-
-def _guess_no_label(labels: pd.DataFrame, tasks: Tasks, sample: Sample | None) -> Guess:
-    """The values that mean that an image has no label, by their names."""
-    found = dict[str, list[str]]()
-    for name, task in tasks.items():
-        own = None if sample is None else sample.of(name)
-        submitted = [] if own is None else own.values
-        values = [v for v in _values(labels[name]) if normalize(v) in NO_LABEL_NAMES]
-        if task != "regression" and (missing := [v for v in values if v not in submitted]):
-            found[name] = missing
-    reason = "no value looks like a missing label"
-    if found:
-        reason = "judging by their names, these are missing labels, not classes"
-
-    def parse(answer: str) -> dict[str, list[str]]:
-        return _parse_no_label(answer, labels)
-
-    return Guess("prepare.no_label", found, "guess" if found else "certain", reason, (), parse)
-
-
-def _parse_no_label(answer: str, labels: pd.DataFrame) -> dict[str, list[str]]:
-    values = dict[str, list[str]]()
-    for part in answer.split(",") if answer != "none" else []:
-        name, _, value = part.strip().partition("=")
-        if name not in labels or value not in {*labels[name]}:
-            raise UserError(
-                f"{part.strip()!r} is not a label column with one of its values. Write them as in "
-                f"{labels.columns[0]!s}={labels.iloc[0, 0]!s}, separated by commas, or none."
-            )
-        values.setdefault(name, []).append(value)
-    return values
+    return "a number" if task == "regression" else f"{len(distinct(column))} classes"
 
 
 def _read_variants(
@@ -138,7 +87,7 @@ def _read_variants(
 ) -> None:
     for name, task in tasks.items():
         own = None if sample is None else sample.of(name)
-        guess = columns.guess_variants(_values(labels[name]), [] if own is None else own.values)
+        guess = columns.guess_variants(distinct(labels[name]), [] if own is None else own.values)
         if task != "regression" and guess is not None:
             record.take(guess)
             return
@@ -170,7 +119,7 @@ def _guess_format(labels: pd.DataFrame, tasks: Tasks, sample: Sample | None, met
     for name, task in tasks.items():
         used = target_metrics.of_target(scored, name)
         if task != "regression" and sample is not None and used is not None:
-            own, classes = sample.of(name), _values(labels[name])
+            own, classes = sample.of(name), distinct(labels[name])
             guess = samples.guess_format(task, used.of(task), own, classes)
             if guess.value != "auto":
                 formats[name] = guess.value

@@ -13,6 +13,7 @@ from podium.init import (
     id_columns,
     id_patterns,
     metadata,
+    missing_labels,
     other_jobs,
     path_labels,
     pixels,
@@ -20,7 +21,6 @@ from podium.init import (
     read_goal,
     roles,
     sample_rows,
-    several_targets,
     table_checks,
     test_set,
     unread,
@@ -226,7 +226,7 @@ class _Reader:
         read_goal.read(self.record, train.rows[label_columns], sample, per_image=per_image)
         listed = train.rows if ids is None else train.rows[~train.rows[ids].map(is_hidden)]
         unlabeled = columns.guess_unlabeled(
-            several_targets.clear_missing(listed[label_columns], self.record.prepare),
+            missing_labels.clear(listed[label_columns], self.record.prepare),
             all_empty=self.layout.task == "multitarget",
         )
         if unlabeled is not None:
