@@ -28,6 +28,8 @@ def missing_jobs(pipeline: Pipeline, folds: list[tuple[str, Fold]]) -> list[Job]
         (model, fold): [paths.stage(stage, model, fold) for stage in ("train", "predict")]
         for model, fold in folds
     }
+    if not stages:
+        return []  # DVC would check all stages
     missing = {*pipeline.missing([name for names in stages.values() for name in names])}
     jobs = []
     for (model, fold), (train, predict) in stages.items():
