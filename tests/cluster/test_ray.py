@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -81,13 +82,15 @@ def test_results_are_those_of_a_local_run(cluster: Loopback, tmp_path: Path) -> 
         log.wait_for("join with", process)
         assert f"join with `make node HEAD={cluster.address}`" in log.text
         second = cluster.train(project, tmp_path / "second")
+        others = (  # all at once, since the first stages are soon trained
+            lambda: project.run("dvc", "repro", "train@a-0", check=False).stdout,
+            lambda: project.stage("jobs").stdout,
+            lambda: project.stage("search", "a", "--set=dropout=float:0:0.5").stdout,
+        )
+        with ThreadPoolExecutor() as pool:
+            beside = [future.result() for future in [pool.submit(other) for other in others]]
         assert second.wait(timeout=120) == 1
-        beside = [
-            (tmp_path / "second").read_text(),
-            project.stage("jobs").stdout,
-            project.stage("search", "a", "--set=dropout=float:0:0.5").stdout,
-            project.run("dvc", "repro", "train@a-0", check=False).stdout,
-        ]
+        beside.append((tmp_path / "second").read_text())
         who = f"by `make train CLUSTER={cluster.address}`, process {process.pid} of "
         assert all(text.count(who) == 1 for text in beside), beside
         assert process.wait(timeout=600) == 0, log.text
@@ -189,6 +192,7 @@ def test_a_head_that_asks_for_no_token_is_rejected(
     photos: tuple[Project, dict[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loopback.COMMAND", ("-c", UNSAFE_HEAD))
+    monkeypatch.setattr("loopback.READY", "Ray runtime started")
     unsafe = Loopback()
     try:
         log = tmp_path / "log"
