@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -81,14 +80,11 @@ def test_results_are_those_of_a_local_run(cluster: Loopback, tmp_path: Path) -> 
     try:
         log.wait_for("join with", process)
         assert f"join with `make node HEAD={cluster.address}`" in log.text
+        log.wait_for("Running stage 'train@", process)  # the driver does not use DVC now
+        beside = [project.run("dvc", "repro", "train@b-2", check=False).stdout]  # trained last
         second = cluster.train(project, tmp_path / "second")
-        others = (  # all at once, since the first stages are soon trained
-            lambda: project.run("dvc", "repro", "train@a-0", check=False).stdout,
-            lambda: project.stage("jobs").stdout,
-            lambda: project.stage("search", "a", "--set=dropout=float:0:0.5").stdout,
-        )
-        with ThreadPoolExecutor() as pool:
-            beside = [future.result() for future in [pool.submit(other) for other in others]]
+        search = ("search", "a", "--set=dropout=float:0:0.5")
+        beside += [project.stage("jobs").stdout, project.stage(*search).stdout]
         assert second.wait(timeout=120) == 1
         beside.append((tmp_path / "second").read_text())
         who = f"by `make train CLUSTER={cluster.address}`, process {process.pid} of "
