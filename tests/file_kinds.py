@@ -414,7 +414,12 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "npy_6_first",
     ),
     "TIFF files with 2 or more than 3 channels, as samples, planes or pages; PNG files of RGBA "
-    "whose fourth channel is no transparency": ("png_4", "tiff_4", "planar_tiff_5", "paged_tiff_5"),
+    "whose fourth channel is not transparency": (
+        "png_4",
+        "tiff_4",
+        "planar_tiff_5",
+        "paged_tiff_5",
+    ),
     "Slides and maps: TIFF files with an image in several sizes": ("slides",),
     "HDF5: a dataset per image (encoded or pixels), or one dataset of all images": (
         "hdf5_encoded",

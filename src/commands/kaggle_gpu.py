@@ -48,7 +48,7 @@ def main() -> None:
         snapshot.files(Path.cwd(), params_file.read(params_file.PARAMS))  # or fail now
         session.reproduce_folds()
         while runner.run(schema.load(), params_file.read(params_file.PARAMS)):
-            session.reproduce_folds()  # params may have changed meanwhile
+            session.reproduce_folds()  # params may have changed in the meantime
     done = "have predicted" if options.predict else "are trained"
     console.say(f"{', '.join(models) or 'all models'} {done}: run `dvc repro`")
 

@@ -159,7 +159,7 @@ def test_it_says_how_to_use_the_cluster_and_others_what_is_wrong(
     with socket.create_server(("127.0.0.1", 0)) as server:
         unknown = server.getsockname()[1]
         message = start(f"HEAD=127.0.0.1:{unknown}").error()
-        assert "a program listens there that is no head of a cluster" in message
+        assert "a program that is not a cluster's head listens there" in message
         taken = start(f"ARGS=--port={unknown}").error()
         assert taken.startswith(f"port {unknown} is taken by another program. ")
     joined = start(f"HEAD={address}", "ARGS=--node-ip-address=127.0.0.3 --num-cpus=1").ready()

@@ -57,7 +57,7 @@ def require(text: str, *, setting: str) -> Address:
     found, without_token = _answer(asked, deadline), _answer(asked_without, deadline)
     if found is None:
         raise UserError(
-            f"{setting}={given}: a program listens there that is no head of a cluster. Is the port "
+            f"{setting}={given}: a program that is not a cluster's head listens there. Is the port "
             f"right? {address.FIX}"
         )
     if found.get("error"):

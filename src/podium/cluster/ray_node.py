@@ -156,7 +156,7 @@ def stop(process: "subprocess.Popen[str]") -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             survivor.kill()
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # what has been started meanwhile
+        os.killpg(process.pid, signal.SIGKILL)  # what has been started in the meantime
     process.wait()
     psutil.wait_procs(alive, timeout=KILL_SECONDS)
 

@@ -72,7 +72,7 @@ def guess_stack(parts: Sequence[str]) -> Guess:
     shown = examples(stack, 3)
     are_views = any(words.has_part(part, VIEWS) for part in stack)
     if are_views or all(part.isdecimal() for part in stack):
-        reason = f"an id's images {shown} are no channels, by their names"
+        reason = f"an id's images {shown} are not channels, by their names"
         return Guess("prepare.stack", None, "guess", reason, (stack,), parse)
     reason = f"each id has a grayscale image {shown}"
     return Guess("prepare.stack", stack, "likely", reason, (None,), parse)

@@ -57,7 +57,7 @@ def wait(client: Client, state: State, notebook: Notebook) -> None:
 
 
 def _find_again(client: Client, state: State, notebook: Notebook) -> Log:
-    """Go on with a notebook that was renamed.
+    """Continue with a notebook that was renamed.
 
     Raises:
         UserError: if it was deleted.

@@ -25,7 +25,7 @@ ERROR = "error: "
 
 
 class FailedError(Exception):
-    """The notebook cannot go on. `kind` says who can fix it."""
+    """The notebook cannot continue. `kind` says who can fix it."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

@@ -51,7 +51,7 @@ class Outputs:
     """The results and checkpoints of the project in `project`, which are not sent yet."""
 
     def __init__(self, project: Path, checkpoint_folders: list[str]) -> None:
-        """Entries of the run cache that exist already are no results."""
+        """Entries of the run cache that exist already are not results."""
         self.project, self.cache = project, project / ".dvc/cache"
         self.folders = [project / folder for folder in checkpoint_folders]
         self.known = entries(self.cache)

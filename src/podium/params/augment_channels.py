@@ -37,7 +37,7 @@ def check(augmentation: Augmentation) -> None:
 
 
 def _leaves(transforms: Iterable[Any]) -> Iterator[Any]:
-    """The transforms that are no compositions (OneOf, SomeOf, Sequential, …)."""
+    """The transforms that are not compositions (OneOf, SomeOf, Sequential, …)."""
     import albumentations  # takes a second
 
     for transform in transforms:
