@@ -413,8 +413,8 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
         "npy_2",
         "npy_6_first",
     ),
-    "TIFF files with 2 or more than 3 channels, as samples, planes or pages; PNG files of RGBA "
-    "whose fourth channel is not transparency": (
+    "TIFF files with 2 or more than 3 channels, as samples, planes or pages; PNG files of "
+    "RGBA whose fourth channel is not transparency": (
         "png_4",
         "tiff_4",
         "planar_tiff_5",
