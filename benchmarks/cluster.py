@@ -33,7 +33,8 @@ token.require()
 
 import ray.cluster_utils  # noqa: E402
 
-from podium.cluster import node_program, ray_cluster  # noqa: E402
+from podium.cluster import address as addresses  # noqa: E402
+from podium.cluster import node_program, ray_cluster, ray_node  # noqa: E402
 from podium.cluster.driver import Driver  # noqa: E402
 from podium.cluster.job import Job  # noqa: E402
 from podium.cluster.node_program import Event, Work  # noqa: E402
@@ -146,7 +147,8 @@ def drive(address: str, folder: Path, seconds: int) -> None:
     request = Request(0, 1, {"SECONDS": str(seconds)})
     before, start = os.times(), time.monotonic()
     read = lambda name: pipeline.object_path(name).read_bytes()  # noqa: E731
-    with ray_cluster.connect(address, read) as cluster:
+    head = addresses.parse(address, setting="--drive")
+    with ray_cluster.connect(head, read) as cluster:
         driver = Driver(cluster, pipeline, request, versions={}, view=View())
         asyncio.run(driver.run(jobs, snapshot))
         wall = time.monotonic() - start
@@ -174,7 +176,7 @@ def main() -> None:
     if options.drive is not None:
         drive(options.drive[0], Path(options.drive[1]), options.seconds)
         return
-    os.environ |= ray_cluster.environment()
+    os.environ |= ray_node.environment()
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["RAY_TMPDIR"] = temporary
         os.environ[node_program.FOLDER_VARIABLE] = f"{temporary}/node"  # one disk for all nodes
