@@ -65,6 +65,7 @@ def measure_tables(folder: Path, count: int) -> dict[str, str]:
         images_sha256=images["train"],
         config=MODEL,
         fold=0,
+        epochs=None,
         seed=1,
         metric="accuracy",
         metric_sha256=None,
