@@ -140,7 +140,7 @@ def test_other_files_than_here_are_not_trained_on(kaggle: Kaggle, project: Proje
 def test_a_notebook_stops_in_time_and_the_next_one_resumes(
     kaggle: Kaggle, project: Project
 ) -> None:
-    (project.folder / "src/stub.json").write_text("[1.0, 60, 3200]")
+    (project.folder / "src/stub.json").write_text("[1.0, 110, 3200]")
     train("--hours", str(75 / 3600))
     sessions = kaggle.service.notebooks.sessions
     assert 2 <= len(sessions) <= 4
