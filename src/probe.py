@@ -138,13 +138,15 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     seconds = round(time.perf_counter() - start, 1)
     scores = {"strength": fitted.strength, data.metric.name: score, "inner_loss": fitted.loss}
     files.write_json(paths.METRICS / f"{name}.json", {**scores, "seconds": seconds})
-    strength = fitted.strength
-    shown = (
-        f"{strength:g}"
-        if isinstance(strength, float)
-        else ", ".join(f"{value:g} ({target})" for target, value in strength.items())
-    )
+    shown = _shown(fitted.strength)
     print(f"{name}: strength {shown}, {data.metric.name} {score:.4f}, {seconds} s")
+
+
+def _shown(strength: float | dict[str, float]) -> str:
+    """The strength of the head, or of each target's."""
+    if isinstance(strength, float):
+        return f"{strength:g}"
+    return ", ".join(f"{value:g} ({target})" for target, value in strength.items())
 
 
 def _provenance(

@@ -1,6 +1,7 @@
 """Fit and apply the head that a probe's section of params.yaml names."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -53,27 +54,16 @@ def fit(
     if config.has_metadata and len(sizes) > 1:
         scales[-1] = fitting.metadata_scale(sizes[:-1], sizes[-1])
         scales[-1] *= METADATA_SCALE if all(HEADS[kind].is_linear for kind in kinds) else 1
-    blocks, strength = Blocks(sizes, scales), config.strength
+    fit_heads: Callable[..., Fitted | FittedHeads] = partial(fitting.fit, HEADS[kinds[0]])
     if task.parts:
-        head_of = _heads(config.head)
-        return per_target.fit(
-            head_of,
-            features,
-            targets,
-            blocks=blocks,
-            task=task,
-            folds=folds,
-            strength=strength,
-            seed=seed,
-        )
-    return fitting.fit(
-        HEADS[kinds[0]],
+        fit_heads = partial(per_target.fit, _heads(config.head))
+    return fit_heads(
         features,
         targets,
-        blocks=blocks,
+        blocks=Blocks(sizes, scales),
         task=task,
         folds=folds,
-        strength=strength,
+        strength=config.strength,
         seed=seed,
     )
 

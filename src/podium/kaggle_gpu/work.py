@@ -101,15 +101,7 @@ def build(
         "files": {path: base64.b64encode(inline[path]).decode() for path in sorted(inline)},
         "blobs": {path: {**blob, "dataset": shared_ref} for path, blob in shared_blobs.items()}
         | {path: {**blob, "dataset": None} for path, blob in own_blobs.items()},
-        "jobs": [
-            {
-                "model": job.model,
-                "fold": job.fold,
-                "stages": job.stages,
-                "gpus": min(params.models[job.model].shards, gpus),
-            }
-            for job in jobs
-        ],
+        "jobs": [_described(job, params, gpus) for job in jobs],
         "checkpoint_folders": [job.folder.as_posix() for job in jobs],
         "data": prepared,
         "environment": environment,
@@ -122,6 +114,16 @@ def build(
     ref = name(owner, slug, sha256)
     datasets: dict[str, Files] = {shared_ref: shared} if shared else {}
     return Work(ref, sha256, {**datasets, ref: {**own, layout.WORK.name: content}})
+
+
+def _described(job: Job, params: Params, gpus: int) -> dict[str, Any]:
+    """A job in work.json."""
+    return {
+        "model": job.model,
+        "fold": job.fold,
+        "stages": job.stages,
+        "gpus": min(params.models[job.model].shards, gpus),
+    }
 
 
 def _hub_files(params: Params, jobs: Sequence[Job]) -> dict[str, Path]:

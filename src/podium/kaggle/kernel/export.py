@@ -13,7 +13,7 @@ from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.core.provenance import EnsembleProvenance
 from podium.dataset.submission_file import SubmissionFile
-from podium.kaggle import datasets, up_to_date, zip_writer
+from podium.kaggle import datasets, notebook_files, up_to_date, zip_writer
 from podium.kaggle.kernel import probes as kernel_probes
 from podium.kaggle.kernel import spec, wheels
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel, KernelSpec
@@ -32,7 +32,6 @@ from podium.submission.methods.base import Blend
 SRC = Path(__file__).parents[3]
 START = Path(__file__).with_name("start.py")
 SOURCE = "source.zip"
-CODE_FILE = "main.py"
 MIN_TITLE_LENGTH, MAX_TITLE_LENGTH = 6, 50  # characters, on Kaggle
 OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 TITLE = re.compile(r"[A-Za-z0-9 _-]+")  # Kaggle derives the slug from it
@@ -93,7 +92,12 @@ def export(params: Params, target: Path, *, name: ExportName, with_wheels: bool 
         zip_writer.write(dataset / SOURCE, source_files(params.metric))
         if with_wheels:
             wheels.download(Path("requirements.txt"), dataset)
-        files.write_text(kernel / CODE_FILE, _code(name, params, dataset / spec.SPEC))
+        constants = {
+            "DATASET": name.ref,
+            "COMPETITION": params.competition.slug,
+            "SPEC_SHA256": files.sha256(dataset / spec.SPEC),
+        }
+        notebook_files.write_code(kernel, START, constants)
         write_metadata(folder, name, params.competition.slug)
 
 
@@ -195,37 +199,9 @@ def source_files(metric: str | None) -> dict[str, zip_writer.Content]:
     return {**names, **{path.as_posix(): path for path in custom}}
 
 
-def _code(name: ExportName, params: Params, spec_path: Path) -> str:
-    """The kernel's code: start.py with the values of its constants."""
-    code = START.read_text(encoding="utf-8")
-    values = {
-        "DATASET": name.ref,
-        "COMPETITION": params.competition.slug,
-        "SPEC_SHA256": files.sha256(spec_path),
-    }
-    for constant, value in values.items():
-        code, count = re.subn(f'^{constant} = ".*"', f'{constant} = "{value}"', code, flags=re.M)
-        assert count == 1
-    return code
-
-
 def write_metadata(folder: Path, name: ExportName, competition: str) -> None:
-    """Source of the kernel's: the client's docs/kernels_metadata.md."""
+    """Describe the data set and the kernel to Kaggle."""
     datasets.write_metadata(folder / "dataset", name.ref, name.title)
-    files.write_json(
-        folder / "kernel" / "kernel-metadata.json",
-        {
-            "id": name.ref,
-            "title": name.title,
-            "code_file": CODE_FILE,
-            "language": "python",
-            "kernel_type": "script",
-            "is_private": True,
-            "enable_gpu": True,
-            "enable_internet": False,
-            "dataset_sources": [name.ref],
-            "competition_sources": [competition],
-            "kernel_sources": [],
-            "model_sources": [],
-        },
+    notebook_files.write_metadata(
+        folder / "kernel", name.ref, name.title, datasets=[name.ref], competition=competition
     )
