@@ -39,7 +39,7 @@ CASES = {
         "multiclass", XYZ, {"hidden_test": True}, 0, "in a code competition"
     ),
     "id_second": Expected("multiclass", XYZ, {"sample_id_column": "id"}),
-    "suffix": Expected("multiclass", XYZ, {"images": "{id}_*"}, 12),
+    "suffix": Expected("multiclass", XYZ, {"images": "{id}_*", "stack": ["red", "green"]}),
     "by_patient": Expected(
         "binary", ["0", "1"], {"submission_id_column": "prediction_id", "unit_column": "patient"}
     ),
