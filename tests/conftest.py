@@ -90,8 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: tests wait for the programs that they start, a third of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than cores: tests wait for the programs that they start, a third of their time."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_finish() -> None:

@@ -27,11 +27,13 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, NoReturn
 
-IMPORTS = ("accelerate", "albumentations", "dvc.api", "dvc.cli", "dvc.commands.commit",
-           "dvc.commands.repro", "dvc.commands.status", "dvc.repo.reproduce", "dvc.stage.run",
-           "filelock", "jinja2", "kagglesdk", "multiprocessing.spawn", "pandas", "psutil",
-           "pyarrow.parquet", "pydantic", "rich.progress", "ruamel.yaml", "safetensors.torch",
-           "scipy.optimize", "sklearn.metrics", "sklearn.model_selection",
+IMPORTS = ("accelerate", "albumentations", "cleanlab.filter", "dvc.api", "dvc.cli.parser",
+           "dvc.commands.commit", "dvc.commands.repro", "dvc.commands.status", "dvc.repo.graph",
+           "dvc.repo.index", "dvc.repo.reproduce", "dvc.stage.run", "filelock", "jinja2",
+           "kagglesdk", "matplotlib.figure", "multiprocessing.spawn", "networkx", "pandas",
+           "psutil", "pyarrow.dataset", "pyarrow.parquet", "pydantic", "rich.progress",
+           "ruamel.yaml", "safetensors.torch", "scipy.optimize", "sklearn.calibration",
+           "sklearn.linear_model", "sklearn.metrics", "sklearn.model_selection", "sklearn.svm",
            "timm.optim")  # fmt: skip
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys

@@ -34,7 +34,10 @@ def main() -> None:
     else:
         address = head.require(joins, setting="HEAD")
     command = ray_node.start_command(address, *options)
-    with signals.deferred(), ray_node.started(command, console.say) as node:
+    with (
+        signals.deferred(before_death=ray_node.kill_all),
+        ray_node.started(command, console.say) as node,
+    ):
         if not signals.stop_requested():
             _explain(node, address)
         while node.process.poll() is None and not signals.stop_requested():

@@ -158,11 +158,11 @@ def test_it_says_how_to_use_the_cluster_and_others_what_is_wrong(
     assert text.startswith("Ray did not start: ") and "no-such-option" in text
     with socket.create_server(("127.0.0.1", 0)) as server:
         unknown = server.getsockname()[1]
-        message = start(f"HEAD=127.0.0.1:{unknown}").error()
-        assert "a program that is not a cluster's head listens there" in message
-        taken = start(f"ARGS=--port={unknown}").error()
-        assert taken.startswith(f"port {unknown} is taken by another program. ")
-    joined = start(f"HEAD={address}", "ARGS=--node-ip-address=127.0.0.3 --num-cpus=1").ready()
+        joining, starting = start(f"HEAD=127.0.0.1:{unknown}"), start(f"ARGS=--port={unknown}")
+        assert "a program that is not a cluster's head listens there" in joining.error()
+        assert starting.error().startswith(f"port {unknown} is taken by another program. ")
+    options = "ARGS=--node-ip-address=127.0.0.3 --num-cpus=1"
+    joined = start(f"HEAD={address}", options, RAY_gcs_rpc_server_reconnect_timeout_s="5").ready()
     assert f"joined the cluster at {address} as 127.0.0.3; Ctrl-C leaves it" in joined.text
     head.process.terminate()
     assert head.process.wait(timeout=30) and head.text.count("the node has stopped") == 1
@@ -188,7 +188,8 @@ def test_a_signal_ends_all_that_it_has_started(
 def test_a_second_signal_ends_it_at_once(start: Start, home: Path, port: int) -> None:
     node = start(small(home, port, "127.0.0.2")).ready()
     command = node.command()
-    for process in command.children(recursive=True):
+    below = command.children(recursive=True)
+    for process in below:
         process.suspend()  # Ray does not react
     begin = time.monotonic()
     for _ in range(2):
@@ -197,6 +198,7 @@ def test_a_second_signal_ends_it_at_once(start: Start, home: Path, port: int) ->
     while left := node.left():
         assert time.monotonic() - begin < 15, left
         time.sleep(0.2)
+    assert not psutil.wait_procs(below, timeout=5)[1]  # some have changed their environment
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

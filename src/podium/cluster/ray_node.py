@@ -152,13 +152,22 @@ def stop(process: "subprocess.Popen[str]") -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=STOP_SECONDS)
     _, alive = psutil.wait_procs(below, timeout=KILL_SECONDS)
-    for survivor in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            survivor.kill()
+    _kill(alive)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # what has been started in the meantime
     process.wait()
     psutil.wait_procs(alive, timeout=KILL_SECONDS)
+
+
+def kill_all() -> None:
+    """End all processes below this one at once."""
+    _kill(_below(os.getpid()))
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _below(pid: int) -> list[psutil.Process]:

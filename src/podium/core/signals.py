@@ -4,7 +4,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from podium.core.errors import Stopped
@@ -29,14 +29,28 @@ def to_stop() -> list[signal.Signals]:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
+def deferred(before_death: Callable[[], object] | None = None) -> Iterator[None]:
     """Within the block, record `to_stop` and the death of DVC instead of exiting at once. A second
-    signal of the same kind ends the process.
+    signal of the same kind calls `before_death` and ends the process.
     """
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        assert before_death is not None
+        before_death()
+        os.kill(os.getpid(), number)
+
+    def record(number: int, _: object) -> None:
+        global _received  # noqa: PLW0603  one per process
+        if _received in (None, _DVC_DIED):  # DVC may have died of the same signal
+            _received = number
+        # Without a function to call, end also while Python waits for a library.
+        signal.signal(number, signal.SIG_DFL if before_death is None else end)
+
     numbers = to_stop()
     if _DVC_DIED is not None and _is_run_by_dvc():
         numbers.append(_DVC_DIED)
-    previous = {number: signal.signal(number, _record) for number in numbers}
+    previous = {number: signal.signal(number, record) for number in numbers}
     try:
         if _DVC_DIED is not None:
             die_with_dvc(_DVC_DIED)
@@ -82,10 +96,3 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 
 def _is_run_by_dvc() -> bool:
     return "DVC_STAGE" in os.environ
-
-
-def _record(number: int, _: object) -> None:
-    global _received  # noqa: PLW0603  one per process
-    if _received in (None, _DVC_DIED):  # DVC may have died of the same signal
-        _received = number
-    signal.signal(number, signal.SIG_DFL)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -25,7 +26,7 @@ from podium.images.sampling import EpochBatchSampler, SampleIndex
 from podium.images.store import ImageSource
 
 WATCH_SECONDS = 0.5  # between two looks at which image a thread is loading
-AHEAD = 3  # batches that are loaded while a GPU works; a CPU has no time for them
+AHEAD = 3  # further batches that are loaded while a GPU works, or on a CPU before it does
 
 
 class _Part:
@@ -57,7 +58,10 @@ class InOrder:
         if device == "cuda" and len(images):  # cuDNN prepares for each size: make them equal
             batch_size = math.ceil(len(images) / math.ceil(len(images) / batch_size))
         self.batch_sampler = EpochBatchSampler(len(images), batch_size=batch_size)
-        self.ahead = 0 if device == "cpu" else AHEAD
+        self.ahead = AHEAD
+        # A CPU loads and predicts in turns, several batches each: after a forward pass OpenMP's
+        # threads keep its cores busy for a few milliseconds.
+        self._in_turns = device == "cpu"
         needed = len(images) * images.store.channels * images.size**2
         self.kept_bytes = needed if keep and needed <= machine.cache_bytes() else 0
         self._kept: list[Batch] = []
@@ -78,13 +82,17 @@ class InOrder:
         loaded: list[Batch] = []
         pool, ended = ThreadPoolExecutor(machine.worker_count()), threading.Event()
         try:
-            started, remaining = deque[_Started](), iter(self.batch_sampler)
+            started, ready = deque[_Started](), deque[Batch]()
+            remaining = iter(self.batch_sampler)
             while True:
-                while len(started) <= self.ahead and (samples := next(remaining, None)):
-                    started.append(self._start(samples, pool, ended))
-                if not started:
+                if not ready:
+                    for samples in islice(remaining, 1 + self.ahead - len(started)):
+                        started.append(self._start(samples, pool, ended))
+                    while started and (self._in_turns or not ready):
+                        ready.append(self._finish(started.popleft()))
+                if not ready:
                     break
-                batch = self._finish(started.popleft())
+                batch = ready.popleft()
                 if self.kept_bytes:
                     loaded.append(batch)
                 yield batch
