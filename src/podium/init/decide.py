@@ -83,11 +83,11 @@ def decide(data: Data, *, minutes: float | None, quick: bool) -> Decision:
             task,
             image_size=backbone.image_size,
         ) as few:
-            if few is None:
+            if minutes is not None:
+                return _fit(data, few, minutes, quick=quick or not few.is_comparable)
+            if not few.is_comparable:
                 raise UserError("there are too few images")
-            if minutes is None:
-                return Decision(_compare(few, backbone), None)
-            return _fit(data, few, minutes, quick=quick)
+            return Decision(_compare(few, backbone), None)
     except UserError as error:
         if minutes is not None:
             raise UserError(f"--minutes: not measured: {error}") from None

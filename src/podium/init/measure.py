@@ -56,13 +56,18 @@ class Excerpt(NamedTuple):
     seconds: float  # per image: to decode, downsize and store it, in one process
     processes: int  # that will do it
 
+    @property
+    def is_comparable(self) -> bool:
+        """Whether there are enough images to compare features by."""
+        return len(self.train) >= MIN_IMAGES
+
 
 @contextmanager
 def excerpt(
     archive: Archive, prepare: Mapping[str, Any], tables: Tables, task: Task, *, image_size: int
-) -> Iterator[Excerpt | None]:
+) -> Iterator[Excerpt]:
     """Store a sample for networks that take images of `image_size` or a little more, until the
-    block ends. None if there are too few images.
+    block ends.
 
     Raises:
         UserError: if images cannot be read.
@@ -82,7 +87,7 @@ def excerpt(
         shards = -(-total // SHARD_SIZE)
         processes = min(machine.decoding_processes(archive.path.stat().st_size), shards)
         few = Excerpt(store, train, task, total, seconds, processes)
-        yield few if len(train) >= MIN_IMAGES else None
+        yield few
 
 
 def compare(

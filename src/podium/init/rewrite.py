@@ -36,7 +36,7 @@ def measure_again(params: Params, archive: Archive) -> Measured:
         content.task(params.task),
         image_size=model.image_size,
     ) as few:
-        if few is None:
+        if not few.is_comparable:
             raise UserError("WRITE=1: there are too few images to measure with. Leave it out.")
         return measure.compare(few, _backbone(model, params.predict.views))
 
