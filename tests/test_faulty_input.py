@@ -11,6 +11,7 @@ from typing import Any
 import in_process
 import layouts
 import numpy as np
+import py7zr
 import pytest
 from competitions import competition
 from generated import pack
@@ -68,6 +69,16 @@ def encrypted(files: Files) -> bytes:
     data[6] |= 1  # flags of the first local header, and of the first entry of the directory
     data[data.index(b"PK\x01\x02") + 8] |= 1
     return bytes(data)
+
+
+def with_encrypted(name: str) -> Callable[[Files], None]:
+    def change(files: Files) -> None:
+        with py7zr.SevenZipFile(buffer := io.BytesIO(), "w", password="secret") as archive:
+            archive.writestr(b"x", "0003.png")
+        is_zip = name.endswith(".zip")
+        files[name] = encrypted({"0003.png": b"x"}) if is_zip else buffer.getvalue()
+
+    return change
 
 
 def bomb(_: Files) -> bytes:
@@ -174,6 +185,10 @@ CASES: dict[str, list[Case]] = {
         Case(encrypted, "encrypted"),
         Case(bomb, "train/0000.png (130,460 bytes"),
         Case(put(**{"../evil.png": b"x"}), "../evil.png"),
+    ],
+    "An encrypted archive inside the zip": [
+        Case(with_encrypted("more.7z"), printed="not usable: more.7z in"),
+        Case(with_encrypted("train.zip"), "Not read: train.zip in", params={"train_images": "x"}),
     ],
     "Other archives (`.rar`, `.zst`)": [
         Case(put(**{"extra.rar": b"x"}), printed="not usable: extra.rar"),

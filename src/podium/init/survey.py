@@ -147,7 +147,7 @@ def survey(archive: Archive) -> Survey:
     A CSV file that cannot be parsed, or is empty, is listed as a problem.
     """
     names, images = archive.names, image_names(archive)
-    tables, problems = list[Table](), dict[str, str]()
+    tables, problems = list[Table](), {text: text for text in archive.skipped}
     if packed := [name for name in names if suffix(name) in PACKED]:
         problems[packed[0]] = (
             f"{examples(packed)}: only zip, 7z and tar archives are supported. Unpack it and use "
