@@ -228,6 +228,14 @@ CASES: dict[str, list[Case]] = {
     "Numbers with decimal commas, in a CSV with `;`": [
         Case(decimal_commas, printed="36 training images, 9 test images"),
     ],
+    "Labels that are numbers with decimal commas, separators of thousands or a unit (`125,5`, "
+    "`1,250`, `12.5 %`, `$990`)": [
+        Case(values([f'"{n // 5},{n % 5 * 25:02d}"' for n in range(36)]), printed="read as 0.00"),
+        Case(values([f'"{300 * n:,}"' for n in range(36)]), printed="'1,200' are read as 1200"),
+        Case(values([f"{1.5 * n} %" for n in range(36)]), printed="'0.0 %' are read as 0.0"),
+        Case(values([f"${110 * n}" for n in range(36)]), printed="'$0' are read as 0"),
+        Case(values([f'"1,{n + 100}"' for n in range(36)]), "may be decimal or separate thousands"),
+    ],
     "Ids with spaces, non-ASCII letters, leading zeros or slashes": [
         Case(rename("an id {}")),
         Case(rename("Bild-ü{}")),

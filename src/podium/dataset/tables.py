@@ -12,6 +12,7 @@ from podium.config.tasks import TaskName
 from podium.core.errors import UserError
 from podium.dataset import (
     class_list,
+    label_numbers,
     labeled_folders,
     labels,
     long_rows,
@@ -185,6 +186,8 @@ def _read_train(
     location = Location(name, raw["id"].tolist(), has_rows=layout.train_csv is not None)
     columns = raw[[column for column in raw.columns if str(column).startswith(LABEL)]]
     columns = columns.rename(columns=lambda column: column.removeprefix(LABEL))
+    columns, more_warnings = label_numbers.plain(columns, layout, task, name)
+    hidden += more_warnings
     targets = None
     if task == "multitarget":
         texts, joined, more_warnings = target_labels.read(columns, layout, location, sample)
