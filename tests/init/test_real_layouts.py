@@ -136,15 +136,6 @@ def test_the_target_may_be_spelled_otherwise(tmp_path: Path) -> None:
     assert (guess.value, guess.confidence) == ("class_id", "certain")
 
 
-def test_targets_whose_names_are_longer_in_the_training_table(tmp_path: Path) -> None:
-    """planttraits2024: X4_mean and X4_sd, X4 in the sample submission."""
-    rows = [f"a{n},{n / 3},{n / 4},{n / 5},{n / 6}" for n in N]
-    files = {**plain(), "train.csv": table("id,X4_mean,X4_sd,X11_mean,X11_sd", rows)}
-    files["sample_submission.csv"] = table("id,X4,X11", [f"b{n},0.5,0.5" for n in T])
-    with pytest.raises(UserError, match=r"X4, X11; train.csv.*X4_mean, X4_sd.*Rename"):
-        layouts.inspect(tmp_path, files)
-
-
 def test_ids_in_the_names_of_nested_files(tmp_path: Path) -> None:
     """geolifeclef-2022: patches/00/19/10561900_rgb.jpg."""
     names = {"a": [f"a{n}" for n in N], "b": [f"b{n}" for n in T]}

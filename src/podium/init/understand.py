@@ -10,8 +10,10 @@ from podium.init import (
     columns,
     folders,
     goal,
+    groups,
     id_columns,
     id_patterns,
+    label_columns,
     metadata,
     missing_labels,
     other_jobs,
@@ -94,7 +96,7 @@ class _Reader:
         if sample is not None:
             sample, self.survey, self.long = sample_rows.read(self.record, self.survey, sample)
         by_name = {table.name: table for table in self.survey.tables}
-        candidates = [t for t in self.survey.tables if sample is None or t.name != sample.name]
+        candidates = roles.without_samples(self.survey.tables, sample)
         guess = roles.guess_train(candidates, sample, self._identifies)
         train = by_name.get(self.record.take(guess))
         candidates = [table for table in candidates if table is not train]
@@ -215,18 +217,19 @@ class _Reader:
 
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
         """The columns of the training table, and the goal that follows from its labels."""
-        labels = self.record.take(columns.guess_labels(train, ids, tables.targets, tables.test))
-        label_columns = [labels] if isinstance(labels, str) else [*labels]
+        source = self.survey.path.stem
+        labels = self.record.take(label_columns.guess_labels(train, ids, tables, source))
+        names = [labels] if isinstance(labels, str) else [*labels]
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         of_images, sample = ids if is_id else None, tables.targets
-        has_raters = raters.have_raters(train.rows, of_images, label_columns, sample)
+        has_raters = raters.have_raters(train.rows, of_images, names, sample)
         per_image = 1.0
         if not has_raters:
-            per_image = goal.labels_per_image(train.rows, of_images, label_columns)
-        read_goal.read(self.record, train.rows[label_columns], sample, per_image=per_image)
+            per_image = goal.labels_per_image(train.rows, of_images, names)
+        read_goal.read(self.record, train.rows[names], sample, per_image=per_image)
         listed = train.rows if ids is None else train.rows[~train.rows[ids].map(is_hidden)]
         unlabeled = columns.guess_unlabeled(
-            missing_labels.clear(listed[label_columns], self.record.prepare),
+            missing_labels.clear(listed[names], self.record.prepare),
             all_empty=self.layout.task == "multitarget",
         )
         if unlabeled is not None:
@@ -236,5 +239,5 @@ class _Reader:
         if self.long is not None and train.name == self.long.train and self.long.values is not None:
             reason = f"{train.name} has a row for each label of each image"
             self.record.revise("prepare.label_column", self.long.values, reason)
-        used = [ids, *label_columns]
-        self.record.take(columns.guess_groups(train, used, tables.test))
+        used = [ids, *names]
+        self.record.take(groups.guess_groups(train, used, tables.test))
