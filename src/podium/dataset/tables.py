@@ -106,8 +106,14 @@ def _known(train: pd.DataFrame, new_class: str | None) -> pd.Series:
     return train.loc[train["label"] != new_class, "label"]
 
 
-def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable ones") -> Tables:
-    """Drop the training images `ids`; `which` describes them in errors.
+def drop(
+    tables: Tables,
+    ids: list[str],
+    task: TaskName,
+    which: str = "unusable ones",
+    fix: str = "Fix or replace the images.",
+) -> Tables:
+    """Drop the training images `ids`; `which` describes them in errors, and `fix` what to do.
 
     Raises:
         UserError: if no image is left, or only one class.
@@ -117,22 +123,23 @@ def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable 
     train = tables.train[~tables.train["id"].isin(ids)].reset_index(drop=True)
     name = f"training images without the {len(ids)} {which}"
     if train.empty:
-        raise UserError(f"{name}: none are left. Fix or replace the images.")
+        raise UserError(f"{name}: none are left. {fix}")
     classes = tables.classes
     is_submitted = set(tables.sample.columns[1:]) == set(classes)
     if Task(task, classes).single_label and not is_submitted:
         present = set(train["label"])
         classes = [label for label in classes if label in present]
-    _check(_known(train, tables.new_class), tables._replace(classes=classes).task(task), name)
-    return tables._replace(train=train, classes=classes)
+    known, remaining = _known(train, tables.new_class), tables._replace(classes=classes)
+    _check(known, remaining.task(task), name, fix)
+    return remaining._replace(train=train)
 
 
-def _check(texts: pd.Series, task: Task, name: str) -> None:
+def _check(texts: pd.Series, task: Task, name: str, fix: str | None = None) -> None:
     """Check that there is something to learn from the labels `texts` of the table `name`."""
     if task.name == "multitarget":
-        target_labels.check(texts, task, name)
+        target_labels.check(texts, task, name, fix)
     else:
-        class_list.check(texts, task.classes, task.name, name)
+        class_list.check(texts, task.classes, task.name, name, fix)
 
 
 def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
