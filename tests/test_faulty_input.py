@@ -40,6 +40,8 @@ class Case:
     """Number of training images, if there is no error."""
     params: dict[str, Any] = field(default_factory=dict)
     """Changes of the section `prepare`."""
+    options: Sequence[str] = ()
+    """Of `make init`."""
 
 
 def replace(old: bytes, new: bytes, name: str = TRAIN) -> Callable[[Files], None]:
@@ -268,12 +270,17 @@ CASES: dict[str, list[Case]] = {
     "A missing training image": [
         Case(drop("train/0003.png"), printed="prepare.on_bad_image", train=35),
     ],
-    "A missing test image": [Case(drop("test/0040.png"), "0040")],
+    "A missing test image": [
+        Case(drop("test/0040.png"), "prepare.on_bad_image: blank"),
+        Case(drop("test/0040.png"), '--on-bad-image VALUE"'),
+        Case(drop("test/0040.png"), options=("--on-bad-image", "blank")),
+    ],
     "A truncated or empty image, or a file that is not an image": [
         *(Case(put(**{"train/0003.png": data}), "0003") for data in (WHOLE[:200], b"", b"text")),
         Case(put(**{"train/0003.png": b""}), train=35, params={"on_bad_image": "skip"}),
         Case(put(**{"test/0040.png": b""}), "0040", params={"on_bad_image": "skip"}),
         Case(put(**{"test/0040.png": b""}), params={"on_bad_image": "blank"}),
+        Case(put(**{"test/0040.png": b""}), options=("--on-bad-image", "blank")),
     ],
     "An animated image": [Case(with_gif)],
     "A rotated or mirrored image (EXIF or XMP orientation)": [
@@ -294,7 +301,8 @@ def run(case: Case) -> str:
     """What is printed from the files to the folds."""
     files = competition()
     changed = case.change(files) or files
-    printed = in_process.init_project(changed if isinstance(changed, bytes) else pack(changed))
+    archive = changed if isinstance(changed, bytes) else pack(changed)
+    printed = in_process.init_project(archive, *case.options)
     params = YAML(typ="safe").load(Path("params.yaml"))
     for key, value in case.params.items():
         (params if key in params else params["prepare"])[key] = value

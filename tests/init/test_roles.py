@@ -8,6 +8,8 @@ import test_small_competitions as small
 from test_small_competitions import Files, N, T, images, plain, table
 from test_truth import SAMPLE, labels, tables
 
+from podium.core.errors import UserError
+
 folder = small.folder
 
 
@@ -81,3 +83,13 @@ def test_the_tables_of_one_folder_belong_together(tmp_path: Path) -> None:
     prepare = layouts.inspect(tmp_path, files).prepare
     assert (prepare["train_csv"], prepare["test_csv"]) == ("b/train.csv", "b/test.csv")
     assert (prepare["train_images"], prepare["test_images"]) == ("train", "test")
+
+
+def test_class_folders_without_test_images_are_refused(tmp_path: Path) -> None:
+    """gan-getting-started: paintings and photos, and nothing to predict."""
+    folders = {"monet_jpg": [f"m{n}" for n in N], "photo_jpg": [f"p{n}" for n in N]}
+    message = r"no test images found: .*monet_jpg, photo_jpg\).* it does not generate images"
+    with pytest.raises(UserError, match=message):
+        layouts.inspect(tmp_path, images(**folders))
+    found = layouts.inspect(tmp_path, images(**folders, test_photos=[f"b{n}" for n in T]))
+    assert found.prepare["test_images"] == "test_photos"

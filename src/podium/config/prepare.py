@@ -141,7 +141,7 @@ class Prepare(Section):
     on_bad_image: Literal["error", "skip", "blank"] = "error"
     """What to do with an image that is missing or cannot be decoded. `skip` drops it from training;
     in the test set it is still an error. `blank` also drops it from training, but replaces it with
-    a black image in the test set."""
+    a black image in the test set: with `stack`, in all channels."""
     channels: Annotated[int, Field(ge=1, le=32)] = 3
     """Channels of all images, in the store and of the networks' inputs. 3: RGB, to which grayscale
     images are converted; alpha is blended with white. 1: grayscale, to which RGB images are

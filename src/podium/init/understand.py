@@ -88,6 +88,9 @@ class _Reader:
         if train is not None and self.layout.prepare["train_csv"] is not None:
             metadata.read(self.record, train, tables.test)
         has_pixels = train is not None and train.pixels is not None
+        is_open = folders.ON_BAD_IMAGE in self.answers and "on_bad_image" not in self.record.prepare
+        if is_open and not has_pixels:  # nothing is missing, but images may be damaged
+            self.record.take(folders.guess_missing((), ()))
         unused.note(self.record, self.survey, has_pixels=has_pixels)
 
     def _roles(self) -> Roles:
@@ -144,8 +147,8 @@ class _Reader:
         test_set.read(self.record, survey, found_ids, train_ids=values)
         missing = folders.missing(images, folder, survey)
         missing_tests = test_set.missing(self.record, survey, found_ids)
-        if (question := folders.guess_missing(missing, missing_tests)) is not None:
-            self.record.take(question)
+        if missing or missing_tests:
+            self.record.take(folders.guess_missing(missing, missing_tests))
         ids_of_parts = [values] if found_ids is None else [values, [*found_ids]]
         channels.read(self.record, survey, folder, ids_of_parts)
 
@@ -185,7 +188,8 @@ class _Reader:
             self.record.doubt("prepare.train_images", question.reason)
         labels = path_labels.labels_of(labeled, label_map)
         read_goal.read(self.record, labels, sample, from_paths=label_map is None)
-        test_set.read(self.record, survey, test_ids)
+        classes = labeled.counts if labeled.pattern is None else ()
+        test_set.read(self.record, survey, test_ids, classes=classes)
         channels.read(self.record, survey, folder)
 
     def _read_pixels(self, tables: Roles, train: Table, content: pixels.Pixels) -> None:
