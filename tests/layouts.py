@@ -830,6 +830,10 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "init.test_truth.test_labeled_validation_images_are_offered",
         "init.test_truth.test_models_train_on_validation_images_too",
     ),
+    "Tables for training and validation (`train.csv`, `val.csv`)": (
+        "init.test_more_tables.test_a_table_of_validation_images_is_offered",
+        "init.test_more_tables.test_models_train_on_them_too",
+    ),
     "An unnamed index, `Usage`, or another column in the sample submission that is not a "
     "prediction": (
         "test_submission_rows.test_a_column_that_is_not_a_prediction_is_copied",

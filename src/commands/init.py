@@ -30,6 +30,7 @@ ANSWERS = {
     "prepare.no_label": "values that are missing labels: label=Not sure,label=Skip; none: no value",
     "prepare.label_pattern": "a regular expression whose group captures the label in the file name",
     "prepare.label_map": "the label of each class folder: Cover=0,JMiPOD=1,UERD=1",
+    "prepare.more_train_csv": "further tables of labeled images, like val.csv; none: ignore them",
     "prepare.more_train_images": "further folders of labeled images, like val; none: ignore them",
     "prepare.unlabeled": "rows without a label: error, or drop them",
     "prepare.raters": "how to combine different labels of an image: majority, soft, first, …",

@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError
+from podium.core.errors import UserError, examples
 from podium.dataset import (
     class_list,
     label_numbers,
@@ -182,7 +182,7 @@ def _read_train(
         )
         hidden = list[str]()
     else:
-        name = layout.train_csv
+        name = examples([layout.train_csv, *layout.more_train_csv])
         raw, hidden = _read_train_csv(archive, layout, name)
     raw, more_warnings = target_labels.clear_missing(raw, layout)
     hidden += more_warnings
@@ -233,7 +233,7 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
     if layout.group_column is not None:
         columns["group"] = layout.group_column
     of_units = units.columns(archive, layout)
-    train = read_columns(archive, name, "train_csv", columns | of_units, layout)
+    train = read_columns(archive, str(layout.train_csv), "train_csv", columns | of_units, layout)
     for column in of_units:
         rows.check_lines(train[column], name, "units")
     train = units.join(train)

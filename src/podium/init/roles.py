@@ -8,6 +8,7 @@ import pandas as pd
 
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex
+from podium.init import more_tables
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import IdColumn, is_unnamed
 from podium.init.sample import Sample, read_sample
@@ -163,7 +164,8 @@ def guess_test(
             )
         )
         if not candidates:
-            candidates = [t for t in tables if _has_other_ids(t, train, id_columns)]
+            others = [t for t in tables if not more_tables.is_validation(t, train)]
+            candidates = [t for t in others if _has_other_ids(t, train, id_columns)]
     return _guess(
         "test_csv", candidates, ("test",), "has ids of other images than the training table"
     )

@@ -16,6 +16,7 @@ from podium.init import (
     label_columns,
     metadata,
     missing_labels,
+    more_tables,
     other_jobs,
     path_labels,
     pixels,
@@ -145,6 +146,7 @@ class _Reader:
             self.record.take(id_columns.guess_unit_column(train, tables.test, ids, column, labels))
         found_ids = test_set.find_ids(self.record, survey, tables, ids)
         test_set.read(self.record, survey, found_ids, train_ids=values)
+        more_tables.read(self.record, survey, train, ids)
         missing = folders.missing(images, folder, survey)
         missing_tests = test_set.missing(self.record, survey, found_ids)
         if missing or missing_tests:
