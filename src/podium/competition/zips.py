@@ -134,7 +134,7 @@ def locate(archive: Source, entry: zipfile.ZipInfo, title: str) -> Source:
     Raises:
         UserError: if its header is damaged.
     """
-    with archive.open() as file:
+    with reporting(title), archive.open() as file:
         file.seek(entry.header_offset)
         header = file.read(LOCAL_HEADER.size)
     if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
