@@ -871,6 +871,9 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Labels in one table, image ids in another": (
         "init.test_truth.test_labels_in_another_table_than_the_image_ids_are_an_error_that_says_so",
     ),
+    "Image paths made of several columns (`HEPG2-01/Plate1/B02_s1_w1.png`)": (
+        "init.test_real_layouts.test_paths_made_of_several_columns_are_named",
+    ),
     "Submission ids that are not file names (`id,file_name` in the test table)": (
         "init.test_truth.test_ids_that_are_not_file_names",
         "init.test_real_layouts.test_image_names_in_another_column_and_other_ids_in_the_sample",

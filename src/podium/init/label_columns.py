@@ -16,7 +16,7 @@ from podium.init.guesses import Confidence, Guess, one_of, some_of
 from podium.init.matching import is_unnamed
 from podium.init.roles import Roles
 from podium.init.sample import Sample, are_numbers
-from podium.init.survey import Table
+from podium.init.survey import Survey, Table
 from podium.init.words import has_part, name_parts
 
 CLASS_NAMES = (
@@ -38,9 +38,9 @@ FEWEST_MENTIONED = 4  # letters of a name that files are named after
 MAX_CODES = 20  # distinct values of a column, to compare the sample submission's with each
 
 
-def guess_labels(table: Table, id_column: str | None, tables: Roles, source: str = "") -> Guess:
-    """The label column of the training table, or a list with one column per class. `source`: the
-    competition's name, which may contain that of the label.
+def guess_labels(table: Table, id_column: str | None, tables: Roles, survey: Survey) -> Guess:
+    """The label column of the training table, or a list with one column per class. The names of the
+    table and of the archive may contain that of the label.
 
     Raises:
         UserError: if no column can contain labels.
@@ -55,7 +55,9 @@ def guess_labels(table: Table, id_column: str | None, tables: Roles, source: str
         names = examples([str(column) for column in candidates.columns])
         why = f"{names}: the same value in all rows" if names else f"{id_column} is its only column"
         raise UserError(f"{table.name}: no column can contain labels ({why}). Add one.")
-    value, confidence, reason = inferred or _from_table(varied, test, sample, (table.name, source))
+    value, confidence, reason = inferred or _from_table(
+        varied, test, sample, (table.name, survey.path.stem)
+    )
     others = [str(c) for c in varied.columns if isinstance(value, str) and c != value]
     columns_of = some_of([str(c) for c in candidates.columns], what=f"column of {table.name}")
 

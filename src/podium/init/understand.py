@@ -13,6 +13,7 @@ from podium.init import (
     groups,
     id_columns,
     id_patterns,
+    joined_ids,
     label_columns,
     metadata,
     missing_labels,
@@ -74,6 +75,8 @@ class _Reader:
         pattern = self.answers.get("prepare.label_pattern")
         labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
         has_ids = train is not None and self._identifies(train)
+        if train is not None and not has_ids:
+            joined_ids.check(train, survey.images)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
         elif labeled and (not has_ids or pattern or table_checks.lacks_labels(tables, labeled)):
@@ -190,8 +193,7 @@ class _Reader:
             self.record.doubt("prepare.train_images", question.reason)
         labels = path_labels.labels_of(labeled, label_map)
         read_goal.read(self.record, labels, sample, from_paths=label_map is None)
-        classes = labeled.counts if labeled.pattern is None else ()
-        test_set.read(self.record, survey, test_ids, classes=classes)
+        test_set.read(self.record, survey, test_ids, classes=labeled.counts)
         channels.read(self.record, survey, folder)
 
     def _read_pixels(self, tables: Roles, train: Table, content: pixels.Pixels) -> None:
@@ -223,8 +225,7 @@ class _Reader:
 
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
         """The columns of the training table, and the goal that follows from its labels."""
-        source = self.survey.path.stem
-        labels = self.record.take(label_columns.guess_labels(train, ids, tables, source))
+        labels = self.record.take(label_columns.guess_labels(train, ids, tables, self.survey))
         names = [labels] if isinstance(labels, str) else [*labels]
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         of_images, sample = ids if is_id else None, tables.targets
