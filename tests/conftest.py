@@ -266,7 +266,7 @@ def prepared(project: Project) -> Project:
         params["models"]["a"]["phases"] = [{"epochs": 30, "lr": 0.005}]
 
     project.edit(longer)
-    for stage in ("fetch", "prepare", "folds"):
+    for stage in ("check", "fetch", "prepare", "folds"):
         assert project.stage(stage).returncode == 0
     return project
 

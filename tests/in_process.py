@@ -10,6 +10,7 @@ from typing import Any
 from competitions import write_zip
 from ruamel.yaml import YAML
 
+import check
 import embed
 import ensemble
 import folds
@@ -91,13 +92,13 @@ def run_project(contents: Mapping[str, bytes], *options: str, fine_tune: bool = 
 
 
 def run_stages(*names: str) -> str:
-    """Run the stages from prepare on, as params.yaml says, or only those of `names`, which are no
-    matrices. Returns what they print.
+    """Run check and the stages from prepare on, as params.yaml says, or only those of `names`,
+    which are no matrices. Returns what they print.
     """
     if names:
         return "".join(_printed(STAGES[name].main) for name in names)
     params = edit_params(lambda _: None)
-    output = prepare_project()
+    output = _printed(check.main) + prepare_project()
     for name in params["embeddings"]:
         output += _printed(embed.main, "--embedding", name)
     for name in params["probes"]:

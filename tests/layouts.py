@@ -798,6 +798,15 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Several numbers per image, one column each": (
         "test_small_competitions.test_several_numbers_per_image",
     ),
+    "Label columns with longer or shorter names than in the sample submission (`X4_mean` for "
+    "`X4`)": (
+        "init.test_label_columns.test_targets_whose_names_are_longer_in_the_training_table",
+        "init.test_label_columns.test_a_common_affix_makes_targets_likely",
+    ),
+    "Attributes such as `male` next to the label": (
+        "init.test_label_columns.test_an_attribute_is_not_the_label",
+        "init.test_label_columns.test_what_the_test_table_also_has_is_not_the_label",
+    ),
     "A submission with one row per image and label (`ID_7_epidural`); the training table has such "
     "rows, too, or one column per label": (
         "test_submission_rows.test_a_submission_with_a_row_per_label",
@@ -807,12 +816,23 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "test_raters.test_raters_who_disagree_give_the_label_of_the_majority",
         "test_raters.test_models_train_on_soft_labels",
     ),
+    "Further sample submissions, such as benchmarks (`all_zeros_benchmark.csv`)": (
+        "init.test_roles.test_further_sample_submissions_are_neither_training_nor_test_tables",
+    ),
+    "Tables of the same name in several folders": (
+        "init.test_roles.test_of_tables_of_the_same_name_the_outer_one_counts",
+        "init.test_roles.test_the_tables_of_one_folder_belong_together",
+    ),
     "Class folders that are finer than the submission's 0 and 1 (`Cover/`, `JMiPOD/`, `UERD/`)": (
         "init.test_real_layouts.test_class_folders_finer_than_0_and_1",
     ),
     "Class folders for training and validation (`train/`, `val/`)": (
         "init.test_truth.test_labeled_validation_images_are_offered",
         "init.test_truth.test_models_train_on_validation_images_too",
+    ),
+    "Tables for training and validation (`train.csv`, `val.csv`)": (
+        "init.test_more_tables.test_a_table_of_validation_images_is_offered",
+        "init.test_more_tables.test_models_train_on_them_too",
     ),
     "An unnamed index, `Usage`, or another column in the sample submission that is not a "
     "prediction": (
@@ -842,11 +862,17 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "A test set split by a column (`location` of camera traps), with no values in common": (
         "init.test_truth.test_a_column_by_which_the_test_set_is_split_makes_groups",
     ),
+    "Numbered places or series of photos (`camera`, `seq_id`) in both tables": (
+        "init.test_groups.test_places_and_series_are_groups_but_not_features",
+    ),
     "A training table whose ids match no images, next to class folders": (
         "init.test_truth.test_a_training_table_without_image_ids_is_not_dropped_silently",
     ),
     "Labels in one table, image ids in another": (
         "init.test_truth.test_labels_in_another_table_than_the_image_ids_are_an_error_that_says_so",
+    ),
+    "Image paths made of several columns (`HEPG2-01/Plate1/B02_s1_w1.png`)": (
+        "init.test_real_layouts.test_paths_made_of_several_columns_are_named",
     ),
     "Submission ids that are not file names (`id,file_name` in the test table)": (
         "init.test_truth.test_ids_that_are_not_file_names",

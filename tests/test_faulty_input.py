@@ -11,6 +11,7 @@ from typing import Any
 import in_process
 import layouts
 import numpy as np
+import py7zr
 import pytest
 from competitions import competition
 from generated import pack
@@ -39,6 +40,8 @@ class Case:
     """Number of training images, if there is no error."""
     params: dict[str, Any] = field(default_factory=dict)
     """Changes of the section `prepare`."""
+    options: Sequence[str] = ()
+    """Of `make init`."""
 
 
 def replace(old: bytes, new: bytes, name: str = TRAIN) -> Callable[[Files], None]:
@@ -68,6 +71,16 @@ def encrypted(files: Files) -> bytes:
     data[6] |= 1  # flags of the first local header, and of the first entry of the directory
     data[data.index(b"PK\x01\x02") + 8] |= 1
     return bytes(data)
+
+
+def with_encrypted(name: str) -> Callable[[Files], None]:
+    def change(files: Files) -> None:
+        with py7zr.SevenZipFile(buffer := io.BytesIO(), "w", password="secret") as archive:
+            archive.writestr(b"x", "0003.png")
+        is_zip = name.endswith(".zip")
+        files[name] = encrypted({"0003.png": b"x"}) if is_zip else buffer.getvalue()
+
+    return change
 
 
 def bomb(_: Files) -> bytes:
@@ -175,6 +188,10 @@ CASES: dict[str, list[Case]] = {
         Case(bomb, "train/0000.png (130,460 bytes"),
         Case(put(**{"../evil.png": b"x"}), "../evil.png"),
     ],
+    "An encrypted archive inside the zip": [
+        Case(with_encrypted("more.7z"), printed="not usable: more.7z in"),
+        Case(with_encrypted("train.zip"), "Not read: train.zip in", params={"train_images": "x"}),
+    ],
     "Other archives (`.rar`, `.zst`)": [
         Case(put(**{"extra.rar": b"x"}), printed="not usable: extra.rar"),
         Case(put(**{"extra.tar.zst": b"x"}), printed="not usable: extra.tar.zst"),
@@ -213,6 +230,14 @@ CASES: dict[str, list[Case]] = {
     "Numbers with decimal commas, in a CSV with `;`": [
         Case(decimal_commas, printed="36 training images, 9 test images"),
     ],
+    "Labels that are numbers with decimal commas, separators of thousands or a unit (`125,5`, "
+    "`1,250`, `12.5 %`, `$990`)": [
+        Case(values([f'"{n // 5},{n % 5 * 25:02d}"' for n in range(36)]), printed="read as 0.00"),
+        Case(values([f'"{300 * n:,}"' for n in range(36)]), printed="'1,200' are read as 1200"),
+        Case(values([f"{1.5 * n} %" for n in range(36)]), printed="'0.0 %' are read as 0.0"),
+        Case(values([f"${110 * n}" for n in range(36)]), printed="'$0' are read as 0"),
+        Case(values([f'"1,{n + 100}"' for n in range(36)]), "may be decimal or separate thousands"),
+    ],
     "Ids with spaces, non-ASCII letters, leading zeros or slashes": [
         Case(rename("an id {}")),
         Case(rename("Bild-ü{}")),
@@ -245,12 +270,17 @@ CASES: dict[str, list[Case]] = {
     "A missing training image": [
         Case(drop("train/0003.png"), printed="prepare.on_bad_image", train=35),
     ],
-    "A missing test image": [Case(drop("test/0040.png"), "0040")],
+    "A missing test image": [
+        Case(drop("test/0040.png"), "prepare.on_bad_image: blank"),
+        Case(drop("test/0040.png"), '--on-bad-image VALUE"'),
+        Case(drop("test/0040.png"), options=("--on-bad-image", "blank")),
+    ],
     "A truncated or empty image, or a file that is not an image": [
         *(Case(put(**{"train/0003.png": data}), "0003") for data in (WHOLE[:200], b"", b"text")),
         Case(put(**{"train/0003.png": b""}), train=35, params={"on_bad_image": "skip"}),
         Case(put(**{"test/0040.png": b""}), "0040", params={"on_bad_image": "skip"}),
         Case(put(**{"test/0040.png": b""}), params={"on_bad_image": "blank"}),
+        Case(put(**{"test/0040.png": b""}), options=("--on-bad-image", "blank")),
     ],
     "An animated image": [Case(with_gif)],
     "A rotated or mirrored image (EXIF or XMP orientation)": [
@@ -271,7 +301,8 @@ def run(case: Case) -> str:
     """What is printed from the files to the folds."""
     files = competition()
     changed = case.change(files) or files
-    printed = in_process.init_project(changed if isinstance(changed, bytes) else pack(changed))
+    archive = changed if isinstance(changed, bytes) else pack(changed)
+    printed = in_process.init_project(archive, *case.options)
     params = YAML(typ="safe").load(Path("params.yaml"))
     for key, value in case.params.items():
         (params if key in params else params["prepare"])[key] = value

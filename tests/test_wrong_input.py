@@ -117,7 +117,7 @@ def test_a_fault_in_the_competition_is_located(
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that is ready to train."""
     project = Project(tmp_path_factory.mktemp("prepared"))
-    for stage in ("fetch", "prepare", "folds"):
+    for stage in ("check", "fetch", "prepare", "folds"):
         assert project.stage(stage).returncode == 0
     return project
 

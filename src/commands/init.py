@@ -12,7 +12,7 @@ from podium.competition.archive import Archive
 from podium.config.competition import Competition
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError, examples
-from podium.init import facts, guard, guesses, printout, template, unread, weights
+from podium.init import facts, folders, guard, guesses, printout, template, unread, weights
 from podium.init import source as sources
 from podium.init.dry_run import dry_run
 from podium.init.guesses import Guess
@@ -30,9 +30,11 @@ ANSWERS = {
     "prepare.no_label": "values that are missing labels: label=Not sure,label=Skip; none: no value",
     "prepare.label_pattern": "a regular expression whose group captures the label in the file name",
     "prepare.label_map": "the label of each class folder: Cover=0,JMiPOD=1,UERD=1",
+    "prepare.more_train_csv": "further tables of labeled images, like val.csv; none: ignore them",
     "prepare.more_train_images": "further folders of labeled images, like val; none: ignore them",
     "prepare.unlabeled": "rows without a label: error, or drop them",
     "prepare.raters": "how to combine different labels of an image: majority, soft, first, …",
+    "prepare.on_bad_image": "missing and damaged images: error, skip, or blank (black test images)",
     "prepare.positive_class": "one of the two classes; none: the last in sort order",
     "prepare.features": "columns as further inputs: auto, none, or names separated by commas",
     "prepare.stack": "the parts of image names that become channels, in order; none: separate",
@@ -63,6 +65,8 @@ def main() -> None:
                 tables = dry_run(archive, layout)
             except UserError as error:
                 answerable = [guess for guess in layout.guesses if guess.key in ANSWERS]
+                if folders.ON_BAD_IMAGE in str(error):
+                    answerable.append(folders.guess_missing((), ()))
                 hint = printout.correction_hint(error, answerable, source)
                 raise UserError(f"{unread.explain(error, content)}\n{hint}") from None
         chosen, device = weights.read(options.pretrained), facts.detect_device()

@@ -40,7 +40,7 @@ def test_a_training_is_shown_until_it_is_killed(prepared: Project) -> None:
 
 @pytest.mark.slow
 def test_lines_and_status_of_a_training_agree_on_what_is_left(project: Project) -> None:
-    for stage in ("fetch", "prepare", "folds"):
+    for stage in ("check", "fetch", "prepare", "folds"):
         assert project.stage(stage).returncode == 0
     first = project.stage("train", "--model", "a", "--fold", "0").stdout
     assert "0 of 2 models and folds are trained\n" in first

@@ -216,7 +216,7 @@ def test_numbers_stay_as_they_are_written(tmp_path: Path, cells: str, texts: str
     assert result.classes == ["label"]
 
 
-@pytest.mark.parametrize("cell", ["nan", "inf", "1e999", "a", '"1,5"', "1_000", "٣", "0x1"])
+@pytest.mark.parametrize("cell", ["nan", "inf", "1e999", "a", '"1,5,2"', "1_000", "٣", "0x1"])
 @pytest.mark.parametrize("task", ["regression", "ordinal"])
 def test_a_non_finite_number_is_an_error(tmp_path: Path, cell: str, task: TaskName) -> None:
     text = refused(tmp_path, f"1,1\n2,2\n7,{cell}\n", task)
@@ -419,3 +419,36 @@ def test_a_million_rows_are_read_in_seconds(tmp_path: Path) -> None:
     train = pd.DataFrame({"id": ids, "label": "c" + (pd.Series(range(1_000_000)) % 50).astype(str)})
     result = read(tmp_path, competitions.csv(train), "multiclass")
     assert len(result.train) == 1_000_000 and len(result.classes) == 50
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["125,5", "3", "0,25"], ["125.5", "3", "0.25"]),
+        (["1,250", "980", "12,500"], ["1250", "980", "12500"]),
+        (["12.5 %", "7 %", "100 %"], ["12.5", "7", "100"]),
+    ],
+)
+def test_numbers_are_read_however_they_are_written(
+    tmp_path: Path, cells: list[str], expected: list[str]
+) -> None:
+    rows = "".join(f'{n},"{cell}"\n' for n, cell in enumerate(cells))
+    made = read(tmp_path, rows, "regression")
+    assert [*labels_of(made).values()] == expected
+    assert made.warnings == [
+        f"train.csv: numbers in label such as {cells[0]!r} are read as {expected[0]}"
+    ]
+    classes = read(tmp_path, rows, "multiclass").classes
+    assert {*classes} == {*cells}, "labels of classes are names"
+
+
+def test_ambiguous_commas_are_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path, '1,"1,234"\n2,"2,345"\n', "regression")
+    assert "may be decimal or separate thousands: 1,234, 2,345. Write" in message
+
+
+def test_one_of_several_targets_has_decimal_commas(tmp_path: Path) -> None:
+    train = b'id,kind,price\n1,a,"2,5"\n2,b,"3,5"\n3,a,"4,25"\n'
+    tasks = {"kind": "binary", "price": "regression"}
+    made = read(tmp_path, train, "multitarget", label_column=tasks)
+    assert labels_of(made) == {"1": "a|2.5", "2": "b|3.5", "3": "a|4.25"}

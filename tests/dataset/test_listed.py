@@ -1,6 +1,7 @@
 """The user's lists of images: accepted files, and the remaining training images."""
 
 from pathlib import Path
+from typing import Any
 
 import competitions
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from conftest import Project
 
 from podium.config.prepare import Prepare
+from podium.config.tasks import TaskName
 from podium.core import csvs
 from podium.core.errors import UserError
 from podium.dataset import choice, listed
@@ -106,6 +108,48 @@ def test_it_says_that_scores_are_not_comparable_without_excluded_images(folder: 
     (line,) = chosen.lines
     assert line.startswith("1 training images are excluded (prepare.exclude), from validation")
     assert "out-of-fold scores are not comparable" in line
+
+
+def choose(task: TaskName, labels: str, pixels: str, **layout: Any) -> choice.Choice:
+    """Training images a, b, c, … with these labels and pixels, a letter each."""
+    ids = [*"abcdef"[: len(labels)]]
+    train, test = pd.DataFrame({"id": ids, "label": [*labels]}), pd.DataFrame({"id": ["z"]})
+    read = Tables(train, test, test.assign(label=""), sorted({*labels}))
+    checksums = {"train": dict(zip(ids, pixels, strict=True)), "test": {"z": "z"}}
+    return choice.choose(read, Prepare(**layout), task, checksums)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "left"),
+    [
+        ("multiclass", "xxyz", "all labels are 'x'"),
+        ("binary", "xxyy", "all labels are 'x'"),
+        ("regression", "1122", "all labels are '1'"),
+        ("multiclass", "xyxy", "none are left"),
+    ],
+)
+def test_what_to_do_if_exclude_leaves_too_little(
+    task: TaskName, labels: str, left: str, folder: Path
+) -> None:
+    ids = "abcd" if left.startswith("none") else "cd"
+    (folder / EXCLUDE).write_text("\n".join(["id", *ids, ""]))
+    message = rf"without the {len(ids)} images of prepare\.exclude: {left}\. Remove some of them "
+    with pytest.raises(UserError, match=rf"{message}from {EXCLUDE}\.$"):
+        choose(task, labels, "pqrs", exclude=EXCLUDE)
+
+
+def test_what_to_do_if_duplicates_leave_too_little() -> None:
+    fix = r"Set prepare\.duplicates: group to keep them in one fold\.$"
+    with pytest.raises(UserError, match=rf"without the 4 duplicates: none are left\. {fix}"):
+        choose("binary", "xyxy", "ppqq", duplicates="drop")
+    with pytest.raises(UserError, match=rf"without the 2 duplicates: all labels are 'y'\. {fix}"):
+        choose("multiclass", "xyyy", "ppqr", duplicates="drop")
+
+
+def test_classes_that_are_left_without_images_are_named() -> None:
+    chosen = choose("multiclass", "xyzzyy", "ppqrst", duplicates="drop")
+    assert chosen.tables.classes == ["y", "z"]
+    assert chosen.lines[-1] == "1 classes have no training image left: x"
 
 
 @pytest.mark.slow

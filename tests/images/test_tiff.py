@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from podium.images import codec
+from podium.images import codec, decoders
 from podium.images.decoded import ImageError
 
 FAULTS = Path(__file__).parents[3] / "shared" / "cases" / "faults"
@@ -301,3 +301,48 @@ def test_files_of_tifffile_are_decoded(kind: str, compression: str | None) -> No
     tifffile.imwrite(file, VALUES.astype(kind), compression=compression)
     expected = VALUES if kind == "u1" else np.round((VALUES - 10) / 50 * 255).clip(0, 255)
     assert np.abs(store(file.getvalue(), (10, 60))[..., 0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd"])
+@pytest.mark.parametrize(("kind", "count"), [("u1", 3), ("u2", 4), ("f4", 2)])
+def test_compressed_pages_are_channels(kind: str, count: int, compression: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 40, count)).astype(kind)
+    first, *others = (
+        Image.fromarray(np.ascontiguousarray(page)) for page in pixels.transpose(2, 0, 1)
+    )
+    file = io.BytesIO()
+    first.save(file, "TIFF", save_all=True, append_images=others, compression=compression)
+    decoded = decoders.decode_channels(file.getvalue()).pixels
+    assert decoded.dtype == pixels.dtype and (decoded == pixels).all()
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "zstd"])
+@pytest.mark.parametrize(("mode", "count"), [("LA", 2), ("RGBA", 4)])
+def test_compressed_samples_are_channels(mode: str, count: int, compression: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 40, count), dtype=np.uint8)
+    Image.fromarray(pixels, mode).save(file := io.BytesIO(), "TIFF", compression=compression)
+    assert (decoders.decode_channels(file.getvalue()).pixels == pixels).all()
+
+
+def test_an_unsupported_compression_is_named_with_the_way_out() -> None:
+    """LZW with more samples than Pillow reads."""
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 40, 5), dtype=np.uint8)
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, photometric="minisblack", planarconfig="contig")
+    data = file.getvalue()
+    with tifffile.TiffFile(io.BytesIO(data)) as opened:
+        place = opened.pages[0].tags["Compression"].valueoffset
+    data = data[:place] + (5).to_bytes(2, "little") + data[place + 2 :]
+    problem = "several channels with LZW compression is not supported: convert it to .npy, or"
+    with pytest.raises(ImageError, match=problem):
+        codec.reencode(data, max_size=None, channels=5, encode="png", quality=9)
+
+
+def test_a_damaged_file_of_channels_is_not_blamed_on_its_compression() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 80, 5), dtype=np.uint8)
+    tifffile.imwrite(file := io.BytesIO(), pixels, photometric="minisblack", compression="zlib")
+    data = bytearray(file.getvalue())
+    data[len(data) // 2 : len(data) // 2 + 500] = bytes(500)
+    with pytest.raises(ImageError) as caught:
+        codec.reencode(bytes(data), max_size=None, channels=5, encode="png", quality=9)
+    assert "not supported" not in str(caught.value)

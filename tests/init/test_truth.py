@@ -423,7 +423,8 @@ def test_folders_with_other_classes_or_names_are_not_offered(
 
 
 def test_a_table_of_a_validation_set_is_named(tmp_path: Path) -> None:
-    files = with_sample(plain()) | {"val.csv": table("id,label", [f"v{n},x" for n in range(4)])}
+    """Here it has another class."""
+    files = with_sample(plain()) | {"val.csv": table("id,label", [f"v{n},w" for n in range(4)])}
     files |= images(val=[f"v{n}" for n in range(4)])
     notes = layouts.inspect(tmp_path, files).layout.notes
     assert notes == ["not used: val.csv (4 rows of a validation set), val/"]

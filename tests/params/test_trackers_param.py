@@ -55,6 +55,7 @@ def test_check_and_training_end_before_the_first_step(prepared: Project) -> None
     if trackers._is_installed("trackio"):
         pytest.skip("trackio is installed")
     prepared.edit(lambda params: params.update(trackers=["trackio"]))
+    (prepared.folder / "data/params.checked").unlink()
     for command in (("check",), ("train", "--model", "a", "--fold", "0")):
         done = prepared.stage(*command)
         assert done.returncode == 1 and "epoch" not in done.stdout

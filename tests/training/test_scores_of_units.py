@@ -8,6 +8,8 @@ import torch
 from conftest import PARAMS
 from trainings import FOLDS, components, training_data
 
+from podium.core import files
+from podium.core.errors import UserError
 from podium.images.store import ImageStore
 from podium.params.schema import Params
 from podium.scoring import metrics, units
@@ -62,4 +64,8 @@ def test_trainings_depend_on_the_aggregation_only_if_it_matters(
     params = Params.model_validate(changed)
     metric = metrics.get(params.metric, params.task)
     assert params.scored_by(metric) == metric.facts() | written
-    assert units.read_how(tmp_path / "missing.json") == "mean"
+    path = tmp_path / "metric.json"
+    with pytest.raises(UserError, match=r"metric\.json not found. Run `dvc repro check`"):
+        units.read_how(path)
+    files.write_json(path, params.scored_by(metric))
+    assert units.read_how(path) == written.get("aggregate", "mean")

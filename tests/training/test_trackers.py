@@ -38,7 +38,7 @@ def tracked(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proje
         params["trackers"] = ALL
 
     project.edit(change)
-    for stage in ("fetch", "prepare", "folds"):
+    for stage in ("check", "fetch", "prepare", "folds"):
         assert project.stage(stage).returncode == 0
     return project
 

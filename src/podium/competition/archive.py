@@ -19,7 +19,8 @@ from podium.core.errors import UserError, examples
 class Archive(Contents):
     """Random access to the files of a zip archive; every read verifies the CRC.
 
-    A zip archive inside it is a folder, one level deep: `1.jpg` in `train.zip` is `train/1.jpg`.
+    An archive inside it is a folder: `1.jpg` in `train.zip` is `train/1.jpg`. One that is encrypted
+    is `skipped`.
     So are container files (`containers`): `train/1.jpg` is in `train.hdf5`, whose other values are
     `train.csv`. Uncompressed entries are read in place, compressed ones are unpacked once.
     """
@@ -44,7 +45,7 @@ class Archive(Contents):
         self.path, self._title, self._scratch = path, title or str(path), scratch
         self._start()
         source = Source.of(path) if path.is_file() else Source(path, 0, 0)  # reported below
-        self._add_zip(source, self._title, folder=None)
+        self._add_zip(source, self._title)
         self._finish(used)
 
     @cached_property
@@ -68,8 +69,10 @@ class Archive(Contents):
             )
         if not matches:
             tables = [entry for entry in self.names if entry.lower().endswith(".csv")]
+            problems = [problem.removesuffix(".") for problem in self.skipped]
             raise UserError(
-                f"{name} not found in {self.path} (CSV files: {examples(tables) or 'none'})"
+                f"{name} not found in {self.path} (CSV files: {examples(tables) or 'none'}"
+                f"{f'; not read: {examples(problems)}' if problems else ''})"
             )
         return full_names[matches[0]]
 

@@ -6,7 +6,7 @@ import tempfile
 import weakref
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -32,6 +32,8 @@ class Contents:
     _scratch: Path | None
 
     def _start(self) -> None:
+        self.skipped = list[str]()
+        """Why archives in it are not read: they are encrypted."""
         self._closers = list[Callable[[], object]]()
         self._entries: dict[str, tuple[Callable[[Any], IO[bytes]], Any]] = {}
         self._containers: dict[str, tuple[Reader, Callable[[], Source]]] = {}
@@ -39,6 +41,7 @@ class Contents:
         self._by_row = dict[Callable[[Any], IO[bytes]], int]()  # images in Parquet: which file
         self._tables = defaultdict[str, list[pd.DataFrame]](list)
         self._shapes = Shapes()
+        self._outer_bytes = self._inner_bytes = 0  # of archives in it, packed and repacked
         self.unpacked = False
 
     def _finish(self, used: Sequence[str] | None = None) -> None:
@@ -55,38 +58,49 @@ class Contents:
             self._entries.setdefault(name, (io.BytesIO, files.csv_text(rows).encode()))
         self.names = list(self._entries)
 
-    def _add_zip(self, source: Source, title: str, *, folder: str | None) -> None:
+    def _add_zip(self, source: Source, title: str, *, folder: str = "", depth: int = 0) -> None:
         """Add the files of a zip archive, unless a file of that name exists; those of an inner
-        archive are in `folder`.
+        archive, at a `depth` from 1 on, are in `folder`.
         """
-        opened = zips.open_zip(source.path if folder is None else source.open(), title)
+        opened = zips.open_zip(source.path if depth == 0 else source.open(), title)
         self._closers.append(opened.close)
         inner: dict[str, Callable[[], Source]] = {}
         for name, entry in zips.entries(opened, title).items():
+            full_name = f"{folder}/{name}" if folder else name
             locate = partial(self._locate, opened, source, entry, f"{name} in {title}")
-            if folder is None and packed.is_archive(name):
-                inner[name] = locate
+            if depth < packed.MAX_DEPTH and packed.is_archive(full_name):
+                inner[full_name] = locate
             else:
-                full_name = f"{folder}/{name}" if folder else name
                 self._add_file(full_name, entry.file_size, (opened.open, entry), locate)
-        self._add_archives(inner, lambda name: f"{name} in {title}")
+        self._add_archives(inner, lambda name: f"{name} in {self._title}", depth=depth + 1)
 
     def _add_archives(
         self,
         locators: dict[str, Callable[[], Source]],
         title: Callable[[str], str],
         used: Sequence[str] | None = None,
+        *,
+        depth: int = 1,
     ) -> None:
         """Add the files of the archives of these names, which may be split into parts. Those that
         must be repacked are left out if all folders and tables `used` are elsewhere.
         """
         archives = packed.group(locators)
-        others = [] if used is None else [n for n in archives if not _is_read(n, archives, used)]
-        for name in [name for name in archives if name not in others]:
-            self._add_packed(name, [locators[part] for part in archives[name]], title(name))
-        if not all(map(self._has, used or ())):
-            for name in others:
-                self._add_packed(name, [locators[part] for part in archives[name]], title(name))
+        others = (
+            [] if used is None else [n for n in archives if not packed.is_read(n, archives, used)]
+        )
+
+        def needed() -> Iterator[str]:
+            yield from (name for name in archives if name not in others)
+            if not all(map(self._has, used or ())):
+                yield from others
+
+        for name in needed():
+            try:
+                parts = [locators[part] for part in archives[name]]
+                self._add_packed(name, parts, title(name), depth)
+            except zips.EncryptedError as error:
+                self.skipped.append(str(error))
 
     def _has(self, item: str) -> bool:
         """Whether there is a table of this name, or something in a folder of this name."""
@@ -95,7 +109,9 @@ class Contents:
             f"/{name}".endswith(f"/{item}") or folder in f"/{name}" for name in self._entries
         ) or any(registry.is_used(name, [item]) for name in self._containers)
 
-    def _add_packed(self, name: str, parts: list[Callable[[], Source]], title: str) -> None:
+    def _add_packed(
+        self, name: str, parts: list[Callable[[], Source]], title: str, depth: int
+    ) -> None:
         sources = [locate() for locate in parts]
         source = sources[0]
         if len(sources) > 1:
@@ -103,7 +119,11 @@ class Contents:
         if packed.kind(name) != packed.ZIP:
             source = packed.repacked(source, name, self.scratch, title)
         self.unpacked |= self._scratch is not None and source.path.parent == self._scratch
-        self._add_zip(source, title, folder=packed.folder(name))
+        self._outer_bytes += sum(part.size for part in sources) if depth == 1 else 0
+        self._inner_bytes += source.size if depth > 1 else 0
+        if self._inner_bytes > max(zips.MAX_UNCHECKED_BYTES, zips.MAX_RATIO * self._outer_bytes):
+            raise UserError(zips.bomb_message(title, []))
+        self._add_zip(source, title, folder=packed.folder(name), depth=depth)
 
     def _locate(
         self, opened: zipfile.ZipFile, source: Source, entry: zipfile.ZipInfo, title: str
@@ -220,14 +240,6 @@ class Contents:
 
     def _full_title(self, name: str) -> str:
         return f"{name} in {self._title}"
-
-
-def _is_read(name: str, archives: dict[str, list[str]], used: Sequence[str]) -> bool:
-    """Whether an archive can be read as it is, or its name says that some of `used` are in it."""
-    if packed.kind(name) == packed.ZIP and len(archives[name]) == 1:
-        return True
-    content = packed.content_name(name)
-    return registry.is_used(content, used) or registry.is_used(f"{content}.zip", used)
 
 
 def _open_image(read: Callable[[Any], bytes], key: Any) -> IO[bytes]:

@@ -11,14 +11,14 @@ import posixpath
 import re
 import tarfile
 import zipfile
-import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from podium.competition import zips
+from podium.competition import seven_zip, zips
+from podium.competition.containers import registry
 from podium.competition.source import Source
 from podium.competition.text.names import is_hidden
 from podium.core import files
@@ -37,6 +37,7 @@ COMPRESSED: dict[str, Any] = {
 GZIP_START = b"\x1f\x8b"
 ANY_SUFFIX = (*SUFFIXES, *COMPRESSED)
 IN_COMPRESSED = (".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".tfrec", ".tfrecord")
+MAX_DEPTH = 4  # archives in archives
 PART = re.compile(r"(.+\.(?:zip|7z))\.(\d{3,})", re.IGNORECASE)
 ERRORS = (*zips.READ_ERRORS, tarfile.TarError, ValueError)
 
@@ -64,10 +65,12 @@ def is_archive(name: str) -> bool:
 
 
 def folder(name: str) -> str:
-    """The folder for an archive's files: a/train for a/train.tar.gz. A compressed table stays in
-    its own folder.
+    """The folder for an archive's files: a/train for a/train.tar.gz. A compressed table, or another
+    archive (train.tar in train.tar.7z), stays in its own folder.
     """
-    return posixpath.dirname(name) if kind(name) in COMPRESSED else content_name(name)
+    content = content_name(name)
+    is_one = kind(name) in COMPRESSED or kind(content) is not None
+    return posixpath.dirname(name) if is_one else content
 
 
 def content_name(name: str) -> str:
@@ -100,6 +103,14 @@ def group(names: Iterable[str]) -> dict[str, list[str]]:
             )
         archives.setdefault(name, [numbered[number] for number in sorted(numbered)])
     return archives
+
+
+def is_read(name: str, archives: dict[str, list[str]], used: Sequence[str]) -> bool:
+    """Whether an archive can be read as it is, or its name says that some of `used` are in it."""
+    if kind(name) == ZIP and len(archives[name]) == 1:
+        return True
+    content = content_name(name)
+    return registry.is_used(content, used) or registry.is_used(f"{content}.zip", used)
 
 
 def join(parts: list[Source], scratch: Path) -> Source:
@@ -139,10 +150,11 @@ def repack(source: Source, name: str, target: Path, title: str) -> None:
     kind; messages call it `title`.
 
     Raises:
-        UserError: if it is damaged, encrypted or a decompression bomb, contains links or paths
-            outside its folder, or the disk is full.
+        EncryptedError: if it is encrypted.
+        UserError: if it is damaged or a decompression bomb, contains links or paths outside its
+            folder, or the disk is full.
     """
-    entries = {SEVEN_ZIP: _seven_zip, TAR: _tar}.get(str(kind(name)), _compressed)
+    entries = {SEVEN_ZIP: seven_zip.entries, TAR: _tar}.get(str(kind(name)), _compressed)
     budget = max(zips.MAX_UNCHECKED_BYTES, zips.MAX_RATIO * source.size)
     with files.atomic(target) as new, zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as output:
         iterator = entries(source, name, target.with_name(f"{target.name}.files"), title)
@@ -201,43 +213,6 @@ def _compressed(source: Source, name: str, _: Path, __: str) -> Iterator[Entry]:
     """The single file in a compressed file."""
     path = PurePosixPath(name)
     yield path.stem, lambda: COMPRESSED[path.suffix.lower()](source.open())
-
-
-def _seven_zip(source: Source, _: str, folder: Path, title: str) -> Iterator[Entry]:
-    """The files of a 7z archive, unpacked to `folder` first."""
-    try:
-        import py7zr
-    except ImportError:
-        raise UserError(f"{title} cannot be read without the package py7zr. Unpack it.") from None
-    limit = max(zips.MAX_UNCHECKED_BYTES, zips.MAX_RATIO * source.size)
-    with zips.unpacking(folder):
-        try:
-            with py7zr.SevenZipFile(source.open(), max_extract_size=limit) as archive:
-                _check_seven_zip(archive, limit, title)
-                archive.extractall(folder)
-        except py7zr.exceptions.DecompressionBombError:
-            raise UserError(zips.bomb_message(title, [])) from None
-        except (py7zr.exceptions.ArchiveError, zlib.error, EOFError) as error:
-            reason = str(error) or type(error).__name__
-            raise ValueError(reason) from None
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            if not is_hidden(name := path.relative_to(folder).as_posix()):
-                yield name, lambda path=path: path.open("rb")  # type: ignore[misc]
-            path.unlink()
-
-
-def _check_seven_zip(archive: Any, limit: int, title: str) -> None:
-    if archive.needs_password():
-        raise UserError(
-            f"{title} is not a readable archive: it is encrypted. Repack it without a password."
-        )
-    listed = archive.list()
-    if outside := [entry.filename for entry in listed if zips.OUTSIDE.match(entry.filename)]:
-        raise UserError(zips.outside_message(title, outside))
-    if links := [entry.filename for entry in listed if entry.is_symlink]:
-        raise UserError(zips.links_message(title, links))
-    if sum(entry.uncompressed for entry in listed) > limit:
-        raise UserError(zips.bomb_message(title, []))
 
 
 def _key(*sources: Source) -> str:

@@ -29,6 +29,10 @@ READ_ERRORS = (  # raised for damaged (also in their names), encrypted or unsupp
 )  # fmt: skip
 
 
+class EncryptedError(UserError):
+    """An archive needs a password."""
+
+
 @contextmanager
 def reporting(title: str) -> Iterator[None]:
     """Raises: UserError: with the file's `title`, if reading it fails within the block."""
@@ -64,15 +68,16 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
     """List the files of an archive by name, with `/` between folders; without hidden ones.
 
     Raises:
-        UserError: if entries have paths outside the archive's folder, are encrypted, symbolic links
-            or decompression bombs.
+        EncryptedError: if entries are encrypted.
+        UserError: if they have paths outside the archive's folder, are symbolic links or
+            decompression bombs.
     """
     listed = opened.infolist()
     named = [*zip(entry_names.decode(listed), listed, strict=True)]
     if outside := [entry.filename for name, entry in named if OUTSIDE.match(name)]:
         raise UserError(outside_message(title, outside, len(named)))
     if locked := [name for name, entry in named if entry.flag_bits & ENCRYPTED]:
-        raise UserError(
+        raise EncryptedError(
             f"{title} is not a readable zip archive: {len(locked)} of {len(named)} entries are "
             f"encrypted ({examples(locked)}). Repack it without a password."
         )
@@ -129,7 +134,7 @@ def locate(archive: Source, entry: zipfile.ZipInfo, title: str) -> Source:
     Raises:
         UserError: if its header is damaged.
     """
-    with archive.open() as file:
+    with reporting(title), archive.open() as file:
         file.seek(entry.header_offset)
         header = file.read(LOCAL_HEADER.size)
     if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):

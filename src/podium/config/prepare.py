@@ -89,9 +89,12 @@ class Prepare(Section):
     """Column of groups (patient, scene): images of the same group are kept in the same fold."""
     train_images: str = "train"
     """Folder of the training images in the archive. "": the whole archive."""
+    more_train_csv: Annotated[list[str], Field(default_factory=list)]
+    """Further tables of training images with the columns of `train_csv`, such as `val.csv`. Their
+    images are in `more_train_images`, a folder per table, or else in `train_images`."""
     more_train_images: Annotated[list[str], Field(default_factory=list)]
-    """Further folders of training images with the same class folders, such as `val`. Ids are paths
-    in the archive. Requires `train_csv: null`."""
+    """Further folders of training images, such as `val`: with `train_csv: null`, with the same
+    class folders. Ids are paths in the archive. Otherwise requires `more_train_csv`."""
     test_images: str = "test"
     """Folder of the test images in the archive."""
     features: Features = "none"
@@ -141,7 +144,7 @@ class Prepare(Section):
     on_bad_image: Literal["error", "skip", "blank"] = "error"
     """What to do with an image that is missing or cannot be decoded. `skip` drops it from training;
     in the test set it is still an error. `blank` also drops it from training, but replaces it with
-    a black image in the test set."""
+    a black image in the test set: with `stack`, in all channels."""
     channels: Annotated[int, Field(ge=1, le=32)] = 3
     """Channels of all images, in the store and of the networks' inputs. 3: RGB, to which grayscale
     images are converted; alpha is blended with white. 1: grayscale, to which RGB images are
@@ -185,7 +188,7 @@ class Prepare(Section):
     @property
     def names(self) -> tuple[str, ...]:
         """The tables and folders of the archive that are read."""
-        tables = (self.train_csv, self.test_csv, self.sample_submission)
+        tables = (self.train_csv, *self.more_train_csv, self.test_csv, self.sample_submission)
         folders = (self.train_images, *self.more_train_images, self.test_images)
         return (*filter(None, tables), *folders)
 
@@ -210,17 +213,7 @@ class Prepare(Section):
         prepare_checks.features(self)
         prepare_checks.no_label(self)
         check_stack(self.images, self.stack, self.channels, self.encode)
-        if self.train_csv is None:
-            is_possible = self.group_column is None and not self.pixel_columns
-            require(is_possible, "group_column and pixel_columns require train_csv")
-            require(
-                self.train_images.strip("/") != self.test_images.strip("/"),
-                "with train_csv: null, train_images and test_images must be different folders",
-            )
-        else:
-            require(self.label_pattern is None, "label_pattern requires train_csv: null")
-            require(self.label_map is None, "label_map requires train_csv: null")
-            require(not self.more_train_images, "more_train_images requires train_csv: null")
+        prepare_checks.train_tables(self)
         if self.test_id_column is not None:
             has_table = self.test_csv is not None and self.id_column is not None
             require(has_table, "test_id_column requires test_csv and id_column")

@@ -19,6 +19,28 @@ def features(prepare: "Prepare") -> None:
         raise ValueError(f"features contains {wrong[0]}, which another key uses")
 
 
+def train_tables(prepare: "Prepare") -> None:
+    """Check the keys that require one or no training table, and those of further ones."""
+    more, folders = prepare.more_train_csv, prepare.more_train_images
+    if prepare.train_csv is None:
+        is_possible = prepare.group_column is None and not prepare.pixel_columns
+        require(is_possible, "group_column and pixel_columns require train_csv")
+        require(
+            prepare.train_images.strip("/") != prepare.test_images.strip("/"),
+            "with train_csv: null, train_images and test_images must be different folders",
+        )
+        require(not more, "more_train_csv requires train_csv")
+        return
+    require(prepare.label_pattern is None, "label_pattern requires train_csv: null")
+    require(prepare.label_map is None, "label_map requires train_csv: null")
+    require(
+        not folders or len(folders) == len(more),
+        "more_train_images requires train_csv: null, or one table per folder in more_train_csv",
+    )
+    is_possible = prepare.images is None and prepare.pixel_columns is None
+    require(not more or is_possible, "more_train_csv excludes images and pixel_columns")
+
+
 def no_label(prepare: "Prepare") -> None:
     """Check that `no_label` and several targets are about columns of a table."""
     unknown = [name for name in prepare.no_label if name not in prepare.label_columns]

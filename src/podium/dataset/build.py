@@ -170,7 +170,11 @@ def match_images(
         images[part] = list(zip(part_ids, files, strict=True))
         reasons = ((image, stacks.missing(found, layout)) for image, found in images[part])
         missing[part] = {image: reason for image, reason in reasons if reason is not None}
-    _check(missing, ids, layout, folders)
+    try:
+        _check(missing, ids, layout, folders)
+    except UserError as error:
+        not_read = f" Not read: {examples(archive.skipped)}" if archive.skipped else ""
+        raise UserError(f"{error}{not_read}") from None
     return images
 
 

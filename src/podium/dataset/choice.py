@@ -7,6 +7,7 @@ import pandas as pd
 
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
+from podium.core.errors import examples
 from podium.dataset import duplicates, listed, tables
 from podium.dataset.tables import Tables
 
@@ -31,11 +32,12 @@ def choose(
     Raises:
         UserError: if no image is left, or only one class.
     """
-    lines = []
+    lines, classes = list[str](), read.classes
     sets = duplicates.find(checksums, listed.near_duplicates(layout))
     if excluded := set(listed.excluded(layout)):
         left_out = [image for image in read.train["id"] if image in excluded]
-        read = tables.drop(read, left_out, task, "images of prepare.exclude")
+        fix = f"Remove some of them from {layout.exclude}."
+        read = tables.drop(read, left_out, task, "images of prepare.exclude", fix)
         sets = duplicates.without(sets, left_out)
         lines.append(
             f"{len(left_out)} training images are excluded (prepare.exclude), from validation, "
@@ -43,7 +45,10 @@ def choose(
         )
     if layout.duplicates == "drop":
         left_out = duplicates.redundant(read.train, sets)
-        read = tables.drop(read, left_out, task, "duplicates")
+        fix = "Set prepare.duplicates: group to keep them in one fold."
+        read = tables.drop(read, left_out, task, "duplicates", fix)
         sets = duplicates.without(sets, left_out)
         lines.append(f"dropped {len(left_out)} duplicates (prepare.duplicates: drop)")
+    if lost := [name for name in classes if name not in read.classes]:
+        lines.append(f"{len(lost)} classes have no training image left: {examples(lost)}")
     return Choice(read, sets, lines)

@@ -24,8 +24,11 @@ def in_order(labels: Iterable[str], columns: list[str]) -> list[str]:
     return columns if sorted(columns, key=natural_order) == classes else classes
 
 
-def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> None:
-    """Check that the labels `texts` of the table `name` differ.
+def check(
+    texts: pd.Series, classes: list[str], task: TaskName, name: str, fix: str | None = None
+) -> None:
+    """Check that the labels `texts` of the table `name` differ. `fix` says what to do if not, where
+    that is known.
 
     Raises:
         UserError: if all are the same, or a binary task does not have two classes.
@@ -36,14 +39,12 @@ def check(texts: pd.Series, classes: list[str], task: TaskName, name: str) -> No
         found = (
             "all labels are " + repr(texts.iloc[0]) if len(texts) else "there are no other labels"
         )
-        raise UserError(
-            f"{name}: {found}. Add images of other classes, or set "
-            "prepare.label_column to another column."
-        )
+        usual = "Add images of other classes, or set prepare.label_column to another column."
+        raise UserError(f"{name}: {found}. {fix or usual}")
     if task == "binary" and len(classes) != 2:
         raise UserError(
             f"{name}: task: binary requires 2 classes, not {len(classes)}: {examples(classes)}. "
-            "Set task: multiclass."
+            f"{fix or 'Set task: multiclass.'}"
         )
 
 

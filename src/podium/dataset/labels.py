@@ -90,7 +90,7 @@ def _read_columns(
     columns: pd.DataFrame, task: TaskName, location: Location, sample: SampleNames
 ) -> Labels:
     """Read one column of 0 and 1 per class."""
-    names = [sample.spell(str(name)) for name in columns.columns]
+    names = sample.spell_columns([str(name) for name in columns.columns])
     if task == "ordinal":
         raise UserError(
             f"prepare.label_column lists {len(names)} columns, but task: {task} requires one. "
@@ -193,8 +193,8 @@ def _read_several_numbers(columns: pd.DataFrame, location: Location, sample: Sam
     """Read one column per target: the numbers in the order of the sample submission's columns, if
     these are the targets, else in that of `label_column`.
     """
-    columns = columns.set_axis([sample.spell(str(name)) for name in columns.columns], axis=1)
-    names = [*columns.columns]
+    names = sample.spell_columns([str(name) for name in columns.columns])
+    columns = columns.set_axis(names, axis=1)
     targets = sample.columns if sorted(sample.columns) == sorted(names) else names
     for name in targets:
         cells = columns[name].tolist()

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
 from podium.competition.text import cell_lists
 from podium.competition.text.names import NameIndex, canonical, is_number, nfc, normalize
 from podium.core.errors import examples
+from podium.dataset import affixes
 
 SEPARATORS = r"[\s|;,/+&]+"  # between labels in a cell of the sample submission
 
@@ -33,6 +34,18 @@ class SampleNames:
     def spell(self, label: str) -> str:
         """The sample submission's spelling of `label`; `label` itself if it has none."""
         return self._names.get(canonical(label), label)
+
+    def spell_columns(self, names: Sequence[str]) -> list[str]:
+        """The sample submission's columns for the label columns `names`: of the same name, or, if
+        there are none, without a prefix or suffix that all have in common (X4 for X4_mean).
+        """
+        spelled = [self.spell(name) for name in names]
+        if len(names) != len(self.columns) or {*spelled} & {*self.columns}:
+            return spelled
+        for pairs in affixes.pairings(self.columns, names):
+            by_name = {name: column for column, name in pairs.items()}
+            return [by_name[name] for name in names]
+        return spelled
 
     def spell_variant(self, label: str) -> str:
         """The column of the sample submission that may differ from `label` in case or whitespace;

@@ -7,6 +7,7 @@ from podium.competition.text.names import nfc
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset import pixel_tables, rows
+from podium.dataset.image_files import find_images, image_names
 
 KEYS = {"id": "id_column", "group": "group_column"}  # of params.yaml, by the name in our tables
 PREFIXES = {"unit": "unit_column", "feature": "features"}  # by its first word; else label_column
@@ -24,10 +25,32 @@ def read_columns(
     archive: Archive, name: str, key: str, columns: dict[str, str], layout: Prepare
 ) -> pd.DataFrame:
     """Read the ids and `columns` (new name -> name in the file) of a CSV: id, and the new names.
+    The rows of `more_train_csv` follow those of `train_csv`.
 
     Raises:
         UserError: if a column is missing, or an id is empty or contains a line break.
     """
+    tables = [_read(archive, name, key, columns, layout)]
+    more = layout.more_train_csv if key == "train_csv" else []
+    for place, other in enumerate(more):
+        table = _read(archive, other, "more_train_csv", columns, layout)
+        if layout.more_train_images:
+            table["id"] = _as_paths(archive, table["id"], layout.more_train_images[place])
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True) if more else tables[0]
+
+
+def _as_paths(archive: Archive, ids: pd.Series, folder: str) -> pd.Series:
+    """The paths of images in the archive: ids need not differ from those of other folders."""
+    unique = ids.unique().tolist()
+    files = find_images(image_names(archive), unique, folder=folder)
+    paths = [file or f"{folder.strip('/')}/{i}" for i, file in zip(unique, files, strict=True)]
+    return ids.map(dict(zip(unique, map(nfc, paths), strict=True)))
+
+
+def _read(
+    archive: Archive, name: str, key: str, columns: dict[str, str], layout: Prepare
+) -> pd.DataFrame:
     is_test_id = key == "test_csv" and layout.test_id_column is not None
     if (ids := layout.test_id_column if is_test_id else layout.id_column) is not None:
         columns = {"id": ids, **columns}

@@ -9,9 +9,10 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError
+from podium.core.errors import UserError, examples
 from podium.dataset import (
     class_list,
+    label_numbers,
     labeled_folders,
     labels,
     long_rows,
@@ -105,8 +106,14 @@ def _known(train: pd.DataFrame, new_class: str | None) -> pd.Series:
     return train.loc[train["label"] != new_class, "label"]
 
 
-def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable ones") -> Tables:
-    """Drop the training images `ids`; `which` describes them in errors.
+def drop(
+    tables: Tables,
+    ids: list[str],
+    task: TaskName,
+    which: str = "unusable ones",
+    fix: str = "Fix or replace the images.",
+) -> Tables:
+    """Drop the training images `ids`; `which` describes them in errors, and `fix` what to do.
 
     Raises:
         UserError: if no image is left, or only one class.
@@ -116,22 +123,23 @@ def drop(tables: Tables, ids: list[str], task: TaskName, which: str = "unusable 
     train = tables.train[~tables.train["id"].isin(ids)].reset_index(drop=True)
     name = f"training images without the {len(ids)} {which}"
     if train.empty:
-        raise UserError(f"{name}: none are left. Fix or replace the images.")
+        raise UserError(f"{name}: none are left. {fix}")
     classes = tables.classes
     is_submitted = set(tables.sample.columns[1:]) == set(classes)
     if Task(task, classes).single_label and not is_submitted:
         present = set(train["label"])
         classes = [label for label in classes if label in present]
-    _check(_known(train, tables.new_class), tables._replace(classes=classes).task(task), name)
-    return tables._replace(train=train, classes=classes)
+    known, remaining = _known(train, tables.new_class), tables._replace(classes=classes)
+    _check(known, remaining.task(task), name, fix)
+    return remaining._replace(train=train)
 
 
-def _check(texts: pd.Series, task: Task, name: str) -> None:
+def _check(texts: pd.Series, task: Task, name: str, fix: str | None = None) -> None:
     """Check that there is something to learn from the labels `texts` of the table `name`."""
     if task.name == "multitarget":
-        target_labels.check(texts, task, name)
+        target_labels.check(texts, task, name, fix)
     else:
-        class_list.check(texts, task.classes, task.name, name)
+        class_list.check(texts, task.classes, task.name, name, fix)
 
 
 def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
@@ -174,7 +182,7 @@ def _read_train(
         )
         hidden = list[str]()
     else:
-        name = layout.train_csv
+        name = examples([layout.train_csv, *layout.more_train_csv])
         raw, hidden = _read_train_csv(archive, layout, name)
     raw, more_warnings = target_labels.clear_missing(raw, layout)
     hidden += more_warnings
@@ -185,6 +193,8 @@ def _read_train(
     location = Location(name, raw["id"].tolist(), has_rows=layout.train_csv is not None)
     columns = raw[[column for column in raw.columns if str(column).startswith(LABEL)]]
     columns = columns.rename(columns=lambda column: column.removeprefix(LABEL))
+    columns, more_warnings = label_numbers.plain(columns, layout, task, name)
+    hidden += more_warnings
     targets = None
     if task == "multitarget":
         texts, joined, more_warnings = target_labels.read(columns, layout, location, sample)
@@ -223,7 +233,7 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
     if layout.group_column is not None:
         columns["group"] = layout.group_column
     of_units = units.columns(archive, layout)
-    train = read_columns(archive, name, "train_csv", columns | of_units, layout)
+    train = read_columns(archive, str(layout.train_csv), "train_csv", columns | of_units, layout)
     for column in of_units:
         rows.check_lines(train[column], name, "units")
     train = units.join(train)

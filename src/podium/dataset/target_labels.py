@@ -82,8 +82,9 @@ def read(
     return [LABEL_SEPARATOR.join(row) for row in rows_of_texts], Task.join(targets), warnings
 
 
-def check(texts: pd.Series, task: Task, name: str) -> None:
-    """Check that the labels `texts` of the table `name` differ, for each target.
+def check(texts: pd.Series, task: Task, name: str, fix: str | None = None) -> None:
+    """Check that the labels `texts` of the table `name` differ, for each target. `fix`: see
+    `class_list.check`.
 
     Raises:
         UserError: as `class_list.check`.
@@ -91,9 +92,8 @@ def check(texts: pd.Series, task: Task, name: str) -> None:
     parts = texts.str.split(LABEL_SEPARATOR, regex=False, expand=True)
     for part in task.parts:
         own = parts[part.position]
-        class_list.check(
-            own[own != ""], part.task.classes, part.task.name, f"{name}, target {part.name}"
-        )
+        title = f"{name}, target {part.name}"
+        class_list.check(own[own != ""], part.task.classes, part.task.name, title, fix)
 
 
 def describe(task: Task) -> str:

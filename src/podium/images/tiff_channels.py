@@ -3,9 +3,12 @@
 import io
 import logging
 import math
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from podium.images import tiff_header
 from podium.images.decoded import MAX_CHANNELS, Decoded, ImageError, check_pixels, check_sides
@@ -46,9 +49,40 @@ def decode(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
             raise ImageError(
                 f"the pixels have shape {shape}, with more than {MAX_CHANNELS} channels"
             )
-        pixels = np.stack([page.asarray() for page in pages]) if pages else series.asarray()
+        try:
+            pixels = np.stack([page.asarray() for page in pages]) if pages else series.asarray()
+        except (ValueError, ImportError) as error:
+            known = tifffile.TIFF.DECOMPRESSORS
+            if isinstance(error, ValueError) and first.compression in known:
+                raise  # it is damaged
+            found = _by_pillow(data, pages or series.pages, shape)
+            if found is None:
+                name = getattr(first.compression, "name", str(first.compression))
+                raise ImageError(_unsupported(name)) from None
+            pixels = found
     pixels = np.moveaxis(pixels, [axes.index(axis) for axis in "YX"], [0, 1])
     pixels = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1))
     if header.colors == tiff_header.WHITE_IS_0 and header.kind == "u":
         pixels = np.array(2**header.bits - 1, pixels.dtype) - pixels
     return Decoded(pixels)
+
+
+def _by_pillow(data: bytes, pages: Sequence[Any], shape: Sequence[int]) -> np.ndarray | None:
+    """The pixels of `pages` in `shape`, whose compression tifffile lacks (LZW, Zstandard); None if
+    Pillow does not read them as they are.
+    """
+    parts = list[np.ndarray]()
+    with suppress(OSError), Image.open(io.BytesIO(data)) as image:
+        for page in pages:
+            image.seek(page.index)
+            parts.append(np.asarray(image))
+    expected = [(page.shape, page.dtype) for page in pages]
+    same = expected == [(part.shape, part.dtype) for part in parts]
+    return np.stack(parts).reshape(shape) if same else None
+
+
+def _unsupported(compression: str) -> str:
+    return (
+        f"a TIFF file of several channels with {compression} compression is not supported: convert "
+        "it to .npy, or with `tiffcp -c zip`"
+    )

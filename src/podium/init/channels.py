@@ -43,9 +43,9 @@ def _read_stack(
     names = [image for some in lacking for image in some]
     reason = f"{len(names)} ids lack one of their images: {examples(names, 3)}"
     key = "prepare.on_bad_image"
-    if "on_bad_image" in record.prepare:
+    if "on_bad_image" in record.prepare and key not in record.answers:
         record.revise(key, value, reason, "likely")
-    else:
+    elif "on_bad_image" not in record.prepare:
         record.take(Guess(key, value, "likely", reason, ("error",)))
 
 

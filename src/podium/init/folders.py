@@ -1,7 +1,7 @@
 """Which folders of the archive contain the training images and the test images."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from podium.core.errors import UserError, examples
@@ -12,6 +12,7 @@ from podium.init.words import has_word
 
 Part = Literal["train", "test"]
 OTHER_PART: dict[Part, Part] = {"train": "test", "test": "train"}
+ON_BAD_IMAGE = "prepare.on_bad_image"
 TRAIN_WORD = re.compile("(?i)train(ing)?")
 AUXILIARY_WORDS = ("mask", "annot", "segment", "thumb", "depth")
 
@@ -82,13 +83,15 @@ def guess_hidden(
     ]
 
 
-def guess_unlisted(survey: Survey, train: str) -> Guess:
-    """The folder of the test images if no table lists them; `train` contains the training images.
+def guess_unlisted(survey: Survey, train: str, classes: Collection[str] = ()) -> Guess:
+    """The folder of the test images if no table lists them; `train` contains the training images,
+    or folders of them, which are `classes`.
 
     Raises:
         UserError: if there is none.
     """
-    folders = [f for f in _top_folders(survey.folders) if f != train and not is_in(f, train)]
+    known = {train, *(f"{train}/{name}".lstrip("/") for name in classes)}
+    folders = [f for f in _top_folders(survey.folders) if f not in known and not is_in(f, train)]
     named = [folder for folder in folders if _is_named(folder, "test")]
     candidates = named or [
         folder
@@ -99,7 +102,8 @@ def guess_unlisted(survey: Survey, train: str) -> Guess:
         raise UserError(
             "no test images found: no test table, no sample submission, and no image folder "
             f"other than {train or 'that of the training images'} (image folders: "
-            f"{examples([folder or '(top)' for folder in survey.folders])}). Add a test folder."
+            f"{examples([folder or '(top)' for folder in survey.folders])}). Add a folder "
+            "called test. Podium predicts labels of test images: it does not generate images."
         )
     confidence: Confidence = "likely" if len(named) == 1 else "guess"
     reason = "by its name" if named else "contains images that are not training images"
@@ -147,20 +151,20 @@ def missing(ids: Sequence[str], folder: str, survey: Survey) -> list[str]:
     return [i for i in ids if not any(name.startswith(inside) for name in find(i))]
 
 
-def guess_missing(train: Sequence[str], test: Sequence[str]) -> Guess | None:
-    """What to do about missing training and test images; None if there are none. The submission
-    needs a prediction for each of the latter.
+def guess_missing(train: Sequence[str], test: Sequence[str]) -> Guess:
+    """What to do about missing training and test images. The submission needs a prediction for each
+    of the latter.
     """
-    if not train and not test:
-        return None
     found = [
         f"{len(ids)} {part} images are missing: {examples(ids, 3)}"
         for part, ids in (("training", train), ("test", test))
         if ids
     ]
-    value, others = ("blank", ("error",)) if test else ("skip", ("error", "blank"))
+    value = "blank" if test else "skip" if train else "error"
     reason = "; ".join(found) + ("; blank: black images in their place" if test else "")
-    return Guess("prepare.on_bad_image", value, "guess", reason, others)
+    confidence: Confidence = "guess" if found else "certain"
+    others = tuple(choice for choice in ("error", "skip", "blank") if choice != value)
+    return Guess(ON_BAD_IMAGE, value, confidence, reason or "no image is missing", others)
 
 
 def is_test(folder: str) -> bool:

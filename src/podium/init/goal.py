@@ -18,7 +18,10 @@ from podium.init.sample import LABEL_SEPARATORS, Sample, are_numbers
 from podium.init.words import has_part, name_parts
 
 ORDINAL_NAMES = ("diagnosis", "grade", "level", "severity", "stage", "rating", "quality")
-NUMERIC_NAMES = ("age", "boneage", "count", "score", "price", "pawpularity", "value")
+NUMERIC_NAMES = (
+    "age", "boneage", "months", "count", "score", "price", "pawpularity", "value", "weight",
+    "height", "length", "width", "area", "volume", "depth", "distance", "temperature",
+)  # fmt: skip
 CLASS_PARTS = ("id", "class", "label", "category", "type", "group", "name", "code", "index")
 MAX_ORDINAL_LEVELS = 20
 MAX_SHARE_OF_FLAGS = 0.5  # of several numbers per image: with more of 0 and 1, they may be labels

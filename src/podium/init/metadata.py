@@ -10,6 +10,7 @@ from podium.competition.text.names import is_number, nfc
 from podium.config.prepare import Prepare
 from podium.core.errors import examples
 from podium.dataset import metadata_columns
+from podium.init import groups
 from podium.init.guesses import Guess, some_of
 from podium.init.recorder import Recorder
 from podium.init.survey import Table
@@ -45,10 +46,9 @@ def read(record: Recorder, train: Table, test: Table | None) -> None:
 
 def guess_features(train: Table, test: Table, used: Iterable[str]) -> Guess | None:
     """Columns of both tables except those in `used`; None if there are none."""
-    kinds = {
-        name: metadata_columns.kind_of(train.rows[name]) for name in _usable(train, test, used)
-    }
-    if not kinds:
+    usable, related = _usable(train, test, used), groups.only_groups(train, test)
+    kinds = {n: metadata_columns.kind_of(train.rows[n]) for n in usable if n not in related}
+    if not usable:
         return None
     shown = examples([f"{name} ({kind})" for name, kind in kinds.items()], 6)
     one_or_more = some_of(_shared(train, test, used), what="column of both tables")
@@ -59,8 +59,13 @@ def guess_features(train: Table, test: Table, used: Iterable[str]) -> Guess | No
         names = one_or_more(answer)
         return names if isinstance(names, list) else [names]
 
-    reason = f"both tables have {shown}"
-    return Guess("prepare.features", "auto", "likely", reason, ("none",), parse)
+    reasons = [f"both tables have {shown}"] * bool(kinds)
+    value: Any = "auto"
+    if left_out := [name for name in usable if name in related]:
+        value = [*kinds] or "none"
+        reasons.append(f"{examples(left_out)} only says which images are related")
+    others = ("auto",) if value == "none" else ("none",)
+    return Guess("prepare.features", value, "likely", "; ".join(reasons), others, parse)
 
 
 def _shared(train: Table, test: Table, used: Iterable[str]) -> list[str]:
@@ -69,6 +74,7 @@ def _shared(train: Table, test: Table, used: Iterable[str]) -> list[str]:
 
 
 def _usable(train: Table, test: Table, used: Iterable[str]) -> list[str]:
+    """The columns of both tables that the stage prepare takes with `auto`."""
     shared = _shared(train, test, used)
     return [name for name in shared if not metadata_columns.why_not(train.rows[name])]
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex
+from podium.init import more_tables
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import IdColumn, is_unnamed
 from podium.init.sample import Sample, read_sample
@@ -52,12 +53,7 @@ def guess_sample(tables: Sequence[Table]) -> Guess:
     """The sample submission: by its name, else a table whose target columns are constant. Samples
     of something else, such as `sample_labels.csv`, do not count.
     """
-
-    def is_named(table: Table) -> bool:
-        is_other = table.has_word("train", "label", "image")
-        return table.has_word("submission") or (table.has_word("sample") and not is_other)
-
-    candidates = [table for table in tables if is_named(table) and table.pixels is None]
+    candidates = [table for table in tables if _is_named_sample(table) and table.pixels is None]
     candidates.sort(key=lambda t: (not t.has_word("sample"), len(t.name), t.name))
     if not candidates and len(tables) > 1:
         candidates = [table for table in tables if _is_constant(table)]
@@ -66,6 +62,24 @@ def guess_sample(tables: Sequence[Table]) -> Guess:
     if guess.confidence == "certain" and candidates and not candidates[0].has_word("submission"):
         return replace(guess, confidence="likely")
     return guess
+
+
+def without_samples(tables: Sequence[Table], sample: Table | None) -> list[Table]:
+    """The tables that are not sample submissions: `sample` and further ones, such as benchmarks,
+    which are named so or have the same columns and ids.
+    """
+    if sample is None:
+        return [*tables]
+    ids, *_ = columns = sample.columns
+    submitted = {*sample.rows[ids]}
+
+    def is_sample(table: Table) -> bool:
+        if table.has_word("train", "test", "label") or table.pixels is not None:
+            return False
+        is_like = {*columns} <= {*table.columns} and {*table.rows[ids]} == submitted
+        return is_like or _is_named_sample(table)
+
+    return [t for t in tables if t.name != sample.name and not is_sample(t)]
 
 
 def find_sample_ids(
@@ -98,14 +112,23 @@ def guess_train(
     def is_usable(table: Table) -> bool:
         return table.pixels is not None or identifies(table)
 
+    most_rows = dict[str, int]()  # of the tables of a name, in any folder
+    for table in tables:
+        _, file = _place(table)
+        most_rows[file] = max(most_rows.get(file, 0), len(table.rows))
+
     def rank(table: Table) -> tuple[bool | int, ...]:
         values = [set(table.rows[column]) for column in table.columns] if len(targets) > 1 else []
         has_targets = set(targets) <= set(table.columns) or set(targets) in values
+        folder, file = _place(table)
         return (
             is_usable(table),
             bool(targets) and has_targets,
             table.has_word("train"),
             table.has_word("label"),
+            most_rows[file],
+            -table.name.count("/"),
+            sample is not None and folder == _place(sample)[0],
             len(table.rows),
         )
 
@@ -133,9 +156,16 @@ def guess_test(
         candidates.sort(key=lambda table: not table.has_word("test"))
     else:
         candidates = [t for t in tables if t.has_word("test") and t.columns]
-        candidates.sort(key=lambda t: (id_columns[t.name] is None, len(t.name)))
+        candidates.sort(
+            key=lambda t: (
+                id_columns[t.name] is None,
+                _place(t)[0] != _place(train)[0],
+                len(t.name),
+            )
+        )
         if not candidates:
-            candidates = [t for t in tables if _has_other_ids(t, train, id_columns)]
+            others = [t for t in tables if not more_tables.is_validation(t, train)]
+            candidates = [t for t in others if _has_other_ids(t, train, id_columns)]
     return _guess(
         "test_csv", candidates, ("test",), "has ids of other images than the training table"
     )
@@ -172,6 +202,17 @@ def describe(table: Table, images: ImageIndex) -> str:
     if not missing:
         return table.name
     return f"{table.name} (no images yet for {len(missing)} of its {len(ids)} ids: {missing[0]})"
+
+
+def _place(table: Table) -> tuple[str, str]:
+    """The folder of a table, and its name in it."""
+    folder, _, file = table.name.rpartition("/")
+    return folder, file
+
+
+def _is_named_sample(table: Table) -> bool:
+    is_other = table.has_word("train", "label", "image")
+    return table.has_word("submission") or (table.has_word("sample") and not is_other)
 
 
 def _may_be_train(table: Table) -> bool:

@@ -123,7 +123,8 @@ def _find_long_train(
     for column in table.columns:
         names = table.rows[column].tolist()
         are_images = any(map(images.find, names[:MAX_TESTED]))
-        if are_images or not all(separator in name for name in names):
+        is_test = {*names} <= {*ids}
+        if are_images or is_test or not all(separator in name for name in names):
             continue
         known = labels or submission_file.find_labels(names, separator)
         if known and _end_with(names, known, separator) and _is_grid(ids, known, separator):

@@ -16,7 +16,7 @@ from podium.core.errors import UserError, examples
 from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
 from podium.images.decoded import ImageError
-from podium.init import id_patterns, words
+from podium.init import id_patterns, number_cells, words
 from podium.init.id_patterns import IdPattern
 from podium.init.matching import IdColumn, find_id_columns
 from podium.init.pixels import Pixels, find_pixels
@@ -147,7 +147,7 @@ def survey(archive: Archive) -> Survey:
     A CSV file that cannot be parsed, or is empty, is listed as a problem.
     """
     names, images = archive.names, image_names(archive)
-    tables, problems = list[Table](), dict[str, str]()
+    tables, problems = list[Table](), {text: text for text in archive.skipped}
     if packed := [name for name in names if suffix(name) in PACKED]:
         problems[packed[0]] = (
             f"{examples(packed)}: only zip, 7z and tar archives are supported. Unpack it and use "
@@ -239,5 +239,5 @@ def _table(archive: Archive, name: str, *, may_have_pixels: bool) -> Table:
         of_pixels = set(pixels.columns)
         others = [column for column in header if column not in of_pixels]
         rows = archive.read_csv(name, others or [pixels.columns[0]])  # any one, for the row count
-        return Table(name, rows[others], pixels)
-    return Table(name, archive.read_csv(name))
+        return Table(name, number_cells.plain(rows[others]), pixels)
+    return Table(name, number_cells.plain(archive.read_csv(name)))

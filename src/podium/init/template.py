@@ -41,6 +41,7 @@ COMMENTS = {  # for keys that the shipped file does not have
     "pixel_columns": "prefix of the numbered pixel columns, or the only pixel column",
     "pixel_order": "interleaved (RGB, RGB, …) | planar (all R, all G, all B)",
     "on_bad_image": "missing or broken images: error | skip | blank",
+    "more_train_csv": "further tables of labeled images",
     "more_train_images": "further folders of labeled images",
     "unlabeled": "rows without a label: error | drop",
     "raters": "how to combine different labels of an image: error | majority | soft | mean | …",

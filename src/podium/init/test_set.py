@@ -1,6 +1,6 @@
 """Find the ids of the test images and their folder."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -45,14 +45,19 @@ def find_ids(record: Recorder, survey: Survey, tables: Roles, ids: str) -> pd.Se
 
 
 def read(
-    record: Recorder, survey: Survey, ids: pd.Series | None, *, train_ids: Sequence[str] = ()
+    record: Recorder,
+    survey: Survey,
+    ids: pd.Series | None,
+    *,
+    train_ids: Sequence[str] = (),
+    classes: Collection[str] = (),
 ) -> None:
     """The folder of the test images with these `ids`; None: all images in the folder. `train_ids`
-    are those of a training table.
+    are those of a training table, `classes` those of the training folder.
     """
     train = record.prepare["train_images"]
     if ids is None:
-        record.take(folders.guess_unlisted(survey, train))
+        record.take(folders.guess_unlisted(survey, train, classes))
         return
     images = images_of(record, survey, ids.tolist())
     has_sample = record.prepare.get("sample_submission") is not None

@@ -10,10 +10,14 @@ from podium.init import (
     columns,
     folders,
     goal,
+    groups,
     id_columns,
     id_patterns,
+    joined_ids,
+    label_columns,
     metadata,
     missing_labels,
+    more_tables,
     other_jobs,
     path_labels,
     pixels,
@@ -71,6 +75,8 @@ class _Reader:
         pattern = self.answers.get("prepare.label_pattern")
         labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
         has_ids = train is not None and self._identifies(train)
+        if train is not None and not has_ids:
+            joined_ids.check(train, survey.images)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
         elif labeled and (not has_ids or pattern or table_checks.lacks_labels(tables, labeled)):
@@ -86,6 +92,9 @@ class _Reader:
         if train is not None and self.layout.prepare["train_csv"] is not None:
             metadata.read(self.record, train, tables.test)
         has_pixels = train is not None and train.pixels is not None
+        is_open = folders.ON_BAD_IMAGE in self.answers and "on_bad_image" not in self.record.prepare
+        if is_open and not has_pixels:  # nothing is missing, but images may be damaged
+            self.record.take(folders.guess_missing((), ()))
         unused.note(self.record, self.survey, has_pixels=has_pixels)
 
     def _roles(self) -> Roles:
@@ -94,7 +103,7 @@ class _Reader:
         if sample is not None:
             sample, self.survey, self.long = sample_rows.read(self.record, self.survey, sample)
         by_name = {table.name: table for table in self.survey.tables}
-        candidates = [t for t in self.survey.tables if sample is None or t.name != sample.name]
+        candidates = roles.without_samples(self.survey.tables, sample)
         guess = roles.guess_train(candidates, sample, self._identifies)
         train = by_name.get(self.record.take(guess))
         candidates = [table for table in candidates if table is not train]
@@ -140,10 +149,11 @@ class _Reader:
             self.record.take(id_columns.guess_unit_column(train, tables.test, ids, column, labels))
         found_ids = test_set.find_ids(self.record, survey, tables, ids)
         test_set.read(self.record, survey, found_ids, train_ids=values)
+        more_tables.read(self.record, survey, train, ids)
         missing = folders.missing(images, folder, survey)
         missing_tests = test_set.missing(self.record, survey, found_ids)
-        if (question := folders.guess_missing(missing, missing_tests)) is not None:
-            self.record.take(question)
+        if missing or missing_tests:
+            self.record.take(folders.guess_missing(missing, missing_tests))
         ids_of_parts = [values] if found_ids is None else [values, [*found_ids]]
         channels.read(self.record, survey, folder, ids_of_parts)
 
@@ -183,7 +193,7 @@ class _Reader:
             self.record.doubt("prepare.train_images", question.reason)
         labels = path_labels.labels_of(labeled, label_map)
         read_goal.read(self.record, labels, sample, from_paths=label_map is None)
-        test_set.read(self.record, survey, test_ids)
+        test_set.read(self.record, survey, test_ids, classes=labeled.counts)
         channels.read(self.record, survey, folder)
 
     def _read_pixels(self, tables: Roles, train: Table, content: pixels.Pixels) -> None:
@@ -215,18 +225,18 @@ class _Reader:
 
     def _read_columns(self, tables: Roles, train: Table, ids: str | None) -> None:
         """The columns of the training table, and the goal that follows from its labels."""
-        labels = self.record.take(columns.guess_labels(train, ids, tables.targets, tables.test))
-        label_columns = [labels] if isinstance(labels, str) else [*labels]
+        labels = self.record.take(label_columns.guess_labels(train, ids, tables, self.survey))
+        names = [labels] if isinstance(labels, str) else [*labels]
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         of_images, sample = ids if is_id else None, tables.targets
-        has_raters = raters.have_raters(train.rows, of_images, label_columns, sample)
+        has_raters = raters.have_raters(train.rows, of_images, names, sample)
         per_image = 1.0
         if not has_raters:
-            per_image = goal.labels_per_image(train.rows, of_images, label_columns)
-        read_goal.read(self.record, train.rows[label_columns], sample, per_image=per_image)
+            per_image = goal.labels_per_image(train.rows, of_images, names)
+        read_goal.read(self.record, train.rows[names], sample, per_image=per_image)
         listed = train.rows if ids is None else train.rows[~train.rows[ids].map(is_hidden)]
         unlabeled = columns.guess_unlabeled(
-            missing_labels.clear(listed[label_columns], self.record.prepare),
+            missing_labels.clear(listed[names], self.record.prepare),
             all_empty=self.layout.task == "multitarget",
         )
         if unlabeled is not None:
@@ -236,5 +246,5 @@ class _Reader:
         if self.long is not None and train.name == self.long.train and self.long.values is not None:
             reason = f"{train.name} has a row for each label of each image"
             self.record.revise("prepare.label_column", self.long.values, reason)
-        used = [ids, *label_columns]
-        self.record.take(columns.guess_groups(train, used, tables.test))
+        used = [ids, *names]
+        self.record.take(groups.guess_groups(train, used, tables.test))

@@ -10,6 +10,7 @@ def note(record: Recorder, survey: Survey, *, has_pixels: bool) -> None:
     """Note them in the layout; without folders if the tables contain the images."""
     prepare = record.prepare
     used = {prepare.get(key) for key in ("train_csv", "test_csv", "sample_submission")}
+    used |= {*prepare.get("more_train_csv", [])}
     unused = [roles.describe(t, survey.index) for t in survey.tables if t.name not in used]
     if not has_pixels:
         more = prepare.get("more_train_images", [])

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 
 from podium.core import files
+from podium.core.errors import UserError
 from podium.core.provenance import Averaging
 from podium.scoring import decisions
 from podium.scoring.task import Task
@@ -43,8 +44,14 @@ def facts(how: How) -> dict[str, Any]:
 
 
 def read_how(path: Path) -> How:
-    """`ensemble.aggregate` as the stage check wrote it to data/metric.json; `mean` without it."""
-    how: How = files.read_json(path).get(AGGREGATE, "mean") if path.exists() else "mean"
+    """`ensemble.aggregate` as the stage check wrote it to data/metric.json (`path`).
+
+    Raises:
+        UserError: if the file is missing or not valid JSON.
+    """
+    if not path.exists():
+        raise UserError(f"{path} not found. Run `dvc repro check`, which writes it.")
+    how: How = files.read_json(path).get(AGGREGATE, "mean")
     return how
 
 

@@ -1,0 +1,111 @@
+"""Tables of labeled validation images are offered as further training images."""
+
+from pathlib import Path
+
+import in_process
+import layouts
+import pytest
+import test_small_competitions as small
+from pydantic import ValidationError
+from test_small_competitions import Files, N, T, images, plain, table, with_sample
+
+from podium.config.prepare import Prepare
+from podium.core import csvs
+from podium.core.errors import UserError
+
+folder = small.folder
+
+
+def with_validation(
+    name: str = "valid", ids: str = "a{n}", header: str = "id,label", folder: str = "valid"
+) -> Files:
+    """A table of 8 validation images, by default with the ids of training images."""
+    rows = [f"{ids.format(n=n)},{'xyz'[n % 3]}" for n in range(8)]
+    more = images(**{folder: [ids.format(n=n) for n in range(8)]})
+    return with_sample(plain()) | {f"{name}.csv": table(header, rows)} | more
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation_labels", "data/val"])
+def test_a_table_of_validation_images_is_offered(name: str, tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, with_validation(name))
+    guess = found.guess("more_train_csv")
+    assert (guess.value, guess.confidence) == ([f"{name}.csv"], "guess")
+    assert (found.prepare["more_train_images"], found.prepare["test_csv"]) == (["valid"], None)
+    read = found.tables.train.set_index("id")["label"]
+    assert read.index.is_unique and len(read) == len(N) + 8
+    assert (read["a4"], read["valid/a4.png"]) == ("y", "y")
+    assert not found.layout.notes
+    fewer = layouts.inspect(tmp_path, with_validation(name), more_train_csv="none")
+    assert len(fewer.tables.train) == len(N)
+    assert f"not used: {name}.csv (8 rows of a validation set), valid/" in fewer.layout.notes
+
+
+def test_validation_images_may_be_among_the_training_images(tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, with_validation("val", "v{n}", folder="train"))
+    prepare = found.prepare
+    assert (prepare["more_train_csv"], prepare["more_train_images"]) == (["val.csv"], [])
+    assert {"a3", "v3"} <= {*found.tables.train["id"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"header": "id,kind"},  # other columns
+        {"name": "extra"},
+        {"ids": "w{n}", "folder": "elsewhere"},
+        {"name": "val_sample_submission"},
+    ],
+)
+def test_other_tables_are_not_offered(change: dict[str, str], tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, with_validation(**change))
+    assert found.prepare["more_train_csv"] == []
+    assert len(found.tables.train) == len(N)
+
+
+def test_validation_images_without_files_or_labels_are_not_offered(tmp_path: Path) -> None:
+    files = with_validation()
+    del files["valid/a4.png"]  # there is train/a4.png
+    assert layouts.inspect(tmp_path, files).prepare["more_train_csv"] == []
+    files = with_validation()
+    files["valid.csv"] = files["valid.csv"].replace(b"a4,y", b"a4,")
+    (tmp_path / "shapes.zip").unlink()
+    assert layouts.inspect(tmp_path, files).prepare["more_train_csv"] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"train_csv": None}, "more_train_csv requires train_csv"),
+        ({"more_train_images": ["a", "b"]}, "one table per folder in more_train_csv"),
+        ({"images": "{id}_*"}, "more_train_csv excludes images"),
+    ],
+)
+def test_what_more_tables_require(settings: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Prepare(**{"more_train_csv": ["val.csv"], **settings})
+
+
+def test_unreadable_and_missing_rows_are_errors_that_name_the_tables(tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, with_validation())
+    layout = found.layout
+    layout.prepare["more_train_csv"] = ["other.csv"]
+    with pytest.raises(UserError, match=r"prepare\.more_train_csv: other\.csv not found"):
+        _ = found.tables
+    layout.prepare |= {"more_train_csv": ["valid.csv"], "more_train_images": ["test"]}
+    with pytest.raises(UserError, match=r"8 of 32 training images are missing.*test/a0"):
+        _ = found.tables
+
+
+@pytest.mark.slow
+def test_models_train_on_them_too() -> None:
+    files = with_validation()
+    columns = {"train.csv": len(N), "valid.csv": 8, "test.csv": len(T)}
+    files["test.csv"] = table("id", [f"b{n}" for n in T])
+    for name, count in columns.items():
+        header, *rows = files[name].decode().split()
+        files[name] = table(f"{header},age", [f"{row},{row and 20 + 7 * n % 41}" for n, row
+                                              in enumerate(rows[:count])])  # fmt: skip
+    in_process.run_project(files, fine_tune=True)
+    oof = csvs.read(Path("reports/oof.csv"))
+    assert len(oof) == len(N) + 8 and oof["id"].str.startswith("valid/").sum() == 8
+    assert len(small.submission()) == len(T)
