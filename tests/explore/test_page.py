@@ -129,6 +129,25 @@ def test_each_task_has_a_page(project: Project, task: str, label: dict[str, str]
     assert titles(page)[0] == first and set(titles(page)) >= {*TITLES[1:-1]}
 
 
+def test_labels_are_counted_per_fold_and_group(project: Project) -> None:
+    known, _ = competitions.tables(60, 15)
+    groups = ["big"] * 12 + [f"g{n % 12}" for n in range(48)]
+    files = {**competitions.competition(60, 15), "train.csv": competitions.csv(
+        known.assign(patient=groups))}  # fmt: skip
+    project.write_archive(files)
+    project.edit(lambda params: params["prepare"].update(group_column="patient"))
+    page = explore(project)
+    assert "13 groups of 4 to 12 images" in page
+    varied = known["label"].groupby(groups).nunique().gt(1).sum()
+    assert f"{varied} of them have images with different labels." in page
+    assert "Images per class and group, of the 8 largest groups" in page
+    table = page[page.index("<caption>Images per class and group") :]
+    assert re.findall("<th scope=.col.>(.*?)</th>", table)[:2] == ["class", "big"]
+    first = re.search('<th scope="row">(.*?)</th><td>(.*?)</td>', table)
+    assert first is not None
+    assert int(first[2]) == (known["label"][:12] == first[1]).sum()
+
+
 def test_a_competition_without_test_images_or_files_has_a_page(project: Project) -> None:
     rng = np.random.default_rng(0)
     known, hidden = competitions.tables(36, 9)

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from podium.config.embeddings import Embedding
@@ -13,7 +14,7 @@ from podium.pages.document import Card, Cards, Chart, Section, Table
 from podium.scoring.task import LABEL_SEPARATOR
 
 MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes; images per class; columns; pixels
-MAX_BARS, MAX_ROWS = 60, 25
+MAX_BARS, MAX_ROWS, MAX_GROUPS = 60, 25, 8
 
 
 def classes(data: Data) -> Section:
@@ -41,7 +42,7 @@ def classes(data: Data) -> Section:
 
 
 def splits(data: Data) -> Section:
-    """Labels across folds, and the sizes of groups."""
+    """Labels across folds and groups."""
     parts: list[Chart | Table | Cards] = []
     folds = np.unique(data.folds)
     if data.task.name == "regression":
@@ -55,22 +56,35 @@ def splits(data: Data) -> Section:
                 axis.set_xlabel("fold")
             parts.append(Chart(charts.svg(figure, "Numbers per fold")))
     else:
-        rows = _rows_of_labels(data)
-        names = sorted(rows, key=lambda name: -len(rows[name]))
-        table = [["class", *(f"fold {fold}" for fold in folds)]]
-        for name in names[:MAX_ROWS]:
-            counts = Counter(data.folds[rows[name]].tolist())
-            table.append([name, *(f"{counts[fold]:,}" for fold in folds)])
-        caption = "Images per class and fold"
-        if len(names) > MAX_ROWS:
-            caption += f", of the {MAX_ROWS} most frequent classes"
-        parts.append(Table(table, caption))
-    text = ""
-    if data.groups is not None:
-        sizes = np.array([*Counter(data.groups).values()])
-        text = f"{len(sizes):,} groups of {sizes.min()} to {sizes.max()} images, "
-        text += f"{np.median(sizes):g} in the median; each group is in one fold."
+        by_fold = {f"fold {fold}": data.folds == fold for fold in folds}
+        parts.append(_crosstab(data, by_fold, "Images per class and fold"))
+    if data.groups is None:
+        return Section("Folds", parts)
+    sizes = pd.Series(data.groups).value_counts()
+    text = f"{len(sizes):,} groups of {sizes.min()} to {sizes.max()} images, "
+    text += f"{np.median(sizes):g} in the median; each group is in one fold."
+    if data.task.name != "regression":
+        varied = (pd.Series(data.labels).groupby(data.groups).nunique() > 1).sum()
+        text += f" {varied:,} of them have images with different labels."
+        groups = np.array(data.groups, object)
+        largest = {name: groups == name for name in sizes.index[:MAX_GROUPS]}
+        caption = "Images per class and group"
+        if len(sizes) > MAX_GROUPS:
+            caption += f", of the {MAX_GROUPS} largest groups"
+        parts.append(_crosstab(data, largest, caption))
     return Section("Folds", parts, text)
+
+
+def _crosstab(data: Data, columns: dict[str, np.ndarray], caption: str) -> Table:
+    """The number of images per class in each of `columns`: name -> boolean [M]."""
+    rows = _rows_of_labels(data)
+    names = sorted(rows, key=lambda name: -len(rows[name]))
+    table = [["class", *columns]]
+    for name in names[:MAX_ROWS]:
+        table.append([name, *(f"{mask[rows[name]].sum():,}" for mask in columns.values())])
+    if len(names) > MAX_ROWS:
+        caption += f"; the {MAX_ROWS} most frequent classes"
+    return Table(table, caption)
 
 
 def images(data: Data) -> Section:

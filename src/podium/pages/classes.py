@@ -144,10 +144,10 @@ def thresholds(outcome: Outcome) -> Section:
     """Of multilabel: F1 over the threshold of each label, with the one in use."""
     count = min(len(outcome.classes), 12)
     chosen = outcome.rule.thresholds or [0.5] * len(outcome.classes)
-    rare = np.argsort(-(outcome.targets > 0).sum(axis=0), kind="stable")[:count]
+    frequent = np.argsort(-(outcome.targets > 0).sum(axis=0), kind="stable")[:count]
     with charts.style():
         figure, axes = charts.panels(count, columns=4, height=2.2)
-        for panel, index in zip(axes, rare, strict=True):
+        for panel, index in zip(axes, frequent, strict=True):
             precision, recall, steps = sk.precision_recall_curve(
                 outcome.targets[:, index] > 0, outcome.probabilities[:, index]
             )

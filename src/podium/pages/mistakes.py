@@ -1,5 +1,6 @@
 """Sections with images: confident mistakes, confused pairs, and likely label errors."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -17,7 +18,8 @@ from podium.pages.outcome import Outcome
 
 MISTAKES, PAIRS, ISSUES = 24, 8, 24
 SHOWN = 3  # classes per image
-Heats = dict[int, tuple[np.ndarray, np.ndarray]]  # pixels and heat map by row
+Heat = tuple[np.ndarray, np.ndarray]  # the pixels of an image, and its heat map
+Heats = dict[int, list[Heat]]  # those of the images of each row
 
 
 def confident(outcome: Outcome) -> list[int]:
@@ -32,7 +34,7 @@ def confident(outcome: Outcome) -> list[int]:
 
 def mistakes(outcome: Outcome, store: ImageStore, heats: Heats) -> Section:
     """The most confident mistakes, with a heat map of where the model looked."""
-    cards = [_card(outcome, store, row, heats.get(row)) for row in confident(outcome)]
+    cards = [_card(outcome, store, row, heats.get(row, [])) for row in confident(outcome)]
     text = "Out of fold: no model was trained on these images or their labels."
     if heats:
         what = (
@@ -96,7 +98,7 @@ def label_errors(outcome: Outcome, store: ImageStore) -> Section:
     ):
         return Section("Likely label errors")  # a class has no image
     rows = label_issues(outcome)
-    cards = [_card(outcome, store, row, None) for row in rows[:ISSUES]]
+    cards = [_card(outcome, store, row, []) for row in rows[:ISSUES]]
     if outcome.task.single_label and cards:
         quality = get_label_quality_scores(outcome.targets, outcome.probabilities)
         for card, row in zip(cards, rows, strict=False):
@@ -110,20 +112,21 @@ def label_errors(outcome: Outcome, store: ImageStore) -> Section:
 
 
 def _picture(outcome: Outcome, store: ImageStore, row: int) -> str:
-    return pictures.thumbnail(store.decode(outcome.images[row]))
+    return pictures.thumbnail(store.decode(outcome.images[row][0]))
 
 
-def _card(
-    outcome: Outcome, store: ImageStore, row: int, heat: tuple[np.ndarray, np.ndarray] | None
-) -> Card:
-    label = outcome.ids[row]
-    shown = [(_picture(outcome, store, row), label)]
-    if heat is not None:
-        shown.append((pictures.thumbnail(*heat), f"{label}, heat map"))
+def _card(outcome: Outcome, store: ImageStore, row: int, heats: list[Heat]) -> Card:
+    shown = list[tuple[str, str]]()
+    for picture, heat in itertools.zip_longest(pictures.of_unit(store, outcome.images[row]), heats):
+        shown.append(picture)
+        if heat is not None:
+            shown.append((pictures.thumbnail(*heat), f"{picture[1]}, heat map"))
     values = outcome.probabilities[row]
     top = np.argsort(-values, kind="stable")[:SHOWN]
     likely = ", ".join(f"{outcome.classes[i]} {values[i]:.2f}" for i in top)
     lines = [f"actual {outcome.actual[row] or '(none)'}", likely]
     if (predicted := outcome.predicted[row]) != outcome.classes[top[0]]:
         lines.insert(1, f"predicted {predicted or '(none)'}")
-    return Card(label, shown, lines)
+    if (count := len(outcome.images[row])) > pictures.MAX_IMAGES:
+        lines.append(f"{pictures.MAX_IMAGES} of its {count} images")
+    return Card(outcome.ids[row], shown, lines)

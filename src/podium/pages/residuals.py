@@ -53,6 +53,5 @@ def largest_errors(outcome: Outcome, store: ImageStore) -> Section:
                 outcome.classes, outcome.targets[row], outcome.probabilities[row], strict=True
             )
         ]
-        source = pictures.thumbnail(store.decode(outcome.images[row]))
-        cards.append(Card(outcome.ids[row], [(source, outcome.ids[row])], lines))
+        cards.append(Card(outcome.ids[row], pictures.of_unit(store, outcome.images[row]), lines))
     return Section("Largest errors", [Cards(cards)], "Out of fold.")
