@@ -10,7 +10,7 @@ from podium.config.embeddings import Embedding
 from podium.explore.data import Data
 from podium.explore.label_errors import MAX_SHARE, NEIGHBORS
 from podium.pages import charts, pictures
-from podium.pages.document import Card, Cards, Chart, Section, Table
+from podium.pages.document import Card, Cards, Chart, Section, Table, counted
 from podium.scoring.task import LABEL_SEPARATOR
 
 MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes; images per class; columns; pixels
@@ -31,7 +31,9 @@ def classes(data: Data) -> Section:
     parts = [Chart(_bars({name: len(rows[name]) for name in names[:MAX_BARS]}))]
     text = f"{len(names)} classes. The largest has {_images(rows[names[0]])}, the smallest "
     text += f"{_images(rows[names[-1]])}."
-    if data.task.name == "multilabel":
+    if data.targets:
+        text = f"{len(names)} classes of {len(data.targets)} targets: {', '.join(data.targets)}."
+    elif data.task.name == "multilabel":
         sizes = Counter(len(_labels(label)) for label in data.labels)
         per_image = ", ".join(f"{sizes[size]} with {size}" for size in sorted(sizes))
         text = f"{len(names)} labels; images by their number of labels: {per_image}."
@@ -61,11 +63,11 @@ def splits(data: Data) -> Section:
     if data.groups is None:
         return Section("Folds", parts)
     sizes = pd.Series(data.groups).value_counts()
-    text = f"{len(sizes):,} groups of {sizes.min()} to {sizes.max()} images, "
+    text = f"{counted(len(sizes), 'group')} of {sizes.min()} to {sizes.max()} images, "
     text += f"{np.median(sizes):g} in the median; each group is in one fold."
     if data.task.name != "regression":
         varied = (pd.Series(data.labels).groupby(data.groups).nunique() > 1).sum()
-        text += f" {varied:,} of them have images with different labels."
+        text += f" Groups with images of different labels: {varied:,}."
         groups = np.array(data.groups, object)
         largest = {name: groups == name for name in sizes.index[:MAX_GROUPS]}
         caption = "Images per class and group"
@@ -119,8 +121,10 @@ def images(data: Data) -> Section:
         ]
         kinds.append(["gray, whatever the channels", f"{int(stats.gray.sum()):,}"])
         kinds.append(["with EXIF data", f"{int((facts['EXIF tags'] > 0).sum()):,}"])
-    text = f"{len(sizes):,} different size{'s' * (len(sizes) > 1)}. " + (
-        "Sizes are those of the files." if data.files is not None else "Sizes are as stored."
+    text = (
+        counted(len(sizes), "different size")
+        + ". "
+        + ("Sizes are those of the files." if data.files is not None else "Sizes are as stored.")
     )
     return Section("Images", [chart, Table(common, "Most common sizes"), Table(kinds)], text)
 
@@ -187,7 +191,7 @@ def _spread(rows: list[int]) -> list[int]:
 
 
 def _images(rows: list[int]) -> str:
-    return f"{len(rows):,} image{'' if len(rows) == 1 else 's'}"
+    return counted(len(rows), "image")
 
 
 def _grid(data: Data, rows: list[int], name: str) -> tuple[str, str]:
@@ -206,7 +210,7 @@ def _bars(counts: dict[str, int]) -> Markup:
         names = [charts.short(name) for name in counts]
         axis.barh(range(len(names)), [*counts.values()])
         axis.set_yticks(range(len(names)), names)
-        axis.invert_yaxis()
+        axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_xlabel("training images")
         axis.grid(visible=False, axis="y")
         return charts.svg(figure, "Training images per class")

@@ -13,8 +13,9 @@ from cleanlab.rank import get_label_quality_scores
 from podium.images.store import ImageStore
 from podium.pages import pictures
 from podium.pages.classes import MAX_MATRIX
-from podium.pages.document import Card, Cards, Section
+from podium.pages.document import Card, Cards, Section, counted
 from podium.pages.outcome import Outcome
+from podium.scoring.task import LABEL_SEPARATOR
 
 MISTAKES, PAIRS, ISSUES = 24, 8, 24
 SHOWN = 3  # classes per image
@@ -37,10 +38,10 @@ def mistakes(outcome: Outcome, store: ImageStore, heats: Heats) -> Section:
     cards = [_card(outcome, store, row, heats.get(row, [])) for row in confident(outcome)]
     text = "Out of fold: no model was trained on these images or their labels."
     if heats:
-        what = (
-            "label that is most wrong" if outcome.task.name == "multilabel" else "predicted class"
-        )
-        text += f" Bright: what raised the logit of the {what} most (Grad-CAM)."
+        what = "predicted class"
+        if outcome.task.name == "multilabel":
+            what = "label that is most wrong or, if that is missing, for the most likely one"
+        text += f" Bright: what speaks most for the {what} (Grad-CAM)."
     return Section("Most confident mistakes", [Cards(cards)] if cards else [], text)
 
 
@@ -61,7 +62,7 @@ def confused_pairs(outcome: Outcome, store: ImageStore) -> Section:
         shown = [(_picture(outcome, store, row), f"{actual}, taken for {predicted}")]
         if predicted in outcome.actual:
             shown.append((_picture(outcome, store, outcome.actual.index(predicted)), predicted))
-        cards.append(Card(f"{actual} → {predicted}", shown, [f"{count} image{'s' * (count > 1)}"]))
+        cards.append(Card(f"{actual} → {predicted}", shown, [counted(count, "image")]))
     text = "Out of fold. Left: an image that was mistaken; right: one of the predicted class."
     return Section("Confused pairs", [Cards(cards)] if cards else [], text)
 
@@ -104,15 +105,22 @@ def label_errors(outcome: Outcome, store: ImageStore) -> Section:
         for card, row in zip(cards, rows, strict=False):
             card.lines.append(f"label quality {quality[row]:.2f}")
     text = (
-        f"{len(rows)} of {len(outcome.ids)} labels disagree with out-of-fold probabilities by more "
-        "than their class usually does (cleanlab). Look before you change any: hard images are "
-        "among them."
+        f"The label of {len(rows):,} of {len(outcome.ids):,} images disagrees with the out-of-fold "
+        "probabilities, by more than is usual for its class (cleanlab). Look before you change "
+        "any: hard images are among them."
     )
     return Section("Likely label errors", [Cards(cards)] if cards else [], text)
 
 
 def _picture(outcome: Outcome, store: ImageStore, row: int) -> str:
     return pictures.thumbnail(store.decode(outcome.images[row][0]))
+
+
+def _text(outcome: Outcome, label: str) -> str:
+    """A label as it is shown."""
+    if outcome.task.name == "multilabel":
+        label = label.replace(LABEL_SEPARATOR, ", ")
+    return label or "(none)"
 
 
 def _card(outcome: Outcome, store: ImageStore, row: int, heats: list[Heat]) -> Card:
@@ -124,9 +132,9 @@ def _card(outcome: Outcome, store: ImageStore, row: int, heats: list[Heat]) -> C
     values = outcome.probabilities[row]
     top = np.argsort(-values, kind="stable")[:SHOWN]
     likely = ", ".join(f"{outcome.classes[i]} {values[i]:.2f}" for i in top)
-    lines = [f"actual {outcome.actual[row] or '(none)'}", likely]
+    lines = [f"actual: {_text(outcome, outcome.actual[row])}", likely]
     if (predicted := outcome.predicted[row]) != outcome.classes[top[0]]:
-        lines.insert(1, f"predicted {predicted or '(none)'}")
+        lines.insert(1, f"predicted: {_text(outcome, predicted)}")
     if (count := len(outcome.images[row])) > pictures.MAX_IMAGES:
         lines.append(f"{pictures.MAX_IMAGES} of its {count} images")
     return Card(outcome.ids[row], shown, lines)

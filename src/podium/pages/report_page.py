@@ -36,7 +36,7 @@ def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
         for own, part in zip(outcome.of_targets(), outcome.task.parts, strict=True):
             heats = _heats(own, store, MAX_HEATS // len(outcome.task.parts), part)
             named = _details(own, store, heats)
-            sections += [replace(s, title=f"{own.target}: {s.title}") for s in named]
+            sections += [replace(section, group=own.target) for section in named]
     else:
         sections += _details(outcome, store, _heats(outcome, store, MAX_HEATS))
     sections.append(scores.learning_curves(_curves(outcome), metric))
@@ -124,10 +124,11 @@ def _heats(
 
 def _explained_class(outcome: Outcome, row: int, classes: int) -> int:
     """The class that was predicted, of those that the network knows; for multilabel, the one that
-    is most wrong.
+    is most wrong, or the most likely one if that is missing: nothing speaks for it.
     """
     if outcome.task.name == "multilabel":
-        errors = np.abs(outcome.probabilities[row] - outcome.targets[row])
-        return int(errors.argmax())
+        errors = outcome.probabilities[row] - outcome.targets[row]
+        worst = int(np.abs(errors).argmax())
+        return worst if errors[worst] > 0 else int(outcome.probabilities[row].argmax())
     predicted = int(outcome.predicted_targets[row])
     return predicted if predicted < classes else int(outcome.probabilities[row, :classes].argmax())
