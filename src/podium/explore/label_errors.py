@@ -203,6 +203,6 @@ def _outliers(judge: _Judge, targets: np.ndarray) -> list[Issue]:
     value = predicted * np.where(std > 0, std, 1) + targets.mean(axis=0)
     found = []
     for n in np.flatnonzero(deviation > OUTLIER):
-        text = ", ".join(f"{number:.4g}" for number in value[n])
+        text = ", ".join(f"{v:.0f}" if abs(v) >= 1000 else f"{v:.4g}" for v in value[n])
         found.append(Issue(int(judge.judged[n]), float(OUTLIER / deviation[n]), text, 0))
     return found

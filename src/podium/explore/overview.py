@@ -10,7 +10,7 @@ from podium.config.embeddings import Embedding
 from podium.explore.data import Data
 from podium.explore.label_errors import MAX_SHARE, NEIGHBORS
 from podium.pages import charts, pictures
-from podium.pages.document import Card, Cards, Chart, Section, Table, counted
+from podium.pages.document import Card, Cards, Chart, Section, Table, counted, number
 from podium.scoring.task import LABEL_SEPARATOR
 
 MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes; images per class; columns; pixels
@@ -166,7 +166,7 @@ def _numbers(data: Data) -> Section:
     for index, name in enumerate(data.task.classes[:4]):
         order = np.argsort(targets[:, index], kind="stable")
         rows = [int(row) for row in order[np.linspace(0, len(order) - 1, 8).astype(int)]]
-        cards = [Card(f"{targets[row, index]:.6g}", [_picture(data, row)], []) for row in rows]
+        cards = [Card(number(targets[row, index]), [_picture(data, row)], []) for row in rows]
         parts.append(Cards(cards, f"From the lowest to the highest {name}"))
     return Section("Numbers", parts)
 
