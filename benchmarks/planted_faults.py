@@ -10,6 +10,7 @@ darker test images. What is reported for the unchanged competition, too, does no
 import argparse
 import csv
 import io
+import json
 import os
 import random
 import subprocess
@@ -17,9 +18,10 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -87,8 +89,18 @@ def main() -> None:
         print(f"| {archive.stem} | | none | 0 | {_summary(before)} | | |", flush=True)
 
 
-def look(archive: Path, network: dict, seed: int, *, plant: bool) -> tuple[dict, Planted]:
-    """What the checks find in an archive, or in a copy with planted faults."""
+def look(
+    archive: Path,
+    network: dict,
+    seed: int,
+    *,
+    plant: bool,
+    script: str = SHOW,
+    arguments: Sequence[str] = (),
+) -> tuple[Any, Planted]:
+    """What a script (by default, all checks) finds in an archive, or in a copy with planted faults.
+    It gets the seed and the `arguments`, and prints JSON.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder, planted = Path(name), Planted()
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
@@ -112,7 +124,8 @@ def look(archive: Path, network: dict, seed: int, *, plant: bool) -> tuple[dict,
         params["folds"] |= {"count": 5, "run": [0, 1, 2, 3, 4]}
         yaml.dump(params, path)
         run("dvc", "repro", "-q", "folds")
-        return YAML(typ="safe").load(run(sys.executable, "-c", SHOW, str(seed))), planted
+        output = run(sys.executable, "-c", script, str(seed), *arguments)
+        return json.loads(output.splitlines()[-1]), planted
 
 
 def write(archive: Path, copy: Path, planted: Planted | None, rng: random.Random) -> None:

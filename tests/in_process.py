@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 import check
 import embed
 import ensemble
+import explore
 import folds
 import page
 import predict
@@ -56,6 +57,16 @@ def prepare_project() -> str:
         UserError: if one fails.
     """
     return _printed(prepare.main) + _printed(folds.main)
+
+
+def explore_project() -> str:
+    """Run the stage explore, after prepare and folds. Returns what it prints.
+
+    Raises:
+        UserError: if it fails.
+    """
+    _printed(check.main)
+    return _printed(explore.main)
 
 
 def edit_params(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def test_trackers_rerun_nothing(unchanged: Project) -> None:
         ("podium/features/heads.py", {"check"}),
         ("podium/prediction/tta.py", {"check"} | PREDICT),
         ("podium/submission/blend.py", {"check"} | END),
+        ("podium/pages/report_page.py", {"page"}),
+        ("podium/pages/page.css", {"explore", "page"}),
         ("podium/params/schema.py", {"check"}),
         ("podium/config/submission.py", {"check", "submission", "report", "page"}),
         ("podium/kaggle/submit.py", set()),

@@ -68,19 +68,36 @@ UNDECLARED["check"] = {"trackers"}
 
 
 def closure(path: Path, root: Path = ROOT) -> set[str]:
-    """A file and all of ours that it imports, directly or not, as dvc.yaml names them."""
+    """A file, all of ours that it imports, directly or not, and the templates that these read, as
+    dvc.yaml names them.
+    """
     files = import_closure.closure(path, root / "src")
-    return {file.relative_to(root).as_posix() for file in files}
+    needed = [*files, *(template for file in files for template in templates(file))]
+    return {file.relative_to(root).as_posix() for file in needed}
+
+
+def templates(path: Path) -> list[Path]:
+    """The files next to a module, other than code, whose names it contains."""
+    others = [file for file in path.parent.iterdir() if file.is_file() and file.suffix != ".py"]
+    nodes = ast.walk(ast.parse(path.read_bytes())) if others else ()
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return [file for file in others if file.name in texts]
 
 
 def declared(stage: str, root: Path = ROOT) -> dict[str, set[str]]:
-    """The code files in each of a stage's deps."""
+    """The files of code, and templates, in each of a stage's deps."""
     deps = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith("src/")]
     assert len(set(deps)) == len(deps)
     return {
-        dep: {path.relative_to(root).as_posix() for path in (root / dep).rglob("*.py")} or {dep}
+        dep: {path.relative_to(root).as_posix() for path in sources_in(root / dep)} or {dep}
         for dep in deps
     }
+
+
+def sources_in(folder: Path) -> list[Path]:
+    """All files below a folder but compiled ones; none if it is a file."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if "__pycache__" not in path.parts]
 
 
 def undeclared(stage: str, root: Path = ROOT) -> set[str]:
@@ -165,6 +182,17 @@ def test_an_undeclared_import_is_found_in_the_stages_that_run_it(copied: Path) -
     new = {"src/podium/submission/text_tables.py"}
     assert {stage: undeclared(stage, copied) for stage in PIPELINE} == {
         stage: new if stage in ("train", "train_all") else set() for stage in PIPELINE
+    }
+
+
+def test_an_undeclared_template_is_found_in_the_stages_that_read_it(copied: Path) -> None:
+    module = copied / "src/podium/features/extract.py"
+    module.write_text(module.read_text() + 'NAMES = "names.txt"\n')
+    assert not any(undeclared(stage, copied) for stage in PIPELINE)
+    (module.parent / "names.txt").write_text("a\n")
+    assert {stage: undeclared(stage, copied) for stage in PIPELINE} == {
+        stage: {"src/podium/features/names.txt"} if stage in ("explore", "embed") else set()
+        for stage in PIPELINE
     }
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import competitions
+import in_process
 import numpy as np
 import pandas as pd
 import pytest
+import several_targets
 from conftest import Project
 from planted_photos import jpeg, photos
 
@@ -127,6 +129,36 @@ def test_each_task_has_a_page(project: Project, task: str, label: dict[str, str]
     page = explore(project)
     first = "Numbers" if task == "regression" else "Classes"
     assert titles(page)[0] == first and set(titles(page)) >= {*TITLES[1:-1]}
+
+
+def test_labels_are_counted_per_fold_and_group(project: Project) -> None:
+    known, _ = competitions.tables(60, 15)
+    groups = ["big"] * 12 + [f"g{n % 12}" for n in range(48)]
+    files = {**competitions.competition(60, 15), "train.csv": competitions.csv(
+        known.assign(patient=groups))}  # fmt: skip
+    project.write_archive(files)
+    project.edit(lambda params: params["prepare"].update(group_column="patient"))
+    page = explore(project)
+    assert "13 groups of 4 to 12 images" in page
+    varied = known["label"].groupby(groups).nunique().gt(1).sum()
+    assert f"Groups with images of different labels: {varied}." in page
+    assert "Images per class and group, of the 8 largest groups" in page
+    table = page[page.index("<caption>Images per class and group") :]
+    assert re.findall("<th scope=.col.>(.*?)</th>", table)[:2] == ["class", "big"]
+    first = re.search('<th scope="row">(.*?)</th><td>(.*?)</td>', table)
+    assert first is not None
+    assert int(first[2]) == (known["label"][:12] == first[1]).sum()
+
+
+def test_several_targets_have_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    in_process.run_project(several_targets.mixed())
+    in_process.explore_project()
+    page = Path("reports/data.html").read_text()
+    assert "<small>multitarget</small>" in page
+    assert "10 classes of 3 targets: size, kind, light." in page
+    for name in ("kind: k0", "size up to its median", "light above its median"):
+        assert f"<strong>{name}</strong>" in page
 
 
 def test_a_competition_without_test_images_or_files_has_a_page(project: Project) -> None:

@@ -1,11 +1,16 @@
 """The pages in headless Chromium: no errors, no requests, no overflow, no barriers."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import in_process
+import layouts
+import numpy as np
 import pytest
+import several_targets
+from competitions import csv, encode, tables
 from conftest import Project
 
 pytest.importorskip("playwright", reason="needs Playwright: `make test-browser`")
@@ -25,9 +30,63 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+def photos(ids: list[str]) -> dict[str, bytes]:
+    """Random training and test images."""
+    rng = np.random.default_rng(0)
+    return {f"{name}.png": encode(rng.integers(0, 256, (40, 56, 3), np.uint8)) for name in ids}
+
+
+def many_classes() -> dict[str, bytes]:
+    """80 classes with long names, of 160 images."""
+    known, hidden = tables(160, 8)
+    names = [f"a class with a long name, number {n % 80}" for n in range(168)]
+    images = [*(f"train/{i}" for i in known["id"]), *(f"test/{i}" for i in hidden["id"])]
+    return {
+        "train.csv": csv(known.assign(label=names[:160])),
+        "sample_submission.csv": csv(hidden.assign(label=names[0])),
+        **photos(images),
+    }
+
+
+def numbers_of_two_images() -> dict[str, bytes]:
+    """A number per id, which has two images."""
+    known, hidden = tables(40, 8)
+    known, hidden = known.assign(label=np.arange(40) / 7), hidden.assign(label=0.5)
+    ids = [*(f"train/{i}" for i in known["id"]), *(f"test/{i}" for i in hidden["id"])]
+    names = [f"{image}_{side}" for image in ids for side in ("left", "right")]
+    return {
+        "train.csv": csv(known.rename(columns={"label": "price"})),
+        "sample_submission.csv": csv(hidden.rename(columns={"label": "price"})),
+        **photos(names),
+    }
+
+
+KINDS: dict[str, Callable[[], dict[str, bytes]]] = {
+    "targets": several_targets.mixed,
+    "labels": lambda: layouts.several_labels("|").files,
+    "classes": many_classes,
+    "images per id": numbers_of_two_images,
+}
+
+
+@pytest.fixture(scope="module", params=["finished", *KINDS])
+def reports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of a finished project."""
+    if request.param == "finished":
+        project: Project = request.getfixturevalue("finished_project")
+        return project.folder / "reports"
+    folder = tmp_path_factory.mktemp("kind")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        in_process.run_project(KINDS[request.param](), fine_tune=True)
+        in_process.explore_project()
+    return folder / "reports"
+
+
 @pytest.fixture(params=["report.html", "data.html"])
-def report(finished_project: Project, request: pytest.FixtureRequest) -> Path:
-    return finished_project.folder / "reports" / request.param
+def report(reports: Path, request: pytest.FixtureRequest) -> Path:
+    path: Path = reports / request.param
+    return path
 
 
 def violations(page: Any) -> list[str]:

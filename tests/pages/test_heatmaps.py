@@ -59,6 +59,25 @@ def test_the_heat_is_where_the_evidence_is() -> None:
     assert heat[-1, -1] == 1 and heat.sum() == 1
 
 
+class TwoCorners(Corner):
+    """The classes of the first target are told by the upper left, those of the second by the lower
+    right.
+    """
+
+    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
+        second = super().forward_head(features)
+        return torch.cat([super().forward_head(features.flip(2, 3)), second], dim=1)
+
+
+def test_the_heat_of_one_of_several_targets_is_where_its_own_evidence_is() -> None:
+    own = Task("multiclass", ["a", "b"])
+    task = Task.join({"first": own, "second": own})
+    codec, images = TargetCodec(config(), task), torch.ones(1, 3, 32, 32)
+    for part, corner in zip(task.parts, (0, -1), strict=True):
+        heat = grad_cam(TwoCorners(), codec, images, torch.tensor([1]), part)[0]
+        assert heat[corner, corner] == 1 and heat.sum() == 1
+
+
 @pytest.mark.parametrize("architecture", ["crossvit_9_240", "pit_ti_224"])
 def test_a_network_with_several_grids_or_a_single_cell_has_none(architecture: str) -> None:
     size = int(architecture.rpartition("_")[2])

@@ -2,13 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Project
 
-from podium.pages import classes, mistakes, scores
+from podium.pages import classes, mistakes, pictures, scores
 from podium.pages.outcome import Outcome
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
@@ -37,7 +38,7 @@ def outcome(flipped: np.ndarray | None = None, *, metric: str = "accuracy") -> O
         metric=metrics.get(metric, task.name),
         scores={},
         ids=[f"i{n}" for n in range(COUNT)],
-        images=[f"i{n}" for n in range(COUNT)],
+        images=[[f"i{n}"] for n in range(COUNT)],
         folds=np.arange(COUNT) % 5,
         actual=[NAMES[i] for i in targets],
         targets=targets,
@@ -95,6 +96,29 @@ def test_the_surest_mistakes_come_first() -> None:
     assert len(rows) == mistakes.MISTAKES and all(made.wrong[row] for row in rows)
     sureness = made.confidence[rows]
     assert (np.diff(sureness) <= 0).all() and sureness[0] == made.confidence[made.wrong].max()
+
+
+class Store:
+    """Gray images, as bright as their name's length."""
+
+    def decode(self, image: str) -> np.ndarray:
+        return np.full((8, 8, 3), 40 * len(image), np.uint8)
+
+
+def test_a_mistake_shows_all_images_of_its_id_each_with_its_heat_map() -> None:
+    base = outcome(np.arange(40))
+    made = replace(base, images=[[f"i{n}-{side}" for side in "ab"] for n in range(COUNT)])
+    first, second = mistakes.confident(made)[:2]
+    heat = np.zeros((8, 8, 3), np.uint8), np.ones((2, 2))
+    section = mistakes.mistakes(made, Store(), {first: [heat, heat]})  # type: ignore[arg-type]
+    cards = section.parts[0].cards  # type: ignore[union-attr]
+    names = [[name for _, name in card.pictures] for card in cards[:2]]
+    a, b = made.images[first]
+    assert names == [[a, f"{a}, heat map", b, f"{b}, heat map"], made.images[second]]
+    assert len({source for source, _ in cards[0].pictures}) == 2  # the image, and its heat map
+    many = replace(made, images=[[str(n)] * 9 for n in range(COUNT)])
+    card = mistakes.mistakes(many, Store(), {}).parts[0].cards[0]  # type: ignore[arg-type,union-attr]
+    assert len(card.pictures) == pictures.MAX_IMAGES and "4 of its 9 images" in card.lines
 
 
 def test_the_interval_of_accuracy_is_that_of_a_proportion() -> None:

@@ -24,7 +24,8 @@ TEST = "\ntest\n"  # prefix of test ids in the joined store; ids have no line br
 class Data:
     """Tables, measurements and features of all images."""
 
-    task: Task
+    task: Task  # multilabel for several targets
+    targets: list[str]  # the names of several targets; empty for one
     ids: list[str]  # [N], training images first
     labels: list[str]  # of the training images, [M]
     folds: np.ndarray  # of the training images, int [M]
@@ -106,9 +107,11 @@ def read(backbone: Embedding | None, *, seed: int) -> Data:
         files = files.set_index(["part", "id"]).reindex(index).reset_index(drop=True)
         unreadable = {"file": pd.Series(ids), "format": "", "mode": ""}
         files = files.fillna(unreadable).fillna("0")
-    task, labels = _with_one_target(Task.submitted(prepared), train["label"].tolist())
+    submitted = Task.submitted(prepared)
+    task, labels = _with_one_target(submitted, train["label"].tolist())
     return Data(
         task=task,
+        targets=[part.name for part in submitted.parts],
         ids=ids,
         labels=labels,
         folds=folds.reindex(train["id"]).astype(int).to_numpy(),

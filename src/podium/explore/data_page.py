@@ -12,7 +12,7 @@ from podium.pages.document import render
 def html(data: Data, found: Findings, slug: str, backbone: Embedding | None) -> str:
     """The page."""
     facts = [
-        ("training images", f"{data.n_train:,}", data.task.name),
+        ("training images", f"{data.n_train:,}", "multitarget" if data.targets else data.task.name),
         ("test images", f"{len(data.ids) - data.n_train:,}", ""),
         ("near-duplicate pairs", f"{len(found.pairs):,}", _crossing(data, found)),
         ("likely label errors", f"{len(found.issues.found):,}", ""),

@@ -13,7 +13,7 @@ from podium.explore.label_errors import MAX_CLASSES, NEIGHBORS, has_classifier
 from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import Shortcut
 from podium.pages import pictures
-from podium.pages.document import Card, Cards, Chart, Section, Table
+from podium.pages.document import Card, Cards, Chart, Section, Table, counted
 
 Parts = list[Chart | Table | Cards]
 PAIRS, ISSUES, ROWS = 36, 30, 15
@@ -55,7 +55,7 @@ def near_duplicates(data: Data, found: Findings) -> Section:
     cards = [_pair_card(data, found, pair) for pair in shown]
     conflicts = sum(_conflict(data, pair) for pair in found.pairs)
     text += (
-        f"{conflicts} pairs have different labels. Copy reports/near_duplicates.csv to "
+        f"{counted(conflicts, 'pair')} with different labels. Copy reports/near_duplicates.csv to "
         "custom/lists/ and set prepare.near_duplicates to the copy, so that each set stays in one "
         "fold. With prepare.duplicates: drop, only one image of each set is used."
     )
@@ -73,7 +73,7 @@ def label_errors(data: Data, found: Findings) -> Section:
     cards = []
     listed = zip(found.issues.found, found.issues.neighbors, strict=True)
     for issue, neighbors in itertools.islice(listed, ISSUES):
-        lines = [f"labeled {_label(data, issue.row)}", f"suggested: {issue.suggestion}"]
+        lines = [f"given: {_label(data, issue.row)}", f"suggested: {issue.suggestion}"]
         if data.task.name != "regression":
             lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have this label")
         near = neighbors[:2]
@@ -85,9 +85,10 @@ def label_errors(data: Data, found: Findings) -> Section:
     judges = f"the {NEIGHBORS} nearest images"
     if has_classifier(data.task):
         judges += " and with a linear classifier that was not trained on the image"
+    count = len(found.issues.found)
     text = (
-        f"{len(found.issues.found)} labels disagree with {judges}. Next to each image are its two "
-        "nearest neighbors. To exclude images from training, copy their rows of "
+        f"The label of {counted(count, 'image')} disagrees with {judges}. Next to each image are "
+        "its two nearest neighbors. To exclude images from training, copy their rows of "
         "reports/label_issues.csv to a file in custom/lists/ and set prepare.exclude to that file."
     )
     if not cards:
@@ -98,7 +99,6 @@ def label_errors(data: Data, found: Findings) -> Section:
         text += f" With more than {MAX_CLASSES} classes, no classifier is fitted."
     if not cards:
         return Section("Likely label errors", [Table([["labels", "listed"], ["all", "0"]])], text)
-    count = len(found.issues.found)
     caption = f"{len(cards)} of {count}, most likely first" if len(cards) < count else ""
     return Section("Likely label errors", [Cards(cards, caption)], text)
 

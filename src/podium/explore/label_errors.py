@@ -1,11 +1,11 @@
 """Likely label errors: labels that disagree with the nearest neighbors and with a classifier.
 
 Class probabilities are the geometric mean of the nearest neighbors' votes and of a linear model on
-the features that was not fitted to the image. The probability of the given label is compared with
-the highest one and with the class's mean, since labels such as "other" always look unlikely.
-
-Source: confident learning also uses per-class thresholds (Northcutt et al. 2021,
-https://arxiv.org/abs/1911.00068).
+the features that was not fitted to the image. The score is the probability of the given label,
+relative to the highest one and to what is usual for the label. Since labels such as "other" always
+look unlikely, confident learning has a threshold per class (Northcutt et al. 2021,
+https://arxiv.org/abs/1911.00068). Where many classes are hard to tell apart, that spares wrong
+labels, too; so what is usual for a label is averaged with what is usual for all (`LENIENCY`).
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from podium.explore import nearest, univariate
 from podium.scoring.task import Task
 
-NEIGHBORS, SHARPNESS = 20, 10.0  # weight of a neighbor: exp(SHARPNESS * similarity)
-STRENGTH, MAX_ITERATIONS = 3.0, 300  # of logistic regression on features of length 1
+NEIGHBORS, SHARPNESS = 40, 10.0  # weight of a neighbor: exp(SHARPNESS * similarity)
+STRENGTH, MAX_ITERATIONS = 5.0, 300  # of logistic regression on features of length 1
+LINEAR_SHARE = 0.7  # weight of the classifier in the geometric mean
+LENIENCY = 0.7  # 0: all classes alike; 1: in full for those that are hard to tell
 MAX_FITTED = 10_000  # images
 MAX_CLASSES = 300  # with more, the classifier takes too long: neighbors decide alone
 BLOCK, CELLS = 4096, 2**22  # images, and their probabilities, in memory at once
-MAX_SCORE = 0.25  # of a listed image
+MAX_SCORE = 0.18  # of a listed image
 MAX_SHARE = 0.05  # of the images: the list must stay short enough to review
 MAX_LABELS = 50  # most frequent labels of a multilabel task
 OUTLIER = 4.5  # robust standard deviations of a regression's residual
@@ -106,7 +108,11 @@ class _Judge:
         self.rng = rng
 
     def scores(self, targets: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The score of each judged image's class [J], and its likeliest class [J]."""
+        """The score of each judged image's class [J], and its likeliest class [J].
+
+        The score is the probability of the class, divided by the highest one, and by how probable
+        the class is on average where it is given, relative to the other classes.
+        """
         given = targets[self.judged]
         own, top = np.zeros(len(given)), np.ones(len(given))
         best = np.zeros(len(given), int)
@@ -116,7 +122,8 @@ class _Judge:
             top[rows] = probabilities.max(axis=1)
         sizes = np.maximum(1, np.bincount(given, minlength=count))
         usual = np.bincount(given, weights=own, minlength=count) / sizes
-        scores: np.ndarray = own / top / np.maximum(usual, FLOOR)[given]
+        usual = LENIENCY * usual + (1 - LENIENCY) * own.mean()
+        scores: np.ndarray = own / top * own.mean() / np.maximum(usual, FLOOR)[given]
         return scores, best
 
     def predicted_numbers(self, targets: np.ndarray) -> np.ndarray:
@@ -158,7 +165,7 @@ class _Judge:
                     continue
                 linear = np.full((len(rows), count), FLOOR)
                 linear[:, present] += model.predict_proba(self.features[self.judged[rows]])
-                both = np.sqrt(linear * np.maximum(smooth, FLOOR))
+                both = linear**LINEAR_SHARE * np.maximum(smooth, FLOOR) ** (1 - LINEAR_SHARE)
                 yield rows, both / both.sum(axis=1, keepdims=True)
 
 
@@ -196,6 +203,6 @@ def _outliers(judge: _Judge, targets: np.ndarray) -> list[Issue]:
     value = predicted * np.where(std > 0, std, 1) + targets.mean(axis=0)
     found = []
     for n in np.flatnonzero(deviation > OUTLIER):
-        text = ", ".join(f"{number:.4g}" for number in value[n])
+        text = ", ".join(f"{v:.0f}" if abs(v) >= 1000 else f"{v:.4g}" for v in value[n])
         found.append(Issue(int(judge.judged[n]), float(OUTLIER / deviation[n]), text, 0))
     return found

@@ -3,17 +3,18 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from podium.config.embeddings import Embedding
 from podium.explore.data import Data
 from podium.explore.label_errors import MAX_SHARE, NEIGHBORS
 from podium.pages import charts, pictures
-from podium.pages.document import Card, Cards, Chart, Section, Table
+from podium.pages.document import Card, Cards, Chart, Section, Table, counted, number
 from podium.scoring.task import LABEL_SEPARATOR
 
 MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes; images per class; columns; pixels
-MAX_BARS, MAX_ROWS = 60, 25
+MAX_BARS, MAX_ROWS, MAX_GROUPS = 60, 25, 8
 
 
 def classes(data: Data) -> Section:
@@ -30,7 +31,9 @@ def classes(data: Data) -> Section:
     parts = [Chart(_bars({name: len(rows[name]) for name in names[:MAX_BARS]}))]
     text = f"{len(names)} classes. The largest has {_images(rows[names[0]])}, the smallest "
     text += f"{_images(rows[names[-1]])}."
-    if data.task.name == "multilabel":
+    if data.targets:
+        text = f"{len(names)} classes of {len(data.targets)} targets: {', '.join(data.targets)}."
+    elif data.task.name == "multilabel":
         sizes = Counter(len(_labels(label)) for label in data.labels)
         per_image = ", ".join(f"{sizes[size]} with {size}" for size in sorted(sizes))
         text = f"{len(names)} labels; images by their number of labels: {per_image}."
@@ -41,7 +44,7 @@ def classes(data: Data) -> Section:
 
 
 def splits(data: Data) -> Section:
-    """Labels across folds, and the sizes of groups."""
+    """Labels across folds and groups."""
     parts: list[Chart | Table | Cards] = []
     folds = np.unique(data.folds)
     if data.task.name == "regression":
@@ -55,22 +58,35 @@ def splits(data: Data) -> Section:
                 axis.set_xlabel("fold")
             parts.append(Chart(charts.svg(figure, "Numbers per fold")))
     else:
-        rows = _rows_of_labels(data)
-        names = sorted(rows, key=lambda name: -len(rows[name]))
-        table = [["class", *(f"fold {fold}" for fold in folds)]]
-        for name in names[:MAX_ROWS]:
-            counts = Counter(data.folds[rows[name]].tolist())
-            table.append([name, *(f"{counts[fold]:,}" for fold in folds)])
-        caption = "Images per class and fold"
-        if len(names) > MAX_ROWS:
-            caption += f", of the {MAX_ROWS} most frequent classes"
-        parts.append(Table(table, caption))
-    text = ""
-    if data.groups is not None:
-        sizes = np.array([*Counter(data.groups).values()])
-        text = f"{len(sizes):,} groups of {sizes.min()} to {sizes.max()} images, "
-        text += f"{np.median(sizes):g} in the median; each group is in one fold."
+        by_fold = {f"fold {fold}": data.folds == fold for fold in folds}
+        parts.append(_crosstab(data, by_fold, "Images per class and fold"))
+    if data.groups is None:
+        return Section("Folds", parts)
+    sizes = pd.Series(data.groups).value_counts()
+    text = f"{counted(len(sizes), 'group')} of {sizes.min()} to {sizes.max()} images, "
+    text += f"{np.median(sizes):g} in the median; each group is in one fold."
+    if data.task.name != "regression":
+        varied = (pd.Series(data.labels).groupby(data.groups).nunique() > 1).sum()
+        text += f" Groups with images of different labels: {varied:,}."
+        groups = np.array(data.groups, object)
+        largest = {name: groups == name for name in sizes.index[:MAX_GROUPS]}
+        caption = "Images per class and group"
+        if len(sizes) > MAX_GROUPS:
+            caption += f", of the {MAX_GROUPS} largest groups"
+        parts.append(_crosstab(data, largest, caption))
     return Section("Folds", parts, text)
+
+
+def _crosstab(data: Data, columns: dict[str, np.ndarray], caption: str) -> Table:
+    """The number of images per class in each of `columns`: name -> boolean [M]."""
+    rows = _rows_of_labels(data)
+    names = sorted(rows, key=lambda name: -len(rows[name]))
+    table = [["class", *columns]]
+    for name in names[:MAX_ROWS]:
+        table.append([name, *(f"{mask[rows[name]].sum():,}" for mask in columns.values())])
+    if len(names) > MAX_ROWS:
+        caption += f"; the {MAX_ROWS} most frequent classes"
+    return Table(table, caption)
 
 
 def images(data: Data) -> Section:
@@ -105,8 +121,10 @@ def images(data: Data) -> Section:
         ]
         kinds.append(["gray, whatever the channels", f"{int(stats.gray.sum()):,}"])
         kinds.append(["with EXIF data", f"{int((facts['EXIF tags'] > 0).sum()):,}"])
-    text = f"{len(sizes):,} different size{'s' * (len(sizes) > 1)}. " + (
-        "Sizes are those of the files." if data.files is not None else "Sizes are as stored."
+    text = (
+        counted(len(sizes), "different size")
+        + ". "
+        + ("Sizes are those of the files." if data.files is not None else "Sizes are as stored.")
     )
     return Section("Images", [chart, Table(common, "Most common sizes"), Table(kinds)], text)
 
@@ -148,7 +166,7 @@ def _numbers(data: Data) -> Section:
     for index, name in enumerate(data.task.classes[:4]):
         order = np.argsort(targets[:, index], kind="stable")
         rows = [int(row) for row in order[np.linspace(0, len(order) - 1, 8).astype(int)]]
-        cards = [Card(f"{targets[row, index]:.6g}", [_picture(data, row)], []) for row in rows]
+        cards = [Card(number(targets[row, index]), [_picture(data, row)], []) for row in rows]
         parts.append(Cards(cards, f"From the lowest to the highest {name}"))
     return Section("Numbers", parts)
 
@@ -173,7 +191,7 @@ def _spread(rows: list[int]) -> list[int]:
 
 
 def _images(rows: list[int]) -> str:
-    return f"{len(rows):,} image{'' if len(rows) == 1 else 's'}"
+    return counted(len(rows), "image")
 
 
 def _grid(data: Data, rows: list[int], name: str) -> tuple[str, str]:
@@ -192,7 +210,7 @@ def _bars(counts: dict[str, int]) -> Markup:
         names = [charts.short(name) for name in counts]
         axis.barh(range(len(names)), [*counts.values()])
         axis.set_yticks(range(len(names)), names)
-        axis.invert_yaxis()
+        axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_xlabel("training images")
         axis.grid(visible=False, axis="y")
         return charts.svg(figure, "Training images per class")

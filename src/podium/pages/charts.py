@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 # Stand for the page's colors until the SVG is written.
 INK, GRID = "#010203", "#040506"
 MAX_NAME = 22  # characters
+CHARACTER = 0.1  # inches, of the tick labels
+CELL = 0.48  # inches, of a matrix with texts
 COLORS = ("#3f83c6", "#d9822b", "#2f9e77", "#c2557f", "#8a6fc8", "#8d8f3b", "#6b7a88")
 BLUES = LinearSegmentedColormap.from_list("page", ["#eaf1f8", "#3f83c6", "#153a5e"])
 STYLE: Any = {
@@ -99,13 +101,22 @@ def histogram(axes: Axes, values: Sequence[np.ndarray], names: Sequence[str]) ->
         axes.legend(fontsize="small")
 
 
+def name_columns(axes: Axes, names: Sequence[str], *, room: float) -> None:
+    """Name the ticks 0, 1, … of the x axis, slanted if a name takes more `room`, in inches, than
+    there is per tick.
+    """
+    labels = [short(name) for name in names]
+    fits = max(map(len, labels)) * CHARACTER <= room
+    slant: dict[str, Any] = {} if fits else {"rotation": 45, "ha": "right"}
+    axes.set_xticks(range(len(names)), labels, **slant)
+
+
 def matrix(axes: Axes, names: Sequence[str], *, shades: np.ndarray, texts: np.ndarray) -> None:
     """A square matrix [N, N] of `texts` on cells that are darker for higher `shades` (0 to 1)."""
     axes.imshow(shades, cmap=BLUES, vmin=0, vmax=1)
     axes.grid(visible=False)
-    labels = [short(name) for name in names]
-    axes.set_xticks(range(len(names)), labels, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), labels)
+    name_columns(axes, names, room=CELL)
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
     for (row, column), text in np.ndenumerate(texts):
         color = "white" if shades[row, column] > 0.4 else "#1b2733"
         size = "small" if len(names) <= 12 else "xx-small"

@@ -21,7 +21,7 @@ def confusion(outcome: Outcome) -> Section:
     found = sk.confusion_matrix(outcome.actual, outcome.predicted, labels=names)
     shades = found / np.maximum(1, found.sum(axis=1, keepdims=True))
     with charts.style():
-        side = 1.6 + 0.48 * len(names)
+        side = 1.6 + charts.CELL * len(names)
         figure = charts.figure(side + 0.8, side)
         axes = figure.subplots()
         charts.matrix(axes, names, shades=shades, texts=np.where(found, found.astype(str), ""))
@@ -124,14 +124,13 @@ def distribution(outcome: Outcome) -> Section:
     }
     few = np.argsort(-shares["actual"], kind="stable")[:40]
     with charts.style():
-        figure = charts.figure(max(5.0, 1.5 + 0.32 * len(few)), 3.4)
+        width = max(5.0, 1.5 + 0.32 * len(few))
+        figure = charts.figure(width, 3.4)
         axes = figure.subplots()
         for number, (name, values) in enumerate(shares.items()):
             places = np.arange(len(few)) + 0.27 * (number - 1)
             axes.bar(places, values[few], width=0.27, label=name)
-        axes.set_xticks(
-            range(len(few)), [charts.short(names[i]) for i in few], rotation=45, ha="right"
-        )
+        charts.name_columns(axes, [names[i] for i in few], room=(width - 1.5) / len(few))
         axes.set(ylabel="share of images")
         figure.legend(loc="outside upper left", ncols=3, fontsize="small")
         svg = charts.svg(figure, "Share of each class in training and test")
@@ -144,10 +143,10 @@ def thresholds(outcome: Outcome) -> Section:
     """Of multilabel: F1 over the threshold of each label, with the one in use."""
     count = min(len(outcome.classes), 12)
     chosen = outcome.rule.thresholds or [0.5] * len(outcome.classes)
-    rare = np.argsort(-(outcome.targets > 0).sum(axis=0), kind="stable")[:count]
+    frequent = np.argsort(-(outcome.targets > 0).sum(axis=0), kind="stable")[:count]
     with charts.style():
         figure, axes = charts.panels(count, columns=4, height=2.2)
-        for panel, index in zip(axes, rare, strict=True):
+        for panel, index in zip(axes, frequent, strict=True):
             precision, recall, steps = sk.precision_recall_curve(
                 outcome.targets[:, index] > 0, outcome.probabilities[:, index]
             )

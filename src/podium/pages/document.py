@@ -1,5 +1,7 @@
 """A page: sections of text, tables, charts and images, rendered by one template."""
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,30 +58,54 @@ class Cards:
     kind: ClassVar[str] = "cards"
 
     @property
-    def narrow(self) -> bool:
-        """Whether each card has one image, so that two fit side by side on a phone."""
-        return all(len(card.pictures) == 1 for card in self.cards)
+    def width(self) -> str:
+        """The class of the grid: narrow if each card has one image, so that two fit side by side on
+        a phone; wide if one has three or more.
+        """
+        most = max((len(card.pictures) for card in self.cards), default=1)
+        return {1: "narrow", 2: ""}.get(most, "wide")
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page with its own entry in the page's menu."""
+    """A part of a page with its own entry in the page's menu, where the sections of a `group` are
+    together.
+    """
 
     title: str
     parts: list[Chart | Table | Cards] = field(default_factory=list)
     text: str = ""
+    group: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title, with the group's."""
+        return f"{self.group}: {self.title}" if self.group else self.title
 
     @property
     def anchor(self) -> str:
         """The id of the section's element."""
-        return self.title.lower().replace(" ", "-")
+        return re.sub(r"\W+", "-", self.heading.lower())
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which is regular: "1 image", "2 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def number(value: float) -> str:
+    """A number with four digits, or without decimals if it is large: "0.1235", "5,858,000"."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def render(title: str, facts: list[tuple[str, str, str]], sections: Sequence[Section]) -> str:
     """The page. `facts` are shown in large: a name, a value and a remark each."""
+    shown = [section for section in sections if section.parts]
+    groups = itertools.groupby(shown, key=lambda section: section.group)
     return TEMPLATES.get_template("page.html.j2").render(
         title=title,
         facts=facts,
-        sections=[section for section in sections if section.parts],
+        sections=shown,
+        menu=[(group, list(members)) for group, members in groups],
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
     )

@@ -12,6 +12,7 @@ from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
 from podium.models import inputs, weights
 from podium.models.targets import TargetCodec
+from podium.scoring.task import Target
 
 BATCH = 8  # images
 
@@ -35,10 +36,15 @@ class Explainer:
         self.codec = TargetCodec.of(training)
 
     def explain(
-        self, store: ImageStore, images: Sequence[str], classes: Sequence[int]
+        self,
+        store: ImageStore,
+        images: Sequence[str],
+        classes: Sequence[int],
+        part: Target | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The squares of `images` of `store` that the network sees, uint8 [N, size, size, C], and
-        heat maps of each for its class, float32 [N, h, w], 0 to 1.
+        heat maps of each for its class, float32 [N, h, w], 0 to 1. `part`: of several targets, the
+        one with these classes.
 
         Raises:
             NoGridError: as `grad_cam`.
@@ -48,18 +54,25 @@ class Explainer:
         pixels = np.stack([plain(store.decode(image), bytes(16)) for image in images])
         where = torch.device("cpu")
         preprocess = inputs.Preprocess(self.net, where)
-        parts = zip(
+        batches = zip(
             torch.from_numpy(pixels).split(BATCH), torch.tensor(classes).split(BATCH), strict=True
         )
         heats = [
-            grad_cam(self.net, self.codec, preprocess({"image": part})["image"], wanted)
-            for part, wanted in parts
+            grad_cam(self.net, self.codec, preprocess({"image": batch})["image"], wanted, part)
+            for batch, wanted in batches
         ]
         return pixels, torch.cat(heats).numpy()
 
 
-def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor) -> Tensor:
-    """Heat maps [N, h, w] (0 to 1) of `images` [N, C, size, size] for the logits of `classes` [N].
+def grad_cam(
+    net: nn.Module,
+    codec: TargetCodec,
+    images: Tensor,
+    classes: Tensor,
+    part: Target | None = None,
+) -> Tensor:
+    """Heat maps [N, h, w] (0 to 1) of `images` [N, C, size, size] for the logits of `classes` [N],
+    which are those of the target `part` if there are several.
 
     The activations of the last layer with a grid (of a transformer, the input of its last block)
     times the gradient of the logit, summed over the channels; negative sums become 0.
@@ -88,8 +101,10 @@ def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor
             outputs = net.forward_head(captured[0])  # type: ignore[operator]
         else:
             raise NoGridError(type(net).__name__)
-        logits = codec.to_logits(outputs.float())
-        if codec.task.single_label:  # what speaks for the class, not for all of them
+        logits, task = codec.to_logits(outputs.float()), codec.task
+        if part is not None:
+            logits, task = logits[:, part.columns], part.task
+        if task.single_label:  # what speaks for the class, not for all of them
             logits = logits - logits.mean(dim=1, keepdim=True)
         chosen = logits.gather(1, classes[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, captured[0])

@@ -1,5 +1,6 @@
 """Sections with images: confident mistakes, confused pairs, and likely label errors."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -12,12 +13,14 @@ from cleanlab.rank import get_label_quality_scores
 from podium.images.store import ImageStore
 from podium.pages import pictures
 from podium.pages.classes import MAX_MATRIX
-from podium.pages.document import Card, Cards, Section
+from podium.pages.document import Card, Cards, Section, counted
 from podium.pages.outcome import Outcome
+from podium.scoring.task import LABEL_SEPARATOR
 
 MISTAKES, PAIRS, ISSUES = 24, 8, 24
 SHOWN = 3  # classes per image
-Heats = dict[int, tuple[np.ndarray, np.ndarray]]  # pixels and heat map by row
+Heat = tuple[np.ndarray, np.ndarray]  # the pixels of an image, and its heat map
+Heats = dict[int, list[Heat]]  # those of the images of each row
 
 
 def confident(outcome: Outcome) -> list[int]:
@@ -32,13 +35,13 @@ def confident(outcome: Outcome) -> list[int]:
 
 def mistakes(outcome: Outcome, store: ImageStore, heats: Heats) -> Section:
     """The most confident mistakes, with a heat map of where the model looked."""
-    cards = [_card(outcome, store, row, heats.get(row)) for row in confident(outcome)]
+    cards = [_card(outcome, store, row, heats.get(row, [])) for row in confident(outcome)]
     text = "Out of fold: no model was trained on these images or their labels."
     if heats:
-        what = (
-            "label that is most wrong" if outcome.task.name == "multilabel" else "predicted class"
-        )
-        text += f" Bright: what raised the logit of the {what} most (Grad-CAM)."
+        what = "predicted class"
+        if outcome.task.name == "multilabel":
+            what = "label that is most wrong or, if that is missing, for the most likely one"
+        text += f" Bright: what speaks most for the {what} (Grad-CAM)."
     return Section("Most confident mistakes", [Cards(cards)] if cards else [], text)
 
 
@@ -59,7 +62,7 @@ def confused_pairs(outcome: Outcome, store: ImageStore) -> Section:
         shown = [(_picture(outcome, store, row), f"{actual}, taken for {predicted}")]
         if predicted in outcome.actual:
             shown.append((_picture(outcome, store, outcome.actual.index(predicted)), predicted))
-        cards.append(Card(f"{actual} → {predicted}", shown, [f"{count} image{'s' * (count > 1)}"]))
+        cards.append(Card(f"{actual} → {predicted}", shown, [counted(count, "image")]))
     text = "Out of fold. Left: an image that was mistaken; right: one of the predicted class."
     return Section("Confused pairs", [Cards(cards)] if cards else [], text)
 
@@ -96,34 +99,42 @@ def label_errors(outcome: Outcome, store: ImageStore) -> Section:
     ):
         return Section("Likely label errors")  # a class has no image
     rows = label_issues(outcome)
-    cards = [_card(outcome, store, row, None) for row in rows[:ISSUES]]
+    cards = [_card(outcome, store, row, []) for row in rows[:ISSUES]]
     if outcome.task.single_label and cards:
         quality = get_label_quality_scores(outcome.targets, outcome.probabilities)
         for card, row in zip(cards, rows, strict=False):
             card.lines.append(f"label quality {quality[row]:.2f}")
     text = (
-        f"{len(rows)} of {len(outcome.ids)} labels disagree with out-of-fold probabilities by more "
-        "than their class usually does (cleanlab). Look before you change any: hard images are "
-        "among them."
+        f"The label of {len(rows):,} of {len(outcome.ids):,} images disagrees with the out-of-fold "
+        "probabilities, by more than is usual for its class (cleanlab). Look before you change "
+        "any: hard images are among them."
     )
     return Section("Likely label errors", [Cards(cards)] if cards else [], text)
 
 
 def _picture(outcome: Outcome, store: ImageStore, row: int) -> str:
-    return pictures.thumbnail(store.decode(outcome.images[row]))
+    return pictures.thumbnail(store.decode(outcome.images[row][0]))
 
 
-def _card(
-    outcome: Outcome, store: ImageStore, row: int, heat: tuple[np.ndarray, np.ndarray] | None
-) -> Card:
-    label = outcome.ids[row]
-    shown = [(_picture(outcome, store, row), label)]
-    if heat is not None:
-        shown.append((pictures.thumbnail(*heat), f"{label}, heat map"))
+def _text(outcome: Outcome, label: str) -> str:
+    """A label as it is shown."""
+    if outcome.task.name == "multilabel":
+        label = label.replace(LABEL_SEPARATOR, ", ")
+    return label or "(none)"
+
+
+def _card(outcome: Outcome, store: ImageStore, row: int, heats: list[Heat]) -> Card:
+    shown = list[tuple[str, str]]()
+    for picture, heat in itertools.zip_longest(pictures.of_unit(store, outcome.images[row]), heats):
+        shown.append(picture)
+        if heat is not None:
+            shown.append((pictures.thumbnail(*heat), f"{picture[1]}, heat map"))
     values = outcome.probabilities[row]
     top = np.argsort(-values, kind="stable")[:SHOWN]
     likely = ", ".join(f"{outcome.classes[i]} {values[i]:.2f}" for i in top)
-    lines = [f"actual {outcome.actual[row] or '(none)'}", likely]
+    lines = [f"actual: {_text(outcome, outcome.actual[row])}", likely]
     if (predicted := outcome.predicted[row]) != outcome.classes[top[0]]:
-        lines.insert(1, f"predicted {predicted or '(none)'}")
-    return Card(label, shown, lines)
+        lines.insert(1, f"predicted: {_text(outcome, predicted)}")
+    if (count := len(outcome.images[row])) > pictures.MAX_IMAGES:
+        lines.append(f"{pictures.MAX_IMAGES} of its {count} images")
+    return Card(outcome.ids[row], shown, lines)

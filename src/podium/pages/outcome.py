@@ -30,7 +30,7 @@ class Outcome:
     metric: Metric
     scores: dict[str, Any]  # metrics/ensemble.json
     ids: list[str]
-    images: list[str]  # the first image of each unit; usually the ids
+    images: list[list[str]]  # of each unit; usually one, named like the id
     folds: np.ndarray  # int [N]
     actual: list[str]  # labels
     targets: np.ndarray  # `actual`, as `Task.targets` returns them
@@ -97,7 +97,8 @@ def read(metric: Metric) -> Outcome:
     oof, labels = _read_oof(paths.ENSEMBLE / "oof.parquet")
     test = predictions.read(paths.ENSEMBLE / "test.parquet", EnsembleProvenance)
     table = Manifest(paths.FOLDS).csv("folds.csv").astype({"fold": int})
-    rows = units.table(table.assign(image=table["id"])).set_index("id").loc[oof.ids]
+    images = table.groupby("unit" if "unit" in table else "id", sort=False)["id"].agg(list)
+    rows = units.table(table).set_index("id").loc[oof.ids]
     task, rule = Task.of(oof.provenance), DecisionRule.of(oof.provenance.decision)
     on_test = task.probabilities(test.logits)
     return Outcome(
@@ -105,7 +106,7 @@ def read(metric: Metric) -> Outcome:
         metric=metric,
         scores=files.read_json(paths.METRICS / "ensemble.json"),
         ids=rows.index.to_list(),
-        images=rows["image"].to_list(),
+        images=images.loc[oof.ids].to_list(),
         folds=rows["fold"].to_numpy(),
         actual=rows["label"].to_list(),
         targets=task.targets(rows["label"].to_list()),

@@ -7,9 +7,16 @@ import cv2
 import numpy as np
 
 from podium.images import channels, resizing
+from podium.images.store import ImageStore
 
 SIDE = 176  # pixels of the longer side
 QUALITY = 75
+MAX_IMAGES = 4  # of an id with several
+
+
+def of_unit(store: ImageStore, images: Sequence[str]) -> list[tuple[str, str]]:
+    """The first of one id's images: data URI and name of each."""
+    return [(thumbnail(store.decode(image)), image) for image in images[:MAX_IMAGES]]
 
 
 def grid(images: Sequence[np.ndarray], columns: int, *, side: int) -> str:

@@ -8,11 +8,14 @@ import pandas as pd
 from podium.core import files, paths
 from podium.images.store import ImageStore
 from podium.kaggle import comparison, history
-from podium.pages import classes, mistakes, residuals, scores
+from podium.pages import classes, mistakes, pictures, residuals, scores
 from podium.pages.document import Section, render
 from podium.pages.heatmaps import Explainer, NoGridError
 from podium.pages.outcome import Outcome
 from podium.pages.scores import Curves, Interval
+from podium.scoring.task import Target
+
+MAX_HEATS = 24  # each takes up to a second
 
 
 def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
@@ -30,21 +33,21 @@ def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
     sections.append(scores.leaderboard([c for c in submitted if c.competition == slug]))
     if outcome.task.parts:
         sections.append(scores.targets(outcome))
-        for own in outcome.of_targets():
-            named = [replace(s, title=f"{own.target}: {s.title}") for s in _details(own, store)]
-            sections += named
+        for own, part in zip(outcome.of_targets(), outcome.task.parts, strict=True):
+            heats = _heats(own, store, MAX_HEATS // len(outcome.task.parts), part)
+            named = _details(own, store, heats)
+            sections += [replace(section, group=own.target) for section in named]
     else:
-        sections += _details(outcome, store)
+        sections += _details(outcome, store, _heats(outcome, store, MAX_HEATS))
     sections.append(scores.learning_curves(_curves(outcome), metric))
     html = render(slug, _facts(outcome, between["ensemble"], test_score), sections)
     files.write_text(paths.REPORTS / "report.html", html)
 
 
-def _details(outcome: Outcome, store: ImageStore) -> list[Section]:
+def _details(outcome: Outcome, store: ImageStore, heats: mistakes.Heats) -> list[Section]:
     """The sections about the predictions of one target."""
     if outcome.task.name == "regression":
         return [residuals.residuals(outcome), residuals.largest_errors(outcome, store)]
-    heats = {} if outcome.target else _heats(outcome, store)  # which explain the only target
     sections = [classes.confusion(outcome), mistakes.confused_pairs(outcome, store)]
     sections.append(mistakes.mistakes(outcome, store, heats))
     sections.append(mistakes.label_errors(outcome, store))
@@ -58,12 +61,13 @@ def _facts(
     outcome: Outcome, interval: Interval, test_score: float | None
 ) -> list[tuple[str, str, str]]:
     ensemble = outcome.scores["ensemble"]
+    what = "images" if all(len(images) == 1 for images in outcome.images) else "ids"
     between = "" if interval is None else f"95 % interval {interval[0]:.4f} to {interval[1]:.4f}"
     std = "" if ensemble["std"] is None else f"± {ensemble['std']:.4f} over folds"
     facts = [
         (f"{outcome.metric.name}, out of fold", f"{ensemble['oof']:.4f}", between),
         ("mean of folds", f"{ensemble['mean']:.4f}", std),
-        ("rows, out of fold", f"{len(outcome.ids):,}", outcome.task.name),
+        (f"{what}, out of fold", f"{len(outcome.ids):,}", outcome.task.name),
         ("models", str(len(outcome.scores["members"])), ", ".join(outcome.scores["members"])),
     ]
     if test_score is not None:
@@ -88,34 +92,43 @@ def _curves(outcome: Outcome) -> dict[str, dict[str, Curves]]:
     return curves
 
 
-def _heats(outcome: Outcome, store: ImageStore) -> mistakes.Heats:
-    """Heat maps of the most confident mistakes by the heaviest fine-tuned model, each by the fold
-    that did not train on the image; none if its architecture has no layer with a grid.
+def _heats(
+    outcome: Outcome, store: ImageStore, limit: int, part: Target | None = None
+) -> mistakes.Heats:
+    """At most `limit` heat maps, of the most confident mistakes, by the heaviest fine-tuned model,
+    each by the fold that did not train on the image; none if its architecture has no layer with a
+    grid. `part`: the target of `outcome`, if it is one of several.
     """
     runs = _runs(outcome)
-    rows = mistakes.confident(outcome)
-    if not runs or not rows:
+    if outcome.task.name == "regression" or not runs:
         return {}
     model, heats = runs[0][0], mistakes.Heats()
+    shown = {row: outcome.images[row][: pictures.MAX_IMAGES] for row in mistakes.confident(outcome)}
+    rows = [row for row, total in zip(shown, np.cumsum([*map(len, shown.values())]), strict=True)
+            if total <= limit]  # fmt: skip
     for fold in sorted({int(outcome.folds[row]) for row in rows}):
-        own = [row for row in rows if outcome.folds[row] == fold]
         explainer = Explainer(paths.weights(model, fold))
-        classes = len(explainer.codec.task.classes)
-        wanted = [_explained_class(outcome, row, classes) for row in own]
+        classes = len((part.task if part else explainer.codec.task).classes)
+        places = [
+            (row, image) for row in rows if outcome.folds[row] == fold for image in shown[row]
+        ]
+        wanted = [_explained_class(outcome, row, classes) for row, _ in places]
         try:
-            pixels, maps = explainer.explain(store, [outcome.images[row] for row in own], wanted)
+            explained = explainer.explain(store, [image for _, image in places], wanted, part)
         except NoGridError:
             return {}
-        heats |= {row: (p, m) for row, p, m in zip(own, pixels, maps, strict=True)}
+        for (row, _), *heat in zip(places, *explained, strict=True):
+            heats.setdefault(row, []).append((heat[0], heat[1]))
     return heats
 
 
 def _explained_class(outcome: Outcome, row: int, classes: int) -> int:
     """The class that was predicted, of those that the network knows; for multilabel, the one that
-    is most wrong.
+    is most wrong, or the most likely one if that is missing: nothing speaks for it.
     """
     if outcome.task.name == "multilabel":
-        errors = np.abs(outcome.probabilities[row] - outcome.targets[row])
-        return int(errors.argmax())
+        errors = outcome.probabilities[row] - outcome.targets[row]
+        worst = int(np.abs(errors).argmax())
+        return worst if errors[worst] > 0 else int(outcome.probabilities[row].argmax())
     predicted = int(outcome.predicted_targets[row])
     return predicted if predicted < classes else int(outcome.probabilities[row, :classes].argmax())

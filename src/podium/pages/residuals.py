@@ -4,7 +4,7 @@ import numpy as np
 
 from podium.images.store import ImageStore
 from podium.pages import charts, pictures
-from podium.pages.document import Card, Cards, Chart, Section
+from podium.pages.document import Card, Cards, Chart, Section, number
 from podium.pages.outcome import Outcome
 
 MAX_POINTS = 4000
@@ -48,11 +48,10 @@ def largest_errors(outcome: Outcome, store: ImageStore) -> Section:
     cards = []
     for row in np.argsort(-errors, kind="stable")[:LARGEST]:
         lines = [
-            f"{name}: {actual:g}, predicted {predicted:.4g}"
+            f"{name}: {number(actual)}, predicted {number(predicted)}"
             for name, actual, predicted in zip(
                 outcome.classes, outcome.targets[row], outcome.probabilities[row], strict=True
             )
         ]
-        source = pictures.thumbnail(store.decode(outcome.images[row]))
-        cards.append(Card(outcome.ids[row], [(source, outcome.ids[row])], lines))
+        cards.append(Card(outcome.ids[row], pictures.of_unit(store, outcome.images[row]), lines))
     return Section("Largest errors", [Cards(cards)], "Out of fold.")

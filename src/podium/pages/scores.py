@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from podium.core.errors import UserError
@@ -93,8 +94,7 @@ def members(
             axes.scatter(values, [place] * len(values), s=24, color=charts.COLORS[0], alpha=0.7)
             axes.scatter(row["oof"], place, s=130, marker="|", color=charts.COLORS[1], lw=2.5)
         axes.set_yticks(range(len(rows)), [charts.short(row) for row in rows])
-        axes.set(xlabel=name)
-        axes.invert_yaxis()
+        axes.set(xlabel=name, ylim=(len(rows) - 0.5, -0.5))
         chart = charts.svg(figure, f"Out-of-fold {name} of each model and of its folds")
     better = "higher" if outcome.metric.greater_is_better else "lower"
     parts: list[Chart | Table] = [
@@ -168,6 +168,8 @@ def learning_curves(curves: dict[str, dict[str, Curves]], metric: str) -> Sectio
                 scores.scatter(best["epoch"], best["score"], color=color, s=28, zorder=3)
             losses.set(xlabel="epoch", ylabel="loss")
             scores.set(xlabel="epoch", ylabel=metric)
+            for axes in (losses, scores):
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             scores.legend(fontsize="small")
             svg = charts.svg(figure, f"Learning curves of {model}")
         parts.append(
