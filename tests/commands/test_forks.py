@@ -1,9 +1,11 @@
 """Training runs as forks of one process: what they share, and that nothing else differs."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,15 @@ pytestmark = [
 STATE = """import signal, sys, torch
 print("albumentations" in sys.modules, [m for m in sys.modules if m.startswith("podium")],
       torch.cuda.is_initialized(), signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+STREAMS = """import sys
+from podium.core import console
+for stream in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__):
+    print(stream.fileno(), stream.encoding, stream.errors, stream.line_buffering,
+          stream.write_through, stream.newlines, stream.seekable(), stream.isatty())
+console.make_printing_safe()
+print(sys.stdin.read(), "to stdout")
+print("to stderr", file=sys.stderr)
 """
 SIGNALS = """import os, signal, sys, time
 from podium.core import signals
@@ -60,12 +71,21 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def module_server() -> Iterator[tuple[psutil.Process, str]]:
     """A server, which imports libraries only once, and the PATH of its `python`."""
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryFile() as file,
+        contextlib.ExitStack() as stack,
+    ):
         patch.setenv("PATH", FIRST)
         patch.setenv("PYTHONPATH", str(ROOT / "src"))
-        with forks.started() as is_possible:
-            assert is_possible
-            yield newest_server(), os.environ["PATH"]
+        saved = os.dup(1)
+        os.dup2(file.fileno(), 1)  # as in `make train >log`, while those of forks are pipes
+        try:
+            assert stack.enter_context(forks.started())
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)
+        yield newest_server(), os.environ["PATH"]
 
 
 @pytest.fixture
@@ -105,7 +125,7 @@ def run(folder: Path, *command: str) -> tuple[int, str, str]:
     return process.returncode, out, errors
 
 
-@pytest.mark.parametrize("code", CODES.values(), ids=CODES)
+@pytest.mark.parametrize("code", [*CODES.values(), STREAMS], ids=[*CODES, "streams"])
 @pytest.mark.usefixtures("server")
 def test_a_fork_behaves_like_an_interpreter(tmp_path: Path, code: str) -> None:
     write(tmp_path, code)

@@ -150,6 +150,7 @@ def _die_with_parent(parent: int) -> None:
 
 def run(request: Request) -> None:
     """Run the script as the interpreter would."""
+    _open_streams()
     os.chdir(request.folder)
     os.environ.clear()
     os.environ.update(request.environment)
@@ -157,6 +158,24 @@ def run(request: Request) -> None:
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parent))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _open_streams() -> None:
+    """Open what the streams are now: Python remembers whether they were files when it started."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        old = getattr(sys, name)
+        new = open(  # noqa: SIM115  stays open
+            number,
+            "r" if name == "stdin" else "w",
+            encoding=old.encoding,
+            errors=old.errors,
+            newline=None if name == "stdin" else "\n",
+            closefd=False,
+        )
+        lines = not old.write_through and (name == "stderr" or new.isatty())
+        new.reconfigure(line_buffering=lines, write_through=old.write_through)
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
 
 
 def main(arguments: list[Any]) -> None:
