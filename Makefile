@@ -60,7 +60,7 @@ test-fast: .venv/.dev ## run only the fast tests (under a minute)
 	$(PYTEST) -m "not slow"
 
 test-gpu: .venv/.dev ## run the tests that need a GPU (two minutes)
-	pytest -m gpu tests/training
+	pytest -m gpu tests/training tests/models tests/commands
 
 test-cluster: .venv/.dev .venv/.cluster .venv/.search ## run the tests that need Ray or Optuna: two nodes on this machine (ten minutes)
 	pytest tests/cluster tests/search

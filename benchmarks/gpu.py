@@ -1,15 +1,23 @@
 """What a GPU waits for: training, inference and whole stages beside bare loops, in one table.
 
     python benchmarks/gpu.py
-    python benchmarks/gpu.py --rows train,fold
+    python benchmarks/gpu.py --rows train,folds
 
-Needs neither DVC nor a network, takes under six minutes on a data-centre GPU, and runs on a CPU
-with small numbers, too:
+Needs neither DVC nor a network, but the other packages of requirements.in that training imports: a
+machine without any gets them as wheels. On a CPU, only tiny numbers make sense:
 
     python benchmarks/gpu.py --architectures test_resnet --vit test_vit --size 32 --batch 8 \
         --images 64 --photos 60
 
-"bare" is a loop over one batch that is already on the device. The photos are synthetic.
+"bare" is a loop over one batch that is already on the device. The photos are synthetic. Rows:
+
+    train      three epochs, beside the bare loop
+    augment    the same, augmented on the device
+    inference  three views, beside bare forward passes
+    loaders    the same network behind the loaders of timm and torchvision
+    compile    three epochs with and without torch.compile; also of the network --vit
+    folds      a competition of the size of recipes/weather.yaml, one stage after another
+    jobs       its folds as `make train` starts them: forks of one process, one or all at a time
 """
 
 import argparse
@@ -21,6 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +51,7 @@ from model import (
 )
 from torch import Tensor, nn
 
+from podium.cluster import forks
 from podium.config.models import Model
 from podium.core import machine, seeding
 from podium.models import device
@@ -49,7 +59,7 @@ from podium.scoring import metrics
 from podium.training import build, fold
 from podium.training.checkpoints import Checkpoints
 
-ROWS = ("train", "augment", "inference", "loaders", "compile", "fold", "folds", "jobs")
+ROWS = ("train", "augment", "inference", "loaders", "compile", "folds", "jobs")
 WEATHER: dict[str, Any] = {  # as recipes/weather.yaml
     "architecture": "mobilenetv2_100",
     "pretrained": False,
@@ -254,10 +264,10 @@ def measure_compile(config: Model, data: build.TrainingData, folder: Path) -> No
     add(f"{name}: compile: true, start-up of a run", f"{start_up:.0f} s")
 
 
-def stage(folder: Path, name: str, *arguments: str) -> float:
+def stage(folder: Path, name: str, *arguments: str, python: str = sys.executable) -> float:
     """Run a stage in a process of its own; return its seconds."""
     start = time.perf_counter()
-    command = [sys.executable, f"src/{name}.py", *arguments]
+    command = [python, f"src/{name}.py", *arguments]
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{name} failed:\n{done.stdout}\n{done.stderr}")
@@ -298,20 +308,6 @@ def fold_arguments(number: int) -> tuple[str, ...]:
     return "--model", "a", "--fold", str(number)
 
 
-def measure_fold(folder: Path) -> None:
-    """Train one fold in a new process, twice: then the libraries are in the page cache."""
-    for name in ("first", "second"):
-        seconds = stage(folder, "train", *fold_arguments(0))
-        add(f"weather: one fold, process start to exit, {name} time", f"{seconds:.1f} s")
-    curves = pd.read_csv(folder / "models/a/fold0/curves.csv")
-    first = curves.groupby("phase").first()
-    later = curves[~curves["epoch"].isin(first["epoch"])]
-    add("weather: its eight epochs with validation", f"{curves['seconds'].sum():.1f} s")
-    add("weather: first epoch of each phase",
-        ", ".join(f"{rate:.0f}" for rate in first["images_per_s"]) + " images/s")  # fmt: skip
-    add("weather: later epochs", f"{later['images_per_s'].median():.0f} images/s")
-
-
 def measure_folds(folder: Path) -> None:
     """All folds one after another, and all that follows up to the report."""
     start = time.perf_counter()
@@ -320,34 +316,84 @@ def measure_folds(folder: Path) -> None:
     for name in ("ensemble", "submission", "report"):
         stage(folder, name)
     seconds = time.perf_counter() - start
+    add("weather: one fold, process start to exit, the first time", f"{training[0]:.1f} s")
+    add("weather: the others, whose libraries are in the page cache",
+        ", ".join(f"{each:.1f}" for each in training[1:]) + " s")  # fmt: skip
+    curves = pd.read_csv(folder / "models/a/fold0/curves.csv")
+    first = curves.groupby("phase").first()
+    later = curves[~curves["epoch"].isin(first["epoch"])]
+    add("weather: a fold's eight epochs with validation", f"{curves['seconds'].sum():.1f} s")
+    add("weather: first epoch of each phase",
+        ", ".join(f"{rate:.0f}" for rate in first["images_per_s"]) + " images/s")  # fmt: skip
+    add("weather: later epochs", f"{later['images_per_s'].median():.0f} images/s")
     add("weather: all folds to the report, one stage at a time", f"{seconds:.1f} s")
     add("weather: of it training / predicting", f"{sum(training):.1f} / {sum(prediction):.1f} s")
 
 
 def measure_jobs(folder: Path) -> None:
-    """All folds at once on one device, as `make train JOBS=3` starts them."""
-    cores = str(max(1, machine.cores() // FOLDS))
-    os.environ |= {machine.CORES_VARIABLE: cores, "OMP_NUM_THREADS": cores}
-    start = time.perf_counter()
-    with ThreadPoolExecutor(FOLDS) as pool:
-        list(pool.map(lambda n: stage(folder, "train", *fold_arguments(n)), range(FOLDS)))
-    add(f"weather: {FOLDS} folds trained at once", f"{time.perf_counter() - start:.1f} s")
+    """All folds as `make train` and `make train JOBS=3` train them: forks of one process."""
+    first = Path(sys.executable).parent
+    os.environ["PATH"] = f"{first}{os.pathsep}{os.environ['PATH']}"
+    for jobs in (1, FOLDS):
+        cores = str(max(1, machine.cores() // jobs))
+        os.environ |= {machine.CORES_VARIABLE: cores, "OMP_NUM_THREADS": cores}
+        start = time.perf_counter()
+        with forks.started() as is_possible, ThreadPoolExecutor(jobs) as pool:
+            train_fold = partial(fork, folder) if is_possible else partial(fresh, folder)
+            seconds = list(pool.map(train_fold, range(FOLDS)))
+        how = "forked" if is_possible else "not forked, which is not possible here"
+        add(f"weather: {FOLDS} folds, {jobs} at a time, {how}",
+            f"{time.perf_counter() - start:.1f} s: "
+            + ", ".join(f"{each:.1f}" for each in seconds))  # fmt: skip
+
+
+def fork(folder: Path, number: int) -> float:
+    """Train a fold in a fork, see `podium.cluster.forks`."""
+    return stage(folder, "train", *fold_arguments(number), python="python")
+
+
+def fresh(folder: Path, number: int) -> float:
+    """Train a fold in a process that imports everything itself."""
+    return stage(folder, "train", *fold_arguments(number))
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=row_names, default=ROWS, help="comma-separated; all")
+    parser.add_argument("--architectures", nargs="+", default=["resnet50", "resnet18"])
+    parser.add_argument("--vit", default="vit_small_patch16_224", help="%(default)s")
+    parser.add_argument("--size", type=int, default=224, help="of the images, in pixels; 224")
+    parser.add_argument("--batch", type=int, default=128, help="images per batch; 128")
+    parser.add_argument(
+        "--images", type=int, default=6000, help="6000, twice as many for the second network"
+    )
+    parser.add_argument(
+        "--photos", type=int, default=1048, help="of the weather-like competition; 1048"
+    )
+    parser.add_argument("--source", help="archive of recipes/weather.yaml, instead of photos")
+    parser.add_argument("--weights", help="weights of its backbone")
+    return parser.parse_args()
+
+
+def row_names(text: str) -> list[str]:
+    """The rows that an option names.
+
+    Raises:
+        argparse.ArgumentTypeError: for one that there is not.
+    """
+    names = text.split(",")
+    if wrong := [name for name in names if name not in ROWS]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(ROWS)}")
+    return names
 
 
 def main() -> None:
     """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", default=",".join(ROWS), help=f"of {', '.join(ROWS)}")
-    parser.add_argument("--architectures", nargs="+", default=["resnet50", "resnet18"])
-    parser.add_argument("--vit", default="vit_small_patch16_224")
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--images", type=int, default=6000, help="twice as many for the second")
-    parser.add_argument("--photos", type=int, default=1048, help="of the weather-like competition")
-    parser.add_argument("--source", help="archive of recipes/weather.yaml, instead of photos")
-    parser.add_argument("--weights", help="weights of its backbone")
-    options = parser.parse_args()
-    wanted = options.rows.split(",")
+    options = arguments()
+    wanted = options.rows
     machine.keep_freed_memory()  # as all stages do
     seeding.set_deterministic(True)
     where = device.accelerator("auto").device
@@ -372,14 +418,10 @@ def main() -> None:
                     folder / f"compile-{architecture}", options.size, options.images
                 )
                 measure_compile(config, data, folder)
-        if {"fold", "folds", "jobs"} & {*wanted}:
+        if {"folds", "jobs"} & {*wanted}:
             (folder / "weather").mkdir()
             weather(folder / "weather", options)
-        for name, measure in (
-            ("fold", measure_fold),
-            ("folds", measure_folds),
-            ("jobs", measure_jobs),
-        ):
+        for name, measure in (("folds", measure_folds), ("jobs", measure_jobs)):
             if name in wanted:
                 measure(folder / "weather")
     print(f"{device.name(where)}, {machine.cores()} cores, torch {torch.__version__}, ", end="")

@@ -3,7 +3,7 @@
 A server process imports them once. Its `python` and `dvc`, to be put into PATH, ask it to fork. The
 fork runs the script or module as the interpreter would: with the caller's arguments, environment,
 working directory and open streams. The caller exits with the fork's status. Our own code is
-imported in the fork, from the project's folder.
+imported in the fork, from the project's folder. With other options, it is the interpreter itself.
 """
 
 import array
@@ -37,6 +37,9 @@ IMPORTS = ("accelerate", "albumentations", "cleanlab.filter", "dvc.api", "dvc.cl
            "timm.optim")  # fmt: skip
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
+program, option = os.path.basename(sys.argv[0]), sys.argv[1:2]
+if program == "python" and option and option[0][0] == "-" and option[0] not in ("-m", "-c"):
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 request = {{"argv": [os.path.basename(sys.argv[0]), *sys.argv[1:]], "cwd": os.getcwd(),
            "environ": dict(os.environ)}}
 server = socket.socket(socket.AF_UNIX)

@@ -40,6 +40,14 @@ def test_a_fork_behaves_like_an_interpreter(tmp_path: Path, code: str) -> None:
 
 
 @pytest.mark.slow
+def test_options_are_those_of_the_interpreter() -> None:
+    code = "import sys; print(sys.flags.safe_path, sys.executable)"
+    command = [fork_server.programs() / "python", "-P", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"True {sys.executable}\n"
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no server")
 def test_a_fork_dies_with_the_program_that_asked_for_it() -> None:
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"

@@ -1,6 +1,9 @@
 """What a stage imports when it starts: each large library only where the stage uses it."""
 
 import ast
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +30,12 @@ AT_START = {
     "report": TABLES,
     "page": NETWORKS - {"accelerate"} | TABLES | {"matplotlib"},
 }
+BROUGHT = {"timm": {"torchvision"}}  # by libraries, whatever is used of them
+# Stages whose libraries are imported one after another: each adds none but its own.
+ORDERS = (
+    ("fetch", "prepare", "folds", "ensemble", "submission", "report", "train", "train_all", "page"),
+    ("embed", "predict", "predict_all"),
+)
 
 
 def at_start(path: Path, seen: set[Path]) -> set[str]:
@@ -62,3 +71,22 @@ def imported(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("stage", AT_START)
 def test_a_stage_starts_with_no_large_library_that_it_does_not_use(stage: str) -> None:
     assert at_start(SRC / f"{stage}.py", set()) & LARGE == AT_START[stage]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stages", ORDERS, ids=("scores", "networks"))
+def test_no_library_brings_others_along(stages: tuple[str, ...]) -> None:
+    """What the imports of a stage really load."""
+    code = f"""
+import importlib, json, sys
+sys.path.insert(0, {str(SRC)!r})
+for name in {stages!r}:
+    importlib.import_module(name)
+    print(json.dumps([*{{module.partition(".")[0] for module in sys.modules}}]))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    allowed = set[str]()
+    for stage, line in zip(stages, done.stdout.splitlines(), strict=True):
+        allowed |= AT_START[stage].union(*(BROUGHT.get(name, ()) for name in AT_START[stage]))
+        assert {*json.loads(line)} & LARGE == allowed, stage

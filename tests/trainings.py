@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pandas as pd
 import torch
 from conftest import ROOT, Project
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from podium.config.models import Model
 from podium.config.phases import Phase
@@ -106,6 +109,32 @@ def train(
             metric=metrics.get(metric, "multiclass"),
             checkpoints=checkpoints,
         )
+
+
+class Reads(TorchDispatchMode):
+    """Counts how often a tensor's value is read, for which a GPU must have finished all work."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def gpu_waits() -> Iterator[list[str]]:
+    """The messages of all waits for a GPU in the block, after it."""
+    waits = list[str]()
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield waits
+        waits += [text for each in caught if "synchronizing" in (text := str(each.message))]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def same_weights(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:

@@ -8,7 +8,7 @@ import os
 
 import psutil
 
-from podium.cluster import session
+from podium.cluster import forks, session
 from podium.core import console, machine, paths, program, signals
 from podium.core.errors import Stopped, UserError, counted, examples
 from podium.params import schema
@@ -35,8 +35,9 @@ def main() -> None:
     with session.only_driver("make train"):
         session.reproduce_folds()
         _share_machine(min(jobs, len(names)))
-        _train(names, slots)
-        _train([paths.stage("train", model, "all") for model in params.folds.all], slots)
+        with forks.started():
+            _train(names, slots)
+            _train([paths.stage("train", model, "all") for model in params.folds.all], slots)
 
 
 def _train(names: list[str], slots: list[str | None]) -> None:

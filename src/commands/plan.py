@@ -77,11 +77,8 @@ def _plan(params: Params, hours: float | None) -> None:
             "lists what would run again"
         )
     where = device.accelerator("auto").device
-    if where.type == "cuda" and (jobs := overview.jobs(rows, device.memory_bytes(where))) > 1:
-        print(
-            f"\n{jobs} trainings fit into the GPU's memory at once. If one leaves the GPU idle, as "
-            f"small images and models do, `make train JOBS={jobs}` takes less time."
-        )
+    if where.type == "cuda" and (advice := overview.advice(rows, device.memory_bytes(where))):
+        print(f"\n{advice}")
     if hours is not None:
         print(f"\n{console.duration(seconds)} {limit.verdict(seconds, hours)}")
 
@@ -114,7 +111,8 @@ def _models(params: Params, data: TrainingData, test: list[str], process: Proces
                 predicted_images += math.ceil(images.training / len(params.predict.views))
             prediction = measured.prediction.seconds(predicted_images)
             prediction += process.start + measured.training.network
-            yield Row(title, process.start + training, prediction, folds, measured.memory)
+            used = measured.memory, measured.gpu_use
+            yield Row(title, process.start + training, prediction, folds, *used)
 
 
 def _explore(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch import nn
-from trainings import FOLDS, config
+from trainings import FOLDS, Reads, config, gpu_waits
 
 from podium.core import seeding
 from podium.images import loading
@@ -93,6 +93,37 @@ def test_a_gpu_sees_batches_of_one_size(
     logits = predict(device, dataset, split_on_oom=False)
     assert device.sizes == [50, 50, 50] and logits.shape == (120, 3)
     assert torch.allclose(logits, expected, atol=1e-5)
+
+
+def three_views(net: nn.Module, batches: InOrder) -> torch.Tensor:
+    accelerated = accelerator("auto")
+    return infer(
+        accelerated.prepare(net),
+        batches,
+        TargetCodec(config(), Task("multiclass", ["a", "b", "c"])),
+        views=[VIEWS[name] for name in ("identity", "hflip", "crop_center")],
+        accelerator=accelerated,
+    )
+
+
+def test_no_batch_reads_a_tensors_value(net: nn.Module, dataset: loading.Images) -> None:
+    counts = []
+    for size in (60, 10):
+        with Reads() as reads:
+            three_views(net, InOrder(dataset, size))
+        counts.append(reads.count)
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_results_are_copied_from_the_gpu_once(net: nn.Module, dataset: loading.Images) -> None:
+    counts = []
+    for size in (60, 10):
+        with gpu_waits() as waits:
+            three_views(net, InOrder(dataset, size, device="cuda"))
+        counts.append(len(waits))
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize("case", ["whole", "padded", "halved"])

@@ -1,5 +1,7 @@
 """The arithmetic of what trainings and pipelines take."""
 
+from dataclasses import replace
+
 import pytest
 
 from podium.planning import overview
@@ -26,6 +28,13 @@ def test_the_time_of_a_training() -> None:
     assert TRAINING.seconds([2, 3], 8, split) == pytest.approx(expected)
 
 
+def test_phases_that_do_the_same_compile_once() -> None:
+    split, compiled = Split(training=35, validation=20, test=9), Rate(40.0, 0.5)
+    one = replace(TRAINING, batches=(compiled,)).seconds([5], 8, split)
+    assert replace(TRAINING, batches=(compiled,) * 2).seconds([2, 3], 8, split) == one
+    assert one > 40
+
+
 def test_a_batch_may_be_larger_than_the_training_set() -> None:
     few, one = Split(5, 2, 0), Split(8, 2, 0)
     difference = TRAINING.seconds([1, 1], 8, one) - TRAINING.seconds([1, 1], 8, few)
@@ -33,8 +42,6 @@ def test_a_batch_may_be_larger_than_the_training_set() -> None:
 
 
 def test_a_head_from_a_probe_takes_time_per_training_image() -> None:
-    from dataclasses import replace
-
     split = Split(100, 50, 0)
     with_probe = replace(TRAINING, probe=0.02)
     difference = with_probe.seconds([1, 1], 8, split) - TRAINING.seconds([1, 1], 8, split)
@@ -76,3 +83,21 @@ def test_trainings_that_fit_into_a_gpu_together() -> None:
     assert overview.jobs(rows, 9 * 2**30) == 4  # of 2 GiB each
     assert overview.jobs(rows, 2 * 2**30) == 0
     assert overview.jobs(rows[1:], 80 * 2**30) == 0
+
+
+def test_trainings_that_a_gpu_has_time_for() -> None:
+    idle, other, busy = (
+        Row(name, 60.0, 30.0, 5, 3 * 2**29, gpu_use=use)
+        for name, use in (("idle", 0.31), ("other", None), ("busy", 0.8))
+    )
+    assert overview.jobs([idle, other], 80 * 2**30) == 3
+    assert overview.jobs([idle, other], 5 * 2**30) == 2  # of 2 GiB each
+    assert overview.jobs([idle, busy], 80 * 2**30) == 1
+    text = (
+        "3 trainings fit into the GPU at once. A training leaves the GPU idle 69% of the time, so "
+    )
+    assert (
+        overview.advice([idle, other], 80 * 2**30) == f"{text}`make train JOBS=3` takes less time."
+    )
+    assert "10 trainings" in overview.advice([other, other], 80 * 2**30)
+    assert overview.advice([busy], 80 * 2**30) == overview.advice([idle], 2**30) == ""

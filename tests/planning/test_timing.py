@@ -1,6 +1,7 @@
 """What is measured, against the real thing."""
 
 import math
+import shutil
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from podium.config.probes import Probe
 from podium.core.errors import UserError
 from podium.images.store import ImageStore
 from podium.planning import stopwatch, timing, timing_probes
+from podium.planning.cost import Split
 from podium.planning.timing import ModelTime, ToPredict
 
 
@@ -104,6 +106,18 @@ def test_the_time_of_a_real_training_is_predicted(images: ImageStore) -> None:
     start = time.perf_counter()
     trainings.train(images, **options)
     assert abs(math.log(expected / (time.perf_counter() - start))) < math.log(3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.long
+def test_the_time_to_compile_is_part_of_the_start(images: ImageStore) -> None:
+    values: dict[str, Any] = {"architecture": "simple_cnn", "image_size": 32}
+    eager = measure(images, **values).training
+    compiled = measure(images, **values, compile=True).training
+    assert compiled.batches[0].start > max(1.0, 5 * eager.batches[0].start)
+    seconds = [training.seconds([1], 8, Split(90, 30, 0)) for training in (eager, compiled)]
+    assert seconds[1] - seconds[0] > 0.5 * compiled.batches[0].start
 
 
 def test_an_embedding_and_the_head_of_a_probe(images: ImageStore) -> None:

@@ -45,6 +45,9 @@ CASES: dict[str, tuple[Any, float]] = {  # augmentation, highest mean difference
         0.4,
     ),
     "resize": ([{"Resize": {}}, {"HorizontalFlip": {}}], 0.4),
+    "sized crop": ([{"RandomSizedCrop": {"min_max_height": [12, 30]}}], 0.4),
+    "shift": ([{"ShiftScaleRotate": {"p": 0.7}}], 0.7),
+    "brightness": ([{"RandomBrightnessContrast": {"p": 0.7}}], 2.0),
 }
 
 

@@ -1,6 +1,5 @@
 import io
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import dataloader
-from trainings import EVERYTHING, FOLDS, same_weights, train
+from trainings import EVERYTHING, FOLDS, Reads, gpu_waits, same_weights, train
 from trainings import config as model_config
 
 from podium.core import console, seeding
@@ -388,28 +386,17 @@ def test_compile_without_a_compiler_is_an_error(images: ImageStore) -> None:
 @pytest.mark.long
 def test_a_compiled_model_trains_like_an_eager_one_and_reproducibly(images: ImageStore) -> None:
     values: dict[str, Any] = {"architecture": "simple_cnn", "image_size": 32}
-    values["phases"] = [{"epochs": 1, "lr": 1e-3}, {"epochs": 1, "lr": 1e-3, "trainable": "head"}]
+    every, head = {"epochs": 1, "lr": 1e-4}, {"epochs": 1, "lr": 1e-3, "trainable": "head"}
+    values["phases"] = [head, every, {**every, "lr": 1e-5}]
     torch._dynamo.utils.counters.clear()
     eager = train(images, **values).best.weights
     assert not torch._dynamo.utils.counters["stats"]
     first = train(images, **values, compile=True).best.weights
-    # One to verify the settings, and one per phase.
+    # To verify the settings with all layers, for the head, and for the two phases with all layers.
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 3
     assert same_weights(first, train(images, **values, compile=True).best.weights)
     for name, tensor in first.items():
         assert torch.allclose(tensor, eager[name], atol=1e-4)
-
-
-class Reads(TorchDispatchMode):
-    """Counts how often a tensor's value is read, for which a GPU must have finished all work."""
-
-    count = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> object:
-        self.count += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("mix", [None, {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}])
@@ -436,10 +423,7 @@ def test_no_step_reads_a_tensors_value(images: ImageStore, mix: dict[str, float]
 def test_no_step_waits_for_the_gpu(images: ImageStore, changes: dict[str, Any]) -> None:
     counts = []
     for batch_size in (30, 10):
-        torch.cuda.set_sync_debug_mode("warn")
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with gpu_waits() as waits:
             train(images, batch_size=batch_size, **changes)
-        torch.cuda.set_sync_debug_mode("default")
-        counts.append(len([wait for wait in caught if "synchronizing" in str(wait.message)]))
+        counts.append(len(waits))
     assert counts[0] == counts[1] > 0

@@ -110,8 +110,8 @@ class Model(Backbone):
     """Where training images are augmented. `cpu`: one by one, by loader workers. `gpu`: in batches,
     on the device that trains, with the same random numbers, so that they differ by rounding only;
     possible with crops to the image size, `Resize`, flips, `Affine`, `Rotate`, `ShiftScaleRotate`,
-    `ColorJitter` and `CoarseDropout`. `auto`: `gpu` with CUDA if all transforms allow it and the
-    decoded images fit into 8 % of the GPU's memory, else `cpu`."""
+    `ColorJitter`, `RandomBrightnessContrast` and `CoarseDropout`. `auto`: `gpu` with CUDA if all
+    transforms allow it and the decoded images fit into 8 % of the GPU's memory, else `cpu`."""
     random_erasing: Fraction = 0.0
     """Random-erasing probability per image."""
     mix: Mix | None = None
@@ -178,9 +178,11 @@ class Model(Backbone):
     in it is another member of the ensemble. null: the `seed` at the top, which the folds depend on,
     too."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    """Mixed precision. `auto`: bf16 or fp16 if the device supports it, else fp32."""
+    """Mixed precision of training and prediction: weights, loss and scores are fp32. `auto`: bf16
+    or fp16 if the device supports it, else fp32, in which CUDA's convolutions use TF32."""
     compile: bool = False
-    """Train with `torch.compile`: faster steps after compiling once per phase."""
+    """Train with `torch.compile`: faster steps after compiling, again in each phase that trains
+    other layers."""
 
     def seed_or(self, default: int) -> int:
         """The model's own seed, or the default."""

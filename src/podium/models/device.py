@@ -4,13 +4,17 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils.memory import should_reduce_batch_size
+from torch import nn
 
 from podium.core.errors import UserError
+
+_compiled_for = WeakKeyDictionary[nn.Module, object]()
 
 
 def accelerator(precision: str) -> Accelerator:
@@ -39,6 +43,18 @@ def batch_size_errors(key: str, size: int, device: torch.device) -> Iterator[Non
         raise UserError(
             f"{key}: {size} images do not fit into the memory of {name(device)}. Set {size // 2}."
         ) from None
+
+
+def compiled(net: nn.Module, purpose: object) -> nn.Module:
+    """The network, compiled when it first runs: again for another `purpose`, such as training other
+    layers, which torch.compile does not notice, and not again for the same.
+    """
+    if _compiled_for.get(net) != purpose:
+        torch.compiler.reset()
+        _compiled_for.clear()
+        _compiled_for[net] = purpose
+    model: nn.Module = torch.compile(net, dynamic=False)  # type: ignore[assignment]
+    return model
 
 
 def synchronize(device: torch.device) -> None:

@@ -35,7 +35,7 @@ class Training:
     network: float  # seconds: create it, read its pretrained weights
     cache: float  # seconds per image: decode it into the memory cache; 0 for those that don't fit
     probe: float  # seconds per training image, with init_from: probe: features and fit
-    batches: tuple[Rate, ...]  # per phase
+    batches: tuple[Rate, ...]  # per phase; the same for phases that do the same
     validation: Rate  # images
     checkpoint: float  # seconds per epoch
 
@@ -50,8 +50,9 @@ class Training:
         verified = heaviest + self.validation.seconds(batch_size) + self.checkpoint
         total = self.network + self.cache * (split.training + split.validation) + verified
         total += self.probe * split.training
+        total += sum(rate.start for rate in {*self.batches})  # once: worker processes, compilers
         for count, rate in zip(epochs, self.batches, strict=True):
-            total += rate.start + count * (rate.unit * batches + score)
+            total += count * (rate.unit * batches + score)
         return total
 
     def scaled(self, factor: float) -> "Training":

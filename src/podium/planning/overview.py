@@ -19,6 +19,7 @@ class Row(NamedTuple):
     prediction: float | None = None  # seconds per fold
     folds: int | None = None  # None: once
     memory: int | None = None  # bytes
+    gpu_use: float | None = None  # share of the time in which the GPU computes; None: not known
 
     @property
     def total(self) -> float:
@@ -32,12 +33,29 @@ def total(rows: Sequence[Row]) -> float:
 
 
 def jobs(rows: Sequence[Row], gpu_bytes: int) -> int:
-    """How many of the trainings in `rows` fit into a GPU's memory at once."""
+    """How many of the trainings in `rows` fit into a GPU's memory, and as far as that is known into
+    its time, at once.
+    """
     trainings = [row for row in rows if row.prediction is not None and row.memory is not None]
     if not trainings:
         return 0
     largest = PROCESS_BYTES + max(row.memory or 0 for row in trainings)
-    return min(sum(row.folds or 1 for row in trainings), int(GPU_SHARE * gpu_bytes / largest))
+    fit = min(sum(row.folds or 1 for row in trainings), int(GPU_SHARE * gpu_bytes / largest))
+    use = max((row.gpu_use or 0.0 for row in trainings), default=0.0)
+    return fit if use == 0 else min(fit, max(1, int(1 / use)))
+
+
+def advice(rows: Sequence[Row], gpu_bytes: int) -> str:
+    """Whether to train several models or folds at once; "" if not."""
+    if (at_once := jobs(rows, gpu_bytes)) < 2:
+        return ""
+    use = max(row.gpu_use or 0.0 for row in rows)
+    known = f"A training leaves the GPU idle {1 - use:.0%} of the time, so"
+    unknown = "If one leaves the GPU idle, as small images and models do,"
+    return (
+        f"{at_once} trainings fit into the GPU at once. {known if use else unknown} "
+        f"`make train JOBS={at_once}` takes less time."
+    )
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -19,6 +19,7 @@ from podium.images.store import ImageStore
 from podium.models.inference import infer
 from podium.planning import stopwatch
 from podium.planning.cost import Rate, Split, Training
+from podium.planning.gpu_use import GpuUse
 from podium.planning.memory_use import PeakMemory
 from podium.planning.stopwatch import Stopwatch
 from podium.prediction.tta import VIEWS
@@ -44,6 +45,7 @@ class ModelTime(NamedTuple):
     split: Split  # the fold's numbers of images, without test images
     prediction: Rate | None  # images, with all views
     memory: int  # bytes: the peak of its training
+    gpu_use: float | None = None  # share of the time in which a GPU computes; None: not known
 
 
 class ToPredict(NamedTuple):
@@ -105,10 +107,12 @@ def _measure(
     head = _init_head(run, data, seed) if phases[0].init_from == "probe" else 0.0
     batches, checkpoint = dict[str, Rate](), 0.0
     keys = [phase.model_dump_json(include=DETERMINES_TIME) for phase in phases]
-    for phase, key in enumerate(keys):
-        if key not in batches:
-            batches[key], state = _steps(run, phase, micro_batches, most)
-            checkpoint = max(checkpoint, _checkpoint(state))
+    use = GpuUse()
+    with use if device.type == "cuda" else contextlib.nullcontext():
+        for phase, key in enumerate(keys):
+            if key not in batches:
+                batches[key], state = _steps(run, phase, micro_batches, most)
+                checkpoint = max(checkpoint, _checkpoint(state))
     training = Training(
         network=network,
         cache=cached,
@@ -123,6 +127,7 @@ def _measure(
         Split(len(train.dataset), len(valid.dataset), 0),
         None if test is None else _predict(run, state, test),
         memory.bytes() + (0 if device.type == "cuda" else more_memory),
+        use.share,
     )
 
 

@@ -189,8 +189,8 @@ class TrainState:
             optimizers.create(self.net, self.phase, self.config)
         )
         if self.config.compile:
-            torch.compiler.reset()  # each phase compiles, and torch limits recompilations
-            self.model = torch.compile(self.net, dynamic=False)  # type: ignore[assignment]
+            layers_trained = layers.trainable_names(self.net, self.phase.trainable)
+            self.model = device.compiled(self.net, (layers_trained, self.phase.batch_norm))
 
 
 def copy_weights(net: nn.Module) -> dict[str, Tensor]:
