@@ -85,9 +85,10 @@ def infer_features(
                 inputs.forward(model, {**ready, "image": view(ready["image"])}) for view in views
             ]
             logits = torch.stack([codec.to_logits(output.float()) for output in outputs])
-        features = torch.stack(received, 1) if received else torch.empty(len(outputs[0]), 0)
+        features = torch.stack(received, 1) if received else ready["image"].new_empty(rows, 0)
+        averaged = inputs.per_image(ready, codec.average(logits))
         # What comes last waits for the device, and so for these copies.
-        return codec.average(logits)[:count], features[:count].to("cpu", non_blocking=True)
+        return averaged[:count], features[:count].to("cpu", non_blocking=True)
 
     results = list[tuple[Tensor, Tensor]]()
     parts = 1  # per batch; kept for the batches that follow

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from podium.config.models import Model
 from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
-from podium.models import inputs, weights
+from podium.models import image_pool, inputs, weights
 from podium.models.targets import TargetCodec
 
 BATCH = 8  # images
@@ -59,7 +59,8 @@ class Explainer:
 
 
 def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor) -> Tensor:
-    """Heat maps [N, h, w] (0 to 1) of `images` [N, C, size, size] for the logits of `classes` [N].
+    """Heat maps [N, h, w] (0 to 1) of `images` [N, C, size, size] for the logits of `classes` [N],
+    each by itself, without the other images of its unit.
 
     The activations of the last layer with a grid (of a transformer, the input of its last block)
     times the gradient of the logit, summed over the channels; negative sums become 0.
@@ -88,6 +89,8 @@ def grad_cam(net: nn.Module, codec: TargetCodec, images: Tensor, classes: Tensor
             outputs = net.forward_head(captured[0])  # type: ignore[operator]
         else:
             raise NoGridError(type(net).__name__)
+        if (pool := image_pool.of(net)) is not None:
+            outputs = pool(outputs)
         logits = codec.to_logits(outputs.float())
         if codec.task.single_label:  # what speaks for the class, not for all of them
             logits = logits - logits.mean(dim=1, keepdim=True)

@@ -207,7 +207,7 @@ def split_further(run: Components, micro_batches: int) -> int:
             f"{size} with grad_accum_steps: {steps} (effective batch size {steps * size}), or set "
             "on_oom: accumulate."
         )
-    size = min(config.batch_size, len(run.loaders.train.dataset)) // micro_batches
+    size = min(config.batch_size, run.loaders.train.batch_sampler.count) // micro_batches
     if size < 2 * MIN_IMAGES:
         raise UserError(
             f"{size} images do not fit the memory of {name}. Use a smaller model or image_size."

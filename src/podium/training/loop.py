@@ -43,7 +43,8 @@ def train(
         Stopped: on a signal, after writing a checkpoint.
     """
     sampler = run.loaders.train.batch_sampler
-    images = state.steps_per_epoch * min(sampler.batch_size, sampler.count)  # per epoch
+    examples = state.steps_per_epoch * min(sampler.batch_size, sampler.count)  # per epoch
+    images = round(examples * len(run.loaders.train.dataset) / sampler.count)
     while not state.finished:
         start = time.perf_counter() - state.progress.seconds
         for _ in train_epoch(run, state):
