@@ -95,7 +95,7 @@ def infer_features(
     with _listening(layer, received):
         for batch in console.bar(batches, "inference"):
             signals.raise_if_stopped()
-            size = len(batch.targets)
+            size, count = len(batch.targets), len(batch.inputs["image"])
             while True:
                 try:
                     results += [
@@ -109,8 +109,8 @@ def infer_features(
                 clear_device_cache(garbage_collection=True)  # the handler would keep tensors alive
                 parts, rows = 2 * parts, 0
                 console.say(
-                    f"warning: {math.ceil(2 * size / parts)} images do not fit the device's memory "
-                    f"for inference; splitting each batch into {parts}"
+                    f"warning: {math.ceil(2 * count / parts)} images do not fit the device's "
+                    f"memory for inference; splitting each batch into {parts}"
                 )
     logits, features = zip(*results, strict=True)
     return torch.cat(logits).cpu(), torch.cat(features)

@@ -149,7 +149,7 @@ def predict(run: Components, state: TrainState, batches: Iterable[Batch]) -> Ten
 
 def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, Any]:
     """Score the validation images, by the field names of `Epoch`; all None if there are none. The
-    loss is that of images, the other scores are those of units, if images have them.
+    loss is that of examples, the other scores are those of units, if images have them.
 
     Raises:
         UserError: if logits are not finite.
@@ -165,10 +165,11 @@ def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str,
     if run.units is not None:
         averaging = codec.loss.averaging
         expected, predicted = run.units.combine(task, expected, predicted, averaging)
+    first = loader.dataset.first
     rule = decisions.default_rule(task, expected)
     labels = decisions.labels(task, task.probabilities(predicted), rule)
     return {
-        "valid_loss": codec.unsmoothed_loss(logits, targets).item(),
+        "valid_loss": codec.unsmoothed_loss(logits[first], targets[first]).item(),
         "score": decisions.score(task, metric, expected, predicted, rule=rule),
         **functions.overview(task, expected, labels),
     }
