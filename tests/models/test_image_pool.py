@@ -62,7 +62,9 @@ def test_the_outputs_are_those_of_weighted_features(options: dict[str, Any]) -> 
 
 def test_a_new_network_starts_from_the_mean() -> None:
     mean = outputs(network("mean"), IMAGES, 3, 4)
-    torch.testing.assert_close(outputs(network(), IMAGES, 3, 4), mean)
+    new = network()
+    torch.testing.assert_close(outputs(new, IMAGES, 3, 4), mean)
+    assert not new.image_pool.attention(new(IMAGES)).any()  # type: ignore[union-attr,operator]
     net = network("mean")
     expected = net.image_pool.classifier(net(IMAGES)[:3].mean(dim=0))  # type: ignore[union-attr,operator]
     torch.testing.assert_close(mean[0], expected)
