@@ -12,6 +12,7 @@ from test_checkpoints import Killed, KilledAfterSaves
 from torch import Tensor
 from trainings import components, config, same_weights, train, training_data
 
+from commands import lr_range
 from podium.config.predict import Predict
 from podium.core.errors import UserError
 from podium.core.provenance import TrainingProvenance
@@ -326,6 +327,12 @@ def test_the_time_is_measured(images: ImageStore) -> None:
         seed=1,
     )
     assert measured.batch_size == 18 and measured.split[:2] == (180, 60)
+
+
+def test_the_range_of_learning_rates(images: ImageStore) -> None:
+    run = components(images, data=data(images), **options())
+    curve = lr_range.range_test(run, 1, low=1e-6, high=1e-3, steps=12)
+    assert len(curve) == 12 and curve["loss"].between(0, 5).all()
 
 
 def test_the_heat_map_of_an_image(tmp_path: Path, images: ImageStore) -> None:

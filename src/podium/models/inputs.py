@@ -69,6 +69,8 @@ def per_image(inputs: Inputs, values: Tensor) -> Tensor:
 
 def split(inputs: Inputs, parts: int) -> list[Inputs]:
     """Split a batch into `parts` with nearly as many examples each, in order, without copying."""
+    if parts == 1:  # reading the sizes would wait for the GPU
+        return [inputs]
     examples = torch.arange(len(inputs[SIZES if SIZES in inputs else "image"]))
     return split_at(inputs, [len(part) for part in examples.tensor_split(parts)])
 

@@ -27,7 +27,7 @@ def head_names(net: nn.Module) -> tuple[str, ...]:
 
 
 def classifier_names(net: nn.Module) -> tuple[str, ...]:
-    """The same, if the images' features are pooled, too."""
+    """The same, but where `image_pool` has put them."""
     return head_names(net) if image_pool.of(net) is None else (image_pool.CLASSIFIER,)
 
 
