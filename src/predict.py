@@ -26,19 +26,25 @@ def main() -> None:
     predictor = Predictor(paths.weights(options.model, options.fold), predict)
     manifest = Manifest(paths.FOLDS)
     folds = manifest.csv("folds.csv").astype({"fold": int})
-    ids = {
-        "oof": folds.loc[folds["fold"] == options.fold, "id"].tolist(),
-        "test": Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(),
+    images = {
+        "oof": folds[folds["fold"] == options.fold],
+        "test": Manifest(paths.PREPARED).csv("test.csv"),
     }
+    ids = {part: rows["id"].tolist() for part, rows in images.items()}
+    units = {part: rows.set_index("id").get("unit") for part, rows in images.items()}
     metadata = {part: table.read(paths.metadata(part)) for part in ("train", "test")}
-    predictor.enforce_time_limit(ImageStore(paths.IMAGES / "test"), ids["test"], metadata["test"])
+    predictor.enforce_time_limit(
+        ImageStore(paths.IMAGES / "test"), ids["test"], metadata["test"], units["test"]
+    )
     predictor.learn_neighbors(
         ImageStore(paths.IMAGES / "train"),
         knn.voters(with_known_class(folds, manifest), options.fold),
         paths.neighbors(options.model, options.fold),
     )
     for part, store in (("oof", "train"), ("test", "test")):
-        predicted = predictor.predict(ImageStore(paths.IMAGES / store), ids[part], metadata[store])
+        predicted = predictor.predict(
+            ImageStore(paths.IMAGES / store), ids[part], metadata[store], units[part]
+        )
         predictions.write(paths.PREDICTIONS / name / f"{part}.parquet", predicted)
         print(f"{name}: {len(ids[part])} {part} images, views {', '.join(predictor.views)}")
 

@@ -22,9 +22,10 @@ def main() -> None:
     deterministic, predict = params_file.load(SECTIONS)
     seeding.set_deterministic(deterministic)
     predictor = Predictor(paths.weights(model, "all"), predict)
-    ids, store = Manifest(paths.PREPARED).csv("test.csv")["id"].tolist(), paths.IMAGES / "test"
+    images, store = Manifest(paths.PREPARED).csv("test.csv"), paths.IMAGES / "test"
+    ids, units = images["id"].tolist(), images.set_index("id").get("unit")
     metadata = table.read(paths.metadata("test"))
-    predictor.enforce_time_limit(ImageStore(store), ids, metadata)
+    predictor.enforce_time_limit(ImageStore(store), ids, metadata, units)
     manifest = Manifest(paths.FOLDS)
     folds = manifest.csv("folds.csv").astype({"fold": int})
     predictor.learn_neighbors(
@@ -33,7 +34,7 @@ def main() -> None:
         paths.neighbors(model, "all"),
     )
     name = paths.fold_name(model, "all")
-    predicted = predictor.predict(ImageStore(store), ids, metadata)
+    predicted = predictor.predict(ImageStore(store), ids, metadata, units)
     predictions.write(paths.PREDICTIONS / name / "test.parquet", predicted)
     print(f"{name}: {len(ids)} test images, views {', '.join(predictor.views)}")
 

@@ -40,7 +40,7 @@ REPORT = {"detail_tables", "report", "solution", "target_tables", "text_tables"}
 FORMATS = {"formats", "target_formats", "write"}
 SUBMISSION = BLENDING | REPORT | FORMATS | {"git", "provenance"}
 EXTRA = {
-    "check": {f"models/{name}.py" for name in ("device", "inference", "inputs", "weights")},
+    "check": {f"models/{name}.py" for name in ("device", "inference", "weights")},
     # An archive that is intact is kept.
     "fetch": {f"core/{name}.py" for name in ("checksums", "manifest", "provenance")}
     | {"competition/folder.py", "competition/text/cell_lists.py"},

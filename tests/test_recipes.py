@@ -128,6 +128,8 @@ def test_every_set_of_options_in_the_recipes_trains(
 ) -> None:
     rows = FOLDS.groupby("label").head(3)
     folds = rows.assign(fold=np.arange(len(rows)) % 2)
+    if model.image_pool is not None:
+        folds["unit"] = folds["label"] + folds["fold"].astype(str)
     best, curves, _ = fold.train_fold(
         small(model),
         training_data(images, folds),

@@ -30,7 +30,7 @@ def main() -> None:
 
     largest = memory.largest_batch(
         memory_share,
-        max_images=len(run.loaders.train.dataset),
+        max_images=run.loaders.train.batch_sampler.count,
         may_run_out=run.accelerator.device.type == "cuda",
     )
     text = params_file.PARAMS.read_text(encoding="utf-8")

@@ -105,7 +105,7 @@ def _models(params: Params, data: TrainingData, test: list[str], process: Proces
             every = Split(split.training + split.validation, 0, split.test)
             times.append((f"{name} (all folds)", every, 1))
         for title, images, folds in times:
-            training = measured.training.seconds(measured.epochs, config.batch_size, images)
+            training = measured.training.seconds(measured.epochs, measured.batch_size, images)
             predicted_images = images.validation + images.test
             if params.predict.neighbors is not None:  # one view of the training images
                 predicted_images += math.ceil(images.training / len(params.predict.views))

@@ -103,6 +103,10 @@ class Model(Backbone):
     """Dropout probability before the head."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Stochastic depth: drop probability of the last block. Earlier blocks have lower ones."""
+    image_pool: Literal["mean", "attention"] | None = None
+    """How the features of the images that share a row of the submission are pooled, before the
+    head. `attention`: their sum, with weights by gated attention. null: images are trained on one
+    by one, and `ensemble.aggregate` combines their predictions."""
     augment: Augment = "none"
     """Training augmentation: a preset, or a list of albumentations transforms with their arguments,
     such as `- HorizontalFlip: {p: 0.5}`."""
@@ -119,7 +123,7 @@ class Model(Backbone):
     phases: Annotated[list[Phase], Field(min_length=1)]
     """Training phases, in order."""
     batch_size: PositiveInt
-    """Images per batch."""
+    """Images per batch; with `image_pool`, ids with all their images."""
     grad_accum_steps: PositiveInt = 1
     """Gradient-accumulation steps: batches per optimizer step. The effective batch size is
     `batch_size * grad_accum_steps`."""

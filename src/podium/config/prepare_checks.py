@@ -1,4 +1,6 @@
-"""Checks of the section `prepare` that concern several keys. All raise ValueError."""
+"""Checks of the section `prepare` that concern several keys (they raise ValueError), and what
+follows from several keys.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -59,3 +61,9 @@ def sample_options(prepare: "Prepare") -> None:
         raise ValueError("copied_columns must not contain sample_id_column. Remove it.")
     is_possible = prepare.train_csv is not None or prepare.id_label_separator is None
     require(is_possible, "id_label_separator requires train_csv")
+
+
+def has_units(prepare: "Prepare") -> bool:
+    """Whether images may share a row of the submission."""
+    images = prepare.images is not None and prepare.stack is None
+    return images or prepare.submission_id_column is not None

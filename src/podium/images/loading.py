@@ -1,6 +1,7 @@
 """Batches of images: uint8 until they reach the device, the same for any number of workers."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import cv2
@@ -37,10 +38,12 @@ class Images(Dataset[Batch]):
         transforms: Sequence[Augmentation],
         seed: int = 0,
         metadata: np.ndarray | None = None,
+        units: np.ndarray | None = None,
     ) -> None:
         """The images `ids` of `store`, with targets as `Task` encodes them (None: unknown).
         `transforms` has one augmentation per phase, all with the same output size; `metadata` has
-        one row per image: float32 [N, D].
+        one row per image: float32 [N, D]. `units` [N]: the number of each image's unit, if units
+        are examples, not images. The images of a unit are adjacent and have the same target.
         """
         self.store, self.ids, self.transforms, self.seed = store, ids, transforms, seed
         self.buffers: workers.SharedBuffers | None = None  # in a worker process
@@ -49,6 +52,7 @@ class Images(Dataset[Batch]):
         unknown = np.full(len(ids), -1)
         self.targets = torch.as_tensor(unknown if targets is None else targets)
         self.metadata = None if metadata is None else torch.as_tensor(metadata)
+        self.units = units
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,18 +81,38 @@ class Images(Dataset[Batch]):
         inputs = {"image": images}
         if self.metadata is not None:
             inputs["metadata"] = self.metadata[rows]
-        return Batch(inputs, self.targets[rows])
+        if self.units is None:
+            return Batch(inputs, self.targets[rows])
+        # Drawn with replacement, a unit may follow itself.
+        drawn = [(self.units[sample.row], sample.repeat) for sample in samples]
+        sizes = [len([*group]) for _, group in groupby(drawn)]
+        inputs["unit_sizes"] = torch.tensor(sizes)
+        first = [0, *accumulate(sizes[:-1])]
+        return Batch(inputs, self.targets[rows][first])
 
-    def first(self, count: int) -> "Images":
-        """The first `count` images only."""
+    def largest(self, count: int) -> "Images":
+        """The first `count` images only, or the `count` units with the most images."""
+        rows = np.arange(min(count, len(self)))
+        if self.units is not None:
+            units, sizes = np.unique(self.units, return_counts=True)
+            largest = units[np.argsort(-sizes, kind="stable")[:count]]
+            rows = np.flatnonzero(np.isin(self.units, largest))
         return Images(
             self.store,
-            self.ids[:count],
-            self.targets[:count].numpy(),
+            [self.ids[row] for row in rows],
+            self.targets[rows].numpy(),
             transforms=self.transforms,
             seed=self.seed,
-            metadata=None if self.metadata is None else self.metadata[:count].numpy(),
+            metadata=None if self.metadata is None else self.metadata[rows].numpy(),
+            units=None if self.units is None else self.units[rows],
         )
+
+    @property
+    def first(self) -> np.ndarray:
+        """The row of the first image of each example: int64 [examples]."""
+        if self.units is None:
+            return np.arange(len(self))
+        return np.flatnonzero(np.diff(self.units, prepend=-1))
 
     @property
     def size(self) -> int:
@@ -158,10 +182,17 @@ def random_order(images: Images, batch_size: int, *, balanced: bool = False) -> 
     """Shuffled batches, or `balanced` ones: drawn with replacement, each class equally often."""
     weights = None
     if balanced:
-        soft = images.targets.ndim > 1  # class probabilities
-        classes = images.targets.argmax(dim=1) if soft else images.targets
+        targets = images.targets[images.first]
+        soft = targets.ndim > 1  # class probabilities
+        classes = targets.argmax(dim=1) if soft else targets
         weights = 1 / torch.bincount(classes)[classes].numpy()
-    return EpochBatchSampler(len(images), batch_size=batch_size, seed=images.seed, weights=weights)
+    return EpochBatchSampler(
+        len(images),
+        batch_size=batch_size,
+        seed=images.seed,
+        weights=weights,
+        units=images.units,
+    )
 
 
 def _loader(images: Images, sampler: EpochBatchSampler, num_workers: int) -> Loader:
@@ -170,7 +201,7 @@ def _loader(images: Images, sampler: EpochBatchSampler, num_workers: int) -> Loa
     if num_workers:
         workers.use_short_socket_paths()
         images.busy = torch.zeros(num_workers, dtype=torch.bool).share_memory_()
-        batch_bytes = sampler.batch_size * images.size**2 * images.store.channels
+        batch_bytes = sampler.largest * images.size**2 * images.store.channels
         images.shares_memory = workers.fit_shared_memory(num_workers, batch_bytes=batch_bytes)
     return Loader(
         images,

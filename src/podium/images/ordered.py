@@ -57,7 +57,9 @@ class InOrder:
         self.dataset = images
         if device == "cuda" and len(images):  # cuDNN prepares for each size: make them equal
             batch_size = math.ceil(len(images) / math.ceil(len(images) / batch_size))
-        self.batch_sampler = EpochBatchSampler(len(images), batch_size=batch_size)
+        self.batch_sampler = EpochBatchSampler(
+            len(images), batch_size=batch_size, units=images.units
+        )
         self.ahead = AHEAD
         # A CPU loads and predicts in turns, several batches each: after a forward pass OpenMP's
         # threads keep its cores busy for a few milliseconds.
@@ -143,8 +145,11 @@ def for_inference(
     batch_size: int,
     device: str = "cpu",
     metadata: np.ndarray | None = None,
+    units: np.ndarray | None = None,
 ) -> InOrder:
-    """Batches of the images `ids` without targets, in order, with their `metadata` [N, D]."""
+    """Batches of the images `ids` without targets, in order, with their `metadata` [N, D] and
+    `units` [N] as `Images` takes them.
+    """
     plain = Augmentation("none", size=size, resize_mode=resize_mode, channels=store.channels)
-    images = Images(store, ids, None, transforms=[plain], metadata=metadata)
+    images = Images(store, ids, None, transforms=[plain], metadata=metadata, units=units)
     return InOrder(images, batch_size, device=device)

@@ -1,7 +1,7 @@
 """Batch sampling as a function of the seed and the epoch."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,24 +20,51 @@ class SampleIndex(NamedTuple):
     phase: int = 0  # index of the dataset's augmentation
 
 
+def adjacent(units: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The order in which the rows of each unit are adjacent, the units by their first rows; and
+    the number of each row's unit in this order: both int64 [N].
+    """
+    codes, _ = pd.factorize(np.asarray(units, dtype=object))
+    order = np.argsort(codes, kind="stable")
+    return order, codes[order]
+
+
 class EpochBatchSampler(Sampler[list[SampleIndex]]):
-    """The batches of an epoch: in dataset order, or random, determined by (seed, epoch)."""
+    """The batches of an epoch: in dataset order, or random, determined by (seed, epoch).
+
+    What is drawn are examples: rows, or the rows of a unit, which are never apart.
+    """
 
     def __init__(
         self,
-        count: int,
+        rows: int,
         *,
         batch_size: int,
         seed: int | None = None,
         weights: np.ndarray | None = None,
+        units: np.ndarray | None = None,
     ) -> None:
-        """Sample from `count` rows. With a `seed`, rows are shuffled, or drawn with replacement in
-        proportion to `weights` [count], and an incomplete last batch is dropped, since a batch of
-        one image has no batch statistics.
+        """Sample from `rows`. With a `seed`, examples are shuffled, or drawn with replacement in
+        proportion to `weights` [examples], and an incomplete last batch is dropped, since a batch
+        of one image has no batch statistics.
+
+        `units` [rows] is the number of each row's unit; the rows of a unit are adjacent.
+        `batch_size` counts examples, but in dataset order rows: as many whole units as it allows,
+        at least one.
         """
-        self.count, self.batch_size, self.seed, self.weights = count, batch_size, seed, weights
+        self.batch_size, self.seed, self.weights = batch_size, seed, weights
+        starts = np.arange(rows) if units is None else np.flatnonzero(np.diff(units, prepend=-1))
+        self.count = len(starts)  # of examples
+        self._starts = [*starts.tolist(), rows]
+        self._bounds = self._batch_bounds()  # of batches, in examples
         self.share = (0, 1, 1)
         self.set_epoch(0)
+
+    @property
+    def largest(self) -> int:
+        """The rows of the largest batch that is possible."""
+        sizes = sorted(np.diff(self._starts).tolist(), reverse=True)
+        return sum(sizes[: self.batch_size])
 
     def set_epoch(self, epoch: int, *, phase: int = 0, first_batch: int = 0) -> None:
         """Set the next epoch, its phase, and its first batch."""
@@ -48,35 +75,51 @@ class EpochBatchSampler(Sampler[list[SampleIndex]]):
         self.share = (begin, end, shards)
 
     def __iter__(self) -> Iterator[list[SampleIndex]]:
-        samples, size = self._samples(), self.batch_size
+        order, repeats = self._order()
         begin, end, shards = self.share
-        for number in range(self.first_batch, len(self)):
-            batch = samples[number * size : (number + 1) * size]
-            yield batch[len(batch) * begin // shards : len(batch) * end // shards]
+        for first, last in self._spans()[self.first_batch :]:
+            size = last - first
+            shard = slice(first + size * begin // shards, first + size * end // shards)
+            yield self._samples(order[shard], repeats[shard])
 
     def batch(self, number: int) -> list[SampleIndex]:
         """The samples of one batch of the epoch, numbered from 0."""
-        begin = number * self.batch_size
-        return self._samples()[begin : begin + self.batch_size]
+        order, repeats = self._order()
+        span = slice(*self._spans()[number])
+        return self._samples(order[span], repeats[span])
 
-    def _samples(self) -> list[SampleIndex]:
-        rows, repeats = self._rows(), [0] * self.count
-        if self.weights is not None:
-            repeats = pd.Series(rows).groupby(rows).cumcount().tolist()
+    def _samples(self, examples: list[int], repeats: list[int]) -> list[SampleIndex]:
         return [
             SampleIndex(row, self.epoch, repeat, self.phase)
-            for row, repeat in zip(rows.tolist(), repeats, strict=True)
+            for example, repeat in zip(examples, repeats, strict=True)
+            for row in range(self._starts[example], self._starts[example + 1])
         ]
 
-    def _rows(self) -> np.ndarray:
+    def _order(self) -> tuple[list[int], list[int]]:
+        """The epoch's examples, and how often each has been drawn before."""
+        repeats = [0] * self.count
         if self.seed is None:
-            return np.arange(self.count)
+            return list(range(self.count)), repeats
         rng = seeding.generator(self.seed, "order", self.epoch)
         if self.weights is None:
-            return rng.permutation(self.count)
-        return rng.choice(self.count, size=self.count, p=self.weights / self.weights.sum())
+            return rng.permutation(self.count).tolist(), repeats
+        p = self.weights / self.weights.sum()
+        drawn = rng.choice(self.count, size=self.count, p=p)
+        return drawn.tolist(), pd.Series(drawn).groupby(drawn).cumcount().tolist()
+
+    def _spans(self) -> list[tuple[int, int]]:
+        return list(pairwise(self._bounds))
+
+    def _batch_bounds(self) -> list[int]:
+        size = self.batch_size
+        if self.seed is not None:
+            batches = max(1, self.count // size)
+            return [min(number * size, self.count) for number in range(batches + 1)]
+        bounds = [0]
+        for example in range(1, self.count):
+            if self._starts[example + 1] - self._starts[bounds[-1]] > size:
+                bounds.append(example)
+        return [*bounds, self.count] if self.count else bounds
 
     def __len__(self) -> int:
-        if self.seed is None:
-            return math.ceil(self.count / self.batch_size)
-        return max(1, self.count // self.batch_size)
+        return len(self._bounds) - 1

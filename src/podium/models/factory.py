@@ -13,6 +13,7 @@ from podium.config.models import Model
 from podium.core.errors import UserError
 from podium.models import (
     heads,
+    image_pool,
     metadata_head,
     pooling,
     pretrained,
@@ -57,6 +58,8 @@ def create(
     elif weights is not None:
         pretrained.load(model, weights.path)
     subsample_before_strided_1x1(model)
+    if config.image_pool is not None:
+        image_pool.add(model, head_names(model), config.image_pool)
     if metadata_size is not None:
         metadata_head.add(model, metadata_size, config.metadata, outputs=outputs)
     if any(parameter.ndim == 5 for parameter in model.parameters()):  # 3-d convolutions

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from podium.config.models import Model
 from podium.core.errors import UserError
-from podium.models.layers import head_names
+from podium.models.layers import classifier_names
 from podium.models.losses import needs_cosines
 
 HEAD_STD = 0.01
@@ -37,7 +37,7 @@ def classifier(model: nn.Module) -> nn.Linear:
     Raises:
         UserError: if there is none, or several.
     """
-    names = head_names(model)
+    names = classifier_names(model)
     head = model.get_submodule(names[0])
     last = head[-1] if isinstance(head, nn.Sequential) else head
     if len(names) == 1 and isinstance(last, nn.Linear):
@@ -65,14 +65,14 @@ def replace(model: nn.Module, name: str, config: Model) -> None:
         "head: batch_norm": config.head == "batch_norm",
         f"embedding_size: {config.embedding_size}": config.embedding_size is not None,
         f"loss: {config.loss}": is_cosine,
+        f"image_pool: {config.image_pool}": config.image_pool is not None,
     }
     if not isinstance(head, nn.Linear):
         if option := next((option for option, needed in needs.items() if needed), None):
-            default = {"head": "linear", "embedding_size": "null", "loss": "null"}
             key = option.partition(":")[0]
             raise UserError(
                 f"{option} requires a linear head, but that of {type(model).__name__} is a "
-                f"{type(head).__name__}. Set {key}: {default[key]}."
+                f"{type(head).__name__}. Set {key}: {'linear' if key == 'head' else 'null'}."
             )
         return
     layers: list[nn.Module] = []

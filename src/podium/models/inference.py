@@ -85,16 +85,17 @@ def infer_features(
                 inputs.forward(model, {**ready, "image": view(ready["image"])}) for view in views
             ]
             logits = torch.stack([codec.to_logits(output.float()) for output in outputs])
-        features = torch.stack(received, 1) if received else torch.empty(len(outputs[0]), 0)
+        features = torch.stack(received, 1) if received else ready["image"].new_empty(rows, 0)
+        averaged = inputs.per_image(ready, codec.average(logits))
         # What comes last waits for the device, and so for these copies.
-        return codec.average(logits)[:count], features[:count].to("cpu", non_blocking=True)
+        return averaged[:count], features[:count].to("cpu", non_blocking=True)
 
     results = list[tuple[Tensor, Tensor]]()
     parts = 1  # per batch; kept for the batches that follow
     with _listening(layer, received):
         for batch in console.bar(batches, "inference"):
             signals.raise_if_stopped()
-            size = len(batch.targets)
+            size, count = len(batch.targets), len(batch.inputs["image"])
             while True:
                 try:
                     results += [
@@ -108,8 +109,8 @@ def infer_features(
                 clear_device_cache(garbage_collection=True)  # the handler would keep tensors alive
                 parts, rows = 2 * parts, 0
                 console.say(
-                    f"warning: {math.ceil(2 * size / parts)} images do not fit the device's memory "
-                    f"for inference; splitting each batch into {parts}"
+                    f"warning: {math.ceil(2 * count / parts)} images do not fit the device's "
+                    f"memory for inference; splitting each batch into {parts}"
                 )
     logits, features = zip(*results, strict=True)
     return torch.cat(logits).cpu(), torch.cat(features)

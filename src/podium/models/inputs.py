@@ -1,17 +1,19 @@
 """A batch's inputs on their way into a network: the one place that knows what they are.
 
-A new kind of input (a second image per id) is loaded in `images.loading` and handled here;
-training, inference and the memory probe call these functions only.
+A new kind of input is loaded in `images.loading` and handled here; training, inference and the
+memory probe call these functions only.
 """
 
 import timm
 import torch
 from torch import Tensor, nn
 
-from podium.models import metadata_head
+from podium.models import image_pool, metadata_head
+from podium.models.image_pool import SIZES
 
 Inputs = dict[str, Tensor]
-"""By name: "image", uint8 [B, size, size, C] as loaded; optionally "metadata", float32 [B, D]."""
+"""By name: "image", uint8 [B, size, size, C] as loaded; optionally "metadata", float32 [B, D];
+"unit_sizes", int64 [U], if units are examples, not images: the number of images of each."""
 
 
 class Preprocess:
@@ -46,24 +48,48 @@ def _adapt(rgb: Tensor, channels: int) -> Tensor:
 
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:
-    """The network's outputs for preprocessed inputs: [B, outputs]."""
+    """The network's outputs for preprocessed inputs: [B, outputs], or [U, outputs] for units."""
     outputs: Tensor = model(inputs["image"])
+    sizes = inputs.get(SIZES)
+    if (pool := image_pool.of(model)) is not None:
+        outputs = pool(outputs, sizes)
     if "metadata" in inputs:
-        outputs = outputs + getattr(model, metadata_head.NAME)(inputs["metadata"])
+        metadata = inputs["metadata"]
+        metadata = metadata if sizes is None else image_pool.pool(metadata, sizes)
+        outputs = outputs + getattr(model, metadata_head.NAME)(metadata)
     return outputs
 
 
+def per_image(inputs: Inputs, values: Tensor) -> Tensor:
+    """Values of a batch's examples [B or U, ...] as those of its images [B, ...]."""
+    if SIZES not in inputs:
+        return values
+    return values.repeat_interleave(inputs[SIZES], dim=0, output_size=len(inputs["image"]))
+
+
 def split(inputs: Inputs, parts: int) -> list[Inputs]:
-    """Split a batch into `parts` of nearly equal size, in order, without copying."""
-    columns = [tensor.tensor_split(parts) for tensor in inputs.values()]
+    """Split a batch into `parts` with nearly as many examples each, in order, without copying."""
+    if parts == 1:  # reading the sizes would wait for the GPU
+        return [inputs]
+    examples = torch.arange(len(inputs[SIZES if SIZES in inputs else "image"]))
+    return split_at(inputs, [len(part) for part in examples.tensor_split(parts)])
+
+
+def split_at(inputs: Inputs, counts: list[int]) -> list[Inputs]:
+    """Split a batch into parts with these numbers of examples, in order, without copying."""
+    images = counts
+    if SIZES in inputs:
+        images = [int(part.sum()) for part in inputs[SIZES].split(counts)]
+    columns = [v.split(counts if name == SIZES else images) for name, v in inputs.items()]
     return [dict(zip(inputs, part, strict=True)) for part in zip(*columns, strict=True)]
 
 
 def pad(inputs: Inputs, rows: int, device: torch.device) -> Inputs:
-    """A batch of `rows` on `device`, of which the last are zeros."""
-    padded = {}
+    """A batch of `rows` images on `device`, of which the last are zeros, in a unit of their own."""
+    padded, more = {}, rows - len(inputs["image"])
     for name, tensor in inputs.items():
         values = tensor.to(device, non_blocking=True)
-        zeros = values.new_zeros(rows - len(values), *values.shape[1:])
-        padded[name] = torch.cat([values, zeros])
+        is_size = name == SIZES
+        last = values.new_full((1,), more) if is_size else values.new_zeros(more, *values.shape[1:])
+        padded[name] = torch.cat([values, last])
     return padded

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from podium.config.phases import Part
 from podium.core.errors import UserError, examples
-from podium.models import metadata_head, pooling
+from podium.models import image_pool, metadata_head, pooling
 
 _NORMS = (
     *(_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
@@ -26,9 +26,15 @@ def head_names(net: nn.Module) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
+def classifier_names(net: nn.Module) -> tuple[str, ...]:
+    """The same, but where `image_pool` has put them."""
+    return head_names(net) if image_pool.of(net) is None else (image_pool.CLASSIFIER,)
+
+
 def is_head(net: nn.Module, name: str) -> bool:
     """Whether the parameter or module called `name` belongs to a head, like GeM's exponent."""
-    heads = tuple(f"{head}." for head in (*head_names(net), metadata_head.NAME))
+    modules = (*head_names(net), metadata_head.NAME, image_pool.NAME)
+    heads = tuple(f"{module}." for module in modules)
     return f"{name}.".startswith(heads) or name.endswith(f".{pooling.EXPONENT}")
 
 
@@ -38,7 +44,7 @@ def linear_head(net: nn.Module) -> nn.Linear:
     Raises:
         UserError: if it is not.
     """
-    names = head_names(net)
+    names = classifier_names(net)
     head = net.get_submodule(names[0])
     if len(names) == 1 and isinstance(head, nn.Linear) and head.bias is not None:
         return head

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from podium.config.models import Model
 from podium.images.augment import Augmentation
 from podium.images.store import ImageStore
-from podium.models import inputs, weights
+from podium.models import image_pool, inputs, weights
 from podium.models.targets import TargetCodec
 from podium.scoring.task import Target
 
@@ -72,7 +72,8 @@ def grad_cam(
     part: Target | None = None,
 ) -> Tensor:
     """Heat maps [N, h, w] (0 to 1) of `images` [N, C, size, size] for the logits of `classes` [N],
-    which are those of the target `part` if there are several.
+    each by itself, without the other images of its unit. If there are several targets, the classes
+    are those of the target `part`.
 
     The activations of the last layer with a grid (of a transformer, the input of its last block)
     times the gradient of the logit, summed over the channels; negative sums become 0.
@@ -101,6 +102,8 @@ def grad_cam(
             outputs = net.forward_head(captured[0])  # type: ignore[operator]
         else:
             raise NoGridError(type(net).__name__)
+        if (pool := image_pool.of(net)) is not None:
+            outputs = pool(outputs)
         logits, task = codec.to_logits(outputs.float()), codec.task
         if part is not None:
             logits, task = logits[:, part.columns], part.task

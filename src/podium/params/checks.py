@@ -19,7 +19,7 @@ from podium.config.probes import Probe
 from podium.config.submission import FORMATS, Submission
 from podium.config.tasks import SINGLE_LABEL, TargetTask, TaskName
 from podium.core.validation import Problem
-from podium.params import libraries, probe_checks, target_checks
+from podium.params import image_pool_checks, libraries, probe_checks, target_checks
 from podium.params.probe_checks import unknown
 from podium.scoring import metrics, user_code
 
@@ -223,6 +223,6 @@ def _imbalance(task: TaskName, models: dict[str, Model]) -> Iterator[Problem]:
 CHECKS = (
     *(_metric, _views, _neighbors, _blending, _losses, _members, _trained_on_all, _names),
     *(probe_checks.probes, probe_checks.metadata, target_checks.columns, target_checks.submission),
-    *(target_checks.unsupported,),
+    *(target_checks.unsupported, image_pool_checks.needs_units, image_pool_checks.unsupported),
     *(_sizes, _labels, _new_class, _format, _clip, _subsample, _imbalance),
 )

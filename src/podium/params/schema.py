@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from podium.config import prepare_checks
 from podium.config.checkpoint import Checkpoint
 from podium.config.competition import Competition
 from podium.config.embeddings import Embedding
@@ -69,8 +70,7 @@ class Params(Section):
 
     def scored_by(self, metric: Metric) -> dict[str, Any]:
         """What data/metric.json contains: it changes if the scores may."""
-        images = self.prepare.images is not None and self.prepare.stack is None
-        has_units = images or self.prepare.submission_id_column is not None
+        has_units = prepare_checks.has_units(self.prepare)
         return metric.facts() | units.facts(self.ensemble.aggregate if has_units else "mean")
 
     def used_embeddings(self) -> list[str]:

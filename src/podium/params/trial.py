@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from podium.config.models import Model
 from podium.core.errors import UserError
-from podium.models import factory, layers, pretrained
+from podium.models import factory, inputs, layers, pretrained
 
 FACTORS = (16, 32, 64, 112, 224)  # patches and windows; most networks take multiples of one
 MIN_SIZE = 16
@@ -90,7 +90,7 @@ def _try(model: Model, channels: int) -> nn.Module:
 
 def _step(net: nn.Module, *, images: int, size: int, channels: int) -> None:
     with suppress(NotImplementedError):  # on the meta device; the training tries the real one
-        net(torch.zeros(images, channels, size, size)).sum().backward()
+        inputs.forward(net, {"image": torch.zeros(images, channels, size, size)}).sum().backward()
 
 
 def _check_size(model: Model, channels: int) -> None:
@@ -114,7 +114,13 @@ def _check_size(model: Model, channels: int) -> None:
 
 def _takes(model: Model, size: int, channels: int) -> bool:
     """Whether the architecture, without options, trains with images of `size` pixels."""
-    plain = {"pool": None, "head": "linear", "drop_path": 0.0, "image_size": size}
+    plain = {
+        "pool": None,
+        "head": "linear",
+        "image_pool": None,
+        "drop_path": 0.0,
+        "image_size": size,
+    }
     try:
         _try(model.model_copy(update=plain), channels)
     except REJECTED:

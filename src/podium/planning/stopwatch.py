@@ -99,7 +99,7 @@ def timed(batches: Iterable[Batch], watch: Stopwatch) -> Iterator[Batch]:
     """Yield batches until that is enough; a lap ends when the next batch is asked for."""
     for batch in batches:
         yield batch
-        watch.lap(len(batch.targets))
+        watch.lap(len(batch.inputs["image"]))
         if watch.is_enough:
             return
 

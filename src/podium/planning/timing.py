@@ -42,6 +42,7 @@ class ModelTime(NamedTuple):
 
     training: Training
     epochs: list[int]  # per phase, gradual unfreezing expanded
+    batch_size: int  # mean number of images per batch
     split: Split  # the fold's numbers of images, without test images
     prediction: Rate | None  # images, with all views
     memory: int  # bytes: the peak of its training
@@ -124,6 +125,7 @@ def _measure(
     return ModelTime(
         training,
         run.epochs,
+        round(run.config.batch_size * len(train.dataset) / train.batch_sampler.count),
         Split(len(train.dataset), len(valid.dataset), 0),
         None if test is None else _predict(run, state, test),
         memory.bytes() + (0 if device.type == "cuda" else more_memory),
@@ -141,7 +143,7 @@ def _fill(
         seconds per image of the whole training, and the bytes that its cache needs in addition.
     """
     loaders[0].batch_sampler.set_epoch(1)
-    most_images = most * loaders[0].batch_sampler.batch_size
+    most_images = sum(map(len, islice(loaders[0].batch_sampler, most)))
     ids = [
         loader.dataset.ids[sample.row]
         for loader in loaders

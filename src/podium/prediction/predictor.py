@@ -14,7 +14,7 @@ from podium.config.predict import Predict
 from podium.core import console
 from podium.core.errors import UserError
 from podium.core.provenance import PredictionProvenance
-from podium.images import ordered
+from podium.images import ordered, sampling
 from podium.images.loading import Batch
 from podium.images.store import ImageStore
 from podium.metadata.encoding import Encoding
@@ -68,13 +68,18 @@ class Predictor:
         console.say(f"{len(ids)} training images vote")
 
     def predict(
-        self, store: ImageStore, ids: list[str], metadata: pd.DataFrame | None = None
+        self,
+        store: ImageStore,
+        ids: list[str],
+        metadata: pd.DataFrame | None = None,
+        units: pd.Series | None = None,
     ) -> Predictions[PredictionProvenance]:
         """Predict the images `ids` of `store`, averaged over the views. A model that was trained on
-        metadata reads that of the images from the table `metadata`.
+        metadata reads that of the images from the table `metadata`. One that pools the features of
+        a unit's images predicts the same for all of them; `units` has the unit of each image id.
 
         Raises:
-            UserError: if an image has no metadata.
+            UserError: if an image has no metadata, or there are no units.
         """
         options = {**self.options.model_dump(), "views": self.views}
         provenance = PredictionProvenance(
@@ -84,7 +89,9 @@ class Predictor:
             images_sha256=store.sha256(),
             averaging=self.codec.loss.averaging,
         )
-        loader = self._loader(store, ids, self._encode(metadata, ids))
+        order, numbers = self._arrange(ids, units)
+        arranged = [ids[row] for row in order]
+        loader = self._loader(store, arranged, self._encode(metadata, arranged), numbers)
         if not ids:  # `prepare.hidden_test`
             logits = np.zeros((0, len(self.training.classes)), np.float32)
         elif self.options.neighbors is None:
@@ -93,10 +100,14 @@ class Predictor:
             assert self.reference is not None
             logits, features = self._infer_features(loader)
             logits = knn.blend(logits, features, self.reference, self.options.neighbors)
-        return Predictions(ids, logits, provenance)
+        return Predictions(ids, logits[np.argsort(order)], provenance)
 
     def enforce_time_limit(
-        self, store: ImageStore, ids: list[str], metadata: pd.DataFrame | None = None
+        self,
+        store: ImageStore,
+        ids: list[str],
+        metadata: pd.DataFrame | None = None,
+        units: pd.Series | None = None,
     ) -> None:
         """If there is a time limit, estimate how long the images `ids` will take; if that is too
         long and `on_timeout` allows it, drop views.
@@ -107,7 +118,7 @@ class Predictor:
         limit = self.options.time_limit_minutes
         if limit is None or not ids:
             return
-        while (minutes := self._estimate_minutes(store, ids, metadata)) > limit:
+        while (minutes := self._estimate_minutes(store, ids, metadata, units)) > limit:
             estimate = f"{len(ids)} images with {len(self.views)} views take {minutes:.2g} minutes"
             if self.options.on_timeout == "fail" or len(self.views) == 1:
                 raise UserError(
@@ -121,7 +132,11 @@ class Predictor:
         )
 
     def _estimate_minutes(
-        self, store: ImageStore, ids: list[str], metadata: pd.DataFrame | None = None
+        self,
+        store: ImageStore,
+        ids: list[str],
+        metadata: pd.DataFrame | None = None,
+        units: pd.Series | None = None,
     ) -> float:
         """Estimate how long `ids` take, from the first few batches.
 
@@ -131,22 +146,39 @@ class Predictor:
         size, skipped = self.options.batch_size, 1 + self._loader(store, ids).ahead
         sample = ids[: (1 + MEASURED_BATCHES) * skipped * size]
         skipped = skipped if len(sample) >= 2 * skipped * size else 0
-        loader = self._loader(store, sample, self._encode(metadata, sample))
-        start = time.perf_counter()
+        order, numbers = self._arrange(sample, units)
+        sample = [sample[row] for row in order]
+        loader = self._loader(store, sample, self._encode(metadata, sample), numbers)
+        start, measured = time.perf_counter(), len(sample)
 
         def timed() -> Iterator[Batch]:
-            nonlocal start
+            nonlocal start, measured
             for count, batch in enumerate(loader, start=1):
                 yield batch
-                if count == skipped:
-                    start = time.perf_counter()
+                if count <= skipped:
+                    start, measured = time.perf_counter(), measured - len(batch.inputs["image"])
 
         self._infer(timed())
-        measured = len(sample) - skipped * loader.batch_sampler.batch_size
         return (time.perf_counter() - start) / measured * len(ids) / 60
 
+    def _arrange(
+        self, ids: list[str], units: pd.Series | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The order in which the images `ids` are predicted, and the number of each one's unit in
+        this order, if the network pools the features of a unit's images.
+        """
+        if self.config.image_pool is None:
+            return np.arange(len(ids)), None
+        if units is None:
+            raise UserError("the model pools the features of an id's images, but no ids are given.")
+        return sampling.adjacent(units.loc[ids].tolist())
+
     def _loader(
-        self, store: ImageStore, ids: list[str], metadata: np.ndarray | None = None
+        self,
+        store: ImageStore,
+        ids: list[str],
+        metadata: np.ndarray | None = None,
+        units: np.ndarray | None = None,
     ) -> ordered.InOrder:
         return ordered.for_inference(
             store,
@@ -156,6 +188,7 @@ class Predictor:
             batch_size=self.options.batch_size,
             device=self.accelerator.device.type,
             metadata=metadata,
+            units=units,
         )
 
     def _encode(self, metadata: pd.DataFrame | None, ids: list[str]) -> np.ndarray | None:

@@ -13,7 +13,6 @@ from torch import nn
 from podium.config.models import Model
 from podium.config.phases import Augment
 from podium.core import machine, paths, seeding
-from podium.core.errors import UserError
 from podium.core.manifest import Manifest
 from podium.core.paths import Fold
 from podium.images import loading, ordered
@@ -30,6 +29,7 @@ from podium.scoring.units import How, Units
 from podium.training import (
     batch_augment,
     batch_loading,
+    examples,
     mixup,
     optimizers,
     processes,
@@ -119,16 +119,18 @@ def build(
         UserError: for names that timm or albumentations lack, and for phases that the network does
             not support.
     """
-    folds, task = data.folds, data.task
+    folds, task = examples.arranged(data.folds, config), data.task
     accelerator = device.accelerator(config.precision)
     targets = task.targets(folds["label"].tolist())
     pseudo = data.pseudo
-    is_train = _training_rows(folds, fold, config, extra=0 if pseudo is None else len(pseudo.ids))
+    extra = 0 if pseudo is None else len(pseudo.ids)
+    is_train = examples.training_rows(folds, fold, config, extra=extra)
     metadata, encoding = data.metadata, None
     if config.metadata is not None and metadata is not None:
         encoding = Encoding.fit(metadata.loc[folds.loc[is_train, "id"]])
     seeding.set_global(seed, "weights", fold)
-    codec = TargetCodec(config, task, scale=task.scale(targets[is_train]))
+    trained = examples.one_per_example(folds[is_train], targets[is_train], config)
+    codec = TargetCodec(config, task, scale=task.scale(trained))
     net = factory.create(
         config,
         outputs=codec.outputs,
@@ -144,7 +146,9 @@ def build(
         layers.set_trainable(net, phase.trainable)
         optimizers.create(net, phase, config)
 
-    def images(ids: list[str], targets: np.ndarray, augments: Sequence[Augment]) -> loading.Images:
+    def images(
+        rows: pd.DataFrame, ids: list[str], targets: np.ndarray, augments: Sequence[Augment]
+    ) -> loading.Images:
         size, mode, channels = config.image_size, config.resize_mode, data.store.channels
         transforms = [
             Augmentation(a, size=size, resize_mode=mode, channels=channels) for a in augments
@@ -153,20 +157,28 @@ def build(
         if encoding is not None and metadata is not None:
             encoded = encoding.encode(metadata, ids)
         return loading.Images(
-            data.store, ids, targets, transforms=transforms, seed=seed, metadata=encoded
+            data.store,
+            ids,
+            targets,
+            transforms=transforms,
+            seed=seed,
+            metadata=encoded,
+            units=examples.numbers(rows, config),
         )
 
     augments = [config.augment if p.augment is None else p.augment for p in config.phases]
-    train = images(*_training_images(folds[is_train], targets[is_train], data), augments)
+    labeled = _training_images(folds[is_train], targets[is_train], data)
+    train = images(folds[is_train], *labeled, augments)
     size, where = config.batch_size, accelerator.device.type
     valid, of_units = None, None
     if fold != "all":
         is_valid = (folds["fold"] == fold).to_numpy()
-        held_out = images(folds.loc[is_valid, "id"].tolist(), targets[is_valid], ["none"])
+        rows = folds[is_valid]
+        held_out = images(rows, rows["id"].tolist(), targets[is_valid], ["none"])
         valid_size = size * (GPU_VALID_BATCHES if where == "cuda" else 1)
         valid = ordered.InOrder(held_out, valid_size, device=where, keep=True)
-        of_units = Units.of(folds[is_valid], data.aggregate)
-    criterion = Criterion(config, codec, targets[is_train], device=accelerator.device)
+        of_units = Units.of(rows, data.aggregate)
+    criterion = Criterion(config, codec, trained, device=accelerator.device)
     return Components(
         net,
         Loaders(train_loader(train, config, accelerator.device), valid),
@@ -218,23 +230,3 @@ def _training_images(
     if targets.ndim == 1:
         targets = np.eye(len(data.task.classes), dtype=np.float32)[targets]
     return [*ids, *data.pseudo.ids], np.concatenate([targets, data.pseudo.targets])
-
-
-def _training_rows(folds: pd.DataFrame, fold: Fold, config: Model, *, extra: int) -> np.ndarray:
-    """Select the labeled training images of `fold`, to which `extra` are added: boolean [images].
-
-    Raises:
-        UserError: if there are none, or if a batch of them cannot be mixed in pairs.
-    """
-    rows = folds["fold"] != fold
-    if "train" in folds:
-        rows &= folds["train"] == "yes"
-    is_train = rows.to_numpy()
-    if not is_train.any():
-        raise UserError(f"fold {fold} has no training images. Keep more with folds.subsample.")
-    if config.mix and (count := min(is_train.sum() + extra, config.batch_size)) % 2:
-        raise UserError(
-            f"mix: requires an even number of images per batch, but fold {fold} has {count} "
-            "training images. Set mix: null."
-        )
-    return is_train

@@ -195,6 +195,7 @@ def split_further(run: Components, micro_batches: int) -> int:
             become too small.
     """
     config, name = run.config, device.name(run.accelerator.device)
+    noun = "images" if config.image_pool is None else "ids"
     if config.on_oom == "fail":
         size = memory.largest_batch(
             memory.Trial(run).memory_share,
@@ -207,13 +208,13 @@ def split_further(run: Components, micro_batches: int) -> int:
             f"{size} with grad_accum_steps: {steps} (effective batch size {steps * size}), or set "
             "on_oom: accumulate."
         )
-    size = min(config.batch_size, len(run.loaders.train.dataset)) // micro_batches
+    size = min(config.batch_size, run.loaders.train.batch_sampler.count) // micro_batches
     if size < 2 * MIN_IMAGES:
         raise UserError(
-            f"{size} images do not fit the memory of {name}. Use a smaller model or image_size."
+            f"{size} {noun} do not fit the memory of {name}. Use a smaller model or image_size."
         )
     console.say(
-        f"warning: {size} images do not fit the memory of {name}; splitting each batch into "
+        f"warning: {size} {noun} do not fit the memory of {name}; splitting each batch into "
         f"{2 * micro_batches} micro-batches"
     )
     return 2 * micro_batches

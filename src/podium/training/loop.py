@@ -43,7 +43,8 @@ def train(
         Stopped: on a signal, after writing a checkpoint.
     """
     sampler = run.loaders.train.batch_sampler
-    images = state.steps_per_epoch * min(sampler.batch_size, sampler.count)  # per epoch
+    examples = state.steps_per_epoch * min(sampler.batch_size, sampler.count)  # per epoch
+    images = round(examples * len(run.loaders.train.dataset) / sampler.count)
     while not state.finished:
         start = time.perf_counter() - state.progress.seconds
         for _ in train_epoch(run, state):
@@ -148,7 +149,7 @@ def predict(run: Components, state: TrainState, batches: Iterable[Batch]) -> Ten
 
 def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str, Any]:
     """Score the validation images, by the field names of `Epoch`; all None if there are none. The
-    loss is that of images, the other scores are those of units, if images have them.
+    loss is that of examples, the other scores are those of units, if images have them.
 
     Raises:
         UserError: if logits are not finite.
@@ -164,10 +165,11 @@ def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str,
     if run.units is not None:
         averaging = codec.loss.averaging
         expected, predicted = run.units.combine(task, expected, predicted, averaging)
+    first = loader.dataset.first
     rule = decisions.default_rule(task, expected)
     labels = decisions.labels(task, task.probabilities(predicted), rule)
     return {
-        "valid_loss": codec.unsmoothed_loss(logits, targets).item(),
+        "valid_loss": codec.unsmoothed_loss(logits[first], targets[first]).item(),
         "score": decisions.score(task, metric, expected, predicted, rule=rule),
         **functions.overview(task, expected, labels),
     }

@@ -60,7 +60,8 @@ class Trial:
         process's resident bytes between forward and backward.
         """
         run = self.run
-        sample = run.loaders.train.dataset.__getitems__([SampleIndex(0)])
+        example = run.loaders.train.dataset.largest(1)
+        sample = example.__getitems__([SampleIndex(row) for row in range(len(example))])
         batch = {  # built on the device: a batch that is too large must exhaust its memory, not RAM
             name: tensor.to(self.device).repeat_interleave(batch_size, dim=0)
             for name, tensor in sample.inputs.items()

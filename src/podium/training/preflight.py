@@ -55,7 +55,7 @@ def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_b
     valid, accelerator = run.loaders.valid, run.accelerator
     images, size = run.loaders.train.dataset, run.config.batch_size
     count = size * (1 if accelerator.device.type == "cpu" else 2)
-    few = images.first(count)
+    few = images.largest(count)
     # As in the training, also if only these few would fit.
     on_device = isinstance(run.loaders.train, BatchLoader)
     config = run.config.model_copy(update={"augment_on": "gpu" if on_device else "cpu"})

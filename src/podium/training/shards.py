@@ -39,17 +39,16 @@ class Shards:
         self.others_stop = False
 
     def split(self, batch: Batch, images: int) -> Iterator[tuple[tuple[int, ...], Batch]]:
-        """This process's part of a batch of `images`, by shard, each with a key for what is random.
-        Without shards the key is empty.
+        """This process's part of a batch of `images` (or units), by shard, each with a key for what
+        is random. Without shards the key is empty.
         """
         if self.count == 1:
             yield (), batch
             return
         bounds = [images * shard // self.count for shard in range(self.begin, self.end + 1)]
         sizes = [end - begin for begin, end in pairwise(bounds)]
-        columns = {name: tensor.split(sizes) for name, tensor in batch.inputs.items()}
-        for number, targets in enumerate(batch.targets.split(sizes)):
-            part: inputs.Inputs = {name: column[number] for name, column in columns.items()}
+        parts = zip(inputs.split_at(batch.inputs, sizes), batch.targets.split(sizes), strict=True)
+        for number, (part, targets) in enumerate(parts):
             yield (self.begin + number,), Batch(part, targets)
 
     def factor(self, weight: Tensor, images: int) -> Tensor:

@@ -45,7 +45,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="podium-") as scratch:
         store = prepare(folder, ids, spec.prepare, Path(scratch), spec.detected_range)
         metadata = read_metadata(folder, test, spec.prepare)
-        logits = [predict(model, spec, dataset, store, ids, metadata) for model in spec.models]
+        logits = [predict(model, spec, dataset, store, test, metadata) for model in spec.models]
     task = Task(spec.task, spec.classes, spec.targets)
     logits = [
         units.aggregate(task, values, test, spec.aggregate, model.averaging)
@@ -143,17 +143,23 @@ def predict(
     spec: KernelSpec,
     dataset: Path,
     store: ImageStore,
-    ids: list[str],
+    test: pd.DataFrame,
     metadata: pd.DataFrame,
 ) -> np.ndarray:
-    """Predict with all folds of a model and average their logits: [T, C].
+    """Predict the images in the table `test` with all folds of a model and average their logits:
+    [T, C].
 
     Which images share a batch can change the last bits of their logits (matrix shapes affect the
-    order of summation), so the public ids are predicted first, in the same batches as before.
+    order of summation), so the public ids are predicted first, in the same batches as before; of
+    units, only those without hidden images.
     """
-    present, public_ids = set(ids), set(spec.public_ids)
+    ids, units = test["id"].tolist(), test.set_index("id").get("unit")
+    hidden_ids = ~test["id"].isin(spec.public_ids)
+    if units is not None:
+        hidden_ids = hidden_ids.groupby(test["unit"]).transform("any")
+    hidden = test.loc[hidden_ids, "id"].tolist()
+    present = set(ids) - set(hidden)
     public = [image for image in spec.public_ids if image in present]
-    hidden = [image for image in ids if image not in public_ids]
     logits = []
     if model.embeddings is not None:
         console.say(f"{model.name}: {len(model.folds)} heads")
@@ -169,9 +175,11 @@ def predict(
         console.say(f"{model.name}: {fold.file}")
         voters = knn.read(dataset / model.neighbors[index].file) if model.neighbors else None
         predictor = Predictor(dataset / fold.file, spec.predict, voters)
-        predictor.enforce_time_limit(store, ids, metadata)
+        predictor.enforce_time_limit(store, ids, metadata, units)
         parts = [
-            predictor.predict(store, part, metadata).table for part in (public, hidden) if part
+            predictor.predict(store, part, metadata, units).table
+            for part in (public, hidden)
+            if part
         ]
         logits.append(predictions.align(parts, ids, source=fold.file))
     return base.mean_over_folds(logits, model.averaging)
