@@ -72,7 +72,8 @@ def only_groups(train: Table, test: Table) -> list[str]:
 
 def _repeats(values: pd.Series) -> bool:
     """Whether a column has several values, some of them repeated, and no empty cell."""
-    return 1 < values.nunique() < len(values) and bool(values.str.strip().all())
+    cells = values.unique()
+    return 1 < len(cells) < len(values) and all(cell.strip() for cell in cells)
 
 
 def _is_place(values: pd.Series) -> bool:

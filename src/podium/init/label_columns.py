@@ -35,7 +35,7 @@ ATTRIBUTES = (  # words in the names of columns that describe an image, and seld
 )  # fmt: skip
 CENTERS = ("mean", "avg", "average", "median", "value")  # of several columns per target, the label
 FEWEST_MENTIONED = 4  # letters of a name that files are named after
-MAX_CODES = 20  # distinct values of a column, to compare the sample submission's with each
+MAX_CODES = 20  # distinct values of a column, to compare those of another table with each
 
 
 def guess_labels(table: Table, id_column: str | None, tables: Roles, survey: Survey) -> Guess:
@@ -169,7 +169,8 @@ def _given(varied: pd.DataFrame, test: Table | None) -> set[str]:
     if test is None:
         return set()
     names = {_letters(str(column)): str(column) for column in varied.columns}
-    found = set[str]()
+    found, few = set[str](), [c for c in varied if varied[c].nunique() <= MAX_CODES]
+    cells = {str(column): {*varied[column].str.strip().unique()} for column in few}
     for column in test.columns:
         values = {cell for cell in test.rows[column].str.strip().unique() if cell}
         if test.rows[column].nunique() < 2:
@@ -177,7 +178,7 @@ def _given(varied: pd.DataFrame, test: Table | None) -> set[str]:
         if (same := names.get(_letters(column))) is not None:
             found.add(same)
         elif len(values) > 1 and not any(NUMBER.fullmatch(value) for value in values):
-            like = [str(c) for c in varied if values <= {*varied[c].str.strip().unique()}]
+            like = [column for column, known in cells.items() if values <= known]
             found.update(like if len(like) == 1 else [])
     return found
 
