@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from conftest import Project
 
-from podium.pages import classes, mistakes, pictures, scores
+from podium.pages import classes, document, mistakes, pictures, report_page, scores
+from podium.pages.document import Section, Table, render
 from podium.pages.outcome import Outcome
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
@@ -119,6 +120,34 @@ def test_a_mistake_shows_all_images_of_its_id_each_with_its_heat_map() -> None:
     many = replace(made, images=[[str(n)] * 9 for n in range(COUNT)])
     card = mistakes.mistakes(many, Store(), {}).parts[0].cards[0]  # type: ignore[arg-type,union-attr]
     assert len(card.pictures) == pictures.MAX_IMAGES and "4 of its 9 images" in card.lines
+
+
+def test_the_heat_of_a_missing_label_is_that_of_the_most_likely_one() -> None:
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.9, 0.7, 0.2]])
+    targets = np.array([[1, 0, 1], [0, 1, 0]], np.float32)
+    task = Task("multilabel", NAMES[:3])
+    made = replace(outcome(), task=task, targets=targets, probabilities=probabilities)
+    assert report_page._explained_class(made, 0, 3) == 0  # the third is missing
+    assert report_page._explained_class(made, 1, 3) == 0  # which is wrong
+
+
+def test_sections_of_a_group_are_together_in_the_menu_and_have_its_name() -> None:
+    parts = [Table([["a"], ["b"]])]
+    sections = [Section("Scores", parts)]
+    sections += [Section(title, parts, group="50 % & more") for title in ("Classes", "Empty")]
+    sections[2] = replace(sections[2], parts=[])
+    page = render("title", [], sections)
+    assert "<h2>50 % &amp; more: Classes</h2>" in page and "Empty" not in page
+    link = "50-%25-%26-more%3A-classes"  # a browser decodes it to the id
+    assert f'<b>50 % &amp; more</b><a href="#{link}">Classes</a>' in page
+    assert 'id="50-%-&amp;-more:-classes"' in page
+
+
+def test_large_numbers_are_written_out() -> None:
+    shown = [document.number(value) for value in (5_858_000.0, -1234.5, 0.12345, 12.0)]
+    assert shown == ["5,858,000", "-1,234", "0.1235", "12"]
+    assert [document.counted(n, "image") for n in (0, 1, 1200)] == [
+        "0 images", "1 image", "1,200 images"]  # fmt: skip
 
 
 def test_the_interval_of_accuracy_is_that_of_a_proportion() -> None:

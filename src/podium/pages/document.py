@@ -85,7 +85,7 @@ class Section:
     @property
     def anchor(self) -> str:
         """The id of the section's element."""
-        return re.sub(r"\W+", "-", self.heading.lower())
+        return re.sub(r"\s+", "-", self.heading.lower())
 
 
 def counted(number: int, noun: str) -> str:
