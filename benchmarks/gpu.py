@@ -6,7 +6,7 @@
 Needs neither DVC nor a network, but the other packages of requirements.in that training imports: a
 machine without any gets them as wheels. On a CPU, only tiny numbers make sense:
 
-    python benchmarks/gpu.py --architectures test_resnet --vit test_vit --size 32 --batch 8 \
+    python benchmarks/gpu.py --architectures test_resnet --vit test_vit --size 32 --batch 8 \\
         --images 64 --photos 60
 
 "bare" is a loop over one batch that is already on the device. The photos are synthetic. Rows:
@@ -362,16 +362,23 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=row_names, default=ROWS, help="comma-separated; all")
-    parser.add_argument("--architectures", nargs="+", default=["resnet50", "resnet18"])
-    parser.add_argument("--vit", default="vit_small_patch16_224", help="%(default)s")
-    parser.add_argument("--size", type=int, default=224, help="of the images, in pixels; 224")
-    parser.add_argument("--batch", type=int, default=128, help="images per batch; 128")
     parser.add_argument(
-        "--images", type=int, default=6000, help="6000, twice as many for the second network"
+        "--rows", type=row_names, default=ROWS, help="comma-separated (default: all)"
+    )
+    parser.add_argument("--architectures", nargs="+", default=["resnet50", "resnet18"])
+    parser.add_argument("--vit", default="vit_small_patch16_224", help="default: %(default)s")
+    parser.add_argument(
+        "--size", type=int, default=224, help="of the images, in pixels (default: 224)"
+    )
+    parser.add_argument("--batch", type=int, default=128, help="images per batch (default: 128)")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=6000,
+        help="default: 6000; twice as many for the second network",
     )
     parser.add_argument(
-        "--photos", type=int, default=1048, help="of the weather-like competition; 1048"
+        "--photos", type=int, default=1048, help="of the weather-like competition (default: 1048)"
     )
     parser.add_argument("--source", help="archive of recipes/weather.yaml, instead of photos")
     parser.add_argument("--weights", help="weights of its backbone")
@@ -396,7 +403,7 @@ def main() -> None:
     wanted = options.rows
     machine.keep_freed_memory()  # as all stages do
     seeding.set_deterministic(True)
-    where = device.accelerator("auto").device
+    where, cores = device.accelerator("auto").device, machine.cores()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for number, architecture in enumerate(options.architectures):
@@ -424,7 +431,7 @@ def main() -> None:
         for name, measure in (("folds", measure_folds), ("jobs", measure_jobs)):
             if name in wanted:
                 measure(folder / "weather")
-    print(f"{device.name(where)}, {machine.cores()} cores, torch {torch.__version__}, ", end="")
+    print(f"{device.name(where)}, {cores} cores, torch {torch.__version__}, ", end="")
     print(f"{options.size} px, batch {options.batch}; {time.perf_counter() - START:.0f} s\n")
     table(("work", "bare", "Podium", "ratio"), rows)
 

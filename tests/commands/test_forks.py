@@ -37,6 +37,12 @@ console.make_printing_safe()
 print(sys.stdin.read(), "to stdout")
 print("to stderr", file=sys.stderr)
 """
+THREADS = """import numpy, sklearn.metrics, torch
+x = torch.ones(500, 500)
+net = torch.nn.Conv2d(3, 8, 3)
+net(torch.ones(4, 3, 64, 64)).sum().backward()
+print(torch.get_num_threads(), (x @ x).sum().item(), float((x.numpy() @ x.numpy()).sum()))
+"""
 SIGNALS = """import os, signal, sys, time
 from podium.core import signals
 def note(number, _):
@@ -78,6 +84,7 @@ def module_server() -> Iterator[tuple[psutil.Process, str]]:
     ):
         patch.setenv("PATH", FIRST)
         patch.setenv("PYTHONPATH", str(ROOT / "src"))
+        patch.setenv("OMP_NUM_THREADS", "2")
         saved = os.dup(1)
         os.dup2(file.fileno(), 1)  # as in `make train >log`, while those of forks are pipes
         try:
@@ -137,6 +144,13 @@ def test_a_fork_behaves_like_an_interpreter(tmp_path: Path, code: str) -> None:
 def test_a_fork_finds_libraries_imported_but_nothing_of_podium(tmp_path: Path) -> None:
     write(tmp_path, STATE)
     assert run(tmp_path) == (0, "True [] False set()\n", "")
+
+
+@pytest.mark.usefixtures("server")
+def test_a_fork_has_threads_of_its_own(tmp_path: Path) -> None:
+    """Those of OpenMP end with a fork: none may have been started before."""
+    write(tmp_path, THREADS)
+    assert run(tmp_path) == (0, "2 125000000.0 125000000.0\n", "")
 
 
 @pytest.mark.usefixtures("server")
