@@ -83,15 +83,18 @@ def program(name: str) -> tuple[str, ...]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hide GPUs from all tests but those that need one: the others expect a CPU's numbers, batch
-    sizes and processes, and would start loader workers on every core.
+    sizes and processes, and would start loader workers on every core. Several test processes share
+    a fork server.
     """
     if "gpu" not in config.option.markexpr.replace("not gpu", ""):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        fork_server.share()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than cores: tests wait for the programs that they start, a third of their time."""
-    return (os.cpu_count() or 1) + 2
+    """One more than cores: tests wait for the programs that they start, a third of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish() -> None:

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections import OrderedDict
 from pathlib import Path
@@ -35,6 +36,8 @@ IMPORTS = ("accelerate", "albumentations", "cleanlab.filter", "dvc.api", "dvc.cl
            "ruamel.yaml", "safetensors.torch", "scipy.optimize", "sklearn.calibration",
            "sklearn.linear_model", "sklearn.metrics", "sklearn.model_selection", "sklearn.svm",
            "timm.optim")  # fmt: skip
+START_SECONDS = 120.0
+_processes: list["subprocess.Popen[bytes]"] = []  # kept, with their streams
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
 program, option = os.path.basename(sys.argv[0]), sys.argv[1:2]
@@ -58,33 +61,47 @@ os._exit(status)
 """
 
 
+SHARED = "PODIUM_TEST_PROGRAMS"  # the folder of those that all test processes share
+
+
 @functools.cache
 def programs() -> Path:
-    """The folder of `python` and `dvc`. The server starts with the first call in a test process,
-    and ends with that process. Only Linux can do it: elsewhere they are the usual ones.
+    """The folder of `python` and `dvc`. If the test processes do not share a server, it starts with
+    the first call and ends with this process. Only Linux can do it: elsewhere they are the usual
+    ones.
     """
     if sys.platform != "linux":
         return Path(sys.executable).parent
+    folder = Path(os.environ[SHARED]) if SHARED in os.environ else start()
+    deadline = time.monotonic() + START_SECONDS
+    while not (folder / "socket").exists():
+        assert time.monotonic() < deadline, "the fork server does not start"
+        time.sleep(0.1)
+    return folder
+
+
+def share() -> None:
+    """Start a server for all test processes that this one starts."""
+    if sys.platform == "linux":
+        os.environ[SHARED] = str(start())
+
+
+@functools.cache
+def start() -> Path:
+    """Start a server that ends with this process."""
     folder = Path(_temporary_folder().name)
-    _start_server(folder)
+    for name in ("python", "dvc"):
+        (folder / name).write_text(CLIENT.format(python=sys.executable, address=f"{folder}/socket"))
+        (folder / name).chmod(0o755)
+    _processes.append(
+        subprocess.Popen([sys.executable, __file__, folder / "socket"], stdin=subprocess.PIPE)
+    )
     return folder
 
 
 @functools.cache
 def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix="podium-tests-")
-
-
-@functools.cache
-def _start_server(folder: Path) -> "subprocess.Popen[bytes]":
-    for name in ("python", "dvc"):
-        (folder / name).write_text(CLIENT.format(python=sys.executable, address=f"{folder}/socket"))
-        (folder / name).chmod(0o755)
-    server = subprocess.Popen(
-        [sys.executable, __file__, folder / "socket"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert server.stdout is not None and server.stdout.readline() == b"ready\n"
-    return server
 
 
 def _write_locks_faster() -> None:
@@ -119,7 +136,6 @@ def _serve(address: str) -> tuple[dict[str, Any], list[int]]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)
-        print("ready", flush=True)
         while True:
             ready, _, _ = select.select([listener, 0], [], [])
             if 0 in ready:

@@ -182,7 +182,7 @@ def four_channels(files: dict[str, bytes], *, stacked: bool) -> dict[str, bytes]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("stacked", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_the_kernel_predicts_the_same_bytes(
     stacked: bool, finished_project: Project, tmp_path: Path
 ) -> None:

@@ -42,7 +42,7 @@ def in_class_folders(name: str, folder: Path) -> tuple[Path, Path]:
 @pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.skipif(not SHARED.exists(), reason="needs the photos")
-@pytest.mark.parametrize("name", ["ants-bees", "weather"])
+@pytest.mark.parametrize("name", [pytest.param("ants-bees", marks=pytest.mark.long), "weather"])
 def test_a_recipe_runs_from_the_photos_to_a_submission(tmp_path: Path, name: str) -> None:
     train, test = in_class_folders(name, tmp_path / "published")
     (tmp_path / "project").mkdir()

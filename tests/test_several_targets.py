@@ -100,7 +100,11 @@ def test_a_class_and_two_numbers_some_of_them_missing() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("make", "metric"), [(several_targets.graphemes, RECALL), (several_targets.mixed, "mean")]
+    ("make", "metric"),
+    [
+        pytest.param(several_targets.graphemes, RECALL, marks=pytest.mark.long),
+        (several_targets.mixed, "mean"),
+    ],
 )
 def test_the_kernel_writes_the_same_bytes(
     make: Callable[..., Files], metric: str, tmp_path: Path

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -191,6 +192,17 @@ def test_a_fork_gets_the_signal_that_it_chose_when_dvc_dies(tmp_path: Path) -> N
         assert dvc.stdout.read() == "SIGUSR1\n"  # and ends
 
 
+def wait_until_blocked(pid: int, number: int) -> None:
+    """Wait until the process leaves the signal to its fork."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        (mask,) = re.findall(r"SigBlk:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+        if int(mask, 16) & 1 << number - 1:
+            return
+        time.sleep(0.02)
+    raise AssertionError
+
+
 def test_a_signal_to_all_processes_reaches_a_fork_once(
     tmp_path: Path, server: psutil.Process
 ) -> None:
@@ -199,6 +211,7 @@ def test_a_signal_to_all_processes_reaches_a_fork_once(
     with start(tmp_path) as client:
         assert client.stdout is not None
         fork = int(client.stdout.readline())
+        wait_until_blocked(client.pid, signal.SIGTERM)
         others = [server, psutil.Process(client.pid), *server.children(recursive=True)]
         assert len(others) == 4 and others[-1].pid == fork  # the third is the guard
         for number in (signal.SIGTERM, signal.SIGINT):

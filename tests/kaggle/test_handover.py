@@ -223,9 +223,13 @@ def targets(params: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("files", "change"),
     [
-        (with_noise, several_images),
-        (lambda: competitions.with_metadata(kernels.files(9)), stacked_metadata),
-        (lambda: channel_kinds.stacked()[0], channels),
+        pytest.param(with_noise, several_images, marks=pytest.mark.long),
+        pytest.param(
+            lambda: competitions.with_metadata(kernels.files(9)),
+            stacked_metadata,
+            marks=pytest.mark.long,
+        ),
+        pytest.param(lambda: channel_kinds.stacked()[0], channels, marks=pytest.mark.long),
         (lambda: file_kinds.hdf5(file_kinds.encoded_by_key).files, container),
         (lambda: competitions.with_metadata(several_targets.mixed()), targets),
     ],

@@ -215,7 +215,8 @@ def test_images_of_an_id_share_a_row_of_the_submission(
     spec.write(tmp_path / "dataset" / spec.SPEC, exported)
 
     def predict(*arguments: Any) -> np.ndarray:
-        store, ids, _ = arguments[3:]
+        store, test, _ = arguments[3:]
+        ids = test["id"].tolist()
         assert all(image in store for image in ids)
         return np.array([[0, 20 if "other" in image else -20] for image in ids], np.float32)
 

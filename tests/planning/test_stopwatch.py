@@ -37,14 +37,17 @@ def test_it_stops_after_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stopwatch, "now", lambda: float(next(ticks)))
     monkeypatch.setattr(stopwatch, "SECONDS", 3)
     watch = Stopwatch(torch.device("cpu"))
-    batches = (Batch({}, torch.zeros(4)) for _ in range(50))
+    batches = (Batch({"image": torch.zeros(4)}, torch.zeros(4)) for _ in range(50))
     assert len(list(stopwatch.timed(batches, watch))) == 4  # the first, and three seconds
     assert watch.rate() == (0.0, 0.25)
 
 
 def test_it_ends_with_the_batches() -> None:
     watch = Stopwatch(torch.device("cpu"))
-    assert len(list(stopwatch.timed([Batch({}, torch.zeros(4))] * 2, watch))) == 2
+    assert (
+        len(list(stopwatch.timed([Batch({"image": torch.zeros(4)}, torch.zeros(4))] * 2, watch)))
+        == 2
+    )
     assert watch.rate().unit < 1
 
 
