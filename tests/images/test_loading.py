@@ -147,7 +147,7 @@ def test_each_phase_has_its_own_augmentation(images: MakeImages) -> None:
     assert torch.equal(pixels, torch.as_tensor(np.stack(expected)))
 
 
-@pytest.mark.parametrize("device", ["cpu", "mps"])  # some at once, or one after the other
+@pytest.mark.parametrize("device", ["cpu", "mps"])  # one at a time, or some ahead
 def test_inference_loads_every_image_once_in_order(images: MakeImages, device: str) -> None:
     dataset = plain(images())
     batches = list(ordered.InOrder(dataset, 4, device=device))

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import layouts
+import pandas as pd
 import pytest
 import test_small_competitions as small
 from layouts import Inspection
 from test_small_competitions import Files, N, T, table
 from test_truth import SAMPLE, tables
+
+from podium.init import groups
 
 folder = small.folder
 
@@ -84,3 +87,11 @@ def test_what_describes_an_image_stays_a_feature(
     )
     found = layouts.inspect(tmp_path, files)
     assert found.prepare["features"] == "auto" and name in found.guess("features").reason
+
+
+@pytest.mark.parametrize(("kept", "is_new"), [(0, True), (1_200, True), (2_900, False)])
+def test_large_tables_are_compared_in_an_instant(kept: int, is_new: bool) -> None:
+    """3,000 values of the test table, of which the training table has some."""
+    train = pd.Series([str(n) for n in range(4_000) for _ in range(2)] + ["once"])
+    tests = pd.Series([f"{n}" if n < kept else f"new {n}" for n in range(3_000)])
+    assert groups._is_new(train, tests) == is_new

@@ -60,6 +60,13 @@ def test_neighbors_are_of_single_images() -> None:
     assert expected in message(changed, build_models=True)
 
 
+def test_a_subsample_is_of_single_images() -> None:
+    changed = params()
+    changed["folds"]["subsample"] = {"b": 0.5}
+    expected = "folds.subsample: is not supported with models.a.image_pool"
+    assert expected in message(changed)
+
+
 def test_the_architecture_needs_one_linear_head() -> None:
     distilled = {"architecture": "deit_tiny_distilled_patch16_224", "image_size": 224}
     assert "image_pool requires one head" in message(params(**distilled), build_models=True)

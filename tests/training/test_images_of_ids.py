@@ -159,6 +159,15 @@ def test_within_the_time_limit(path: Path, images: ImageStore) -> None:
     units = FOLDS.set_index("id")["unit"]
     with pytest.raises(UserError, match="240 images with 1 views"):
         Predictor(path, limited).enforce_time_limit(images, FOLDS["id"].tolist(), None, units)
+    large = pd.Series("one", index=units.index)  # a batch that is larger than all that is measured
+    with pytest.raises(UserError, match="240 images with 1 views"):
+        Predictor(path, limited).enforce_time_limit(images, FOLDS["id"].tolist(), None, large)
+
+
+def test_without_test_images_nothing_is_predicted(path: Path, images: ImageStore) -> None:
+    """`prepare.hidden_test`."""
+    predictor = Predictor(path, Predict(views=["identity"], batch_size=4))
+    assert predictor.predict(images, []).ids == []
 
 
 def test_an_epoch_has_each_id_once_with_all_its_images(images: ImageStore) -> None:

@@ -14,7 +14,7 @@ def plain(
     columns: pd.DataFrame, layout: Prepare, task: TaskName, name: str
 ) -> tuple[pd.DataFrame, list[str]]:
     """The label columns of the table `name`, with numbers as Python writes them: 125.5 for 125,5 or
-    125.5 %. Returns them and warnings. Cells that are no numbers are left as they are.
+    125.5 %. Returns them and warnings. Cells that are not numbers are left as they are.
 
     Raises:
         UserError: if commas may be decimal or separate thousands.

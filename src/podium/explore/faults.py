@@ -55,7 +55,7 @@ def near_duplicates(data: Data, found: Findings) -> Section:
     cards = [_pair_card(data, found, pair) for pair in shown]
     conflicts = sum(_conflict(data, pair) for pair in found.pairs)
     text += (
-        f"{counted(conflicts, 'pair')} with different labels. Copy reports/near_duplicates.csv to "
+        f"Pairs with different labels: {conflicts}. Copy reports/near_duplicates.csv to "
         "custom/lists/ and set prepare.near_duplicates to the copy, so that each set stays in one "
         "fold. With prepare.duplicates: drop, only one image of each set is used."
     )

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -26,7 +25,7 @@ from podium.images.sampling import EpochBatchSampler, SampleIndex
 from podium.images.store import ImageSource
 
 WATCH_SECONDS = 0.5  # between two looks at which image a thread is loading
-AHEAD = 3  # further batches that are loaded while a GPU works, or on a CPU before it does
+AHEAD = 3  # batches that are loaded while a GPU works; a CPU has no time for them
 
 
 class _Part:
@@ -60,10 +59,7 @@ class InOrder:
         self.batch_sampler = EpochBatchSampler(
             len(images), batch_size=batch_size, units=images.units
         )
-        self.ahead = AHEAD
-        # A CPU loads and predicts in turns, several batches each: after a forward pass OpenMP's
-        # threads keep its cores busy for a few milliseconds.
-        self._in_turns = device == "cpu"
+        self.ahead = 0 if device == "cpu" else AHEAD
         needed = len(images) * images.store.channels * images.size**2
         self.kept_bytes = needed if keep and needed <= machine.cache_bytes() else 0
         self._kept: list[Batch] = []
@@ -84,17 +80,13 @@ class InOrder:
         loaded: list[Batch] = []
         pool, ended = ThreadPoolExecutor(machine.worker_count()), threading.Event()
         try:
-            started, ready = deque[_Started](), deque[Batch]()
-            remaining = iter(self.batch_sampler)
+            started, remaining = deque[_Started](), iter(self.batch_sampler)
             while True:
-                if not ready:
-                    for samples in islice(remaining, 1 + self.ahead - len(started)):
-                        started.append(self._start(samples, pool, ended))
-                    while started and (self._in_turns or not ready):
-                        ready.append(self._finish(started.popleft()))
-                if not ready:
+                while len(started) <= self.ahead and (samples := next(remaining, None)):
+                    started.append(self._start(samples, pool, ended))
+                if not started:
                     break
-                batch = ready.popleft()
+                batch = self._finish(started.popleft())
                 if self.kept_bytes:
                     loaded.append(batch)
                 yield batch

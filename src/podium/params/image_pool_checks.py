@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from podium.config import prepare_checks
+from podium.config.folds import Folds
 from podium.config.models import Model
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
@@ -22,7 +23,7 @@ def needs_units(models: dict[str, Model], prepare: Prepare) -> Iterator[Problem]
             )
 
 
-def unsupported(models: dict[str, Model], predict: Predict) -> Iterator[Problem]:
+def unsupported(models: dict[str, Model], predict: Predict, folds: Folds) -> Iterator[Problem]:
     """Check the settings that are about single images."""
     for name, model in models.items():
         if model.image_pool is None:
@@ -32,6 +33,7 @@ def unsupported(models: dict[str, Model], predict: Predict) -> Iterator[Problem]
             f"models.{name}.pseudo_labels": model.pseudo_labels is not None,
             f"models.{name}.compile": model.compile,
             "predict.neighbors": predict.neighbors is not None,
+            "folds.subsample": bool(folds.subsample),
         }
         for key, is_set in options.items():
             if is_set:

@@ -8,6 +8,7 @@ from typing import Self
 
 from podium.core import machine
 
+TIMEOUT_SECONDS = 5.0  # a driver that hangs does not answer
 PAUSE_SECONDS = 0.2  # between two readings, each of which is of up to a second
 
 
@@ -17,8 +18,8 @@ class GpuUse:
     def __init__(self) -> None:
         """Nothing is known yet."""
         self.share: float | None = None
-        """The highest share of the time in which the GPU computed; None if there was none that
-        nvidia-smi knows it of."""
+        """The highest share of the time in which the GPU computed; None if nvidia-smi does not
+        report it."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -34,13 +35,22 @@ class GpuUse:
         """Stop asking."""
         self._ended.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(timeout=TIMEOUT_SECONDS)
 
     def _watch(self) -> None:
         query = ("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits")
         command = ["nvidia-smi", *query, f"--id={machine.gpus()[0]}"]
         while not self._ended.is_set():
-            done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+            try:
+                done = subprocess.run(
+                    command,
+                    capture_output=True,
+                    encoding="utf-8",
+                    check=False,
+                    timeout=TIMEOUT_SECONDS,
+                )
+            except (OSError, subprocess.TimeoutExpired):
+                return
             text = done.stdout.strip()
             if done.returncode != 0 or not text.isdigit():  # "[N/A]", as for a part of a GPU
                 return

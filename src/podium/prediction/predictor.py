@@ -145,10 +145,10 @@ class Predictor:
         """
         size, skipped = self.options.batch_size, 1 + self._loader(store, ids).ahead
         sample = ids[: (1 + MEASURED_BATCHES) * skipped * size]
-        skipped = skipped if len(sample) >= 2 * skipped * size else 0
         order, numbers = self._arrange(sample, units)
         sample = [sample[row] for row in order]
         loader = self._loader(store, sample, self._encode(metadata, sample), numbers)
+        skipped = skipped if len(loader.batch_sampler) >= 2 * skipped else 0
         start, measured = time.perf_counter(), len(sample)
 
         def timed() -> Iterator[Batch]:
@@ -167,7 +167,7 @@ class Predictor:
         """The order in which the images `ids` are predicted, and the number of each one's unit in
         this order, if the network pools the features of a unit's images.
         """
-        if self.config.image_pool is None:
+        if self.config.image_pool is None or not ids:  # `prepare.hidden_test`
             return np.arange(len(ids)), None
         if units is None:
             raise UserError("the model pools the features of an id's images, but no ids are given.")
