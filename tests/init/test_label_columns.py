@@ -203,3 +203,9 @@ def test_lists_of_numbers_are_no_numbers(cells: list[str], tmp_path: Path) -> No
     rows = [f'a{n},"{cells[n % len(cells)]}"' for n in N]
     files = {**plain(), "train.csv": table("id,tags", rows)}
     assert layouts.inspect(tmp_path, files).layout.task == "multilabel"
+
+
+def test_a_file_is_named_after_whole_words(tmp_path: Path) -> None:
+    """train.csv is not about rain, nor overview.zip about the view."""
+    files = attributes("id,rain,cloud_kind", "a{n},{male},{sex}")
+    assert guess_of(tmp_path, files).reason != "the files are named after it"

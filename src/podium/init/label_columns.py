@@ -1,5 +1,6 @@
 """Guess which columns of the training table contain the labels."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -142,15 +143,24 @@ def _from_table(
         if test is not None and given.intersection(features):
             return columns[0], "likely", f"the only column that {test.name} does not have"
         return columns[0], "certain", "the only column that can contain labels"
-    if mentioned := _mentioned(columns, sources):
+    if not _are_classes(varied[columns], sample) and (mentioned := _mentioned(columns, sources)):
         return mentioned, "likely", "the files are named after it"
     return _from_cells(varied[columns], sample)
 
 
+def _are_classes(varied: pd.DataFrame, sample: Sample | None) -> bool:
+    """Whether several columns contain 0 and 1, and the sample may have a column for each."""
+    return len(_zero_one(varied)) > 1 and not (sample is not None and sample.has_fractions)
+
+
+def _zero_one(varied: pd.DataFrame) -> list[str]:
+    return [str(c) for c in varied.columns if not flags(varied[[c]]).isna().any(axis=None)]
+
+
 def _from_cells(varied: pd.DataFrame, sample: Sample | None) -> Inferred:
     columns = [str(column) for column in varied.columns]
-    zero_one = [column for column in columns if not flags(varied[[column]]).isna().any(axis=None)]
-    if len(zero_one) > 1 and not (sample is not None and sample.has_fractions):
+    if _are_classes(varied, sample):
+        zero_one = _zero_one(varied)
         confidence: Confidence = "likely" if zero_one == columns else "guess"
         return zero_one, confidence, "contain only 0 and 1: one column per class"
     plausible = [c for c in columns if sample is None or _may_be(varied[c], sample)] or columns
@@ -185,13 +195,18 @@ def _given(varied: pd.DataFrame, test: Table | None) -> set[str]:
 
 def _mentioned(columns: Sequence[str], sources: Sequence[str]) -> str | None:
     """The column that files are named after: boneage in boneage-training-dataset.csv."""
-    texts = [_letters(source) for source in sources]
+    parts = [name_parts(source) for source in sources]
+    names = {
+        "".join(of[begin:end])
+        for of in parts
+        for begin, end in itertools.combinations(range(len(of) + 1), 2)
+    }
     found = [
         column
         for column in columns
         if len(name := _letters(column)) >= FEWEST_MENTIONED
         and not words.has_word(column, *words.FORMS)
-        and any(name in text for text in texts)
+        and name in names
     ]
     return max(found, key=len, default=None)
 
