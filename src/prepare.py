@@ -36,6 +36,7 @@ def main() -> None:
         read = chosen.tables
         metadata = metadata_columns.read(archive, layout, read)
         shared = shared_columns.read(archive, layout)
+        not_read = [f"not read: {problem}" for problem in archive.skipped]
     written = {
         "train.csv": read.train,
         "test.csv": read.test,
@@ -62,7 +63,7 @@ def main() -> None:
         duplicates=layout.duplicates,
         **({} if read.targets is None else {"targets": read.targets}),
     )
-    for warning in [*read.warnings, *stored.warnings(layout), *metadata.warnings]:
+    for warning in [*not_read, *read.warnings, *stored.warnings(layout), *metadata.warnings]:
         print(f"warning: {warning}")
     for line in chosen.lines:
         print(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import competitions
 import file_kinds
+import in_process
 import numpy as np
 import py7zr
 import pytest
@@ -162,6 +163,15 @@ def test_an_encrypted_archive_is_skipped(tmp_path: Path, *, names: bool) -> None
     alone.write_bytes(encrypted(names=names))
     with pytest.raises(UserError, match=r"alone\.7z is not a readable archive: it is encrypted"):
         packed.repack(Source.of(alone), "alone.7z", tmp_path / "x.zip", "alone.7z")
+
+
+def test_prepare_says_what_it_did_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PODIUM_WORKERS", "1")
+    files = {**competitions.competition(20, 3), "more/train.7z": encrypted()}
+    in_process.init_project(write(tmp_path, files).read_bytes())
+    printed = in_process.prepare_project()
+    assert "warning: not read: more/train.7z in " in printed and "it is encrypted" in printed
 
 
 NESTED: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] = {
