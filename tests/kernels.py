@@ -1,13 +1,17 @@
 """Helpers for the tests of the kernel: a code competition, and the kernel's code as a script."""
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import competitions
 import numpy as np
+import pandas as pd
+from conftest import Project
 
 from podium.config.predict import Predict
 from podium.config.prepare import Prepare
@@ -100,3 +104,29 @@ def spec(layout: Prepare) -> KernelSpec:
         decision=DecisionRule(),
         public_ids=[],
     )
+
+
+def check_kernel(
+    project: Project, folder: Path, contents: Callable[[int], dict[str, bytes]]
+) -> pd.DataFrame:
+    """Export the finished `project`, and check that its kernel writes the same submission, also if
+    there are hidden test images. Returns the submission with these. `contents` are the files of the
+    competition, by the number of test images.
+    """
+    command = project.stage("export", "--owner", "someone", "--title", "podium-shapes")
+    assert command.returncode == 0, command.stdout
+    export = project.folder / "kernels/shapes"
+    unpack(export, folder)
+    script = shutil.copy(export / "kernel/main.py", folder / "script.py")
+    expected = project.read("submissions/shapes.csv")
+    project.folder.rename(folder / "elsewhere")
+    for count in (9, HIDDEN):
+        competition = lay_out(folder / f"competition{count}", contents(count))
+        process = run(script, folder / f"run{count}", **folders(folder, competition))
+        assert process.returncode == 0, process.stdout
+    assert (folder / "run9/submission.csv").read_bytes() == expected
+    hidden = pd.read_csv(folder / f"run{HIDDEN}/submission.csv", dtype=str)
+    public = pd.read_csv(io.BytesIO(expected), dtype=str)
+    assert len(hidden) == HIDDEN
+    pd.testing.assert_frame_equal(hidden.set_index("id").loc[public["id"]].reset_index(), public)
+    return hidden

@@ -1,6 +1,5 @@
 """Metadata in the pipeline: what reruns, and exports."""
 
-import io
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import competitions
 import kernels
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import Project
 
@@ -62,25 +60,10 @@ def test_only_what_uses_metadata_reruns(project: Project, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_the_kernel_predicts_the_same_bytes(project: Project, tmp_path: Path) -> None:
     project = project.copy(tmp_path / "project")
-    command = project.stage("export", "--owner", "someone", "--title", "podium-shapes")
-    assert command.returncode == 0, command.stdout
-    export = project.folder / "kernels/shapes"
-    spec = json.loads((export / "dataset/podium.json").read_text())["content"]
-    assert spec["prepare"]["features"] == [{"age": "numeric"}, {"site": "categorical"}]
-    kernels.unpack(export, tmp_path)
-    script = shutil.copy(export / "kernel/main.py", tmp_path / "script.py")
-    expected = project.read("submissions/shapes.csv")
-    project.folder.rename(tmp_path / "elsewhere")
-    shown = {9: tmp_path / "public", kernels.HIDDEN: tmp_path / "hidden"}
-    for count, folder in shown.items():
-        competition = kernels.lay_out(folder, competitions.with_metadata(kernels.files(count)))
-        process = kernels.run(
-            script, tmp_path / f"run{count}", **kernels.folders(tmp_path, competition)
-        )
-        assert process.returncode == 0, process.stdout
-    assert (tmp_path / "run9/submission.csv").read_bytes() == expected
-    hidden = pd.read_csv(tmp_path / f"run{kernels.HIDDEN}/submission.csv", dtype=str)
-    public = pd.read_csv(io.BytesIO(expected), dtype=str)
-    assert len(hidden) == kernels.HIDDEN
-    pd.testing.assert_frame_equal(hidden.set_index("id").loc[public["id"]].reset_index(), public)
+    hidden = kernels.check_kernel(
+        project, tmp_path, lambda count: competitions.with_metadata(kernels.files(count))
+    )
+    exported = tmp_path / "elsewhere/kernels/shapes/dataset/podium.json"
+    features = json.loads(exported.read_text())["content"]["prepare"]["features"]
+    assert features == [{"age": "numeric"}, {"site": "categorical"}]
     assert np.unique(hidden.iloc[:, 1]).size > 9

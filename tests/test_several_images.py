@@ -129,24 +129,7 @@ def test_the_kernel_predicts_the_same_bytes(
         inside.chdir(project.folder)
         for part in ("fold0/test", "all/test"):
             check_predictions(f"data/predictions/a/{part}.parquet", ["data/test.csv"])
-    command = project.stage("export", "--owner", "someone", "--title", "podium-shapes")
-    assert command.returncode == 0, command.stdout
-    export = project.folder / "kernels/shapes"
-    kernels.unpack(export, tmp_path)
-    script = shutil.copy(export / "kernel/main.py", tmp_path / "script.py")
-    expected = project.read("submissions/shapes.csv")
-    project.folder.rename(tmp_path / "elsewhere")
-    for count in (9, kernels.HIDDEN):
-        competition = kernels.lay_out(tmp_path / str(count), several(kernels.files(count)))
-        process = kernels.run(
-            script, tmp_path / f"run{count}", **kernels.folders(tmp_path, competition)
-        )
-        assert process.returncode == 0, process.stdout
-    assert (tmp_path / "run9/submission.csv").read_bytes() == expected
-    hidden = pd.read_csv(tmp_path / f"run{kernels.HIDDEN}/submission.csv", dtype=str)
-    public = pd.read_csv(io.BytesIO(expected), dtype=str)
-    assert len(hidden) == kernels.HIDDEN
-    pd.testing.assert_frame_equal(hidden.set_index("id").loc[public["id"]].reset_index(), public)
+    kernels.check_kernel(project, tmp_path, lambda count: several(kernels.files(count)))
 
 
 @pytest.mark.long
