@@ -47,7 +47,7 @@ print(torch.get_num_threads(), (x @ x).sum().item(), float((x.numpy() @ x.numpy(
 SIGNALS = """import os, signal, sys, time
 from podium.core import signals
 def note(number, _):
-    print(signal.Signals(number).name, flush=True)
+    os.write(1, f"{signal.Signals(number).name}\\n".encode())  # print may be interrupted in a print
     if number == signal.SIGUSR1: sys.exit()
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1): signal.signal(number, note)
 signals.die_with_parent(signal.SIGUSR1)
