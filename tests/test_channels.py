@@ -204,7 +204,7 @@ def test_the_kernel_predicts_the_same_bytes(
         params["ensemble"] = {"members": ["a", "probe"], "method": "mean"}
 
     project.edit(change)
-    project.repro()
+    project.repro("submission")
     command = project.stage("export", "--owner", "someone", "--title", "podium-shapes")
     assert command.returncode == 0, command.stdout
     export = project.folder / "kernels/shapes"

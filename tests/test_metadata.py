@@ -34,13 +34,13 @@ def project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory)
             "metadata": {"hidden_size": 8},
             "phases": [{"epochs": 2, "lr": 0.01}],
         }
-        params["models"]["b"]["phases"] = [{"epochs": 1, "lr": 0.01}]
+        del params["models"]["b"]
         params["folds"]["all"] = ["a"]
-        params["ensemble"] = {"members": ["a", "b", "columns", "both"]}
+        params["ensemble"] = {"members": ["a", "columns", "both"]}
         params["ensemble"] |= {"method": "stack", "stack_metadata": True}
 
     project.edit(change)
-    project.repro()
+    project.repro("submission")
     return project
 
 
@@ -48,6 +48,7 @@ def project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory)
 @pytest.mark.slow
 def test_only_what_uses_metadata_reruns(project: Project, tmp_path: Path) -> None:
     project = project.copy(tmp_path / "project")
+    project.repro()
     assert project.repro() == set()
     project.edit(lambda params: params["models"]["a"]["metadata"].update(dropout=0.5))
     assert project.repro() == {"check", *OF_A, "train_all@a", "predict_all@a", *END}

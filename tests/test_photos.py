@@ -61,7 +61,7 @@ def test_a_recipe_runs_from_the_photos_to_a_submission(tmp_path: Path, name: str
         params["folds"]["run"] = [0]
 
     project.edit(smaller)
-    project.repro()
+    project.repro("submission", "report")
     solution = pd.read_csv(data / f"{name}-solution.csv", dtype=str)
     submission = pd.read_csv(project.folder / "submissions" / f"{name}.csv", dtype=str)
     assert list(submission.columns) == list(solution.columns)

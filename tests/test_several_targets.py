@@ -124,7 +124,7 @@ def test_the_kernel_writes_the_same_bytes(
         params["ensemble"] = {"members": ["a", "p"], "method": "weighted"}
 
     project.edit(change)
-    project.repro()
+    project.repro("submission")
     export = project.stage("export", "--owner", "someone", "--title", "podium-shapes")
     assert export.returncode == 0, export.stdout
     kernels.unpack(project.folder / "kernels/shapes", tmp_path)

@@ -35,7 +35,7 @@ def test_models_do_not_learn_the_new_class_and_the_kernel_repeats_the_submission
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.edit(whales)
-    project.repro()
+    project.repro("submission", "report")
     folder = project.folder
     folds = pd.read_csv(folder / "data/folds.csv", dtype=str)
     for model in ("a", "p"):

@@ -134,6 +134,7 @@ def small(home: Path, port: int, ip: str) -> str:
     )
 
 
+@pytest.mark.long
 def test_it_says_how_to_use_the_cluster_and_others_what_is_wrong(
     start: Start, home: Path, port: int
 ) -> None:
@@ -170,7 +171,12 @@ def test_it_says_how_to_use_the_cluster_and_others_what_is_wrong(
     assert not joined.left()
 
 
-@pytest.mark.parametrize("name", ["TERM to make", "KILL to make", "INT", "HUP", "TERM", "KILL"])
+@pytest.mark.parametrize(
+    "name",
+    ["TERM to make",
+     *(pytest.param(name, marks=pytest.mark.long)
+       for name in ("KILL to make", "INT", "HUP", "TERM", "KILL"))],
+)  # fmt: skip
 def test_a_signal_ends_all_that_it_has_started(
     start: Start, home: Path, port: int, name: str
 ) -> None:

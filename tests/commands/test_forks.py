@@ -285,12 +285,10 @@ def test_make_train_forks_its_trainings_with_the_same_bytes(project: Project) ->
     )
     lines = [line for line in done.stdout.splitlines() if "started as" in line]
     assert len(lines) == 2 and all("fork_server.py" in line for line in lines), done.stdout
-    written = [project.read(f"models/a/fold{fold}/weights.safetensors") for fold in (0, 1)]
-    for fold in (0, 1):
-        command = (sys.executable, "src/train.py", "--model", "a", "--fold", str(fold))
-        assert "started as ['--model" in project.run(*command).stdout
-    again = [project.read(f"models/a/fold{fold}/weights.safetensors") for fold in (0, 1)]
-    assert again == written
+    written = project.read("models/a/fold1/weights.safetensors")
+    command = (sys.executable, "src/train.py", "--model", "a", "--fold", "1")  # the second fork
+    assert "started as ['--model" in project.run(*command).stdout
+    assert project.read("models/a/fold1/weights.safetensors") == written
 
 
 @pytest.mark.gpu

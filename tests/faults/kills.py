@@ -91,8 +91,10 @@ WAYS: dict[str, Callable[[int], bool]] = {
 }
 
 
-def make_reference(folder: Path) -> Reference:
-    """Run a small competition from its archive to its submission."""
+def make_reference(folder: Path, first: str) -> Reference:
+    """Run a small competition from its archive to its submission, and time the stages from `first`
+    on.
+    """
     folder.mkdir()
     project = Project(folder)
 
@@ -104,10 +106,13 @@ def make_reference(folder: Path) -> Reference:
 
     project.edit(longer)
     project.run("git", "init", "--quiet")
+    timed = STAGES[STAGES.index(first) :]
+    if timed != STAGES:
+        project.repro(*STAGES[: -len(timed)])
     starts, end, _ = repro(project, None)
     ends = [*starts.values(), end][1:]
     seconds = {stage: end - starts[stage] for stage, end in zip(starts, ends, strict=True)}
-    assert set(seconds) == set(STAGES), seconds
+    assert set(seconds) == set(timed), seconds
     return Reference(project, sha256(project), seconds)
 
 
@@ -231,14 +236,14 @@ def trial(
 
 def trials(count: int, *, seed: int, folder: Path) -> list[Outcome]:
     """Run `count` trials, and print the outcome of each."""
-    reference, rng = make_reference(folder / "reference"), random.Random(seed)
-    total = sum(reference.seconds.values())
+    stages = [STAGES[(number + FIRST) % len(STAGES)] for number in range(count)]
+    reference = make_reference(folder / "reference", min(stages, key=STAGES.index))
+    rng, total = random.Random(seed), sum(reference.seconds.values())
     print(f"undisturbed run: {total:.0f} s, SHA-256 {reference.sha256[:12]}", flush=True)
     outcomes = []
     # Spread evenly, where chance could leave out the end of a stage.
     moments = [(part + rng.random()) / count for part in rng.sample(range(count), count)]
-    for number, moment in enumerate(moments):
-        stage = STAGES[(number + FIRST) % len(STAGES)]
+    for number, (stage, moment) in enumerate(zip(stages, moments, strict=True)):
         way, workers = list(WAYS)[number % len(WAYS)], rng.choice(WORKERS)
         copy = folder / f"{number:03d}"
         outcome = trial(reference, copy, stage=stage, way=way, moment=moment, workers=workers)
