@@ -33,6 +33,35 @@ class EncryptedError(UserError):
     """An archive needs a password."""
 
 
+class Budget:
+    """How many bytes an archive may unpack to, including those inside it, whose ratios multiply."""
+
+    def __init__(self, packed_bytes: int, outer: "Budget | None" = None) -> None:
+        """`packed_bytes`: the size of the archive where it is: compressed, if it is an entry of
+        another one, whose budget is `outer`.
+        """
+        self._left = max(MAX_UNCHECKED_BYTES, MAX_RATIO * packed_bytes)
+        self._outer = outer
+        self.depth: int = 0 if outer is None else outer.depth + 1
+
+    @property
+    def left(self) -> int:
+        """The bytes that may still be unpacked."""
+        return self._left if self._outer is None else min(self._left, self._outer.left)
+
+    def spend(self, unpacked_bytes: int, title: str) -> None:
+        """Count what the archive called `title` will unpack to.
+
+        Raises:
+            UserError: if it is too much.
+        """
+        if unpacked_bytes > self.left:
+            raise UserError(bomb_message(title, []))
+        self._left -= unpacked_bytes
+        if self._outer is not None:
+            self._outer.spend(unpacked_bytes, title)
+
+
 @contextmanager
 def reporting(title: str) -> Iterator[None]:
     """Raises: UserError: with the file's `title`, if reading it fails within the block."""
