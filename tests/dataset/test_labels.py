@@ -425,7 +425,8 @@ def test_a_million_rows_are_read_in_seconds(tmp_path: Path) -> None:
     ("cells", "expected"),
     [
         (["125,5", "3", "0,25"], ["125.5", "3", "0.25"]),
-        (["1,250", "980", "12,500"], ["1250", "980", "12500"]),
+        (["$1,250", "$980", "$12,500"], ["1250", "980", "12500"]),
+        (["1,250", "980.5", "12,500"], ["1250", "980.5", "12500"]),
         (["12.5 %", "7 %", "100 %"], ["12.5", "7", "100"]),
     ],
 )
@@ -442,9 +443,10 @@ def test_numbers_are_read_however_they_are_written(
     assert {*classes} == {*cells}, "labels of classes are names"
 
 
-def test_ambiguous_commas_are_refused(tmp_path: Path) -> None:
-    message = refused(tmp_path, '1,"1,234"\n2,"2,345"\n', "regression")
-    assert "may be decimal or separate thousands: 1,234, 2,345. Write" in message
+@pytest.mark.parametrize("other", ["2,345", "980", "12345"])
+def test_ambiguous_commas_are_refused(tmp_path: Path, other: str) -> None:
+    message = refused(tmp_path, f'1,"1,234"\n2,"{other}"\n', "regression")
+    assert "the commas in label may be decimal or separate thousands: 1,234" in message
 
 
 def test_one_of_several_targets_has_decimal_commas(tmp_path: Path) -> None:

@@ -99,8 +99,9 @@ class Prepare(Section):
     """Folder of the test images in the archive."""
     features: Features = "none"
     """Columns of `train_csv` and `test_csv` as further inputs, see [Metadata](#metadata): a list of
-    names, or of entries like `zip: categorical` (or `numeric`) to set a column's type. `auto`: all
-    usable columns of both tables; the stage prepare prints them."""
+    names, or of entries like `zip: categorical` to set a column's type: `numeric`, `decimal_comma`
+    (numbers like `1.234,5`) or `categorical`. `auto`: all usable columns of both tables; the stage
+    prepare prints them."""
     images: Annotated[str, AfterValidator(check_images)] | None = None
     """Pattern of the paths of an id's images below `train_images` and `test_images`, if there are
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder

@@ -182,8 +182,8 @@ def _with_paths(
     files: Sequence[str | None], ids: list[str], names: list[str], layout: Prepare
 ) -> list[str | None]:
     """Replace files of images in `more_train_images`, whose ids are their paths."""
-    folders = tuple(f"{folder.strip('/')}/" for folder in layout.more_train_images)
-    paths = {nfc(name): name for name in names if nfc(name).startswith(folders)}
+    below = (images_below(names, folder).values() for folder in layout.more_train_images)
+    paths = {nfc(name): name for found in below for name in found}
     return [paths.get(image, name) for image, name in zip(ids, files, strict=True)]
 
 

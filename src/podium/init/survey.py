@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -38,13 +38,18 @@ class Table:
     """A CSV file of the archive."""
 
     name: str
-    rows: pd.DataFrame  # all cells as text; without the columns of pixels
+    rows: pd.DataFrame  # all cells as text, numbers plain; without the columns of pixels
+    written: Mapping[str, pd.Series] = field(default_factory=dict)  # those that were not plain
     pixels: Pixels | None = None
 
     @property
     def columns(self) -> list[str]:
         """Its columns, except those of pixels."""
         return [str(column) for column in self.rows.columns]
+
+    def cells(self, column: str) -> pd.Series:
+        """A column as it is in the file."""
+        return self.written.get(column, self.rows[column])
 
     def has_word(self, *any_of: str) -> bool:
         """Whether a word of the file name is one of `any_of` (see `words.has_word`)."""
@@ -239,5 +244,5 @@ def _table(archive: Archive, name: str, *, may_have_pixels: bool) -> Table:
         of_pixels = set(pixels.columns)
         others = [column for column in header if column not in of_pixels]
         rows = archive.read_csv(name, others or [pixels.columns[0]])  # any one, for the row count
-        return Table(name, number_cells.plain(rows[others]), pixels)
-    return Table(name, number_cells.plain(archive.read_csv(name)))
+        return Table(name, *number_cells.plain(rows[others]), pixels)
+    return Table(name, *number_cells.plain(archive.read_csv(name)))
