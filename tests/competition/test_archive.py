@@ -234,8 +234,12 @@ def test_only_images_in_the_folder_count(tmp_path: Path) -> None:
 
 
 def test_an_id_that_several_files_match_is_an_error_with_their_names() -> None:
-    with pytest.raises(UserError, match=r"1 ids match several .* as 1: .*cats/1\.jpg, test/cats/1"):
+    with pytest.raises(UserError, match=r"1 id matches several .* 1: .*cats/1\.jpg, test/cats/1"):
         find_images(NAMES, ["1", "2"], folder="")
+    with pytest.raises(UserError, match=r"2 ids match .* 1: .*Set prepare\.train_images"):
+        find_images(["a/1.jpg", "b/1.jpg", "a/2.jpg", "b/2.jpg"], ["1", "2"], folder="")
+    with pytest.raises(UserError, match=r"a/1\.jpg, a/1\.png\. Add the extension to the ids"):
+        find_images(["a/1.jpg", "a/1.png"], ["1"], folder="a")
 
 
 def test_many_files_with_the_same_name_are_resolved_fast() -> None:

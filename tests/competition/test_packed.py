@@ -122,9 +122,9 @@ def encrypted(*, names: bool = False) -> bytes:
         ("a.tar.gz", tar_with(name="../evil"), r"not safe to unpack: .*outside its folder \(\.\./"),
         ("a.tar.gz", tar_with(name="/evil"), r"outside its folder \(/evil"),
         ("a.tar.gz", tar_with(name="a/../../evil"), r"outside its folder \(\.\./evil"),
-        ("a.tar.gz", tar_with(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "1 symbolic links"),
-        ("a.tar.gz", tar_with(type=tarfile.LNKTYPE, linkname="/etc/passwd"), "1 symbolic links"),
-        ("a.tar.gz", tar_with(type=tarfile.CHRTYPE), "1 symbolic links"),
+        ("a.tar.gz", tar_with(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "1 symbolic link"),
+        ("a.tar.gz", tar_with(type=tarfile.LNKTYPE, linkname="/etc/passwd"), "1 symbolic link"),
+        ("a.tar.gz", tar_with(type=tarfile.CHRTYPE), "1 symbolic link"),
         ("a.tar.gz", tar_with(size=10**6), "decompression bomb"),
         ("a.csv.gz", gzip.compress(bytes(10**6)), "decompression bomb"),
         ("a.7z", file_kinds.seven_zip({"a": bytes(10**6)}, "")[""], "decompression bomb"),
@@ -273,7 +273,7 @@ def test_a_small_archive_is_a_bomb_if_those_in_it_are_large(
 def test_a_7z_archive_with_links_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     path = write(tmp_path, {"a.7z": seven_zip_with_link(tmp_path / "source")})
-    with pytest.raises(UserError, match=r"1 symbolic links without their files \(link\)"):
+    with pytest.raises(UserError, match=r"1 symbolic link without their files \(link\)"):
         Archive(path)
 
 

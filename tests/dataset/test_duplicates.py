@@ -154,7 +154,9 @@ def test_the_warning_names_duplicates_with_different_labels() -> None:
 def test_the_warning_names_test_images_that_are_training_images() -> None:
     duplicate_sets = same(["0003"], ["0005", "0006"], test={"9": "0003", "8": "0006"})
     *_, line = lines(table(LABELS), duplicate_sets, "group")
-    assert line.startswith("2 test images ") and line.endswith(": 9 = 0003, 8 = 0005")
+    assert line.startswith("2 copies of training images in the test set") and line.endswith(
+        ": 9 = 0003, 8 = 0005"
+    )
 
 
 def test_subsampling_keeps_sets_together() -> None:

@@ -117,7 +117,7 @@ def test_a_class_without_an_image_stays_where_the_submission_has_it(tmp_path: Pa
     sample = b"id,c,b,a\n9,0,0,0\n"
     result = read(tmp_path, train, "multiclass", sample, label_column=columns)
     assert result.classes == ["c", "b", "a"]
-    assert result.warnings == ["1 classes have no training image: c"]
+    assert result.warnings == ["1 class has no training image: c"]
     result = read(tmp_path, train, "multiclass", b"id,label\n9,a\n", label_column=columns)
     assert result.classes == ["a", "b"]
     assert read(tmp_path, train, "multiclass", label_column=columns).classes == columns
@@ -177,18 +177,18 @@ def test_numbered_labels_are_in_the_order_of_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", ["", " ", ";", " ; "])
 def test_a_cell_without_a_label_is_an_error(tmp_path: Path, cell: str) -> None:
     text = refused(tmp_path, f"1,a\n2,{cell}\n3,b\n", "multilabel", label_separator=";")
-    assert "1 rows have no label: 2 (row 3)" in text
+    assert "1 row has no label: 2 (row 3)" in text
 
 
 def test_a_label_with_our_own_separator_is_an_error(tmp_path: Path) -> None:
     text = refused(tmp_path, b"id,label\n1,a|b c\n2,c\n", "multilabel")
-    assert "1 labels contain '|'" in text and ": a|b. " in text
+    assert "1 label contains '|'" in text and ": a|b. " in text
 
 
 def test_an_image_may_have_one_row_per_label(tmp_path: Path) -> None:
     result = read(tmp_path, "1,b\n2,c\n1,a\n1,b\n", "multilabel")
     assert labels_of(result) == {"1": "a|b", "2": "c"}
-    assert result.warnings == ["train.csv: joined the labels of 1 duplicate ids: 1"]
+    assert result.warnings == ["train.csv: joined the labels of 1 duplicate id: 1"]
 
 
 def test_equal_rows_are_deduplicated_with_a_warning(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_missing_column_or_table_is_an_error(tmp_path: Path) -> None:
 def test_test_cells_that_are_not_numbers_are_missing_and_named(tmp_path: Path) -> None:
     found, _ = read(tmp_path, competition(lambda test: test.assign(age=["old", *["30"] * 8])))
     assert np.isnan(found.test["age"].iloc[0]) and found.test["age"].iloc[1] == 30
-    assert any("1 cells of age in test.csv are not numbers" in text for text in found.warnings)
+    assert any("1 cell of age in test.csv without a number" in text for text in found.warnings)
 
 
 def test_the_images_of_an_id_share_its_columns(tmp_path: Path) -> None:

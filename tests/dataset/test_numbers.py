@@ -44,6 +44,8 @@ MANY = [f"{n},{n}34" for n in range(1, 10)] + [f"{n},17{n % 9 + 1}" for n in ran
         ["1,234", "1.234"],
         ["1,234 €", "980 €"],
         ["1,234%", "980%"],
+        ["1,230", "980"],
+        ["1,234", "7", "80", "900"],
         MANY,
         [*MANY, "0"],
         [*MANY, "7", "80", "900", "1000"],
@@ -54,8 +56,9 @@ def test_commas_before_three_digits_are_ambiguous(cells: list[str]) -> None:
     assert found is not None and found.is_ambiguous
 
 
-def test_many_numbers_of_three_digits_after_the_comma_are_thousands() -> None:
-    found = numbers.read([*MANY, "7", "80", "900"])
+@pytest.mark.parametrize("divided", [MANY, ["1,134", "1,230"]])
+def test_digits_that_fractions_would_not_have_are_thousands(divided: list[str]) -> None:
+    found = numbers.read([*divided, "7", "80", "900"])
     assert found is not None and not found.is_ambiguous
     assert found.plain["1,134"] == "1134" and found.plain["7"] == "7"
 

@@ -14,7 +14,7 @@ from podium.competition import entry_names
 from podium.competition.source import FileSlice, Source
 from podium.competition.text.names import is_hidden
 from podium.core import files
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 
 MAX_UNCHECKED_BYTES = 64 * 2**20  # larger content must not exceed MAX_RATIO
 MAX_RATIO = 500  # unpacked to packed size; the images and tables of competitions stay far below
@@ -133,9 +133,9 @@ def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: in
 
 def outside_message(title: str, names: Sequence[str], count: int | None = None) -> str:
     """The error message for paths outside the archive's folder, among `count` entries."""
-    shown = f"{len(names)} entries" if count is None else f"{len(names)} of {count} entries"
+    shown = counted(len(names), "entry") if count is None else f"{len(names)} of {count} entries"
     return (
-        f"{title} is not safe to unpack: {shown} have paths outside its folder "
+        f"{title} is not safe to unpack: {shown} with paths outside its folder "
         f"({examples(names)}). Repack it without them."
     )
 
@@ -143,7 +143,8 @@ def outside_message(title: str, names: Sequence[str], count: int | None = None) 
 def links_message(title: str, names: Sequence[str]) -> str:
     """The error message for an archive with symbolic links."""
     return (
-        f"{title} contains {len(names)} symbolic links without their files ({examples(names)}). "
+        f"{title} contains {counted(len(names), 'symbolic link')} without their files "
+        f"({examples(names)}). "
         "Repack it with the files (`zip -r`, without `-y`)."
     )
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from podium.competition.archive import Archive
 from podium.competition.text.names import canonical, is_number, nfc
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.images import decoders
 
 IMAGE_SUFFIXES = decoders.suffixes()
@@ -145,9 +145,12 @@ def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | 
         matches.append(files[0] if files else None)
     if ambiguous:
         image, files = next(iter(ambiguous.items()))
+        fix = "Set prepare.train_images or prepare.test_images to the folder of one of them."
+        if len({name.rpartition("/")[0] for name in files}) == 1:
+            fix = "Add the extension to the ids, or keep one of them."
         raise UserError(
-            f"{len(ambiguous)} ids match several files each, such as {image}: {examples(files)}. "
-            "Set prepare.train_images or prepare.test_images to the folder of one of them."
+            f"{counted(len(ambiguous), 'id', 'matches')} several files, such as {image}: "
+            f"{examples(files)}. {fix}"
         )
     _check_distinct(ids, matches)
     return matches
@@ -161,7 +164,8 @@ def _check_distinct(ids: Sequence[str], files: Sequence[str | None]) -> None:
     if repeated := {name: images for name, images in by_file.items() if len(images) > 1}:
         name, images = next(iter(repeated.items()))
         raise UserError(
-            f"{len(repeated)} images have several ids each, such as {name}: {examples(images)}. "
+            f"{counted(len(repeated), 'image', 'has')} several ids, such as {name}: "
+            f"{examples(images)}. "
             "Spell each id in one way, and keep one row per image."
         )
 

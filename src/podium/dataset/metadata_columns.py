@@ -10,7 +10,7 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, canonical, nfc
 from podium.config.prepare import Prepare
 from podium.config.prepare_values import ColumnKind
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import column_kinds, pixel_tables, table_columns
 from podium.dataset.tables import Tables
 from podium.metadata.table import is_numeric
@@ -119,7 +119,8 @@ def _read_texts(
     table = table.drop_duplicates("id").set_index("id")
     if missing := sorted({*wanted} - {*table.index}):
         raise UserError(
-            f"prepare.features: {name} has no row for {len(missing)} images: {examples(missing)}. "
+            f"prepare.features: {name} has no row for {counted(len(missing), 'image')}: "
+            f"{examples(missing)}. "
             "Add them, or set features: none."
         )
     rows = table.loc[wanted].set_axis(names, axis=1)
@@ -147,7 +148,7 @@ def _convert(
 
 def _warn(unreadable: Mapping[str, pd.Series], name: str) -> list[str]:
     return [
-        f"prepare.features: {len(cells)} cells of {column} in {name} are not numbers and are "
+        f"prepare.features: {counted(len(cells), 'cell')} of {column} in {name} without a number, "
         f"treated as missing: {examples(cells.drop_duplicates().tolist())}"
         for column, cells in unreadable.items()
     ]

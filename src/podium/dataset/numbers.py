@@ -22,8 +22,8 @@ FORMS = {
 }
 DIVIDED = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)  # 1,234: either mark
 UNDIVIDED = re.compile(r"[+-]?\d{1,3}", re.ASCII)
-# One in ten decimal fractions of three digits ends with a 0, which is left out. If 50 numbers all
-# have three digits, they are thousands (0.9 ** 50 < 0.01).
+# Where whole numbers have no decimals, fractions do not end with a 0. A tenth of them has fewer
+# digits, so 50 numbers with three digits after the comma are thousands (0.9 ** 50 < 0.01).
 MIN_DIVIDED, MIN_UNDIVIDED = 50, 3  # distinct numbers
 MAX_OVERLAP = 0.5  # of what is on both sides of commas: more is on both sides in lists
 
@@ -103,13 +103,14 @@ def _plain(body: str, decimal: str) -> str | None:
 
 
 def _are_thousands(bodies: Mapping[str, str]) -> bool:
-    """Whether the commas in numbers like 1,234 surely separate thousands: many have one, and only
-    numbers below 1,000 have none.
+    """Whether the commas in numbers like 1,234 surely separate thousands: some end with a 0, or
+    there are many, and only numbers below 1,000 have none.
     """
     divided = {body for body in bodies.values() if DIVIDED.fullmatch(body)}
     undivided = {*bodies.values()} - divided
+    end_with_0 = any(body.endswith("0") for body in divided)
     return (
-        len(divided) >= MIN_DIVIDED
+        (end_with_0 or len(divided) >= MIN_DIVIDED)
         and len(undivided) >= MIN_UNDIVIDED
         and all(UNDIVIDED.fullmatch(body) for body in undivided)
     )

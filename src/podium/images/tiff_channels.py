@@ -66,9 +66,7 @@ def decode(data: bytes, header: tiff_header.TiffHeader, *, first_page: bool = Fa
     return Decoded(np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1)))
 
 
-def _as_shown(
-    pixels: np.ndarray, header: tiff_header.TiffHeader, *, by_pillow: bool
-) -> np.ndarray:
+def _as_shown(pixels: np.ndarray, header: tiff_header.TiffHeader, *, by_pillow: bool) -> np.ndarray:
     """Unsigned pixels with 0 for black; those of 1 bit with 255 for white. Pillow has inverted and
     scaled those of up to 8 bits already.
     """

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from podium.competition.text.names import NameIndex, canonical
 from podium.core.errors import UserError, examples
+from podium.init import class_lists, joined_ids, path_labels
 from podium.init.path_labels import LabeledFolder
 from podium.init.roles import Roles
 from podium.init.survey import NO_ROWS, Survey, Table, suffix
@@ -27,6 +28,27 @@ def check_readable(survey: Survey) -> None:
     ]
     if problems:
         raise UserError("\n".join(problems))
+
+
+def find_labeled(
+    survey: Survey, train: Table | None, pattern: str | None, *, has_ids: bool
+) -> tuple[list[LabeledFolder], bool]:
+    """The folders whose image paths contain labels (see `path_labels.find_folders`), and whether
+    the training table `train` really `has_ids` of images: in a list of classes, numbers may be the
+    names of images by chance.
+
+    Raises:
+        UserError: if several of its columns identify images together.
+    """
+    labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
+    if train is None or survey.id_patterns[train.name] is not None:
+        return labeled, has_ids
+    every = labeled if has_ids else path_labels.find_folders(survey, pattern, has_table=False)
+    if any(class_lists.lists_classes(train, folder) for folder in every):
+        return every, False
+    if not has_ids:
+        joined_ids.check(train, survey.images)
+    return labeled, has_ids
 
 
 def check_labels_have_images(
