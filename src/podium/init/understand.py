@@ -71,7 +71,7 @@ class _Reader:
         table_checks.check_readable(survey)
         tables = self._roles()
         survey, train = self.survey, tables.train
-        table_checks.check_labels_have_images(self.survey.tables, tables, self._identifies)
+        table_checks.check_labels_have_images(survey, tables, self._identifies)
         pattern = self.answers.get("prepare.label_pattern")
         has_ids = train is not None and self._identifies(train)
         labeled, has_ids = table_checks.find_labeled(survey, train, pattern, has_ids=has_ids)
