@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.dataset import build
-from podium.dataset.image_files import find_images
+from podium.dataset.image_files import find_images, images_below
 
 
 def archive(folder: Path, files: Mapping[str, bytes]) -> Archive:
@@ -246,3 +246,14 @@ def test_many_files_with_the_same_name_are_resolved_fast() -> None:
     ids = [f"{number}/image" for number in range(20_000)]
     names = [f"train/{image}.png" for image in ids]
     assert find_images(names, ids, folder="train") == names
+
+
+def test_a_folder_at_the_top_is_meant_rather_than_others_of_its_name() -> None:
+    names = ["aug/train/a/1.png", "train/a/1.png", "train/a/2.png"]
+    assert images_below(names, "train") == {"a/1.png": names[1], "a/2.png": names[2]}
+    assert find_images(names, ["a/1"], folder="train") == ["train/a/1.png"]
+    assert images_below(names[:1], "train") == {"a/1.png": names[0]}
+    other = "old/train/a/2.png"
+    assert images_below([names[0], other], "train") == {"a/1.png": names[0], "a/2.png": other}
+    with pytest.raises(UserError, match=r"train is ambiguous: a/1\.png is in .*aug/.*old/.*full"):
+        images_below([names[0], "old/train/a/1.png"], "train")

@@ -94,6 +94,24 @@ def test_a_column_per_label_of_the_list(tmp_path: Path) -> None:
     assert found.tables.classes == ["c_c", "c_d", "c_f"]
 
 
+@pytest.mark.parametrize("numbers", [(0, 1, 2), (1, 2, 3), (2, 1, 0)])
+def test_numbers_of_a_list_are_not_mistaken_for_places_of_sorted_names(
+    tmp_path: Path, numbers: tuple[int, int, int]
+) -> None:
+    files = images(train=[f"a{n}" for n in range(24)], test=TESTS)
+    files["train.csv"] = table("id,animal", [f"a{n},{NAMES[n % 3]}" for n in range(24)])
+    listed = [f"{number},{name}" for number, name in zip(numbers, NAMES, strict=True)]
+    files["animals.csv"] = table("animal_id,animal", listed)
+    rows = [f"{b},{numbers[n % 3]}" for n, b in enumerate(TESTS)]
+    files["sample_submission.csv"] = table("id,animal_id", rows)
+    if numbers == (0, 1, 2):
+        assert layouts.inspect(tmp_path, files).tables.classes == [*NAMES]
+        return
+    problem = rf"animal_id of animals\.csv, where cat is {numbers[0]}, .*Add a column animal_id to"
+    with pytest.raises(UserError, match=problem):
+        layouts.inspect(tmp_path, files)
+
+
 @pytest.mark.parametrize("label", ["cat", "{k}.5"])
 def test_the_list_is_not_needed(tmp_path: Path, label: str) -> None:
     files = {**class_folders(), "classes.csv": LIST, "sample_submission.csv": sample(label)}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from podium.competition.text.names import canonical, normalize
 from podium.core.errors import UserError
+from podium.dataset.class_list import in_order
 from podium.init.goal import NEGATIVE_NAMES
 from podium.init.guesses import Guess
 from podium.init.path_labels import LabeledFolder
@@ -53,6 +54,32 @@ def guess_map(
         return Guess(KEY, value, "guess", reason, (None,), _parser(value))
     reason = f"{problem}: if they are finer than the labels, answer such as {_shown(value)}"
     return Guess(KEY, None, "guess", reason, parse=_parser(value))
+
+
+def check_numbers(
+    train: Table, label_columns: Sequence[str], sample: Sample | None, tables: Sequence[Table]
+) -> None:
+    """Check that a list of the classes numbers them in their order, from 0, if the submission has
+    numbers and the training table names: that is what it would be filled with.
+
+    Raises:
+        UserError: if not.
+    """
+    counts = train.rows[label_columns[0]].str.strip().value_counts()
+    classes = LabeledFolder("", {str(name): n for name, n in counts.items() if name})
+    if len(label_columns) > 1 or sample is None or not sample.has_integers_but([*classes.counts]):
+        return
+    for table in tables:
+        if table is train or (listed := _labels_in(table, classes, sample)) is None:
+            continue
+        column, numbers = listed
+        order = {name: str(n) for n, name in enumerate(in_order(classes.counts, []))}
+        if wrong := [name for name in order if canonical(numbers[name]) != order[name]]:
+            raise UserError(
+                f"the sample submission has {column} of {table.name}, where {wrong[0]} is "
+                f"{numbers[wrong[0]]}, but {train.name} has names. Add a column {column} to "
+                f"{train.name}, and name it with --label-column."
+            )
 
 
 def _labels_in(

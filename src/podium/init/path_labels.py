@@ -195,13 +195,14 @@ def named_files(survey: Survey, pattern: str | None = None) -> list[LabeledFolde
 
 
 def _training_first(labeled: Sequence[LabeledFolder]) -> list[LabeledFolder]:
-    def rank(candidate: LabeledFolder) -> tuple[bool, bool, bool, int]:
+    def rank(candidate: LabeledFolder) -> tuple[bool | int, ...]:
         folder = candidate.folder
         return (
             not _is_train(folder.split("/")),
             not has_word(folder, "train"),
             has_word(folder, "test", "val"),
             -sum(candidate.counts.values()),
+            folder.count("/"),
         )
 
     return sorted(labeled, key=rank)

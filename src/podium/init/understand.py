@@ -230,9 +230,8 @@ class _Reader:
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         of_images, sample = ids if is_id else None, tables.targets
         has_raters = raters.have_raters(train.rows, of_images, names, sample)
-        per_image = 1.0
-        if not has_raters:
-            per_image = goal.labels_per_image(train.rows, of_images, names)
+        per_image = 1.0 if has_raters else goal.labels_per_image(train.rows, of_images, names)
+        class_lists.check_numbers(train, names, sample, self.survey.tables)
         read_goal.read(self.record, train.rows[names], sample, per_image=per_image)
         listed = train.rows if ids is None else train.rows[~train.rows[ids].map(is_hidden)]
         unlabeled = columns.guess_unlabeled(
