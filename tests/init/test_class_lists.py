@@ -119,6 +119,17 @@ def test_the_list_is_not_needed(tmp_path: Path, label: str) -> None:
     assert found.prepare["label_map"] is None and "not used: classes.csv" in found.layout.notes
 
 
+def test_a_table_of_images_in_numbered_folders_is_no_list(tmp_path: Path) -> None:
+    """The image 000001 is not the folder 001."""
+    numbers = {f"train/{h:03d}": [f"{10 * h + n:06d}" for n in range(8)] for h in range(3)}
+    ids = [image for names in numbers.values() for image in names]
+    files = images(**numbers, test=TESTS)
+    files["train.csv"] = table("id,label", [f"{i},{NAMES[n % 3]}" for n, i in enumerate(ids)])
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["train_csv"] == "train.csv"
+    assert found.tables.classes == [*NAMES] and found.tables.train["id"].tolist() == ids
+
+
 @pytest.mark.parametrize("layout", ["{id}/{n}", "{id}_{n}"])
 def test_a_table_of_ids_of_several_images_is_no_list(tmp_path: Path, layout: str) -> None:
     """Even if each id has another label."""

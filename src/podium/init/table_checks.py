@@ -46,7 +46,12 @@ def find_labeled(
     if train is None or survey.id_patterns[train.name] is not None:
         return labeled, has_ids
     every = labeled if has_ids else path_labels.find_folders(survey, pattern, has_table=False)
-    if any(class_lists.lists_classes(train, folder) for folder in every):
+    is_list = any(
+        class_lists.lists_classes(train, folder)
+        and (not has_ids or len(train.rows) == len(folder.counts))
+        for folder in every
+    )
+    if is_list:
         return every, False
     if not has_ids:
         joined_ids.check(train, survey.images)

@@ -161,7 +161,7 @@ class _Reader:
         if tables.train is not None and "prepare.label_pattern" not in self.answers:
             reason = "no column identifies image files"
             if any(class_lists.lists_classes(tables.train, each) for each in candidates):
-                reason = f"{tables.train.name} lists the classes"
+                reason = "it lists the classes"
             elif self._identifies(tables.train):
                 reason = "no column has the labels of the sample submission"
             reason += "; the labels are taken from the images' paths"
@@ -189,7 +189,8 @@ class _Reader:
         label_map = None
         if (question := class_lists.guess_map(labeled, sample, survey.tables)) is not None:
             label_map = self.record.take(question)
-            self.record.doubt("prepare.train_images", question.reason)
+            if question.confidence == "guess":
+                self.record.doubt("prepare.train_images", question.reason)
         labels = path_labels.labels_of(labeled, label_map)
         are_classes = label_map is None or len({*label_map.values()}) == len(label_map)
         read_goal.read(self.record, labels, sample, from_paths=are_classes)
