@@ -120,7 +120,9 @@ def describe(
                 f"{crossing} cross folds, which inflates the validation scores. Set "
                 "prepare.duplicates: group to keep each in one fold"
             )
-        lines = [f"{sets.ngroups} sets of duplicate training images ({len(train)}): {effect}"]
+        lines = [
+            f"{counted(sets.ngroups, 'set')} of duplicate training images ({len(train)}): {effect}"
+        ]
     differ = [images for _, images in sets if images["label"].nunique() > 1]
     if differ:
         shown = [
