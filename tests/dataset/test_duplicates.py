@@ -215,6 +215,6 @@ def test_the_stage_keeps_sets_together_and_names_conflicts(project: Project) -> 
     for text in printed.values():
         assert "2 sets" in text and "(5)" in text
         assert "0000 (circle) = 0009 (circle) = 0010 (square)" in text
-        assert "1 test images " in text and ": 0040 = 0000\n" in text
+        assert "1 copy of training images in the test set: 0040 = 0000\n" in text
     listed = csvs.read(project.folder / "data/duplicates.csv")
     assert sorted(listed["id"]) == ["0000", "0009", "0010", "0030", "0031", "0040"]
