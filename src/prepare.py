@@ -60,6 +60,7 @@ def main() -> None:
         label_range=tables.label_range(read, task),
         submission_file=read.file._asdict(),
         hidden_test=layout.hidden_test,
+        features=metadata.kinds,
         duplicates=layout.duplicates,
         **({} if read.targets is None else {"targets": read.targets}),
     )

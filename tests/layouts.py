@@ -826,6 +826,11 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Class folders that are finer than the submission's 0 and 1 (`Cover/`, `JMiPOD/`, `UERD/`)": (
         "init.test_real_layouts.test_class_folders_finer_than_0_and_1",
     ),
+    "Class folders, or labels in file names, next to a list of the classes (`1,cat`)": (
+        "init.test_class_lists.test_a_list_of_classes_is_no_training_table",
+        "init.test_class_lists.test_a_list_of_the_labels_in_file_names_is_none_either",
+        "init.test_class_lists.test_the_list_says_which_labels_the_folders_stand_for",
+    ),
     "Class folders for training and validation (`train/`, `val/`)": (
         "init.test_truth.test_labeled_validation_images_are_offered",
         "init.test_truth.test_models_train_on_validation_images_too",

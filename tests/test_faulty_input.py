@@ -206,7 +206,7 @@ CASES: dict[str, list[Case]] = {
         Case(put(**{f"train/{folder}/0003.png": WHOLE, f"test/{folder}/0040.png": WHOLE}))
         for folder in (".ipynb_checkpoints", "__MACOSX", "@eaDir")
     ],
-    "A symbolic link in a zip, without its file": [Case(with_link, "1 symbolic links")],
+    "A symbolic link in a zip, without its file": [Case(with_link, "1 symbolic link")],
     "File names in a zip that are not UTF-8 (GBK, Big5, Shift JIS, EUC-KR, cp866, cp437)": [
         Case(with_gbk_names),
     ],

@@ -72,7 +72,7 @@ def test_a_few_rows_that_disagree_are_an_error_that_names_the_param(tmp_path: Pa
     files = with_sample(plain())
     files["train.csv"] += b"a0,y\n"
     found = layouts.inspect(tmp_path, files)
-    with pytest.raises(UserError, match=r"1 ids have rows with different labels.*prepare\.raters"):
+    with pytest.raises(UserError, match=r"1 id has rows with different labels.*prepare\.raters"):
         _ = found.tables
 
 

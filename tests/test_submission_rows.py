@@ -113,7 +113,7 @@ def test_ids_that_end_with_the_same_words_are_not_labels(tmp_path: Path) -> None
 def test_a_label_that_an_image_lacks_is_an_error(tmp_path: Path) -> None:
     contents = hemorrhages(long_train=True)
     contents["train.csv"] = contents["train.csv"].replace(b"ID_3_any,0\n", b"")
-    with pytest.raises(UserError, match="1 images do not have all 3 labels: ID_3"):
+    with pytest.raises(UserError, match="1 image does not have all 3 labels: ID_3"):
         layouts.inspect(tmp_path, contents)
 
 

@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.dataset import build
-from podium.dataset.image_files import find_images
+from podium.dataset.image_files import find_images, images_below
 
 
 def archive(folder: Path, files: Mapping[str, bytes]) -> Archive:
@@ -234,11 +234,26 @@ def test_only_images_in_the_folder_count(tmp_path: Path) -> None:
 
 
 def test_an_id_that_several_files_match_is_an_error_with_their_names() -> None:
-    with pytest.raises(UserError, match=r"1 ids match several .* as 1: .*cats/1\.jpg, test/cats/1"):
+    with pytest.raises(UserError, match=r"1 id matches several .* 1: .*cats/1\.jpg, test/cats/1"):
         find_images(NAMES, ["1", "2"], folder="")
+    with pytest.raises(UserError, match=r"2 ids match .* 1: .*Set prepare\.train_images"):
+        find_images(["a/1.jpg", "b/1.jpg", "a/2.jpg", "b/2.jpg"], ["1", "2"], folder="")
+    with pytest.raises(UserError, match=r"a/1\.jpg, a/1\.png\. Add the extension to the ids"):
+        find_images(["a/1.jpg", "a/1.png"], ["1"], folder="a")
 
 
 def test_many_files_with_the_same_name_are_resolved_fast() -> None:
     ids = [f"{number}/image" for number in range(20_000)]
     names = [f"train/{image}.png" for image in ids]
     assert find_images(names, ids, folder="train") == names
+
+
+def test_a_folder_at_the_top_is_meant_rather_than_others_of_its_name() -> None:
+    names = ["aug/train/a/1.png", "train/a/1.png", "train/a/2.png"]
+    assert images_below(names, "train") == {"a/1.png": names[1], "a/2.png": names[2]}
+    assert find_images(names, ["a/1"], folder="train") == ["train/a/1.png"]
+    assert images_below(names[:1], "train") == {"a/1.png": names[0]}
+    other = "old/train/a/2.png"
+    assert images_below([names[0], other], "train") == {"a/1.png": names[0], "a/2.png": other}
+    with pytest.raises(UserError, match=r"train is ambiguous: a/1\.png is in .*aug/.*old/.*full"):
+        images_below([names[0], "old/train/a/1.png"], "train")

@@ -122,9 +122,9 @@ def encrypted(*, names: bool = False) -> bytes:
         ("a.tar.gz", tar_with(name="../evil"), r"not safe to unpack: .*outside its folder \(\.\./"),
         ("a.tar.gz", tar_with(name="/evil"), r"outside its folder \(/evil"),
         ("a.tar.gz", tar_with(name="a/../../evil"), r"outside its folder \(\.\./evil"),
-        ("a.tar.gz", tar_with(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "1 symbolic links"),
-        ("a.tar.gz", tar_with(type=tarfile.LNKTYPE, linkname="/etc/passwd"), "1 symbolic links"),
-        ("a.tar.gz", tar_with(type=tarfile.CHRTYPE), "1 symbolic links"),
+        ("a.tar.gz", tar_with(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "1 symbolic link"),
+        ("a.tar.gz", tar_with(type=tarfile.LNKTYPE, linkname="/etc/passwd"), "1 symbolic link"),
+        ("a.tar.gz", tar_with(type=tarfile.CHRTYPE), "1 symbolic link"),
         ("a.tar.gz", tar_with(size=10**6), "decompression bomb"),
         ("a.csv.gz", gzip.compress(bytes(10**6)), "decompression bomb"),
         ("a.7z", file_kinds.seven_zip({"a": bytes(10**6)}, "")[""], "decompression bomb"),
@@ -238,10 +238,42 @@ def test_archives_in_archives_are_no_bombs(tmp_path: Path, monkeypatch: pytest.M
     assert names == [f"{'a/' * packed.MAX_DEPTH}a.zip"]
 
 
+INNER: dict[str, tuple[Callable[[dict[str, bytes]], bytes], str]] = {
+    "zip": (lambda files: zipped(files, zipfile.ZIP_STORED), r"a\.zip"),
+    "tar.gz": (lambda files: file_kinds.tar(files, "i.tar.gz")["i.tar.gz"], r"a/\d+\.tar\.gz"),
+    "7z": (lambda files: file_kinds.seven_zip(files, "i.7z")["i.7z"], r"a/\d+\.7z"),
+    "csv.gz": (lambda files: gzip.compress(files["x"], mtime=0), r"a/\d+\.csv\.gz"),
+}
+
+
+@pytest.mark.parametrize("kind", INNER)
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_small_archive_is_a_bomb_if_those_in_it_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, is_folder: bool
+) -> None:
+    """Each ratio is far below the limit, but they multiply: 20 MB in 3 KB, next to large files."""
+    monkeypatch.setattr(zips, "MAX_UNCHECKED_BYTES", 100_000)
+    noise = np.random.default_rng(0)
+    content = bytes(500_000) + noise.bytes(1_500)
+    pack, culprit = INNER[kind]
+    inner = zipped({f"{n}.{kind}": pack({"x": content}) for n in range(40)})
+    photos, scratch, folder = noise.bytes(300_000), tmp_path / "scratch", tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.zip").write_bytes(zipped({"a.zip": inner}))
+    (folder / "photos").write_bytes(photos)
+    path = tmp_path / "files.zip"
+    path.write_bytes(zipped({"a/a.zip": inner, "photos": photos}))
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: scratch.mkdir() or str(scratch))
+    with pytest.raises(UserError, match=rf"a/{culprit} in .* like a decompression bomb"):
+        Folder(folder) if is_folder else Archive(path)
+    unpacked = sum(file.stat().st_size for file in scratch.rglob("*") if file.is_file())
+    assert unpacked < 3_000_000  # of 20 MB
+
+
 def test_a_7z_archive_with_links_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     path = write(tmp_path, {"a.7z": seven_zip_with_link(tmp_path / "source")})
-    with pytest.raises(UserError, match=r"1 symbolic links without their files \(link\)"):
+    with pytest.raises(UserError, match=r"1 symbolic link without their files \(link\)"):
         Archive(path)
 
 

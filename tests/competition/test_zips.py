@@ -155,7 +155,7 @@ def test_an_entry_outside_the_folder_is_an_error_with_its_name(
     path = write(tmp_path / "files.zip", {"train.zip": packed(files)} if deep else files)
     with pytest.raises(UserError) as caught:
         Archive(path)
-    assert f"1 of 2 entries have paths outside its folder ({name})" in str(caught.value)
+    assert f"1 of 2 entries with paths outside its folder ({name})" in str(caught.value)
     assert ("train.zip in " in str(caught.value)) == deep
 
 
@@ -266,7 +266,7 @@ def test_symbolic_links_without_their_files_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "files.zip", "w") as output:
         output.writestr("train/cat/1.jpg", b"")
         output.writestr(link, "../elsewhere/bird")
-    with pytest.raises(UserError, match=r"1 symbolic links .*\(train/bird\)\. Repack"):
+    with pytest.raises(UserError, match=r"1 symbolic link .*\(train/bird\)\. Repack"):
         Archive(tmp_path / "files.zip")
 
 
@@ -337,7 +337,7 @@ def test_ids_find_their_files(image: str, name: str) -> None:
 def test_an_id_in_another_case_goes_after_the_exact_ones() -> None:
     names = ["train/a.jpg", "train/A.jpg"]
     assert find_images(names, ["A", "a"], folder="train") == names[::-1]
-    with pytest.raises(UserError, match=r"1 images have several ids each.*A, a"):
+    with pytest.raises(UserError, match=r"1 image has several ids.*A, a"):
         find_images(names[:1], ["A", "a"], folder="train")
 
 

@@ -154,7 +154,9 @@ def test_the_warning_names_duplicates_with_different_labels() -> None:
 def test_the_warning_names_test_images_that_are_training_images() -> None:
     duplicate_sets = same(["0003"], ["0005", "0006"], test={"9": "0003", "8": "0006"})
     *_, line = lines(table(LABELS), duplicate_sets, "group")
-    assert line.startswith("2 test images ") and line.endswith(": 9 = 0003, 8 = 0005")
+    assert line.startswith("2 copies of training images in the test set") and line.endswith(
+        ": 9 = 0003, 8 = 0005"
+    )
 
 
 def test_subsampling_keeps_sets_together() -> None:
@@ -213,6 +215,6 @@ def test_the_stage_keeps_sets_together_and_names_conflicts(project: Project) -> 
     for text in printed.values():
         assert "2 sets" in text and "(5)" in text
         assert "0000 (circle) = 0009 (circle) = 0010 (square)" in text
-        assert "1 test images " in text and ": 0040 = 0000\n" in text
+        assert "1 copy of training images in the test set: 0040 = 0000\n" in text
     listed = csvs.read(project.folder / "data/duplicates.csv")
     assert sorted(listed["id"]) == ["0000", "0009", "0010", "0030", "0031", "0040"]

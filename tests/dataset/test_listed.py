@@ -53,7 +53,7 @@ def test_lists_are_read(folder: Path) -> None:
     [
         (None, f"cannot read {EXCLUDE}"),
         ("image\nb\n", f"prepare.exclude: {EXCLUDE} has no column id"),
-        ("id\nb\nz\n", "1 ids that are not training images: z"),
+        ("id\nb\nz\n", "1 id of no training image: z"),
     ],
 )
 def test_a_wrong_list_of_ids_is_an_error(folder: Path, text: str | None, message: str) -> None:
@@ -65,8 +65,8 @@ def test_a_wrong_list_of_ids_is_an_error(folder: Path, text: str | None, message
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("0,train,x\n", "1 ids that are not training images: x"),
-        ("0,test,a\n", "1 ids that are not test images: a"),
+        ("0,train,x\n", "1 id of no training image: x"),
+        ("0,test,a\n", "1 id of no test image: a"),
         ("0,valid,a\n", "has the parts valid"),
     ],
 )
@@ -106,7 +106,7 @@ def test_it_says_that_scores_are_not_comparable_without_excluded_images(folder: 
     chosen = choice.choose(read, Prepare(exclude=EXCLUDE), "multiclass", checksums)
     assert chosen.tables.train["id"].tolist() == ["a", "c"]
     (line,) = chosen.lines
-    assert line.startswith("1 training images are excluded (prepare.exclude), from validation")
+    assert line.startswith("1 training image is excluded (prepare.exclude), from validation")
     assert "out-of-fold scores are not comparable" in line
 
 
@@ -149,7 +149,7 @@ def test_what_to_do_if_duplicates_leave_too_little() -> None:
 def test_classes_that_are_left_without_images_are_named() -> None:
     chosen = choose("multiclass", "xyzzyy", "ppqrst", duplicates="drop")
     assert chosen.tables.classes == ["y", "z"]
-    assert chosen.lines[-1] == "1 classes have no training image left: x"
+    assert chosen.lines[-1] == "1 class has no training image left: x"
 
 
 @pytest.mark.slow

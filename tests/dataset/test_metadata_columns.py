@@ -13,7 +13,8 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.dataset import metadata_columns, tables
-from podium.dataset.metadata_columns import Metadata, kind_of, why_not
+from podium.dataset.column_kinds import kind_of, why_not
+from podium.dataset.metadata_columns import Metadata
 from podium.metadata.table import is_numeric
 
 TRAIN, TEST = 36, 9
@@ -96,7 +97,7 @@ def test_a_missing_column_or_table_is_an_error(tmp_path: Path) -> None:
 def test_test_cells_that_are_not_numbers_are_missing_and_named(tmp_path: Path) -> None:
     found, _ = read(tmp_path, competition(lambda test: test.assign(age=["old", *["30"] * 8])))
     assert np.isnan(found.test["age"].iloc[0]) and found.test["age"].iloc[1] == 30
-    assert any("1 cells of age in test.csv are not numbers" in text for text in found.warnings)
+    assert any("1 cell of age in test.csv without a number" in text for text in found.warnings)
 
 
 def test_the_images_of_an_id_share_its_columns(tmp_path: Path) -> None:
@@ -118,7 +119,13 @@ def test_the_images_of_an_id_share_its_columns(tmp_path: Path) -> None:
     ("texts", "kind"),
     [
         (["1", "2.5", "", "-3e2", "NaN"], "numeric"),
-        (["1,5", "2,25", "3"], "numeric"),
+        (["1,5", "2,25", "3"], "decimal_comma"),
+        (["1.234,5", "980,5", "1.234", "NA"], "decimal_comma"),
+        (["$1,250", "$990.50", ""], "numeric"),
+        (["12 %", "13.5 %"], "numeric"),
+        (["1,5", "1.5"], "categorical"),
+        (["12%", "13"], "categorical"),
+        (["1,2", "2,3", "3,1"], "categorical"),
         (["2019-01-02", "2020-11-30 10:00:00"], "numeric"),
         (["yes", "no"], "categorical"),
         (["1", "2", "many"], "categorical"),
@@ -172,8 +179,22 @@ def test_a_cell_of_another_kind_leaves_the_others_as_they_are(tmp_path: Path) ->
     assert found.test["age"].tolist()[::2][:2] == [0.5, 1] and np.isnan(found.test["age"].iloc[1])
 
 
-def test_thousands_are_not_decimals() -> None:
-    assert kind_of(pd.Series(["1,234", "999", "12,500"])) == "categorical"
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("numeric", [1234, 999]), ("decimal_comma", [1.234, 999])]
+)
+def test_commas_that_may_be_decimal_or_separate_thousands_are_for_you_to_decide(
+    tmp_path: Path, kind: str, expected: list[float]
+) -> None:
+    cells = ["1,234", "999", "12,500"]
+    assert kind_of(pd.Series(cells)) == "categorical"
+    train, _ = competitions.tables(TRAIN, TEST)
+    files = competition(lambda table: table.assign(note=cells * 3))
+    files["train.csv"] = competitions.csv(train.assign(**columns(TRAIN, 0) | {"note": cells * 12}))
+    found, _ = read(tmp_path, files)
+    assert "note" not in found.train
+    assert "note (commas may be decimal or separate thousands: set numeric" in found.warnings[0]
+    found, _ = read(tmp_path, files, features=[{"note": kind}])
+    assert found.train["note"].tolist()[:2] == found.test["note"].tolist()[:2] == expected
 
 
 def test_numbers_as_categories_may_be_written_as_fractions(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_numbers_spelled_in_several_ways_are_one_class_with_a_warning(tmp_path: 
         "1",
         "2",
     ]
-    assert "train.csv: 1 labels are spelled in several ways: '1' = '1.0'" in found.warnings
+    assert "train.csv: 1 label is spelled in several ways: '1' = '1.0'" in found.warnings
     lists = read(tmp_path, rows("1 2.0", "2 +1", "3"), "id,label\n9,1 2\n", "multilabel")
     assert lists.train["label"].tolist() == ["1|2", "1|2", "3"]
 
@@ -171,7 +171,7 @@ def test_groups_that_are_spelled_in_one_way_keep_their_names(tmp_path: Path) -> 
     train = "id,label,who\n1,a,P 3\n2,b,07\n3,b,7.0\n4,b,X\n"
     found = read(tmp_path, train, "id,label\n9,a\n", group_column="who")
     assert found.train["group"].tolist() == ["P 3", "07", "7.0", "X"]
-    with pytest.raises(UserError, match="1 rows have no group"):
+    with pytest.raises(UserError, match="no group in 1 row"):
         read(tmp_path, train.replace("P 3", "  "), "id,label\n9,a\n", group_column="who")
 
 

@@ -47,7 +47,7 @@ def test_each_column_is_read_as_a_task_of_its_own() -> None:
     [
         ("age", ["3", "x", "1", "", "2"], r"1 of 4 values of age are not finite.*a1 \(row 3: 'x'"),
         ("grade", ["1.5", "", "2", "1", "2"], r"values of grade are not whole.*a0 \(row 2: '1.5'"),
-        ("kind", ["c|d", "dog", "", "cat", ""], r"1 labels of kind contain '\|'"),
+        ("kind", ["c|d", "dog", "", "cat", ""], r"1 label of kind with '\|'"),
         ("kind", ["cat", "dog", "", "Cat", ""], r"spellings that differ.*'Cat'"),
         ("kind", [""] * 5, "no row has a label of kind"),
     ],
@@ -59,7 +59,7 @@ def test_a_wrong_label_is_named_with_its_row(column: str, cells: list[str], mess
 
 def test_an_image_without_any_label_is_an_error() -> None:
     empty = TABLE.assign(age=["3", "4.5", "1", "", ""])
-    with pytest.raises(UserError, match=r"1 rows have no label of any target: a4 \(row 6\)"):
+    with pytest.raises(UserError, match=r"1 row has no label of any target: a4 \(row 6\)"):
         read(empty)
 
 

@@ -33,7 +33,7 @@ def test_a_pattern_contains_the_id_once() -> None:
 
 def test_images_of_a_unit_have_one_label() -> None:
     train = pd.DataFrame({"id": list("abc"), "unit": list("xxy"), "label": ["0", "1", "1"]})
-    with pytest.raises(UserError, match=r"1 units have different labels: x\."):
+    with pytest.raises(UserError, match=r"1 unit have different labels: x\."):
         units.check(train, "train.csv")
     units.check(train[1:], "train.csv")
 

@@ -6,9 +6,12 @@ from pathlib import Path
 import competitions
 import numpy as np
 import pandas as pd
+import pytest
 from layouts import Inspection
 
+from podium.config.prepare import Prepare
 from podium.core import params_file
+from podium.dataset import metadata_columns
 from podium.init import template
 from podium.params import schema
 
@@ -41,6 +44,53 @@ def test_usable_columns_of_both_tables_are_proposed(tmp_path: Path) -> None:
     assert guess.reason == "both tables have age (numeric)"
     assert "train.csv: columns not used: comment, only_train" in found.layout.notes
     found.tables  # noqa: B018  it reads them
+
+
+KINDS = {
+    "plain": "numeric",
+    "dollars": "numeric",
+    "percent": "numeric",
+    "thousands": "numeric",
+    "spaces": "numeric",
+    "Swiss": "numeric",
+    "commas": "decimal_comma",
+    "German": "decimal_comma",
+    "euros": "decimal_comma",
+}
+
+
+def written(how: str, number: float) -> str:
+    """The number as people write it."""
+    plain, grouped = f"{number:.2f}", f"{number:,.2f}"
+    return {
+        "plain": plain,
+        "dollars": f"${grouped}",
+        "percent": f"{plain} %",
+        "thousands": grouped,
+        "spaces": grouped.replace(",", " "),
+        "Swiss": grouped.replace(",", "\u2019"),
+        "commas": plain.replace(".", ","),
+        "German": grouped.translate(str.maketrans(",.", ".,")),
+        "euros": plain.replace(".", ",") + "\u00a0€",
+    }[how]
+
+
+@pytest.mark.parametrize("how", KINDS)
+@pytest.mark.parametrize("features", [None, "price"])
+def test_prepare_reads_the_numbers_that_init_proposes(
+    tmp_path: Path, how: str, features: str | None
+) -> None:
+    train = [40.25 * n % 3000 + 7.5 for n in range(TRAIN)]
+    test = [1234.5, 2.75, *([980.25] * (TEST - 2))]
+    cells = [{"price": [written(how, n) for n in numbers]} for numbers in (train, test)]
+    found = inspect(tmp_path, *cells, **({} if features is None else {"features": features}))
+    if features is None:
+        assert found.guess("features").reason == f"both tables have price ({KINDS[how]})"
+    layout = Prepare(**found.layout.prepare)
+    read = metadata_columns.read(found.archive, layout, found.tables)
+    assert read.train["price"].tolist() == train and read.test["price"].tolist() == test
+    alone, _ = metadata_columns.read_test(found.archive, layout, found.tables.test, read.kinds)
+    assert alone["price"].tolist() == test  # as in a kernel, which has no training table
 
 
 def test_the_models_and_the_probe_take_them(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import test_small_competitions as small
 from pydantic import ValidationError
 from test_small_competitions import Files, N, T, images, plain, table, with_sample
 
+from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core import csvs
 from podium.core.errors import UserError
+from podium.dataset import build, tables
 
 folder = small.folder
 
@@ -45,6 +47,25 @@ def test_validation_images_may_be_among_the_training_images(tmp_path: Path) -> N
     prepare = found.prepare
     assert (prepare["more_train_csv"], prepare["more_train_images"]) == (["val.csv"], [])
     assert {"a3", "v3"} <= {*found.tables.train["id"]}
+
+
+@pytest.mark.parametrize("folder", ["valid", "data/valid", "/valid/"])
+def test_their_folder_may_be_named_without_those_above_it(folder: str, tmp_path: Path) -> None:
+    files = {
+        (name if name.endswith(".csv") else f"data/{name}"): data
+        for name, data in with_validation().items()
+    }
+    found = layouts.inspect(tmp_path, files)
+    settings = {"train_images": "train", "more_train_images": [folder], "test_images": "test"}
+    layout = Prepare(**{**found.layout.prepare, **settings})
+    with Archive(found.survey.path) as archive:
+        ids = tables.read(archive, layout, "multiclass").ids
+        matches = dict(build.match_images(archive, ids, layout)["train"])
+    assert len(matches) == len(N) + 8
+    assert (matches["a4"], matches["data/valid/a4.png"]) == (
+        "data/train/a4.png",
+        "data/valid/a4.png",
+    )
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,10 @@ def test_ids_may_have_no_images(tmp_path: Path) -> None:
     found = layouts.inspect(tmp_path, files)
     guess = found.guess("on_bad_image")
     assert (guess.value, guess.confidence) == ("blank", "guess")
-    assert "a7" in guess.reason and "1 test images are missing: b2" in guess.reason
+    assert "a7" in guess.reason and "1 test image is missing: b2" in guess.reason
+    assert guess.alternatives == ("error",)  # a test image cannot be skipped
+    with pytest.raises(UserError, match="'skip' is not one of blank, error"):
+        layouts.inspect(tmp_path, files, on_bad_image="skip")
     assert found.tables.test["unit"].nunique() == len(T)
 
 

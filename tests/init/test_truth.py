@@ -321,6 +321,39 @@ def test_labels_in_another_table_than_the_image_ids_are_an_error_that_says_so(
         layouts.inspect(tmp_path, files)
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "key"),
+    [
+        ("image_id,category", "{n},{x}", "image_id"),
+        ("id,image_id,category,area", "{k},{n},{x},{area}", "id and image_id"),  # as in COCO
+    ],
+)
+def test_keys_of_another_table_are_no_labels(
+    tmp_path: Path, header: str, row: str, key: str
+) -> None:
+    """Each image would be a class of its own."""
+    first = key.partition(" ")[0]
+    rows = [row.format(k=90 + n, n=n + 100, x="xyz"[n % 3], area=n * 1.5) for n in N]
+    files = tables(
+        images=table(f"{first},file_name,width", [f"{n + 100},a{n}.png,{24 + n % 2}" for n in N]),
+        annotations=table(header, rows),
+        sample_submission=table("file_name,label", [f"b{n}.png,x" for n in T]),
+    )
+    problem = rf"annotations\.csv may have the labels \(category.*Join the two on {key} into"
+    with pytest.raises(UserError, match=problem):
+        layouts.inspect(tmp_path, files)
+
+
+def test_numbers_that_all_differ_are_labels_although_another_table_has_some(tmp_path: Path) -> None:
+    files = tables(
+        train=table("id,price", [f"a{n},{n * 1.5}" for n in N]),
+        other=table("price,kind", [f"{n},{n % 2}" for n in N]),
+        sample_submission=table("id,cost", [f"b{n},1.5" for n in T]),
+    )
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["label_column"], found.layout.task) == ("price", "regression")
+
+
 def test_a_table_that_is_not_named_as_the_training_table_is_a_guess(tmp_path: Path) -> None:
     files = tables(
         train=table("case,label", [f"c{n},{n % 2}" for n in range(12)]),
@@ -379,11 +412,11 @@ def test_rows_without_a_label_are_dropped_on_request(tmp_path: Path) -> None:
         "error",
         "guess",
     )
-    with pytest.raises(UserError, match=r"1 rows have no label.*prepare\.unlabeled: drop"):
+    with pytest.raises(UserError, match=r"1 row has no label.*prepare\.unlabeled: drop"):
         _ = found.tables
     read = layouts.inspect(tmp_path, files, unlabeled="drop").tables
     assert len(read.train) == len(N) - 1 and "a4" not in {*read.train["id"]}
-    assert "dropped 1 rows without a label: a4" in str(read.warnings)
+    assert "dropped 1 row without a label: a4" in str(read.warnings)
     files["train.csv"] = table("id,label", [f"a{n}," for n in N])
     with pytest.raises(UserError, match="no row has a label"):
         _ = layouts.inspect(tmp_path, files, unlabeled="drop").tables

@@ -180,7 +180,7 @@ def test_folders_that_leave_most_images_unused_are_not_taken_for_the_classes(
 @pytest.mark.parametrize("top", ["", "data/"])
 def test_parts_of_the_classes_in_several_folders_are_an_error(top: str, tmp_path: Path) -> None:
     folders = {f"{top}train_{part}/{name}": 9 for part in (1, 2) for name in ("cat", "dog")}
-    with pytest.raises(UserError, match=r"18 images in others are not used: .*train_2/cat/"):
+    with pytest.raises(UserError, match=r"18 images in others would not be used: .*train_2/cat/"):
         inspect(tmp_path, in_folders(folders))
 
 
@@ -188,7 +188,7 @@ def test_class_folders_next_to_unused_images_are_a_guess(tmp_path: Path) -> None
     folders = {"data/labeled/cat": 9, "data/labeled/dog": 9, "data/unlabeled": 30}
     guess = inspect(tmp_path, in_folders(folders)).guess("train_images")
     assert (guess.value, guess.confidence) == ("data/labeled", "guess")
-    assert "30 images in others are not used: data/unlabeled/" in guess.reason
+    assert "30 images in others would not be used: data/unlabeled/" in guess.reason
     folders = {"train/cat": 9, "train/dog": 9, "val/cat": 3, "val/dog": 3, "masks": 9}
     assert inspect(tmp_path, in_folders(folders)).guess("train_images").confidence != "guess"
 
@@ -530,7 +530,8 @@ def test_missing_training_images_are_skipped_missing_test_images_are_an_error(
     del files["train/0003.png"]
     guess = inspect(tmp_path, files).guess("on_bad_image")
     assert (guess.value, guess.confidence) == ("skip", "guess")
-    assert guess.reason == "1 training images are missing: 0003"
+    assert guess.reason == "1 training image is missing: 0003"
+    assert {*guess.alternatives} == {"error", "blank"}
     del files["test/0040.png"]
     with pytest.raises(UserError, match=r"1 of 9 .*: 0040"):
         _ = inspect(tmp_path, files).tables

@@ -109,7 +109,7 @@ def test_an_encoding_survives_json() -> None:
 
 def test_a_missing_image_or_column_is_an_error() -> None:
     fitted = Encoding.fit(TABLE)
-    with pytest.raises(UserError, match="1 images have no metadata: other"):
+    with pytest.raises(UserError, match="1 image has no metadata: other"):
         fitted.encode(TABLE, ["i0", "other"])
     with pytest.raises(UserError, match="no column area"):
         fitted.encode(TABLE.drop(columns="area"), ["i0"])

@@ -43,9 +43,9 @@ class Archive(Contents):
                 encrypted entries, a decompression bomb, or paths outside its folder.
         """
         self.path, self._title, self._scratch = path, title or str(path), scratch
-        self._start()
         source = Source.of(path) if path.is_file() else Source(path, 0, 0)  # reported below
-        self._add_zip(source, self._title)
+        self._start(source.size)
+        self._add_zip(source, self._title, self._budget)
         self._finish(used)
 
     @cached_property

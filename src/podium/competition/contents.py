@@ -31,7 +31,8 @@ class Contents:
     _title: str
     _scratch: Path | None
 
-    def _start(self) -> None:
+    def _start(self, packed_bytes: int) -> None:
+        """`packed_bytes`: the size of all files, as they are on the disk."""
         self.skipped = list[str]()
         """Why archives in it are not read: they are encrypted."""
         self._closers = list[Callable[[], object]]()
@@ -41,7 +42,7 @@ class Contents:
         self._by_row = dict[Callable[[Any], IO[bytes]], int]()  # images in Parquet: which file
         self._tables = defaultdict[str, list[pd.DataFrame]](list)
         self._shapes = Shapes()
-        self._outer_bytes = self._inner_bytes = 0  # of archives in it, packed and repacked
+        self._budget = zips.Budget(packed_bytes)
         self.unpacked = False
 
     def _finish(self, used: Sequence[str] | None = None) -> None:
@@ -58,37 +59,41 @@ class Contents:
             self._entries.setdefault(name, (io.BytesIO, files.csv_text(rows).encode()))
         self.names = list(self._entries)
 
-    def _add_zip(self, source: Source, title: str, *, folder: str = "", depth: int = 0) -> None:
-        """Add the files of a zip archive, unless a file of that name exists; those of an inner
-        archive, at a `depth` from 1 on, are in `folder`.
+    def _add_zip(
+        self, source: Source, title: str, budget: zips.Budget, *, folder: str = ""
+    ) -> None:
+        """Add the files of a zip archive to `folder`, unless a file of that name exists. Those of
+        an archive inside another one use up its `budget`.
         """
-        opened = zips.open_zip(source.path if depth == 0 else source.open(), title)
+        is_inner = budget.depth > 0
+        opened = zips.open_zip(source.open() if is_inner else source.path, title)
         self._closers.append(opened.close)
-        inner: dict[str, Callable[[], Source]] = {}
-        for name, entry in zips.entries(opened, title).items():
+        inner: dict[str, packed.Part] = {}
+        listed = zips.entries(opened, title)
+        if is_inner:
+            budget.spend(sum(entry.file_size for entry in listed.values()), title)
+        for name, entry in listed.items():
             full_name = f"{folder}/{name}" if folder else name
             locate = partial(self._locate, opened, source, entry, f"{name} in {title}")
-            if depth < packed.MAX_DEPTH and packed.is_archive(full_name):
-                inner[full_name] = locate
+            if budget.depth < packed.MAX_DEPTH and packed.is_archive(full_name):
+                inner[full_name] = packed.Part(entry.compress_size, locate)
             else:
                 self._add_file(full_name, entry.file_size, (opened.open, entry), locate)
-        self._add_archives(inner, lambda name: f"{name} in {self._title}", depth=depth + 1)
+        self._add_archives(inner, lambda name: f"{name} in {self._title}", budget)
 
     def _add_archives(
         self,
-        locators: dict[str, Callable[[], Source]],
+        found: dict[str, packed.Part],
         title: Callable[[str], str],
+        budget: zips.Budget,
         used: Sequence[str] | None = None,
-        *,
-        depth: int = 1,
     ) -> None:
-        """Add the files of the archives of these names, which may be split into parts. Those that
-        must be repacked are left out if all folders and tables `used` are elsewhere.
+        """Add the files of the archives `found`, which may be split into parts; `budget` is that of
+        the archive that contains them. Those that must be repacked are left out if all folders and
+        tables `used` are elsewhere.
         """
-        archives = packed.group(locators)
-        others = (
-            [] if used is None else [n for n in archives if not packed.is_read(n, archives, used)]
-        )
+        archives = packed.group(found)
+        others = [n for n in archives if used is not None and not packed.is_read(n, archives, used)]
 
         def needed() -> Iterator[str]:
             yield from (name for name in archives if name not in others)
@@ -97,8 +102,9 @@ class Contents:
 
         for name in needed():
             try:
-                parts = [locators[part] for part in archives[name]]
-                self._add_packed(name, parts, title(name), depth)
+                parts = [found[part] for part in archives[name]]
+                own = zips.Budget(sum(part.packed_bytes for part in parts), budget)
+                self._add_packed(name, parts, title(name), own)
             except zips.EncryptedError as error:
                 self.skipped.append(str(error))
 
@@ -110,20 +116,16 @@ class Contents:
         ) or any(registry.is_used(name, [item]) for name in self._containers)
 
     def _add_packed(
-        self, name: str, parts: list[Callable[[], Source]], title: str, depth: int
+        self, name: str, parts: list[packed.Part], title: str, budget: zips.Budget
     ) -> None:
-        sources = [locate() for locate in parts]
+        sources = [part.locate() for part in parts]
         source = sources[0]
         if len(sources) > 1:
             source = packed.join(sources, self.scratch)
         if packed.kind(name) != packed.ZIP:
-            source = packed.repacked(source, name, self.scratch, title)
+            source = packed.repacked(source, name, self.scratch, title, budget)
         self.unpacked |= self._scratch is not None and source.path.parent == self._scratch
-        self._outer_bytes += sum(part.size for part in sources) if depth == 1 else 0
-        self._inner_bytes += source.size if depth > 1 else 0
-        if self._inner_bytes > max(zips.MAX_UNCHECKED_BYTES, zips.MAX_RATIO * self._outer_bytes):
-            raise UserError(zips.bomb_message(title, []))
-        self._add_zip(source, title, folder=packed.folder(name), depth=depth)
+        self._add_zip(source, title, budget, folder=packed.folder(name))
 
     def _locate(
         self, opened: zipfile.ZipFile, source: Source, entry: zipfile.ZipInfo, title: str
@@ -155,7 +157,9 @@ class Contents:
         """Replace a container file by its images and its table."""
         title = self._full_title(name)
         if read is tfrecords.read and source.starts_with(packed.GZIP_START):
-            source, self.unpacked = packed.decompressed(source, self.scratch, title), True
+            own = zips.Budget(source.size, self._budget)
+            source, self.unpacked = packed.decompressed(source, self.scratch, title, own), True
+            own.spend(source.size, title)
         with zips.reporting(title):
             content = read(source, PurePosixPath(name).stem, self._shapes)
             if content is None:

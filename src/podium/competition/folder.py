@@ -1,7 +1,7 @@
 """Read a competition's unpacked files, as on Kaggle's machines."""
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -29,16 +29,18 @@ class Folder(Archive):
         if not path.is_dir():
             raise UserError(f"folder {path} not found. Restore it.")
         self.path, self._title, self._scratch = path, str(path), None
-        self._start()
-        inner: dict[str, Callable[[], Source]] = {}
         found = list_files(path)
+        sizes = {name: file.stat().st_size for name, file in found.items()}
+        self._start(sum(sizes.values()))
+        inner: dict[str, packed.Part] = {}
         for name, file in found.items():
+            locate = partial(Source.of, file)
             if packed.is_archive(name):
-                inner[name] = partial(Source.of, file)
+                inner[name] = packed.Part(sizes[name], locate)
             else:
-                locate = partial(Source.of, file)
-                self._add_file(name, file.stat().st_size, (_open, file), locate)
-        self._add_archives(inner, lambda name: str(found.get(name, path / name)), used)
+                self._add_file(name, sizes[name], (_open, file), locate)
+        title = lambda name: str(found.get(name, path / name))  # noqa: E731
+        self._add_archives(inner, title, self._budget, used)
         self._finish(used)
 
     def pack(self, names: Sequence[str], target: Path) -> None:

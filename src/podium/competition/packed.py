@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from podium.competition import seven_zip, zips
 from podium.competition.containers import registry
@@ -42,6 +42,15 @@ PART = re.compile(r"(.+\.(?:zip|7z))\.(\d{3,})", re.IGNORECASE)
 ERRORS = (*zips.READ_ERRORS, tarfile.TarError, ValueError)
 
 Entry = tuple[str, Callable[[], IO[bytes]]]  # the name and the content of a file
+
+
+class Part(NamedTuple):
+    """A file that is an archive, or a part of one."""
+
+    packed_bytes: int
+    """Its size where it is: compressed, if it is an entry of an archive."""
+    locate: Callable[[], Source]
+    """Unpacks it if necessary."""
 
 
 def kind(name: str) -> str | None:
@@ -125,29 +134,32 @@ def join(parts: list[Source], scratch: Path) -> Source:
     return Source.of(path)
 
 
-def repacked(source: Source, name: str, scratch: Path, title: str) -> Source:
+def repacked(source: Source, name: str, scratch: Path, title: str, budget: zips.Budget) -> Source:
     """Repack the archive `name` as a zip archive in the folder `scratch`, unless that was done
     before. Raises like `repack`.
     """
     path = scratch / f"{_key(source)}.zip"
     if not path.exists():
-        repack(source, name, path, title)
+        repack(source, name, path, title, limit=budget.left)
     return Source.of(path)
 
 
-def decompressed(source: Source, scratch: Path, title: str) -> Source:
+def decompressed(source: Source, scratch: Path, title: str, budget: zips.Budget) -> Source:
     """Decompress a gzip file in the folder `scratch`, unless that was done before. Raises like
     `repack`.
     """
-    zipped = repacked(source, "content.gz", scratch, title)
+    zipped = repacked(source, "content.gz", scratch, title, budget)
     with zipfile.ZipFile(zipped.path) as opened:
         (entry,) = opened.infolist()
     return zips.locate(zipped, entry, title)
 
 
-def repack(source: Source, name: str, target: Path, title: str) -> None:
+def repack(
+    source: Source, name: str, target: Path, title: str, *, limit: int | None = None
+) -> None:
     """Convert an archive to an uncompressed zip archive without hidden files. `name` determines its
-    kind; messages call it `title`.
+    kind; messages call it `title`. `limit`: the maximum size of its files in bytes (None: what its
+    own size allows).
 
     Raises:
         EncryptedError: if it is encrypted.
@@ -155,9 +167,11 @@ def repack(source: Source, name: str, target: Path, title: str) -> None:
             folder, or the disk is full.
     """
     entries = {SEVEN_ZIP: seven_zip.entries, TAR: _tar}.get(str(kind(name)), _compressed)
-    budget = max(zips.MAX_UNCHECKED_BYTES, zips.MAX_RATIO * source.size)
+    left = zips.Budget(source.size).left
+    left = left if limit is None else min(left, limit)
     with files.atomic(target) as new, zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as output:
-        iterator = entries(source, name, target.with_name(f"{target.name}.files"), title)
+        folder = target.with_name(f"{target.name}.files")
+        iterator = entries(source, name, folder, title, left)
         while True:
             with _reading(title):
                 entry = next(iterator, None)
@@ -168,8 +182,8 @@ def repack(source: Source, name: str, target: Path, title: str) -> None:
                 raise UserError(zips.outside_message(title, [entry[0]]))
             with content, output.open(zipfile.ZipInfo(entry[0]), "w", force_zip64=True) as copy:
                 while chunk := _read(content, title):
-                    budget -= len(chunk)
-                    if budget < 0:
+                    left -= len(chunk)
+                    if left < 0:
                         raise UserError(zips.bomb_message(title, [entry[0]]))
                     copy.write(chunk)
 
@@ -190,7 +204,7 @@ def _read(content: IO[bytes], title: str) -> bytes:
         return content.read(zips.CHUNK_BYTES)
 
 
-def _tar(source: Source, _: str, __: Path, title: str) -> Iterator[Entry]:
+def _tar(source: Source, _: str, __: Path, title: str, ___: int) -> Iterator[Entry]:
     """The files of a tar archive with any compression."""
     with tarfile.open(fileobj=source.open(), mode="r:*") as archive:
         for member in archive:
@@ -209,7 +223,7 @@ def _tar(source: Source, _: str, __: Path, title: str) -> Iterator[Entry]:
             pass
 
 
-def _compressed(source: Source, name: str, _: Path, __: str) -> Iterator[Entry]:
+def _compressed(source: Source, name: str, *_: object) -> Iterator[Entry]:
     """The single file in a compressed file."""
     path = PurePosixPath(name)
     yield path.stem, lambda: COMPRESSED[path.suffix.lower()](source.open())

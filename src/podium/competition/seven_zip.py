@@ -12,14 +12,13 @@ from podium.core.errors import UserError
 
 
 def entries(
-    source: Source, _: str, folder: Path, title: str
+    source: Source, _: str, folder: Path, title: str, limit: int
 ) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
-    """The files of a 7z archive, unpacked to `folder` first."""
+    """The files of a 7z archive, unpacked to `folder` first: at most `limit` bytes."""
     try:
         import py7zr
     except ImportError:
         raise UserError(f"{title} cannot be read without the package py7zr. Unpack it.") from None
-    limit = max(zips.MAX_UNCHECKED_BYTES, zips.MAX_RATIO * source.size)
     with zips.unpacking(folder):
         try:
             with py7zr.SevenZipFile(source.open(), max_extract_size=limit) as archive:

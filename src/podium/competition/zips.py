@@ -14,7 +14,7 @@ from podium.competition import entry_names
 from podium.competition.source import FileSlice, Source
 from podium.competition.text.names import is_hidden
 from podium.core import files
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 
 MAX_UNCHECKED_BYTES = 64 * 2**20  # larger content must not exceed MAX_RATIO
 MAX_RATIO = 500  # unpacked to packed size; the images and tables of competitions stay far below
@@ -31,6 +31,35 @@ READ_ERRORS = (  # raised for damaged (also in their names), encrypted or unsupp
 
 class EncryptedError(UserError):
     """An archive needs a password."""
+
+
+class Budget:
+    """How many bytes an archive may unpack to, including those inside it, whose ratios multiply."""
+
+    def __init__(self, packed_bytes: int, outer: "Budget | None" = None) -> None:
+        """`packed_bytes`: the size of the archive where it is: compressed, if it is an entry of
+        another one, whose budget is `outer`.
+        """
+        self._left = max(MAX_UNCHECKED_BYTES, MAX_RATIO * packed_bytes)
+        self._outer = outer
+        self.depth: int = 0 if outer is None else outer.depth + 1
+
+    @property
+    def left(self) -> int:
+        """The bytes that may still be unpacked."""
+        return self._left if self._outer is None else min(self._left, self._outer.left)
+
+    def spend(self, unpacked_bytes: int, title: str) -> None:
+        """Count what the archive called `title` will unpack to.
+
+        Raises:
+            UserError: if it is too much.
+        """
+        if unpacked_bytes > self.left:
+            raise UserError(bomb_message(title, []))
+        self._left -= unpacked_bytes
+        if self._outer is not None:
+            self._outer.spend(unpacked_bytes, title)
 
 
 @contextmanager
@@ -104,9 +133,9 @@ def _refuse_bombs(named: list[tuple[str, zipfile.ZipInfo]], title: str, size: in
 
 def outside_message(title: str, names: Sequence[str], count: int | None = None) -> str:
     """The error message for paths outside the archive's folder, among `count` entries."""
-    shown = f"{len(names)} entries" if count is None else f"{len(names)} of {count} entries"
+    shown = counted(len(names), "entry") if count is None else f"{len(names)} of {count} entries"
     return (
-        f"{title} is not safe to unpack: {shown} have paths outside its folder "
+        f"{title} is not safe to unpack: {shown} with paths outside its folder "
         f"({examples(names)}). Repack it without them."
     )
 
@@ -114,7 +143,8 @@ def outside_message(title: str, names: Sequence[str], count: int | None = None) 
 def links_message(title: str, names: Sequence[str]) -> str:
     """The error message for an archive with symbolic links."""
     return (
-        f"{title} contains {len(names)} symbolic links without their files ({examples(names)}). "
+        f"{title} contains {counted(len(names), 'symbolic link')} without their files "
+        f"({examples(names)}). "
         "Repack it with the files (`zip -r`, without `-y`)."
     )
 

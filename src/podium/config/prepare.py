@@ -80,8 +80,8 @@ class Prepare(Section):
     multiclass`. null: every image has one of the classes."""
     label_map: dict[Name, Name] | None = None
     """The label of each class folder, or of each match of `label_pattern`, if these are finer than
-    the labels: `{Cover: 0, JMiPOD: 1, UERD: 1}`. Requires `train_csv: null`. null: they are the
-    labels."""
+    the labels, or are called otherwise: `{Cover: 0, JMiPOD: 1, UERD: 1}`. Requires `train_csv:
+    null`. null: they are the labels."""
     label_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """Regular expression whose group captures the label in the file name: `^(.+)_` for
     `beagle_12.jpg`. Requires `train_csv: null`. null: the label is the folder."""
@@ -99,8 +99,9 @@ class Prepare(Section):
     """Folder of the test images in the archive."""
     features: Features = "none"
     """Columns of `train_csv` and `test_csv` as further inputs, see [Metadata](#metadata): a list of
-    names, or of entries like `zip: categorical` (or `numeric`) to set a column's type. `auto`: all
-    usable columns of both tables; the stage prepare prints them."""
+    names, or of entries like `zip: categorical` to set a column's type: `numeric`, `decimal_comma`
+    (numbers like `1.234,5`) or `categorical`. `auto`: all usable columns of both tables; the stage
+    prepare prints them."""
     images: Annotated[str, AfterValidator(check_images)] | None = None
     """Pattern of the paths of an id's images below `train_images` and `test_images`, if there are
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, FiniteFloat
 
 from podium.core.section import Name, require
 
-ColumnKind = Literal["numeric", "categorical"]
+ColumnKind = Literal["numeric", "decimal_comma", "categorical"]
 Features = (
     Literal["auto", "none"]
     | Annotated[

@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)  # in variable names
+PLURALS = {
+    "is": "are", "has": "have", "does": "do",
+    "matches": "match", "contains": "contain", "lacks": "lack",
+}  # fmt: skip
 MIN_SECRET, MAX_TEXT = 6, 300  # characters
 
 
@@ -24,9 +28,14 @@ def examples(items: Sequence[object], most: int = 5) -> str:
     return f"{shown} and {omitted} more" if omitted > 0 else shown
 
 
-def counted(count: int, noun: str) -> str:
-    """A number and its noun: "1 model", "2 models"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, verb: str = "") -> str:
+    """A number with its noun, and perhaps a verb: "1 model", "2 models"; "1 class has", "2 classes
+    have".
+    """
+    if count != 1:
+        stem, end = (noun[:-1], "ies") if noun.endswith("y") else (noun, "s")
+        noun, verb = f"{stem}{'e' if noun.endswith('s') else ''}{end}", PLURALS.get(verb, verb)
+    return f"{count} {noun} {verb}".rstrip()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

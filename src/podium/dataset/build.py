@@ -10,7 +10,7 @@ import pandas as pd
 from podium.competition.archive import Archive
 from podium.competition.text.names import nfc
 from podium.config.prepare import Prepare
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import pixel_tables, stacks
 from podium.dataset.file_facts import FileFacts
 from podium.dataset.image_files import find_images, image_names, images_below, shown
@@ -18,7 +18,7 @@ from podium.dataset.shards import Shard, Written, writer
 from podium.dataset.stacks import Files
 from podium.images import store
 
-TITLES = {"train": "training images", "test": "test images"}
+TITLES = {"train": "training image", "test": "test image"}
 
 ByPart = dict[str, dict[str, str]]  # by "train" or "test", and image id
 
@@ -40,7 +40,8 @@ class StoredImages(NamedTuple):
         """Warnings about unusable images and a detected range of values."""
         effects = {"train": "dropped", "test": "black"}
         warnings = [
-            f"{len(reasons)} {TITLES[part]} are unusable and {effects[part]}: {_shown(reasons)}"
+            f"{counted(len(reasons), TITLES[part], 'is')} unusable and {effects[part]}: "
+            f"{_shown(reasons)}"
             for part, reasons in self.unusable.items()
             if reasons
         ]
@@ -182,8 +183,8 @@ def _with_paths(
     files: Sequence[str | None], ids: list[str], names: list[str], layout: Prepare
 ) -> list[str | None]:
     """Replace files of images in `more_train_images`, whose ids are their paths."""
-    folders = tuple(f"{folder.strip('/')}/" for folder in layout.more_train_images)
-    paths = {nfc(name): name for name in names if nfc(name).startswith(folders)}
+    below = (images_below(names, folder).values() for folder in layout.more_train_images)
+    paths = {nfc(name): name for found in below for name in found}
     return [paths.get(image, name) for image, name in zip(ids, files, strict=True)]
 
 
@@ -204,7 +205,7 @@ def _check(
         if folders is not None:
             names = [i if r == stacks.MISSING else f"{i} ({r})" for i, r in reasons.items()]
             problem = f"missing from {shown(folders[part])}: {examples(names)}"
-        problems.append(f"{len(reasons)} of {len(ids[part])} {TITLES[part]} are {problem}")
+        problems.append(f"{len(reasons)} of {len(ids[part])} {TITLES[part]}s are {problem}")
         if folders is not None and len(reasons) == len(ids[part]):
             hint = f"{part}_images to the folder that contains them."
             break

@@ -7,7 +7,7 @@ import pandas as pd
 
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import examples
+from podium.core.errors import counted, examples
 from podium.dataset import duplicates, listed, tables
 from podium.dataset.tables import Tables
 
@@ -40,7 +40,8 @@ def choose(
         read = tables.drop(read, left_out, task, "images of prepare.exclude", fix)
         sets = duplicates.without(sets, left_out)
         lines.append(
-            f"{len(left_out)} training images are excluded (prepare.exclude), from validation, "
+            f"{counted(len(left_out), 'training image', 'is')} excluded "
+            "(prepare.exclude), from validation, "
             "too: out-of-fold scores are not comparable with those before"
         )
     if layout.duplicates == "drop":
@@ -48,7 +49,9 @@ def choose(
         fix = "Set prepare.duplicates: group to keep them in one fold."
         read = tables.drop(read, left_out, task, "duplicates", fix)
         sets = duplicates.without(sets, left_out)
-        lines.append(f"dropped {len(left_out)} duplicates (prepare.duplicates: drop)")
+        lines.append(f"dropped {counted(len(left_out), 'duplicate')} (prepare.duplicates: drop)")
     if lost := [name for name in classes if name not in read.classes]:
-        lines.append(f"{len(lost)} classes have no training image left: {examples(lost)}")
+        lines.append(
+            f"{counted(len(lost), 'class', 'has')} no training image left: {examples(lost)}"
+        )
     return Choice(read, sets, lines)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from podium.competition.text.names import natural_order
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.scoring.task import LABEL_SEPARATOR
 
 
@@ -56,5 +56,5 @@ def without_images(train: pd.DataFrame, classes: list[str], task: TaskName) -> l
     if task == "multilabel":
         labeled = set(LABEL_SEPARATOR.join(labeled).split(LABEL_SEPARATOR))
     missing = [name for name in classes if name not in labeled]
-    warning = f"{len(missing)} classes have no training image: {examples(missing)}"
+    warning = f"{counted(len(missing), 'class', 'has')} no training image: {examples(missing)}"
     return [warning] if missing else []

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from podium.core.errors import examples
+from podium.core.errors import counted, examples
 
 
 def find(
@@ -120,7 +120,9 @@ def describe(
                 f"{crossing} cross folds, which inflates the validation scores. Set "
                 "prepare.duplicates: group to keep each in one fold"
             )
-        lines = [f"{sets.ngroups} sets of duplicate training images ({len(train)}): {effect}"]
+        lines = [
+            f"{counted(sets.ngroups, 'set')} of duplicate training images ({len(train)}): {effect}"
+        ]
     differ = [images for _, images in sets if images["label"].nunique() > 1]
     if differ:
         shown = [
@@ -128,10 +130,13 @@ def describe(
             for images in differ
         ]
         lines.append(
-            f"warning: {len(differ)} sets of duplicate training images have different labels: "
+            f"warning: {counted(len(differ), 'set')} of duplicate training images with "
+            "different labels: "
             f"{examples(shown)}. Fix the labels, or remove the images"
         )
     if len(test):
         shown = [f"{row.id} = {first[row.set]}" for row in test.itertuples()]
-        lines.append(f"{len(test)} test images are copies of training images: {examples(shown)}")
+        lines.append(
+            f"{counted(len(test), 'copy')} of training images in the test set: {examples(shown)}"
+        )
     return lines

@@ -26,8 +26,7 @@ def read(name: str, data: bytes) -> FileFacts:
     """Read the facts about the file `name`."""
     unknown = FileFacts(name, len(data), 0, 0, PurePosixPath(name).suffix.lstrip("."), "", 0)
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             tags = len(image.getexif())
             return FileFacts(
                 name, len(data), image.width, image.height, image.format or "", image.mode, tags

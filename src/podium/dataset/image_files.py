@@ -1,13 +1,14 @@
 """Find the archive's image files: by id, or all of a folder."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
 from podium.competition.archive import Archive
 from podium.competition.text.names import canonical, is_number, nfc
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.images import decoders
 
 IMAGE_SUFFIXES = decoders.suffixes()
@@ -145,9 +146,12 @@ def find_images(names: list[str], ids: list[str], *, folder: str) -> list[str | 
         matches.append(files[0] if files else None)
     if ambiguous:
         image, files = next(iter(ambiguous.items()))
+        fix = "Set prepare.train_images or prepare.test_images to the folder of one of them."
+        if len({name.rpartition("/")[0] for name in files}) == 1:
+            fix = "Add the extension to the ids, or keep one of them."
         raise UserError(
-            f"{len(ambiguous)} ids match several files each, such as {image}: {examples(files)}. "
-            "Set prepare.train_images or prepare.test_images to the folder of one of them."
+            f"{counted(len(ambiguous), 'id', 'matches')} several files, such as {image}: "
+            f"{examples(files)}. {fix}"
         )
     _check_distinct(ids, matches)
     return matches
@@ -161,7 +165,8 @@ def _check_distinct(ids: Sequence[str], files: Sequence[str | None]) -> None:
     if repeated := {name: images for name, images in by_file.items() if len(images) > 1}:
         name, images = next(iter(repeated.items()))
         raise UserError(
-            f"{len(repeated)} images have several ids each, such as {name}: {examples(images)}. "
+            f"{counted(len(repeated), 'image', 'has')} several ids, such as {name}: "
+            f"{examples(images)}. "
             "Spell each id in one way, and keep one row per image."
         )
 
@@ -172,16 +177,26 @@ def images_below(names: list[str], folder: str, *, exclude: str = "") -> dict[st
 
     If all that a folder contains is a folder of the same name (`train.zip` with `train/` in it),
     the inner one is taken.
+
+    Raises:
+        UserError: if images in several folders of this name have the same paths.
     """
     folder, exclude = folder.strip("/"), exclude.strip("/")
     excluded = set[str]()
     if exclude and (not folder or exclude.startswith(folder + "/")):
         excluded = set(_paths_below(names, exclude))
+    inside = {n: path for n, path in _paths_below(names, folder).items() if n not in excluded}
     by_path = {
         "/".join(name.split("/")[-1 - path.count("/") :]): name  # as written in the archive
-        for name, path in _paths_below(names, folder).items()
-        if name not in excluded
+        for name, path in inside.items()
     }
+    if len(by_path) < len(inside):
+        path = Counter(inside.values()).most_common(1)[0][0]
+        found = [name for name, other in inside.items() if other == path]
+        raise UserError(
+            f"the folder {folder} is ambiguous: {path} is in several ({examples(found)}). Set "
+            "prepare.train_images and prepare.test_images to full paths."
+        )
     repeated = folder.rpartition("/")[2] + "/"
     while by_path and repeated != "/" and all(path.startswith(repeated) for path in by_path):
         by_path = {path.removeprefix(repeated): name for path, name in by_path.items()}
@@ -205,11 +220,11 @@ def shown(folder: str) -> str:
 
 
 def _paths_below(names: Sequence[str], folder: str) -> dict[str, str]:
-    """The files in `folder`, wherever in the archive that is, with their paths in it."""
+    """The files in `folder`, with their paths in it: at the top of the archive, else anywhere."""
     prefix = f"/{nfc(folder).strip('/')}/" if folder.strip("/") else "/"
-    paths = {}
+    at_top, anywhere = dict[str, str](), dict[str, str]()
     for name in names:
-        _, is_inside, path = ("/" + nfc(name)).partition(prefix)
+        above, is_inside, path = ("/" + nfc(name)).partition(prefix)
         if is_inside:
-            paths[name] = path
-    return paths
+            (anywhere if above else at_top)[name] = path
+    return at_top or anywhere

@@ -32,7 +32,8 @@ def plain(
         if found.is_ambiguous:
             raise UserError(
                 f"{name}: the commas in {column} may be decimal or separate thousands: "
-                f"{examples([*changed], 3)}. Write the numbers without commas."
+                f"{examples([*changed], 3)}. Write the numbers without commas, in a copy of the "
+                "files, and set competition.source to it."
             )
         columns = columns.assign(
             **{column: columns[column].map({cell: cell for cell in cells} | changed)}

@@ -16,7 +16,7 @@ from podium.competition.text import cell_lists
 from podium.competition.text.names import NUMBER, normalize
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import spelling
 from podium.dataset.class_list import in_order, union
 from podium.dataset.rows import Location
@@ -68,7 +68,8 @@ def _no_label(
     elif task == "multilabel":
         hint += ", or set prepare.label_column to one column per class (then there may be none)"
     return UserError(
-        f"{location.name}: {len(empty)} rows have no label: {location.describe(empty)}. {hint}."
+        f"{location.name}: {counted(len(empty), 'row', 'has')} no label: "
+        f"{location.describe(empty)}. {hint}."
     )
 
 
@@ -163,7 +164,8 @@ def _read_lists(
 def _check_joint(names: list[str], location: Location) -> None:
     if wrong := [name for name in names if LABEL_SEPARATOR in name]:
         raise UserError(
-            f"{location.name}: {len(wrong)} labels contain {LABEL_SEPARATOR!r}, which separates "
+            f"{location.name}: {counted(len(wrong), 'label', 'contains')} "
+            f"{LABEL_SEPARATOR!r}, which separates "
             f"labels in Podium's own tables: {examples(wrong)}. Rename them, or set "
             "prepare.label_separator."
         )
@@ -239,7 +241,8 @@ def _spell(
             for group in variants
         ]
         raise UserError(
-            f"{location.name}: {len(groups)} labels have stray whitespace, or spellings that "
+            f"{location.name}: {counted(len(groups), 'label', 'has')} stray whitespace, "
+            "or spellings that "
             f"differ in case or whitespace only: {examples(groups)}. Set prepare.label_variants: "
             "merge to treat them as one label, or keep to keep them separate."
         )

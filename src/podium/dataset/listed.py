@@ -7,7 +7,7 @@ import pandas as pd
 
 from podium.config.prepare import Prepare
 from podium.core import csvs, paths
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 
 EXCLUDED, SETS = "prepare.exclude", "prepare.near_duplicates"
 PARTS = ("train", "test")
@@ -62,7 +62,7 @@ def _check_ids(
     if unknown := [image for image in named if image not in known]:
         what = {"train": "training", "test": "test"}[part]
         raise UserError(
-            f"{key}: {name} has {len(unknown)} ids that are not {what} images: "
+            f"{key}: {name} has {counted(len(unknown), 'id')} of no {what} image: "
             f"{examples(unknown)}. Write them as in data/{part}.csv."
         )
 

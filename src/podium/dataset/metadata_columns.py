@@ -1,6 +1,5 @@
-"""Select columns of the training and test tables as further inputs, and infer their types."""
+"""Select columns of the training and test tables as further inputs, and read them."""
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,21 +10,11 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, canonical, nfc
 from podium.config.prepare import Prepare
 from podium.config.prepare_values import ColumnKind
-from podium.core.errors import UserError, examples
-from podium.dataset import pixel_tables, table_columns
+from podium.core.errors import UserError, counted, examples
+from podium.dataset import column_kinds, pixel_tables, table_columns
 from podium.dataset.tables import Tables
-from podium.metadata.encoding import MAX_CATEGORIES
 from podium.metadata.table import is_numeric
 
-MISSING = {"", "na", "n/a", "nan", "null", "none", "nil", "-", "?", "<na>", "inf", "-inf"}
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?.*)?", re.ASCII)
-# A decimal comma. With three digits after it, it could also separate thousands.
-COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})", re.ASCII)
-CODE = re.compile(r"\d{3,}", re.ASCII)  # such as postal codes
-YEARS = (1500, 2200)
-MIN_ROWS_PER_CODE = 4  # mean
-MIN_ROWS_PER_CATEGORY = 2
-MIN_ROWS_WITH_GAPS = 100  # of a column that numbers the rows, but not all of them
 MAX_UNSEEN = 0.5  # of the test cells of a column, without a warning
 
 
@@ -35,6 +24,7 @@ class Metadata(NamedTuple):
     train: pd.DataFrame
     test: pd.DataFrame
     warnings: list[str]
+    kinds: dict[str, ColumnKind]
 
 
 def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
@@ -44,9 +34,8 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
         UserError: if a table lacks a column or an image, or no column is usable.
     """
     if layout.features == "none":
-        return Metadata(
-            pd.DataFrame(index=tables.train["id"]), pd.DataFrame(index=tables.test["id"]), []
-        )
+        train, test = (pd.DataFrame(index=table["id"]) for table in (tables.train, tables.test))
+        return Metadata(train, test, [], {})
     assert layout.train_csv is not None
     kinds = layout.feature_kinds
     if layout.features == "auto":
@@ -54,10 +43,10 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
     texts = _read_texts(archive, layout, tables.train, "train_csv", [*kinds])
     found, left_out = dict[str, ColumnKind](), dict[str, str]()
     for name, kind in kinds.items():
-        if layout.features == "auto" and (reason := why_not(texts[name])):
+        if layout.features == "auto" and (reason := column_kinds.why_not(texts[name])):
             left_out[name] = reason
         else:
-            found[name] = kind or kind_of(texts[name])
+            found[name] = kind or column_kinds.kind_of(texts[name])
     if not found:
         raise UserError(
             f"prepare.features: {layout.train_csv} and {layout.test_csv} have no usable columns in "
@@ -69,7 +58,8 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
     if layout.features == "auto":
         names = ", ".join(f"{name} ({kind})" for name, kind in found.items())
         warnings.append(f"prepare.features: {names}{_shown(left_out)}")
-    return Metadata(train, test, warnings + more + _warn_of_unseen(train, test, layout.test_csv))
+    more += _warn_of_unseen(train, test, layout.test_csv)
+    return Metadata(train, test, warnings + more, found)
 
 
 def read_test(
@@ -106,48 +96,6 @@ def shared_columns(archive: Archive, layout: Prepare) -> list[str]:
     return [name for name in train if nfc(name) in of_test - known]
 
 
-def why_not(texts: pd.Series) -> str | None:
-    """Why a column of text is not usable; None: it is."""
-    known = texts[~_is_missing(texts)]
-    distinct = known.nunique()
-    if distinct < 2:
-        return "constant" if distinct else "empty"
-    if kind_of(texts) == "numeric":
-        return "numbers the rows" if _numbers_rows(_numbers(known.str.strip())) else None
-    if distinct > min(MAX_CATEGORIES, len(known) / MIN_ROWS_PER_CATEGORY):
-        return f"text with {distinct} different values"
-    return None
-
-
-def _numbers_rows(values: pd.Series) -> bool:
-    """Whether the values are distinct whole numbers, sorted or with few gaps, as in a saved index:
-    they say only where a row is in this table.
-    """
-    if not (values % 1 == 0).all() or values.duplicated().any():
-        return False
-    # A few ages may all be different. Among many, that is no coincidence.
-    gaps = 2 if len(values) >= MIN_ROWS_WITH_GAPS else 1
-    return bool(values.is_monotonic_increasing or np.ptp(values) < gaps * len(values))
-
-
-def kind_of(texts: pd.Series) -> ColumnKind:
-    """Infer the type of a column. Whole numbers of equal length that repeat are codes, hence
-    categories, unless they may be years.
-    """
-    known = texts[~_is_missing(texts)].str.strip()
-    if known.empty:
-        return "numeric"
-    if _numbers(known).isna().any():
-        return "categorical"
-    distinct = known.drop_duplicates()
-    if distinct.map(lambda text: CODE.fullmatch(text) is not None).all():
-        is_year = distinct.str.len().eq(4) & distinct.astype(float).between(*YEARS)
-        repeats = len(known) >= MIN_ROWS_PER_CODE * len(distinct) > MIN_ROWS_PER_CODE
-        if distinct.str.len().nunique() == 1 and repeats and not is_year.all():
-            return "categorical"
-    return "numeric"
-
-
 def _read_texts(
     archive: Archive, layout: Prepare, images: pd.DataFrame, key: str, names: list[str]
 ) -> pd.DataFrame:
@@ -171,27 +119,12 @@ def _read_texts(
     table = table.drop_duplicates("id").set_index("id")
     if missing := sorted({*wanted} - {*table.index}):
         raise UserError(
-            f"prepare.features: {name} has no row for {len(missing)} images: {examples(missing)}. "
+            f"prepare.features: {name} has no row for {counted(len(missing), 'image')}: "
+            f"{examples(missing)}. "
             "Add them, or set features: none."
         )
     rows = table.loc[wanted].set_axis(names, axis=1)
     return rows.set_axis(pd.Index(images["id"].tolist(), dtype=object), axis=0)
-
-
-def _is_missing(texts: pd.Series) -> pd.Series:
-    return texts.str.strip().str.lower().isin(MISSING)
-
-
-def _numbers(texts: pd.Series) -> pd.Series:
-    """Text as numbers (also with decimal commas) and dates as days; NaN for anything else."""
-    numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
-    others = texts[numbers.isna()]
-    with_comma = others[[COMMA.fullmatch(text) is not None for text in others]]
-    numbers[with_comma.index] = with_comma.str.replace(",", ".", regex=False).astype(np.float64)
-    dates = others[[DATE.fullmatch(text) is not None for text in others]]
-    times = pd.to_datetime(dates, errors="coerce", utc=True, format="ISO8601")
-    numbers[dates.index] = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-    return numbers
 
 
 def _convert(
@@ -200,10 +133,10 @@ def _convert(
     """Convert the columns `kinds`. Also returns cells that should be numbers but are not."""
     columns, unreadable = dict[str, pd.Series](), dict[str, pd.Series]()
     for name, kind in kinds.items():
-        missing = _is_missing(texts[name])
+        missing = column_kinds.is_missing(texts[name])
         stripped = texts[name].str.strip()
-        if kind == "numeric":
-            known = _numbers(stripped[~missing])
+        if kind != "categorical":
+            known = column_kinds.numbers_in(stripped[~missing], kind)
             columns[name] = pd.Series(np.nan, texts.index, np.float64)
             columns[name][~missing] = known[np.isfinite(known)]
             if known.isna().any():
@@ -215,7 +148,7 @@ def _convert(
 
 def _warn(unreadable: Mapping[str, pd.Series], name: str) -> list[str]:
     return [
-        f"prepare.features: {len(cells)} cells of {column} in {name} are not numbers and are "
+        f"prepare.features: {counted(len(cells), 'cell')} of {column} in {name} without a number, "
         f"treated as missing: {examples(cells.drop_duplicates().tolist())}"
         for column, cells in unreadable.items()
     ]

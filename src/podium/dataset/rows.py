@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from podium.competition.text.names import is_hidden
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 
 LABEL = "label "  # prefix of unread label columns
 LINE_BREAK = re.compile("[\r\n\0]")
@@ -50,7 +50,7 @@ def check_ids(table: pd.DataFrame, name: str) -> None:
     empty = (table["id"].str.strip() == "").to_numpy().nonzero()[0].tolist()
     if empty:
         where = examples([f"row {row + 2}" for row in empty])
-        raise UserError(f"{name}: {len(empty)} rows have no id: {where}. Remove them.")
+        raise UserError(f"{name}: {counted(len(empty), 'row', 'has')} no id: {where}. Remove them.")
     check_lines(table["id"], name, "ids")
 
 
@@ -62,7 +62,7 @@ def drop_hidden(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]
     if not hidden.any():
         return table, []
     shown = examples(table["id"][hidden].tolist())
-    warning = f"{name}: dropped {hidden.sum()} rows of hidden files: {shown}"
+    warning = f"{name}: dropped {counted(int(hidden.sum()), 'row')} of hidden files: {shown}"
     return table[~hidden].reset_index(drop=True), [warning]
 
 
@@ -83,7 +83,7 @@ def drop_unlabeled(
     if is_empty.all():
         raise UserError(f"{name}: no row has a label. Set prepare.label_column.")
     shown = examples(table["id"][is_empty].tolist())
-    warning = f"{name}: dropped {is_empty.sum()} rows without a label: {shown}"
+    warning = f"{name}: dropped {counted(int(is_empty.sum()), 'row')} without a label: {shown}"
     return table[~is_empty].reset_index(drop=True), [warning]
 
 
@@ -105,7 +105,9 @@ def check_unique(ids: pd.Series, name: str, hint: str = "Remove all but one row 
         UserError: if one has; `hint` says what to do.
     """
     if repeated := ids[ids.duplicated()].unique().tolist():
-        raise UserError(f"{name}: {len(repeated)} duplicate ids: {examples(repeated)}. {hint}")
+        raise UserError(
+            f"{name}: {counted(len(repeated), 'duplicate id')}: {examples(repeated)}. {hint}"
+        )
 
 
 def deduplicate(
@@ -137,13 +139,17 @@ def deduplicate(
                     "multilabel if an image may have several"
                 )
             raise UserError(
-                f"{location.name}: {len(different)} ids have rows with different {column}s: "
+                f"{location.name}: {counted(len(different), 'id', 'has')} rows with "
+                f"different {column}s: "
                 f"{examples([*parts, *different[5:]])}. Remove the wrong rows{hint}."
             )
     shown = examples([*by_id.groups])
-    warning = f"{location.name}: dropped duplicate rows for {by_id.ngroups} ids: {shown}"
+    warning = f"{location.name}: dropped duplicate rows for {counted(by_id.ngroups, 'id')}: {shown}"
     if join is not None:
-        warning = f"{location.name}: joined the labels of {by_id.ngroups} duplicate ids: {shown}"
+        warning = (
+            f"{location.name}: joined the labels of "
+            f"{counted(by_id.ngroups, 'duplicate id')}: {shown}"
+        )
         joined = by_id["label"].agg(join)
         table = table.assign(label=table["id"].map(joined).fillna(table["label"]))
     return table.drop_duplicates("id", ignore_index=True), [warning]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from podium.competition.text import cell_lists
 from podium.competition.text.names import NameIndex, canonical, is_number, nfc, normalize
-from podium.core.errors import examples
+from podium.core.errors import counted, examples
 from podium.dataset import affixes
 
 SEPARATORS = r"[\s|;,/+&]+"  # between labels in a cell of the sample submission
@@ -99,7 +99,9 @@ def joined_numbers(labels: Iterable[str], name: str) -> list[str]:
         if is_number(label):
             groups[canonical(label)].append(repr(label))
     joined = [" = ".join(group) for group in groups.values() if len(group) > 1]
-    warning = f"{name}: {len(joined)} labels are spelled in several ways: {examples(joined)}"
+    warning = (
+        f"{name}: {counted(len(joined), 'label', 'is')} spelled in several ways: {examples(joined)}"
+    )
     return [warning] if joined else []
 
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from podium.competition.text.names import find_class
 from podium.core import seeding
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset.duplicates import first_of_set, merge_groups
 from podium.scoring.task import LABEL_SEPARATOR, Target, Task
 
@@ -77,7 +77,10 @@ def rare_classes(train: pd.DataFrame, task: Task, count: int) -> list[str]:
         labels = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
     sizes = labels.value_counts().sort_index()
     rare = [f"{label} ({size})" for label, size in sizes.items() if size < count]
-    warning = f"{len(rare)} classes have fewer images than the {count} folds, so some folds are "
+    warning = (
+        f"{counted(len(rare), 'class', 'has')} fewer images than the {count} folds, "
+        "so some folds are "
+    )
     return [f"{warning}validated without them: {examples(rare)}"] if rare else []
 
 

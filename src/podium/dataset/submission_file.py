@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from podium.core import csvs
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 
 
 class SubmissionFile(NamedTuple):
@@ -86,7 +86,8 @@ def pivot(
     pairs = [split(image, known, separator) for image in ids]
     if wrong := [image for image, pair in zip(ids, pairs, strict=True) if pair is None]:
         raise UserError(
-            f"{len(wrong)} ids in {name} do not end with {separator!r} and one of the labels "
+            f"{name}: {counted(len(wrong), 'id', 'does')} not end with {separator!r} and "
+            "one of the labels "
             f"{examples(labels)}: {examples(wrong)}. Fix them, or set prepare.id_label_separator."
         )
     images, names = zip(*(pair for pair in pairs if pair is not None), strict=True)
@@ -94,14 +95,16 @@ def pivot(
     rows = rows.drop_duplicates()
     if repeated := rows.loc[rows.duplicated(["image", "label"]), "image"].unique().tolist():
         raise UserError(
-            f"{len(repeated)} images have several rows for a label: {examples(repeated)}. Keep one "
+            f"{counted(len(repeated), 'image', 'has')} several rows for a label: "
+            f"{examples(repeated)}. Keep one "
             "of them."
         )
     wide = rows.pivot(index="image", columns="label", values="value")
     wide = wide.reindex(index=[*dict.fromkeys(images)], columns=list(labels))
     if missing := wide.index[wide.isna().any(axis=1)].tolist():
         raise UserError(
-            f"{len(missing)} images do not have all {len(labels)} labels: {examples(missing)}. "
+            f"{counted(len(missing), 'image', 'does')} not have all {len(labels)} labels: "
+            f"{examples(missing)}. "
             "Add the rows."
         )
     return wide.rename_axis(index=name, columns=None).reset_index()

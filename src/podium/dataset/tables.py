@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import (
     class_list,
     label_numbers,
@@ -154,19 +154,20 @@ def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
 
 def summary(tables: Tables, task: TaskName) -> str:
     """Describe the number of images and classes in one line."""
+    parts = {"training image": tables.train, "test image": tables.test}
+    training, test = (counted(len(table), noun) for noun, table in parts.items())
     if tables.targets is not None:
-        shown = target_labels.describe(tables.task(task))
-        return f"{len(tables.train)} training images, {len(tables.test)} test images; {shown}"
+        return f"{training}, {test}; {target_labels.describe(tables.task(task))}"
     positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
     noun = "labels" if task == "multilabel" else "classes"
     classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
-    images = f"{len(tables.train)} training images{classes}, {len(tables.test)} test images"
+    images = f"{training}{classes}, {test}"
     if "unit" in tables.test:
         images += f" for {tables.test['unit'].nunique()} rows of the submission"
     new = ""
     if tables.new_class is not None:
         count = (tables.train["label"] == tables.new_class).sum()
-        new = f"; {count} training images are {tables.new_class}, which is not a class"
+        new = f"; {counted(count, 'training image', 'is')} {tables.new_class}, which is not a class"
     return images + positive + new
 
 
@@ -244,6 +245,6 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
     if "group" in train:
         if empty := (train["group"].str.strip() == "").to_numpy().nonzero()[0].tolist():
             where = Location(name, train["id"].tolist()).describe(empty)
-            raise UserError(f"{name}: {len(empty)} rows have no group: {where}. Add one.")
+            raise UserError(f"{name}: no group in {counted(len(empty), 'row')}: {where}. Add one.")
         train["group"] = spelling.unify_groups(train["group"])
     return train, warnings

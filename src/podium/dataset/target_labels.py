@@ -8,7 +8,7 @@ import pandas as pd
 
 from podium.competition.text.names import NameIndex
 from podium.config.prepare import Prepare
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import class_list, labels
 from podium.dataset.rows import LABEL, Location
 from podium.dataset.spelling import SampleNames
@@ -52,7 +52,7 @@ def read(
     empty = columns.apply(lambda column: column.str.strip()) == ""
     if rows := empty.all(axis=1).to_numpy().nonzero()[0].tolist():
         raise UserError(
-            f"{location.name}: {len(rows)} rows have no label of any target: "
+            f"{location.name}: {counted(len(rows), 'row', 'has')} no label of any target: "
             f"{location.describe(rows)}. Add one, or set prepare.unlabeled: drop."
         )
     for name in names:
@@ -71,7 +71,8 @@ def read(
         )
         if wrong := [label for label in classes if LABEL_SEPARATOR in label]:
             raise UserError(
-                f"{location.name}: {len(wrong)} labels of {name} contain {LABEL_SEPARATOR!r}, "
+                f"{location.name}: {counted(len(wrong), 'label')} of {name} with "
+                f"{LABEL_SEPARATOR!r}, "
                 f"which separates labels in Podium's own tables: {examples(wrong)}. Rename them."
             )
         cells = [""] * len(columns)

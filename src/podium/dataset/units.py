@@ -8,7 +8,7 @@ import pandas as pd
 from podium.competition.archive import Archive
 from podium.competition.text.names import nfc
 from podium.config.prepare import Prepare
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import table_columns
 from podium.dataset.image_files import images_below, normalize_path
 
@@ -43,7 +43,7 @@ def check(train: pd.DataFrame, name: str) -> None:
     counts = train.groupby("unit", sort=False)["label"].nunique()
     if different := counts[counts > 1].index.tolist():
         raise UserError(
-            f"{name}: the images of {len(different)} units have different labels: "
+            f"{name}: the images of {counted(len(different), 'unit')} have different labels: "
             f"{examples(different)}. Set prepare.unit_column to columns that tell them apart."
         )
 

@@ -82,11 +82,14 @@ def decode_tiff(data: bytes, min_side: int | None = None) -> Decoded:
 
 def _decode_level(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
     kind, bits, channels = header.kind, header.bits, header.channels
-    if channels == 3 and header.colors < tiff_header.RGB:  # neither library reads them
-        return tiff_channels.decode(data, header)
+    is_deep = bits > 8 or kind != "u"
+    is_gray = channels == 3 and header.colors < tiff_header.RGB
+    # Neither library reads three gray samples, or more than RGBA; OpenCV reads planes as garbage.
+    if is_gray or channels > 4 or (header.is_planar and is_deep):
+        return tiff_channels.decode(data, header, first_page=True)
     # Both libraries apply the tag; Pillow reads some XMP data, too.
     orientation = 1 if header.orientation is not None else upright.in_xmp(header.xmp)
-    if (bits <= 8 and kind == "u") or header.colors > tiff_header.RGB:
+    if not is_deep or header.colors > tiff_header.RGB:
         image = _open(data)
         if len(image.getbands()) < channels and header.colors < tiff_header.RGB:
             raise _unsupported(header)  # Pillow would drop channels

@@ -21,9 +21,9 @@ def has_others(header: tiff_header.TiffHeader) -> bool:
     return header.channels not in (1, 3) or (header.channels == 1 and bool(header.others))
 
 
-def decode(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
+def decode(data: bytes, header: tiff_header.TiffHeader, *, first_page: bool = False) -> Decoded:
     """Decode the channels of the first image: [H, W, C]. Several pages of the same size and type
-    are channels, too.
+    are channels, too, unless only those of the `first_page` are wanted.
     """
     import tifffile  # takes a tenth of a second
 
@@ -36,10 +36,10 @@ def decode(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
         series, first = file.series[0], file.pages[0]
         axes, shape = series.axes, series.shape
         pages: list[Any] = []
-        if series.size == header.sides[0] * header.sides[1]:  # one channel
+        if first_page or series.size == header.sides[0] * header.sides[1]:  # one channel
             pages = [
                 page
-                for page in file.pages
+                for page in ([first] if first_page else file.pages)
                 if (page.shape, page.dtype) == (first.shape, first.dtype)
             ]
             axes, shape = "C" + first.axes, (len(pages), *first.shape)
@@ -51,7 +51,8 @@ def decode(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
             )
         try:
             pixels = np.stack([page.asarray() for page in pages]) if pages else series.asarray()
-        except (ValueError, ImportError) as error:
+            by_pillow = False
+        except (ValueError, ImportError, NotImplementedError) as error:
             known = tifffile.TIFF.DECOMPRESSORS
             if isinstance(error, ValueError) and first.compression in known:
                 raise  # it is damaged
@@ -59,17 +60,27 @@ def decode(data: bytes, header: tiff_header.TiffHeader) -> Decoded:
             if found is None:
                 name = getattr(first.compression, "name", str(first.compression))
                 raise ImageError(_unsupported(name)) from None
-            pixels = found
+            pixels, by_pillow = found, True
+    pixels = _as_shown(pixels, header, by_pillow=by_pillow)
     pixels = np.moveaxis(pixels, [axes.index(axis) for axis in "YX"], [0, 1])
-    pixels = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1))
-    if header.colors == tiff_header.WHITE_IS_0 and header.kind == "u":
-        pixels = np.array(2**header.bits - 1, pixels.dtype) - pixels
-    return Decoded(pixels)
+    return Decoded(np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1)))
+
+
+def _as_shown(pixels: np.ndarray, header: tiff_header.TiffHeader, *, by_pillow: bool) -> np.ndarray:
+    """Unsigned pixels with 0 for black; those of 1 bit with 255 for white. Pillow has inverted and
+    scaled those of up to 8 bits already.
+    """
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * 255
+    is_inverted = header.colors == tiff_header.WHITE_IS_0 and header.kind == "u"
+    if not is_inverted or (by_pillow and header.bits <= 8):
+        return pixels
+    return np.array(2 ** max(header.bits, 8) - 1, pixels.dtype) - pixels
 
 
 def _by_pillow(data: bytes, pages: Sequence[Any], shape: Sequence[int]) -> np.ndarray | None:
-    """The pixels of `pages` in `shape`, whose compression tifffile lacks (LZW, Zstandard); None if
-    Pillow does not read them as they are.
+    """The pixels of `pages` in `shape`, whose compression or bits tifffile lacks (LZW, Zstandard; 2
+    and 4 bits); None if Pillow has other shapes or types.
     """
     parts = list[np.ndarray]()
     with suppress(OSError), Image.open(io.BytesIO(data)) as image:

@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 STARTS = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"  # the last two are BigTIFF
 BIG_STARTS = STARTS[2:]
 WIDTH, HEIGHT, BITS, COLORS, CHANNELS, KIND = 256, 257, 258, 262, 277, 339
-ORIENTATION, XMP = 274, 700
+ORIENTATION, PLANES, XMP = 274, 284, 700
 SUBFILE, TILE_WIDTH, SUB_IFDS = 254, 322, 330
 LONG8, IFD8 = 16, 18  # value types of BigTIFF
 MAX_LEVELS = 64  # examined per file
@@ -37,6 +37,7 @@ class TiffHeader(NamedTuple):
     kind: str  # of numbers, as in NumPy: u, i or f
     channels: int
     colors: int
+    is_planar: bool  # channels are stored one after another, not pixels
     orientation: int | None
     xmp: bytes
     is_level: bool  # may be one of several sizes of an image, by its tags
@@ -64,6 +65,7 @@ def read(data: bytes, start: int | None = None) -> TiffHeader:
         kind=KINDS.get(first(KIND), "u"),
         channels=first(CHANNELS),
         colors=first(COLORS),
+        is_planar=first(CHANNELS) > 1 and first(PLANES) == 2,
         orientation=first(ORIENTATION) if ORIENTATION in tags else None,
         xmp=xmp if isinstance(xmp, bytes) else str(xmp).encode(),
         is_level=bool(first(SUBFILE, 0) & 1) or TILE_WIDTH in tags,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from podium.competition.text.names import natural_order
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.init import id_patterns, words
 from podium.init.guesses import Guess
 from podium.init.recorder import Recorder
@@ -41,7 +41,8 @@ def _read_stack(
         return
     value = "blank" if any(lacking[1:]) else "skip"
     names = [image for some in lacking for image in some]
-    reason = f"{len(names)} ids lack one of their images: {examples(names, 3)}"
+    lack = counted(len(names), "id", "lacks")
+    reason = f"{lack} one of the {len(stack)} images: {examples(names, 3)}"
     key = "prepare.on_bad_image"
     if "on_bad_image" in record.prepare and key not in record.answers:
         record.revise(key, value, reason, "likely")

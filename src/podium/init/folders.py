@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import matching_folders, parents
 from podium.init.survey import Survey
@@ -131,7 +131,8 @@ def guess_more(
         return None
     images = sum(sum(others[name].values()) for name in found)
     reason = (
-        f"{images} labeled validation images of the same classes: used as further training images "
+        f"{counted(images, 'labeled validation image')} of the same classes: used as "
+        "further training images "
         "in all folds"
     )
 
@@ -153,17 +154,18 @@ def missing(ids: Sequence[str], folder: str, survey: Survey) -> list[str]:
 
 def guess_missing(train: Sequence[str], test: Sequence[str]) -> Guess:
     """What to do about missing training and test images. The submission needs a prediction for each
-    of the latter.
+    of the latter, so they cannot be skipped.
     """
     found = [
-        f"{len(ids)} {part} images are missing: {examples(ids, 3)}"
+        f"{counted(len(ids), f'{part} image', 'is')} missing: {examples(ids, 3)}"
         for part, ids in (("training", train), ("test", test))
         if ids
     ]
     value = "blank" if test else "skip" if train else "error"
     reason = "; ".join(found) + ("; blank: black images in their place" if test else "")
     confidence: Confidence = "guess" if found else "certain"
-    others = tuple(choice for choice in ("error", "skip", "blank") if choice != value)
+    possible = ("error", "blank") if test else ("error", "skip", "blank")
+    others = tuple(choice for choice in possible if choice != value)
     return Guess(ON_BAD_IMAGE, value, confidence, reason or "no image is missing", others)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from podium.competition.text.names import is_hidden, nfc
 from podium.dataset import units
 from podium.dataset.image_files import images_below, normalize_path
+from podium.init import words
 
 ByPart = dict[str, dict[str, int]]
 SEPARATORS = "_-. "
@@ -26,6 +27,13 @@ class IdPattern:
     pattern: str  # `prepare.images`
     rate: float  # of its values that have images
     per_id: float  # mean number of images of those
+
+    def fits(self, images: Sequence[str]) -> bool:
+        """Whether most of these images, such as those of the test set, may have an id in their
+        paths where the pattern has it.
+        """
+        count = sum(any(self.pattern == pattern for _, pattern in _parts(name)) for name in images)
+        return count >= MIN_RATE * len(images)
 
     @property
     def reason(self) -> str:
@@ -88,6 +96,21 @@ def incomplete(
 ) -> list[str]:
     """The ids that have images, but not for all of `parts`."""
     return [image for image, own in _parts_of(ids, images, pattern) if not own >= {*parts}]
+
+
+def test_paths(images: Sequence[str]) -> list[str]:
+    """The paths of some images in folders named test, below these."""
+    by_folder = defaultdict[str, list[str]](list)
+    for name in images:
+        folder, _, file = name.rpartition("/")
+        by_folder[folder].append(file)
+    paths = list[str]()
+    for folder, files in by_folder.items():
+        parts = folder.split("/")
+        if any(named := [words.has_word(part, "test") for part in parts]):
+            below = parts[named.index(True) + 1 :]
+            paths += ["/".join([*below, file]) for file in files]
+    return paths[:: max(1, len(paths) // MAX_TESTED_IDS)]
 
 
 def _fixed_parts(ids: Sequence[str], images: Sequence[str], pattern: str) -> list[str] | None:

@@ -9,7 +9,7 @@ import pandas as pd
 from podium.competition.text.names import is_number, nfc
 from podium.config.prepare import Prepare
 from podium.core.errors import examples
-from podium.dataset import metadata_columns
+from podium.dataset import column_kinds
 from podium.init import groups
 from podium.init.guesses import Guess, some_of
 from podium.init.recorder import Recorder
@@ -47,7 +47,7 @@ def read(record: Recorder, train: Table, test: Table | None) -> None:
 def guess_features(train: Table, test: Table, used: Iterable[str]) -> Guess | None:
     """Columns of both tables except those in `used`; None if there are none."""
     usable, related = _usable(train, test, used), groups.only_groups(train, test)
-    kinds = {n: metadata_columns.kind_of(train.rows[n]) for n in usable if n not in related}
+    kinds = {n: column_kinds.kind_of(train.cells(n)) for n in usable if n not in related}
     if not usable:
         return None
     shown = examples([f"{name} ({kind})" for name, kind in kinds.items()], 6)
@@ -76,7 +76,7 @@ def _shared(train: Table, test: Table, used: Iterable[str]) -> list[str]:
 def _usable(train: Table, test: Table, used: Iterable[str]) -> list[str]:
     """The columns of both tables that the stage prepare takes with `auto`."""
     shared = _shared(train, test, used)
-    return [name for name in shared if not metadata_columns.why_not(train.rows[name])]
+    return [name for name in shared if not column_kinds.why_not(train.cells(name))]
 
 
 def revealing(columns: pd.DataFrame, labels: pd.Series) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.init import folders
 from podium.init.guesses import Guess
 from podium.init.matching import matching_folders
@@ -58,7 +58,10 @@ def _folder(ids: pd.Series, survey: Survey, train: str, train_ids: pd.Series) ->
 
 
 def _guess(found: list[str], images: int) -> Guess:
-    reason = f"{images} labeled validation images: used as further training images in all folds"
+    reason = (
+        f"{counted(images, 'labeled validation image')}: used as further training "
+        "images in all folds"
+    )
 
     def parse(answer: str) -> list[str]:
         names = [] if answer == "none" else [name.strip() for name in answer.split(",")]

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from podium.competition.text.names import normalize
 from podium.config.prepare_values import check_pattern
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset.image_files import label_in
 from podium.init.folders import AUXILIARY_WORDS, is_in, is_test
-from podium.init.goal import NEGATIVE_NAMES
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import parents
-from podium.init.sample import Sample, are_numbers
 from podium.init.survey import Survey
 from podium.init.words import has_word
 
@@ -62,7 +59,7 @@ def guess_folder(candidates: Sequence[LabeledFolder], survey: Survey) -> Guess:
         count, shown = sum(unused.values()), examples([f"{folder}/" for folder in unused], 3)
         confidence, reason = (
             "guess",
-            f"{reason}, but {count} images in others are not used: {shown}",
+            f"{reason}, but {counted(count, 'image')} in others would not be used: {shown}",
         )
         if sum(n for folder, n in unused.items() if _is_as_deep(folder, first)) >= used:
             raise UserError(
@@ -113,36 +110,6 @@ def guess_pattern(labeled: LabeledFolder, survey: Survey) -> Guess:
 
     key, reason = "prepare.label_pattern", labeled.reason
     return Guess(key, labeled.pattern, "likely", reason, parse=parse)
-
-
-def guess_map(labeled: LabeledFolder, sample: Sample | None) -> Guess | None:
-    """Which label each of several folders stands for, if one number per image is submitted; None if
-    the folders are the classes.
-    """
-    names = [*labeled.counts]
-    has_scores = sample is not None and sample.has_scores
-    if not has_scores or are_numbers(names) or len(names) < 3:
-        return None
-
-    def parse(answer: str) -> dict[str, str] | None:
-        if answer == "none":
-            return None
-        pairs = [pair.strip().rpartition("=") for pair in answer.split(",")]
-        mapping = {folder.strip(): label.strip() for folder, _, label in pairs}
-        if {*mapping} != {*names} or not all(mapping.values()):
-            raise UserError(f"{answer!r} must give each folder a label: {example}")
-        return mapping
-
-    negative = [name for name in names if normalize(name) in NEGATIVE_NAMES]
-    zero = negative[0] if len(negative) == 1 else names[0]
-    value = {name: str(int(name != zero)) for name in names}
-    example = ",".join(f"{name}={label}" for name, label in value.items())
-    problem = f"the submission has one number per image, but there are {len(names)} folders"
-    if negative:
-        reason = f"{problem}: 0 for {zero}, by its name; none if each folder is a class"
-        return Guess("prepare.label_map", value, "guess", reason, (None,), parse)
-    reason = f"{problem}: if they are finer than the labels, answer such as {example}"
-    return Guess("prepare.label_map", None, "guess", reason, parse=parse)
 
 
 def labels_of(labeled: LabeledFolder, label_map: dict[str, str] | None) -> pd.DataFrame:
@@ -228,13 +195,14 @@ def named_files(survey: Survey, pattern: str | None = None) -> list[LabeledFolde
 
 
 def _training_first(labeled: Sequence[LabeledFolder]) -> list[LabeledFolder]:
-    def rank(candidate: LabeledFolder) -> tuple[bool, bool, bool, int]:
+    def rank(candidate: LabeledFolder) -> tuple[bool | int, ...]:
         folder = candidate.folder
         return (
             not _is_train(folder.split("/")),
             not has_word(folder, "train"),
             has_word(folder, "test", "val"),
             -sum(candidate.counts.values()),
+            folder.count("/"),
         )
 
     return sorted(labeled, key=rank)

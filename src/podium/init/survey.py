@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
 from podium.images.decoded import ImageError
@@ -38,13 +38,18 @@ class Table:
     """A CSV file of the archive."""
 
     name: str
-    rows: pd.DataFrame  # all cells as text; without the columns of pixels
+    rows: pd.DataFrame  # all cells as text, numbers plain; without the columns of pixels
+    written: Mapping[str, pd.Series] = field(default_factory=dict)  # those that were not plain
     pixels: Pixels | None = None
 
     @property
     def columns(self) -> list[str]:
         """Its columns, except those of pixels."""
         return [str(column) for column in self.rows.columns]
+
+    def cells(self, column: str) -> pd.Series:
+        """A column as it is in the file."""
+        return self.written.get(column, self.rows[column])
 
     def has_word(self, *any_of: str) -> bool:
         """Whether a word of the file name is one of `any_of` (see `words.has_word`)."""
@@ -99,18 +104,18 @@ class Survey:
     def id_patterns(self) -> dict[str, IdPattern | None]:
         """How each table identifies images, if only as part of their names: no column identifies
         them by their whole names, or only by a few values, as flags do the slices 0.dcm and 1.dcm
-        of volumes. A table whose columns all have unique values is a list of classes, unless it is
-        named as a training table.
+        of volumes. A table is a list of classes if its values are no part of test images, or all
+        are unique and it is not named as a training table.
         """
         found = dict[str, IdPattern | None].fromkeys(table.name for table in self.tables)
-        by_part = id_patterns.index(self.images)
+        by_part, tests = id_patterns.index(self.images), id_patterns.test_paths(self.images)
         for table in self.tables:
             is_list = all(table.rows.apply(_is_unique)) and not table.has_word("train", "label")
             whole = max((c.distinct for c in self._whole_names[table.name]), default=0.0)
             if whole < MAX_CHANCE_MATCHES and not (is_list and whole == 0):
                 pattern = id_patterns.find(table.rows, by_part)
-                is_better = pattern is not None and pattern.rate >= 2 * whole
-                found[table.name] = pattern if is_better else None
+                if pattern is not None and pattern.rate >= 2 * whole and pattern.fits(tests):
+                    found[table.name] = pattern
         return found
 
     def stats(self, folder: str) -> ImageStats | None:
@@ -129,7 +134,7 @@ class Survey:
     def describe(self) -> str:
         """Summarize the contents in one line, for an error message."""
         tables = [
-            f"{table.name} ({len(table.rows)} rows: {', '.join(table.columns[:6])})"
+            f"{table.name} ({counted(len(table.rows), 'row')}: {', '.join(table.columns[:6])})"
             for table in self.tables
         ]
         folders = [f"{folder or '(top)'} ({count})" for folder, count in self.folders.items()]
@@ -239,5 +244,5 @@ def _table(archive: Archive, name: str, *, may_have_pixels: bool) -> Table:
         of_pixels = set(pixels.columns)
         others = [column for column in header if column not in of_pixels]
         rows = archive.read_csv(name, others or [pixels.columns[0]])  # any one, for the row count
-        return Table(name, number_cells.plain(rows[others]), pixels)
-    return Table(name, number_cells.plain(archive.read_csv(name)))
+        return Table(name, *number_cells.plain(rows[others]), pixels)
+    return Table(name, *number_cells.plain(archive.read_csv(name)))

@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 
 from podium.competition.text.names import NameIndex, canonical
 from podium.core.errors import UserError, examples
+from podium.init import class_lists, joined_ids, path_labels
+from podium.init.label_columns import ATTRIBUTES
 from podium.init.path_labels import LabeledFolder
 from podium.init.roles import Roles
 from podium.init.survey import NO_ROWS, Survey, Table, suffix
-from podium.init.words import has_word
+from podium.init.words import has_part, has_word
 
+MIN_SHARED = 0.5  # of the values in two columns, for one to refer to the other
 ROLE_WORDS = ("train", "label", "test", "sample", "submission")
 
 
@@ -29,8 +32,34 @@ def check_readable(survey: Survey) -> None:
         raise UserError("\n".join(problems))
 
 
+def find_labeled(
+    survey: Survey, train: Table | None, pattern: str | None, *, has_ids: bool
+) -> tuple[list[LabeledFolder], bool]:
+    """The folders whose image paths contain labels (see `path_labels.find_folders`), and whether
+    the training table `train` really `has_ids` of images: in a list of classes, numbers may be the
+    names of images by chance.
+
+    Raises:
+        UserError: if several of its columns identify images together.
+    """
+    labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
+    if train is None or survey.id_patterns[train.name] is not None:
+        return labeled, has_ids
+    every = labeled if has_ids else path_labels.find_folders(survey, pattern, has_table=False)
+    is_list = any(
+        class_lists.lists_classes(train, folder)
+        and (not has_ids or len(train.rows) == len(folder.counts))
+        for folder in every
+    )
+    if is_list:
+        return every, False
+    if not has_ids:
+        joined_ids.check(train, survey.images)
+    return labeled, has_ids
+
+
 def check_labels_have_images(
-    tables: Sequence[Table], chosen: Roles, identifies: Callable[[Table], bool]
+    survey: Survey, chosen: Roles, identifies: Callable[[Table], bool]
 ) -> None:
     """Check that the target is in the training table, not in another table without image ids.
 
@@ -39,11 +68,12 @@ def check_labels_have_images(
     """
     train, sample = chosen.train, chosen.sample
     targets = set() if sample is None else {*sample.columns[1:]}
-    if train is None or sample is None or train.pixels is not None:
+    if train is None or train.pixels is not None or targets & {*train.columns}:
         return
-    if not targets or targets & {*train.columns}:
+    _check_labels_are_no_keys(survey, train, identifies)
+    if sample is None or not targets:
         return
-    for table in tables:
+    for table in survey.tables:
         shared = {*table.columns} & {*train.columns} - {*table.columns[-1:]}
         is_label = targets <= {*table.columns} and table.name not in (train.name, sample.name)
         if is_label and shared and not table.has_word("test", "sample") and not identifies(table):
@@ -51,6 +81,41 @@ def check_labels_have_images(
                 f"{table.name} has the labels ({examples(sorted(targets))}), but no column that "
                 f"identifies image files; {train.name} has one. Join the two on {min(shared)} into "
                 "one table of image ids and labels."
+            )
+
+
+def _check_labels_are_no_keys(
+    survey: Survey, train: Table, identifies: Callable[[Table], bool]
+) -> None:
+    """Check that the training table has other columns than keys of another one with the labels, as
+    in a database: image_id, file_name, and image_id, category.
+
+    Raises:
+        UserError: if the two tables must be joined.
+    """
+    ids = {column.name for column in survey.id_candidates[train.name]}
+    others = [c for c in train.columns if c not in ids and not has_part(c, ATTRIBUTES)]
+    keys = {c: {*map(canonical, train.rows[c])} for c in others if train.rows[c].nunique() > 1}
+    if not (ids and keys and all(train.rows[key].is_unique for key in keys)):
+        return
+    for table in survey.tables:
+        if table is train or table.has_word("test", "sample", "submission") or identifies(table):
+            continue
+        cells = {column: {*map(canonical, table.rows[column])} for column in table.columns}
+        shared = {
+            (key, column): len(cells[column] & values) / len(cells[column] | values)
+            for key, values in keys.items()
+            for column in table.columns
+        }
+        (key, column), share = max(shared.items(), key=lambda each: each[1])
+        counts = table.rows.drop(columns=column).nunique()
+        labels = [str(name) for name in counts.index[counts.between(2, len(table.rows) - 1)]]
+        if share >= MIN_SHARED and labels:
+            raise UserError(
+                f"{table.name} may have the labels ({examples(labels)}), but no column that "
+                f"identifies image files; {train.name} has one. Join the two on "
+                f"{key if key == column else f'{key} and {column}'} into one table of image ids "
+                "and labels."
             )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from podium.competition.text.names import NameIndex
-from podium.core.errors import examples
+from podium.core.errors import counted, examples
 from podium.init import folders, id_columns, id_patterns
 from podium.init.recorder import Recorder
 from podium.init.roles import Roles
@@ -69,7 +69,10 @@ def read(
     folder = record.take(folders.guess_folder("test", images, survey))
     if folder == train and (same := {*train_ids} & {*ids}):
         record.doubt("prepare.test_images", f"{len(same)} of its ids are in the training table")
-        record.note(f"{len(same)} test ids are also training ids: {examples(sorted(same), 3)}")
+        record.note(
+            f"{counted(len(same), 'test id')} in the training table, too: "
+            f"{examples(sorted(same), 3)}"
+        )
 
 
 def missing(record: Recorder, survey: Survey, ids: pd.Series | None) -> list[str]:

@@ -7,13 +7,13 @@ from podium.competition.text.names import is_hidden
 from podium.core.errors import UserError, examples
 from podium.init import (
     channels,
+    class_lists,
     columns,
     folders,
     goal,
     groups,
     id_columns,
     id_patterns,
-    joined_ids,
     label_columns,
     metadata,
     missing_labels,
@@ -71,12 +71,10 @@ class _Reader:
         table_checks.check_readable(survey)
         tables = self._roles()
         survey, train = self.survey, tables.train
-        table_checks.check_labels_have_images(self.survey.tables, tables, self._identifies)
+        table_checks.check_labels_have_images(survey, tables, self._identifies)
         pattern = self.answers.get("prepare.label_pattern")
-        labeled = path_labels.find_folders(survey, pattern, has_table=train is not None)
         has_ids = train is not None and self._identifies(train)
-        if train is not None and not has_ids:
-            joined_ids.check(train, survey.images)
+        labeled, has_ids = table_checks.find_labeled(survey, train, pattern, has_ids=has_ids)
         if train is not None and train.pixels is not None:
             self._read_pixels(tables, train, train.pixels)
         elif labeled and (not has_ids or pattern or table_checks.lacks_labels(tables, labeled)):
@@ -161,10 +159,12 @@ class _Reader:
         """Labels in the paths of the images, no training table."""
         survey, prepare = self.survey, self.record.prepare
         if tables.train is not None and "prepare.label_pattern" not in self.answers:
-            missing = "identifies image files"
-            if self._identifies(tables.train):
-                missing = "has the labels of the sample submission"
-            reason = f"no column {missing}; the labels are taken from the images' paths"
+            reason = "no column identifies image files"
+            if any(class_lists.lists_classes(tables.train, each) for each in candidates):
+                reason = "it lists the classes"
+            elif self._identifies(tables.train):
+                reason = "no column has the labels of the sample submission"
+            reason += "; the labels are taken from the images' paths"
             self.record.drop("prepare.train_csv", reason, "guess")
         self.record.drop("prepare.train_csv", "the labels are in the paths of the images")
         folder = self.record.take(path_labels.guess_folder(candidates, survey))
@@ -186,13 +186,14 @@ class _Reader:
         if tables.test is not None and (ids := survey.id_candidates[tables.test.name]):
             prepare["id_column"] = id_columns.choose_ids(ids, tables.sample)[0].name
             test_ids = tables.test.rows[prepare["id_column"]]
-        question = path_labels.guess_map(labeled, sample)
         label_map = None
-        if question is not None:
+        if (question := class_lists.guess_map(labeled, sample, survey.tables)) is not None:
             label_map = self.record.take(question)
-            self.record.doubt("prepare.train_images", question.reason)
+            if question.confidence == "guess":
+                self.record.doubt("prepare.train_images", question.reason)
         labels = path_labels.labels_of(labeled, label_map)
-        read_goal.read(self.record, labels, sample, from_paths=label_map is None)
+        are_classes = label_map is None or len({*label_map.values()}) == len(label_map)
+        read_goal.read(self.record, labels, sample, from_paths=are_classes)
         test_set.read(self.record, survey, test_ids, classes=labeled.counts)
         channels.read(self.record, survey, folder)
 
@@ -230,9 +231,8 @@ class _Reader:
         is_id = any(ids == column.name for column in self.survey.id_candidates[train.name])
         of_images, sample = ids if is_id else None, tables.targets
         has_raters = raters.have_raters(train.rows, of_images, names, sample)
-        per_image = 1.0
-        if not has_raters:
-            per_image = goal.labels_per_image(train.rows, of_images, names)
+        per_image = 1.0 if has_raters else goal.labels_per_image(train.rows, of_images, names)
+        class_lists.check_numbers(train, names, sample, self.survey.tables)
         read_goal.read(self.record, train.rows[names], sample, per_image=per_image)
         listed = train.rows if ids is None else train.rows[~train.rows[ids].map(is_hidden)]
         unlabeled = columns.guess_unlabeled(

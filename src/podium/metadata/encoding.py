@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.core.provenance import TrainingProvenance
 from podium.metadata.table import is_numeric
 
@@ -117,7 +117,8 @@ class Encoding:
         rows = table.index.get_indexer(pd.Index(ids, dtype=object))
         if missing := [image for image, row in zip(ids, rows, strict=True) if row < 0]:
             raise UserError(
-                f"{len(missing)} images have no metadata: {examples(missing)}. Run `dvc repro`."
+                f"{counted(len(missing), 'image', 'has')} no metadata: "
+                f"{examples(missing)}. Run `dvc repro`."
             )
         encoded = np.zeros((len(ids), self.size), np.float32)
         place = 0

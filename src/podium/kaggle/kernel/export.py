@@ -17,7 +17,6 @@ from podium.kaggle import datasets, notebook_files, up_to_date, zip_writer
 from podium.kaggle.kernel import probes as kernel_probes
 from podium.kaggle.kernel import spec, wheels
 from podium.kaggle.kernel.spec import ExportedFold, ExportedModel, KernelSpec
-from podium.metadata import table
 from podium.models import weights
 from podium.params.schema import Params
 from podium.prediction import knn, predictions
@@ -155,7 +154,9 @@ def _spec(
         targets=task.targets_json,
         metric=params.metric,
         deterministic=params.deterministic,
-        prepare=params.prepare.model_copy(update={"hidden_test": False, "features": _features()}),
+        prepare=params.prepare.model_copy(
+            update={"hidden_test": False, "features": _features(prepared)}
+        ),
         detected_range=prepared.facts["value_range"] if is_detected else None,
         predict=params.predict,
         submission=submission,
@@ -178,14 +179,9 @@ def _fixed(detected: SubmissionFormat) -> Submission:
     return Submission(**submission)
 
 
-def _features() -> list[dict[str, ColumnKind]] | Literal["none"]:
+def _features(prepared: Manifest) -> list[dict[str, ColumnKind]] | Literal["none"]:
     """`prepare.features` with the inferred type of each column."""
-    columns = table.read(paths.metadata("test"))
-    kinds: list[dict[str, ColumnKind]] = [
-        {str(name): "numeric" if table.is_numeric(columns[name]) else "categorical"}
-        for name in columns
-    ]
-    return kinds or "none"
+    return [{name: kind} for name, kind in prepared.facts["features"].items()] or "none"
 
 
 def source_files(metric: str | None) -> dict[str, zip_writer.Content]:

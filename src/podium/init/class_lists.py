@@ -1,0 +1,151 @@
+"""Which labels class folders stand for: by a table that lists the classes, or by their names."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from podium.competition.text.names import canonical, normalize
+from podium.core.errors import UserError
+from podium.dataset.class_list import in_order
+from podium.init.goal import NEGATIVE_NAMES
+from podium.init.guesses import Guess
+from podium.init.path_labels import LabeledFolder
+from podium.init.sample import Sample, are_numbers
+from podium.init.survey import Table
+
+KEY = "prepare.label_map"
+MAX_ROWS = 20_000  # of a list of classes
+
+
+def lists_classes(table: Table, labeled: LabeledFolder) -> bool:
+    """Whether a table has one row per class (see `_rows_of`), but classes have several images."""
+    has_several = sum(labeled.counts.values()) > len(labeled.counts)
+    return has_several and _rows_of(table, labeled.counts) is not None
+
+
+def is_used(table: Table, label_map: dict[str, str] | None) -> bool:
+    """Whether a table lists the folders of `prepare.label_map`."""
+    return label_map is not None and _rows_of(table, label_map) is not None
+
+
+def guess_map(
+    labeled: LabeledFolder, sample: Sample | None, tables: Sequence[Table]
+) -> Guess | None:
+    """Which label each of several folders stands for: in one of `tables`, if the submission has the
+    labels of another column; or if one number per image is submitted. None if the folders are the
+    classes.
+    """
+    if sample is None:
+        return None
+    for table in tables:
+        if (listed := _labels_in(table, labeled, sample)) is not None:
+            column, labels = listed
+            reason = f"the submission has {column} of {table.name}, which lists the classes"
+            return Guess(KEY, labels, "likely", reason, (None,), _parser(labels))
+    names = [*labeled.counts]
+    if not sample.has_scores or are_numbers(names) or len(names) < 3:
+        return None
+    negative = [name for name in names if normalize(name) in NEGATIVE_NAMES]
+    zero = negative[0] if len(negative) == 1 else names[0]
+    value = {name: str(int(name != zero)) for name in names}
+    problem = f"the submission has one number per image, but there are {len(names)} folders"
+    if negative:
+        reason = f"{problem}: 0 for {zero}, by its name; none if each folder is a class"
+        return Guess(KEY, value, "guess", reason, (None,), _parser(value))
+    reason = f"{problem}: if they are finer than the labels, answer such as {_shown(value)}"
+    return Guess(KEY, None, "guess", reason, parse=_parser(value))
+
+
+def check_numbers(
+    train: Table, label_columns: Sequence[str], sample: Sample | None, tables: Sequence[Table]
+) -> None:
+    """Check that a list of the classes numbers them in their order, from 0, if the submission has
+    numbers and the training table names: that is what it would be filled with.
+
+    Raises:
+        UserError: if not.
+    """
+    counts = train.rows[label_columns[0]].str.strip().value_counts()
+    classes = LabeledFolder("", {str(name): n for name, n in counts.items() if name})
+    if len(label_columns) > 1 or sample is None or not sample.has_integers_but([*classes.counts]):
+        return
+    for table in tables:
+        if table is train or (listed := _labels_in(table, classes, sample)) is None:
+            continue
+        column, numbers = listed
+        order = {name: str(n) for n, name in enumerate(in_order(classes.counts, []))}
+        if wrong := [name for name in order if canonical(numbers[name]) != order[name]]:
+            raise UserError(
+                f"the sample submission has {column} of {table.name}, where {wrong[0]} is "
+                f"{numbers[wrong[0]]}, but {train.name} has names. Add a column {column} to "
+                f"{train.name}, and name it with --label-column."
+            )
+
+
+def _labels_in(
+    table: Table, labeled: LabeledFolder, sample: Sample
+) -> tuple[str, dict[str, str]] | None:
+    """The column of a list of classes with the labels of the sample submission, and the label of
+    each folder; None if these are no others than the folders' names.
+    """
+    submitted = {canonical(x) for x in (sample.values or sample.targets)}
+    if submitted <= {canonical(name) for name in labeled.counts}:
+        return None
+    if not submitted or (rows := _rows_of(table, labeled.counts)) is None:
+        return None
+    for column in table.columns:
+        cells = table.rows[column].str.strip()
+        if cells.is_unique and submitted <= {*map(canonical, cells)}:
+            return column, {name: cells.iloc[row] for name, row in rows.items()}
+    return None
+
+
+def _rows_of(table: Table, classes: Iterable[str]) -> dict[str, int] | None:
+    """The row of each class, such as 1, Black_footed_Albatross for the folder
+    001.Black_footed_Albatross; None unless each class is in one row.
+    """
+    if len(table.rows) > MAX_ROWS:
+        return None
+    rows = [[_words(cell) for cell in row] for row in table.rows.itertuples(index=False)]
+    by_word = defaultdict[str, set[int]](set)
+    for number, row in enumerate(rows):
+        for word in set().union(*row):
+            by_word[word].add(number)
+
+    def is_named(row: list[set[str]], words: set[str]) -> bool:
+        return set().union(*(cell for cell in row if cell <= words)) == words
+
+    found = dict[str, int]()
+    for name in classes:
+        words = _words(name)
+        candidates = set[int]().union(*(by_word[word] for word in words))
+        numbers = [number for number in candidates if is_named(rows[number], words)]
+        if len(numbers) != 1:
+            return None
+        found[name] = numbers[0]
+    return found
+
+
+def _words(text: str) -> set[str]:
+    """The words and numbers in a name, numbers without leading zeros."""
+    words = re.split(r"[\W_]+", normalize(text))
+    return {word.lstrip("0") or word[:1] for word in words if word}
+
+
+def _parser(example: dict[str, str]) -> Callable[[str], dict[str, str] | None]:
+    """The parser of answers like `example`."""
+
+    def parse(answer: str) -> dict[str, str] | None:
+        if answer == "none":
+            return None
+        pairs = [pair.strip().rpartition("=") for pair in answer.split(",")]
+        mapping = {folder.strip(): label.strip() for folder, _, label in pairs}
+        if {*mapping} != {*example} or not all(mapping.values()):
+            raise UserError(f"{answer!r} must give each folder a label: {_shown(example)}")
+        return mapping
+
+    return parse
+
+
+def _shown(labels: dict[str, str]) -> str:
+    return ",".join(f"{name}={label}" for name, label in labels.items())
