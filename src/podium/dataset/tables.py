@@ -207,12 +207,13 @@ def _read_train(
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows.")
     join = raters.join(layout.raters, task, classes)
-    if task == "multilabel" and columns.shape[1] == 1 and join is None:
+    if join is None and task == "multilabel" and columns.shape[1] == 1:
         join = lambda texts: class_list.union(texts, classes)  # noqa: E731
-    shares = raters.shares(train, task) if layout.raters == "soft" else None
+    if layout.raters == "soft":
+        train["shares"] = raters.shares(train, task)
+    if layout.raters != "error":
+        train = raters.join_units(train, join)
     train, warnings = rows.deduplicate(train, location, join)
-    if shares is not None:
-        train["shares"] = train["id"].map(shares)
     _check(train["label"], Task(task, classes, targets), name)
     if "unit" in train:
         units.check(train, name)

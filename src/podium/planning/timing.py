@@ -221,6 +221,7 @@ def _infer(
         run.codec,
         views=[VIEWS[view] for view in views],
         accelerator=run.accelerator,
+        batch_size=loader.batch_sampler.batch_size,
         split_on_oom=run.config.on_oom == "accumulate",
     )
     return watch.rate()
