@@ -35,7 +35,7 @@ def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
         best = [folder for folder in best if is_better(folder)] or best
     value = max(best, key=lambda folder: _area(folder, survey))
     count = len(set(ids))
-    images = "all ids" if matched == count else f"{matched} of {count} ids"
+    images = "all ids" if matched == count else f"all but {count - matched} ids"
     reason = f"contains images for {images}{_comparison(best, survey)}"
     confidence: Confidence = "certain" if matched == count and len(innermost) == 1 else "likely"
     if len(best) > 1:
