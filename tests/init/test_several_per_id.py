@@ -19,7 +19,10 @@ def more_images(files: Files, name: str = "{}_{}") -> Files:
     for path in files:
         if path.endswith(".png"):
             stem = path.removesuffix(".png")
-            more |= {f"{name.format(stem, k)}.png": image(k) for k in range(2, 2 + len(stem) % 3)}
+            more |= {
+                f"{name.format(stem, k)}.png": image(k)
+                for k in range(2, 2 + sum(map(ord, stem)) % 3)
+            }
     return {**files, **more}
 
 
