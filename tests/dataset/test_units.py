@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from podium.config.prepare import Prepare
+from podium.config.tasks import TaskName
 from podium.core.errors import UserError
 from podium.dataset import units
-from podium.dataset.splitting import make_folds
+from podium.dataset.splitting import make_folds, rare_classes
 from podium.scoring.task import Task
 
 
@@ -50,3 +51,30 @@ def test_units_and_groups_stay_in_one_fold(grouped: bool) -> None:
     if grouped:
         merged = folds.assign(group=train["group"])
         assert (merged.groupby("group")["fold"].nunique() == 1).all()
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_folds_are_stratified_by_unit_however_many_images_each_has(
+    task: TaskName, *, grouped: bool
+) -> None:
+    """One has 60, and those of a class have few."""
+    sizes = [60 if n == 4 else 1 + n % 12 for n in range(60)]
+    units = pd.DataFrame({"unit": [f"u{n:02d}" for n in range(60)], "label": ["0", "1", "2"] * 20})
+    if grouped:
+        units["group"] = [str(n // 6) for n in range(60)]
+    train = units.loc[units.index.repeat(sizes)].reset_index(drop=True)
+    train["id"] = [f"{n:03d}" for n in range(len(train))]
+    classes = ["score"] if task == "regression" else ["0", "1", "2"]
+    folds = make_folds(train, Task(task, classes), count=5, seed=1)
+    assert (folds.groupby("unit")["fold"].nunique() == 1).all()
+    of_units = folds.drop_duplicates("unit")
+    assert (of_units.groupby(["fold", "label"]).size() == 4).all()
+
+
+def test_a_class_with_many_images_of_few_units_is_rare() -> None:
+    train = pd.DataFrame({"id": [*map(str, range(40))], "label": ["x"] * 20 + ["y"] * 20})
+    train["unit"] = ["a"] * 20 + [*map(str, range(20))]
+    (warning,) = rare_classes(train, Task("binary", ["x", "y"]), 5)
+    assert warning.startswith("1 classes have fewer ids than the 5 folds") and "x (1)" in warning
+    assert rare_classes(train.drop(columns="unit"), Task("binary", ["x", "y"]), 5) == []

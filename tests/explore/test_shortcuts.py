@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from planted_photos import described, photos
 
-from podium.explore import drift, shortcuts, univariate
+from podium.explore import drift, findings, shortcuts, univariate
 from podium.explore.shortcuts import Labels
 
 COUNT = 240
@@ -115,3 +115,14 @@ def test_columns_that_differ_are_found() -> None:
         drift.measure(np.eye(COUNT), np.zeros(COUNT, bool), groups=np.arange(COUNT), rng=rng)
         is None
     )
+
+
+def test_images_of_an_id_and_near_duplicates_share_a_fold() -> None:
+    units = ["a", "a", "b", "b", "c", "d", "e"]
+    groups = findings.merged(units, np.array([-1, 0, 0, -1, -1, 1, 1]))
+    assert [{*np.flatnonzero(groups == group)} for group in np.unique(groups)] == [
+        {0, 1, 2, 3},
+        {4},
+        {5, 6},
+    ]
+    assert len({*findings.merged(units, np.full(7, -1))}) == 5

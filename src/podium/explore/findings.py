@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from podium.core import seeding
 from podium.explore import drift, label_errors, near_duplicates, shortcuts, univariate
@@ -52,7 +54,7 @@ def find(data: Data, *, seed: int) -> Findings:
     )
     pairs = [pair for pair in pairs if min(pair.a, pair.b) < data.n_train]
     sets = near_duplicates.sets(pairs, len(data.ids))
-    groups = np.where(sets >= 0, sets, sets.max(initial=-1) + 1 + np.arange(len(sets)))
+    groups = merged(data.units, sets)
     known = slice(0, data.n_train)
     rng = seeding.generator(seed, "explore", "folds")
     labels = one_vs_rest(data)
@@ -80,6 +82,18 @@ def find(data: Data, *, seed: int) -> Findings:
         regions=regions,
         searched=searched,
     )
+
+
+def merged(units: list[str], sets: np.ndarray) -> np.ndarray:
+    """Groups of images that share a unit or a set of near-duplicates, or are connected by these: a
+    number per image, int [N]. -1 is no set.
+    """
+    codes = pd.factorize(np.array(units, object))[0]
+    count, rows = codes.max(initial=-1) + 1, np.flatnonzero(sets >= 0)
+    size = count + sets.max(initial=-1) + 1
+    edges = (np.ones(len(rows)), (codes[rows], count + sets[rows]))
+    groups: np.ndarray = connected_components(coo_array(edges, (size, size)), directed=False)[1]
+    return groups[codes]
 
 
 def one_vs_rest(data: Data) -> Labels:
