@@ -59,12 +59,13 @@ def find(data: Data, *, seed: int) -> Findings:
     rng = seeding.generator(seed, "explore", "folds")
     labels = one_vs_rest(data)
     folds = univariate.split(data.n_train, rng, groups[known])
+    weights = univariate.weights(groups[known])
     facts = {name: values[known] for name, values in data.facts().items()}
     content = {name: values[known] for name, values in data.content().items()}
     stats = data.described.stats
     regions = list[Shortcut]()
     if np.median(stats.sizes[known].min(axis=1)) >= shortcuts.MIN_SIDE:
-        regions = shortcuts.of_regions(stats.cells[known], labels, folds)
+        regions = shortcuts.of_regions(stats.cells[known], labels, folds, weights)
     return Findings(
         pairs=pairs,
         sets=sets,
@@ -77,8 +78,10 @@ def find(data: Data, *, seed: int) -> Findings:
             searched[searched < data.n_train],
         ),
         drift=drift.measure(data.described.features, data.is_test, groups=groups, rng=rng),
-        differences=_differences(data, rng),
-        shortcuts=shortcuts.of_facts(facts | content, labels, folds, content=STATISTICS),
+        differences=_differences(data, groups, rng),
+        shortcuts=shortcuts.of_facts(
+            facts | content, labels, folds, content=STATISTICS, weights=weights
+        ),
         regions=regions,
         searched=searched,
     )
@@ -110,11 +113,11 @@ def one_vs_rest(data: Data) -> Labels:
     return Labels(names, (targets[:, None] == common).astype(np.float32)).frequent()
 
 
-def _differences(data: Data, rng: np.random.Generator) -> list[Difference]:
+def _differences(data: Data, groups: np.ndarray, rng: np.random.Generator) -> list[Difference]:
     """Compare facts, content and table columns of test and training images."""
     names = ("file name order", "file name length")  # naming often follows the split
     facts = {name: values for name, values in data.facts().items() if name not in names}
-    found = drift.compare(facts | data.content(), data.is_test, rng)
+    found = drift.compare(facts | data.content(), data.is_test, rng, groups)
     columns = {
         f"column {name}": _numbers(data.shared[name])
         for name in data.shared.columns.difference(["part"])
