@@ -1,12 +1,16 @@
 """Which images belong to an id, and how units share folds."""
 
+from pathlib import Path
+
+import layouts
 import pandas as pd
 import pytest
+import test_small_competitions as small
 
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError
-from podium.dataset import units
+from podium.dataset import build, units
 from podium.dataset.splitting import make_folds, rare_classes
 from podium.scoring.task import Task
 
@@ -78,3 +82,25 @@ def test_a_class_with_many_images_of_few_units_is_rare() -> None:
     (warning,) = rare_classes(train, Task("binary", ["x", "y"]), 5)
     assert warning.startswith("1 classes have fewer ids than the 5 folds") and "x (1)" in warning
     assert rare_classes(train.drop(columns="unit"), Task("binary", ["x", "y"]), 5) == []
+
+
+def test_ids_without_images_are_named_as_such(tmp_path: Path) -> None:
+    files = {f"train/a{n}_{k}.png": small.image(n) for n in small.N if n != 7 for k in (1, 2)}
+    files |= {f"test/b{n}_{k}.png": small.image(n) for n in small.T if n != 2 for k in (1, 2)}
+    files["train.csv"] = small.table("id,label", [f"a{n},{'xyz'[n % 3]}" for n in small.N])
+    files["sample_submission.csv"] = small.table("id,label", [f"b{n},x" for n in small.T])
+    found = layouts.inspect(tmp_path, files)
+    ids = found.tables.ids
+    layout = Prepare(**found.layout.prepare)
+    for change, expected in (
+        ("error", r"^1 train ids have no images in train/: a7; 1 test ids have no .* test/: b2\. "),
+        ("skip", r"^1 test ids have no images in test/: b2\. Set prepare.on_bad_image: blank"),
+    ):
+        with pytest.raises(UserError, match=expected):
+            build.match_images(
+                found.archive, ids, layout.model_copy(update={"on_bad_image": change})
+            )
+    stored = build.store_images(
+        found.archive, ids, folder=tmp_path / "images", layout=layout, processes=1
+    )
+    assert stored.unusable == {"train": {"a7": "no images"}, "test": {"b2": "no images"}}

@@ -200,11 +200,16 @@ def _check(
     for part, reasons in unusable.items():
         if not reasons or part in allowed:
             continue
-        problem = f"unusable: {_shown(reasons)}"
-        if folders is not None:
-            names = [i if r == stacks.MISSING else f"{i} ({r})" for i, r in reasons.items()]
-            problem = f"missing from {shown(folders[part])}: {examples(names)}"
-        problems.append(f"{len(reasons)} of {len(ids[part])} {TITLES[part]} are {problem}")
+        if folders is None:
+            problem = f"of {len(ids[part])} {TITLES[part]} are unusable: {_shown(reasons)}"
+        else:
+            all_missing = (stacks.MISSING, stacks.NO_IMAGES)
+            names = [i if r in all_missing else f"{i} ({r})" for i, r in reasons.items()]
+            where = f"{shown(folders[part])}: {examples(names)}"
+            problem = f"of {len(ids[part])} {TITLES[part]} are missing from {where}"
+            if stacks.NO_IMAGES in reasons.values():
+                problem = f"{part} ids have no images in {where}"
+        problems.append(f"{len(reasons)} {problem}")
         if folders is not None and len(reasons) == len(ids[part]):
             hint = f"{part}_images to the folder that contains them."
             break

@@ -154,15 +154,16 @@ def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
 
 def summary(tables: Tables, task: TaskName) -> str:
     """Describe the number of images and classes in one line."""
+    test = f"{len(tables.test)} test images"
+    if "unit" in tables.test:
+        test += f" for {tables.test['unit'].nunique()} rows of the submission"
     if tables.targets is not None:
         shown = target_labels.describe(tables.task(task))
-        return f"{len(tables.train)} training images, {len(tables.test)} test images; {shown}"
+        return f"{len(tables.train)} training images, {test}; {shown}"
     positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
     noun = "labels" if task == "multilabel" else "classes"
     classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
-    images = f"{len(tables.train)} training images{classes}, {len(tables.test)} test images"
-    if "unit" in tables.test:
-        images += f" for {tables.test['unit'].nunique()} rows of the submission"
+    images = f"{len(tables.train)} training images{classes}, {test}"
     new = ""
     if tables.new_class is not None:
         count = (tables.train["label"] == tables.new_class).sum()
