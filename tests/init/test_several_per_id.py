@@ -86,3 +86,24 @@ def test_folders_whose_images_are_not_probed_are_not_called_undecodable(tmp_path
     damaged = {name: b"no image" if name.endswith("png") else files[name] for name in files}
     few = {name: content for name, content in damaged.items() if not name.startswith("test/b1")}
     assert "none can be decoded" in printout.files(layouts.inspect(tmp_path, few).survey, "x")
+
+
+@pytest.mark.parametrize("second", ["right_eye", "mask", "same"])
+def test_columns_that_name_the_images_of_an_id_give_its_pattern(
+    tmp_path: Path, second: str
+) -> None:
+    """Not with masks, nor if two columns name the same image."""
+    kinds = ["left_eye", "left_eye" if second == "same" else second]
+    files = Files()
+    for part, letter, numbers in (("train", "a", N), ("test", "b", T)):
+        ids = [f"{letter}{n}" for n in numbers]
+        files |= {f"{part}/{i}_{kind}.png": image(n) for n, i in enumerate(ids) for kind in kinds}
+        rows = [f"{i},{i}_{kinds[0]}.png,{i}_{kinds[1]}.png" for i in ids]
+        if part == "train":
+            rows = [f"{row},{'xyz'[n % 3]}" for n, row in enumerate(rows)]
+        header = f"id,left_eye,{second}{',label' if part == 'train' else ''}"
+        files[f"{part}.csv"] = table(header, rows)
+    files["sample_submission.csv"] = table("id,label", [f"b{n},x" for n in T])
+    prepare = layouts.inspect(tmp_path, files).prepare
+    expected = ("id", "{id}_*") if second == "right_eye" else ("left_eye", None)
+    assert (prepare["id_column"], prepare["images"]) == expected

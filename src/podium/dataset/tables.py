@@ -158,17 +158,16 @@ def summary(tables: Tables, task: TaskName) -> str:
     if "unit" in tables.test:
         test += f" for {tables.test['unit'].nunique()} rows of the submission"
     if tables.targets is not None:
-        shown = target_labels.describe(tables.task(task))
-        return f"{len(tables.train)} training images, {test}; {shown}"
+        targets = target_labels.describe(tables.task(task))
+        return f"{len(tables.train)} training images, {test}; {targets}"
     positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
     noun = "labels" if task == "multilabel" else "classes"
     classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
-    images = f"{len(tables.train)} training images{classes}, {test}"
     new = ""
     if tables.new_class is not None:
         count = (tables.train["label"] == tables.new_class).sum()
         new = f"; {count} training images are {tables.new_class}, which is not a class"
-    return images + positive + new
+    return f"{len(tables.train)} training images{classes}, {test}{positive}{new}"
 
 
 def _read_train(

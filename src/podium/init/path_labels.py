@@ -12,9 +12,10 @@ from podium.competition.text.names import normalize
 from podium.config.prepare_values import check_pattern
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import label_in
-from podium.init.folders import AUXILIARY_WORDS, is_in, is_test
+from podium.init.folders import is_in, is_test
 from podium.init.goal import NEGATIVE_NAMES
 from podium.init.guesses import Confidence, Guess
+from podium.init.id_patterns import AUXILIARY_WORDS
 from podium.init.matching import parents
 from podium.init.sample import Sample, are_numbers
 from podium.init.survey import Survey

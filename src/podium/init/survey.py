@@ -112,6 +112,8 @@ class Survey:
                 pattern = id_patterns.find(table.rows, by_part)
                 is_better = pattern is not None and pattern.rate >= 2 * whole
                 found[table.name] = pattern if is_better else None
+            elif len(columns := self._whole_names[table.name]) > 1:
+                found[table.name] = id_patterns.of_columns(table.rows, columns, self.index, by_part)
         return found
 
     def stats(self, folder: str) -> ImageStats | None:
