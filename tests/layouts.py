@@ -774,6 +774,12 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "init.test_real_layouts.test_ids_in_the_names_of_nested_files",
         "test_small_competitions.test_images_of_an_id_share_a_fold_and_a_prediction",
     ),
+    "Several columns with the images of a row (`left`, `right`), whose names contain the row's "
+    "id": ["init.test_several_per_id.test_columns_that_name_the_images_of_an_id_give_its_pattern"],
+    "Images that no table lists (`<id>_2.jpg` next to `<id>.jpg`)": [
+        "init.test_several_per_id."
+        "test_images_that_no_table_lists_are_noted_with_the_way_to_use_them"
+    ],
     "A grayscale image per id and channel (`<id>_red.png`, …, `<id>_s1_w1.png`, …), the same set "
     "for each id": (
         "test_stacks.test_a_file_per_channel_is_recognized_and_stacked_in_order",

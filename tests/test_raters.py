@@ -11,12 +11,13 @@ import pytest
 import test_small_competitions as small
 from test_small_competitions import Files, N, plain, submission, table, with_sample
 
+from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName
 from podium.core import csvs, paths
 from podium.core.errors import UserError
 from podium.core.manifest import Manifest
-from podium.dataset import raters
+from podium.dataset import raters, tables
 from podium.scoring.task import Task
 from podium.submission import write
 
@@ -113,6 +114,46 @@ def test_soft_targets_are_the_shares_of_the_raters() -> None:
     assert fewer.tolist() == [[1, 0]]
     many = Task("multilabel", ["a", "b"]).soft_targets([json.dumps({"a": 0.5}), "{}"])
     assert many.tolist() == [[0.5, 0], [0, 0]]
+
+
+def of_patients(votes: dict[str, str], *, fill: str = "xyz") -> Files:
+    """24 images of 12 patients, with a row per vote of `votes`, or one row."""
+    files = rated()
+    given = {f"a{n}": votes.get(f"a{n}", fill[n // 2 % 3]) for n in N}
+    rows = [f"a{n},p{n // 2},{vote}" for n in N for vote in given[f"a{n}"]]
+    files["train.csv"] = table("id,patient,label", rows)
+    files["test.csv"] = table("id,patient", [f"b{n},q{n // 2}" for n in small.T])
+    files["sample_submission.csv"] = table("patient,label", [f"q{n},x" for n in range(3)])
+    return files
+
+
+@pytest.mark.parametrize("how", ["majority", "soft", "first"])
+def test_all_images_of_a_unit_have_the_votes_of_all(tmp_path: Path, how: str) -> None:
+    """The majority of the first patient's votes is not that of the first image's."""
+    files = of_patients({"a0": "xxy", "a1": "yyyy"})
+    found = layouts.inspect(tmp_path, files)
+    layout = Prepare(**found.layout.prepare | {"raters": how})
+    train = tables.read(found.archive, layout, "multiclass").train.set_index("id")
+    assert train["unit"]["a1"] == "p0"
+    expected = "x" if how == "first" else "y"
+    assert train["label"].loc[["a0", "a1", "a2", "a3"]].tolist() == [expected, expected, "y", "y"]
+    if how == "soft":
+        shares = [json.loads(text) for text in train["shares"].loc[["a0", "a1", "a2"]]]
+        assert shares == [{"x": 0.285714, "y": 0.714286}] * 2 + [{"y": 1}]
+
+
+def test_the_mean_of_a_units_numbers_is_the_same_for_all_its_images(tmp_path: Path) -> None:
+    files = of_patients({})
+    rows = [f"a{n},p{n // 2},{0.1 + n % 2 / 3 + n / 7}" for n in N for _ in range(1 + n % 5)]
+    files["train.csv"] = table("id,patient,label", rows)
+    files["sample_submission.csv"] = table("patient,label", [f"q{n},0.5" for n in range(3)])
+    found = layouts.inspect(tmp_path, files)
+    layout = Prepare(**found.layout.prepare | {"raters": "mean"})
+    train = tables.read(found.archive, layout, "regression").train
+    values = train.groupby("unit")["label"].agg(["nunique", "first"])
+    assert (values["nunique"] == 1).all()
+    expected = np.average([0.1, 0.1 + 1 / 3 + 1 / 7], weights=[1, 2])
+    assert float(values["first"]["p0"]) == pytest.approx(expected)
 
 
 @pytest.mark.slow

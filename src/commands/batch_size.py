@@ -7,7 +7,7 @@ from podium.core import files, params_file, paths, program, seeding
 from podium.init import merge
 from podium.models import device
 from podium.params import schema
-from podium.training import build, memory
+from podium.training import build, examples, memory
 
 
 def main() -> None:
@@ -30,8 +30,9 @@ def main() -> None:
 
     largest = memory.largest_batch(
         memory_share,
-        max_images=run.loaders.train.batch_sampler.count,
+        max_size=run.loaders.train.batch_sampler.count,
         may_run_out=run.accelerator.device.type == "cuda",
+        noun=examples.noun(config),
     )
     text = params_file.PARAMS.read_text(encoding="utf-8")
     files.write_text(params_file.PARAMS, merge.set_key(text, "models", name, "batch_size", largest))

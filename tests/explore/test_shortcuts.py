@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from planted_photos import described, photos
 
-from podium.explore import drift, shortcuts, univariate
+from podium.explore import drift, findings, shortcuts, univariate
 from podium.explore.shortcuts import Labels
 
 COUNT = 240
@@ -115,3 +115,30 @@ def test_columns_that_differ_are_found() -> None:
         drift.measure(np.eye(COUNT), np.zeros(COUNT, bool), groups=np.arange(COUNT), rng=rng)
         is None
     )
+
+
+def test_images_of_an_id_and_near_duplicates_share_a_fold() -> None:
+    units = ["a", "a", "b", "b", "c", "d", "e"]
+    groups = findings.merged(units, np.array([-1, 0, 0, -1, -1, 1, 1]))
+    assert [{*np.flatnonzero(groups == group)} for group in np.unique(groups)] == [
+        {0, 1, 2, 3},
+        {4},
+        {5, 6},
+    ]
+    assert len({*findings.merged(units, np.full(7, -1))}) == 5
+
+
+def test_many_images_of_a_few_ids_are_no_evidence() -> None:
+    units = np.arange(COUNT) // 20
+    is_test, rng = units % 4 == 0, np.random.default_rng(0)
+    facts = {"brightness": 1.3 * is_test + rng.normal(size=COUNT)}
+    (alone,) = drift.compare(facts, is_test, np.random.default_rng(0))
+    (together,) = drift.compare(facts, is_test, np.random.default_rng(0), units)
+    assert alone.is_reported and not together.is_reported
+    labels = Labels(["a"], is_test[:, None].astype(float))
+    number = {"file size": units * 7.0 + rng.random(COUNT)}
+    folds = univariate.split(COUNT, np.random.default_rng(0))
+    by_unit = univariate.split(COUNT, np.random.default_rng(0), units)
+    (leaked,) = shortcuts.of_facts(number, labels, folds)
+    (found,) = shortcuts.of_facts(number, labels, by_unit, weights=univariate.weights(units))
+    assert leaked.is_reported and not found.is_reported

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from podium.images import loading, ordered, store
 from podium.images.augment import Augmentation
-from podium.images.sampling import SampleIndex
+from podium.images.sampling import EpochBatchSampler, SampleIndex
 from podium.images.store import ImageStore
 
 MakeImages = Callable[..., loading.Images]
@@ -107,6 +107,24 @@ def test_an_epoch_can_start_from_any_batch(images: MakeImages) -> None:
     batches = list(sampler)
     sampler.set_epoch(3, first_batch=2)
     assert list(sampler) == batches[2:] and sampler.batch(1) == batches[1]
+
+
+@pytest.mark.parametrize("kind", ["in order", "shuffled", "balanced"])
+def test_the_largest_batch_that_is_possible(kind: str) -> None:
+    sizes = [3, 9, 1, 2, 2, 5]
+    sampler = EpochBatchSampler(
+        sum(sizes),
+        batch_size=4,
+        seed=None if kind == "in order" else 1,
+        weights=np.ones(len(sizes)) if kind == "balanced" else None,
+        units=np.repeat(np.arange(len(sizes)), sizes),
+    )
+    seen = 0
+    for number in range(2000 if kind != "in order" else 1):
+        sampler.set_epoch(number)
+        seen = max(seen, *map(len, sampler))
+    assert sampler.largest == {"in order": 9, "shuffled": 19, "balanced": 36}[kind]
+    assert seen == sampler.largest or (kind == "balanced" and 19 < seen < 36)
 
 
 def test_training_drops_an_incomplete_last_batch(images: MakeImages) -> None:

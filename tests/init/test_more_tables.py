@@ -13,7 +13,7 @@ from podium.competition.archive import Archive
 from podium.config.prepare import Prepare
 from podium.core import csvs
 from podium.core.errors import UserError
-from podium.dataset import build, tables
+from podium.dataset import build, shared_columns, tables
 
 folder = small.folder
 
@@ -66,6 +66,24 @@ def test_their_folder_may_be_named_without_those_above_it(folder: str, tmp_path:
         "data/train/a4.png",
         "data/valid/a4.png",
     )
+
+
+def test_columns_are_compared_over_all_training_tables(tmp_path: Path) -> None:
+    files = with_validation(header="id,label,site,only")
+    rows = [f"a{n},{'xyz'[n % 3]},{{}},1" for n in range(24)]
+    files["valid.csv"] = table("id,label,site", [r.format("v")[:-2] for r in rows[:8]])
+    files["train.csv"] = table("id,label,site,only", [r.format("t") for r in rows])
+    files["test.csv"] = table("id,site,only", [f"b{n},s,1" for n in T])
+    found = layouts.inspect(tmp_path, files)
+    changes = {"test_csv": "test.csv", "more_train_csv": ["valid.csv"]}
+    prepare = Prepare(**found.layout.prepare | changes)
+    shared = shared_columns.read(found.archive, prepare)
+    assert shared.columns.tolist() == ["part", "site"]
+    assert shared.value_counts(sort=False).to_dict() == {
+        ("test", "s"): 6,
+        ("train", "t"): 24,
+        ("train", "v"): 8,
+    }
 
 
 @pytest.mark.parametrize(

@@ -121,16 +121,6 @@ def test_a_batch_is_split_between_ids() -> None:
     assert [len(part["image"]) for part in parts] == [0, 1, 6]
 
 
-def test_a_padded_batch_has_the_same_outputs() -> None:
-    net = with_attention()
-    batch = {"image": IMAGES, "unit_sizes": torch.tensor([3, 4])}
-    padded = inputs.pad(batch, 10, torch.device("cpu"))
-    found = inputs.per_image(padded, inputs.forward(net, padded))
-    assert len(found) == 10
-    expected = outputs(net, IMAGES, 3, 4)[[0] * 3 + [1] * 4]
-    torch.testing.assert_close(found[:7], expected)
-
-
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_vit", "test_convnext"])
 def test_attention_and_classifier_are_the_head(architecture: str) -> None:
     net, plain = network(architecture=architecture), network(None, architecture=architecture)

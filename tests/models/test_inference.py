@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,7 +10,7 @@ from podium.images.augment import Augmentation
 from podium.images.ordered import InOrder
 from podium.images.sampling import SampleIndex
 from podium.images.store import ImageStore
-from podium.models import factory, inference
+from podium.models import factory, image_pool, inference, inputs
 from podium.models.device import accelerator
 from podium.models.inference import infer, infer_features
 from podium.models.inputs import Preprocess
@@ -38,6 +39,7 @@ def test_logits_are_averaged_over_the_views(net: nn.Module, dataset: loading.Ima
         TargetCodec(config(), Task("regression", ["age"]), scale=(0.0, 2.0)),
         views=views,
         accelerator=accelerator("fp32"),
+        batch_size=10,
     )
     batch = dataset.__getitems__([SampleIndex(row) for row in range(120)])
     images = Preprocess(net, torch.device("cpu"))(batch.inputs)["image"]
@@ -53,6 +55,8 @@ class SmallDevice(nn.Module):
         super().__init__()
         self.net, self.max_images, self.sizes = net, max_images, list[int]()
         self.pretrained_cfg = net.pretrained_cfg
+        if (pool := image_pool.of(net)) is not None:
+            self.image_pool = pool
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.sizes.append(len(images))
@@ -67,6 +71,7 @@ def predict(net: nn.Module, dataset: loading.Images, *, split_on_oom: bool) -> t
         InOrder(dataset, 50),
         TargetCodec(config(), Task("multiclass", ["a", "b", "c"])),
         accelerator=accelerator("fp32"),
+        batch_size=50,
         split_on_oom=split_on_oom,
     )
 
@@ -80,8 +85,8 @@ def test_batches_are_halved_until_they_fit_and_start_whole_the_next_time(
         small.sizes.clear()
         logits = predict(small, dataset, split_on_oom=True)
         assert torch.allclose(logits, expected, atol=1e-5)
-        halved = [50, 25, *[13, 13, 12, 12]]  # a batch that does not fit
-        assert small.sizes == [*halved, *[13, 13, 12, 12], *[5, 5, 5, 5]]
+        halved = [50, 25, *[13, 13, 13, 11]]  # a batch that does not fit
+        assert small.sizes == [*halved, *[13, 13, 13, 11], *[13, 7]]
 
 
 def test_a_gpu_sees_batches_of_one_size(
@@ -95,6 +100,48 @@ def test_a_gpu_sees_batches_of_one_size(
     assert torch.allclose(logits, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("case", ["whole", "one size", "halved"])
+def test_an_id_may_have_more_images_than_the_network_sees_at_a_time(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """Neither they nor the batches of other ids have more."""
+    net = factory.create(config(image_pool="attention", metadata={}), outputs=3, metadata_size=2)
+    for name in ("image_pool.attention.score.weight", "metadata_head.output.weight"):
+        nn.init.normal_(net.get_parameter(name), std=10)
+    counts = [3, 60, 1, 20, 36]
+    dataset = loading.Images(
+        images,
+        FOLDS["id"].tolist(),
+        None,
+        transforms=[Augmentation("none", size=32, resize_mode="squash")],
+        metadata=np.random.default_rng(0).random((120, 2), np.float32),
+        units=np.repeat(np.arange(len(counts)), counts),
+    )
+    batch = dataset.__getitems__([SampleIndex(row) for row in range(120)])
+    with torch.inference_mode():
+        ready = Preprocess(net.eval(), torch.device("cpu"))(batch.inputs)
+        expected = inputs.forward(net, ready).repeat_interleave(torch.tensor(counts), dim=0)
+    if case == "one size":
+        monkeypatch.setattr(inference, "ONE_SIZE", {"cpu"})
+    small = SmallDevice(net, 4 if case == "halved" else 8)
+    small.metadata_head = net.metadata_head
+    logits = infer(
+        small,
+        InOrder(dataset, 8),
+        TargetCodec(config(), Task("multiclass", ["a", "b", "c"])),
+        accelerator=accelerator("fp32"),
+        batch_size=8,
+        split_on_oom=case == "halved",
+    )
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+    sizes = {
+        "whole": [3, *[8] * 7, 4, 1, 8, 8, 4, *[8] * 4, 4],
+        "one size": [8] * 18,
+        "halved": [3, 8, *[4] * 15, 1, *[4] * 14],
+    }
+    assert small.sizes == sizes[case]
+
+
 def three_views(net: nn.Module, batches: InOrder) -> torch.Tensor:
     accelerated = accelerator("auto")
     return infer(
@@ -103,6 +150,7 @@ def three_views(net: nn.Module, batches: InOrder) -> torch.Tensor:
         TargetCodec(config(), Task("multiclass", ["a", "b", "c"])),
         views=[VIEWS[name] for name in ("identity", "hflip", "crop_center")],
         accelerator=accelerated,
+        batch_size=batches.batch_sampler.batch_size,
     )
 
 
@@ -140,6 +188,7 @@ def test_features_are_what_the_layer_receives_for_each_view(
         TargetCodec(config(), Task("multiclass", ["a", "b", "c"])),
         views=[VIEWS["identity"], flip],
         accelerator=accelerator("fp32"),
+        batch_size=50,
         split_on_oom=True,
     )
     batch = dataset.__getitems__([SampleIndex(row) for row in range(120)])

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import trainings
+from torch import nn
 
 from podium.config.embeddings import Embedding
 from podium.config.predict import Predict
 from podium.config.probes import Probe
 from podium.core.errors import UserError
 from podium.images.store import ImageStore
+from podium.models import device
 from podium.planning import stopwatch, timing, timing_probes
 from podium.planning.cost import Split
 from podium.planning.timing import ModelTime, ToPredict
@@ -106,6 +108,31 @@ def test_the_time_of_a_real_training_is_predicted(images: ImageStore) -> None:
     start = time.perf_counter()
     trainings.train(images, **options)
     assert abs(math.log(expected / (time.perf_counter() - start))) < math.log(3)
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_phases_are_measured_as_often_as_the_training_compiles(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch, *, compiles: bool
+) -> None:
+    compiled = list[object]()
+
+    def count(net: nn.Module, purpose: object) -> nn.Module:
+        if [purpose] != compiled[-1:]:
+            compiled.append(purpose)
+        return net
+
+    monkeypatch.setattr(device, "compiled", count)
+    phases = [
+        {"epochs": 1, "lr": 0.01, "trainable": part} for part in ("head", "all", "all", "head")
+    ]
+    options = {"phases": phases, "image_size": 32, "compile": compiles}
+    rates = measure(images, **options).training.batches
+    assert len({*rates}) == (4 if compiles else 2)
+    assert len(compiled) == (3 if compiles else 0)
+    planned = len(compiled)
+    compiled.clear()
+    trainings.train(images, **options)
+    assert len(compiled) == planned + compiles  # once more to verify the settings
 
 
 @pytest.mark.slow

@@ -24,13 +24,16 @@ from podium.pages.heatmaps import Explainer
 from podium.planning import timing
 from podium.planning.timing import ToPredict
 from podium.prediction.predictor import Predictor
-from podium.training import loop, memory, worst
+from podium.scoring import metrics
+from podium.training import loop, memory, preflight, worst
 from podium.training.build import TrainingData
+from podium.training.checkpoints import Checkpoints
 from podium.training.fold import TrainedFold
 from podium.training.state import TrainState
 
 UNITS, SIZE = 80, 24
 COLORS = {"circle": 0, "square": 1}
+ACCURACY = metrics.get("accuracy", "multiclass")
 
 
 def table() -> pd.DataFrame:
@@ -317,14 +320,66 @@ def test_memory_is_measured_with_the_largest_ids(
         return forward(model, batch)
 
     monkeypatch.setattr(inputs, "forward", counting)
-    memory.Trial(run).memory_share(4)
-    assert counts == [20, 20]
+    trial = memory.Trial(run)
+    for size in (4, 20):  # there are 12 ids with five images
+        trial.memory_share(size)
+    assert counts == [20, 20, 92, 92]
+
+
+@pytest.mark.parametrize("sampling", ["shuffled", "balanced"])
+def test_the_settings_are_verified_with_the_largest_ids_each_once(
+    images: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampling: str
+) -> None:
+    run = components(images, data=data(images), **options(batch_size=20, sampling=sampling))
+    seen = list[list[int]]()
+    forward = inputs.forward
+
+    def noting(model: Any, batch: inputs.Inputs) -> Tensor:
+        seen.append(sorted(batch["unit_sizes"].tolist()))
+        return forward(model, batch)
+
+    monkeypatch.setattr(inputs, "forward", noting)
+    with Checkpoints(tmp_path / "x") as checkpoints:
+        preflight.verify(run, metric=ACCURACY, checkpoints=checkpoints)
+    assert seen == [[4] * 8 + [5] * 12]
+
+
+def test_a_device_without_memory_for_two_ids_is_an_error_about_ids(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(inputs, "forward", full)
+    with pytest.raises(UserError, match="2 ids do not fit the memory"):
+        train(images, data=data(images), **options())
 
 
 def test_the_worst_predictions_are_drawn(trained: TrainedFold, images: ImageStore) -> None:
     run = components(images, data=data(images), **options())
     picture = worst.picture(run, TrainState(run), trained.best)
     assert picture is not None and picture.ndim == 3
+
+
+@pytest.mark.parametrize("image_pool", ["attention", None])
+def test_each_id_is_drawn_once_with_its_images(
+    images: ImageStore, monkeypatch: pytest.MonkeyPatch, image_pool: str | None
+) -> None:
+    names, shapes = list[str](), list[tuple[int, ...]]()
+
+    def sheet(pictures: list[np.ndarray], titles: list[str]) -> np.ndarray:
+        shapes.extend(picture.shape for picture in pictures)
+        names.extend(title.partition("\n")[0] for title in titles)
+        return pictures[0]
+
+    monkeypatch.setattr(worst, "_sheet", sheet)
+    run = components(images, data=data(images), **options(image_pool=image_pool))
+    best = train(images, data=data(images), **options(image_pool=image_pool)).best
+    worst.picture(run, TrainState(run), best)
+    held_out = FOLDS[FOLDS["fold"] == 0].groupby("unit").size()
+    assert len({*names}) == len(names) == 16 and {*names} <= {*held_out.index}
+    sides = [32 if held_out[name] == 1 else 64 for name in names]
+    assert [shape[:2] for shape in shapes] == [(side, side) for side in sides]
 
 
 def test_the_time_is_measured(images: ImageStore) -> None:

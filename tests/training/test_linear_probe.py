@@ -66,7 +66,8 @@ def predict(components: Components, ids: list[str]) -> np.ndarray:
     store = components.loaders.train.dataset.store
     loader = ordered.for_inference(store, ids, size=64, resize_mode="squash", batch_size=8)
     net, codec, accelerator = components.net, components.codec, components.accelerator
-    return infer(net, loader, codec, accelerator=accelerator).numpy()
+    size = loader.batch_sampler.batch_size
+    return infer(net, loader, codec, accelerator=accelerator, batch_size=size).numpy()
 
 
 @pytest.mark.parametrize(("name", "loss"), LOSSES)

@@ -176,21 +176,21 @@ def holds(max_images: int, tried: list[int]) -> Callable[[int], float]:
 def test_the_largest_batch_is_a_power_of_two_within_nine_tenths_of_the_memory(
     capacity: int, max_images: int, expected: int
 ) -> None:
-    size = memory.largest_batch(holds(capacity, []), max_images=max_images, may_run_out=True)
+    size = memory.largest_batch(holds(capacity, []), max_size=max_images, may_run_out=True)
     assert size == expected
 
 
 def test_where_memory_must_not_run_out_no_size_is_tried_that_could_be_too_large() -> None:
     tried: list[int] = []
-    assert memory.largest_batch(holds(100, tried), max_images=900, may_run_out=False) == 64
+    assert memory.largest_batch(holds(100, tried), max_size=900, may_run_out=False) == 64
     assert tried == [2, 4, 8, 16, 32, 64]
-    assert memory.largest_batch(holds(100, tried), max_images=900, may_run_out=True) == 64
+    assert memory.largest_batch(holds(100, tried), max_size=900, may_run_out=True) == 64
     assert tried[6:] == [2, 4, 8, 16, 32, 64, 128]
 
 
 def test_a_model_that_does_not_fit_at_all_is_an_error() -> None:
     with pytest.raises(UserError, match="2 images do not fit"):
-        memory.largest_batch(lambda _: math.inf, max_images=900, may_run_out=True)
+        memory.largest_batch(lambda _: math.inf, max_size=900, may_run_out=True)
 
 
 @pytest.mark.slow

@@ -69,11 +69,12 @@ class Prepare(Section):
     """What to do with rows of `train_csv` in which a label is missing; with several targets, all
     labels: an image without some of them trains and scores the other targets only."""
     raters: Literal["error", "first", "majority", "soft", "mean", "median"] = "error"
-    """How to combine different labels of the same image, such as those of several raters. `first`:
-    the first row. `majority`: the most frequent label; multilabel: labels in at least half of the
-    rows. `soft`: like `majority`, but models (not probes) train on the share of each label. `mean`
-    requires `task: regression`, `median` also allows `ordinal`. `error`: fail, but with `task:
-    multilabel` and one label column the image gets all labels."""
+    """How to combine different labels of the same image, or with `unit_column` of the images of a
+    unit, such as those of several raters. `first`: the first row. `majority`: the most frequent
+    label; multilabel: labels in at least half of the rows. `soft`: like `majority`, but models (not
+    probes) train on the share of each label. `mean` requires `task: regression`, `median` also
+    allows `ordinal`. `error`: fail, but with `task: multilabel` and one label column the image gets
+    all labels."""
     new_class: Name | None = None
     """The label that marks an image of none of the classes, such as `new_whale`. Models do not
     learn it; test images get it if no class reaches `ensemble.new_class_threshold`. Requires `task:

@@ -201,11 +201,17 @@ def _check(
     for part, reasons in unusable.items():
         if not reasons or part in allowed:
             continue
-        problem = f"unusable: {_shown(reasons)}"
-        if folders is not None:
-            names = [i if r == stacks.MISSING else f"{i} ({r})" for i, r in reasons.items()]
-            problem = f"missing from {shown(folders[part])}: {examples(names)}"
-        problems.append(f"{len(reasons)} of {len(ids[part])} {TITLES[part]}s are {problem}")
+        if folders is None:
+            problem = f"are unusable: {_shown(reasons)}"
+        else:
+            all_missing = (stacks.MISSING, stacks.NO_IMAGES)
+            names = [i if r in all_missing else f"{i} ({r})" for i, r in reasons.items()]
+            where = f"{shown(folders[part])}: {examples(names)}"
+            problem = f"are missing from {where}"
+        count = f"{len(reasons)} of {len(ids[part])} {TITLES[part]}s"
+        if folders is not None and stacks.NO_IMAGES in reasons.values():
+            count, problem = counted(len(reasons), f"{part} id", "has"), f"no images in {where}"
+        problems.append(f"{count} {problem}")
         if folders is not None and len(reasons) == len(ids[part]):
             hint = f"{part}_images to the folder that contains them."
             break

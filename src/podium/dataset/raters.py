@@ -46,8 +46,17 @@ def join(raters: str, task: TaskName, classes: list[str]) -> Join | None:
     return joins.get(raters)
 
 
+def join_units(train: pd.DataFrame, join: Join | None) -> pd.DataFrame:
+    """Give all images of each unit, if there are units, the same label: that of all their rows."""
+    if join is None or "unit" not in train:
+        return train
+    return train.assign(label=train.groupby("unit", sort=False)["label"].transform(join))
+
+
 def shares(train: pd.DataFrame, task: TaskName) -> pd.Series:
-    """The share of each class among the labels of an image's rows, as JSON, by id."""
+    """The share of each class among the labels of an image's rows, or of those of its unit, as
+    JSON: one per row.
+    """
 
     def describe(texts: pd.Series) -> str:
         labels = [text.split(LABEL_SEPARATOR) if task == "multilabel" else [text] for text in texts]
@@ -57,7 +66,8 @@ def shares(train: pd.DataFrame, task: TaskName) -> pd.Series:
             ensure_ascii=False,
         )
 
-    described: pd.Series = train.groupby("id", sort=False)["label"].agg(describe)
+    by = "unit" if "unit" in train else "id"
+    described: pd.Series = train.groupby(by, sort=False)["label"].transform(describe)
     return described
 
 
@@ -73,5 +83,8 @@ def _in_half(texts: Iterable[str], classes: list[str]) -> str:
 
 
 def _per_target(texts: Iterable[str], average: Callable[[list[float]], float]) -> str:
+    texts = [*texts]
+    if len({*texts}) == 1:  # rounding would change the mean
+        return texts[0]
     rows = [[float(part) for part in text.split(LABEL_SEPARATOR)] for text in texts]
     return LABEL_SEPARATOR.join(str(average([*column])) for column in zip(*rows, strict=True))

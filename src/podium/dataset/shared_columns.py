@@ -1,4 +1,4 @@
-"""Further columns of both the training and the test table."""
+"""Further columns of both the training tables and the test table."""
 
 import pandas as pd
 
@@ -8,21 +8,26 @@ from podium.dataset import pixel_tables
 
 
 def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
-    """The rows of both tables as text: `part` (train or test) and the shared columns that are not
-    ids, labels or pixels. Only the column `part` unless there are both tables.
+    """The rows of the training tables and the test table as text: `part` (train or test) and the
+    columns of all of them that are not ids, labels or pixels. Only the column `part` unless there
+    are both.
     """
     if layout.train_csv is None or layout.test_csv is None:
         return pd.DataFrame({"part": []}, dtype=str)
-    names = {"train": layout.train_csv, "test": layout.test_csv}
-    found = {part: archive.find(name) for part, name in names.items()}
-    headers = {part: archive.header(path) for part, path in found.items()}
+    of_train = [layout.train_csv, *layout.more_train_csv]
+    parts = ["train"] * len(of_train) + ["test"]
+    found = [archive.find(name) for name in (*of_train, layout.test_csv)]
+    headers = [archive.header(path) for path in found]
     known = {layout.id_column, layout.test_id_column, layout.submission_id_column, "part"}
     known |= {*layout.label_columns, *layout.unit_columns}
     if layout.pixel_columns is not None:
-        known |= set(pixel_tables.columns(headers["train"], layout, names["train"]))
-    shared = [name for name in headers["train"] if name in headers["test"] and name not in known]
+        known |= set(pixel_tables.columns(headers[0], layout, layout.train_csv))
+    in_all = set.intersection(*map(set, headers)) - known
+    shared = [name for name in headers[0] if name in in_all]
     if not shared:
         return pd.DataFrame({"part": []}, dtype=str)
-    tables = {part: archive.read_csv(path, shared) for part, path in found.items()}
-    parts = [table[shared].assign(part=part) for part, table in tables.items()]
-    return pd.concat(parts, ignore_index=True)[["part", *shared]]
+    tables = [
+        archive.read_csv(path, shared)[shared].assign(part=part)
+        for part, path in zip(parts, found, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)[["part", *shared]]

@@ -31,9 +31,10 @@ def make_folds(
     `subsample`, the column train is "no" for the images that are not trained on, else "yes".
 
     Folds are stratified by class, by bins of the target (regression), or by each label (multilabel,
-    and classes and bins of several targets: iterative stratification). The images of one `group`
-    (if the table has that column) stay in one fold, and so do `duplicates` (see
-    `duplicates.find`). The order of rows has no effect.
+    and classes and bins of several targets: iterative stratification). The images of one `group` or
+    `unit` (if the table has these columns) stay in one fold, and so do `duplicates` (see
+    `duplicates.find`); a unit counts once, however many images it has. The order of rows has no
+    effect.
 
     Raises:
         UserError: if there are fewer images, or groups, than folds, or for an unknown class in
@@ -43,11 +44,14 @@ def make_folds(
     first = train["id"]
     if duplicates is not None:
         first = first_of_set(train["id"], duplicates)
-    units = train[train["id"] == first].reset_index(drop=True)  # one image per set
+    rows, keys = train[train["id"] == first].reset_index(drop=True), first  # one image per set
     if "group" in train:
-        units = train.assign(group=merge_groups(train, first))
-    fold_of = dict(zip(units["id"], _split(units, task, count=count, seed=seed), strict=True))
-    folds = train[["id", "label"]].assign(fold=first.map(fold_of).astype(int))
+        rows = train.assign(group=merge_groups(train, first))
+    if "unit" in train:  # which have one label, and are scored
+        rows, keys = rows.drop_duplicates("unit", ignore_index=True), train["unit"]
+    split = _split(rows, task, count=count, seed=seed)
+    fold_of = dict(zip(rows["unit" if "unit" in train else "id"], split, strict=True))
+    folds = train[["id", "label"]].assign(fold=keys.map(fold_of).astype(int))
     for column in ("unit", "shares"):
         if column in train:
             folds[column] = train[column]
@@ -65,9 +69,12 @@ def _with_units_grouped(train: pd.DataFrame) -> pd.DataFrame:
 
 
 def rare_classes(train: pd.DataFrame, task: Task, count: int) -> list[str]:
-    """A warning about classes with fewer images than there are folds."""
+    """A warning about classes with fewer images, or units, than there are folds."""
     if task.name == "regression":
         return []
+    noun = "images"
+    if "unit" in train:
+        train, noun = train.drop_duplicates("unit"), "ids"
     labels = train["label"]
     if task.name == "multitarget":
         parts = [(p, own[own != ""]) for p, own in _of_targets(labels, task)]
@@ -78,7 +85,7 @@ def rare_classes(train: pd.DataFrame, task: Task, count: int) -> list[str]:
     sizes = labels.value_counts().sort_index()
     rare = [f"{label} ({size})" for label, size in sizes.items() if size < count]
     warning = (
-        f"{counted(len(rare), 'class', 'has')} fewer images than the {count} folds, "
+        f"{counted(len(rare), 'class', 'has')} fewer {noun} than the {count} folds, "
         "so some folds are "
     )
     return [f"{warning}validated without them: {examples(rare)}"] if rare else []

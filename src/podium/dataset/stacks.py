@@ -10,7 +10,7 @@ from podium.dataset.image_files import normalize_path
 
 Files = str | tuple[str | None, ...] | None
 """The image file of an id, or those that are stacked; None for one that is missing."""
-MISSING = "not in the archive"
+MISSING, NO_IMAGES = "not in the archive", "no images"  # of one image; of an id with several
 
 
 def find(paths: Mapping[str, str], ids: Sequence[str], layout: Prepare) -> list[Files]:
@@ -56,9 +56,9 @@ def names(files: Files) -> list[str]:
 
 
 def missing(files: Files, layout: Prepare) -> str | None:
-    """Why an image is missing; None if it is not."""
+    """Why an image, or all images of an id, are missing; None if they are not."""
     if files is None:
-        return MISSING
+        return MISSING if layout.images is None else NO_IMAGES
     if isinstance(files, str) or None not in files:
         return None
     parts = zip(layout.stack or (), files, strict=True)

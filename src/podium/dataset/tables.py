@@ -156,19 +156,18 @@ def summary(tables: Tables, task: TaskName) -> str:
     """Describe the number of images and classes in one line."""
     parts = {"training image": tables.train, "test image": tables.test}
     training, test = (counted(len(table), noun) for noun, table in parts.items())
+    if "unit" in tables.test:
+        test += f" for {counted(tables.test['unit'].nunique(), 'row')} of the submission"
     if tables.targets is not None:
         return f"{training}, {test}; {target_labels.describe(tables.task(task))}"
     positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
     noun = "labels" if task == "multilabel" else "classes"
     classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
-    images = f"{training}{classes}, {test}"
-    if "unit" in tables.test:
-        images += f" for {tables.test['unit'].nunique()} rows of the submission"
     new = ""
     if tables.new_class is not None:
         count = (tables.train["label"] == tables.new_class).sum()
         new = f"; {counted(count, 'training image', 'is')} {tables.new_class}, which is not a class"
-    return images + positive + new
+    return f"{training}{classes}, {test}{positive}{new}"
 
 
 def _read_train(
@@ -208,12 +207,13 @@ def _read_train(
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows.")
     join = raters.join(layout.raters, task, classes)
-    if task == "multilabel" and columns.shape[1] == 1 and join is None:
+    if join is None and task == "multilabel" and columns.shape[1] == 1:
         join = lambda texts: class_list.union(texts, classes)  # noqa: E731
-    shares = raters.shares(train, task) if layout.raters == "soft" else None
+    if layout.raters == "soft":
+        train["shares"] = raters.shares(train, task)
+    if layout.raters != "error":
+        train = raters.join_units(train, join)
     train, warnings = rows.deduplicate(train, location, join)
-    if shares is not None:
-        train["shares"] = train["id"].map(shares)
     _check(train["label"], Task(task, classes, targets), name)
     if "unit" in train:
         units.check(train, name)

@@ -27,6 +27,7 @@ class Data:
     task: Task  # multilabel for several targets
     targets: list[str]  # the names of several targets; empty for one
     ids: list[str]  # [N], training images first
+    units: list[str]  # of the images that share a row of the submission the same: [N]
     labels: list[str]  # of the training images, [M]
     folds: np.ndarray  # of the training images, int [M]
     groups: list[str] | None  # of the training images
@@ -113,6 +114,11 @@ def read(backbone: Embedding | None, *, seed: int) -> Data:
         task=task,
         targets=[part.name for part in submitted.parts],
         ids=ids,
+        units=[
+            _stored(unit, is_test=part is test)
+            for part in (train, test)
+            for unit in part["unit" if "unit" in part else "id"]
+        ],
         labels=labels,
         folds=folds.reindex(train["id"]).astype(int).to_numpy(),
         groups=train["group"].tolist() if "group" in train else None,

@@ -62,27 +62,33 @@ def measure(
         own = folds == fold
         probability[own] = model.predict_proba(features[own])[:, 1]
     auc = univariate.area(is_test, probability)
-    lower = float(_lower(np.array([auc]), is_test)[0])
+    lower = float(_lower(np.array([auc]), is_test, groups)[0])
     return Drift(auc, lower, probability)
 
 
 def compare(
-    facts: dict[str, np.ndarray], is_test: np.ndarray, rng: np.random.Generator
+    facts: dict[str, np.ndarray],
+    is_test: np.ndarray,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
 ) -> list[Difference]:
     """How well each fact alone (name -> numbers or categories [N]) tells test from training images,
-    highest AUC first; empty without images of both.
+    highest AUC first; empty without images of both. `groups`: as in `measure`.
     """
     if not is_test.any() or is_test.all():
         return []
-    folds = univariate.split(len(is_test), rng, strata=is_test)
+    groups = np.arange(len(is_test)) if groups is None else groups
+    folds = univariate.split(len(is_test), rng, groups, strata=is_test)
     result = []
     for name, values in facts.items():
         binned = univariate.bins(values)
         if binned.max() > binned.min():
             area = univariate.auc(binned, is_test[:, None].astype(float), folds)
-            result.append(Difference(name, float(area[0]), float(_lower(area, is_test)[0])))
+            result.append(Difference(name, float(area[0]), float(_lower(area, is_test, groups)[0])))
     return sorted(result, key=lambda difference: -difference.auc)
 
 
-def _lower(areas: np.ndarray, is_test: np.ndarray) -> np.ndarray:
-    return univariate.lower_bound(areas, np.array([is_test.sum()]), len(is_test))
+def _lower(areas: np.ndarray, is_test: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Two standard errors below, with groups as the independent samples."""
+    weights = univariate.weights(groups)
+    return univariate.lower_bound(areas, np.array([weights[is_test].sum()]), weights.sum())

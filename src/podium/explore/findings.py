@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from podium.core import seeding
 from podium.explore import drift, label_errors, near_duplicates, shortcuts, univariate
@@ -52,17 +54,18 @@ def find(data: Data, *, seed: int) -> Findings:
     )
     pairs = [pair for pair in pairs if min(pair.a, pair.b) < data.n_train]
     sets = near_duplicates.sets(pairs, len(data.ids))
-    groups = np.where(sets >= 0, sets, sets.max(initial=-1) + 1 + np.arange(len(sets)))
+    groups = merged(data.units, sets)
     known = slice(0, data.n_train)
     rng = seeding.generator(seed, "explore", "folds")
     labels = one_vs_rest(data)
     folds = univariate.split(data.n_train, rng, groups[known])
+    weights = univariate.weights(groups[known])
     facts = {name: values[known] for name, values in data.facts().items()}
     content = {name: values[known] for name, values in data.content().items()}
     stats = data.described.stats
     regions = list[Shortcut]()
     if np.median(stats.sizes[known].min(axis=1)) >= shortcuts.MIN_SIDE:
-        regions = shortcuts.of_regions(stats.cells[known], labels, folds)
+        regions = shortcuts.of_regions(stats.cells[known], labels, folds, weights)
     return Findings(
         pairs=pairs,
         sets=sets,
@@ -75,11 +78,25 @@ def find(data: Data, *, seed: int) -> Findings:
             searched[searched < data.n_train],
         ),
         drift=drift.measure(data.described.features, data.is_test, groups=groups, rng=rng),
-        differences=_differences(data, rng),
-        shortcuts=shortcuts.of_facts(facts | content, labels, folds, content=STATISTICS),
+        differences=_differences(data, groups, rng),
+        shortcuts=shortcuts.of_facts(
+            facts | content, labels, folds, content=STATISTICS, weights=weights
+        ),
         regions=regions,
         searched=searched,
     )
+
+
+def merged(units: list[str], sets: np.ndarray) -> np.ndarray:
+    """Groups of images that share a unit or a set of near-duplicates, or are connected by these: a
+    number per image, int [N]. -1 is no set.
+    """
+    codes = pd.factorize(np.array(units, object))[0]
+    count, rows = codes.max(initial=-1) + 1, np.flatnonzero(sets >= 0)
+    size = count + sets.max(initial=-1) + 1
+    edges = (np.ones(len(rows)), (codes[rows], count + sets[rows]))
+    groups: np.ndarray = connected_components(coo_array(edges, (size, size)), directed=False)[1]
+    return groups[codes]
 
 
 def one_vs_rest(data: Data) -> Labels:
@@ -96,11 +113,11 @@ def one_vs_rest(data: Data) -> Labels:
     return Labels(names, (targets[:, None] == common).astype(np.float32)).frequent()
 
 
-def _differences(data: Data, rng: np.random.Generator) -> list[Difference]:
+def _differences(data: Data, groups: np.ndarray, rng: np.random.Generator) -> list[Difference]:
     """Compare facts, content and table columns of test and training images."""
     names = ("file name order", "file name length")  # naming often follows the split
     facts = {name: values for name, values in data.facts().items() if name not in names}
-    found = drift.compare(facts | data.content(), data.is_test, rng)
+    found = drift.compare(facts | data.content(), data.is_test, rng, groups)
     columns = {
         f"column {name}": _numbers(data.shared[name])
         for name in data.shared.columns.difference(["part"])

@@ -36,6 +36,12 @@ class Labels(NamedTuple):
     names: list[str]
     values: np.ndarray  # 0 and 1, [N, C]
 
+    def independent(self, weights: np.ndarray | None) -> tuple[np.ndarray, float]:
+        """How many images with each label [C], and images in all, are independent samples."""
+        if weights is None:
+            weights = np.ones(len(self.values))
+        return weights @ self.values, float(weights.sum())
+
     def frequent(self) -> "Labels":
         """The most frequent labels that are not rare."""
         positives = self.values.sum(axis=0)
@@ -46,10 +52,16 @@ class Labels(NamedTuple):
 
 
 def of_facts(
-    facts: dict[str, np.ndarray], labels: Labels, folds: np.ndarray, *, content: Sequence[str] = ()
+    facts: dict[str, np.ndarray],
+    labels: Labels,
+    folds: np.ndarray,
+    *,
+    content: Sequence[str] = (),
+    weights: np.ndarray | None = None,
 ) -> list[Shortcut]:
     """The label that each fact (name -> [N]) predicts best, highest AUC first. Facts in `content`
-    describe what the image shows, so they are not shortcuts.
+    describe what the image shows, so they are not shortcuts. `weights` [N]: see
+    `univariate.weights`; None: images are independent.
     """
     result = []
     if not labels.names:
@@ -59,7 +71,7 @@ def of_facts(
         if binned.max() == binned.min():
             continue
         areas = univariate.auc(binned, labels.values, folds)
-        bounds = univariate.lower_bound(areas, labels.values.sum(axis=0), len(values))
+        bounds = univariate.lower_bound(areas, *labels.independent(weights))
         best = int(np.nanargmax(areas))
         limit = BYTES_REVEAL if name in BYTES else REVEALS
         is_reported = bool(bounds[best] >= limit) and name not in content
@@ -67,12 +79,15 @@ def of_facts(
     return sorted(result, key=lambda found: -found.auc)
 
 
-def of_regions(cells: np.ndarray, labels: Labels, folds: np.ndarray) -> list[Shortcut]:
+def of_regions(
+    cells: np.ndarray, labels: Labels, folds: np.ndarray, weights: np.ndarray | None = None
+) -> list[Shortcut]:
     """Regions that reveal a label, such as a watermark; at most one per label. The AUC of such a
     cell is much higher than that of its mirrored cells or of most cells.
 
     Args:
         cells: as `ImageStats.cells`, [N, CELLS, CELLS, S].
+        weights: as in `of_facts`.
     """
     if not labels.names:
         return []
@@ -84,8 +99,8 @@ def of_regions(cells: np.ndarray, labels: Labels, folds: np.ndarray) -> list[Sho
             for column in range(CELLS)
         ]
     ).T.reshape(len(labels.names), len(STATISTICS), CELLS, CELLS)
-    positives = labels.values.sum(axis=0)[:, None, None, None]
-    bounds = univariate.lower_bound(areas, positives, len(cells))
+    positives, count = labels.independent(weights)
+    bounds = univariate.lower_bound(areas, positives[:, None, None, None], count)
     mirrors = np.max([areas[..., ::-1], areas[..., ::-1, :], areas[..., ::-1, ::-1]], axis=0)
     median = np.median(areas, axis=(2, 3), keepdims=True)
     found = (bounds >= CORNER) & (areas - mirrors >= OVER_MIRRORS)

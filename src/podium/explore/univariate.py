@@ -79,8 +79,17 @@ def area(positive: np.ndarray, scores: np.ndarray) -> float:
     return float((ranks - count * (count + 1) / 2) / (count * (total - count)))
 
 
-def lower_bound(area: np.ndarray, positives: np.ndarray, count: int) -> np.ndarray:
-    """The AUC minus two standard errors.
+def weights(groups: np.ndarray) -> np.ndarray:
+    """The weight of each image [N] with which all images of a group, which may be nearly the same,
+    count as one.
+    """
+    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    of_images: np.ndarray = 1 / sizes[codes]
+    return of_images
+
+
+def lower_bound(area: np.ndarray, positives: np.ndarray, count: float) -> np.ndarray:
+    """The AUC minus two standard errors, for so many independent samples.
 
     Source: Hanley and McNeil 1982.
     """

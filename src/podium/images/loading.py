@@ -108,6 +108,14 @@ class Images(Dataset[Batch]):
         )
 
     @property
+    def unit_sizes(self) -> np.ndarray | None:
+        """How many images each unit has, the largest first: int64 [U]; None without units."""
+        if self.units is None:
+            return None
+        sizes: np.ndarray = np.sort(np.unique(self.units, return_counts=True)[1])[::-1]
+        return sizes
+
+    @property
     def first(self) -> np.ndarray:
         """The row of the first image of each example: int64 [examples]."""
         if self.units is None:

@@ -63,8 +63,13 @@ class EpochBatchSampler(Sampler[list[SampleIndex]]):
     @property
     def largest(self) -> int:
         """The rows of the largest batch that is possible."""
-        sizes = sorted(np.diff(self._starts).tolist(), reverse=True)
-        return sum(sizes[: self.batch_size])
+        starts = np.array(self._starts)
+        if self.seed is None:
+            return int(np.diff(starts[self._bounds]).max(initial=0))
+        sizes = np.sort(np.diff(starts))[::-1]
+        if self.weights is not None:  # the largest example may be drawn each time
+            return int(sizes[0]) * min(self.batch_size, self.count)
+        return int(sizes[: self.batch_size].sum())
 
     def set_epoch(self, epoch: int, *, phase: int = 0, first_batch: int = 0) -> None:
         """Set the next epoch, its phase, and its first batch."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from podium.core.errors import UserError, counted, examples
 from podium.init.guesses import Confidence, Guess
+from podium.init.id_patterns import AUXILIARY_WORDS
 from podium.init.matching import matching_folders, parents
 from podium.init.survey import Survey
 from podium.init.words import has_word
@@ -14,7 +15,6 @@ Part = Literal["train", "test"]
 OTHER_PART: dict[Part, Part] = {"train": "test", "test": "train"}
 ON_BAD_IMAGE = "prepare.on_bad_image"
 TRAIN_WORD = re.compile("(?i)train(ing)?")
-AUXILIARY_WORDS = ("mask", "annot", "segment", "thumb", "depth")
 
 
 def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
@@ -35,7 +35,7 @@ def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
         best = [folder for folder in best if is_better(folder)] or best
     value = max(best, key=lambda folder: _area(folder, survey))
     count = len(set(ids))
-    images = "all ids" if matched == count else f"{matched} of {count} ids"
+    images = "all ids" if matched == count else f"all but {count - matched} ids"
     reason = f"contains images for {images}{_comparison(best, survey)}"
     confidence: Confidence = "certain" if matched == count and len(innermost) == 1 else "likely"
     if len(best) > 1:

@@ -9,14 +9,16 @@ import pandas as pd
 
 from podium.competition.text.names import is_hidden, nfc
 from podium.dataset import units
-from podium.dataset.image_files import images_below, normalize_path
+from podium.dataset.image_files import ImageIndex, images_below, normalize_path
 from podium.init import words
+from podium.init.matching import IdColumn
 
 ByPart = dict[str, dict[str, int]]
 SEPARATORS = "_-. "
 MIN_RATE = 0.5  # of ids that have images
 MAX_TESTED_IDS = 2_000
 MIN_SAME = 0.8  # of the ids that have the same parts
+AUXILIARY_WORDS = ("mask", "annot", "segment", "thumb", "depth")  # images that are not the input
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,24 @@ def find(rows: pd.DataFrame, by_part: ByPart) -> IdPattern | None:
                 candidates.append((rate * distinct, found))
     # Of patterns with as many ids, the one that is tried first; of columns, the first.
     return max(candidates, key=lambda candidate: candidate[0], default=(0, None))[1]
+
+
+def of_columns(
+    rows: pd.DataFrame, columns: Sequence[IdColumn], index: ImageIndex, by_part: ByPart
+) -> IdPattern | None:
+    """The pattern by which a column has all images of each row, if several other `columns` name one
+    of them each (left, right): neither the same, nor auxiliary ones such as masks.
+    """
+    of_columns = list[set[str]]()
+    for column in columns:
+        if column.match_rate < 1 or words.has_word(column.name, *AUXILIARY_WORDS):
+            return None
+        of_columns.append({name for cell in rows[column.name] for name in index.find(cell)})
+    found = find(rows[rows.columns.difference([c.name for c in columns], sort=False)], by_part)
+    if found is None or found.rate < 1 or found.per_id != len(columns):
+        return None
+    are_different = len(set[str]().union(*of_columns)) == len(columns) * len(rows)
+    return found if are_different and rows[found.column].is_unique else None
 
 
 def index(images: Sequence[str]) -> ByPart:

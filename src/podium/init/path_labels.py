@@ -11,8 +11,9 @@ import pandas as pd
 from podium.config.prepare_values import check_pattern
 from podium.core.errors import UserError, counted, examples
 from podium.dataset.image_files import label_in
-from podium.init.folders import AUXILIARY_WORDS, is_in, is_test
+from podium.init.folders import is_in, is_test
 from podium.init.guesses import Confidence, Guess
+from podium.init.id_patterns import AUXILIARY_WORDS
 from podium.init.matching import parents
 from podium.init.survey import Survey
 from podium.init.words import has_word

@@ -129,6 +129,7 @@ def _columns(table: Table) -> str:
 
 def _size(survey: Survey, folder: str) -> str:
     stats = survey.stats(folder)
-    if stats is None:
-        return "none can be decoded"
+    if stats is None:  # of many folders, some are not probed
+        is_probed = any(name.startswith(f"{folder}/" if folder else "") for name in survey.probed)
+        return "none can be decoded" if is_probed else ""
     return f"{stats.width} x {stats.height}{' grayscale' if stats.grayscale else ''}"

@@ -77,7 +77,8 @@ class Survey:
     tables: list[Table]
     images: list[str]
     folders: dict[str, int]  # number of images directly in each
-    probed: dict[str, ImageStats] = field(default_factory=dict)  # a sample of the images
+    probed: dict[str, ImageStats | None] = field(default_factory=dict)
+    """A sample of the images; None: cannot be decoded."""
     problems: dict[str, str] = field(default_factory=dict)  # unreadable file -> message
     ignored: dict[str, int] = field(default_factory=dict)  # suffix -> number of other files
 
@@ -102,10 +103,9 @@ class Survey:
 
     @cached_property
     def id_patterns(self) -> dict[str, IdPattern | None]:
-        """How each table identifies images, if only as part of their names: no column identifies
-        them by their whole names, or only by a few values, as flags do the slices 0.dcm and 1.dcm
-        of volumes. A table is a list of classes if its values are no part of test images, or all
-        are unique and it is not named as a training table.
+        """How each table identifies images, if only as part of their names: no column has whole
+        names, or only a few, as flags do of slices 0.dcm and 1.dcm. A table lists classes if its
+        values are no part of test images, or are unique and it is not named as a training table.
         """
         found = dict[str, IdPattern | None].fromkeys(table.name for table in self.tables)
         by_part, tests = id_patterns.index(self.images), id_patterns.test_paths(self.images)
@@ -116,12 +116,14 @@ class Survey:
                 pattern = id_patterns.find(table.rows, by_part)
                 if pattern is not None and pattern.rate >= 2 * whole and pattern.fits(tests):
                     found[table.name] = pattern
+            elif len(columns := self._whole_names[table.name]) > 1:
+                found[table.name] = id_patterns.of_columns(table.rows, columns, self.index, by_part)
         return found
 
     def stats(self, folder: str) -> ImageStats | None:
         """Statistics of the probed images in `folder` and below; None if there are none."""
         inside = f"{folder}/" if folder else ""
-        probed = [stats for name, stats in self.probed.items() if name.startswith(inside)]
+        probed = [stats for name, stats in self.probed.items() if stats and name.startswith(inside)]
         if not probed:
             return None
         sizes = np.array([(stats.height, stats.width) for stats in probed])
@@ -218,20 +220,21 @@ def _table_names(names: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats]:
+def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats | None]:
     """Decode a few images per folder, and only of some folders if there are many."""
     by_folder = defaultdict[str, list[str]](list)
     for name in images:
         by_folder[name.rpartition("/")[0]].append(name)
     folders = [*by_folder.values()][:: ceil(len(by_folder) / MAX_PROBED_IMAGES) or 1]
     most = min(MAX_PROBED_PER_FOLDER, MAX_PROBED_IMAGES // max(1, len(folders)))
-    probed, limit = {}, codec.POSSIBLE_MEGAPIXELS
+    probed, limit = dict[str, ImageStats | None](), codec.POSSIBLE_MEGAPIXELS
     for names in folders:
         for name in names[:: max(1, len(names) // most)][:most]:
             try:
                 pixels, channels = codec.look(archive.read(name), max_megapixels=limit)
             except (ImageError, UserError):
-                continue  # the stage prepare reports it, if the competition uses it
+                probed[name] = None  # the stage prepare reports it, if the competition uses it
+                continue
             height, width = pixels.shape[:2]
             grayscale = bool((np.ptp(pixels, axis=2) == 0).all())
             probed[name] = ImageStats(height, width, grayscale, channels=channels)

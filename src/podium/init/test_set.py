@@ -5,11 +5,13 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from podium.competition.text.names import NameIndex
-from podium.core.errors import counted, examples
+from podium.core.errors import UserError, counted, examples
 from podium.init import folders, id_columns, id_patterns
 from podium.init.recorder import Recorder
 from podium.init.roles import Roles
 from podium.init.survey import Survey
+
+MIN_PER_ID = 1.5  # images
 
 
 def find_ids(record: Recorder, survey: Survey, tables: Roles, ids: str) -> pd.Series | None:
@@ -59,6 +61,7 @@ def read(
     if ids is None:
         record.take(folders.guess_unlisted(survey, train, classes))
         return
+    _check_single(record, survey, ids)
     images = images_of(record, survey, ids.tolist())
     has_sample = record.prepare.get("sample_submission") is not None
     hidden = folders.guess_hidden(images, train, survey, train_ids) if has_sample else []
@@ -73,6 +76,26 @@ def read(
             f"{counted(len(same), 'test id')} in the training table, too: "
             f"{examples(sorted(same), 3)}"
         )
+
+
+def _check_single(record: Recorder, survey: Survey, ids: pd.Series) -> None:
+    """Check that `ids`, if they are those of images, are not parts of the names of several each.
+
+    Raises:
+        UserError: if they are.
+    """
+    if "images" in record.prepare or any(survey.index.find(image) for image in ids):
+        return
+    found = id_patterns.find(pd.DataFrame({"id": ids}), id_patterns.index(survey.images))
+    if found is None or found.per_id < MIN_PER_ID:
+        return
+    tails = id_patterns.tails(ids, survey.images, found.pattern)
+    image, names = next((image, names) for image, names in tails.items() if len(names) > 1)
+    raise UserError(
+        f"the submission's ids have several images each ({image}: {examples(names, 3)}), but the "
+        "training labels are those of single images. Write a train.csv with a row for each id and "
+        "its label, named like the columns of the sample submission, instead."
+    )
 
 
 def missing(record: Recorder, survey: Survey, ids: pd.Series | None) -> list[str]:

@@ -125,8 +125,7 @@ class _Reader:
             guess = id_columns.guess_ids_in_names(train, found)
         ids = self.record.take(guess)
         if ids is None:
-            reason = self.layout.guess("prepare.id_column").reason
-            raise UserError(f"{reason}. Set the id column with --id-column.")
+            raise UserError(f"{guess.reason}. Set the id column with --id-column.")
         if "prepare.label_column" not in self.answers:
             other_jobs.check(train, ids, tables.targets)
         self._read_columns(tables, train, ids)
@@ -152,6 +151,7 @@ class _Reader:
         missing_tests = test_set.missing(self.record, survey, found_ids)
         if missing or missing_tests:
             self.record.take(folders.guess_missing(missing, missing_tests))
+        unused.note_images(self.record, survey, train, ids)
         ids_of_parts = [values] if found_ids is None else [values, [*found_ids]]
         channels.read(self.record, survey, folder, ids_of_parts)
 

@@ -40,8 +40,9 @@ def batch_size_errors(key: str, size: int, device: torch.device) -> Iterator[Non
     except RuntimeError as error:
         if not should_reduce_batch_size(error):
             raise
+        fix = f"Set {size // 2}" if size > 1 else "Use a smaller model or image_size"
         raise UserError(
-            f"{key}: {size} images do not fit into the memory of {name(device)}. Set {size // 2}."
+            f"{key}: {size} images do not fit into the memory of {name(device)}. {fix}."
         ) from None
 
 

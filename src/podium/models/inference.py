@@ -27,12 +27,15 @@ def infer(
     codec: TargetCodec,
     *,
     accelerator: Accelerator,
+    batch_size: int,
     views: Sequence[View] = PLAIN,
     split_on_oom: bool = False,
 ) -> Tensor:
     """Average the logits over the views of each image: float32 [N, C] on the CPU, in batch order.
 
-    With `split_on_oom`, batches that do not fit the device's memory are halved until they do.
+    The network sees at most `batch_size` images at a time: a batch may have more, since it has all
+    images of a unit. With `split_on_oom`, the batch size is halved until it fits the device's
+    memory.
 
     Raises:
         RuntimeError: if a batch, or with `split_on_oom` a single image, does not fit.
@@ -43,6 +46,7 @@ def infer(
         batches,
         codec,
         accelerator=accelerator,
+        batch_size=batch_size,
         views=views,
         split_on_oom=split_on_oom,
     )
@@ -57,6 +61,7 @@ def infer_features(
     codec: TargetCodec,
     *,
     accelerator: Accelerator,
+    batch_size: int,
     views: Sequence[View] = PLAIN,
     split_on_oom: bool = False,
 ) -> tuple[Tensor, Tensor]:
@@ -66,64 +71,94 @@ def infer_features(
     Raises:
         RuntimeError: as `infer`.
     """
-    where = accelerator.device
-    preprocess = inputs.Preprocess(accelerator.unwrap_model(model), where)
     model.eval()
-    received = list[Tensor]()  # by `layer`, per view
-    rows = 0  # of the largest batch so far
-
-    def predict(part: inputs.Inputs) -> tuple[Tensor, Tensor]:
-        nonlocal rows
-        count = len(part["image"])
-        rows = max(rows, count)
-        if count < rows and where.type in ONE_SIZE:
-            part = inputs.pad(part, rows, where)
-        ready = preprocess(part)
-        received.clear()
-        with accelerator.autocast():
-            outputs = [
-                inputs.forward(model, {**ready, "image": view(ready["image"])}) for view in views
-            ]
-            logits = torch.stack([codec.to_logits(output.float()) for output in outputs])
-        features = torch.stack(received, 1) if received else ready["image"].new_empty(rows, 0)
-        averaged = inputs.per_image(ready, codec.average(logits))
-        # What comes last waits for the device, and so for these copies.
-        return averaged[:count], features[:count].to("cpu", non_blocking=True)
-
     results = list[tuple[Tensor, Tensor]]()
-    parts = 1  # per batch; kept for the batches that follow
-    with _listening(layer, received):
+    with _listening(layer) as received:
+        network = _Network(model, codec, accelerator, views, received)
         for batch in console.bar(batches, "inference"):
             signals.raise_if_stopped()
-            size, count = len(batch.targets), len(batch.inputs["image"])
             while True:
                 try:
-                    results += [
-                        predict(part) for part in inputs.split(batch.inputs, min(parts, size))
-                    ]
+                    results.append(network.predict(batch.inputs, batch_size))
                     break
                 except RuntimeError as error:
-                    if not (split_on_oom and parts < size and should_reduce_batch_size(error)):
+                    size = network.at_once(len(batch.inputs["image"]), batch_size)
+                    if not (split_on_oom and size > 1 and should_reduce_batch_size(error)):
                         raise
                 received.clear()
                 clear_device_cache(garbage_collection=True)  # the handler would keep tensors alive
-                parts, rows = 2 * parts, 0
+                batch_size = math.ceil(size / 2)  # for the batches that follow, too
                 console.say(
-                    f"warning: {math.ceil(2 * count / parts)} images do not fit the device's "
-                    f"memory for inference; splitting each batch into {parts}"
+                    f"warning: {size} images do not fit the device's memory for inference; "
+                    f"predicting {batch_size} at a time"
                 )
     logits, features = zip(*results, strict=True)
     return torch.cat(logits).cpu(), torch.cat(features)
 
 
+class _Network:
+    """A network that predicts each view of the images of a batch."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        codec: TargetCodec,
+        accelerator: Accelerator,
+        views: Sequence[View],
+        received: list[Tensor],
+    ) -> None:
+        self.model, self.codec, self.accelerator = model, codec, accelerator
+        self.views, self.received = views, received  # by a layer, from one view after the other
+        self.device = accelerator.device
+        self.preprocess = inputs.Preprocess(accelerator.unwrap_model(model), self.device)
+
+    def predict(self, batch: inputs.Inputs, size: int) -> tuple[Tensor, Tensor]:
+        """The logits of the images [N, C], and what the layer has received for them [N, V, D]; at
+        most `size` images are in the network at a time.
+        """
+        self.received.clear()
+        images = batch["image"]
+        rest = self.preprocess({name: batch[name] for name in batch if name != "image"})
+        with self.accelerator.autocast():
+            # Of the parts, only the last may be padded.
+            parts = [self._outputs(part, size) for part in images.split(size)]
+            of_views = [torch.cat(part)[: len(images)] for part in zip(*parts, strict=True)]
+            outputs = [inputs.finish(self.model, outputs, rest) for outputs in of_views]
+            logits = torch.stack([self.codec.to_logits(output.float()) for output in outputs])
+        averaged = inputs.per_image(rest, self.codec.average(logits), len(images))
+        # What comes last waits for the device, and so for these copies.
+        return averaged, self._features(len(images)).to("cpu", non_blocking=True)
+
+    def at_once(self, count: int, size: int) -> int:
+        """How many of `count` images are in the network at a time, with those that are added so
+        that it sees no other size.
+        """
+        return size if self.device.type in ONE_SIZE else min(count, size)
+
+    def _outputs(self, images: Tensor, size: int) -> list[Tensor]:
+        """The network's own outputs for each view of at most `size` images."""
+        if (padded := self.at_once(len(images), size)) > len(images):
+            images = inputs.pad(images.to(self.device, non_blocking=True), padded)
+        ready = self.preprocess({"image": images})["image"]
+        return [self.model(view(ready)) for view in self.views]
+
+    def _features(self, count: int) -> Tensor:
+        if not self.received:
+            return torch.empty(count, 0)
+        views = len(self.views)
+        of_views = [torch.cat(self.received[view::views])[:count] for view in range(views)]
+        return torch.stack(of_views, dim=1)
+
+
 @contextmanager
-def _listening(layer: nn.Module | None, received: list[Tensor]) -> Iterator[None]:
-    """Append all that `layer` receives."""
+def _listening(layer: nn.Module | None) -> Iterator[list[Tensor]]:
+    """A list of all that `layer` receives."""
+    received = list[Tensor]()
     if layer is None:
-        yield
+        yield received
         return
     hook = layer.register_forward_pre_hook(lambda _, args: received.append(args[0].float()))
     try:
-        yield
+        yield received
     finally:
         hook.remove()

@@ -32,6 +32,8 @@ class Preprocess:
         the weights of the first convolution.
         """
         ready = {name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()}
+        if "image" not in ready:
+            return ready
         images = ready["image"]
         rows = images.flatten(2).float()  # [B, size, size x C]: broadcasting over 3 values is slow
         width, channels = images.shape[2:]
@@ -49,7 +51,11 @@ def _adapt(rgb: Tensor, channels: int) -> Tensor:
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:
     """The network's outputs for preprocessed inputs: [B, outputs], or [U, outputs] for units."""
-    outputs: Tensor = model(inputs["image"])
+    return finish(model, model(inputs["image"]), inputs)
+
+
+def finish(model: nn.Module, outputs: Tensor, inputs: Inputs) -> Tensor:
+    """The outputs for inputs, from what the network alone returned for the images [B, …]."""
     sizes = inputs.get(SIZES)
     if (pool := image_pool.of(model)) is not None:
         outputs = pool(outputs, sizes)
@@ -60,11 +66,11 @@ def forward(model: nn.Module, inputs: Inputs) -> Tensor:
     return outputs
 
 
-def per_image(inputs: Inputs, values: Tensor) -> Tensor:
-    """Values of a batch's examples [B or U, ...] as those of its images [B, ...]."""
+def per_image(inputs: Inputs, values: Tensor, count: int) -> Tensor:
+    """Values of a batch's examples [B or U, ...] as those of its `count` images [B, ...]."""
     if SIZES not in inputs:
         return values
-    return values.repeat_interleave(inputs[SIZES], dim=0, output_size=len(inputs["image"]))
+    return values.repeat_interleave(inputs[SIZES], dim=0, output_size=count)
 
 
 def split(inputs: Inputs, parts: int) -> list[Inputs]:
@@ -84,12 +90,6 @@ def split_at(inputs: Inputs, counts: list[int]) -> list[Inputs]:
     return [dict(zip(inputs, part, strict=True)) for part in zip(*columns, strict=True)]
 
 
-def pad(inputs: Inputs, rows: int, device: torch.device) -> Inputs:
-    """A batch of `rows` images on `device`, of which the last are zeros, in a unit of their own."""
-    padded, more = {}, rows - len(inputs["image"])
-    for name, tensor in inputs.items():
-        values = tensor.to(device, non_blocking=True)
-        is_size = name == SIZES
-        last = values.new_full((1,), more) if is_size else values.new_zeros(more, *values.shape[1:])
-        padded[name] = torch.cat([values, last])
-    return padded
+def pad(images: Tensor, count: int) -> Tensor:
+    """Append zeros, to have `count` images."""
+    return torch.cat([images, images.new_zeros(count - len(images), *images.shape[1:])])

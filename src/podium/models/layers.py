@@ -148,7 +148,7 @@ def set_train_mode(net: nn.Module, batch_norm: str) -> None:
             module.train(batch_norm == "all" or (batch_norm == "trained" and trains))
 
 
-def is_batch_too_small(error: ValueError) -> bool:
+def is_batch_too_small(error: Exception) -> bool:
     """Whether a batch norm got one value per channel: torch's message."""
     return str(error).startswith("Expected more than 1 value per channel when training")
 

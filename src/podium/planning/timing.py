@@ -34,6 +34,7 @@ from podium.training.state import Progress, TrainState, copy_weights
 MAX_BATCHES = {"cpu": 16}  # whose images are cached, to measure with
 MAX_BATCHES_GPU = 64  # loader workers load the first 2 each ahead
 DETERMINES_TIME = {"trainable", "optimizer", "batch_norm", "augment"}  # of a phase
+DETERMINES_COMPILING = {"trainable", "batch_norm"}
 MAX_PROBE_IMAGES = 256
 
 
@@ -108,6 +109,9 @@ def _measure(
     head = _init_head(run, data, seed) if phases[0].init_from == "probe" else 0.0
     batches, checkpoint = dict[str, Rate](), 0.0
     keys = [phase.model_dump_json(include=DETERMINES_TIME) for phase in phases]
+    if run.config.compile:  # again after each phase that trains other layers
+        compiled = [phase.model_dump_json(include=DETERMINES_COMPILING) for phase in phases]
+        keys = [f"{key} after {last}" for key, last in zip(keys, ["", *compiled], strict=False)]
     use = GpuUse()
     with use if device.type == "cuda" else contextlib.nullcontext():
         for phase, key in enumerate(keys):
@@ -221,6 +225,7 @@ def _infer(
         run.codec,
         views=[VIEWS[view] for view in views],
         accelerator=run.accelerator,
+        batch_size=loader.batch_sampler.batch_size,
         split_on_oom=run.config.on_oom == "accumulate",
     )
     return watch.rate()

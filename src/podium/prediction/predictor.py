@@ -60,7 +60,8 @@ class Predictor:
             return
         ids, labels = voters["id"].tolist(), voters["label"].tolist()
         views, self.views = self.views, [IDENTITY]
-        _, features = self._infer_features(self._loader(store, ids))
+        loader = self._loader(store, ids)
+        _, features = self._infer_features(loader, loader.batch_sampler.batch_size)
         self.views = views
         targets = self.codec.task.targets(labels)
         self.reference = knn.Reference.of(features[:, 0], targets, self.weights_sha256)
@@ -92,13 +93,14 @@ class Predictor:
         order, numbers = self._arrange(ids, units)
         arranged = [ids[row] for row in order]
         loader = self._loader(store, arranged, self._encode(metadata, arranged), numbers)
+        size = loader.batch_sampler.batch_size
         if not ids:  # `prepare.hidden_test`
             logits = np.zeros((0, len(self.training.classes)), np.float32)
         elif self.options.neighbors is None:
-            logits = self._infer(loader).numpy()
+            logits = self._infer(loader, size).numpy()
         else:
             assert self.reference is not None
-            logits, features = self._infer_features(loader)
+            logits, features = self._infer_features(loader, size)
             logits = knn.blend(logits, features, self.reference, self.options.neighbors)
         return Predictions(ids, logits[np.argsort(order)], provenance)
 
@@ -158,7 +160,7 @@ class Predictor:
                 if count <= skipped:
                     start, measured = time.perf_counter(), measured - len(batch.inputs["image"])
 
-        self._infer(timed())
+        self._infer(timed(), loader.batch_sampler.batch_size)
         return (time.perf_counter() - start) / measured * len(ids) / 60
 
     def _arrange(
@@ -198,7 +200,9 @@ class Predictor:
             raise UserError("the model was trained on metadata, but there is none.")
         return self.encoding.encode(metadata, ids)
 
-    def _infer_features(self, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
+    def _infer_features(
+        self, batches: Iterable[Batch], batch_size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Logits [N, C], averaged over the views, and features [N, V, D] before the classifier."""
         layer = heads.classifier(self.accelerator.unwrap_model(self.net))
         with self._batch_size_errors():
@@ -208,14 +212,20 @@ class Predictor:
                 batches,
                 self.codec,
                 accelerator=self.accelerator,
+                batch_size=batch_size,
                 views=self._views(),
             )
         return logits.numpy(), features.numpy()
 
-    def _infer(self, batches: Iterable[Batch]) -> Tensor:
+    def _infer(self, batches: Iterable[Batch], batch_size: int) -> Tensor:
         with self._batch_size_errors():
             return infer(
-                self.net, batches, self.codec, accelerator=self.accelerator, views=self._views()
+                self.net,
+                batches,
+                self.codec,
+                accelerator=self.accelerator,
+                batch_size=batch_size,
+                views=self._views(),
             )
 
     def _views(self) -> list[View]:

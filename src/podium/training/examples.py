@@ -54,6 +54,11 @@ def numbers(images: pd.DataFrame, config: Model) -> np.ndarray | None:
     return codes
 
 
+def noun(config: Model) -> str:
+    """What a batch consists of."""
+    return "images" if config.image_pool is None else "ids"
+
+
 def one_per_example(images: pd.DataFrame, targets: np.ndarray, config: Model) -> np.ndarray:
     """The target of each example, from those of the arranged `images`."""
     if config.image_pool is None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from podium.core.paths import Fold
 from podium.core.provenance import TrainingProvenance
 from podium.models import device, layers, pretrained
 from podium.scoring.metrics import Metric
-from podium.training import averaging, build, loop, memory, preflight, worst
+from podium.training import averaging, build, examples, loop, memory, preflight, worst
 from podium.training.batch_loading import BatchLoader
 from podium.training.build import Components, TrainingData
 from podium.training.cache import Cache
@@ -70,17 +71,10 @@ def train_fold(
     """
     cache = Cache(data.store)
     data = data._replace(store=cache)
-    run = build.build(config, data, fold=fold, seed=seed, epochs=epochs)
+    new_run = partial(build.build, config, data, fold=fold, seed=seed, epochs=epochs)
+    run = new_run()
     provenance = _provenance(run, config, data, fold=fold, seed=seed, metric=metric, epochs=epochs)
-    # `precision: auto` depends on the device, and on a CPU the number of threads changes sums.
-    on_device = isinstance(run.loaders.train, BatchLoader)
-    numerics = {
-        "aggregate": data.aggregate,
-        "augment_on": "gpu" if on_device else "cpu",  # what `auto` means here
-        "precision": run.accelerator.mixed_precision,
-        "threads": torch.get_num_threads() if run.accelerator.device.type == "cpu" else None,
-    }
-    training = checkpoints.identify({**provenance.to_json(), **numerics})
+    training = checkpoints.identify({**provenance.to_json(), **_numerics(run, data)})
     begin = partial(reporter.begin, provenance=provenance, training=training, code=checkpoints.code)
     kept = 0 if run.loaders.valid is None else run.loaders.valid.kept_bytes
     cache.fill(run.loaders.train.dataset.ids, budget=max(0, machine.cache_bytes() - kept))
@@ -88,28 +82,21 @@ def train_fold(
     while True:
         try:
             with signals.deferred():
-                state = _restore(run, data, seed, metric, checkpoints, micro_batches=micro_batches)
-                begin(run, state)
-                best = _train(run, state, metric, checkpoints, reporter)
-            curves = state.curves
+                best, curves = _train(
+                    run,
+                    _restore(run, data, seed, metric, checkpoints, micro_batches=micro_batches),
+                    metric,
+                    checkpoints,
+                    reporter,
+                    begin,
+                )
             trained_with = replace(provenance, micro_batches=curves[-1].micro_batches)
             return TrainedFold(best, curves, trained_with)
-        except RuntimeError as error:
-            if not should_reduce_batch_size(error):
-                if config.compile:
-                    _raise_compiler_error(error)
-                raise
-        except ValueError as error:
-            if not layers.is_batch_too_small(error):
-                raise
-            raise UserError(
-                "one image is too small a batch for the batch norm of "
-                f"{config.architecture} at {config.image_size} pixels. Use batch_size: 2 or more, "
-                "and at least two images to train on."
-            ) from None
+        except (RuntimeError, ValueError) as error:
+            _raise_unless_out_of_memory(error, config)
         del run  # its tensors would keep their memory
         clear_device_cache(garbage_collection=True)
-        run = build.build(config, data, fold=fold, seed=seed, epochs=epochs)
+        run = new_run()
         micro_batches = split_further(run, micro_batches)
 
 
@@ -143,15 +130,29 @@ def _train(
     metric: Metric,
     checkpoints: Checkpoints,
     reporter: Reporter,
-) -> Best:
-    """Train from `state` to the end."""
+    begin: Callable[[Components, TrainState], None],
+) -> tuple[Best, list[Epoch]]:
+    """Train from `state`, which `begin` reports, to the end."""
+    begin(run, state)
     loop.train(run, state, metric=metric, checkpoints=checkpoints, reporter=reporter)
     assert state.best is not None  # a phase has at least one epoch
     best = state.best
     if run.config.average_checkpoints is not None and run.shards.processes.is_first:
         best = averaging.average(run, state, metric=metric)
     reporter.finish(state, partial(worst.picture, run, state, best))
-    return best
+    return best, state.curves
+
+
+def _numerics(run: Components, data: TrainingData) -> dict[str, str | int | None]:
+    """What the weights depend on besides their provenance."""
+    # `precision: auto` depends on the device, and on a CPU the number of threads changes sums.
+    on_device = isinstance(run.loaders.train, BatchLoader)
+    return {
+        "aggregate": data.aggregate,
+        "augment_on": "gpu" if on_device else "cpu",  # what `auto` means here
+        "precision": run.accelerator.mixed_precision,
+        "threads": torch.get_num_threads() if run.accelerator.device.type == "cpu" else None,
+    }
 
 
 def _provenance(
@@ -195,12 +196,13 @@ def split_further(run: Components, micro_batches: int) -> int:
             become too small.
     """
     config, name = run.config, device.name(run.accelerator.device)
-    noun = "images" if config.image_pool is None else "ids"
+    noun = examples.noun(config)
     if config.on_oom == "fail":
         size = memory.largest_batch(
             memory.Trial(run).memory_share,
-            max_images=max(MIN_IMAGES, config.batch_size // 2),
+            max_size=max(MIN_IMAGES, config.batch_size // 2),
             may_run_out=run.accelerator.device.type == "cuda",
+            noun=noun,
         )
         steps = math.ceil(config.grad_accum_steps * config.batch_size / size)
         raise UserError(
@@ -220,9 +222,21 @@ def split_further(run: Components, micro_batches: int) -> int:
     return 2 * micro_batches
 
 
-def _raise_compiler_error(error: RuntimeError) -> None:
-    """Raises: UserError: if torch.compile failed."""
-    from torch._dynamo.exc import TorchDynamoException
+def _raise_unless_out_of_memory(error: Exception, config: Model) -> None:
+    """Raises: UserError: if torch.compile failed, or a batch has one image; other errors as they
+    are, unless a batch did not fit the device's memory.
+    """
+    if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
+        return
+    if layers.is_batch_too_small(error):
+        raise UserError(
+            f"one image is too small a batch for the batch norm of {config.architecture} at "
+            f"{config.image_size} pixels. Use batch_size: 2 or more, and at least two images to "
+            "train on."
+        ) from None
+    if config.compile:
+        from torch._dynamo.exc import TorchDynamoException
 
-    if isinstance(error, TorchDynamoException):
-        raise UserError(f"compile: {str(error).splitlines()[0]}. Set compile: false.") from None
+        if isinstance(error, TorchDynamoException):
+            raise UserError(f"compile: {str(error).splitlines()[0]}. Set compile: false.") from None
+    raise error

@@ -76,6 +76,7 @@ def _features(run: Components, head: nn.Linear, ids: list[str]) -> np.ndarray:
         loader,
         run.codec,
         accelerator=run.accelerator,
+        batch_size=loader.batch_sampler.batch_size,
         split_on_oom=config.on_oom == "accumulate",
     )
     result: np.ndarray = features[:, 0].numpy()

@@ -137,13 +137,14 @@ def predict(run: Components, state: TrainState, batches: Iterable[Batch]) -> Ten
             training, and may not be split.
     """
     valid, config = run.loaders.valid, run.config
-    is_larger = valid is not None and valid.batch_sampler.batch_size > config.batch_size
+    size = config.batch_size if valid is None else valid.batch_sampler.batch_size
     return infer(
         state.evaluated_model,
         batches,
         run.codec,
         accelerator=run.accelerator,
-        split_on_oom=config.on_oom == "accumulate" or is_larger,
+        batch_size=size,
+        split_on_oom=config.on_oom == "accumulate" or size > config.batch_size,
     )
 
 

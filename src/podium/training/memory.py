@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import psutil
 import torch
 
@@ -10,6 +11,7 @@ from podium.core import machine
 from podium.core.errors import UserError
 from podium.images.sampling import SampleIndex
 from podium.models import inputs, layers
+from podium.models.image_pool import SIZES
 from podium.training.build import Components
 from podium.training.state import TrainState
 
@@ -60,12 +62,18 @@ class Trial:
         process's resident bytes between forward and backward.
         """
         run = self.run
-        example = run.loaders.train.dataset.largest(1)
-        sample = example.__getitems__([SampleIndex(row) for row in range(len(example))])
+        dataset = run.loaders.train.dataset
+        sample, sizes = dataset.__getitems__([SampleIndex(0)]), dataset.unit_sizes
+        images = batch_size
+        if sizes is not None:  # the largest units
+            sizes = np.resize(sizes, batch_size) if batch_size > len(sizes) else sizes[:batch_size]
+            images = int(sizes.sum())
         batch = {  # built on the device: a batch that is too large must exhaust its memory, not RAM
-            name: tensor.to(self.device).repeat_interleave(batch_size, dim=0)
+            name: tensor.to(self.device).repeat_interleave(images, dim=0)
             for name, tensor in sample.inputs.items()
         }
+        if sizes is not None:
+            batch[SIZES] = torch.tensor(sizes.tolist(), device=self.device)
         targets = sample.targets.to(self.device).repeat_interleave(batch_size, dim=0)
         encoded = run.criterion.encode(targets)
         for _ in range(2):
@@ -80,18 +88,23 @@ class Trial:
 
 
 def largest_batch(
-    memory_share: Callable[[int], float], *, max_images: int, may_run_out: bool
+    memory_share: Callable[[int], float],
+    *,
+    max_size: int,
+    may_run_out: bool,
+    noun: str = "images",
 ) -> int:
-    """The largest power of two up to `max_images` whose memory share is at most 0.9, tried upwards.
+    """The largest power of two up to `max_size` whose memory share is at most 0.9, tried upwards.
+    `noun`: what a batch consists of.
 
     On a CPU running out of memory kills the process: unless it `may_run_out`, a size is not tried
     if twice the memory share of the size before exceeds 0.9.
 
     Raises:
-        UserError: if two images do not fit.
+        UserError: if two of them do not fit.
     """
     best, size = 0, MIN_IMAGES
-    while size <= max_images:
+    while size <= max_size:
         share = memory_share(size)
         if share > MAX_MEMORY_SHARE:
             break
@@ -100,6 +113,6 @@ def largest_batch(
             break
     if best == 0:
         raise UserError(
-            f"{MIN_IMAGES} images do not fit the memory. Use a smaller model or image_size."
+            f"{MIN_IMAGES} {noun} do not fit the memory. Use a smaller model or image_size."
         )
     return best

@@ -13,7 +13,7 @@ from podium.training import build, loop, memory
 from podium.training.batch_loading import BatchLoader
 from podium.training.build import Components, Loaders
 from podium.training.checkpoints import Checkpoints
-from podium.training.state import TrainState, copy_weights
+from podium.training.state import Progress, TrainState, copy_weights
 
 
 def verify(
@@ -49,21 +49,23 @@ def verify(
 
 
 def _try_phase(run: Components, phase: int, checkpoints: Checkpoints, *, micro_batches: int) -> int:
-    """Take a training step (on a GPU two: the optimizer allocates its state in the first), predict
-    a validation batch and write a checkpoint. Returns the checkpoint's size in bytes.
+    """Take a training step with the largest batch (on a GPU twice: the optimizer allocates its
+    state in the first), predict a validation batch and write a checkpoint. Returns the checkpoint's
+    size in bytes.
     """
     valid, accelerator = run.loaders.valid, run.accelerator
-    images, size = run.loaders.train.dataset, run.config.batch_size
-    count = size * (1 if accelerator.device.type == "cpu" else 2)
-    few = images.largest(count)
+    few = run.loaders.train.dataset.largest(run.config.batch_size)
     # As in the training, also if only these few would fit.
     on_device = isinstance(run.loaders.train, BatchLoader)
-    config = run.config.model_copy(update={"augment_on": "gpu" if on_device else "cpu"})
+    changes = {"augment_on": "gpu" if on_device else "cpu", "sampling": "shuffled"}  # each once
+    config = run.config.model_copy(update=changes)
     train = build.train_loader(few, config, accelerator.device, once=True)
     run = run._replace(loaders=Loaders(train, valid))
     state = TrainState(run, phase=phase, micro_batches=micro_batches)
-    for _ in loop.train_epoch(run, state):
-        pass
+    for _ in range(1 if accelerator.device.type == "cpu" else 2):
+        state.progress = Progress(phase=phase)
+        for _ in loop.train_epoch(run, state):
+            pass
     loop.check_finite(run, state, last_checkpoint=None)
     if valid is not None:
         loop.predict(run, state, islice(valid, 1))

@@ -1,6 +1,7 @@
-"""Draw the validation images with the worst predictions."""
+"""Draw the validation images, or ids with several, with the worst predictions."""
 
 import numpy as np
+import pandas as pd
 
 from podium.images import channels
 from podium.images.sampling import SampleIndex
@@ -12,23 +13,40 @@ from podium.training.epochs import Best
 from podium.training.state import TrainState
 
 MAX_IMAGES, COLUMNS = 16, 4
+MAX_OF_UNIT = 4  # images, in a square
 INCHES, MAX_TEXT = 2.4, 34  # per image: side, and characters of a line
 
 
 def picture(run: Components, state: TrainState, best: Best) -> np.ndarray | None:
-    """The images with the highest loss under the weights `best`, mistakes first, with label and
-    prediction: uint8 [H, W, 3]; None without a held-out fold. Replaces the network's weights.
+    """The images, or units, with the highest loss under the weights `best`, mistakes first, with
+    label and prediction: uint8 [H, W, 3]; None without a held-out fold. Replaces the network's
+    weights.
     """
     valid = run.loaders.valid
     if valid is None:
         return None
     state.evaluated_model.load_state_dict(best.weights)
     logits = loop.predict(run, state, valid).numpy()
-    task, targets = run.codec.task, valid.dataset.targets.numpy()
+    task, targets, names = run.codec.task, valid.dataset.targets.numpy(), valid.dataset.ids
+    if run.units is not None:
+        targets, logits = run.units.combine(task, targets, logits, run.codec.loss.averaging)
+        names = run.units.images["unit"].tolist()
+    rows = pd.Series(range(len(names))).groupby(names, sort=False).agg(list)
     lines, losses = captions(task, targets, task.probabilities(logits))
     worst = np.argsort(-losses, kind="stable")[:MAX_IMAGES].tolist()
-    images = [valid.dataset.square(SampleIndex(row, phase=0)) for row in worst]
-    return _sheet(images, [f"{valid.dataset.ids[row]}\n{lines[row]}" for row in worst])
+    images = [
+        _together([valid.dataset.square(SampleIndex(row)) for row in rows.iloc[unit][:MAX_OF_UNIT]])
+        for unit in worst
+    ]
+    return _sheet(images, [f"{rows.index[unit]}\n{lines[unit]}" for unit in worst])
+
+
+def _together(images: list[np.ndarray]) -> np.ndarray:
+    """One image of one, or of two to four: [H, W, C]."""
+    if len(images) == 1:
+        return images[0]
+    images += [np.full_like(images[0], 255)] * (MAX_OF_UNIT - len(images))
+    return np.vstack([np.hstack(images[:2]), np.hstack(images[2:])])
 
 
 def captions(
