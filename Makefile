@@ -31,7 +31,7 @@ ifneq ($(shell test -x .venv/bin/python && cat .venv/.path 2>/dev/null),$(realpa
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run init look test test-ci test-long test-fast test-gpu test-cluster test-browser test-trackers faults bench check lock plan train predict watch node search trackers recipe lr-range batch-size pseudo submit history kernel handover clean
+.PHONY: help run init look test test-ci test-long test-fast test-gpu test-cluster test-browser test-trackers faults bench check lock plan train predict watch node search trackers recipe lr-range batch-size seeds pseudo submit history kernel handover clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -124,6 +124,9 @@ lr-range: .venv/.run ## run a learning-rate range test for MODEL (PHASE=2: its s
 
 batch-size: .venv/.run ## find the largest batch size of MODEL and write it to params.yaml
 	@$(COMMAND).batch_size $${MODEL:+-- "$$MODEL"}
+
+seeds: .venv/.run ## let params.yaml have MODEL with N seeds, each a model of its own (N=1: remove the others)
+	@$(COMMAND).seeds $${N:+--count="$$N"} $${MODEL:+-- "$$MODEL"}
 
 pseudo: .venv/.run ## freeze the members' predictions of the test images, and let MODEL train on them (pseudo_labels)
 	@$(COMMAND).pseudo $${MODEL:+-- "$$MODEL"}

@@ -174,6 +174,64 @@ def test_a_model_with_the_seed_of_another_is_the_same_model(project: Project) ->
     assert not same_weights(weights["a"], weights["d"])
 
 
+def test_a_further_seed_trains_only_itself_and_may_go_and_come_back(project: Project) -> None:
+    members = [f"data/predictions/{model}/fold{fold}" for model in "ab" for fold in (0, 1)]
+    files = [f"{folder}/{name}.parquet" for folder in members for name in ("oof", "test")]
+    before = {name: project.read(name) for name in [*files, "data/ensemble/test.parquet"]}
+
+    def seeds(count: str) -> str:
+        done = project.stage("seeds", "b", "--count", count)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def of(name: str) -> set[str]:
+        return {f"{stage}@{name}-{fold}" for stage in ("train", "predict") for fold in (0, 1)}
+
+    assert seeds("2") == "Added to params.yaml: b-seed2. Next: dvc repro\n"
+    assert project.repro() | END == {"check"} | of("b-seed2") | END
+    assert {name: project.read(name) for name in files} == {name: before[name] for name in files}
+    scores = json.loads(project.read("metrics/ensemble.json"))["members"]
+    assert list(scores) == ["a", "b", "b-seed2"] and scores["b"] != scores["b-seed2"]
+    two = project.read("data/ensemble/test.parquet")
+    assert two != before["data/ensemble/test.parquet"]
+    assert seeds("2") == "params.yaml already has 2 seeds of b.\n"
+
+    assert "Added to params.yaml: b-seed3." in seeds("3")
+    assert status(project) == {"check"} | of("b-seed3") | {"ensemble"}
+    assert "Removed from params.yaml: b-seed2, b-seed3." in seeds("1")
+    assert project.repro() <= {"check"} | END
+    assert {name: project.read(name) for name in before} == before
+    seeds("2")
+    assert project.repro() <= {"check"} | END
+    assert project.read("data/ensemble/test.parquet") == two
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--count", "2"), "no model is given. Set MODEL to one of: a, b."),
+        (("c", "--count", "2"), "params.yaml has no models.c"),
+        (("a",), "N must be a whole number of at least 1, such as N=3."),
+        (("a", "--count", "0"), "N must be a whole number of at least 1, not '0'."),
+        (("a", "--count", "two"), "N must be a whole number of at least 1, not 'two'."),
+        (("p", "--count", "2"), "p is a probe: its result does not depend on a seed."),
+    ],
+)
+def test_seeds_of_what_is_wrong_are_an_error(
+    unchanged: Project, arguments: tuple[str, ...], message: str
+) -> None:
+    def add_probe(params: dict[str, Any]) -> None:
+        network = {"architecture": "test_resnet", "pretrained": False, "image_size": 32}
+        params["embeddings"] = {"e": network}
+        params["probes"] = {"p": {"features": ["e"]}}
+
+    unchanged.edit(add_probe)
+    before = unchanged.read("params.yaml")
+    failed = unchanged.stage("seeds", *arguments)
+    assert failed.returncode == 1 and message in failed.stdout, failed.stdout
+    assert unchanged.read("params.yaml") == before
+
+
 def test_a_model_of_all_folds_trains_after_the_folds_and_joins_their_mean(
     project: Project,
 ) -> None:

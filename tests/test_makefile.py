@@ -32,6 +32,8 @@ TEXT = {  # target and variable: the command and how it gets the value
     ("lr-range", "MODEL"): ["-m", "commands.lr_range", "--", "VALUE"],
     ("lr-range", "PHASE"): ["-m", "commands.lr_range", "--phase=VALUE"],
     ("batch-size", "MODEL"): ["-m", "commands.batch_size", "--", "VALUE"],
+    ("seeds", "MODEL"): ["-m", "commands.seeds", "--", "VALUE"],
+    ("seeds", "N"): ["-m", "commands.seeds", "--count=VALUE"],
     ("init", "SOURCE"): ["-m", "commands.init", "--", "VALUE"],
     ("submit", "MESSAGE"): ["-m", "commands.submit", "--message=VALUE"],
     ("submit", "WAIT"): ["-m", "commands.submit", "--wait=VALUE"],

@@ -211,7 +211,7 @@ def test_ids_without_images_are_named(tmp_path: Path) -> None:
     found = layouts.inspect(tmp_path, files)
     assert found.prepare["on_bad_image"] == "skip" and "a7" in found.guess("on_bad_image").reason
     found.layout.prepare["on_bad_image"] = "error"
-    with pytest.raises(UserError, match=r"1 train ids have no images in train/: a7\."):
+    with pytest.raises(UserError, match=r"1 train id has no images in train/: a7\."):
         _ = found.tables
 
 

@@ -43,9 +43,9 @@ def test_a_model_is_measured_in_each_of_its_phases(images: ImageStore) -> None:
     measured = measure(
         images,
         phases=[
-            {"epochs": 2, "trainable": "head", "lr": 0.01},
-            {"epochs": 3, "lr": 0.01},
-            {"epochs": 1, "lr": 0.001},
+            {"epochs": 2, "trainable": "head", "lr": 0.01, "augment": "light"},
+            {"epochs": 3, "lr": 0.01, "augment": "light"},
+            {"epochs": 1, "lr": 0.001, "augment": "light"},
         ],
         architecture="resnet10t",
         image_size=64,
@@ -61,8 +61,14 @@ def test_a_model_is_measured_in_each_of_its_phases(images: ImageStore) -> None:
 
 def test_gradient_accumulation_ema_and_gradual_unfreezing(images: ImageStore) -> None:
     phases = [{"epochs": 4, "lr": 0.01, "trainable": {"gradual": 2}}]
-    measured = measure(images, grad_accum_steps=3, ema_decay=0.9, phases=phases)
+    measured = measure(images, grad_accum_steps=3, ema_decay=0.9, phases=phases, augment="light")
     assert measured.epochs == [2, 2] and len(measured.training.batches) == 2
+
+
+def test_a_phase_on_cached_features_counts_as_one_epoch(images: ImageStore) -> None:
+    phases = [{"epochs": 4, "lr": 0.01, "trainable": "head"}, {"epochs": 2, "lr": 0.01}]
+    assert measure(images, phases=phases).epochs == [1, 2]
+    assert measure(images, phases=phases, augment="light").epochs == [4, 2]
 
 
 def test_a_head_from_a_probe_is_measured(images: ImageStore) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from podium.config.phases import Augment, AverageCheckpoints, Phase
-from podium.core.section import Fraction, Name, NonNegative, Positive, PositiveInt, Section
+from podium.core.section import Fraction, Name, NonNegative, Positive, PositiveInt, Section, require
 
 
 class Mix(Section):
@@ -29,10 +29,10 @@ class Mix(Section):
 
     @model_validator(mode="after")
     def _something_is_enabled(self) -> Self:
-        if not (self.mixup_alpha or self.cutmix_alpha):
-            raise ValueError(
-                "mixup_alpha and cutmix_alpha are both 0. Set one of them, or set mix: null."
-            )
+        require(
+            bool(self.mixup_alpha or self.cutmix_alpha),
+            "mixup_alpha and cutmix_alpha are both 0. Set one of them, or set mix: null.",
+        )
         if self.switch_prob is not None and not (self.mixup_alpha and self.cutmix_alpha):
             raise ValueError(
                 "switch_prob requires both mixup_alpha and cutmix_alpha. Set both, or remove "
@@ -93,6 +93,7 @@ class Model(Backbone):
         "clip_norm": "grad_clip_norm",
         "ema": "ema_decay",
     }
+    NO_KEYS: ClassVar = {"seeds": "each seed is a model. Run `make seeds MODEL=… N=…` instead"}
 
     head: Literal["linear", "batch_norm"] = "linear"
     """The classifier after dropout. `batch_norm`: BatchNorm1d, then a linear layer."""
@@ -179,8 +180,8 @@ class Model(Backbone):
     all phases (for equal scores, a lower validation loss). null: never."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """Seed of this model's initial weights, data order and augmentation: a model that differs only
-    in it is another member of the ensemble. null: the `seed` at the top, which the folds depend on,
-    too."""
+    in it is another member of the ensemble, and `make seeds` adds several. null: the `seed` at the
+    top, which the folds depend on, too."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """Mixed precision of training and prediction: weights, loss and scores are fp32. `auto`: bf16
     or fp16 if the device supports it, else fp32, in which CUDA's convolutions use TF32."""

@@ -61,6 +61,8 @@ class Section(BaseModel):
 
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Former keys, and what to use instead of each."""
+    NO_KEYS: ClassVar[Mapping[str, str]] = {}
+    """Keys that users may expect, and what to do instead."""
 
     @model_validator(mode="before")
     @classmethod
@@ -77,5 +79,7 @@ class Section(BaseModel):
     def _hint(cls, key: str) -> str:
         if key in cls.RENAMED:
             return f"renamed: use {cls.RENAMED[key]}"
+        if key in cls.NO_KEYS:
+            return cls.NO_KEYS[key]
         names = cls.model_fields
         return "unknown key" + (nearest(key, names) or f". Choose from {', '.join(names)}.")

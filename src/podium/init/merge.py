@@ -4,7 +4,7 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from podium.init import yaml_edit
+from podium.init import seeds, yaml_edit
 
 REPLACED = ("models", "embeddings", "probes")  # as a whole: those of one experiment
 RESET = {"predict", "ensemble"}  # keys that the overlay lacks go back to their defaults
@@ -40,18 +40,20 @@ def set_key(
     base: str, section: str, model: str, key: str, value: Any, *, default: Any = None
 ) -> str:
     """Set a key of one model or embedding in the params file `base`. Others of the `section` that
-    merge it (`<<: *base`) keep their values, or get the key's `default` if they have none.
+    merge it (`<<: *base`) keep their values, or get the key's `default` if they have none. Only
+    those that differ in their seed alone get the new value, too.
     """
     params = yaml_edit.load(base)
     models = params[section]
     before = {name: models[name].get(key) for name in models}
     absent = {name for name in models if key not in models[name]}
+    follow = {name for name in models if seeds.same_but_seed(models[name], models[model])}
     if isinstance(value, dict):
         value = CommentedMap(value)
         value.fa.set_flow_style()
     models[model][key] = value
     after = yaml_edit.load(yaml_edit.dump(params))[section]
     for name, old in before.items():
-        if name != model and after[name].get(key) != old:
+        if name not in follow and after[name].get(key) != old:
             models[name][key] = default if name in absent else old
     return yaml_edit.dump(params)

@@ -235,9 +235,8 @@ def _probe(archive: Archive, images: Sequence[str]) -> dict[str, ImageStats | No
             except (ImageError, UserError):
                 probed[name] = None  # the stage prepare reports it, if the competition uses it
                 continue
-            height, width = pixels.shape[:2]
-            grayscale = bool((np.ptp(pixels, axis=2) == 0).all())
-            probed[name] = ImageStats(height, width, grayscale, channels=channels)
+            (height, width, _), gray = pixels.shape, bool((np.ptp(pixels, axis=2) == 0).all())
+            probed[name] = ImageStats(height, width, gray, channels=channels)
     return probed
 
 

@@ -75,13 +75,32 @@ def fill(section: CommentedMap, values: Mapping[str, Any], comments: Mapping[str
             section.yaml_add_eol_comment(comments[key], key, column=MIN_COMMENT_COLUMN)
 
 
-def merging(base: CommentedMap) -> CommentedMap:
-    """A new section that merges `base` (`<<: *base`)."""
+def append(sequence: CommentedSeq, value: Any) -> None:
+    """Add an item at the end. Comments that precede what follows the list stay there."""
+    lines = _cut_lines_after(sequence, len(sequence) - 1) if sequence else ""
+    sequence.append(quoted(value))
+    _add_lines_after(sequence, len(sequence) - 1, lines)
+
+
+def remove(container: CommentedMap | CommentedSeq, key: Any) -> None:
+    """Remove the item `key`. Comments on the lines before and after it are kept."""
+    keys = list(container) if isinstance(container, CommentedMap) else list(range(len(container)))
+    place, lines = keys.index(key), _cut_lines_after(container, key)
+    del container[key]
+    if place:
+        _add_lines_after(container, keys[place - 1], lines)
+
+
+def merging(base: CommentedMap, **values: Any) -> CommentedMap:
+    """A new section that merges `base`: `<<: *base`; with `values` in one line with them."""
     merge = MergeValue()
     merge.append(base)
     merge.merge_pos = 0
     section = CommentedMap()
     section.add_yaml_merge(merge)
+    if values:
+        section.update(values)
+        section.fa.set_flow_style()
     return section
 
 
@@ -117,13 +136,7 @@ def quoted(value: Any) -> Any:
 
 def _cut_lines_after(container: CommentedMap | CommentedSeq, key: Any) -> str:
     """Remove and return what follows the line on which the value of `key` ends."""
-    value = container[key]
-    if isinstance(value, CommentedSeq) and value and not value.fa.flow_style():
-        return _cut_lines_after(value, len(value) - 1)
-    if isinstance(value, CommentedMap) and not value.fa.flow_style():
-        own = [key for key, _ in value.non_merged_items()]
-        if own:
-            return _cut_lines_after(value, own[-1])
+    container, key = _end(container, key)
     comments = container.ca.items.get(key)
     position = EOL if isinstance(container, CommentedMap) else 0
     if not comments or not comments[position]:
@@ -134,6 +147,29 @@ def _cut_lines_after(container: CommentedMap | CommentedSeq, key: Any) -> str:
     if not own:
         comments[position] = None
     return str(following)
+
+
+def _add_lines_after(container: CommentedMap | CommentedSeq, key: Any, lines: str) -> None:
+    """Add what `_cut_lines_after` returned after the line on which the value of `key` ends."""
+    container, key = _end(container, key)
+    position = EOL if isinstance(container, CommentedMap) else 0
+    comments = container.ca.items.setdefault(key, [None, None, None, None])
+    if lines and comments[position]:
+        comments[position].value += lines
+    elif lines:
+        comments[position] = CommentToken(f"\n{lines}", CommentMark(0))
+
+
+def _end(container: CommentedMap | CommentedSeq, key: Any) -> tuple[Any, Any]:
+    """The innermost container and its key whose line is the last of the value of `key`."""
+    value = container[key]
+    if isinstance(value, CommentedSeq) and value and not value.fa.flow_style():
+        return _end(value, len(value) - 1)
+    if isinstance(value, CommentedMap) and not value.fa.flow_style():
+        own = [key for key, _ in value.non_merged_items()]
+        if own:
+            return _end(value, own[-1])
+    return container, key
 
 
 def _mappings(params: CommentedMap) -> Iterator[CommentedMap]:

@@ -48,6 +48,21 @@ def classifier(model: nn.Module) -> nn.Linear:
     )
 
 
+def only_classifier(model: nn.Module) -> nn.Module:
+    """The module that maps features to outputs, of a network with one."""
+    (name,) = classifier_names(model)
+    return model.get_submodule(name)
+
+
+def classify(model: nn.Module, features: Tensor) -> Tensor:
+    """The outputs for what the classifier receives in evaluation: float [B, D] -> [B, outputs]. In
+    training mode with the dropout before it.
+    """
+    dropped = F.dropout(features, p=getattr(model, "drop_rate", 0.0), training=model.training)
+    outputs: Tensor = only_classifier(model)(dropped)
+    return outputs
+
+
 def replace(model: nn.Module, name: str, config: Model) -> None:
     """Initialize the linear layer called `name` near zero, so that the first loss is about log C;
     replace it by cosines if the loss needs them, and put before it what `config` asks for.

@@ -140,7 +140,7 @@ class _Network:
         if (padded := self.at_once(len(images), size)) > len(images):
             images = inputs.pad(images.to(self.device, non_blocking=True), padded)
         ready = self.preprocess({"image": images})["image"]
-        return [self.model(view(ready)) for view in self.views]
+        return [inputs.of_images(self.model, view(ready)) for view in self.views]
 
     def _features(self, count: int) -> Tensor:
         if not self.received:

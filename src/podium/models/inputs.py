@@ -8,12 +8,15 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from podium.models import image_pool, metadata_head
+from podium.models import heads, image_pool, metadata_head
 from podium.models.image_pool import SIZES
 
 Inputs = dict[str, Tensor]
-"""By name: "image", uint8 [B, size, size, C] as loaded; optionally "metadata", float32 [B, D];
+"""By name: "image", uint8 [B, size, size, C] as loaded, or float32 [B, D], what the classifier
+receives from a frozen backbone; optionally "metadata", float32 [B, D];
 "unit_sizes", int64 [U], if units are examples, not images: the number of images of each."""
+
+FEATURES = 2  # dimensions of "image"
 
 
 class Preprocess:
@@ -29,12 +32,14 @@ class Preprocess:
     def __call__(self, inputs: Inputs) -> Inputs:
         """Images uint8 [B, size, size, C] become float32 [B, C, size, size] in channels_last. The
         network's values for RGB are repeated, and averaged for one channel, as timm does it with
-        the weights of the first convolution.
+        the weights of the first convolution. Features stay as they are.
         """
         ready = {name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()}
         if "image" not in ready:
             return ready
         images = ready["image"]
+        if images.ndim == FEATURES:
+            return ready
         rows = images.flatten(2).float()  # [B, size, size x C]: broadcasting over 3 values is slow
         width, channels = images.shape[2:]
         mean, std = (_adapt(rgb, channels).repeat(width) for rgb in (self.mean, self.std))
@@ -51,11 +56,17 @@ def _adapt(rgb: Tensor, channels: int) -> Tensor:
 
 def forward(model: nn.Module, inputs: Inputs) -> Tensor:
     """The network's outputs for preprocessed inputs: [B, outputs], or [U, outputs] for units."""
-    return finish(model, model(inputs["image"]), inputs)
+    return finish(model, of_images(model, inputs["image"]), inputs)
+
+
+def of_images(model: nn.Module, images: Tensor) -> Tensor:
+    """What the network alone returns for preprocessed images, or for their features: [B, …]."""
+    outputs: Tensor = heads.classify(model, images) if images.ndim == FEATURES else model(images)
+    return outputs
 
 
 def finish(model: nn.Module, outputs: Tensor, inputs: Inputs) -> Tensor:
-    """The outputs for inputs, from what the network alone returned for the images [B, …]."""
+    """The outputs for inputs, from those of `of_images`."""
     sizes = inputs.get(SIZES)
     if (pool := image_pool.of(model)) is not None:
         outputs = pool(outputs, sizes)

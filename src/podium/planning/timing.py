@@ -23,7 +23,7 @@ from podium.planning.gpu_use import GpuUse
 from podium.planning.memory_use import PeakMemory
 from podium.planning.stopwatch import Stopwatch
 from podium.prediction.tta import VIEWS
-from podium.training import build, linear_probe, loop
+from podium.training import build, frozen, linear_probe, loop
 from podium.training.batch_loading import BatchLoader
 from podium.training.build import Components, TrainingData
 from podium.training.cache import Cache
@@ -42,7 +42,7 @@ class ModelTime(NamedTuple):
     """What one model costs per fold."""
 
     training: Training
-    epochs: list[int]  # per phase, gradual unfreezing expanded
+    epochs: list[int]  # per phase, gradual unfreezing expanded; 1 where features are computed once
     batch_size: int  # mean number of images per batch
     split: Split  # the fold's numbers of images, without test images
     prediction: Rate | None  # images, with all views
@@ -103,6 +103,7 @@ def _measure(
 ) -> ModelTime:
     device, phases, (train, valid) = run.accelerator.device, run.config.phases, run.loaders
     assert valid is not None  # there is a held-out fold
+    epochs = [1, *run.epochs[1:]] if frozen.applies(run, TrainState(run)) else run.epochs
     memory = PeakMemory(device)
     most = MAX_BATCHES.get(device.type, MAX_BATCHES_GPU)
     cached, more_memory = _fill(cache, [train, valid], most)
@@ -128,7 +129,7 @@ def _measure(
     )
     return ModelTime(
         training,
-        run.epochs,
+        epochs,
         round(run.config.batch_size * len(train.dataset) / train.batch_sampler.count),
         Split(len(train.dataset), len(valid.dataset), 0),
         None if test is None else _predict(run, state, test),

@@ -135,3 +135,18 @@ class BatchLoader:
         batch = self.dataset.batch(images, samples)
         pin = self.device.type == "cuda"
         return batch._replace(targets=batch.targets.pin_memory() if pin else batch.targets)
+
+
+class FeatureLoader:
+    """Batches of the features of `images`, float32 [N, D], in place of their pixels."""
+
+    def __init__(self, images: Images, sampler: EpochBatchSampler, features: Tensor) -> None:
+        self.dataset, self.batch_sampler, self.features = images, sampler, features
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for samples in self.batch_sampler:
+            rows = [sample.row for sample in samples]
+            yield self.dataset.batch(self.features[rows], samples)

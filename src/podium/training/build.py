@@ -35,7 +35,7 @@ from podium.training import (
     processes,
     unfreezing,
 )
-from podium.training.batch_loading import BatchLoader
+from podium.training.batch_loading import BatchLoader, FeatureLoader
 from podium.training.criterion import Criterion
 from podium.training.shards import Shards
 
@@ -71,6 +71,13 @@ class Loaders(NamedTuple):
     valid: ordered.InOrder | None  # None for a model of all folds
 
 
+class FeatureLoaders(NamedTuple):
+    """The same batches, with the features of a frozen backbone in place of the images."""
+
+    train: FeatureLoader
+    valid: FeatureLoader | None
+
+
 class Components(NamedTuple):
     """A network and everything it is trained with."""
 
@@ -86,6 +93,7 @@ class Components(NamedTuple):
     shards: Shards
     encoding: Encoding | None  # of the metadata; None: no metadata
     units: Units | None = None  # of the validation images; None: each by itself
+    features: FeatureLoaders | None = None  # what to use instead of `loaders`
 
 
 def read_data(folder: Path) -> TrainingData:

@@ -17,6 +17,7 @@ from podium.models import inputs, layers
 from podium.models.inference import infer
 from podium.scoring import decisions, functions
 from podium.scoring.metrics import Metric
+from podium.training import frozen
 from podium.training.build import Components
 from podium.training.checkpoints import Checkpoints
 from podium.training.printing import PRINTER, Reporter
@@ -45,9 +46,12 @@ def train(
     sampler = run.loaders.train.batch_sampler
     examples = state.steps_per_epoch * min(sampler.batch_size, sampler.count)  # per epoch
     images = round(examples * len(run.loaders.train.dataset) / sampler.count)
+    used, phase = run, -1
     while not state.finished:
         start = time.perf_counter() - state.progress.seconds
-        for _ in train_epoch(run, state):
+        if state.progress.phase != phase:
+            phase, used = state.progress.phase, frozen.with_features(run, state)
+        for _ in train_epoch(used, state):
             reporter.step(state)
             if run.shards.stop_requested() or checkpoints.due():
                 state.progress.seconds = time.perf_counter() - start
@@ -57,7 +61,7 @@ def train(
         state.progress.seconds = time.perf_counter() - start
         check_finite(run, state, last_checkpoint=checkpoints.last)
         try:
-            scores = run.shards.processes.from_first(partial(evaluate, run, state, metric=metric))
+            scores = run.shards.processes.from_first(partial(evaluate, used, state, metric=metric))
         except Stopped:
             checkpoints.save(state.state_dict(), wait=True)
             raise
@@ -87,7 +91,8 @@ def train_epoch(run: Components, state: TrainState) -> Generator[None, None, Non
     layers.set_train_mode(state.net, state.phase.batch_norm)
     sampler.set_share(run.shards.begin, run.shards.end, run.shards.count)
     images = min(sampler.batch_size, sampler.count)
-    for batch in console.bar(run.loaders.train, f"epoch {state.epoch}"):
+    loader = (run.features or run.loaders).train
+    for batch in console.bar(loader, f"epoch {state.epoch}"):
         state.set_lr()
         # The epoch's last optimizer step may average the gradients of fewer batches.
         first = progress.step - progress.step % config.grad_accum_steps
@@ -155,7 +160,7 @@ def evaluate(run: Components, state: TrainState, *, metric: Metric) -> dict[str,
     Raises:
         UserError: if logits are not finite.
     """
-    codec, loader = run.codec, run.loaders.valid
+    codec, loader = run.codec, (run.features or run.loaders).valid
     if loader is None:
         return dict.fromkeys(SCORES)
     logits = predict(run, state, loader)
