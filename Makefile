@@ -125,7 +125,7 @@ lr-range: .venv/.run ## run a learning-rate range test for MODEL (PHASE=2: its s
 batch-size: .venv/.run ## find the largest batch size of MODEL and write it to params.yaml
 	@$(COMMAND).batch_size $${MODEL:+-- "$$MODEL"}
 
-seeds: .venv/.run ## let params.yaml have MODEL with N seeds, each a model of its own (N=1: remove the others)
+seeds: .venv/.run ## train MODEL with N seeds, each a model of its own in params.yaml (N=1: remove the others)
 	@$(COMMAND).seeds $${N:+--count="$$N"} $${MODEL:+-- "$$MODEL"}
 
 pseudo: .venv/.run ## freeze the members' predictions of the test images, and let MODEL train on them (pseudo_labels)

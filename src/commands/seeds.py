@@ -1,4 +1,4 @@
-"""Let params.yaml have a model with N seeds: models that differ in their seed only."""
+"""Add models to params.yaml that differ from one in their seed only, or remove them."""
 
 import argparse
 
