@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 SCALES = (1.0, 0.93, 0.86, 0.79)  # of each axis of a crop
 EVEN = [(scale, scale) for scale in SCALES]
@@ -22,6 +24,7 @@ STRETCHED = [
 ]
 ROUGH = 0.78  # correlation of thumbnails
 HOPELESS = 0.55  # below it, stretched crops are not tried
+ROUNDING = 0.01  # of correlations
 SURE = 0.87  # correlation of details
 TINY = 24  # pixels: images with a shorter side have too few details
 WHOLE = 0.97  # share of the area
@@ -67,6 +70,33 @@ def rough(a: np.ndarray, b: np.ndarray) -> Rough:
         if best.correlation < HOPELESS:
             break
     return best
+
+
+@torch.inference_mode()
+def plausible(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Whether `rough` may find a match, for pairs of thumbnails at once: uint8 [P, S, S] each,
+    bool [P]. It is False only where `rough` would find all even scales hopeless.
+    """
+    first, second = (torch.from_numpy(pixels).float() / 255 for pixels in (a, b))
+    best = torch.full([len(a)], -1.0)
+    for scale in SCALES:
+        side = round(a.shape[1] * scale)
+        eye = np.eye(a.shape[1], dtype=np.float32)
+        shrink = torch.from_numpy(
+            cv2.resize(eye, eye.shape[:1] + (side,), interpolation=cv2.INTER_AREA)
+        )
+        window = torch.ones(1, 1, side).div(side)  # the mean at each position
+        window = F.conv1d(torch.from_numpy(eye)[:, None], window)[:, 0].T
+        for whole, part in ((first, second), (second, first)):
+            small = shrink @ part @ shrink.T
+            small -= small.mean(dim=(1, 2), keepdim=True)
+            small /= small.norm(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+            mean, squares = (window @ each @ window.T for each in (whole, whole**2))
+            length = side * (squares - mean**2).clamp(min=1e-9).sqrt()
+            for turned in (small, small.flip(2)):
+                found = F.conv2d(whole[None], turned[:, None], groups=len(a))[0]
+                best = torch.maximum(best, (found / length).amax(dim=(1, 2)))
+    return (best >= HOPELESS - ROUNDING).numpy()
 
 
 def _find(whole: np.ndarray, part: np.ndarray, tall: float, wide: float) -> tuple[float, Box]:

@@ -97,7 +97,9 @@ def _measure(pixels: np.ndarray, stats: ImageStats, row: int) -> None:
     gray = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
     stats.thumbs[row] = cv2.resize(gray, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     stats.colors[row] = cv2.resize(square, (8, 8), interpolation=cv2.INTER_AREA)
-    spread = square.max(axis=2) - square.min(axis=2)
+    red, green, blue = cv2.split(square)  # NumPy takes 50 times as long along the last axis
+    most, least = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+    spread = most - least
     stats.gray[row] = spread.max() <= 2
     level = gray.astype(np.float32)
     edges = np.abs(cv2.Laplacian(level, cv2.CV_32F))

@@ -148,5 +148,7 @@ def _verify(
     with ThreadPoolExecutor(machine.worker_count()) as pool:
         for start in console.bar(range(0, len(chosen), CHUNK), "pairs"):
             signals.raise_if_stopped()
-            found += pool.map(check, chosen[start : start + CHUNK].tolist())
+            pairs = chosen[start : start + CHUNK]
+            pairs = pairs[alignment.plausible(thumbs[pairs[:, 0]], thumbs[pairs[:, 1]])]
+            found += pool.map(check, pairs.tolist())
     return [pair for pair in found if pair is not None]
