@@ -247,4 +247,4 @@ class _Reader:
             reason = f"{train.name} has a row for each label of each image"
             self.record.revise("prepare.label_column", self.long.values, reason)
         used = [ids, *names]
-        self.record.take(groups.guess_groups(train, used, tables.test))
+        self.record.take(groups.guess_groups(train, of_images, used, tables.test))
