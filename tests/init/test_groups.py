@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import test_small_competitions as small
 from layouts import Inspection
-from test_small_competitions import Files, N, T, table
+from test_small_competitions import Files, N, T, images, table
 from test_truth import SAMPLE, tables
 
 from podium.competition.archive import Archive
@@ -177,3 +177,19 @@ def test_groups_have_several_images(tmp_path: Path) -> None:
     )
     guess = layouts.inspect(tmp_path, files).guess("group_column")
     assert (guess.value, guess.alternatives) == (None, ())
+
+
+def test_codes_within_the_groups_are_no_features(tmp_path: Path) -> None:
+    """Each recording is of one patient, and no value of the single test image is known."""
+    train = [f"a{n},{'xyz'[n % 3]},{100 + n // 4},p{n // 8},{n % 2}" for n in range(48)]
+    header = "id,label,recording_id,patient_id,site_id"
+    files = tables(
+        train=table(header, train),
+        test=table("id,recording_id,patient_id,site_id", ["b0,900,q0,1"]),
+        sample_submission=table("id,label", ["b0,x"]),
+    )
+    files |= images(train=[f"a{n}" for n in range(48)])
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["group_column"] == "patient_id"
+    assert "site_id (categorical)" in found.guess("features").reason
+    assert "recording_id (" not in found.guess("features").reason

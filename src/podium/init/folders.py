@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from podium.core.errors import UserError, examples
@@ -42,6 +43,31 @@ def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
         confidence = "guess"
     others = tuple(folder for folder in best if folder != value)
     return Guess(key, value, confidence, reason, others)
+
+
+def like_train(guess: Guess, levels: int, train: str) -> Guess:
+    """The folder of the test images that is `levels` above a guessed one, since training images are
+    that much deeper below their folder, `train`: the public test set of a code competition may have
+    the folder of a single patient. The guess itself if there is none next to the training images.
+    """
+    folder = guess.value
+    for _ in range(levels):
+        folder = folder.rpartition("/")[0]
+    if folder in (guess.value, train) or not is_test(folder) or is_in(train, folder):
+        return guess
+    reason = (
+        f"{guess.reason}, all in {guess.value}, but {train} has more folders: in a code "
+        "competition, Kaggle adds others when it scores the notebook"
+    )
+    return replace(guess, value=folder, confidence="likely", reason=reason)
+
+
+def depth(ids: Sequence[str], folder: str, survey: Survey) -> int:
+    """How many folders deep the images of `ids` are below `folder`; 0 if this differs."""
+    inside = f"{folder}/" if folder else ""
+    names = (name for image in ids for name in survey.index.find(image))
+    depths = {name.removeprefix(inside).count("/") for name in names if name.startswith(inside)}
+    return depths.pop() if len(depths) == 1 else 0
 
 
 def guess_hidden(

@@ -63,7 +63,11 @@ def guess_groups(
         reason = f"{count} groups, each kept within one fold"
         if value in apart and test is not None:
             reason += f": {test.name} has none of these values"
-        if finer := [c for c in chosen if c != value and _is_within(table.rows, c, value)]:
+        if finer := [
+            c
+            for c in dict.fromkeys((*chosen, *possible))
+            if c != value and _is_within(table.rows, c, value)
+        ]:
             reason += f"; {examples(finer)} has smaller groups within these"
     elif possible:
         reason = f"{examples(possible)} has repeated values; choose it if they mark related images"
@@ -75,10 +79,16 @@ def guess_groups(
     return Guess("prepare.group_column", value, confidence, reason, tuple(others), parse)
 
 
-def only_groups(train: Table, test: Table) -> list[str]:
+def only_groups(train: Table, test: Table, group: str | None = None) -> list[str]:
     """The columns of both tables that only say which images are related: patients, sequences and
-    numbered places, and those whose values are new in the test table.
+    numbered places, codes within the groups of the column `group`, and those whose values are new
+    in the test table.
     """
+
+    def is_within(column: str) -> bool:
+        is_code = _may_be_codes(train.rows[column]) and FOREIGN_ID_NAME.fullmatch(column)
+        return bool(group in train.columns and is_code and _is_within(train.rows, column, group))
+
     shared = [column for column in train.columns if column in test.columns]
     return [
         column
@@ -86,6 +96,7 @@ def only_groups(train: Table, test: Table) -> list[str]:
         if _repeats(train.rows[column])
         and (
             _has_codes(train.rows[column])
+            or is_within(column)
             or (
                 _may_be_codes(train.rows[column]) and _is_new(train.rows[column], test.rows[column])
             )

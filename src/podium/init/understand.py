@@ -107,9 +107,8 @@ class _Reader:
         guess = roles.guess_train(candidates, sample, self._identifies)
         train = by_name.get(self.record.take(guess))
         candidates = [table for table in candidates if table is not train]
-        test = by_name.get(
-            self.record.take(roles.guess_test(candidates, train, self.survey.id_columns))
-        )
+        guess = roles.guess_test(candidates, train, self.survey.id_columns)
+        test = by_name.get(self.record.take(table_checks.why_no_test(guess, candidates, self.long)))
         return Roles(train, test, sample)
 
     def _identifies(self, table: Table) -> bool:
