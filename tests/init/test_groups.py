@@ -117,7 +117,7 @@ def test_measurements_stay_features(name: str, tmp_path: Path) -> None:
         sample_submission=SAMPLE,
     )
     found = layouts.inspect(tmp_path, files)
-    assert groups.only_groups(*found.survey.tables[-1:0:-1]) == []
+    assert groups.only_groups(*_train_and_test(found)) == []
     if name != "year":
         assert found.prepare["group_column"] is None
         assert found.prepare["features"] == "auto" and name in found.guess("features").reason
@@ -193,3 +193,21 @@ def test_codes_within_the_groups_are_no_features(tmp_path: Path) -> None:
     assert found.prepare["group_column"] == "patient_id"
     assert "site_id (categorical)" in found.guess("features").reason
     assert "recording_id (" not in found.guess("features").reason
+
+
+def test_the_column_of_the_groups_may_be_in_both_tables(tmp_path: Path) -> None:
+    """One of several values that the test table shares, chosen by the user: it is no feature."""
+    train = [f"a{n},{'xyz'[n % 3]},{n % 6},{n % 2}" for n in N]
+    files = tables(
+        train=table("id,label,lesion_id,side_id", train),
+        test=table("id,lesion_id,side_id", [f"b{n},{n % 6},{n % 2}" for n in T]),
+        sample_submission=SAMPLE,
+    )
+    found = layouts.inspect(tmp_path, files, group_column="lesion_id")
+    assert "lesion_id" not in found.guess("features").reason
+    assert groups.only_groups(*_train_and_test(found), "lesion_id") == []
+
+
+def _train_and_test(found: Inspection) -> tuple[Table, Table]:
+    by_name = {table.name: table for table in found.survey.tables}
+    return by_name["train.csv"], by_name["test.csv"]

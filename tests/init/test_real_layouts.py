@@ -243,6 +243,21 @@ def test_hidden_test_images_will_be_in_further_folders(tmp_path: Path) -> None:
     assert (other.value, other.confidence) == ("test_images", "certain")
 
 
+def test_test_images_need_not_be_as_deep_as_those_of_classes(tmp_path: Path) -> None:
+    """herbarium-2021: train/images/<class>/<id>.jpg, test/images/<id>.jpg."""
+    files = {
+        "train.csv": table("image_id,label", [f"a{n},{'xyz'[n % 3]}" for n in N]),
+        "sample_submission.csv": table("image_id,label", [f"b{n},x" for n in T]),
+        **images(**{f"train/images/{x}": [f"a{n}" for n in N if "xyz"[n % 3] == x] for x in "xyz"}),
+        **images(**{"test/images": [f"b{n}" for n in T]}),
+    }
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["train_images"], found.prepare["test_images"]) == (
+        "train/images",
+        "test/images",
+    )
+
+
 def test_where_hidden_test_images_will_be_if_some_are_there(tmp_path: Path) -> None:
     files = patients() | {
         "sample_submission.csv": table("image_id,label", [f"t{n},x" for n in range(9)])

@@ -50,9 +50,12 @@ def like_train(guess: Guess, levels: int, train: str) -> Guess:
     that much deeper below their folder, `train`: the public test set of a code competition may have
     the folder of a single patient. The guess itself if there is none next to the training images.
     """
-    folder = guess.value
+    folder, mirror = guess.value, _mirror(train)
+    if folder == mirror or not levels:
+        return guess
     for _ in range(levels):
         folder = folder.rpartition("/")[0]
+    folder = mirror if is_in(guess.value, mirror) else folder
     if folder in (guess.value, train) or not is_test(folder) or is_in(train, folder):
         return guess
     reason = (
@@ -60,6 +63,17 @@ def like_train(guess: Guess, levels: int, train: str) -> Guess:
         "competition, Kaggle adds others when it scores the notebook"
     )
     return replace(guess, value=folder, confidence="likely", reason=reason)
+
+
+def _mirror(train: str) -> str:
+    """The folder that is called like that of the training images, but for test images; "test" if
+    that is not called after training.
+    """
+    parts = train.split("/")
+    named = [part for part in parts if TRAIN_WORD.search(part)]
+    if not named:
+        return "test"
+    return "/".join(TRAIN_WORD.sub("test", p) if p == named[-1] else p for p in parts)
 
 
 def depth(ids: Sequence[str], folder: str, survey: Survey) -> int:
@@ -93,15 +107,7 @@ def guess_hidden(
         f"{what} of the {len(ids)} test images {verb} in the archive: in a code "
         "competition, Kaggle adds them when it scores the notebook"
     )
-    named = [part for part in train.split("/") if TRAIN_WORD.search(part)]
-    folder = "/".join(
-        TRAIN_WORD.sub("test", part) if named and part == named[-1] else part
-        for part in train.split("/")
-    )
-    if tests:
-        folder = tests[0]
-    elif not named:
-        folder = "test"
+    folder = tests[0] if tests else _mirror(train)
     where = "where the exported kernel will look for them"
     return [
         Guess("prepare.hidden_test", True, "likely", reason, (False,)),

@@ -86,8 +86,9 @@ def only_groups(train: Table, test: Table, group: str | None = None) -> list[str
     """
 
     def is_within(column: str) -> bool:
-        is_code = _may_be_codes(train.rows[column]) and FOREIGN_ID_NAME.fullmatch(column)
-        return bool(group in train.columns and is_code and _is_within(train.rows, column, group))
+        if group is None or group == column or not FOREIGN_ID_NAME.fullmatch(column):
+            return False
+        return _may_be_codes(train.rows[column]) and _is_within(train.rows, column, group)
 
     shared = [column for column in train.columns if column in test.columns]
     return [
