@@ -207,6 +207,7 @@ def test_commas_that_may_be_decimal_or_separate_thousands_are_for_you_to_decide(
     found, _ = read(tmp_path, files)
     assert "note" not in found.train
     assert "note (commas may be decimal or separate thousands: set numeric" in found.lines[0]
+    assert "skipped note: commas may be decimal" in found.warnings[0]
     found, _ = read(tmp_path, files, features=[{"note": kind}])
     assert found.train["note"].tolist()[:2] == found.test["note"].tolist()[:2] == expected
 

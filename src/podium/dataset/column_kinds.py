@@ -19,6 +19,7 @@ RUNNING_NAME = re.compile(
     r"[_ -]?(number|num|no|nr|index|idx)"
 )
 YEARS = (1500, 2200)
+AMBIGUOUS = "commas may be decimal or separate thousands: set numeric or decimal_comma"
 MIN_ROWS_PER_CODE = 4  # mean
 MIN_ROWS_PER_CATEGORY = 2
 MIN_ROWS_WITH_GAPS = 100  # of a column that numbers the rows, but not all of them
@@ -36,7 +37,7 @@ def why_not(texts: pd.Series) -> str | None:
             return "numbers the images"
         return "numbers the rows" if _numbers_rows(values) else None
     if (written := _written(known)) is not None and written.is_ambiguous:
-        return "commas may be decimal or separate thousands: set numeric or decimal_comma"
+        return AMBIGUOUS
     is_code = ID_NAME.fullmatch(str(texts.name)) and _are_whole(known)
     fewest = MIN_ROWS_PER_CODE if is_code else MIN_ROWS_PER_CATEGORY
     if distinct > min(MAX_CATEGORIES, len(known) / fewest):

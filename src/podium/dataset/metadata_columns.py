@@ -57,6 +57,8 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
     warnings = _warn(unreadable, layout.train_csv)
     test, more = read_test(archive, layout, tables.test, found)
     lines = list[str]()
+    if unclear := [name for name, why in left_out.items() if why == column_kinds.AMBIGUOUS]:
+        warnings.append(f"prepare.features: skipped {examples(unclear)}: {column_kinds.AMBIGUOUS}")
     if layout.features == "auto":
         names = examples([f"{name} ({kind})" for name, kind in found.items()])
         lines.append(f"prepare.features: {names}{_shown(left_out)}")
