@@ -66,7 +66,7 @@ def main() -> None:
     )
     for warning in [*not_read, *read.warnings, *stored.warnings(layout), *metadata.warnings]:
         print(f"warning: {warning}")
-    for line in chosen.lines:
+    for line in [*metadata.lines, *chosen.lines]:
         print(line)
     print(tables.summary(read, task))
 

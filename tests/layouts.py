@@ -873,6 +873,19 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "A test set split by a column (`location` of camera traps), with no values in common": (
         "init.test_truth.test_a_column_by_which_the_test_set_is_split_makes_groups",
     ),
+    "Groups within groups (recordings of patients)": (
+        "init.test_groups.test_of_nested_groups_the_coarsest_is_chosen",
+    ),
+    "A folder of images per patient, a single one in the public test set": (
+        "init.test_real_layouts.test_hidden_test_images_will_be_in_further_folders",
+        "init.test_real_layouts.test_where_hidden_test_images_will_be_if_some_are_there",
+    ),
+    "The same images in several sizes, a folder each": (
+        "init.test_more_tables.test_of_the_same_images_in_several_sizes_one_table_is_offered",
+    ),
+    "Rows of two kinds in the sample submission (images, and labels of studies)": (
+        "init.test_real_layouts.test_a_sample_with_rows_of_two_kinds_is_refused",
+    ),
     "Numbered places or series of photos (`camera`, `seq_id`) in both tables": (
         "init.test_groups.test_places_and_series_are_groups_but_not_features",
     ),

@@ -61,9 +61,23 @@ def test_auto_takes_the_usable_columns_of_both_tables(tmp_path: Path) -> None:
     assert found.train["site"].tolist()[:2] == ["head", "torso"] and pd.isna(
         found.train["site"].iloc[2]
     )
-    (warning,) = found.warnings
-    assert "age (numeric), site (categorical), zip (categorical)" in warning
-    assert "note (text with 36 different values), same (constant)" in warning
+    (line,) = found.lines
+    assert "age (numeric), site (categorical), zip (categorical)" in line
+    assert "note (text with 36 different values), same (constant)" in line
+    assert not found.warnings
+
+
+def test_of_many_columns_the_first_and_a_count_are_printed(tmp_path: Path) -> None:
+    def wide(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(
+            **{f"m{k}": (np.arange(len(table)) * k % 53 / 10) for k in range(1, 50)}
+        )
+
+    train, test = competitions.tables(TRAIN, TEST)
+    files = competitions.competition(TRAIN, TEST)
+    files |= {"train.csv": competitions.csv(wide(train)), "test.csv": competitions.csv(wide(test))}
+    (line,) = read(tmp_path, files)[0].lines
+    assert len(line) < 200 and "m1 (numeric), m2 (numeric)" in line and " more" in line
 
 
 def test_listed_columns_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -192,7 +206,8 @@ def test_commas_that_may_be_decimal_or_separate_thousands_are_for_you_to_decide(
     files["train.csv"] = competitions.csv(train.assign(**columns(TRAIN, 0) | {"note": cells * 12}))
     found, _ = read(tmp_path, files)
     assert "note" not in found.train
-    assert "note (commas may be decimal or separate thousands: set numeric" in found.warnings[0]
+    assert "note (commas may be decimal or separate thousands: set numeric" in found.lines[0]
+    assert "skipped note: commas may be decimal" in found.warnings[0]
     found, _ = read(tmp_path, files, features=[{"note": kind}])
     assert found.train["note"].tolist()[:2] == found.test["note"].tolist()[:2] == expected
 
@@ -236,3 +251,24 @@ def test_columns_without_information_are_not_usable() -> None:
     assert why_not(pd.Series(["3", "3", ""])) == "constant"
     assert why_not(pd.Series([f"p{n}" for n in range(10)])) == "text with 10 different values"
     assert why_not(pd.Series([*"aabbcc"])) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "kind", "reason"),
+    [
+        ("center_id", ["1", "2", "12"], "categorical", None),
+        ("machineId", ["1", "2.0", "12"], "categorical", None),
+        ("count", ["1", "2", "12"], "numeric", None),
+        ("series_id", [str(n // 2) for n in range(40)], "categorical", "codes with 20 different"),
+        ("image_num", ["0", "1", "2"], "numeric", "numbers the images"),
+        ("InstanceNumber", ["1", "2", "3"], "numeric", "numbers the images"),
+        ("num_images", ["1", "2", "5"], "numeric", None),
+    ],
+)
+def test_codes_are_categories_and_running_numbers_no_features(
+    name: str, cells: list[str], kind: str, reason: str | None
+) -> None:
+    texts = pd.Series([cells[n % len(cells)] for n in range(40)], name=name)
+    assert kind_of(texts) == kind
+    found = why_not(texts)
+    assert found is None if reason is None else str(found).startswith(reason)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import in_process
 import layouts
+import numpy as np
 import pytest
 import test_small_competitions as small
+from competitions import encode
 from pydantic import ValidationError
 from test_small_competitions import Files, N, T, images, plain, table, with_sample
 
@@ -148,3 +150,25 @@ def test_models_train_on_them_too() -> None:
     oof = csvs.read(Path("reports/oof.csv"))
     assert len(oof) == len(N) + 8 and oof["id"].str.startswith("valid/").sum() == 8
     assert len(small.submission()) == len(T)
+
+
+def test_of_the_same_images_in_several_sizes_one_table_is_offered(tmp_path: Path) -> None:
+    """flower-classification-with-tpus: a folder per size, each with all tables."""
+    files: Files = {"sample_submission.csv": table("id,label", [f"b{n},x" for n in T])}
+    for size in (24, 64, 32):
+        place = f"jpeg-{size}x{size}"
+        parts = {"train": [f"a{n}" for n in N], "val": [f"v{n}" for n in range(8)]}
+        parts["test"] = [f"b{n}" for n in T]
+        for part, names in parts.items():
+            rows = [f"{name},{'xyz'[n % 3]}" for n, name in enumerate(names)]
+            is_test = part == "test"
+            files[f"{place}/{part}.csv"] = table(
+                "id" if is_test else "id,label", names if is_test else rows
+            )
+            for name in names:
+                files[f"{place}/{part}/{name}.png"] = encode(np.full((size, size, 3), 9, np.uint8))
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["train_images"] == "jpeg-64x64/train"
+    assert found.prepare["more_train_csv"] == ["jpeg-64x64/val.csv"]
+    assert found.prepare["more_train_images"] == ["jpeg-64x64/val"]
+    assert "8 labeled validation images" in found.guess("more_train_csv").reason

@@ -222,3 +222,106 @@ def test_paths_made_of_several_columns_are_named(path: str, tmp_path: Path) -> N
     assert (renamed.prepare["id_column"], renamed.prepare["images"]) == ("id_code", "{id}_*")
     assert renamed.prepare["stack"] == [f"s{s}_w{c}" for s in (1, 2) for c in (1, 2, 3)]
     assert renamed.layout.task == "multiclass" and len(renamed.tables.test) == 6
+
+
+def patients(test: str = "test_images/p90") -> Files:
+    """rsna-breast-cancer-detection: a folder of images per patient, a single one for testing."""
+    rows = [f"p{n // 3},i{n},{'xyz'[n % 3]}" for n in N]
+    return {
+        "train.csv": table("patient_id,image_id,label", rows),
+        "test.csv": table("patient_id,image_id", [f"p90,t{n}" for n in range(3)]),
+        "sample_submission.csv": table("image_id,label", [f"t{n},x" for n in range(3)]),
+        **images(**{f"train_images/p{n}": [f"i{3 * n + k}" for k in range(3)] for n in range(8)}),
+        **images(**{test: [f"t{n}" for n in range(3)]}),
+    }
+
+
+def test_hidden_test_images_will_be_in_further_folders(tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, patients())
+    guess = found.guess("test_images")
+    assert (guess.value, guess.confidence) == ("test_images", "likely")
+    assert "all in test_images/p90" in guess.reason and "code competition" in guess.reason
+    assert len(found.tables.test) == 3
+    other = layouts.inspect(tmp_path, patients("test_images")).guess("test_images")
+    assert (other.value, other.confidence) == ("test_images", "certain")
+
+
+def test_test_images_need_not_be_as_deep_as_those_of_classes(tmp_path: Path) -> None:
+    """herbarium-2021: train/images/<class>/<id>.jpg, test/images/<id>.jpg."""
+    files = {
+        "train.csv": table("image_id,label", [f"a{n},{'xyz'[n % 3]}" for n in N]),
+        "sample_submission.csv": table("image_id,label", [f"b{n},x" for n in T]),
+        **images(**{f"train/images/{x}": [f"a{n}" for n in N if "xyz"[n % 3] == x] for x in "xyz"}),
+        **images(**{"test/images": [f"b{n}" for n in T]}),
+    }
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["train_images"], found.prepare["test_images"]) == (
+        "train/images",
+        "test/images",
+    )
+
+
+def test_where_hidden_test_images_will_be_if_some_are_there(tmp_path: Path) -> None:
+    files = patients() | {
+        "sample_submission.csv": table("image_id,label", [f"t{n},x" for n in range(9)])
+    }
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["hidden_test"], found.prepare["test_images"]) == (True, "test_images")
+
+
+@pytest.mark.parametrize("other", ["{study}_severe", "{study}"])
+def test_a_sample_with_rows_of_two_kinds_is_refused(other: str, tmp_path: Path) -> None:
+    """rsna-str-pulmonary-embolism-detection: rows of images, and rows of studies' labels."""
+    header = "study,image,mild,severe"
+    ids = [f"b{n}" for n in T] + [other.format(study=f"u{n // 2}") for n in range(0, len(T), 2)]
+    files = {
+        "train.csv": table(header, [f"s{n // 4},a{n},{n % 2},{n % 3 % 2}" for n in N]),
+        "test.csv": table("study,image", [f"u{n // 2},b{n}" for n in T]),
+        "sample_submission.csv": table("id,label", [f"{name},0.5" for name in ids]),
+        **images(train=[f"a{n}" for n in N], test=[f"b{n}" for n in T]),
+    }
+    with pytest.raises(UserError, match=r"rows of 2 kinds: 6 are values of image \(b0\) and 3"):
+        layouts.inspect(tmp_path, files)
+
+
+def test_tables_with_a_row_per_label_are_all_reported(tmp_path: Path) -> None:
+    """csiro-biomass: `image__target`, with columns that no image of the test table has."""
+    labels = "dry", "green"
+    train = [f"a{n}__{x},{'NSW' if n % 2 else 'Tas'},{x},{n * 0.5}" for n in N for x in labels]
+    ids = [f"b{n}__{x}" for n in T for x in labels]
+    files = {
+        "train.csv": table("sample_id,State,target_name,target", train),
+        "test.csv": table("sample_id,target_name", [f"{i},{i.split('__')[1]}" for i in ids]),
+        "sample_submission.csv": table("sample_id,target", [f"{i},0.0" for i in ids]),
+        **images(train=[f"a{n}" for n in N], test=[f"b{n}" for n in T]),
+    }
+    found = layouts.inspect(tmp_path, files)
+    guess = found.guess("test_csv")
+    assert guess.value is None
+    assert guess.reason == "test.csv has the rows of the sample submission, whose ids are used"
+    assert "train.csv: columns not used: State" in found.layout.notes
+    assert len(found.tables.test) == len(T)
+
+
+def test_a_test_table_without_ids_is_not_certainly_missing(tmp_path: Path) -> None:
+    files = plain() | {"test.csv": table("note", ["x"] * len(T))}
+    files = {name: data for name, data in files.items() if name != "train.csv"}
+    files |= images(**{f"train/{x}": [f"{x}{n}" for n in range(4)] for x in "xyz"})
+    files = {n: d for n, d in files.items() if not n.startswith("train/a")}
+    guess = layouts.inspect(tmp_path, files).guess("test_csv")
+    assert (guess.value, guess.confidence) == (None, "likely")
+    assert "no column of test.csv identifies images" in guess.reason
+
+
+def test_a_second_training_table_is_no_test_table(tmp_path: Path) -> None:
+    """fathomnet-2023: image names in one training table, their stems in another."""
+    rows = [f"{n}.png,{'xyz'[n % 3]}" for n in N]
+    files = {
+        "detection/train.csv": table("file_name,label", rows),
+        "multiclass/train.csv": table("id,kind", [f"{n},{n % 5}" for n in N][:-2]),
+        "sample_submission.csv": table("file_name,label", [f"b{n}.png,x" for n in T]),
+        **images(train=[f"{n}" for n in N], test=[f"b{n}" for n in T]),
+    }
+    found = layouts.inspect(tmp_path, files)
+    guess = found.guess("test_csv")
+    assert guess.reason == "not found" and "multiclass/train.csv" in str(found.layout.notes)

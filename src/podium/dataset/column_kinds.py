@@ -13,7 +13,13 @@ from podium.metadata.encoding import MAX_CATEGORIES
 MISSING = {"", "na", "n/a", "nan", "null", "none", "nil", "-", "?", "<na>", "inf", "-inf"}
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?.*)?", re.ASCII)
 CODE = re.compile(r"\d{3,}", re.ASCII)  # such as postal codes
+ID_NAME = re.compile(r".*[_ -](?i:id|code)|.*[a-z](Id|ID|Code)|(?i:id|code)")
+RUNNING_NAME = re.compile(
+    r"(?i)(image|img|photo|picture|pic|frame|slice|scan|shot|page|file|row|instance|sample)"
+    r"[_ -]?(number|num|no|nr|index|idx)"
+)
 YEARS = (1500, 2200)
+AMBIGUOUS = "commas may be decimal or separate thousands: set numeric or decimal_comma"
 MIN_ROWS_PER_CODE = 4  # mean
 MIN_ROWS_PER_CATEGORY = 2
 MIN_ROWS_WITH_GAPS = 100  # of a column that numbers the rows, but not all of them
@@ -26,11 +32,17 @@ def why_not(texts: pd.Series) -> str | None:
     if distinct < 2:
         return "constant" if distinct else "empty"
     if (kind := kind_of(texts)) != "categorical":
-        return "numbers the rows" if _numbers_rows(numbers_in(known, kind)) else None
+        values = numbers_in(known, kind)
+        if RUNNING_NAME.fullmatch(str(texts.name)) and (values % 1 == 0).all():
+            return "numbers the images"
+        return "numbers the rows" if _numbers_rows(values) else None
     if (written := _written(known)) is not None and written.is_ambiguous:
-        return "commas may be decimal or separate thousands: set numeric or decimal_comma"
-    if distinct > min(MAX_CATEGORIES, len(known) / MIN_ROWS_PER_CATEGORY):
-        return f"text with {distinct} different values"
+        return AMBIGUOUS
+    is_code = ID_NAME.fullmatch(str(texts.name)) and _are_whole(known)
+    fewest = MIN_ROWS_PER_CODE if is_code else MIN_ROWS_PER_CATEGORY
+    if distinct > min(MAX_CATEGORIES, len(known) / fewest):
+        what = "codes" if is_code else "text"
+        return f"{what} with {distinct} different values"
     return None
 
 
@@ -46,9 +58,9 @@ def _numbers_rows(values: pd.Series) -> bool:
 
 
 def kind_of(texts: pd.Series) -> ColumnKind:
-    """Infer the type of a column. Whole numbers of equal length that repeat are codes, hence
-    categories, unless they may be years. So are lists of numbers, and numbers with commas that may
-    be decimal or separate thousands.
+    """Infer the type of a column. Whole numbers are codes, hence categories, if the column is named
+    so, or if they repeat and have the same length, unless they may be years. Lists of numbers are
+    categories, too, and so are numbers with commas that may be decimal or separate thousands.
     """
     known = texts[~is_missing(texts)]
     decimal = numbers.POINT
@@ -58,12 +70,19 @@ def kind_of(texts: pd.Series) -> ColumnKind:
             return "categorical"
         known, decimal = known.map(found.plain), found.decimal
     distinct = known.str.strip().drop_duplicates()
+    if ID_NAME.fullmatch(str(texts.name)) and _are_whole(distinct):
+        return "categorical"
     if len(distinct) and distinct.map(lambda text: CODE.fullmatch(text) is not None).all():
         is_year = distinct.str.len().eq(4) & distinct.astype(float).between(*YEARS)
         repeats = len(known) >= MIN_ROWS_PER_CODE * len(distinct) > MIN_ROWS_PER_CODE
         if distinct.str.len().nunique() == 1 and repeats and not is_year.all():
             return "categorical"
     return "decimal_comma" if decimal == numbers.COMMA else "numeric"
+
+
+def _are_whole(texts: pd.Series) -> bool:
+    plain = (text.strip().removesuffix(".0") for text in texts.unique())
+    return all(text.isdecimal() for text in plain)
 
 
 def _written(texts: pd.Series) -> Numbers | None:

@@ -25,6 +25,7 @@ class Metadata(NamedTuple):
     test: pd.DataFrame
     warnings: list[str]
     kinds: dict[str, ColumnKind]
+    lines: list[str]  # what was selected
 
 
 def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
@@ -35,7 +36,7 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
     """
     if layout.features == "none":
         train, test = (pd.DataFrame(index=table["id"]) for table in (tables.train, tables.test))
-        return Metadata(train, test, [], {})
+        return Metadata(train, test, [], {}, [])
     assert layout.train_csv is not None
     kinds = layout.feature_kinds
     if layout.features == "auto":
@@ -55,11 +56,14 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
     train, unreadable = _convert(texts, found)
     warnings = _warn(unreadable, layout.train_csv)
     test, more = read_test(archive, layout, tables.test, found)
+    lines = list[str]()
+    if unclear := [name for name, why in left_out.items() if why == column_kinds.AMBIGUOUS]:
+        warnings.append(f"prepare.features: skipped {examples(unclear)}: {column_kinds.AMBIGUOUS}")
     if layout.features == "auto":
-        names = ", ".join(f"{name} ({kind})" for name, kind in found.items())
-        warnings.append(f"prepare.features: {names}{_shown(left_out)}")
+        names = examples([f"{name} ({kind})" for name, kind in found.items()])
+        lines.append(f"prepare.features: {names}{_shown(left_out)}")
     more += _warn_of_unseen(train, test, layout.test_csv)
-    return Metadata(train, test, warnings + more, found)
+    return Metadata(train, test, warnings + more, found, lines)
 
 
 def read_test(

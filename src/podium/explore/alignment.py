@@ -82,9 +82,7 @@ def plausible(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     for scale in SCALES:
         side = round(a.shape[1] * scale)
         eye = np.eye(a.shape[1], dtype=np.float32)
-        shrink = torch.from_numpy(
-            cv2.resize(eye, eye.shape[:1] + (side,), interpolation=cv2.INTER_AREA)
-        )
+        shrink = torch.from_numpy(cv2.resize(eye, (len(eye), side), interpolation=cv2.INTER_AREA))
         window = torch.ones(1, 1, side).div(side)  # the mean at each position
         window = F.conv1d(torch.from_numpy(eye)[:, None], window)[:, 0].T
         for whole, part in ((first, second), (second, first)):

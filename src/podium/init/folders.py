@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from podium.core.errors import UserError, counted, examples
@@ -44,6 +45,45 @@ def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
     return Guess(key, value, confidence, reason, others)
 
 
+def like_train(guess: Guess, levels: int, train: str) -> Guess:
+    """The folder of the test images that is `levels` above a guessed one, since training images are
+    that much deeper below their folder, `train`: the public test set of a code competition may have
+    the folder of a single patient. The guess itself if there is none next to the training images.
+    """
+    folder, mirror = guess.value, _mirror(train)
+    if folder == mirror or not levels:
+        return guess
+    for _ in range(levels):
+        folder = folder.rpartition("/")[0]
+    folder = mirror if is_in(guess.value, mirror) else folder
+    if folder in (guess.value, train) or not is_test(folder) or is_in(train, folder):
+        return guess
+    reason = (
+        f"{guess.reason}, all in {guess.value}, but {train} has more folders: in a code "
+        "competition, Kaggle adds others when it scores the notebook"
+    )
+    return replace(guess, value=folder, confidence="likely", reason=reason)
+
+
+def _mirror(train: str) -> str:
+    """The folder that is called like that of the training images, but for test images; "test" if
+    that is not called after training.
+    """
+    parts = train.split("/")
+    named = [part for part in parts if TRAIN_WORD.search(part)]
+    if not named:
+        return "test"
+    return "/".join(TRAIN_WORD.sub("test", p) if p == named[-1] else p for p in parts)
+
+
+def depth(ids: Sequence[str], folder: str, survey: Survey) -> int:
+    """How many folders deep the images of `ids` are below `folder`; 0 if this differs."""
+    inside = f"{folder}/" if folder else ""
+    names = (name for image in ids for name in survey.index.find(image))
+    depths = {name.removeprefix(inside).count("/") for name in names if name.startswith(inside)}
+    return depths.pop() if len(depths) == 1 else 0
+
+
 def guess_hidden(
     ids: Sequence[str], train: str, survey: Survey, train_ids: Sequence[str] = ()
 ) -> list[Guess]:
@@ -67,15 +107,7 @@ def guess_hidden(
         f"{what} of the {len(ids)} test images {verb} in the archive: in a code "
         "competition, Kaggle adds them when it scores the notebook"
     )
-    named = [part for part in train.split("/") if TRAIN_WORD.search(part)]
-    folder = "/".join(
-        TRAIN_WORD.sub("test", part) if named and part == named[-1] else part
-        for part in train.split("/")
-    )
-    if tests:
-        folder = tests[0]
-    elif not named:
-        folder = "test"
+    folder = tests[0] if tests else _mirror(train)
     where = "where the exported kernel will look for them"
     return [
         Guess("prepare.hidden_test", True, "likely", reason, (False,)),

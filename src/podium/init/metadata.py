@@ -31,7 +31,7 @@ def read(record: Recorder, train: Table, test: Table | None) -> None:
     names = {name for name in used if name is not None}
     taken: list[str] = []
     if test is not None and prepare.test_csv is not None:
-        guess = guess_features(train, test, names)
+        guess = guess_features(train, test, names, prepare.group_column)
         value: Any = record.take(guess) if guess is not None else "none"
         if value != "none":
             taken = _usable(train, test, names) if value == "auto" else value
@@ -44,9 +44,13 @@ def read(record: Recorder, train: Table, test: Table | None) -> None:
         record.note(f"{train.name}: columns not used: {examples(unused)}")
 
 
-def guess_features(train: Table, test: Table, used: Iterable[str]) -> Guess | None:
-    """Columns of both tables except those in `used`; None if there are none."""
-    usable, related = _usable(train, test, used), groups.only_groups(train, test)
+def guess_features(
+    train: Table, test: Table, used: Iterable[str], group: str | None
+) -> Guess | None:
+    """Columns of both tables except those in `used`; None if there are none. `group` is the column
+    of the groups.
+    """
+    usable, related = _usable(train, test, used), groups.only_groups(train, test, group)
     kinds = {n: column_kinds.kind_of(train.cells(n)) for n in usable if n not in related}
     if not usable:
         return None

@@ -1,5 +1,8 @@
 """Tables of labeled validation images, which can also be trained on."""
 
+import posixpath
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from podium.core.errors import UserError, counted, examples
@@ -21,12 +24,40 @@ def read(record: Recorder, survey: Survey, train: Table, ids: str) -> None:
     of_tables = {t.name: _folder(t.rows[ids], survey, folder, train.rows[ids]) for t in tables}
     found = [name for name, own in of_tables.items() if own not in (None, folder)]
     found = found or [name for name, own in of_tables.items() if own == folder]
+    tables = _distinct([t for t in tables if t.name in found], ids, of_tables, folder)
+    found = [table.name for table in tables]
     if not found or "images" in record.prepare:
         return
-    count = sum(len(table.rows) for table in tables if table.name in found)
+    count = sum(len(table.rows) for table in tables)
     chosen = record.take(_guess(found, count))
     if more := [own for name in chosen if (own := of_tables[name]) not in (None, folder)]:
         record.prepare["more_train_images"] = more
+
+
+def _distinct(
+    tables: Sequence[Table], ids: str, of_tables: Mapping[str, str | None], train: str
+) -> list[Table]:
+    """The tables without those that list images of another one, as in folders of other sizes: the
+    ones nearest to the folder `train` of the training images are kept.
+    """
+
+    def distance(table: Table) -> tuple[int, int]:
+        return _distance(of_tables[table.name] or "", train), _distance(table.name, train)
+
+    kept, known = list[Table](), set[str]()
+    for table in sorted(tables, key=distance):
+        own = {*table.rows[ids]}
+        if known.isdisjoint(own):
+            kept.append(table)
+        known |= own
+    return kept
+
+
+def _distance(path: str, folder: str) -> int:
+    """How many folders of `path` are not also above or equal to `folder`, less those that are."""
+    parts = path.split("/")
+    shared = len(posixpath.commonprefix([parts, folder.split("/")]))
+    return len(parts) - 2 * shared
 
 
 def is_validation(table: Table, train: Table) -> bool:
@@ -53,6 +84,7 @@ def _folder(ids: pd.Series, survey: Survey, train: str, train_ids: pd.Series) ->
     found, _ = matching_folders(ids.tolist(), survey.index)
     named = [folder for folder in found if has_word(folder.rpartition("/")[2], "val")]
     others = [] if ids.isin(train_ids).any() else [train]
+    named.sort(key=lambda folder: _distance(folder, train))
     complete = [f for f in (*named, *others) if not folders.missing(ids.tolist(), f, survey)]
     return next(iter(complete), None)
 

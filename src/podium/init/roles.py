@@ -230,9 +230,9 @@ def _is_constant(table: Table) -> bool:
 
 
 def _has_other_ids(table: Table, train: Table, id_columns: Mapping[str, IdColumn | None]) -> bool:
-    """Whether it has image ids, none of which are in the training table."""
+    """Whether it has image ids, none of which are in the training table, and isn't one itself."""
     mine, other = id_columns[train.name], id_columns[table.name]
-    if other is None:
+    if other is None or table.has_word("train", "label"):
         return False
     return mine is None or set(train.rows[mine.name]).isdisjoint(table.rows[other.name])
 

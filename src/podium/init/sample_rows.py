@@ -10,14 +10,15 @@ from podium.core import csvs
 from podium.core.errors import examples
 from podium.dataset import submission_file
 from podium.dataset.image_files import ImageIndex
+from podium.init import row_kinds
 from podium.init.guesses import Guess
 from podium.init.matching import is_unnamed
 from podium.init.other_jobs import submitted_job
 from podium.init.recorder import Recorder
 from podium.init.roles import find_sample_ids
+from podium.init.row_kinds import SEPARATORS
 from podium.init.survey import Survey, Table
 
-SEPARATORS = ("__", "_", "-", " ", "|", ":", ".", "/")
 MAX_TESTED = 5_000  # ids
 USAGE = {"public", "private", "ignored"}  # in the column `Usage` of Kaggle's solutions
 
@@ -31,6 +32,7 @@ class LongRows:
     train: str  # the table with these labels
     ids: str | None = None  # its id column; None: it has a column per label
     values: str | None = None  # its column of values, if it has an id column
+    lists: tuple[str, ...] = ()  # other tables with the same rows
 
 
 def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey, LongRows | None]:
@@ -49,10 +51,24 @@ def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey
     sample = replace(sample, rows=csvs.id_first(sample.rows[columns], place))
     long = find_long(sample, ids, others, survey.index)
     if long is None:
+        row_kinds.check(sample, others, survey.index)
         return sample, survey, None
     record.take(guess_separator(long, sample))
+    _note_columns(record, long, others)
     survey = widen(survey, sample, ids, long)
-    return next(table for table in survey.tables if table.name == sample.name), survey, long
+    kept = {table.name: table for table in survey.tables}
+    long = replace(long, lists=tuple(t.name for t in others if t.name not in kept))
+    return kept[sample.name], survey, long
+
+
+def _note_columns(record: Recorder, long: LongRows, tables: Sequence[Table]) -> None:
+    """Note the columns that a training table with a row per label has, and that are not used."""
+    train = next(table for table in tables if table.name == long.train)
+    if long.values is not None:
+        of_labels = [c for c in train.columns if {*train.rows[c].unique()} == {*long.labels}]
+        used = {long.ids, long.values, *of_labels}
+        if unused := [column for column in train.columns if column not in used]:
+            record.note(f"{train.name}: columns not used: {examples(unused)}")
 
 
 def copied_columns(

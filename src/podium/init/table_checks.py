@@ -1,13 +1,16 @@
 """Checks that no table is ignored silently."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from podium.competition.text.names import NameIndex, canonical
 from podium.core.errors import UserError, examples
 from podium.init import class_lists, joined_ids, path_labels
+from podium.init.guesses import Guess
 from podium.init.label_columns import ATTRIBUTES
 from podium.init.path_labels import LabeledFolder
 from podium.init.roles import Roles
+from podium.init.sample_rows import LongRows
 from podium.init.survey import NO_ROWS, Survey, Table, suffix
 from podium.init.words import has_part, has_word
 
@@ -117,6 +120,21 @@ def _check_labels_are_no_keys(
                 f"{key if key == column else f'{key} and {column}'} into one table of image ids "
                 "and labels."
             )
+
+
+def why_no_test(guess: Guess, tables: Sequence[Table], long: LongRows | None) -> Guess:
+    """The guess of the test table; if it is none, why those that are named so are not used."""
+    if guess.value is not None:
+        return guess
+    if long is not None and long.lists:
+        reason = (
+            f"{examples([*long.lists])} has the rows of the sample submission, whose ids are used"
+        )
+        return replace(guess, reason=reason)
+    if named := [table.name for table in tables if table.has_word("test")]:
+        reason = f"no column of {examples(named)} identifies images"
+        return replace(guess, reason=reason, confidence="likely")
+    return guess
 
 
 def _is_dispensable(name: str, survey: Survey) -> bool:

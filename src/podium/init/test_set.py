@@ -65,11 +65,15 @@ def read(
     images = images_of(record, survey, ids.tolist())
     has_sample = record.prepare.get("sample_submission") is not None
     hidden = folders.guess_hidden(images, train, survey, train_ids) if has_sample else []
+    levels = folders.depth(images_of(record, survey, [*train_ids]), train, survey)
     for guess in hidden:
-        record.take(guess)
+        is_folder = guess.value in survey.folders
+        record.take(folders.like_train(guess, levels, train) if is_folder else guess)
     if hidden:
         return
-    folder = record.take(folders.guess_folder("test", images, survey))
+    guess = folders.guess_folder("test", images, survey)
+    missing_levels = levels - folders.depth(images, guess.value, survey)
+    folder = record.take(folders.like_train(guess, max(0, missing_levels), train))
     if folder == train and (same := {*train_ids} & {*ids}):
         record.doubt("prepare.test_images", f"{len(same)} of its ids are in the training table")
         record.note(

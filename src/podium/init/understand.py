@@ -105,9 +105,8 @@ class _Reader:
         guess = roles.guess_train(candidates, sample, self._identifies)
         train = by_name.get(self.record.take(guess))
         candidates = [table for table in candidates if table is not train]
-        test = by_name.get(
-            self.record.take(roles.guess_test(candidates, train, self.survey.id_columns))
-        )
+        guess = roles.guess_test(candidates, train, self.survey.id_columns)
+        test = by_name.get(self.record.take(table_checks.why_no_test(guess, candidates, self.long)))
         return Roles(train, test, sample)
 
     def _identifies(self, table: Table) -> bool:
@@ -247,4 +246,4 @@ class _Reader:
             reason = f"{train.name} has a row for each label of each image"
             self.record.revise("prepare.label_column", self.long.values, reason)
         used = [ids, *names]
-        self.record.take(groups.guess_groups(train, used, tables.test))
+        self.record.take(groups.guess_groups(train, of_images, used, tables.test))
