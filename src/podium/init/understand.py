@@ -130,7 +130,7 @@ class _Reader:
             reason = self.layout.guess("prepare.id_column").reason
             raise UserError(f"{reason}. Set the id column with --id-column.")
         if "prepare.label_column" not in self.answers:
-            other_jobs.check(train, ids, tables.targets)
+            other_jobs.check(train, ids, tables.sample)
         self._read_columns(tables, train, ids)
         values = [value for value in train.rows[ids] if not is_hidden(value)]
         if found is not None and ids == found.column:
