@@ -826,6 +826,10 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "Class folders that are finer than the submission's 0 and 1 (`Cover/`, `JMiPOD/`, `UERD/`)": (
         "init.test_real_layouts.test_class_folders_finer_than_0_and_1",
     ),
+    "The same file names in several class folders (versions of one picture)": (
+        "init.test_real_layouts.test_versions_of_a_picture_in_several_folders_stay_in_one_fold",
+        "init.test_real_layouts.test_numbers_in_each_class_folder_are_no_versions",
+    ),
     "Class folders for training and validation (`train/`, `val/`)": (
         "init.test_truth.test_labeled_validation_images_are_offered",
         "init.test_truth.test_models_train_on_validation_images_too",

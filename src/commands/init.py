@@ -40,6 +40,7 @@ ANSWERS = {
     "prepare.stack": "the parts of image names that become channels, in order; none: separate",
     "prepare.channels": "the images' channels: 3 (RGB), or as many as the files have",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
+    "prepare.group_pattern": "the same, for file names: a regular expression with one group; none",
 }
 
 

@@ -71,6 +71,41 @@ def test_class_folders_finer_than_0_and_1(values: list[str], tmp_path: Path) -> 
         assert found.guess(key).confidence != "certain"
 
 
+def in_folders(*folders: str, name: str = "{n}") -> Files:
+    """Images of the same names in several folders, and test images; nothing else."""
+    names = {folder: [name.format(n=n) for n in range(1, 9)] for folder in folders}
+    return images(**names, Test=[f"b{n}" for n in T])
+
+
+def test_versions_of_a_picture_in_several_folders_stay_in_one_fold(tmp_path: Path) -> None:
+    """alaska2-image-steganalysis; without a table, only the names tell the versions."""
+    sample = table("Id,Label", [f"b{n}.png,0.5" for n in T])
+    files = {**in_folders("Cover", "JMiPOD", "UERD"), "sample_submission.csv": sample}
+    found = layouts.inspect(tmp_path, files)
+    assert (found.guess("group_pattern").value, found.guess("group_pattern").is_open) == (
+        r"^(.+)\.",
+        True,
+    )
+    train = found.tables.train.set_index("id")["group"]
+    assert train["Cover/3.png"] == train["JMiPOD/3.png"] == train["UERD/3.png"] == "3"
+    assert train.nunique() == 8
+    assert "group" not in layouts.inspect(tmp_path, files, group_pattern="none").tables.train
+    first = layouts.inspect(tmp_path, files, group_pattern=r"^(.)").tables.train["group"]
+    assert {*first} == {*"12345678"}
+    with pytest.raises(UserError, match=r"--group-pattern: 'x\(.\)' does not match"):
+        layouts.inspect(tmp_path, files, group_pattern="x(.)")
+
+
+def test_numbers_in_each_class_folder_are_no_versions(tmp_path: Path) -> None:
+    def has_groups(**names: str) -> bool:
+        return (
+            "group" in layouts.inspect(tmp_path, in_folders("cats", "dogs", **names)).tables.train
+        )
+
+    assert not has_groups() and not has_groups(name="img_{n:03d}")
+    assert has_groups(name="{n}_IMG_{n}")
+
+
 @pytest.mark.parametrize(
     ("column", "cells", "task"),
     [

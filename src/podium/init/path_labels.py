@@ -22,6 +22,7 @@ from podium.init.words import has_word
 
 SPLIT_WORDS = ("train", "test", "val", "image", "img")
 TEST_FOLDER = re.compile(r"(?i)test(s|ing|[_-].*)?")
+ONE_NUMBER = "the submission has one number per image"
 NUMBERED_NAMES = (
     r"^(.+?)[ ._-]+\(?\d+\)?\.\w+$",  # "cat.0.jpg", "bulldog_12.jpg", "cat (3).jpg"
     r"^(\D+)\d+\.\w+$",  # "cloudy12.jpg"
@@ -120,8 +121,7 @@ def guess_map(labeled: LabeledFolder, sample: Sample | None) -> Guess | None:
     the folders are the classes.
     """
     names = [*labeled.counts]
-    has_scores = sample is not None and sample.has_scores
-    if not has_scores or are_numbers(names) or len(names) < 3:
+    if sample is None or not sample.has_scores or are_numbers(names) or len(names) < 3:
         return None
 
     def parse(answer: str) -> dict[str, str] | None:
@@ -137,11 +137,12 @@ def guess_map(labeled: LabeledFolder, sample: Sample | None) -> Guess | None:
     zero = negative[0] if len(negative) == 1 else names[0]
     value = {name: str(int(name != zero)) for name in names}
     example = ",".join(f"{name}={label}" for name, label in value.items())
-    problem = f"the submission has one number per image, but there are {len(names)} folders"
     if negative:
-        reason = f"{problem}: 0 for {zero}, by its name; none if each folder is a class"
+        reason = f"{ONE_NUMBER}: {zero} is 0 by its name, the others 1"
+        reason += ". Answer none if each folder is a class"
         return Guess("prepare.label_map", value, "guess", reason, (None,), parse)
-    reason = f"{problem}: if they are finer than the labels, answer such as {example}"
+    reason = f"{ONE_NUMBER}, but there are {len(names)} folders: if they are finer than the "
+    reason += f"labels, answer such as {example}"
     return Guess("prepare.label_map", None, "guess", reason, parse=parse)
 
 

@@ -18,6 +18,7 @@ from podium.init import (
     metadata,
     missing_labels,
     more_tables,
+    name_groups,
     other_jobs,
     path_labels,
     pixels,
@@ -172,12 +173,10 @@ class _Reader:
         if labeled.pattern is not None:
             pattern = self.record.take(path_labels.guess_pattern(labeled, survey))
             labeled = path_labels.with_pattern(folder, pattern, survey)
-        elif (
-            more := folders.guess_more(
-                folder, labeled.counts, {c.folder: c.counts for c in candidates}
-            )
-        ) is not None:
-            self.record.take(more)
+        else:
+            others = {candidate.folder: candidate.counts for candidate in candidates}
+            if (more := folders.guess_more(folder, labeled.counts, others)) is not None:
+                self.record.take(more)
         sample, test_ids = tables.targets, tables.sample_ids
         if tables.sample is not None:
             prepare["id_column"] = tables.sample.columns[0]
@@ -190,7 +189,8 @@ class _Reader:
         label_map = None
         if question is not None:
             label_map = self.record.take(question)
-            self.record.doubt("prepare.train_images", question.reason)
+            self.record.doubt("prepare.train_images", path_labels.ONE_NUMBER)
+        name_groups.read(self.record, labeled, survey, are_finer=label_map is not None)
         labels = path_labels.labels_of(labeled, label_map)
         read_goal.read(self.record, labels, sample, from_paths=label_map is None)
         test_set.read(self.record, survey, test_ids, classes=labeled.counts)
