@@ -303,8 +303,13 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
             {"group_column": "who"},
             r"train\.csv: 1 rows have no group: 2 \(row 3\)\.",
         ),
-        ("train.csv", b'id,label\n"",a\n2,b\n', {}, r"train\.csv: 1 rows have no id: row 2"),
-        ("test.csv", b'id\n" "\n05\n', {}, r"test\.csv: 1 rows have no id"),
+        (
+            "train.csv",
+            b'id,label\n"",a\n2,b\n',
+            {},
+            r"train\.csv: 1 row without an id: row 2\. Remove it, or.*on_bad_image",
+        ),
+        ("test.csv", b'id\n" "\n05\n', {}, r"test\.csv: 1 row without an id: row 2\. Remove it\."),
         ("train.csv", b"id,label\n1,a,b\n2,b\n", {}, r"train\.csv in .* is not a valid CSV"),
         ("train.csv", b"id,label\n1,a\n2,a\n", {}, r"train\.csv: all labels are 'a'"),
         (

@@ -8,7 +8,9 @@ import pytest
 import test_small_competitions as small
 from test_small_competitions import Files, N, T, image, images, plain, table
 
+from podium.config.prepare import Prepare
 from podium.core.errors import UserError
+from podium.dataset import build
 
 folder = small.folder
 
@@ -199,7 +201,7 @@ def test_ids_may_have_no_images(tmp_path: Path) -> None:
     found = layouts.inspect(tmp_path, files)
     guess = found.guess("on_bad_image")
     assert (guess.value, guess.confidence) == ("blank", "guess")
-    assert "a7" in guess.reason and "1 test images are missing: b2" in guess.reason
+    assert "a7" in guess.reason and "1 test image is missing: b2" in guess.reason
     assert found.tables.test["unit"].nunique() == len(T)
 
 
@@ -254,3 +256,40 @@ def test_paths_made_of_several_columns_are_named(path: str, tmp_path: Path) -> N
     assert (renamed.prepare["id_column"], renamed.prepare["images"]) == ("id_code", "{id}_*")
     assert renamed.prepare["stack"] == [f"s{s}_w{c}" for s in (1, 2) for c in (1, 2, 3)]
     assert renamed.layout.task == "multiclass" and len(renamed.tables.test) == 6
+
+
+def ads(*, has_items: bool = True) -> Files:
+    """avito-demand-prediction: some ads have no image, so their cell is empty."""
+    sample = table("item_id,price", [f"item_b{n},0" for n in T])
+    train = [f"item_a{n}{',a' if n % 8 else ','}{n if n % 8 else ''},{n}.5" for n in N]
+    test = [f"item_b{n}{',b' if n else ','}{n or ''}" for n in T]
+    name = "item_id" if has_items else "url"
+    return {
+        **images(train=[f"a{n}" for n in N if n % 8], test=[f"b{n}" for n in T if n]),
+        "train.csv": table(f"{name},image,price", train),
+        "test.csv": table("item_id,image", test),
+        "sample_submission.csv": sample,
+    }
+
+
+def test_rows_without_an_image_are_ids_without_images(tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, ads())
+    blank = [n for n in N if not n % 8]
+    guess = found.guess("on_bad_image")
+    assert guess.value == "blank"
+    assert guess.reason.startswith(f"{len(blank)} training images are missing: item_a0, item_a8, ")
+    assert "1 test image is missing: item_b0" in guess.reason
+    assert found.guess("train_images").reason == "contains images for all ids"
+    tables = found.tables
+    assert tables.train.loc[blank, "id"].tolist() == [f"item_a{n}" for n in blank]
+    assert tables.test.iloc[0].tolist() == ["item_b0", "item_b0"]
+    ids = {"train": tables.train["id"].tolist(), "test": tables.test["id"].tolist()}
+    matched = build.match_images(found.archive, ids, Prepare(**found.layout.prepare))
+    assert [image for image, file in matched["test"] if file is None] == ["item_b0"]
+    with pytest.raises(UserError, match=r"rows without an id: .* set prepare\.on_bad_image: skip"):
+        print(layouts.inspect(tmp_path, ads(), on_bad_image="error").tables)
+
+
+def test_rows_without_an_image_and_without_an_id_have_their_number(tmp_path: Path) -> None:
+    train = layouts.inspect(tmp_path, ads(has_items=False)).tables.train
+    assert train["id"].tolist()[:2] == ["train.csv row 2", "a1"]

@@ -530,7 +530,7 @@ def test_missing_training_images_are_skipped_missing_test_images_are_an_error(
     del files["train/0003.png"]
     guess = inspect(tmp_path, files).guess("on_bad_image")
     assert (guess.value, guess.confidence) == ("skip", "guess")
-    assert guess.reason == "1 training images are missing: 0003"
+    assert guess.reason == "1 training image is missing: 0003"
     del files["test/0040.png"]
     with pytest.raises(UserError, match=r"1 of 9 .*: 0040"):
         _ = inspect(tmp_path, files).tables

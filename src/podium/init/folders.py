@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.init.guesses import Confidence, Guess
 from podium.init.matching import matching_folders, parents
 from podium.init.survey import Survey
@@ -19,6 +19,7 @@ AUXILIARY_WORDS = ("mask", "annot", "segment", "thumb", "depth")
 
 def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
     """The folder with the images that `ids` identify."""
+    ids = [image for image in ids if image.strip()]
     matches, matched = matching_folders(ids, survey.index)
     above = {parent for folder in matches for parent in parents(folder)}
     innermost = [folder for folder in matches if folder not in above]
@@ -145,10 +146,10 @@ def guess_more(
 
 
 def missing(ids: Sequence[str], folder: str, survey: Survey) -> list[str]:
-    """Those of `ids` that have no image in `folder`."""
+    """Those of `ids` that have no image in `folder`, except empty ones."""
     inside = f"{folder}/" if folder else ""
     find = survey.index.find
-    return [i for i in ids if not any(name.startswith(inside) for name in find(i))]
+    return [i for i in ids if i.strip() and not any(name.startswith(inside) for name in find(i))]
 
 
 def guess_missing(train: Sequence[str], test: Sequence[str]) -> Guess:
@@ -156,7 +157,8 @@ def guess_missing(train: Sequence[str], test: Sequence[str]) -> Guess:
     of the latter.
     """
     found = [
-        f"{len(ids)} {part} images are missing: {examples(ids, 3)}"
+        f"{counted(len(ids), f'{part} image')} {'is' if len(ids) == 1 else 'are'} missing: "
+        + examples(ids, 3)
         for part, ids in (("training", train), ("test", test))
         if ids
     ]

@@ -72,17 +72,6 @@ def read(
         record.note(f"{len(same)} test ids are also training ids: {examples(sorted(same), 3)}")
 
 
-def missing(record: Recorder, survey: Survey, ids: pd.Series | None) -> list[str]:
-    """The `ids` without a test image, if ids may have any number of images, unless most have none
-    or Kaggle adds them. If each id is a file, a missing one is an error.
-    """
-    if ids is None or "images" not in record.prepare or record.prepare.get("hidden_test"):
-        return []
-    images = images_of(record, survey, ids.tolist())
-    found = folders.missing(images, record.prepare["test_images"], survey)
-    return found if 2 * len(found) < len(images) else []
-
-
 def images_of(record: Recorder, survey: Survey, ids: list[str]) -> list[str]:
     """The image ids for `ids`: the images that match the pattern, if there is one (else, or for an
     id without images, the id itself).

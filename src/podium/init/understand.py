@@ -16,6 +16,7 @@ from podium.init import (
     joined_ids,
     label_columns,
     metadata,
+    missing_images,
     missing_labels,
     more_tables,
     name_groups,
@@ -151,10 +152,7 @@ class _Reader:
         found_ids = test_set.find_ids(self.record, survey, tables, ids)
         test_set.read(self.record, survey, found_ids, train_ids=values)
         more_tables.read(self.record, survey, train, ids)
-        missing = folders.missing(images, folder, survey)
-        missing_tests = test_set.missing(self.record, survey, found_ids)
-        if missing or missing_tests:
-            self.record.take(folders.guess_missing(missing, missing_tests))
+        missing_images.read(self.record, survey, tables, images, found_ids)
         ids_of_parts = [values] if found_ids is None else [values, [*found_ids]]
         channels.read(self.record, survey, folder, ids_of_parts)
 
