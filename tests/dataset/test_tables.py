@@ -347,7 +347,7 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
                 + ("\n05" + ",0" * 99)
             ).encode(),
             {},
-            r"has the columns id, c0, c1, c2, c3 and 95 more\. .*: cat, dog",
+            r"has the columns id, c0, c1, c2, c3 and 95 more, but .*: cat, dog\. If",
         ),
         # Ids are text: 4 is not 04.
         ("test.csv", b"id\n4\n5\n", {}, r"2 only in the first \(04, 05\)"),
