@@ -33,7 +33,7 @@ CASES = {
         said="sample_submission_stg2.csv (no images yet for 1 of its 7 ids: test_stg2/c1.png)",
     ),
     "other_name": Expected("multiclass", XYZ, {"test_id_column": "image"}),
-    "ds_store": Expected("multiclass", XYZ, said="dropped 1 rows of hidden files: .DS_Store"),
+    "ds_store": Expected("multiclass", XYZ, said="dropped 1 row of hidden files: .DS_Store"),
     "two_ids": Expected("multiclass", XYZ, {"id_column": "id"}),
     "no_test_images": Expected(
         "multiclass", XYZ, {"hidden_test": True}, 0, "in a code competition"

@@ -104,7 +104,7 @@ def test_pixel_tables_may_have_an_id_column(tmp_path: Path) -> None:
     assert np.array_equal(stores["train"].decode("07")[..., 0], train[1].reshape(4, 4))
     assert np.array_equal(stores["test"].decode("q")[..., 0], test[1].reshape(4, 4))
     files["train.csv"] = files["train.csv"].replace(b"z,", b"x,")
-    with pytest.raises(UserError, match=r"1 duplicate ids: x\..* prepare\.id_column: null"):
+    with pytest.raises(UserError, match=r"1 duplicate id: x\..* prepare\.id_column: null"):
         prepare(tmp_path / "images", files, id_column="name")
 
 

@@ -59,7 +59,7 @@ def test_hidden_files_in_the_training_table_are_left_out(tmp_path: Path, name: s
     result = read(tmp_path, {"train.csv": FILES["train.csv"] + f"{name},\n".encode()})
     assert result.train["id"].tolist() == ["01", "02", "03"]
     assert result.classes == ["cat", "dog"]
-    assert f"train.csv: dropped 1 rows of hidden files: {name}" in result.warnings
+    assert f"train.csv: dropped 1 row of hidden files: {name}" in result.warnings
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
@@ -278,18 +278,18 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
             {},
             r"train\.csv: 1 ids .* different labels: 1 \(row 2: a, row 3: b, row 4: a\)\.",
         ),
-        ("test.csv", b"id\n04\n04\n05\n", {}, r"test\.csv: 1 duplicate ids: 04"),
+        ("test.csv", b"id\n04\n04\n05\n", {}, r"test\.csv: 1 duplicate id: 04"),
         (
             "sample_submission.csv",
             b"id,label\n04,a\n05,a\n05,a\n",
             {},
-            r"sample_submission\.csv: 1 duplicate ids: 05",
+            r"sample_submission\.csv: 1 duplicate id: 05",
         ),
         (
             "sample_submission.csv",
             b"id,label\n04,a\n04,a\n",
             {"test_csv": None},
-            r"sample_submission\.csv: 1 duplicate ids: 04",
+            r"sample_submission\.csv: 1 duplicate id: 04",
         ),
         (
             "train.csv",

@@ -293,3 +293,19 @@ def test_rows_without_an_image_are_ids_without_images(tmp_path: Path) -> None:
 def test_rows_without_an_image_and_without_an_id_have_their_number(tmp_path: Path) -> None:
     train = layouts.inspect(tmp_path, ads(has_items=False)).tables.train
     assert train["id"].tolist()[:2] == ["train.csv row 2", "a1"]
+
+
+def test_ids_and_images_are_counted_apart(tmp_path: Path) -> None:
+    """petfinder-adoption-prediction: ids of several images, some of none."""
+    files = {
+        **images(train=[f"a{n}-{k}" for n in N if n % 8 for k in (1, 2)]),
+        **images(test=[f"b{n}-{k}" for n in T for k in (1, 2)]),
+        "train.csv": table("pet,label", [f"a{n},{n % 2}" for n in N]),
+        "test.csv": table("pet", [f"b{n}" for n in T]),
+        "sample_submission.csv": table("pet,label", [f"b{n},0" for n in T]),
+    }
+    blank = sum(not n % 8 for n in N)
+    found = layouts.inspect(tmp_path, files)
+    reason = found.guess("train_images").reason
+    assert reason == f"contains {2 * (len(N) - blank)} images; {blank} ids have none"
+    assert found.guess("test_images").reason == "contains images for all ids"

@@ -383,7 +383,7 @@ def test_rows_without_a_label_are_dropped_on_request(tmp_path: Path) -> None:
         _ = found.tables
     read = layouts.inspect(tmp_path, files, unlabeled="drop").tables
     assert len(read.train) == len(N) - 1 and "a4" not in {*read.train["id"]}
-    assert "dropped 1 rows without a label: a4" in str(read.warnings)
+    assert "dropped 1 row without a label: a4" in str(read.warnings)
     files["train.csv"] = table("id,label", [f"a{n}," for n in N])
     with pytest.raises(UserError, match="no row has a label"):
         _ = layouts.inspect(tmp_path, files, unlabeled="drop").tables

@@ -25,8 +25,16 @@ def examples(items: Sequence[object], most: int = 5) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number and its noun: "1 model", "2 models"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """A number and its noun: "1 model", "2 models", "3 classes"."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{ending}"
+
+
+def listed(items: Sequence[object], most: int = 5) -> str:
+    """As `examples`, with "and" before the last: "a, b and c"."""
+    if not 1 < len(items) <= most:
+        return examples(items, most)
+    return f"{examples(items[:-1], most)} and {items[-1]}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

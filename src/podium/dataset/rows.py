@@ -77,7 +77,7 @@ def drop_hidden(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]
     if not hidden.any():
         return table, []
     shown = examples(table["id"][hidden].tolist())
-    warning = f"{name}: dropped {hidden.sum()} rows of hidden files: {shown}"
+    warning = f"{name}: dropped {counted(int(hidden.sum()), 'row')} of hidden files: {shown}"
     return table[~hidden].reset_index(drop=True), [warning]
 
 
@@ -98,7 +98,7 @@ def drop_unlabeled(
     if is_empty.all():
         raise UserError(f"{name}: no row has a label. Set prepare.label_column.")
     shown = examples(table["id"][is_empty].tolist())
-    warning = f"{name}: dropped {is_empty.sum()} rows without a label: {shown}"
+    warning = f"{name}: dropped {counted(int(is_empty.sum()), 'row')} without a label: {shown}"
     return table[~is_empty].reset_index(drop=True), [warning]
 
 
@@ -120,7 +120,9 @@ def check_unique(ids: pd.Series, name: str, hint: str = "Remove all but one row 
         UserError: if one has; `hint` says what to do.
     """
     if repeated := ids[ids.duplicated()].unique().tolist():
-        raise UserError(f"{name}: {len(repeated)} duplicate ids: {examples(repeated)}. {hint}")
+        raise UserError(
+            f"{name}: {counted(len(repeated), 'duplicate id')}: {examples(repeated)}. {hint}"
+        )
 
 
 def deduplicate(
@@ -156,9 +158,10 @@ def deduplicate(
                 f"{examples([*parts, *different[5:]])}. Remove the wrong rows{hint}."
             )
     shown = examples([*by_id.groups])
-    warning = f"{location.name}: dropped duplicate rows for {by_id.ngroups} ids: {shown}"
+    what = f"dropped duplicate rows for {counted(by_id.ngroups, 'id')}"
     if join is not None:
-        warning = f"{location.name}: joined the labels of {by_id.ngroups} duplicate ids: {shown}"
+        what = f"joined the labels of {counted(by_id.ngroups, 'duplicate id')}"
         joined = by_id["label"].agg(join)
         table = table.assign(label=table["id"].map(joined).fillna(table["label"]))
-    return table.drop_duplicates("id", ignore_index=True), [warning]
+    warnings = [f"{location.name}: {what}: {shown}"]
+    return table.drop_duplicates("id", ignore_index=True), warnings

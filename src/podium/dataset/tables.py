@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, find_class, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import (
     class_list,
     label_numbers,
@@ -154,19 +154,20 @@ def label_range(tables: Tables, task: TaskName) -> list[list[float]] | None:
 
 def summary(tables: Tables, task: TaskName) -> str:
     """Describe the number of images and classes in one line."""
+    images = counted(len(tables.train), "training image")
+    tests = counted(len(tables.test), "test image")
     if tables.targets is not None:
-        shown = target_labels.describe(tables.task(task))
-        return f"{len(tables.train)} training images, {len(tables.test)} test images; {shown}"
+        return f"{images}, {tests}; {target_labels.describe(tables.task(task))}"
     positive = f"; the positive class is {tables.classes[1]}" if task == "binary" else ""
-    noun = "labels" if task == "multilabel" else "classes"
-    classes = "" if task == "regression" else f" of {len(tables.classes)} {noun}"
-    images = f"{len(tables.train)} training images{classes}, {len(tables.test)} test images"
+    noun = "label" if task == "multilabel" else "class"
+    classes = "" if task == "regression" else f" of {counted(len(tables.classes), noun)}"
+    images += f"{classes}, {tests}"
     if "unit" in tables.test:
         images += f" for {tables.test['unit'].nunique()} rows of the submission"
     new = ""
-    if tables.new_class is not None:
-        count = (tables.train["label"] == tables.new_class).sum()
-        new = f"; {count} training images are {tables.new_class}, which is not a class"
+    if (new_class := tables.new_class) is not None:
+        count = (tables.train["label"] == new_class).sum()
+        new = f"; {count} training images are {new_class}, which is not a class"
     return images + positive + new
 
 

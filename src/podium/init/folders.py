@@ -17,8 +17,12 @@ TRAIN_WORD = re.compile("(?i)train(ing)?")
 AUXILIARY_WORDS = ("mask", "annot", "segment", "thumb", "depth")
 
 
-def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
-    """The folder with the images that `ids` identify."""
+def guess_folder(
+    part: Part, ids: Sequence[str], survey: Survey, *, are_paths: bool = False
+) -> Guess:
+    """The folder with the images that `ids` identify. `are_paths`: they are the images of ids that
+    have several, and ids without images.
+    """
     ids = [image for image in ids if image.strip()]
     matches, matched = matching_folders(ids, survey.index)
     above = {parent for folder in matches for parent in parents(folder)}
@@ -37,7 +41,12 @@ def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
     value = max(best, key=lambda folder: _area(folder, survey))
     count = len(set(ids))
     images = "all ids" if matched == count else f"{matched} of {count} ids"
-    reason = f"contains images for {images}{_comparison(best, survey)}"
+    shown = f"contains images for {images}"
+    if are_paths and matched < count:
+        lacking = count - matched
+        shown = f"contains {counted(matched, 'image')}; {counted(lacking, 'id')} "
+        shown += "has none" if lacking == 1 else "have none"
+    reason = f"{shown}{_comparison(best, survey)}"
     confidence: Confidence = "certain" if matched == count and len(innermost) == 1 else "likely"
     if len(best) > 1:
         confidence = "guess"

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pandas as pd
 
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset.image_files import ImageIndex
 from podium.init import more_tables
 from podium.init.guesses import Confidence, Guess
@@ -194,7 +194,7 @@ def describe(table: Table, images: ImageIndex) -> str:
     competition's second stage, or that it is about a validation set.
     """
     if table.has_word("val"):
-        return f"{table.name} ({len(table.rows)} rows of a validation set)"
+        return f"{table.name} ({counted(len(table.rows), 'row')} of a validation set)"
     if not table.has_word("sample", "submission"):
         return table.name
     ids = table.rows.iloc[:, 0].tolist()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from podium.competition.archive import Archive
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
 from podium.images.decoded import ImageError
@@ -134,7 +134,7 @@ class Survey:
     def describe(self) -> str:
         """Summarize the contents in one line, for an error message."""
         tables = [
-            f"{table.name} ({len(table.rows)} rows: {', '.join(table.columns[:6])})"
+            f"{table.name} ({counted(len(table.rows), 'row')}: {', '.join(table.columns[:6])})"
             for table in self.tables
         ]
         folders = [f"{folder or '(top)'} ({count})" for folder, count in self.folders.items()]

@@ -66,7 +66,8 @@ def read(
         record.take(guess)
     if hidden:
         return
-    folder = record.take(folders.guess_folder("test", images, survey))
+    are_paths = "images" in record.prepare
+    folder = record.take(folders.guess_folder("test", images, survey, are_paths=are_paths))
     if folder == train and (same := {*train_ids} & {*ids}):
         record.doubt("prepare.test_images", f"{len(same)} of its ids are in the training table")
         record.note(f"{len(same)} test ids are also training ids: {examples(sorted(same), 3)}")

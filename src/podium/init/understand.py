@@ -138,7 +138,9 @@ class _Reader:
         if found is not None and ids == found.column:
             self.record.prepare["images"] = found.pattern
         images = test_set.images_of(self.record, survey, values)
-        folder = self.record.take(folders.guess_folder("train", images, survey))
+        are_paths = "images" in self.record.prepare
+        guess = folders.guess_folder("train", images, survey, are_paths=are_paths)
+        folder = self.record.take(guess)
         if (pattern := self.record.prepare.get("images")) is not None:
             pattern = id_patterns.below(values, survey.images, folder, pattern)
             self.record.prepare["images"] = pattern
