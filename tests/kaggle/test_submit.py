@@ -210,7 +210,7 @@ def check(tmp_path: Path) -> Check:
         ("id;label\n1;a\n2;b\n3;a\n", "id;label.* id, label"),
         ("id,label\n1,a\n3,a\n", "1 missing ids: 2"),
         ("id,label\n1,a\n2,a\n3,a\n4,a\n", "1 unknown ids: 4"),
-        ("id,label\n1,a\n2,a\n2,b\n3,a\n", "1 duplicate id: 2"),
+        ("id,label\n1,a\n2,a\n2,b\n3,a\n", "1 duplicate ids: 2"),
         ("id,label\n1,a\n3,a\n2,a\n", "2 ids .*order: 3, 2"),
         ("id,label\n1,a\n2,\n3,a\n", "1 empty values: 2"),
         ("id,label\n1,a\n2\n3,a\n", "1 empty values: 2"),
