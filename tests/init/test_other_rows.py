@@ -112,7 +112,7 @@ def test_wells_in_the_ids_are_no_labels(tmp_path: Path) -> None:
     train = [f"E{n}_{well},E{n},{well},{n % 5}" for n in N for well in wells]
     test = [f"F{n}_{well},F{n},{well}" for n in T for well in wells]
     files = {
-        **images(train=[f"E{n}_{well}" for n in N for well in wells]),
+        **images(train=[f"E{n}_{well}_s1" for n in N for well in wells]),
         **images(test=[f"F{n}_{well}_s1" for n in T for well in wells]),
         "train.csv": table("id_code,plate,well,sirna", train),
         "test.csv": table("id_code,plate,well", test),
