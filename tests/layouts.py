@@ -837,6 +837,10 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "init.test_class_lists.test_a_list_of_the_labels_in_file_names_is_none_either",
         "init.test_class_lists.test_the_list_says_which_labels_the_folders_stand_for",
     ),
+    "The same file names in several class folders (versions of one picture)": (
+        "init.test_real_layouts.test_versions_of_a_picture_in_several_folders_stay_in_one_fold",
+        "init.test_real_layouts.test_numbers_in_each_class_folder_are_no_versions",
+    ),
     "Class folders for training and validation (`train/`, `val/`)": (
         "init.test_truth.test_labeled_validation_images_are_offered",
         "init.test_truth.test_models_train_on_validation_images_too",

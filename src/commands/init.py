@@ -12,7 +12,17 @@ from podium.competition.archive import Archive
 from podium.config.competition import Competition
 from podium.core import files, params_file, paths, program
 from podium.core.errors import UserError, examples
-from podium.init import facts, folders, guard, guesses, printout, template, unread, weights
+from podium.init import (
+    facts,
+    folders,
+    guard,
+    guesses,
+    missing_images,
+    printout,
+    template,
+    unread,
+    weights,
+)
 from podium.init import source as sources
 from podium.init.dry_run import dry_run
 from podium.init.guesses import Guess
@@ -40,6 +50,7 @@ ANSWERS = {
     "prepare.stack": "the parts of image names that become channels, in order; none: separate",
     "prepare.channels": "the images' channels: 3 (RGB), or as many as the files have",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
+    "prepare.group_pattern": "the same, for file names: a regular expression with one group; none",
 }
 
 
@@ -66,7 +77,7 @@ def main() -> None:
             except UserError as error:
                 answerable = [guess for guess in layout.guesses if guess.key in ANSWERS]
                 if folders.ON_BAD_IMAGE in str(error):
-                    answerable.append(folders.guess_missing((), ()))
+                    answerable.append(missing_images.guess((), ()))
                 hint = printout.correction_hint(error, answerable, source)
                 raise UserError(f"{unread.explain(error, content)}\n{hint}") from None
         chosen, device = weights.read(options.pretrained), facts.detect_device()

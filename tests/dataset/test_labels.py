@@ -294,7 +294,7 @@ def test_a_binary_task_has_two_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", ["regression", "ordinal"])
 def test_a_submission_of_a_number_has_one_column(tmp_path: Path, task: TaskName) -> None:
     sample = b"id,x,y\n9,0,0\n"
-    with pytest.raises(UserError, match=r"sample\.csv has the columns id, x, y\."):
+    with pytest.raises(UserError, match=r"sample\.csv has the columns id, x, y, but .* one "):
         read(tmp_path, "1,1\n2,2\n", task, sample)
 
 

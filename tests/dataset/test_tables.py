@@ -303,8 +303,13 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
             {"group_column": "who"},
             r"train\.csv: no group in 1 row: 2 \(row 3\)\.",
         ),
-        ("train.csv", b'id,label\n"",a\n2,b\n', {}, r"train\.csv: 1 row has no id: row 2"),
-        ("test.csv", b'id\n" "\n05\n', {}, r"test\.csv: 1 row has no id"),
+        (
+            "train.csv",
+            b'id,label\n"",a\n2,b\n',
+            {},
+            r"train\.csv: 1 row without an id: row 2\. Remove it, or.*on_bad_image",
+        ),
+        ("test.csv", b'id\n" "\n05\n', {}, r"test\.csv: 1 row without an id: row 2\. Remove it\."),
         ("train.csv", b"id,label\n1,a,b\n2,b\n", {}, r"train\.csv in .* is not a valid CSV"),
         ("train.csv", b"id,label\n1,a\n2,a\n", {}, r"train\.csv: all labels are 'a'"),
         (
@@ -342,7 +347,7 @@ def test_a_missing_table_is_an_error_with_its_name(tmp_path: Path, name: str) ->
                 + ("\n05" + ",0" * 99)
             ).encode(),
             {},
-            r"has the columns id, c0, c1, c2, c3 and 95 more\. .*: cat, dog",
+            r"has the columns id, c0, c1, c2, c3 and 95 more, but .*: cat, dog\. If",
         ),
         # Ids are text: 4 is not 04.
         ("test.csv", b"id\n4\n5\n", {}, r"2 only in the first \(04, 05\)"),

@@ -53,7 +53,7 @@ def test_places_and_series_are_groups_but_not_features(
     assert found.prepare["group_column"] == (chosen or series)
     assert {"location", series, None} <= offered(found)
     assert found.prepare["features"] == ["width"]
-    assert "only says which images are related" in found.guess("features").reason
+    assert "group id, not a feature" in found.guess("features").reason
     assert found.tables.train["id"].size == len(N)
 
 

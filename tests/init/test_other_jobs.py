@@ -10,6 +10,8 @@ from competitions import competition, csv
 from layouts import inspect
 
 from podium.core.errors import UserError
+from podium.init import printout
+from podium.init.guesses import Guess
 from podium.init.other_jobs import are_boxes, are_masks
 
 RNG = random.Random(0)
@@ -127,3 +129,52 @@ def test_lists_of_classes_are_neither() -> None:
     four = [[str(RNG.randrange(28)) for _ in range(4)] for _ in range(99)]
     assert not are_masks(four) and not are_boxes(four)
     assert not are_masks([["haze", "primary"]] * 9)
+
+
+def test_boxes_with_names_may_have_the_same_coordinates(tmp_path: Path) -> None:
+    cells = [text("U+306F", n % 7, 50, 20, 20, "U+304B", 9, 8, 20, 20) for n in range(36)]
+    train = pd.DataFrame({"id": TRAIN, "labels": cells})
+    with pytest.raises(UserError, match=r"this is object detection \(labels lists boxes"):
+        inspect(tmp_path, files(train, "labels", "U+306F 1 1 U+304B 2 2"))
+
+
+def matching(prefix: str, other: int) -> dict[str, bytes]:
+    """Products to match; each row of the sample submission lists itself and `other` rows."""
+    products = [f"{prefix}{n:04d}" for n in range(45)]
+    train = {
+        "posting_id": products[:36],
+        "image": TRAIN,
+        "label_group": [n // 2 for n in range(36)],
+    }
+    tests = products[36:]
+    lists = [" ".join([tests[n], *tests[:other]]) for n in range(9)]
+    sample = pd.DataFrame({"posting_id": tests, "matches": lists})
+    test = pd.DataFrame({"posting_id": tests, "image": [f"{n:04d}" for n in range(36, 45)]})
+    return {
+        **competition(36, 9),
+        "train.csv": csv(pd.DataFrame(train)),
+        "test.csv": csv(test),
+        "sample_submission.csv": csv(sample),
+    }
+
+
+@pytest.mark.parametrize(("prefix", "other"), [("post_", 0), ("post_", 3), ("7", 2)])
+def test_lists_of_test_ids_are_matching(tmp_path: Path, prefix: str, other: int) -> None:
+    with pytest.raises(UserError, match=r"matching of images \(matches lists ids.*--label-column"):
+        inspect(tmp_path, matching(prefix, other))
+    found = inspect(tmp_path, matching(prefix, other), label_column="label_group")
+    assert found.layout.prepare["label_column"] == "label_group"
+
+
+def test_numbers_that_are_ids_by_chance_are_labels(tmp_path: Path) -> None:
+    train = pd.DataFrame({"id": TRAIN, "level": [n % 5 for n in range(36)]})
+    sample = pd.DataFrame({"id": [f"{n}" for n in range(36, 45)], "level": ["36"] * 9})
+    found = inspect(tmp_path, {**files(train), "sample_submission.csv": csv(sample)})
+    assert found.layout.prepare["label_column"] == "level"
+
+
+def test_the_command_has_the_option_that_the_refusal_names() -> None:
+    ids = Guess("prepare.id_column", "id", "likely", "identifies images")
+    error = UserError("this is segmentation. If a column contains labels, name it: --label-column.")
+    hint = printout.correction_hint(error, [ids], "a.zip")
+    assert 'ARGS="--label-column VALUE"\nor --id-column' in hint

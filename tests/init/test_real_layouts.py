@@ -8,7 +8,9 @@ import pytest
 import test_small_competitions as small
 from test_small_competitions import Files, N, T, image, images, plain, table
 
+from podium.config.prepare import Prepare
 from podium.core.errors import UserError
+from podium.dataset import build
 
 folder = small.folder
 
@@ -69,6 +71,41 @@ def test_class_folders_finer_than_0_and_1(values: list[str], tmp_path: Path) -> 
     assert found.prepare["label_map"] == {"Cover": "0", "JMiPOD": "1", "UERD": "1"}
     for key in ("task", "label_map", "train_images"):
         assert found.guess(key).confidence != "certain"
+
+
+def in_folders(*folders: str, name: str = "{n}") -> Files:
+    """Images of the same names in several folders, and test images; nothing else."""
+    names = {folder: [name.format(n=n) for n in range(1, 9)] for folder in folders}
+    return images(**names, Test=[f"b{n}" for n in T])
+
+
+def test_versions_of_a_picture_in_several_folders_stay_in_one_fold(tmp_path: Path) -> None:
+    """alaska2-image-steganalysis; without a table, only the names tell the versions."""
+    sample = table("Id,Label", [f"b{n}.png,0.5" for n in T])
+    files = {**in_folders("Cover", "JMiPOD", "UERD"), "sample_submission.csv": sample}
+    found = layouts.inspect(tmp_path, files)
+    assert (found.guess("group_pattern").value, found.guess("group_pattern").is_open) == (
+        r"^(.+)\.",
+        True,
+    )
+    train = found.tables.train.set_index("id")["group"]
+    assert train["Cover/3.png"] == train["JMiPOD/3.png"] == train["UERD/3.png"] == "3"
+    assert train.nunique() == 8
+    assert "group" not in layouts.inspect(tmp_path, files, group_pattern="none").tables.train
+    first = layouts.inspect(tmp_path, files, group_pattern=r"^(.)").tables.train["group"]
+    assert {*first} == {*"12345678"}
+    with pytest.raises(UserError, match=r"--group-pattern: 'x\(.\)' does not match"):
+        layouts.inspect(tmp_path, files, group_pattern="x(.)")
+
+
+def test_numbers_in_each_class_folder_are_no_versions(tmp_path: Path) -> None:
+    def has_groups(**names: str) -> bool:
+        return (
+            "group" in layouts.inspect(tmp_path, in_folders("cats", "dogs", **names)).tables.train
+        )
+
+    assert not has_groups() and not has_groups(name="img_{n:03d}")
+    assert has_groups(name="{n}_IMG_{n}")
 
 
 @pytest.mark.parametrize(
@@ -325,3 +362,56 @@ def test_a_second_training_table_is_no_test_table(tmp_path: Path) -> None:
     found = layouts.inspect(tmp_path, files)
     guess = found.guess("test_csv")
     assert guess.reason == "not found" and "multiclass/train.csv" in str(found.layout.notes)
+
+
+def ads(*, has_items: bool = True) -> Files:
+    """avito-demand-prediction: some ads have no image, so their cell is empty."""
+    sample = table("item_id,price", [f"item_b{n},0" for n in T])
+    train = [f"item_a{n}{',a' if n % 8 else ','}{n if n % 8 else ''},{n}.5" for n in N]
+    test = [f"item_b{n}{',b' if n else ','}{n or ''}" for n in T]
+    name = "item_id" if has_items else "url"
+    return {
+        **images(train=[f"a{n}" for n in N if n % 8], test=[f"b{n}" for n in T if n]),
+        "train.csv": table(f"{name},image,price", train),
+        "test.csv": table("item_id,image", test),
+        "sample_submission.csv": sample,
+    }
+
+
+def test_rows_without_an_image_are_ids_without_images(tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, ads())
+    blank = [n for n in N if not n % 8]
+    guess = found.guess("on_bad_image")
+    assert guess.value == "blank"
+    assert guess.reason.startswith(f"{len(blank)} training images are missing: item_a0, item_a8, ")
+    assert "1 test image is missing: item_b0" in guess.reason
+    assert found.guess("train_images").reason == "contains images for all ids"
+    tables = found.tables
+    assert tables.train.loc[blank, "id"].tolist() == [f"item_a{n}" for n in blank]
+    assert tables.test.iloc[0].tolist() == ["item_b0", "item_b0"]
+    ids = {"train": tables.train["id"].tolist(), "test": tables.test["id"].tolist()}
+    matched = build.match_images(found.archive, ids, Prepare(**found.layout.prepare))
+    assert [image for image, file in matched["test"] if file is None] == ["item_b0"]
+    with pytest.raises(UserError, match=r"rows without an id: .* set prepare\.on_bad_image: skip"):
+        print(layouts.inspect(tmp_path, ads(), on_bad_image="error").tables)
+
+
+def test_rows_without_an_image_and_without_an_id_have_their_number(tmp_path: Path) -> None:
+    train = layouts.inspect(tmp_path, ads(has_items=False)).tables.train
+    assert train["id"].tolist()[:2] == ["train.csv row 2", "a1"]
+
+
+def test_ids_and_images_are_counted_apart(tmp_path: Path) -> None:
+    """petfinder-adoption-prediction: ids of several images, some of none."""
+    files = {
+        **images(train=[f"a{n}-{k}" for n in N if n % 8 for k in (1, 2)]),
+        **images(test=[f"b{n}-{k}" for n in T for k in (1, 2)]),
+        "train.csv": table("pet,label", [f"a{n},{n % 2}" for n in N]),
+        "test.csv": table("pet", [f"b{n}" for n in T]),
+        "sample_submission.csv": table("pet,label", [f"b{n},0" for n in T]),
+    }
+    blank = sum(not n % 8 for n in N)
+    found = layouts.inspect(tmp_path, files)
+    reason = found.guess("train_images").reason
+    assert reason == f"contains {2 * (len(N) - blank)} images; {blank} ids have none"
+    assert found.guess("test_images").reason == "contains images for all ids"

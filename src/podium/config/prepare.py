@@ -88,6 +88,9 @@ class Prepare(Section):
     `beagle_12.jpg`. Requires `train_csv: null`. null: the label is the folder."""
     group_column: Name | None = None
     """Column of groups (patient, scene): images of the same group are kept in the same fold."""
+    group_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
+    """Like `group_column`, for groups in file names: a regular expression whose group captures it,
+    such as `^(.+)\\.` for `Cover/1.jpg` and `UERD/1.jpg`. Requires `train_csv: null`."""
     train_images: str = "train"
     """Folder of the training images in the archive. "": the whole archive."""
     more_train_csv: Annotated[list[str], Field(default_factory=list)]

@@ -34,6 +34,7 @@ def train_tables(prepare: "Prepare") -> None:
         require(not more, "more_train_csv requires train_csv")
         return
     require(prepare.label_pattern is None, "label_pattern requires train_csv: null")
+    require(prepare.group_pattern is None, "group_pattern requires train_csv: null")
     require(prepare.label_map is None, "label_map requires train_csv: null")
     require(
         not folders or len(folders) == len(more),

@@ -18,7 +18,7 @@ Features = (
 
 
 def check_pattern(pattern: str) -> str:
-    """Check that a regular expression is valid and has exactly one group, the label.
+    """Check that a regular expression is valid and has exactly one group.
 
     Raises:
         ValueError: if not.
@@ -27,7 +27,9 @@ def check_pattern(pattern: str) -> str:
         groups = re.compile(pattern).groups
     except re.error as error:
         raise ValueError(f"invalid regular expression {pattern!r}: {error}. Fix it.") from None
-    require(groups == 1, f"{pattern!r} has {groups} groups. Put only the label in parentheses.")
+    require(
+        groups == 1, f"{pattern!r} has {groups} groups. Put only what it captures in parentheses."
+    )
     return pattern
 
 

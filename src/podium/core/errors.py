@@ -38,6 +38,13 @@ def counted(count: int, noun: str, verb: str = "") -> str:
     return f"{count} {noun} {verb}".rstrip()
 
 
+def listed(items: Sequence[object], most: int = 5) -> str:
+    """As `examples`, with "and" before the last: "a, b and c"."""
+    if not 1 < len(items) <= most:
+        return examples(items, most)
+    return f"{examples(items[:-1], most)} and {items[-1]}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint: ": did you mean …?" with the most similar known name, or ""."""
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -5,19 +5,20 @@ import pandas as pd
 from podium.competition.archive import Archive
 from podium.competition.text.names import nfc
 from podium.config.prepare import Prepare
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import rows
 from podium.dataset.image_files import image_names, images_below, label_in, shown
 from podium.dataset.rows import LABEL
 
 
 def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
-    """Read labels from the images' paths: id and one column of labels. Ids are paths in
-    `train_images`; those of images in `more_train_images` are paths in the archive.
+    """Read labels from the images' paths: id, one column of labels, and the group if there is a
+    `group_pattern`. Ids are paths in `train_images`; those of images in `more_train_images` are
+    paths in the archive.
 
     Raises:
-        UserError: if a folder has no images, if images have no label, or if `label_map` does not
-            match the labels.
+        UserError: if a folder has no images, if images have no label or group, or if `label_map`
+            does not match the labels.
     """
     folder, names = shown(layout.train_images), image_names(archive)
     files = _below(names, layout.train_images, layout)
@@ -36,6 +37,7 @@ def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
             f"{examples(unlabeled)}. Set prepare.train_images to another folder, or "
             "prepare.train_csv to a table of labels."
         )
+    groups = None if layout.group_pattern is None else _groups(ids, layout.group_pattern)
     if len(layout.label_columns) > 1:
         raise UserError(
             "prepare.label_column is a list, but each image has one label in its path. Set it to "
@@ -52,7 +54,22 @@ def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
         texts = [labels[nfc(text)] for text in texts if text is not None]
     table = pd.DataFrame({"id": ids, LABEL + layout.label_columns[0]: texts}, dtype=str)
     rows.check_ids(table, folder)
-    return table
+    return table if groups is None else table.assign(group=groups)
+
+
+def _groups(ids: list[str], pattern: str) -> list[str]:
+    """What the group of `pattern` captures in the file name of each image.
+
+    Raises:
+        UserError: if it does not match a name.
+    """
+    groups = {image: label_in(image, pattern) for image in ids}
+    if wrong := [image for image, group in groups.items() if not group]:
+        raise UserError(
+            f"{counted(len(wrong), 'image')} of {len(ids)} have no group by prepare.group_pattern "
+            f"{pattern!r}: {examples(wrong)}. Change it so that it matches all file names."
+        )
+    return [group for group in groups.values() if group]
 
 
 def _below(names: list[str], folder: str, layout: Prepare) -> dict[str, str]:

@@ -39,19 +39,34 @@ class Location:
         return examples([*parts, *rows[5:]])
 
 
-def check_ids(table: pd.DataFrame, name: str) -> None:
+def check_ids(table: pd.DataFrame, name: str, hint: str = "") -> None:
     """Check that the table called `name` has rows, each with an id.
 
     Raises:
-        UserError: if not, or if an id contains a line break.
+        UserError: if not (`hint` follows what to do), or if an id contains a line break.
     """
     if table.empty:
         raise UserError(f"{name} has no rows. Restore the complete file.")
     empty = (table["id"].str.strip() == "").to_numpy().nonzero()[0].tolist()
     if empty:
         where = examples([f"row {row + 2}" for row in empty])
-        raise UserError(f"{name}: {counted(len(empty), 'row', 'has')} no id: {where}. Remove them.")
+        problem = f"{name}: {counted(len(empty), 'row')} without an id: {where}"
+        raise UserError(f"{problem}. Remove {'it' if len(empty) == 1 else 'them'}{hint}.")
     check_lines(table["id"], name, "ids")
+
+
+def name_blank(ids: pd.Series, row_ids: pd.Series | None, name: str) -> pd.Series:
+    """Give rows of the table called `name` whose id is empty, since they have no image, another id:
+    their value in `row_ids`, or their number if there is none or it is not unique.
+    """
+    blank = ids.str.strip() == ""
+    if not blank.any():
+        return ids
+    rows = pd.Series([f"{name} row {row + 2}" for row in range(len(ids))], ids.index)
+    if row_ids is not None:
+        is_known = row_ids.isin({*ids, ""}) | row_ids.duplicated(keep=False)
+        rows = row_ids.mask(is_known, rows)
+    return ids.mask(blank, rows)
 
 
 def drop_hidden(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
@@ -144,12 +159,10 @@ def deduplicate(
                 f"{examples([*parts, *different[5:]])}. Remove the wrong rows{hint}."
             )
     shown = examples([*by_id.groups])
-    warning = f"{location.name}: dropped duplicate rows for {counted(by_id.ngroups, 'id')}: {shown}"
+    what = f"dropped duplicate rows for {counted(by_id.ngroups, 'id')}"
     if join is not None:
-        warning = (
-            f"{location.name}: joined the labels of "
-            f"{counted(by_id.ngroups, 'duplicate id')}: {shown}"
-        )
+        what = f"joined the labels of {counted(by_id.ngroups, 'duplicate id')}"
         joined = by_id["label"].agg(join)
         table = table.assign(label=table["id"].map(joined).fillna(table["label"]))
-    return table.drop_duplicates("id", ignore_index=True), [warning]
+    warnings = [f"{location.name}: {what}: {shown}"]
+    return table.drop_duplicates("id", ignore_index=True), warnings

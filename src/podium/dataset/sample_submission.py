@@ -41,6 +41,11 @@ def read(archive: Archive, layout: Prepare, classes: Sequence[str] | None = None
     file = _file(archive, layout, name)
     ids = table.iloc[:, [file.id_place]].set_axis(["id"], axis=1)
     rows.check_ids(ids, name)
+    if table.shape[1] == 1 and ids["id"].duplicated().any():
+        raise UserError(
+            f"{name} has one column, {table.columns[0]}, with repeated values: it lacks ids or a "
+            "header. Add both, or set prepare.sample_submission: null."
+        )
     rows.check_unique(ids["id"], name)
     return Sample(table, file, file.wide(table, classes))
 
@@ -120,8 +125,9 @@ def check_targets(sample: pd.DataFrame, task: Task, layout: Prepare) -> None:
     if not has_targets:
         expected = f"label or one column per class: {examples(classes)}"
     raise UserError(
-        f"{layout.sample_submission} has the columns {examples(columns)}. After the id it must "
-        f"have one {expected}. Fix it, or set task."
+        f"{layout.sample_submission} has the columns {examples(columns)}, but Podium would predict "
+        f"one {expected}. If the labels are others, set prepare.label_column or task; if the "
+        "columns are of different kinds, use a sample submission with one of them."
     )
 
 

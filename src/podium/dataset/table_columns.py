@@ -28,7 +28,8 @@ def read_columns(
     The rows of `more_train_csv` follow those of `train_csv`.
 
     Raises:
-        UserError: if a column is missing, or an id is empty or contains a line break.
+        UserError: if a column is missing, an id contains a line break, or is empty although
+            `on_bad_image` is error or nothing else identifies the row.
     """
     tables = [_read(archive, name, key, columns, layout)]
     more = layout.more_train_csv if key == "train_csv" else []
@@ -83,5 +84,12 @@ def _read(
     table = pd.DataFrame({new: table[old] for new, old in columns.items()}, index=table.index)
     if "id" not in table:
         table.insert(0, "id", [str(number) for number in range(1, len(table) + 1)])
-    rows.check_ids(table, name)
+    submitted = nfc(layout.submission_id_column or "")
+    may_be_blank = layout.id_column is not None and (key != "test_csv" or submitted != "")
+    if may_be_blank and layout.on_bad_image != "error" and not table.empty:
+        of_rows = archive.read_csv(path, [spelled[submitted]]) if submitted in spelled else None
+        row_ids = None if of_rows is None else of_rows.iloc[:, 0]
+        table["id"] = rows.name_blank(table["id"], row_ids, name)
+    hint = ", or set prepare.on_bad_image: skip if rows have no image" if may_be_blank else ""
+    rows.check_ids(table, name, hint)
     return table

@@ -53,12 +53,12 @@ def _search_block(
             columns = own - first
             inside = (columns >= 0) & (columns < similarity.shape[1])
             similarity[inside.nonzero()[:, 0], columns[inside]] = -torch.inf
-        if count == 1:  # several times as fast
-            top = similarity.max(dim=1, keepdim=True)
+        if count == 1:  # several times as fast as topk
+            top, places = similarity.max(dim=1, keepdim=True)
         else:
-            top = similarity.topk(min(count, similarity.shape[1]), dim=1)
-        values = torch.cat([values, top.values], dim=1)
-        indices = torch.cat([indices, top.indices + first], dim=1)
+            top, places = similarity.topk(min(count, similarity.shape[1]), dim=1)
+        values = torch.cat([values, top], dim=1)
+        indices = torch.cat([indices, places + first], dim=1)
         kept = values.topk(min(count, values.shape[1]), dim=1)
         values, indices = kept.values, indices.gather(1, kept.indices)
     return values, indices

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from podium.core import console
 from podium.init.defaults import Model
 from podium.init.measured import Kind
 from podium.params.backbone import MAX_SIZE
@@ -151,7 +152,7 @@ def notes(choice: Choice, options: Options, *, seconds: float, needed: float) ->
     """What to know about a choice that was made for `seconds` and needs `needed`."""
     lines = []
     if needed > seconds:
-        lines.append("nothing fits into the minutes: this is what takes the least time")
+        lines.append(f"no plan fits into {console.duration(seconds)}; this is the fastest one")
     if not choice.models:
         lines.append("no model is fine-tuned: not even a short training fits")
     if choice.folds < options.folds:

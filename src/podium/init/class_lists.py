@@ -14,6 +14,7 @@ from podium.init.sample import Sample, are_numbers
 from podium.init.survey import Table
 
 KEY = "prepare.label_map"
+ONE_NUMBER = "the submission has one number per image"
 MAX_ROWS = 20_000  # of a list of classes
 
 
@@ -48,11 +49,12 @@ def guess_map(
     negative = [name for name in names if normalize(name) in NEGATIVE_NAMES]
     zero = negative[0] if len(negative) == 1 else names[0]
     value = {name: str(int(name != zero)) for name in names}
-    problem = f"the submission has one number per image, but there are {len(names)} folders"
     if negative:
-        reason = f"{problem}: 0 for {zero}, by its name; none if each folder is a class"
+        reason = f"{ONE_NUMBER}: {zero} is 0 by its name, the others 1"
+        reason += ". Answer none if each folder is a class"
         return Guess(KEY, value, "guess", reason, (None,), _parser(value))
-    reason = f"{problem}: if they are finer than the labels, answer such as {_shown(value)}"
+    reason = f"{ONE_NUMBER}, but there are {len(names)} folders: if they are finer than the "
+    reason += f"labels, answer such as {_shown(value)}"
     return Guess(KEY, None, "guess", reason, parse=_parser(value))
 
 

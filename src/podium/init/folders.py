@@ -18,8 +18,13 @@ ON_BAD_IMAGE = "prepare.on_bad_image"
 TRAIN_WORD = re.compile("(?i)train(ing)?")
 
 
-def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
-    """The folder with the images that `ids` identify."""
+def guess_folder(
+    part: Part, ids: Sequence[str], survey: Survey, *, are_paths: bool = False
+) -> Guess:
+    """The folder with the images that `ids` identify. `are_paths`: they are the images of ids that
+    have several, and ids without images.
+    """
+    ids = [image for image in ids if image.strip()]
     matches, matched = matching_folders(ids, survey.index)
     above = {parent for folder in matches for parent in parents(folder)}
     innermost = [folder for folder in matches if folder not in above]
@@ -37,7 +42,11 @@ def guess_folder(part: Part, ids: Sequence[str], survey: Survey) -> Guess:
     value = max(best, key=lambda folder: _area(folder, survey))
     count = len(set(ids))
     images = "all ids" if matched == count else f"all but {count - matched} ids"
-    reason = f"contains images for {images}{_comparison(best, survey)}"
+    shown = f"contains images for {images}"
+    if are_paths and matched < count:
+        lacking = counted(count - matched, "id", "has")
+        shown = f"contains {counted(matched, 'image')}; {lacking} none"
+    reason = f"{shown}{_comparison(best, survey)}"
     confidence: Confidence = "certain" if matched == count and len(innermost) == 1 else "likely"
     if len(best) > 1:
         confidence = "guess"
@@ -178,27 +187,10 @@ def guess_more(
 
 
 def missing(ids: Sequence[str], folder: str, survey: Survey) -> list[str]:
-    """Those of `ids` that have no image in `folder`."""
+    """Those of `ids` that have no image in `folder`, except empty ones."""
     inside = f"{folder}/" if folder else ""
     find = survey.index.find
-    return [i for i in ids if not any(name.startswith(inside) for name in find(i))]
-
-
-def guess_missing(train: Sequence[str], test: Sequence[str]) -> Guess:
-    """What to do about missing training and test images. The submission needs a prediction for each
-    of the latter, so they cannot be skipped.
-    """
-    found = [
-        f"{counted(len(ids), f'{part} image', 'is')} missing: {examples(ids, 3)}"
-        for part, ids in (("training", train), ("test", test))
-        if ids
-    ]
-    value = "blank" if test else "skip" if train else "error"
-    reason = "; ".join(found) + ("; blank: black images in their place" if test else "")
-    confidence: Confidence = "guess" if found else "certain"
-    possible = ("error", "blank") if test else ("error", "skip", "blank")
-    others = tuple(choice for choice in possible if choice != value)
-    return Guess(ON_BAD_IMAGE, value, confidence, reason or "no image is missing", others)
+    return [i for i in ids if i.strip() and not any(name.startswith(inside) for name in find(i))]
 
 
 def is_test(folder: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from podium.competition.text.names import NameIndex
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, examples, listed
 from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Confidence, Guess, one_of, some_of
 from podium.init.id_patterns import IdPattern
@@ -69,7 +69,8 @@ def guess_ids(
     if ids.match_rate < 1:
         reason = f"{ids.match_rate:.0%} of its values identify images"
     if rivals := [column.name for column in rest if 2 * column.distinct > ids.distinct]:
-        confidence, reason = "guess", f"{reason}, but so does {examples(rivals)}"
+        do = "does" if len(rivals) == 1 else "do"
+        confidence, reason = "guess", f"{reason}, but so {do} {listed(rivals)}"
     return Guess("prepare.id_column", ids.name, confidence, reason, others, parse)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from podium.competition.text.names import is_number, nfc
 from podium.config.prepare import Prepare
-from podium.core.errors import examples
+from podium.core.errors import examples, listed
 from podium.dataset import column_kinds
 from podium.init import groups
 from podium.init.guesses import Guess, some_of
@@ -36,10 +36,10 @@ def read(record: Recorder, train: Table, test: Table | None) -> None:
         if value != "none":
             taken = _usable(train, test, names) if value == "auto" else value
     if isinstance(labels, str) and (found := revealing(train.rows[taken], train.rows[labels])):
-        record.note(
-            f"{train.name}: {examples(found)} alone nearly determines {labels}. Check that it is "
-            "available before the label is known"
-        )
+        what, it = f"{found[0]} alone nearly determines {labels}", "it is"
+        if len(found) > 1:
+            what, it = f"{listed(found)} each nearly determine {labels} alone", "they are"
+        record.note(f"{train.name}: {what}. Check that {it} available before the label is known")
     if unused := [name for name in train.columns if name not in {*names, *taken}]:
         record.note(f"{train.name}: columns not used: {examples(unused)}")
 
@@ -67,7 +67,8 @@ def guess_features(
     value: Any = "auto"
     if left_out := [name for name in usable if name in related]:
         value = [*kinds] or "none"
-        reasons.append(f"{examples(left_out)} only says which images are related")
+        verb = "looks like a group id" if len(left_out) == 1 else "each look like a group id"
+        reasons.append(f"{listed(left_out)} {verb}, not a feature")
     others = ("auto",) if value == "none" else ("none",)
     return Guess("prepare.features", value, "likely", "; ".join(reasons), others, parse)
 

@@ -1,4 +1,6 @@
-"""Recognize jobs other than labels or numbers for whole images: object detection, segmentation."""
+"""Recognize jobs other than labels or numbers for whole images: object detection, segmentation,
+matching.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +9,6 @@ import pandas as pd
 
 from podium.competition.text.names import NUMBER
 from podium.core.errors import UserError, examples
-from podium.init.sample import Sample
 from podium.init.survey import Table
 
 BOXES = (
@@ -34,13 +35,15 @@ MIN_MASK_RUNS = 2  # per mask on average
 MIN_DIFFERENT = 0.2  # of the numbers in a column: coordinates differ, labels recur
 
 
-def check(train: Table, ids: str, sample: Sample | None) -> None:
+def check(train: Table, ids: str, sample: Table | None) -> None:
     """Check that the training table and the sample submission are about whole images.
 
     Raises:
-        UserError: if there are boxes or masks instead of labels.
+        UserError: if there are boxes, masks or lists of other images instead of labels.
     """
-    found = _in_sample(sample) or _in_names(train, ids) or _in_cells(train, ids)
+    found = (_in_sample(sample) or _matches(train, sample) or _in_names(train, ids)) or _in_cells(
+        train, ids
+    )
     if found is not None:
         job, reason = found
         raise UserError(
@@ -57,11 +60,32 @@ def submitted_job(target: str) -> str | None:
     return SUBMITTED.get(re.sub(r"[\W_]", "", target.lower()))
 
 
-def _in_sample(sample: Sample | None) -> Found:
-    for name in [] if sample is None else sample.targets:
+def _in_sample(sample: Table | None) -> Found:
+    for name in [] if sample is None else sample.columns[1:]:
         if (job := submitted_job(name)) is not None:
             return job, f"the sample submission has the column {name}"
     return None
+
+
+def _matches(train: Table, sample: Table | None) -> Found:
+    """A sample submission whose values are its own ids, which are no labels of the training table.
+    Numbers may be labels by chance, unless each row contains its own id.
+    """
+    if sample is None or len(sample.columns) != len(("id", "value")):
+        return None
+    ids, target = sample.columns
+    known = {*sample.rows[ids]}
+    rows = [*zip(sample.rows[ids], map(str.split, sample.rows[target]), strict=True)]
+    are_numbers = all(map(NUMBER.fullmatch, known))
+    if len(rows) < 2 or not all(cell and {*cell} <= known for _, cell in rows):
+        return None
+    if are_numbers and not all(own in cell for own, cell in rows):
+        return None
+    labels = {label for column in train.columns for label in train.rows[column].unique()}
+    if labels & known:
+        return None
+    example = " ".join(rows[0][1])[:40]
+    return "matching of images", f"{target} lists ids of the sample submission, such as {example}"
 
 
 def _in_names(train: Table, ids: str) -> Found:
@@ -109,7 +133,9 @@ def _tokens(cell: str) -> list[str]:
 
 
 def are_boxes(cells: Sequence[list[str]]) -> bool:
-    """Whether each cell lists boxes: four numbers each, perhaps after a name and a confidence."""
+    """Whether each cell lists boxes: four numbers each, perhaps after a name and a confidence.
+    Without a name, coordinates are told from labels in that they differ.
+    """
     for size in (4, 5, 6):
         if any(len(cell) % size for cell in cells):
             continue
@@ -119,8 +145,9 @@ def are_boxes(cells: Sequence[list[str]]) -> bool:
         is_number = groups.map(lambda text: NUMBER.fullmatch(text) is not None).all()
         coordinates = groups[groups.columns[-4:]]
         if is_number[coordinates.columns].all():
+            is_name = size > 4 and not groups[0].map(NUMBER.fullmatch).notna().any()
             values = coordinates.stack()
-            return bool(values.nunique() > MIN_DIFFERENT * len(values))
+            return bool(is_name or values.nunique() > MIN_DIFFERENT * len(values))
     return False
 
 

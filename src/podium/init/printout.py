@@ -1,5 +1,6 @@
 """What `make init` prints: the competition's files, the inferred settings and the next steps."""
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -92,8 +93,8 @@ def next_steps(guesses: Sequence[Guess]) -> str:
 
 
 def correction_hint(error: UserError, guesses: Sequence[Guess], source: str) -> str:
-    """Say how to correct one of `guesses` on the command line: first those that `error` mentions,
-    then uncertain ones.
+    """Say how to correct one of `guesses` on the command line: first options that `error` names,
+    then guesses that it mentions, then uncertain ones.
     """
     text, hint = str(error), "params.yaml was not written."
 
@@ -101,7 +102,8 @@ def correction_hint(error: UserError, guesses: Sequence[Guess], source: str) -> 
         is_mentioned = guess.name in text or option(guess.key) in text
         return not is_mentioned, guess.key == "metric" or not guess.is_open
 
-    options = [option(guess.key) for guess in sorted(guesses, key=rank)]
+    named = re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", text)
+    options = [*dict.fromkeys([*named, *(option(g.key) for g in sorted(guesses, key=rank))])]
     if not options or text.startswith("--"):  # the answer to a question is not possible
         return hint
     others = f"\nor {', '.join(options[1:])}" if options[1:] else ""

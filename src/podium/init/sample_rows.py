@@ -10,7 +10,7 @@ from podium.core import csvs
 from podium.core.errors import examples
 from podium.dataset import submission_file
 from podium.dataset.image_files import ImageIndex
-from podium.init import row_kinds
+from podium.init import other_rows, row_kinds
 from podium.init.guesses import Guess
 from podium.init.matching import is_unnamed
 from podium.init.other_jobs import submitted_job
@@ -49,9 +49,14 @@ def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey
         record.prepare["sample_id_column"] = ids
         record.note(f"{sample.name}: the ids are in column {ids}; the submission keeps that order")
     sample = replace(sample, rows=csvs.id_first(sample.rows[columns], place))
-    long = find_long(sample, ids, others, survey.index)
+    long = (
+        None
+        if _has_labels(sample, ids, others, survey.index)
+        else find_long(sample, ids, others, survey.index)
+    )
     if long is None:
         row_kinds.check(sample, others, survey.index)
+        other_rows.check(survey, sample, others)
         return sample, survey, None
     record.take(guess_separator(long, sample))
     _note_columns(record, long, others)
@@ -125,6 +130,22 @@ def find_long(
             if found is not None:
                 return found
     return None
+
+
+def _has_labels(sample: Table, ids: str, others: Sequence[Table], images: ImageIndex) -> bool:
+    """Whether a test table lists the sample's ids, and a training table has the same columns, with
+    other labels than 0 and 1 of each row's label. What precedes a label is not an image.
+    """
+    known, columns = {*sample.rows[ids]}, {*sample.columns}
+    heads = [sample.rows[ids].iloc[0].rpartition(separator)[0] for separator in SEPARATORS]
+    if any(head and images.find(head) for head in heads):
+        return False
+    tests = [t for t in others if t.has_word("test") and ids in t.columns]
+    trains = [t for t in others if t.has_word("train") and columns <= {*t.columns}]
+    targets = [column for column in sample.columns if column != ids]
+    is_listed = any(known <= {*table.rows[ids]} for table in tests)
+    flags = {"0", "1", "0.0", "1.0"}
+    return is_listed and any(not {*t.rows[c].unique()} <= flags for t in trains for c in targets)
 
 
 def _find_long_train(

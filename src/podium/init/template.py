@@ -31,6 +31,7 @@ COMMENTS = {  # for keys that the shipped file does not have
     "unit_column": "which training images belong together, as those of a submission id do",
     "features": "columns of both tables as further inputs: auto | none | list of columns",
     "label_pattern": "regular expression whose group captures the label in the file name",
+    "group_pattern": "regular expression whose group captures what related images share",
     "label_map": "the label of each folder",
     "label_separator": "between labels in one cell",
     "no_label": "values of a column that stand for a missing label",

@@ -71,7 +71,8 @@ def read(
         record.take(folders.like_train(guess, levels, train) if is_folder else guess)
     if hidden:
         return
-    guess = folders.guess_folder("test", images, survey)
+    are_paths = "images" in record.prepare
+    guess = folders.guess_folder("test", images, survey, are_paths=are_paths)
     missing_levels = levels - folders.depth(images, guess.value, survey)
     folder = record.take(folders.like_train(guess, max(0, missing_levels), train))
     if folder == train and (same := {*train_ids} & {*ids}):
@@ -100,17 +101,6 @@ def _check_single(record: Recorder, survey: Survey, ids: pd.Series) -> None:
         "training labels are those of single images. Write a train.csv with a row for each id and "
         "its label, named like the columns of the sample submission, instead."
     )
-
-
-def missing(record: Recorder, survey: Survey, ids: pd.Series | None) -> list[str]:
-    """The `ids` without a test image, if ids may have any number of images, unless most have none
-    or Kaggle adds them. If each id is a file, a missing one is an error.
-    """
-    if ids is None or "images" not in record.prepare or record.prepare.get("hidden_test"):
-        return []
-    images = images_of(record, survey, ids.tolist())
-    found = folders.missing(images, record.prepare["test_images"], survey)
-    return found if 2 * len(found) < len(images) else []
 
 
 def images_of(record: Recorder, survey: Survey, ids: list[str]) -> list[str]:

@@ -16,8 +16,10 @@ from podium.init import (
     id_patterns,
     label_columns,
     metadata,
+    missing_images,
     missing_labels,
     more_tables,
+    name_groups,
     other_jobs,
     path_labels,
     pixels,
@@ -92,7 +94,7 @@ class _Reader:
         has_pixels = train is not None and train.pixels is not None
         is_open = folders.ON_BAD_IMAGE in self.answers and "on_bad_image" not in self.record.prepare
         if is_open and not has_pixels:  # nothing is missing, but images may be damaged
-            self.record.take(folders.guess_missing((), ()))
+            self.record.take(missing_images.guess((), ()))
         unused.note(self.record, self.survey, has_pixels=has_pixels)
 
     def _roles(self) -> Roles:
@@ -126,13 +128,15 @@ class _Reader:
         if ids is None:
             raise UserError(f"{guess.reason}. Set the id column with --id-column.")
         if "prepare.label_column" not in self.answers:
-            other_jobs.check(train, ids, tables.targets)
+            other_jobs.check(train, ids, tables.sample)
         self._read_columns(tables, train, ids)
         values = [value for value in train.rows[ids] if not is_hidden(value)]
         if found is not None and ids == found.column:
             self.record.prepare["images"] = found.pattern
         images = test_set.images_of(self.record, survey, values)
-        folder = self.record.take(folders.guess_folder("train", images, survey))
+        are_paths = "images" in self.record.prepare
+        guess = folders.guess_folder("train", images, survey, are_paths=are_paths)
+        folder = self.record.take(guess)
         if (pattern := self.record.prepare.get("images")) is not None:
             pattern = id_patterns.below(values, survey.images, folder, pattern)
             self.record.prepare["images"] = pattern
@@ -146,10 +150,7 @@ class _Reader:
         found_ids = test_set.find_ids(self.record, survey, tables, ids)
         test_set.read(self.record, survey, found_ids, train_ids=values)
         more_tables.read(self.record, survey, train, ids)
-        missing = folders.missing(images, folder, survey)
-        missing_tests = test_set.missing(self.record, survey, found_ids)
-        if missing or missing_tests:
-            self.record.take(folders.guess_missing(missing, missing_tests))
+        missing_images.read(self.record, survey, tables, images, found_ids)
         unused.note_images(self.record, survey, train, ids)
         ids_of_parts = [values] if found_ids is None else [values, [*found_ids]]
         channels.read(self.record, survey, folder, ids_of_parts)
@@ -171,12 +172,10 @@ class _Reader:
         if labeled.pattern is not None:
             pattern = self.record.take(path_labels.guess_pattern(labeled, survey))
             labeled = path_labels.with_pattern(folder, pattern, survey)
-        elif (
-            more := folders.guess_more(
-                folder, labeled.counts, {c.folder: c.counts for c in candidates}
-            )
-        ) is not None:
-            self.record.take(more)
+        else:
+            others = {candidate.folder: candidate.counts for candidate in candidates}
+            if (more := folders.guess_more(folder, labeled.counts, others)) is not None:
+                self.record.take(more)
         sample, test_ids = tables.targets, tables.sample_ids
         if tables.sample is not None:
             prepare["id_column"] = tables.sample.columns[0]
@@ -189,7 +188,8 @@ class _Reader:
         if (question := class_lists.guess_map(labeled, sample, survey.tables)) is not None:
             label_map = self.record.take(question)
             if question.confidence == "guess":
-                self.record.doubt("prepare.train_images", question.reason)
+                self.record.doubt("prepare.train_images", class_lists.ONE_NUMBER)
+        name_groups.read(self.record, labeled, survey, are_finer=label_map is not None)
         labels = path_labels.labels_of(labeled, label_map)
         are_classes = label_map is None or len({*label_map.values()}) == len(label_map)
         read_goal.read(self.record, labels, sample, from_paths=are_classes)
