@@ -31,7 +31,7 @@ class Difference(NamedTuple):
 
     name: str
     auc: float  # of the fact alone, cross-validated
-    lower: float  # two standard errors below
+    lower: float  # bound, corrected for the number of facts
 
     @property
     def is_reported(self) -> bool:
@@ -75,14 +75,15 @@ def compare(
     if not is_test.any() or is_test.all():
         return []
     folds = univariate.split(len(is_test), rng, strata=is_test)
+    varying = {name: univariate.bins(values) for name, values in facts.items()}
+    varying = {name: binned for name, binned in varying.items() if binned.max() > binned.min()}
     result = []
-    for name, values in facts.items():
-        binned = univariate.bins(values)
-        if binned.max() > binned.min():
-            area = univariate.auc(binned, is_test[:, None].astype(float), folds)
-            result.append(Difference(name, float(area[0]), float(_lower(area, is_test)[0])))
+    for name, binned in varying.items():
+        area = univariate.auc(binned, is_test[:, None].astype(float), folds)
+        lower = float(_lower(area, is_test, tests=len(varying))[0])
+        result.append(Difference(name, float(area[0]), lower))
     return sorted(result, key=lambda difference: -difference.auc)
 
 
-def _lower(areas: np.ndarray, is_test: np.ndarray) -> np.ndarray:
-    return univariate.lower_bound(areas, np.array([is_test.sum()]), len(is_test))
+def _lower(areas: np.ndarray, is_test: np.ndarray, *, tests: int = 1) -> np.ndarray:
+    return univariate.lower_bound(areas, np.array([is_test.sum()]), len(is_test), tests=tests)
