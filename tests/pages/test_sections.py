@@ -252,6 +252,17 @@ def test_a_metric_that_is_undefined_on_a_sample_has_no_interval() -> None:
     assert scores.interval(alike) is None
 
 
+def test_a_single_model_has_one_row() -> None:
+    row = {"folds": {"0": 0.9, "1": 0.8}, "oof": 0.85, "mean": 0.85, "std": 0.05}
+    summary = {"members": {"m": {**row, "weight": 1.0}}, "ensemble": row}
+    made = replace(outcome(), scores=summary)
+    table = scores.members(made, {"m": None, "ensemble": None}, {}).parts[1]
+    assert [cells[0] for cells in table.rows[1:]] == ["m"]  # type: ignore[union-attr]
+    better = replace(made, scores={**summary, "ensemble": {**row, "oof": 0.86}})  # tuned
+    table = scores.members(better, {"m": None, "ensemble": None}, {}).parts[1]
+    assert [cells[0] for cells in table.rows[1:]] == ["m", "ensemble"]  # type: ignore[union-attr]
+
+
 def test_expected_calibration_error() -> None:
     confidence = np.array([0.95] * 10 + [0.55] * 10)
     right = np.array([True] * 10 + [True] * 4 + [False] * 6)
@@ -268,7 +279,8 @@ def test_the_page_of_a_project_shows_all_its_parts(finished_project: Project) ->
                   "Classes", "Predicted classes", "Learning curves"):  # fmt: skip
         assert f"<h2>{title}</h2>" in page
     assert "out of fold" in page
-    assert "heat map" not in page  # 32 pixels leave a single cell
+    assert ", heat map" not in page  # 32 pixels leave a single cell
+    assert "There are no heat maps: no layer of " in page
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def svg(made: Figure, label: str) -> Markup:
     text = re.sub(r'<g id="[^"]*"', "<g", text)  # ids are unique on a page; no g is referred to
     width = float(re.search(r'width="([\d.]+)pt"', text)[1])  # type: ignore[index]
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
-    size = f"max-width:{width:.0f}pt;min-width:min({width:.0f}pt,27rem)"
+    size = f"max-width:{width:.0f}pt;min-width:min({width:.0f}pt,22rem)"
     start = f'<svg role="img" aria-label="{html.escape(label)}" style="{size}"'
     text = text.replace("<svg", start, 1).replace(INK, "currentColor").replace(GRID, "var(--line)")
     return Markup(text)

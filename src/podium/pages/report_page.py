@@ -119,7 +119,7 @@ def _heats(
         try:
             explained = explainer.explain(store, [image for _, image in places], wanted, part)
         except NoGridError:
-            return {}, f"There are no heat maps: {model} has no layer with a grid."
+            return {}, f"There are no heat maps: no layer of {model} has a grid of several cells."
         for (row, _), *heat in zip(places, *explained, strict=True):
             heats.setdefault(row, []).append((heat[0], heat[1]))
     if not heats:

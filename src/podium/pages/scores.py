@@ -1,7 +1,7 @@
 """Sections on scores: of members, folds and the ensemble, over epochs, and on the leaderboard."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,7 @@ def members(
     contributes, and how errors correlate.
     """
     scores, name = outcome.scores, outcome.metric.name
-    rows = {**scores["members"], "ensemble": scores["ensemble"]}
+    rows = _rows(scores)
     with charts.style():
         figure = charts.figure(7.5, 0.9 + 0.36 * len(rows))
         axes = figure.subplots()
@@ -122,11 +122,19 @@ def targets(outcome: Outcome) -> Section:
     return Section("Targets", [Table(target_tables.scores(outcome.scores), "Out of fold.")])
 
 
+def _rows(scores: dict[str, Any]) -> dict[str, Any]:
+    """The scores of the members and the ensemble, without an ensemble that equals its member."""
+    members, ensemble = scores["members"], scores["ensemble"]
+    if [row["oof"] for row in members.values()] == [ensemble["oof"]]:
+        return dict(members)
+    return {**members, "ensemble": ensemble}
+
+
 def _table(outcome: Outcome, between: Mapping[str, Interval]) -> list[list[str]]:
     several = len(outcome.scores["members"]) > 1
     extra = ["weight", "ensemble without it"] if several else []
     rows = [["model", "mean ± std of folds", "out of fold", "95 % interval", *extra]]
-    for name, row in {**outcome.scores["members"], "ensemble": outcome.scores["ensemble"]}.items():
+    for name, row in _rows(outcome.scores).items():
         std = "" if row["std"] is None else f" ± {score(row['std'])}"
         values = [row.get(key) for key in ("weight", "ensemble_without")]
         more = ["" if value is None else score(value) for value in values]
