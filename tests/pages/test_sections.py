@@ -5,6 +5,7 @@ import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,6 +160,37 @@ def test_the_mistakes_name_the_model_of_their_heat_maps_and_the_prediction() -> 
     assert "those of m." in section.text and "their labels" not in section.text
     for card in section.parts[0].cards:  # type: ignore[union-attr]
         assert card.lines[0].startswith("actual: ") and card.lines[1].startswith("predicted: ")
+
+
+@pytest.mark.parametrize("weight", [None, 0.0, 0.4])
+def test_the_model_of_the_heat_maps_is_named(
+    weight: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fine-tuned model with the highest weight."""
+    weights = {"probe": 0.6, **({} if weight is None else {"tuned": weight, "other": 0.0})}
+    members = {name: {"weight": value, "folds": {"0": 1}} for name, value in weights.items()}
+    made = replace(outcome(np.arange(40)), scores={"members": members}, folds=np.zeros(COUNT, int))
+    heat = np.zeros((8, 8, 3), np.uint8), np.ones((2, 2))
+
+    class Explainer:
+        def __init__(self, path: Path) -> None:
+            assert "tuned" in str(path)
+            self.codec = SimpleNamespace(task=made.task)
+
+        def explain(self, _: object, images: list[str], *__: object) -> tuple[list, list]:
+            return [heat[0]] * len(images), [heat[1]] * len(images)
+
+    monkeypatch.setattr(report_page, "Explainer", Explainer)
+    metrics_of = {"probe": {}, "tuned": {"epoch": 3}, "other": {"epoch": 3}}
+    monkeypatch.setattr(
+        report_page.files,
+        "read_json",
+        lambda path: next(value for name, value in metrics_of.items() if name in str(path)),
+    )
+    heats, text = report_page._heats(made, Store(), 24)  # type: ignore[arg-type]
+    assert bool(heats) == (weight is not None)
+    assert ("no model was fine-tuned" in text) == (weight is None)
+    assert ("whose weight in the ensemble is 0" in text) == (weight == 0)
 
 
 def test_the_surest_mistakes_come_first() -> None:
