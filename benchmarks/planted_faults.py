@@ -66,6 +66,7 @@ class Planted:
 
     copies: dict[frozenset[Image], str] = field(default_factory=dict)
     flipped: set[str] = field(default_factory=set)
+    classes: list[str] = field(default_factory=list)
     watermarked: str = ""
 
 
@@ -157,7 +158,8 @@ def _plant(files: dict[str, bytes], planted: Planted, rng: random.Random) -> Non
     images = {(p, i + suffix * (p == "test")): name for (p, i), name in images.items()}
 
     classes = Counter(label.values()).most_common()
-    planted.watermarked = classes[1][0]
+    planted.classes = [name for name, _ in classes]
+    planted.watermarked = planted.classes[1]
     for (part, image), name in images.items():
         if part == "train" and label[image] == planted.watermarked:
             files[name] = _change(files[name], _watermark)
@@ -263,7 +265,8 @@ def compare(found: dict, before: dict, planted: Planted) -> list[list[str]]:
     shortcuts = found["shortcuts"]
     right = [s for s in shortcuts if " at the bottom" in s[0] and len(found["shortcuts"])]
     shown = "; ".join(f"{name} ({label}, AUC {auc:.2f})" for name, label, auc in shortcuts)
-    hit = any(label == planted.watermarked for _, label, _ in right)
+    is_binary = len(planted.classes) == 2  # either label will do
+    hit = any(is_binary or label == planted.watermarked for _, label, _ in right)
     rows.append(["watermark", planted.watermarked, shown or "none", "", str(int(hit))])
     drift = f"AUC {found['drift']:.2f}; {', '.join(found['differences'])}"
     dark = found["is_drift"] and "brightness" in found["differences"]

@@ -19,7 +19,7 @@ def table(project: Project) -> str:
 
 @pytest.mark.slow
 def test_a_training_is_shown_until_it_is_killed(prepared: Project) -> None:
-    assert "training runs: 0" in table(prepared)
+    assert "No training is running" in table(prepared)
     process = trainings.start(prepared)
     process.send_signal(19)  # SIGSTOP: the table must not depend on the machine's speed
     try:
@@ -34,7 +34,7 @@ def test_a_training_is_shown_until_it_is_killed(prepared: Project) -> None:
     for text in ("│ a     │ 0", f"{running.epoch} of 30", f"{running.best:.4f}", "cpu", "s ago"):
         assert text in shown, shown
     assert "training runs: 1" in shown
-    assert "training runs: 0" in table(prepared)
+    assert "No training is running" in table(prepared)
     assert not [*(prepared.folder / status.FOLDER).iterdir()]
 
 
@@ -68,7 +68,8 @@ def test_the_table_sorts_and_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     now = time.monotonic()
     rows = [
         Status("b", "all", node="gpu-2", phase=2, phases=3, epoch=4, epochs=9, share=0.5,
-               score=0.87654, best=0.9, left=3700.0, device="NVIDIA H100", updated=now - 65),
+               score=0.87654, best=0.9, left=3700.0, device="NVIDIA H100", updated=now - 65,
+               metric="macro_f1"),
         Status("a", "1", updated=now),
     ]  # fmt: skip
     writers = [StatusFile(tmp_path, "x") for _ in rows]
@@ -76,17 +77,39 @@ def test_the_table_sorts_and_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         writer.write(row)
     (tmp_path / status.FOLDER / "old.json").write_text("{}")  # without a writer
     console = Console(width=160, record=True, file=(tmp_path / "out").open("w"))
-    console.print(watch.table())
+    console.print(watch.table(console))
     text = console.export_text()
     a, b = (line.split("│")[1:-1] for line in text.splitlines() if line.startswith("│"))
     assert [cell.strip() for cell in b] == [
-        "gpu-2", "b", "all", "train", "4 of 9 (50%), phase 2 of 3", "0.8765", "0.9000",
+        "gpu-2", "b", "all", "train", "4 of 9 (50%), phase 2 of 3", "macro_f1 0.8765", "0.9000",
         "1 h 01 min", "NVIDIA H100", "65 s ago",
     ]  # fmt: skip
     assert [cell.strip() for cell in a][:5] == ["", "a", "1", "starting", ""]
     for writer in writers:
         writer.close()
     assert not [*(tmp_path / status.FOLDER).iterdir()]
+
+
+def test_names_are_whole_on_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    monkeypatch.chdir(tmp_path)
+    console = Console(width=80, record=True, file=(tmp_path / "out").open("w"))
+    assert str(watch.table(console)) == "No training is running in this project."
+    names = ["mobilenetv3_small_100", "mobilenetv3_large_100"]
+    writers = [StatusFile(tmp_path, name) for name in names]
+    for writer, name in zip(writers, names, strict=True):
+        writer.write(Status(name, "0", phases=2, epoch=4, epochs=90, score=0.87654, best=0.9,
+                            left=3700.0, updated=time.monotonic(), device="NVIDIA H100",
+                            metric="accuracy"))  # fmt: skip
+    console.print(watch.table(console))
+    text = console.export_text()
+    assert all(name in text for name in names) and "…" not in text
+    assert text.count("accuracy 0.8765") == 2 and "1 h 0" in text and "4 of 90 (0%)" in text
+    for writer in writers:
+        writer.close()
 
 
 def test_files_that_cannot_be_removed_or_read_are_no_error(

@@ -22,7 +22,7 @@ FLIPPED = sorted(RNG.choice(COUNT, 16, replace=False).tolist())
 def find(task: Task, labels: list[str], judged: np.ndarray | None = None) -> list[Issue]:
     rows = np.arange(COUNT) if judged is None else judged
     rng = np.random.default_rng(0)
-    found, neighbors = label_errors.find(FEATURES, task, labels, FOLDS, rng, rows)
+    found, _, neighbors = label_errors.find(FEATURES, task, labels, FOLDS, rng, rows)
     similarity = FEATURES @ FEATURES.T
     np.fill_diagonal(similarity, -1)
     assert [near[0] for near in neighbors] == [similarity[i.row].argmax() for i in found]
@@ -39,6 +39,16 @@ def test_flipped_labels_are_found_with_their_true_class(names: list[str]) -> Non
     assert all(issue.suggestion == names[TRUE[issue.row]] for issue in found)
     assert all(issue.alike < 5 for issue in found)
     assert [issue.score for issue in found] == sorted(issue.score for issue in found)
+
+
+def test_it_is_known_how_many_are_not_listed() -> None:
+    given = TRUE.copy()
+    rows = RNG.choice(COUNT, 60, replace=False)
+    given[rows] = (given[rows] + 1) % 4
+    labels, rng = [NAMES[c] for c in given], np.random.default_rng(0)
+    task = Task("multiclass", NAMES)
+    found = label_errors.find(FEATURES, task, labels, FOLDS, rng, np.arange(COUNT))
+    assert len(found.found) == 20 and 30 <= found.suspicious <= 80
 
 
 def test_right_labels_are_not_listed() -> None:

@@ -6,6 +6,7 @@ import pytest
 from planted_photos import described, photos
 
 from podium.explore import drift, findings, shortcuts, univariate
+from podium.explore.image_stats import CELLS, STATISTICS
 from podium.explore.shortcuts import Labels
 
 COUNT = 240
@@ -57,6 +58,43 @@ def test_objects_at_the_same_place_are_no_watermark() -> None:
     """Digits, for example: each class has its own region."""
     places = ((10, 30), (60, 60), (80, 85))
     assert regions([logo(i, places[c]) for i, c in zip(IMAGES, CLASSES, strict=True)]) == []
+
+
+def random_cells(count: int, classes: int, seed: int) -> tuple[np.ndarray, Labels, np.ndarray]:
+    """Cells and labels that are independent, and folds."""
+    rng = np.random.default_rng(seed)
+    cells = rng.normal(size=(count, CELLS, CELLS, len(STATISTICS)))
+    values = np.eye(classes)[rng.integers(0, classes, count)]
+    labels = Labels([str(c) for c in range(classes)], values).frequent()
+    return cells, labels, univariate.split(count, rng)
+
+
+@pytest.mark.parametrize(("count", "classes"), [(96, 8), (60, 3), (40, 2)])
+def test_random_cells_and_facts_of_few_images_reveal_nothing(count: int, classes: int) -> None:
+    differing = 0
+    for seed in range(10):
+        cells, labels, folds = random_cells(count, classes, seed)
+        assert shortcuts.of_regions(cells, labels, folds) == []
+        facts = {f"fact {n}": cells[:, 0, n % CELLS, n // CELLS] for n in range(40)}
+        assert not any(s.is_reported for s in shortcuts.of_facts(facts, labels, folds))
+        is_test = labels.values[:, 0] > 0
+        found = drift.compare(facts, is_test, np.random.default_rng(seed))
+        differing += any(difference.is_reported for difference in found)
+    assert differing <= 1  # expected: 10 * 0.023
+
+
+def test_a_region_of_a_binary_task_is_reported_once() -> None:
+    cells, labels, folds = random_cells(250, 2, seed=0)
+    assert len(labels.names) == 1
+    cells[labels.values[:, 0] > 0, 7, 3, 2] += 1.7
+    (found,) = shortcuts.of_regions(cells, labels, folds)
+    assert found.cell == (7, 3) and 0.8 < found.auc < 0.9
+
+
+def test_of_two_complementary_labels_the_rarer_one_is_kept() -> None:
+    other = np.arange(COUNT) % 2
+    values = np.stack([CLASSES != 0, CLASSES == 0, other], axis=1).astype(float)
+    assert Labels(["not a", "a", "other"], values).frequent().names == ["other", "a"]
 
 
 def test_facts_that_reveal_a_label_are_found_and_others_not() -> None:

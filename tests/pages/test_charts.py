@@ -3,6 +3,7 @@
 from xml.etree import ElementTree
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
 
@@ -26,6 +27,35 @@ def test_a_chart_is_an_element_in_the_colors_of_the_page() -> None:
     assert "a < b & c" in "".join(root.itertext())
     assert "currentColor" in text and "var(--line)" in text
     assert charts.INK not in text and charts.GRID not in text
+
+
+def test_no_artist_is_black() -> None:
+    with charts.style():
+        black = {"black", "k", "#000000"}
+        assert [key for key, value in mpl.rcParams.items() if str(value) in black] == []
+        figure, (axes,) = charts.panels(1)
+        axes.boxplot([[1, 2, 3, 30], [2, 3, 4, 40]], tick_labels=["a", "b"])
+        axes.scatter([1, 2], [3, 4])
+        text = str(charts.svg(figure, "boxes"))
+    assert "stroke: #000000" not in text and "stroke: currentColor" in text
+
+
+def test_densities_have_no_ticks_and_counts_have_a_label() -> None:
+    values = np.linspace(0, 1, 50)
+    with charts.style():
+        _, axes = charts.panels(2)
+        charts.histogram(axes[0], [values], ["one"])
+        charts.histogram(axes[1], [values, values], ["training", "test"])
+    assert axes[0].get_ylabel() == "images" and len(axes[0].get_yticks())
+    assert axes[1].get_ylabel() == "density" and not len(axes[1].get_yticks())
+
+
+def test_an_axis_of_scores_ends_at_one() -> None:
+    with charts.style():
+        _, (axes,) = charts.panels(1)
+        axes.plot([0.9, 1.0], [0, 1])
+        charts.end_at_one(axes.xaxis)
+        assert max(axes.get_xticks()) == pytest.approx(1)
 
 
 def test_names_are_neither_formulas_nor_longer_than_the_chart_has_room_for() -> None:

@@ -2,8 +2,10 @@
 
 import json
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from podium.pages.document import Section, Table, render
 from podium.pages.outcome import Outcome
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
-from podium.scoring.task import Task
+from podium.scoring.task import LABEL_SEPARATOR, Task
 
 RNG = np.random.default_rng(0)
 COUNT, NAMES = 400, ["a", "b", "c", "d"]
@@ -91,6 +93,106 @@ def test_a_mistake_is_as_sure_as_the_predicted_class_is_likely() -> None:
     assert mistakes.confident(made)[0] == 7
 
 
+def test_the_list_of_label_errors_says_what_it_leaves_out() -> None:
+    made = outcome(RNG.choice(COUNT, 60, replace=False))
+    section = mistakes.label_errors(made, Store())  # type: ignore[arg-type]
+    count = len(mistakes.label_issues(made))
+    cards = section.parts[0]
+    assert cards.caption == f"24 of {count}, most suspicious first"  # type: ignore[union-attr]
+    assert f"The label of {count} of 400 images disagrees" in section.text
+    assert "own mistakes" not in section.text
+
+
+def test_a_weak_model_judges_no_labels() -> None:
+    made = outcome()
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(4), COUNT)
+    predicted = probabilities.argmax(axis=1)
+    weak = replace(made, probabilities=probabilities, predicted_targets=predicted,
+                   predicted=[NAMES[c] for c in predicted])  # fmt: skip
+    section = mistakes.label_errors(weak, Store())  # type: ignore[arg-type]
+    assert "too weak to judge labels" in section.text and not section.parts
+    assert "too weak" in render("title", [], [section])
+    assert mistakes.discrimination(made) > 0.9
+
+
+def test_ids_with_several_images_are_not_called_images() -> None:
+    made = outcome(RNG.choice(COUNT, 60, replace=False))
+    made = replace(made, images=[[f"{n}-0", f"{n}-1"] for n in range(COUNT)])
+    table = classes.per_class(made).parts[-1]
+    assert table.rows[0][1] == "ids"  # type: ignore[union-attr]
+    assert "of 400 ids disagrees" in mistakes.label_errors(made, Store()).text  # type: ignore[arg-type]
+    assert "in ids" in classes.confusion(made).parts[0].caption
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_label_without_positives_has_no_f1_and_no_panel(tuned: bool) -> None:
+    rng = np.random.default_rng(0)
+    targets = (rng.random((COUNT, 3)) < [0.5, 0.3, 0.0]).astype(np.float32)
+    probabilities = np.clip(targets * 0.8 + 0.1 + rng.normal(0, 0.05, targets.shape), 0, 1)
+    labels = [LABEL_SEPARATOR.join(np.array(NAMES[:3])[row > 0]) for row in targets]
+    rule = DecisionRule(thresholds=[0.4, 0.5, 0.5]) if tuned else DecisionRule()
+    made = replace(outcome(), task=Task("multilabel", NAMES[:3]), targets=targets, rule=rule,
+                   predicted_targets=(probabilities > 0.5).astype(np.float32), actual=labels,
+                   predicted=labels, probabilities=probabilities)  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chart, table = classes.per_class(made).parts
+        panels = classes.thresholds(made).parts[0]
+    rows = {row[0]: row[1:] for row in table.rows}  # type: ignore[union-attr]
+    assert rows["c"] == ["0", *["\N{EN DASH}"] * 3] and table.rows[-1][0] == "c"  # type: ignore[union-attr]
+    assert ">c<" not in panels.svg and ">b<" in panels.svg  # type: ignore[union-attr]
+    assert ">c<" not in chart.svg  # type: ignore[union-attr]
+    assert panels.caption.endswith("tuned on these images." if tuned else "0.5, not tuned.")
+
+
+def test_names_of_classes_with_equal_scores_are_not_printed_over_each_other() -> None:
+    names = [f"class {n}" for n in range(4)]
+    targets = np.arange(COUNT) % 4
+    made = replace(outcome(), task=Task("multiclass", names), targets=targets,
+                   predicted_targets=targets)  # fmt: skip
+    svg = str(classes.per_class(made).parts[0].svg)  # type: ignore[union-attr]
+    assert svg.count(">class ") == 1 and ">99.8<" not in svg and ">100<" in svg
+
+
+def test_the_mistakes_name_the_model_of_their_heat_maps_and_the_prediction() -> None:
+    made = outcome(np.arange(40))
+    section = mistakes.mistakes(made, Store(), {}, "The heat maps are those of m.")  # type: ignore[arg-type]
+    assert "those of m." in section.text and "their labels" not in section.text
+    for card in section.parts[0].cards:  # type: ignore[union-attr]
+        assert card.lines[0].startswith("actual: ") and card.lines[1].startswith("predicted: ")
+
+
+@pytest.mark.parametrize("weight", [None, 0.0, 0.4])
+def test_the_model_of_the_heat_maps_is_named(
+    weight: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fine-tuned model with the highest weight."""
+    weights = {"probe": 0.6, **({} if weight is None else {"tuned": weight, "other": 0.0})}
+    members = {name: {"weight": value, "folds": {"0": 1}} for name, value in weights.items()}
+    made = replace(outcome(np.arange(40)), scores={"members": members}, folds=np.zeros(COUNT, int))
+    heat = np.zeros((8, 8, 3), np.uint8), np.ones((2, 2))
+
+    class Explainer:
+        def __init__(self, path: Path) -> None:
+            assert "tuned" in str(path)
+            self.codec = SimpleNamespace(task=made.task)
+
+        def explain(self, _: object, images: list[str], *__: object) -> tuple[list, list]:
+            return [heat[0]] * len(images), [heat[1]] * len(images)
+
+    monkeypatch.setattr(report_page, "Explainer", Explainer)
+    metrics_of = {"probe": {}, "tuned": {"epoch": 3}, "other": {"epoch": 3}}
+    monkeypatch.setattr(
+        report_page.files,
+        "read_json",
+        lambda path: next(value for name, value in metrics_of.items() if name in str(path)),
+    )
+    heats, text = report_page._heats(made, Store(), 24)  # type: ignore[arg-type]
+    assert bool(heats) == (weight is not None)
+    assert ("no model was fine-tuned" in text) == (weight is None)
+    assert ("whose weight in the ensemble is 0" in text) == (weight == 0)
+
+
 def test_the_surest_mistakes_come_first() -> None:
     made = outcome(np.arange(40))
     rows = mistakes.confident(made)
@@ -146,6 +248,8 @@ def test_sections_of_a_group_are_together_in_the_menu_and_have_its_name() -> Non
 def test_large_numbers_are_written_out() -> None:
     shown = [document.number(value) for value in (5_858_000.0, -1234.5, 0.12345, 12.0)]
     assert shown == ["5,858,000", "-1,234", "0.1235", "12"]
+    assert [document.score(value) for value in (0.12345, 1.0, 407601.5)] == [
+        "0.1235", "1.0000", "407,602"]  # fmt: skip
     assert [document.counted(n, "image") for n in (0, 1, 1200)] == [
         "0 images", "1 image", "1,200 images"]  # fmt: skip
 
@@ -159,6 +263,14 @@ def test_the_interval_of_accuracy_is_that_of_a_proportion() -> None:
     assert high - low == pytest.approx(2 * 1.96 * deviation, rel=0.2)
 
 
+def test_the_interval_of_a_perfect_accuracy_is_not_a_point() -> None:
+    made = outcome()
+    made = replace(made, predicted_targets=made.targets, predicted=made.actual)
+    low, high = scores.interval(made) or (1.0, 1.0)
+    assert (low, high) == (pytest.approx(1 - 3.8415 / (COUNT + 3.8415), abs=1e-4), 1.0)
+    assert scores.interval(replace(made, metric=metrics.get("macro_f1", "multiclass"))) is None
+
+
 def test_a_metric_that_is_undefined_on_a_sample_has_no_interval() -> None:
     made = outcome(metric="log_loss")
     assert scores.interval(made) is not None
@@ -170,6 +282,17 @@ def test_a_metric_that_is_undefined_on_a_sample_has_no_interval() -> None:
                        "targets": (np.arange(COUNT) == 0).astype(int),
                        "probabilities": made.probabilities[:, :2]})  # fmt: skip
     assert scores.interval(alike) is None
+
+
+def test_a_single_model_has_one_row() -> None:
+    row = {"folds": {"0": 0.9, "1": 0.8}, "oof": 0.85, "mean": 0.85, "std": 0.05}
+    summary = {"members": {"m": {**row, "weight": 1.0}}, "ensemble": row}
+    made = replace(outcome(), scores=summary)
+    table = scores.members(made, {"m": None, "ensemble": None}, {}).parts[1]
+    assert [cells[0] for cells in table.rows[1:]] == ["m"]  # type: ignore[union-attr]
+    better = replace(made, scores={**summary, "ensemble": {**row, "oof": 0.86}})  # tuned
+    table = scores.members(better, {"m": None, "ensemble": None}, {}).parts[1]
+    assert [cells[0] for cells in table.rows[1:]] == ["m", "ensemble"]  # type: ignore[union-attr]
 
 
 def test_expected_calibration_error() -> None:
@@ -188,7 +311,8 @@ def test_the_page_of_a_project_shows_all_its_parts(finished_project: Project) ->
                   "Classes", "Predicted classes", "Learning curves"):  # fmt: skip
         assert f"<h2>{title}</h2>" in page
     assert "out of fold" in page
-    assert "heat map" not in page  # 32 pixels leave a single cell
+    assert ", heat map" not in page  # 32 pixels leave a single cell
+    assert "There are no heat maps: no layer of " in page
 
 
 @pytest.mark.slow

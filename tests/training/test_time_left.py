@@ -10,6 +10,8 @@ import trainings
 from podium.config.folds import Folds
 from podium.core import files, paths
 from podium.core.paths import Fold
+from podium.training import time_left
+from podium.training.epochs import Epoch
 from podium.training.status import Status
 from podium.training.time_left import Left, Trainings
 
@@ -30,6 +32,20 @@ def all_trainings(root: Path, *, all_folds: list[str] | None = None, seed: int =
 def finish(made: Trainings, model: str, fold: Fold, seconds: float) -> None:
     files.write_bytes(made.root / paths.weights(model, fold), b"")
     made.finish(model, fold, seconds)
+
+
+def epochs(*seconds: float, phase: int = 1) -> list[Epoch]:
+    rest = (0.5, None, None, None, None, None, None, 0.1, None, 1, 100.0)
+    return [Epoch(n, phase, *rest, value) for n, value in enumerate(seconds, 1)]
+
+
+def test_a_pause_does_not_change_the_estimate() -> None:
+    assert time_left.epoch_seconds(epochs(10, 10, 3600)) == 10
+    assert time_left.epoch_seconds(epochs(3600, 10)) == 10
+    assert time_left.usual_seconds(epochs(10, 3600, 10)) == 30
+    slower = [*epochs(10, 10, 10), *epochs(30, 3600, 31, phase=2)]  # the backbone trains, too
+    assert time_left.epoch_seconds(slower) == 31
+    assert time_left.usual_seconds(slower) == 30 + 3 * 31
 
 
 def test_nothing_is_estimated_without_a_measurement(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ STAGE = re.compile(r"Running stage '(\w+)@")
 
 COLUMNS = ("node", "model", "fold", "stage", "epoch", "score", "best", "time left", "device",
            "updated")  # fmt: skip
+MAX_UNWRAPPED = 40  # characters
 
 
 @dataclass
@@ -51,9 +52,8 @@ class Row:
         epoch = f"{status.epoch} of {status.epochs} ({status.share:.0%})" if status.epoch else ""
         if status.phases > 1:
             epoch += f", phase {status.phase} of {status.phases}"
-        score, best = (
-            "" if value is None else f"{value:.4f}" for value in (status.score, status.best)
-        )
+        score = "" if status.score is None else f"{status.metric} {status.score:.4f}".strip()
+        best = "" if status.best is None else f"{status.best:.4f}"
         left = status.seconds_left
         return cls(
             status.model,
@@ -84,10 +84,14 @@ class Row:
 
 def table(rows: Iterable[Row], *, columns: Sequence[str] = COLUMNS, caption: str) -> Table:
     """The rows as a table."""
-    shown = Table(*columns, caption=caption)
-    for row in rows:
-        cells = dict(zip(COLUMNS, row.cells, strict=True))
-        shown.add_row(*(Text(cells[column]) for column in columns))
+    cells = [dict(zip(COLUMNS, row.cells, strict=True)) for row in rows]
+    shown = Table(caption=caption)
+    for column in columns:  # only the epoch, and very long names, wrap on a narrow terminal
+        longest = max((len(row[column]) for row in cells), default=0)
+        keeps = column != "epoch" and longest <= MAX_UNWRAPPED
+        shown.add_column(column, no_wrap=keeps, overflow="fold")
+    for row in cells:
+        shown.add_row(*(Text(row[column]) for column in columns))
     return shown
 
 

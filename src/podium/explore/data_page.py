@@ -15,13 +15,15 @@ def html(data: Data, found: Findings, slug: str, backbone: Embedding | None) -> 
         ("training images", f"{data.n_train:,}", "multitarget" if data.targets else data.task.name),
         ("test images", f"{len(data.ids) - data.n_train:,}", ""),
         ("near-duplicate pairs", f"{len(found.pairs):,}", _crossing(data, found)),
-        ("likely label errors", f"{len(found.issues.found):,}", ""),
+        ("likely label errors", f"{len(found.issues.found):,}", _not_listed(found)),
         ("shortcuts to the label", str(len(faults.found_shortcuts(found))), ""),
     ]
     if found.drift is not None:
         differ = sum(difference.is_reported for difference in found.differences)
-        remark = f"{differ} facts differ" if differ else "no fact differs"
-        facts.append(("AUC of test against training", f"{found.drift.auc:.3f}", remark))
+        remark = "no property differs"
+        if differ:
+            remark = f"{differ} {'property differs' if differ == 1 else 'properties differ'}"
+        facts.append(("AUC of test vs. training", f"{found.drift.auc:.3f}", remark))
     sections = [
         overview.classes(data),
         overview.splits(data),
@@ -40,17 +42,24 @@ def summary(data: Data, found: Findings) -> list[str]:
     crossing = _crossing(data, found)
     lines = [
         f"near-duplicates: {len(found.pairs)} pairs{f' ({crossing})' if crossing else ''}",
-        f"likely label errors: {len(found.issues.found)}",
+        f"likely label errors: {len(found.issues.found)}"
+        + (f" ({remark})" if (remark := _not_listed(found)) else ""),
     ]
     if limit := faults.sampled(len(data.ids), found.searched):
         lines.append(f"neighbors were searched of {limit} images, a random sample")
     if found.drift is not None:
         names = [difference.name for difference in found.differences if difference.is_reported]
         shown = f"; they differ in {', '.join(names[:5])}" if names else ""
-        lines.append(f"drift: AUC of test against training images {found.drift.auc:.3f}{shown}")
+        lines.append(f"drift: AUC of test vs. training images {found.drift.auc:.3f}{shown}")
     named = [f"{s.feature} ({s.label}, AUC {s.auc:.2f})" for s in faults.found_shortcuts(found)]
     lines.append(f"shortcuts: {'; '.join(named[:5]) or 'none'}")
     return lines
+
+
+def _not_listed(found: Findings) -> str:
+    """How many suspicious labels are not listed; "" if all are."""
+    more = found.issues.suspicious - len(found.issues.found)
+    return f"the most suspicious of {found.issues.suspicious:,}" if more else ""
 
 
 def _crossing(data: Data, found: Findings) -> str:

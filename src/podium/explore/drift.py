@@ -31,7 +31,7 @@ class Difference(NamedTuple):
 
     name: str
     auc: float  # of the fact alone, cross-validated
-    lower: float  # two standard errors below
+    lower: float  # bound, corrected for the number of facts
 
     @property
     def is_reported(self) -> bool:
@@ -79,16 +79,20 @@ def compare(
         return []
     groups = np.arange(len(is_test)) if groups is None else groups
     folds = univariate.split(len(is_test), rng, groups, strata=is_test)
+    varying = {name: univariate.bins(values) for name, values in facts.items()}
+    varying = {name: binned for name, binned in varying.items() if binned.max() > binned.min()}
     result = []
-    for name, values in facts.items():
-        binned = univariate.bins(values)
-        if binned.max() > binned.min():
-            area = univariate.auc(binned, is_test[:, None].astype(float), folds)
-            result.append(Difference(name, float(area[0]), float(_lower(area, is_test, groups)[0])))
+    for name, binned in varying.items():
+        area = univariate.auc(binned, is_test[:, None].astype(float), folds)
+        lower = float(_lower(area, is_test, groups, tests=len(varying))[0])
+        result.append(Difference(name, float(area[0]), lower))
     return sorted(result, key=lambda difference: -difference.auc)
 
 
-def _lower(areas: np.ndarray, is_test: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Two standard errors below, with groups as the independent samples."""
+def _lower(
+    areas: np.ndarray, is_test: np.ndarray, groups: np.ndarray, *, tests: int = 1
+) -> np.ndarray:
+    """See `univariate.lower_bound`, with groups as the independent samples."""
     weights = univariate.weights(groups)
-    return univariate.lower_bound(areas, np.array([weights[is_test].sum()]), weights.sum())
+    positives = np.array([weights[is_test].sum()])
+    return univariate.lower_bound(areas, positives, weights.sum(), tests=tests)

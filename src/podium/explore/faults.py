@@ -1,6 +1,5 @@
 """Sections of the page on findings: near-duplicates, label errors, drift and shortcuts."""
 
-import itertools
 from collections import Counter
 
 import cv2
@@ -9,11 +8,11 @@ import numpy as np
 from podium.explore.data import Data
 from podium.explore.findings import Findings, one_vs_rest
 from podium.explore.image_stats import CELLS, STATISTICS
-from podium.explore.label_errors import MAX_CLASSES, NEIGHBORS, has_classifier
+from podium.explore.label_errors import MAX_CLASSES, MAX_SHARE, NEIGHBORS, Issue, has_classifier
 from podium.explore.near_duplicates import Pair
-from podium.explore.shortcuts import Shortcut
+from podium.explore.shortcuts import BYTES_REVEAL, CENTER, CORNER, REVEALS, Shortcut
 from podium.pages import pictures
-from podium.pages.document import Card, Cards, Chart, Section, Table, counted
+from podium.pages.document import Card, Cards, Chart, Section, Table, counted, number
 
 Parts = list[Chart | Table | Cards]
 PAIRS, ISSUES, ROWS = 36, 30, 15
@@ -38,8 +37,7 @@ def near_duplicates(data: Data, found: Findings) -> Section:
             "identical ones were found among all. "
         )
     if not found.pairs:
-        none = Table([["near-duplicates", "pairs"], ["found", "0"]])
-        return Section("Near-duplicates", [none], text + "None were found.")
+        return Section("Near-duplicates", [], text + "None were found.")
     counts = Counter((found.crosses(pair, data), pair.kind) for pair in found.pairs)
     kinds = sorted({pair.kind for pair in found.pairs}, key=lambda kind: (len(kind), kind))
     table = [["pairs", *kinds]]
@@ -70,26 +68,44 @@ def sampled(count: int, searched: np.ndarray) -> str:
 
 def label_errors(data: Data, found: Findings) -> Section:
     """Images whose labels disagree with those of their neighbors."""
-    cards = []
-    listed = zip(found.issues.found, found.issues.neighbors, strict=True)
-    for issue, neighbors in itertools.islice(listed, ISSUES):
-        lines = [f"given: {_label(data, issue.row)}", f"suggested: {issue.suggestion}"]
-        if data.task.name != "regression":
-            lines.append(f"{issue.alike} of {NEIGHBORS} neighbors have this label")
+    cards = dict[str, Card]()  # one for the images of an id
+    for issue, neighbors in zip(found.issues.found, found.issues.neighbors, strict=True):
+        unit = data.units[issue.row]
+        if unit in cards or len(cards) == ISSUES:
+            continue
+        given = _label(data, issue.row)
+        lines = [f"given: {given}", f"suggested: {_suggestion(data, issue)}"]
+        if data.task.name not in ("regression", "multilabel"):
+            lines.append(
+                f"{issue.alike} of its {len(neighbors)} nearest images are labeled {given}"
+            )
+        elif data.task.name == "multilabel":
+            lines.append(
+                f"{issue.alike} of its {len(neighbors)} nearest images agree with the label"
+            )
         near = neighbors[:2]
         names = [f"neighbor, labeled {_label(data, row)}" for row in near]
         shown = [_picture(data, issue.row, data.ids[issue.row])]
         shown += [_picture(data, row, name) for row, name in zip(near, names, strict=True)]
         lines.append("neighbors: " + ", ".join(_label(data, row) for row in near))
-        cards.append(Card(data.ids[issue.row], shown, lines))
-    judges = f"the {NEIGHBORS} nearest images"
+        cards[unit] = Card(unit, shown, lines)
+    judges = f"the {neighbors_of(data)} nearest images"
     if has_classifier(data.task):
         judges += " and with a linear classifier that was not trained on the image"
-    count = len(found.issues.found)
-    text = (
-        f"The label of {counted(count, 'image')} disagrees with {judges}. Next to each image are "
-        "its two nearest neighbors. To exclude images from training, copy their rows of "
-        "reports/label_issues.csv to a file in custom/lists/ and set prepare.exclude to that file."
+    rows = [issue.row for issue in found.issues.found]
+    count = len({data.units[row] for row in rows})
+    several = len(set(data.units)) < data.n_train
+    text = f"The label of {counted(count, 'id' if several else 'image')} disagrees with {judges}. "
+    if more := found.issues.suspicious - len(rows):
+        text = (
+            f"The labels of {found.issues.suspicious:,} images disagree with {judges}. Only the "
+            f"{len(rows):,} most suspicious are listed (at most {MAX_SHARE:.0%} of the images), "
+            f"not the other {more:,}. "
+        )
+    text += (
+        "Next to each image are its two nearest neighbors. To exclude images from training, copy "
+        "their rows of reports/label_issues.csv to a file in custom/lists/ and set prepare.exclude "
+        "to that file."
     )
     if not cards:
         text = f"No label disagrees with {judges}."
@@ -98,9 +114,23 @@ def label_errors(data: Data, found: Findings) -> Section:
     if not has_classifier(data.task):
         text += f" With more than {MAX_CLASSES} classes, no classifier is fitted."
     if not cards:
-        return Section("Likely label errors", [Table([["labels", "listed"], ["all", "0"]])], text)
+        return Section("Likely label errors", [], text)
     caption = f"{len(cards)} of {count}, most likely first" if len(cards) < count else ""
-    return Section("Likely label errors", [Cards(cards, caption)], text)
+    return Section("Likely label errors", [Cards([*cards.values()], caption)], text)
+
+
+def neighbors_of(data: Data) -> int:
+    """How many neighbors judge the label of an image."""
+    return max(0, min(NEIGHBORS, data.n_train - 1))
+
+
+def _suggestion(data: Data, issue: Issue) -> str:
+    """The suggested label as it is shown; of several targets, labels start with the target."""
+    if data.task.name == "regression":
+        return ", ".join(number(float(value)) for value in issue.suggestion.split(", "))
+    if data.targets:  # each image has one label of each
+        return issue.suggestion.removeprefix("with ").replace("without ", "not ", 1)
+    return issue.suggestion
 
 
 def drift(data: Data, found: Findings) -> Section:
@@ -110,10 +140,10 @@ def drift(data: Data, found: Findings) -> Section:
     relation = "differ from" if found.drift.is_reported else "look like"
     text = (
         f"Test images {relation} training images: a classifier on the features tells them apart "
-        f"with a cross-validated AUC of {found.drift.auc:.3f} (0.5: not at all; 1: perfectly). The "
-        "table has the AUC of single facts."
+        f"with a cross-validated AUC of {found.drift.auc:.3f} (0.5 or less: not at all; 1: "
+        "perfectly). The table has the AUC of single properties."
     )
-    table = [["fact", "AUC alone", "differs"]]
+    table = [["property", "AUC alone", "differs"]]
     table += [
         [difference.name, f"{difference.auc:.3f}", "yes" if difference.is_reported else "no"]
         for difference in found.differences[:ROWS]
@@ -152,8 +182,11 @@ def shortcuts(data: Data, found: Findings) -> Section:
     for region in found.regions:
         parts.append(_region_cards(data, region))
     text = (
-        "How well a single feature predicts a label, cross-validated; the label is the one that it "
-        "predicts best. The size or name of a file should not predict any. Brightness and the like "
+        "How well a single feature predicts a label, as cross-validated AUC (0.5 or less: not at "
+        "all; 1: perfectly); the label is the one that it predicts best. A shortcut is reported if "
+        "the lower bound of its AUC, corrected for the number of features and labels, is above the "
+        f"limit: {REVEALS} for most, {CORNER} or {CENTER} for regions, {BYTES_REVEAL} for file "
+        "sizes. The size or name of a file should not predict any. Brightness and the like "
         "may be content; a single region that reveals a label, such as a watermark, is not."
     )
     return Section("Shortcuts", parts, text)
@@ -207,6 +240,8 @@ def _conflict(data: Data, pair: Pair) -> bool:
 
 
 def _label(data: Data, row: int) -> str:
+    if data.task.name == "regression":
+        return ", ".join(number(value) for value in data.task.targets([data.labels[row]])[0])
     return data.labels[row].replace("|", ", ") or "(none)"
 
 

@@ -44,6 +44,7 @@ class Issues(NamedTuple):
     """The images whose labels are likely wrong, likeliest first."""
 
     found: list[Issue]
+    suspicious: int  # how many there are, of which only the likeliest are in `found`
     neighbors: list[list[int]]  # the rows of the nearest images of each one, the nearest first
 
 
@@ -72,7 +73,7 @@ def find(
     targets = task.targets(labels)
     judge = _Judge(features, folds, near, rng, judged)
     if not near.rows.shape[1] or len(np.unique(folds)) < 2:
-        return Issues([], [])
+        return Issues([], 0, [])
     if task.name == "regression":
         found = _outliers(judge, targets)
     elif task.name == "multilabel":
@@ -85,9 +86,10 @@ def find(
             for n in np.flatnonzero((best != targets[judged]) & (scores < MAX_SCORE))
         ]
     found = sorted(found, key=lambda issue: (issue.score, issue.row))
+    suspicious = len(found)
     found = found[: max(1, round(MAX_SHARE * len(judged)))]
     places = np.searchsorted(judged, [issue.row for issue in found])
-    return Issues(found, near.rows[places].tolist())
+    return Issues(found, suspicious, near.rows[places].tolist())
 
 
 class _Judge:

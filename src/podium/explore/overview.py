@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from podium.config.embeddings import Embedding
 from podium.explore.data import Data
-from podium.explore.label_errors import MAX_SHARE, NEIGHBORS
+from podium.explore.faults import neighbors_of
+from podium.explore.label_errors import MAX_SHARE
 from podium.pages import charts, pictures
 from podium.pages.document import Card, Cards, Chart, Section, Table, counted, number
 from podium.scoring.task import LABEL_SEPARATOR
@@ -29,8 +30,10 @@ def classes(data: Data) -> Section:
         if rows[name]
     ]
     parts = [Chart(_bars({name: len(rows[name]) for name in names[:MAX_BARS]}))]
-    text = f"{len(names)} classes. The largest has {_images(rows[names[0]])}, the smallest "
-    text += f"{_images(rows[names[-1]])}."
+    text = f"{len(names)} classes of {_images(rows[names[0]])} each."
+    if len(rows[names[0]]) > len(rows[names[-1]]):
+        text = f"{len(names)} classes. The largest has {_images(rows[names[0]])}, the smallest "
+        text += f"{_images(rows[names[-1]])}."
     if data.targets:
         text = f"{len(names)} classes of {len(data.targets)} targets: {', '.join(data.targets)}."
     elif data.task.name == "multilabel":
@@ -119,7 +122,7 @@ def images(data: Data) -> Section:
             [f"{name or 'other'} {mode}".strip(), f"{count:,}"]
             for (name, mode), count in formats.most_common(8)
         ]
-        kinds.append(["gray, whatever the channels", f"{int(stats.gray.sum()):,}"])
+        kinds.append(["grayscale content (also if stored as RGB)", f"{int(stats.gray.sum()):,}"])
         kinds.append(["with EXIF data", f"{int((facts['EXIF tags'] > 0).sum()):,}"])
     text = (
         counted(len(sizes), "different size")
@@ -149,7 +152,7 @@ def method(data: Data, backbone: Embedding | None) -> Section:
         ["setting", "value"],
         ["features", name],
         ["features per image", str(data.described.features.shape[1])],
-        ["neighbors", str(NEIGHBORS)],
+        ["neighbors", str(neighbors_of(data))],
         ["maximum share of listed label errors", f"{MAX_SHARE:.0%} of the images"],
     ]
     return Section("Method", [Table(rows)], text)

@@ -16,7 +16,6 @@ BYTES, BYTES_REVEAL = ("file size", "bytes per pixel"), 0.9
 CORNER, OVER_MIRRORS = 0.7, 0.2  # lower bound of a region's AUC; lead over its mirrors
 CENTER, OVER_MEDIAN = 0.85, 0.3  # the same for regions that may be mirrored; lead over the median
 SHARE_OF_LABELS = 3  # regions of more than a third of the labels: aligned objects
-TIE = 0.01  # between the AUCs of the two labels of a binary task
 MIN_SIDE = 32  # pixels: regions of smaller images are not examined
 
 
@@ -43,11 +42,18 @@ class Labels(NamedTuple):
         return weights @ self.values, float(weights.sum())
 
     def frequent(self) -> "Labels":
-        """The most frequent labels that are not rare."""
+        """The most frequent labels that are not rare; of two that complement each other, as in a
+        binary task, the rarer one.
+        """
         positives = self.values.sum(axis=0)
         enough = np.minimum(positives, len(self.values) - positives) >= MIN_IMAGES
         order = np.argsort(-positives, kind="stable")
-        kept = [int(c) for c in order if enough[c]][:MAX_LABELS]
+        kept, seen = list[int](), set[bytes]()
+        for c in [int(c) for c in order if enough[c]][:MAX_LABELS][::-1]:
+            column = self.values[:, c] > 0
+            if (~column).tobytes() not in seen:
+                seen.add(column.tobytes())
+                kept.insert(0, c)
         return Labels([self.names[c] for c in kept], self.values[:, kept])
 
 
@@ -66,12 +72,13 @@ def of_facts(
     result = []
     if not labels.names:
         return []
-    for name, values in facts.items():
-        binned = univariate.bins(values)
-        if binned.max() == binned.min():
-            continue
+    varying = {name: univariate.bins(values) for name, values in facts.items()}
+    varying = {name: binned for name, binned in varying.items() if binned.max() > binned.min()}
+    tests = len(varying) * len(labels.names)
+    positives, count = labels.independent(weights)
+    for name, binned in varying.items():
         areas = univariate.auc(binned, labels.values, folds)
-        bounds = univariate.lower_bound(areas, *labels.independent(weights))
+        bounds = univariate.lower_bound(areas, positives, count, tests=tests)
         best = int(np.nanargmax(areas))
         limit = BYTES_REVEAL if name in BYTES else REVEALS
         is_reported = bool(bounds[best] >= limit) and name not in content
@@ -100,12 +107,13 @@ def of_regions(
         ]
     ).T.reshape(len(labels.names), len(STATISTICS), CELLS, CELLS)
     positives, count = labels.independent(weights)
-    bounds = univariate.lower_bound(areas, positives[:, None, None, None], count)
+    positives = positives[:, None, None, None]
+    bounds = univariate.lower_bound(areas, positives, count, tests=areas.size)
     mirrors = np.max([areas[..., ::-1], areas[..., ::-1, :], areas[..., ::-1, ::-1]], axis=0)
     median = np.median(areas, axis=(2, 3), keepdims=True)
     found = (bounds >= CORNER) & (areas - mirrors >= OVER_MIRRORS)
     found |= (bounds >= CENTER) & (areas - median >= OVER_MEDIAN)
-    found &= areas >= areas.max(axis=0) - TIE  # otherwise, the cell predicts another label better
+    found &= areas >= areas.max(axis=0)  # otherwise, the cell predicts another label better
     result = []
     for index, name in enumerate(labels.names):
         if found[index].any():

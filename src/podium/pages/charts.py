@@ -13,6 +13,7 @@ import numpy as np
 from cycler import cycler
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -44,6 +45,15 @@ STYLE: Any = {
     **dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), INK
     ),
+    **dict.fromkeys(  # black, or "auto": black
+        (
+            *("lines.color", "patch.edgecolor", "hatch.color", "boxplot.boxprops.color"),
+            *("boxplot.whiskerprops.color", "boxplot.capprops.color", "boxplot.flierprops.color"),
+            "boxplot.flierprops.markeredgecolor",
+        ),
+        INK,
+    ),
+    "boxplot.medianprops.color": COLORS[1],
     "axes.prop_cycle": cycler(color=COLORS),
 }
 
@@ -86,7 +96,7 @@ def svg(made: Figure, label: str) -> Markup:
     text = re.sub(r'<g id="[^"]*"', "<g", text)  # ids are unique on a page; no g is referred to
     width = float(re.search(r'width="([\d.]+)pt"', text)[1])  # type: ignore[index]
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
-    size = f"max-width:{width:.0f}pt;min-width:min({width:.0f}pt,27rem)"
+    size = f"max-width:{width:.0f}pt;min-width:min({width:.0f}pt,22rem)"
     start = f'<svg role="img" aria-label="{html.escape(label)}" style="{size}"'
     text = text.replace("<svg", start, 1).replace(INK, "currentColor").replace(GRID, "var(--line)")
     return Markup(text)
@@ -97,8 +107,17 @@ def histogram(axes: Axes, values: Sequence[np.ndarray], names: Sequence[str]) ->
     bins = np.histogram_bin_edges(np.concatenate(values), bins=30)
     for array, name in zip(values, names, strict=True):
         axes.hist(array, bins=bins.tolist(), label=name, alpha=0.6, density=len(values) > 1)
+    axes.set_ylabel("images")
     if len(values) > 1:
+        axes.set(ylabel="density", yticks=[])
         axes.legend(fontsize="small")
+
+
+def end_at_one(axis: Axis) -> None:
+    """No ticks above 1 if no value is, since many scores have this maximum."""
+    start, end = sorted(axis.get_view_interval())
+    if max(axis.get_data_interval()) <= 1 < end:
+        axis.set_ticks([tick for tick in axis.get_ticklocs() if start <= tick <= 1 + 1e-9])
 
 
 def name_columns(axes: Axes, names: Sequence[str], *, room: float) -> None:

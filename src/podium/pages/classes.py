@@ -1,6 +1,10 @@
 """Sections on classes: what is confused, how well each is found, and how sure the model is."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.text import Annotation
+from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
@@ -11,6 +15,8 @@ from podium.pages.outcome import Outcome, counts
 MAX_MATRIX = 25  # classes
 MAX_ROWS = 60  # of the table of classes: the worst
 BINS = 10
+NO_SCORE = "\N{EN DASH}"
+MAX_NAMED = 12  # classes in a chart: those with the lowest F1
 
 
 def confusion(outcome: Outcome) -> Section:
@@ -27,7 +33,7 @@ def confusion(outcome: Outcome) -> Section:
         charts.matrix(axes, names, shades=shades, texts=np.where(found, found.astype(str), ""))
         axes.set(xlabel="predicted", ylabel="actual")
         svg = charts.svg(figure, "Confusion matrix of the out-of-fold predictions")
-    caption = "Out of fold, in images; darker: a larger share of the row's class."
+    caption = f"Out of fold, in {outcome.noun}s; darker: a larger share of the row's class."
     return Section("Confusion matrix", [Chart(svg, caption)])
 
 
@@ -42,8 +48,9 @@ def per_class(outcome: Outcome) -> Section:
         with charts.style():
             figure = charts.figure(7, 3.4)
             axes = figure.subplots()
-            axes.scatter(support, f1)
-            for index in np.argsort(f1)[: 12 if len(names) > 12 else len(names)]:
+            known = np.flatnonzero(support)  # without an image, F1 is undefined
+            axes.scatter(support[known], f1[known])
+            texts = [
                 axes.annotate(
                     charts.short(names[index]),
                     (support[index], f1[index]),
@@ -51,18 +58,35 @@ def per_class(outcome: Outcome) -> Section:
                     textcoords="offset points",
                     fontsize="small",
                 )
+                for index in known[np.argsort(f1[known], kind="stable")][:MAX_NAMED]
+            ]
             axes.margins(0.12)
-            axes.set(xlabel="images of the class", ylabel="F1, out of fold")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set(xlabel=f"{outcome.noun}s of the class", ylabel="F1, out of fold")
+            figure.draw_without_rendering()  # places the texts
+            _drop_overlapping(texts)
             svg = charts.svg(figure, "F1 of each class against its number of images")
         parts.append(Chart(svg))
-    order = np.argsort(f1, kind="stable")
-    rows = [["class", "images", "precision", "recall", "F1"]]
+    order = np.argsort(np.where(support > 0, f1, 2), kind="stable")
+    rows = [["class", f"{outcome.noun}s", "precision", "recall", "F1"]]
     for index in order[:MAX_ROWS]:
         scores = (precision[index], recall[index], f1[index])
-        rows.append([names[index], str(support[index]), *(f"{value:.4f}" for value in scores)])
+        texts_of = [f"{value:.4f}" if support[index] else NO_SCORE for value in scores]
+        rows.append([names[index], f"{support[index]:,}", *texts_of])
     what = f"The {MAX_ROWS} classes" if len(names) > MAX_ROWS else "Classes"
     parts.append(Table(rows, f"{what} out of fold, lowest F1 first"))
     return Section("Classes", list(parts))
+
+
+def _drop_overlapping(texts: Sequence[Annotation]) -> None:
+    """Remove the texts that overlap one before them."""
+    kept = list[Annotation]()
+    for text in texts:
+        box = text.get_window_extent()
+        if any(box.overlaps(other.get_window_extent()) for other in kept):
+            text.remove()
+        else:
+            kept.append(text)
 
 
 def calibration(outcome: Outcome) -> Section:
@@ -91,8 +115,8 @@ def calibration(outcome: Outcome) -> Section:
         below.set(xlabel=what, ylabel="predictions")
         svg = charts.svg(figure, "Reliability diagram of the out-of-fold predictions")
     caption = (
-        f"Out of fold; expected calibration error {error:.4f} ({BINS} bins). Below the diagonal, "
-        "the model is too sure of itself: ensemble.temperature: fitted may help log loss."
+        f"Out of fold; expected calibration error {error:.4f} ({BINS} bins). Points below the "
+        "diagonal: the model is overconfident; ensemble.temperature: fitted may improve log loss."
     )
     return Section("Calibration", [Chart(svg, caption)])
 
@@ -141,11 +165,14 @@ def distribution(outcome: Outcome) -> Section:
 
 def thresholds(outcome: Outcome) -> Section:
     """Of multilabel: F1 over the threshold of each label, with the one in use."""
-    count = min(len(outcome.classes), 12)
     chosen = outcome.rule.thresholds or [0.5] * len(outcome.classes)
-    frequent = np.argsort(-(outcome.targets > 0).sum(axis=0), kind="stable")[:count]
+    positives = (outcome.targets > 0).sum(axis=0)
+    frequent = np.argsort(-positives, kind="stable")[:12]
+    frequent = frequent[positives[frequent] > 0]  # others have no F1
+    if not len(frequent):
+        return Section("Thresholds")
     with charts.style():
-        figure, axes = charts.panels(count, columns=4, height=2.2)
+        figure, axes = charts.panels(len(frequent), columns=4, height=2.2)
         for panel, index in zip(axes, frequent, strict=True):
             precision, recall, steps = sk.precision_recall_curve(
                 outcome.targets[:, index] > 0, outcome.probabilities[:, index]
@@ -155,8 +182,6 @@ def thresholds(outcome: Outcome) -> Section:
             panel.axvline(chosen[index], color=charts.COLORS[1])
             panel.set(title=charts.short(outcome.classes[index]), xlim=(0, 1), ylim=(0, 1.02))
         svg = charts.svg(figure, "F1 over the threshold of each label")
-    caption = (
-        "F1 out of fold over the thresholds of the most frequent labels; line: in use, fitted to "
-        "these images."
-    )
+    caption = "F1 out of fold over the thresholds of the most frequent labels; line: "
+    caption += "tuned on these images." if outcome.rule.thresholds else "0.5, not tuned."
     return Section("Thresholds", [Chart(svg, caption)])

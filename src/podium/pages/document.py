@@ -98,9 +98,14 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def score(value: float) -> str:
+    """A score with four decimals, or as `number` if it is large: "0.1235", "1,234"."""
+    return f"{value:.4f}" if abs(value) < 10 else number(value)
+
+
 def render(title: str, facts: list[tuple[str, str, str]], sections: Sequence[Section]) -> str:
     """The page. `facts` are shown in large: a name, a value and a remark each."""
-    shown = [section for section in sections if section.parts]
+    shown = [section for section in sections if section.parts or section.text]
     groups = itertools.groupby(shown, key=lambda section: section.group)
     return TEMPLATES.get_template("page.html.j2").render(
         title=title,

@@ -77,6 +77,11 @@ class Outcome:
         return self.task.classes
 
     @property
+    def noun(self) -> str:
+        """What the rows are: "image", or "id" if some have several images."""
+        return "image" if all(len(images) == 1 for images in self.images) else "id"
+
+    @property
     def confidence(self) -> np.ndarray:
         """The probability of the most likely class: [N]."""
         highest: np.ndarray = self.probabilities.max(axis=1)

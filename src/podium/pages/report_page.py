@@ -9,7 +9,7 @@ from podium.core import files, paths
 from podium.images.store import ImageStore
 from podium.kaggle import comparison, history
 from podium.pages import classes, mistakes, pictures, residuals, scores
-from podium.pages.document import Section, render
+from podium.pages.document import Section, render, score
 from podium.pages.heatmaps import Explainer, NoGridError
 from podium.pages.outcome import Outcome
 from podium.pages.scores import Curves, Interval
@@ -35,21 +35,23 @@ def write(outcome: Outcome, slug: str, *, test_score: float | None) -> None:
         sections.append(scores.targets(outcome))
         for own, part in zip(outcome.of_targets(), outcome.task.parts, strict=True):
             heats = _heats(own, store, MAX_HEATS // len(outcome.task.parts), part)
-            named = _details(own, store, heats)
+            named = _details(own, store, *heats)
             sections += [replace(section, group=own.target) for section in named]
     else:
-        sections += _details(outcome, store, _heats(outcome, store, MAX_HEATS))
+        sections += _details(outcome, store, *_heats(outcome, store, MAX_HEATS))
     sections.append(scores.learning_curves(_curves(outcome), metric))
     html = render(slug, _facts(outcome, between["ensemble"], test_score), sections)
     files.write_text(paths.REPORTS / "report.html", html)
 
 
-def _details(outcome: Outcome, store: ImageStore, heats: mistakes.Heats) -> list[Section]:
+def _details(
+    outcome: Outcome, store: ImageStore, heats: mistakes.Heats, explained_by: str
+) -> list[Section]:
     """The sections about the predictions of one target."""
     if outcome.task.name == "regression":
         return [residuals.residuals(outcome), residuals.largest_errors(outcome, store)]
     sections = [classes.confusion(outcome), mistakes.confused_pairs(outcome, store)]
-    sections.append(mistakes.mistakes(outcome, store, heats))
+    sections.append(mistakes.mistakes(outcome, store, heats, explained_by))
     sections.append(mistakes.label_errors(outcome, store))
     sections += [classes.per_class(outcome), classes.calibration(outcome)]
     if outcome.task.name == "multilabel":
@@ -61,17 +63,16 @@ def _facts(
     outcome: Outcome, interval: Interval, test_score: float | None
 ) -> list[tuple[str, str, str]]:
     ensemble = outcome.scores["ensemble"]
-    what = "images" if all(len(images) == 1 for images in outcome.images) else "ids"
-    between = "" if interval is None else f"95 % interval {interval[0]:.4f} to {interval[1]:.4f}"
-    std = "" if ensemble["std"] is None else f"± {ensemble['std']:.4f} over folds"
+    between = "" if interval is None else f"95 % interval {' to '.join(map(score, interval))}"
+    std = "" if ensemble["std"] is None else f"± {score(ensemble['std'])} over folds"
     facts = [
-        (f"{outcome.metric.name}, out of fold", f"{ensemble['oof']:.4f}", between),
-        ("mean of folds", f"{ensemble['mean']:.4f}", std),
-        (f"{what}, out of fold", f"{len(outcome.ids):,}", outcome.task.name),
+        (f"{outcome.metric.name}, out of fold", score(ensemble["oof"]), between),
+        ("mean of folds", score(ensemble["mean"]), std),
+        (f"{outcome.noun}s, out of fold", f"{len(outcome.ids):,}", outcome.task.name),
         ("models", str(len(outcome.scores["members"])), ", ".join(outcome.scores["members"])),
     ]
     if test_score is not None:
-        facts.insert(2, ("on known test labels", f"{test_score:.4f}", ""))
+        facts.insert(2, ("on known test labels", score(test_score), ""))
     return facts
 
 
@@ -94,14 +95,16 @@ def _curves(outcome: Outcome) -> dict[str, dict[str, Curves]]:
 
 def _heats(
     outcome: Outcome, store: ImageStore, limit: int, part: Target | None = None
-) -> mistakes.Heats:
+) -> tuple[mistakes.Heats, str]:
     """At most `limit` heat maps, of the most confident mistakes, by the heaviest fine-tuned model,
-    each by the fold that did not train on the image; none if its architecture has no layer with a
-    grid. `part`: the target of `outcome`, if it is one of several.
+    each by the fold that did not train on the image, and a sentence that names the model or says
+    why there are none. `part`: the target of `outcome`, if it is one of several.
     """
     runs = _runs(outcome)
-    if outcome.task.name == "regression" or not runs:
-        return {}
+    if outcome.task.name == "regression":
+        return {}, ""
+    if not runs:
+        return {}, "There are no heat maps, since no model was fine-tuned."
     model, heats = runs[0][0], mistakes.Heats()
     shown = {row: outcome.images[row][: pictures.MAX_IMAGES] for row in mistakes.confident(outcome)}
     rows = [row for row, total in zip(shown, np.cumsum([*map(len, shown.values())]), strict=True)
@@ -116,10 +119,14 @@ def _heats(
         try:
             explained = explainer.explain(store, [image for _, image in places], wanted, part)
         except NoGridError:
-            return {}
+            return {}, f"There are no heat maps: no layer of {model} has a grid of several cells."
         for (row, _), *heat in zip(places, *explained, strict=True):
             heats.setdefault(row, []).append((heat[0], heat[1]))
-    return heats
+    if not heats:
+        return {}, ""
+    is_used = outcome.scores["members"][model]["weight"] > 0
+    note = "" if is_used else ", whose weight in the ensemble is 0"
+    return heats, f"The heat maps are those of {model}{note}."
 
 
 def _explained_class(outcome: Outcome, row: int, classes: int) -> int:

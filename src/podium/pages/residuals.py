@@ -9,6 +9,7 @@ from podium.pages.outcome import Outcome
 
 MAX_POINTS = 4000
 LARGEST = 16
+SLOPE = "A downward slope on the right means that predictions shrink towards the mean."
 
 
 def residuals(outcome: Outcome) -> Section:
@@ -28,7 +29,7 @@ def residuals(outcome: Outcome) -> Section:
             errors.axhline(0, color=charts.GRID)
             errors.set(xlabel=f"actual {name}", ylabel="predicted - actual")
             svg = charts.svg(figure, f"Predicted against actual {name}")
-        parts.append(Chart(svg, "A slope in the right panel: predictions shrink towards the mean."))
+        parts.append(Chart(svg, SLOPE))
     if outcome.test_labels:
         with charts.style():
             figure, axes = charts.panels(len(outcome.classes))

@@ -1,7 +1,7 @@
 """Sections on scores: of members, folds and the ensemble, over epochs, and on the leaderboard."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from scipy import stats
 from podium.core.errors import UserError
 from podium.kaggle.comparison import Comparison
 from podium.pages import charts
-from podium.pages.document import Chart, Section, Table
+from podium.pages.document import Chart, Section, Table, score
 from podium.pages.outcome import Outcome, of_members
 from podium.scoring import decisions
 from podium.submission import target_tables
@@ -36,11 +36,12 @@ def intervals(outcome: Outcome) -> dict[str, Interval]:
 
 
 def interval(outcome: Outcome, max_cells: int = MAX_CELLS) -> Interval:
-    """The bootstrap interval of the out-of-fold score over the images; None if the metric is
-    undefined on some samples, or needs more than `max_cells` predictions.
+    """The bootstrap interval of the out-of-fold score over the images; Wilson's for an accuracy of
+    0 or 1. None if the metric is undefined on some samples or equal on all, or needs more than
+    `max_cells` predictions.
     """
 
-    def score(rows: np.ndarray) -> float:
+    def of_sample(rows: np.ndarray) -> float:
         targets = outcome.targets[rows]
         if outcome.task.parts:
             predicted = outcome.probabilities[rows], outcome.predicted_targets[rows]
@@ -63,7 +64,7 @@ def interval(outcome: Outcome, max_cells: int = MAX_CELLS) -> Interval:
     try:
         found = stats.bootstrap(
             (np.arange(count),),
-            score,
+            of_sample,
             vectorized=False,
             n_resamples=resamples,
             confidence_level=LEVEL,
@@ -73,7 +74,13 @@ def interval(outcome: Outcome, max_cells: int = MAX_CELLS) -> Interval:
     except UserError:
         return None
     low, high = found.confidence_interval
-    return float(low), float(high)
+    if low < high:
+        return float(low), float(high)
+    if outcome.metric.name != "accuracy":
+        return None
+    right = count - int(outcome.wrong.sum())
+    limits = stats.binomtest(right, count).proportion_ci(LEVEL, method="wilson")
+    return float(limits.low), float(limits.high)
 
 
 def members(
@@ -83,7 +90,7 @@ def members(
     contributes, and how errors correlate.
     """
     scores, name = outcome.scores, outcome.metric.name
-    rows = {**scores["members"], "ensemble": scores["ensemble"]}
+    rows = _rows(scores)
     with charts.style():
         figure = charts.figure(7.5, 0.9 + 0.36 * len(rows))
         axes = figure.subplots()
@@ -95,6 +102,7 @@ def members(
             axes.scatter(row["oof"], place, s=130, marker="|", color=charts.COLORS[1], lw=2.5)
         axes.set_yticks(range(len(rows)), [charts.short(row) for row in rows])
         axes.set(xlabel=name, ylim=(len(rows) - 0.5, -0.5))
+        charts.end_at_one(axes.xaxis)
         chart = charts.svg(figure, f"Out-of-fold {name} of each model and of its folds")
     better = "higher" if outcome.metric.greater_is_better else "lower"
     parts: list[Chart | Table] = [
@@ -114,17 +122,25 @@ def targets(outcome: Outcome) -> Section:
     return Section("Targets", [Table(target_tables.scores(outcome.scores), "Out of fold.")])
 
 
+def _rows(scores: dict[str, Any]) -> dict[str, Any]:
+    """The scores of the members and the ensemble, without an ensemble that equals its member."""
+    members, ensemble = scores["members"], scores["ensemble"]
+    if [row["oof"] for row in members.values()] == [ensemble["oof"]]:
+        return dict(members)
+    return {**members, "ensemble": ensemble}
+
+
 def _table(outcome: Outcome, between: Mapping[str, Interval]) -> list[list[str]]:
     several = len(outcome.scores["members"]) > 1
     extra = ["weight", "ensemble without it"] if several else []
     rows = [["model", "mean ± std of folds", "out of fold", "95 % interval", *extra]]
-    for name, row in {**outcome.scores["members"], "ensemble": outcome.scores["ensemble"]}.items():
-        std = "" if row["std"] is None else f" ± {row['std']:.4f}"
+    for name, row in _rows(outcome.scores).items():
+        std = "" if row["std"] is None else f" ± {score(row['std'])}"
         values = [row.get(key) for key in ("weight", "ensemble_without")]
-        more = ["" if value is None else f"{value:.4f}" for value in values]
-        limits = "" if (own := between[name]) is None else f"{own[0]:.4f} to {own[1]:.4f}"
-        mean = f"{row['mean']:.4f}{std}"
-        rows.append([name, mean, f"{row['oof']:.4f}", limits, *more[: len(extra)]])
+        more = ["" if value is None else score(value) for value in values]
+        limits = "" if (own := between[name]) is None else f"{score(own[0])} to {score(own[1])}"
+        mean = f"{score(row['mean'])}{std}"
+        rows.append([name, mean, score(row["oof"]), limits, *more[: len(extra)]])
     return rows
 
 
@@ -170,6 +186,7 @@ def learning_curves(curves: dict[str, dict[str, Curves]], metric: str) -> Sectio
             scores.set(xlabel="epoch", ylabel=metric)
             for axes in (losses, scores):
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            charts.end_at_one(scores.yaxis)
             scores.legend(fontsize="small")
             svg = charts.svg(figure, f"Learning curves of {model}")
         parts.append(

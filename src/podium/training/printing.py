@@ -10,6 +10,7 @@ from podium.scoring.metrics import Metric
 from podium.training.build import Components
 from podium.training.epochs import Epoch
 from podium.training.state import TrainState
+from podium.training.time_left import epoch_seconds
 
 
 class Reporter:
@@ -42,7 +43,7 @@ class Reporter:
 def print_epoch(state: TrainState, *, metric: Metric, is_best: bool, total: str = "") -> None:
     """Print a line about the last epoch. `total` is the time left for all models and folds."""
     epoch, left = state.curves[-1], state.epochs_left
-    time_left = f"  {console.duration(left * epoch.seconds)} left" if left else ""
+    time_left = f"  {console.duration(left * epoch_seconds(state.curves))} left" if left else ""
     if total:
         time_left += f" ({total} in total)" if left else f"  {total} left in total"
     console.say(

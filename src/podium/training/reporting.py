@@ -25,7 +25,7 @@ from podium.training.printing import PRINTER, Reporter, print_epoch
 from podium.training.processes import Processes
 from podium.training.state import TrainState
 from podium.training.status import Status, StatusFile
-from podium.training.time_left import Trainings
+from podium.training.time_left import Trainings, epoch_seconds, usual_seconds
 from podium.training.tracker_kinds import KINDS, RunName
 from podium.training.tracking import Tracking
 
@@ -67,7 +67,7 @@ class ProjectReporter(Reporter):
         self.trainings = Trainings(settings.models, settings.folds, root=self.root, seed=seed)
         self.files = None if elsewhere == "" else Path(elsewhere or self.root)
         self.status_file = StatusFile(self.root, f"{model}-{fold}")
-        self.device, self.updated_at = "", time.monotonic()
+        self.device, self.metric, self.updated_at = "", "", time.monotonic()
         self.status_file.write(Status(model, str(fold), updated=self.updated_at, pid=os.getpid()))
         self.tracking: Tracking | None = None
 
@@ -82,6 +82,7 @@ class ProjectReporter(Reporter):
     ) -> None:
         """See `Reporter`."""
         self.device = device.name(run.accelerator.device)
+        self.metric = provenance.metric
         if not self.is_task:
             self.trainings.identify(provenance, code)
         self._write_status(state)
@@ -123,8 +124,8 @@ class ProjectReporter(Reporter):
             left = self.trainings.left(
                 (self.model, self.fold),
                 status.running(self.root),
-                seconds=state.epochs_left * state.curves[-1].seconds,
-                spent=sum(epoch.seconds for epoch in state.curves),
+                seconds=state.epochs_left * epoch_seconds(state.curves),
+                spent=usual_seconds(state.curves),
             )
             total = str(left) if left.trainings > 1 else ""
         print_epoch(state, metric=metric, is_best=is_best, total=total)
@@ -135,7 +136,7 @@ class ProjectReporter(Reporter):
     def finish(self, state: TrainState, draw: Callable[[], np.ndarray | None]) -> None:
         """See `Reporter`."""
         if not self.is_task:
-            seconds = sum(epoch.seconds for epoch in state.curves)
+            seconds = usual_seconds(state.curves)
             self.trainings.finish(self.model, self.fold, seconds)
         if self.tracking is not None:
             self.tracking.finish(draw)
@@ -149,7 +150,7 @@ class ProjectReporter(Reporter):
     def _print_left(self, state: TrainState) -> None:
         if self.is_task:
             return
-        spent = sum(epoch.seconds for epoch in state.curves)
+        spent = usual_seconds(state.curves)
         this = (self.model, self.fold)
         left = self.trainings.left(this, status.running(self.root), spent=spent)
         if (count := len(self.trainings.names)) > 1:
@@ -161,7 +162,7 @@ class ProjectReporter(Reporter):
         self.updated_at = time.monotonic()
         progress, curves = state.progress, state.curves
         share = progress.step / state.steps_per_epoch
-        left = (state.epochs_left - share) * curves[-1].seconds if curves else None
+        left = (state.epochs_left - share) * epoch_seconds(curves) if curves else None
         best = None if state.best is None else state.best.epoch.score
         now = Status(
             self.model,
@@ -178,6 +179,7 @@ class ProjectReporter(Reporter):
             left,
             self.updated_at,
             pid=os.getpid(),
+            metric=self.metric,
         )
         self.status_file.write(now)
 

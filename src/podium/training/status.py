@@ -39,6 +39,7 @@ class Status:
     updated: float = 0.0  # by the monotonic clock, which all processes of a machine share
     node: str = ""  # name of another machine
     pid: int = 0  # of the process, on that machine
+    metric: str = ""  # of `score` and `best`
 
     @classmethod
     def read(cls, content: bytes) -> "Status | None":

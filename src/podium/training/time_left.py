@@ -6,6 +6,7 @@ If a model has not been measured, the estimate is a lower bound.
 
 import hashlib
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,29 @@ from podium.config.models import Model
 from podium.core import console, files, paths
 from podium.core.paths import Fold
 from podium.core.provenance import TrainingProvenance
+from podium.training.epochs import Epoch
 from podium.training.status import Status
 
 FINISHED = paths.CHECKPOINTS / ".finished"  # one file per finished training run
+
+
+RECENT = 5  # epochs
+
+
+def epoch_seconds(curves: Sequence[Epoch]) -> float:
+    """How long an epoch usually takes: the median of the last ones of the current phase, so that a
+    pause of the process or the machine does not count.
+    """
+    seconds = [epoch.seconds for epoch in curves if epoch.phase == curves[-1].phase]
+    return statistics.median_low(seconds[-RECENT:])
+
+
+def usual_seconds(curves: Sequence[Epoch]) -> float:
+    """How long all epochs take if each takes as long as the median of its phase."""
+    phases: dict[int, list[float]] = {}
+    for epoch in curves:
+        phases.setdefault(epoch.phase, []).append(epoch.seconds)
+    return sum(len(of_phase) * statistics.median_low(of_phase) for of_phase in phases.values())
 
 
 class Left(NamedTuple):
