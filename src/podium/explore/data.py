@@ -31,7 +31,6 @@ class Data:
     labels: list[str]  # of the training images, [M]
     folds: np.ndarray  # of the training images, int [M]
     groups: list[str] | None  # of the training images
-    units: list[str]  # the id in the submission of each training image; usually its own
     duplicates: pd.DataFrame  # part, id, pixels, set
     files: pd.DataFrame | None  # `FileFacts` [N]; None for images in tables
     shared: pd.DataFrame  # part, and shared columns of both tables
@@ -123,7 +122,6 @@ def read(backbone: Embedding | None, *, seed: int) -> Data:
         labels=labels,
         folds=folds.reindex(train["id"]).astype(int).to_numpy(),
         groups=train["group"].tolist() if "group" in train else None,
-        units=train["unit" if "unit" in train else "id"].tolist(),
         duplicates=prepared.csv("duplicates.csv"),
         files=files if len(files) else None,
         shared=prepared.csv("shared_columns.csv"),

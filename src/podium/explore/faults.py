@@ -94,7 +94,7 @@ def label_errors(data: Data, found: Findings) -> Section:
         judges += " and with a linear classifier that was not trained on the image"
     rows = [issue.row for issue in found.issues.found]
     count = len({data.units[row] for row in rows})
-    several = len(set(data.units)) < data.n_train
+    several = len(set(data.units[: data.n_train])) < data.n_train
     text = f"The label of {counted(count, 'id' if several else 'image')} disagrees with {judges}. "
     if more := found.issues.suspicious - len(rows):
         text = (
