@@ -93,8 +93,8 @@ def test_ids_without_images_are_named_as_such(tmp_path: Path) -> None:
     ids = found.tables.ids
     layout = Prepare(**found.layout.prepare)
     for change, expected in (
-        ("error", r"^1 train ids have no images in train/: a7; 1 test ids have no .* test/: b2\. "),
-        ("skip", r"^1 test ids have no images in test/: b2\. Set prepare.on_bad_image: blank"),
+        ("error", r"^1 train id has no images in train/: a7; 1 test id has no .* test/: b2\. "),
+        ("skip", r"^1 test id has no images in test/: b2\. Set prepare.on_bad_image: blank"),
     ):
         with pytest.raises(UserError, match=expected):
             build.match_images(
