@@ -201,6 +201,7 @@ def test_the_kernel_predicts_the_same_bytes(
         model = params["models"]["a"]
         params["models"] = {"a": {**model, "augment": "heavy"}}
         params["models"]["a"]["phases"] = [{"epochs": 1, "lr": 0.01}]
+        params["folds"] |= {"run": [0], "all": []}
         params["ensemble"] = {"members": ["a", "probe"], "method": "mean"}
 
     project.edit(change)

@@ -230,7 +230,11 @@ def targets(params: dict[str, Any]) -> None:
             marks=pytest.mark.long,
         ),
         pytest.param(lambda: channel_kinds.stacked()[0], channels, marks=pytest.mark.long),
-        (lambda: file_kinds.hdf5(file_kinds.encoded_by_key).files, container),
+        pytest.param(
+            lambda: file_kinds.hdf5(file_kinds.encoded_by_key).files,
+            container,
+            marks=pytest.mark.long,
+        ),
         (lambda: competitions.with_metadata(several_targets.mixed()), targets),
     ],
     ids=["several_images", "metadata", "stack", "hdf5", "targets"],

@@ -81,7 +81,7 @@ class Prepare(Section):
     multiclass`. null: every image has one of the classes."""
     label_map: dict[Name, Name] | None = None
     """The label of each class folder, or of each match of `label_pattern`, if these are finer than
-    the labels, or are called otherwise: `{Cover: 0, JMiPOD: 1, UERD: 1}`. Requires `train_csv:
+    the labels, or have other names: `{Cover: 0, JMiPOD: 1, UERD: 1}`. Requires `train_csv:
     null`. null: they are the labels."""
     label_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """Regular expression whose group captures the label in the file name: `^(.+)_` for
