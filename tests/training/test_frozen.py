@@ -121,6 +121,11 @@ def test_dropout_in_the_backbone_is_noticed(images: ImageStore) -> None:
     assert frozen.with_features(run, TrainState(run)) is run
 
 
+def test_a_convolution_as_classifier_trains_on_images(images: ImageStore) -> None:
+    run = components(images, architecture="dla34", phases=[HEAD])
+    assert frozen.with_features(run, TrainState(run)) is run
+
+
 def test_only_the_first_phase_uses_features(images: ImageStore) -> None:
     """After the backbone has trained, that of the EMA model is another one."""
     run = components(images, phases=[{"epochs": 1, "lr": 0.01}, HEAD], ema_decay=0.9)

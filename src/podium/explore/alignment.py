@@ -77,7 +77,9 @@ def plausible(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Whether `rough` may find a match, for pairs of thumbnails at once: uint8 [P, S, S] each,
     bool [P]. It is False only where `rough` would find all even scales hopeless.
     """
-    first, second = (torch.from_numpy(pixels).float() / 255 for pixels in (a, b))
+    first, second = (torch.from_numpy(pixels).float() for pixels in (a, b))
+    first -= first.mean(dim=(1, 2), keepdim=True)  # else little contrast is lost in rounding
+    second -= second.mean(dim=(1, 2), keepdim=True)
     best = torch.full([len(a)], -1.0)
     for scale in SCALES:
         side = round(a.shape[1] * scale)

@@ -122,7 +122,7 @@ def of_regions(
             feature = f"{STATISTICS[statistic]} {place(row, column)}"
             area = float(masked.max())
             result.append(Shortcut(feature, name, area, True, (row, column)))
-    several = 2 if len(labels.names) == 2 else max(1, len(labels.names) // SHARE_OF_LABELS)
+    several = max(1, len(labels.names) // SHARE_OF_LABELS)
     return [] if len(result) > several else sorted(result, key=lambda found: -found.auc)
 
 

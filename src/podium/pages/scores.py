@@ -76,7 +76,7 @@ def interval(outcome: Outcome, max_cells: int = MAX_CELLS) -> Interval:
     low, high = found.confidence_interval
     if low < high:
         return float(low), float(high)
-    if outcome.metric.name != "accuracy":
+    if outcome.metric.name != "accuracy" or outcome.task.parts:
         return None
     right = count - int(outcome.wrong.sum())
     limits = stats.binomtest(right, count).proportion_ci(LEVEL, method="wilson")

@@ -51,6 +51,8 @@ def applies(run: Components, state: TrainState) -> bool:
     train.batch_sampler.set_epoch(state.epoch, phase=state.progress.phase)
     batch = train.dataset.__getitems__(train.batch_sampler.batch(0))
     features = _features(run, [batch])
+    if features.ndim != inputs.FEATURES or not features.shape[1]:
+        return False  # the classifier is a convolution, as in dpn68b, or is not called
     size = _count(run) * features.shape[1] * features.element_size()
     return size <= MAX_BYTES and _is_equal(run, state, batch, features)
 
@@ -97,7 +99,7 @@ def _features(run: Components, batches: Iterable[Batch]) -> Tensor:
         batch_size=run.config.batch_size,
         split_on_oom=run.config.on_oom == "accumulate",
     )
-    return features[:, 0]
+    return features[:, 0] if features.shape[1] else features
 
 
 @torch.no_grad()
