@@ -1,6 +1,7 @@
 """Images with the same name in several class folders: versions of one picture."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from podium.config.prepare_values import check_pattern
@@ -29,9 +30,9 @@ def read(record: Recorder, labeled: LabeledFolder, survey: Survey, *, are_finer:
 def _guess(labeled: LabeledFolder, survey: Survey, *, are_finer: bool) -> Guess:
     images = [name for name in survey.images if is_in(name, labeled.folder) or not labeled.folder]
     names = _names(images, labeled)
-    distinct = {name for own in names.values() for name in own}
-    shared = [name for name in distinct if sum(name in own for own in names.values()) > 1]
-    found = bool(distinct) and len(shared) >= MIN_SHARED * len(distinct)
+    distinct = Counter(name for own in names.values() for name in own)
+    shared = sum(count > 1 for count in distinct.values())
+    found = bool(distinct) and shared >= MIN_SHARED * len(distinct)
     found = found and (are_finer or not _are_numbered(sorted(distinct)))
 
     def parse(answer: str) -> str | None:

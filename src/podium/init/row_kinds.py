@@ -19,13 +19,14 @@ def check(sample: Table, others: Sequence[Table], images: ImageIndex) -> None:
             column, or such values before the name of a label.
     """
     ids = sample.rows.iloc[:, 0].tolist()
-    if all(map(NUMBER.fullmatch, ids)):
-        return  # which are values of many columns
+    if all(map(NUMBER.fullmatch, ids)) or all(map(images.find, ids)):
+        return  # numbers are values of many columns
     values: dict[str, set[str]] = {}
     for table in others:
         for column in table.columns:
             values.setdefault(column, set()).update(table.rows[column])
-    if all(map(images.find, ids)) or any({*ids} <= cells for cells in values.values()):
+    distinct = {*ids}
+    if any(distinct <= cells for cells in values.values()):
         return
     left, kinds = ids, list[tuple[str, list[str]]]()
     columns = sorted(values, key=lambda column: -sum(name in values[column] for name in ids))

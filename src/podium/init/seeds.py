@@ -1,5 +1,6 @@
 """Several seeds of a model: models in params.yaml that differ from it in `seed` only."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -54,7 +55,9 @@ def set_count(text: str, model: str, count: int) -> Edited:
         name = f"{model}-seed{seed}"
         if seed in seeds.values() or name in models or name in params["probes"]:
             continue
-        if base.yaml_anchor() is None and f"&{model}" not in text:  # else ruamel names it
+        if base.yaml_anchor() is None and not re.search(
+            rf"&{re.escape(model)}(?![\w-])", text
+        ):  # else ruamel names it
             base.yaml_set_anchor(model)
         models[name] = yaml_edit.merging(base, seed=seed)
         added.append(name)

@@ -110,6 +110,8 @@ def _check_labels_are_no_keys(
             for key, values in keys.items()
             for column in table.columns
         }
+        if not shared:  # a table of pixels
+            continue
         (key, column), share = max(shared.items(), key=lambda each: each[1])
         counts = table.rows.drop(columns=column).nunique()
         labels = [str(name) for name in counts.index[counts.between(2, len(table.rows) - 1)]]
