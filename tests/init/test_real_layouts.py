@@ -383,15 +383,15 @@ def test_rows_without_an_image_are_ids_without_images(tmp_path: Path) -> None:
     blank = [n for n in N if not n % 8]
     guess = found.guess("on_bad_image")
     assert guess.value == "blank"
-    assert guess.reason.startswith(f"{len(blank)} training images are missing: item_a0, item_a8, ")
-    assert "1 test image is missing: item_b0" in guess.reason
+    assert guess.reason.startswith(f"{len(blank)} training images are missing: item_a0 (no image), ")
+    assert "1 test image is missing: item_b0 (no image)" in guess.reason
     assert found.guess("train_images").reason == "contains images for all ids"
     tables = found.tables
-    assert tables.train.loc[blank, "id"].tolist() == [f"item_a{n}" for n in blank]
-    assert tables.test.iloc[0].tolist() == ["item_b0", "item_b0"]
+    assert tables.train.loc[blank, "id"].tolist() == [f"item_a{n} (no image)" for n in blank]
+    assert tables.test.iloc[0].tolist() == ["item_b0 (no image)", "item_b0"]
     ids = {"train": tables.train["id"].tolist(), "test": tables.test["id"].tolist()}
     matched = build.match_images(found.archive, ids, Prepare(**found.layout.prepare))
-    assert [image for image, file in matched["test"] if file is None] == ["item_b0"]
+    assert [image for image, file in matched["test"] if file is None] == ["item_b0 (no image)"]
     with pytest.raises(UserError, match=r"rows without an id: .* set prepare\.on_bad_image: skip"):
         print(layouts.inspect(tmp_path, ads(), on_bad_image="error").tables)
 

@@ -57,7 +57,8 @@ def check_ids(table: pd.DataFrame, name: str, hint: str = "") -> None:
 
 def name_blank(ids: pd.Series, row_ids: pd.Series | None, name: str) -> pd.Series:
     """Give rows of the table called `name` whose id is empty, since they have no image, another id:
-    their value in `row_ids`, or their number if there is none or it is not unique.
+    their value in `row_ids`, or their number if there is none or it is not unique. No file has such
+    a name: the image 7.jpg is not that of row 7.
     """
     blank = ids.str.strip() == ""
     if not blank.any():
@@ -65,7 +66,7 @@ def name_blank(ids: pd.Series, row_ids: pd.Series | None, name: str) -> pd.Serie
     rows = pd.Series([f"{name} row {row + 2}" for row in range(len(ids))], ids.index)
     if row_ids is not None:
         is_known = row_ids.isin({*ids, ""}) | row_ids.duplicated(keep=False)
-        rows = row_ids.mask(is_known, rows)
+        rows = (row_ids + " (no image)").mask(is_known, rows)
     return ids.mask(blank, rows)
 
 
