@@ -383,7 +383,9 @@ def test_rows_without_an_image_are_ids_without_images(tmp_path: Path) -> None:
     blank = [n for n in N if not n % 8]
     guess = found.guess("on_bad_image")
     assert guess.value == "blank"
-    assert guess.reason.startswith(f"{len(blank)} training images are missing: item_a0 (no image), ")
+    assert guess.reason.startswith(
+        f"{len(blank)} training images are missing: item_a0 (no image), "
+    )
     assert "1 test image is missing: item_b0 (no image)" in guess.reason
     assert found.guess("train_images").reason == "contains images for all ids"
     tables = found.tables
