@@ -146,7 +146,8 @@ handover: .venv/.run ## pack the archive for prize winners (MEASURE=1: reproduce
 
 clean: ## delete the pipeline's outputs, except the raw archive and the submission history
 	cd data && rm -rf params.checked metric.json explore.json images train.csv test.csv sample_submission.csv \
-		files.csv shared_columns.csv duplicates.csv prepared.json folds.csv folds.json features predictions ensemble
+		submission_rows.csv files.csv shared_columns.csv duplicates.csv prepared.json folds.csv folds.json \
+		features predictions ensemble
 	rm -rf models/*/ metrics reports
 	find submissions -mindepth 1 ! -name README.md ! -name history.csv -delete
 

@@ -6,7 +6,15 @@ from podium.config.competition import Competition
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core import files, machine, manifest, params_file, paths, program
-from podium.dataset import build, choice, listed, metadata_columns, shared_columns, tables
+from podium.dataset import (
+    build,
+    choice,
+    listed,
+    metadata_columns,
+    shared_columns,
+    submission_file,
+    tables,
+)
 from podium.images.store import ImageStore
 from podium.metadata import table as metadata_table
 
@@ -44,6 +52,7 @@ def main() -> None:
         "duplicates.csv": chosen.duplicates,
         "files.csv": stored.files(),
         "shared_columns.csv": shared,
+        submission_file.ROWS: read.file.rows_table,
     }
     for name, table in written.items():
         files.write_csv(paths.DATA / name, table)
@@ -58,7 +67,7 @@ def main() -> None:
         new_class=read.new_class,
         value_range=stored.value_range,
         label_range=tables.label_range(read, task),
-        submission_file=read.file._asdict(),
+        submission_file=read.file.facts,
         hidden_test=layout.hidden_test,
         features=metadata.kinds,
         duplicates=layout.duplicates,

@@ -26,14 +26,14 @@ def main() -> None:
     task = Task.of(predicted.provenance)
     prepared = Manifest(paths.PREPARED)
     sample = prepared.csv("sample_submission.csv")
-    file = SubmissionFile(**prepared.facts["submission_file"])
+    file = SubmissionFile.read(prepared)
     if prepared.facts["hidden_test"]:
         print("nothing is predicted here (prepare.hidden_test): this is the sample submission")
         submission = sample
     else:
         predictions_by_id = write.fill(
             file.wide(sample, task.submitted_names),
-            *predicted.table,
+            *file.select(*predicted.table),
             task=task,
             rule=DecisionRule.of(predicted.provenance.decision),
             metric=metrics.get(metric_name, task.name),

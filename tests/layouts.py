@@ -801,8 +801,18 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "perhaps in the test table": (
         "test_several_targets.test_three_columns_of_classes_and_a_row_per_image_and_target",
     ),
+    "Such rows for some targets of an image only, listed by another table (`IdLookupTable.csv`: "
+    "`RowId,ImageId,FeatureName`) or told by the ids": (
+        "test_lookup_rows.test_a_table_says_what_each_row_is_about",
+        "test_lookup_rows.test_a_submission_with_rows_for_some_targets",
+        "test_lookup_rows.test_rows_that_are_hidden_may_ask_for_other_labels",
+        "test_lookup_rows.test_ids_that_end_with_some_of_the_labels",
+    ),
     "Several numbers per image, one column each": (
         "test_small_competitions.test_several_numbers_per_image",
+    ),
+    "Several numbers per image, some of them missing in more than 10 % of the rows": (
+        "test_lookup_rows.test_a_table_says_what_each_row_is_about",
     ),
     "Label columns with longer or shorter names than in the sample submission (`X4_mean` for "
     "`X4`)": (

@@ -227,10 +227,6 @@ def params(**changes: Any) -> dict[str, Any]:
         ({"metric": "custom/mine.py:score"}, "is not a metric of several targets"),
         ({"task": "multiclass", "metric": None}, "a task per column requires task: multitarget"),
         ({"prepare": {"label_column": ["kind", "size"]}}, "requires the task of each column"),
-        (
-            {"prepare": {"label_column": {"a": "regression", "b": "regression"}}, "metric": "r2"},
-            "several numbers are task: regression",
-        ),
         ({"prepare": {"raters": "majority"}}, "majority does not support task: multitarget"),
         ({"prepare": {"no_label": {"knd": ["?"]}}}, "knd.*not in label_column"),
         ({"prepare": {"positive_class": "a"}}, "requires task: binary"),

@@ -28,18 +28,14 @@ def refusal(folder: Path, files: Files) -> str:
     return str(error.value)
 
 
-def test_rows_for_some_of_the_targets(tmp_path: Path) -> None:
-    """rsna-2022-cervical-spine-fracture-detection: the public rows are about one target."""
-    rows = [f"t{n}_C1,0.5" for n in T]
-    test = table("row_id,study", [f"t{n}_C1,t{n}" for n in T])
-    files = studies(table("row_id,fractured", rows), test=test)
+def test_rows_for_one_target(tmp_path: Path) -> None:
+    """One of several columns of numbers."""
+    labels = [f"s{n},{n},{2 * n}" for n in N]
+    files = studies(table("row_id,value", [f"t{n}_C1,0.5" for n in T]))
+    files["train.csv"] = table("study,C1,C2", labels)
     text = refusal(tmp_path, files)
-    assert "a row per id and column of train.csv, like t0_C1, but only for C1" in text
-    assert text.endswith("Add a row for every id and target, also for C2, C3 if they are targets.")
-    rows = [f"t{n}_{target},0.5" for n in T for target in TARGETS]
-    del files["test.csv"]
-    complete = layouts.inspect(tmp_path, {**files, "sample_submission.csv": table("i,p", rows)})
-    assert complete.prepare["label_column"] == [*TARGETS]
+    assert "a row per id and column of train.csv, like t0_C1, but only for C1. Write" in text
+    assert "ids before '_', and set --label-column if others are targets, too." in text
 
 
 def test_rows_per_target_with_several_columns(tmp_path: Path) -> None:
@@ -74,25 +70,6 @@ def test_ids_that_a_test_table_gives_to_images_are_not_refused(tmp_path: Path) -
         "sample_submission.csv": table("case,cancer", rows),
     }
     assert layouts.inspect(tmp_path, files).tables.sample["case"].tolist()[:2] == ["t0_L", "t0_R"]
-
-
-def test_a_table_that_maps_rows_to_images_and_targets(tmp_path: Path) -> None:
-    """facial-keypoints-detection."""
-    pixels = " ".join(["7"] * 64)
-    names = "left_eye_x", "left_eye_y", "nose_x"
-    wanted = [(n, name) for n in T for name in names[: 2 + n % 2]]
-    lookup = [f"{row},{n},{name}," for row, (n, name) in enumerate(wanted, 1)]
-    files = {
-        "training.csv": table(",".join((*names, "Image")), [f"{n}.5,{n},,{pixels}" for n in N]),
-        "test.csv": table("ImageId,Image", [f"{n},{pixels}" for n in T]),
-        "IdLookupTable.csv": table("RowId,ImageId,FeatureName,Location", lookup),
-        "SampleSubmission.csv": table(
-            "RowId,Location", [f"{n},0" for n in range(1, len(wanted) + 1)]
-        ),
-    }
-    text = refusal(tmp_path, files)
-    assert "IdLookupTable.csv has the ImageId and FeatureName of each RowId" in text
-    assert "with the columns ImageId, left_eye_x, left_eye_y and 1 more" in text
 
 
 def test_ids_of_sets_of_images(tmp_path: Path) -> None:

@@ -550,16 +550,17 @@ def test_test_ids_in_a_column_with_another_name_are_taken_from_the_sample(tmp_pa
         inspect(tmp_path, files)
 
 
-def test_rows_of_pixels_in_another_order_than_the_sample_are_an_error(
-    tmp_path: Path,
-) -> None:
+def test_rows_of_pixels_may_be_in_another_order_than_in_the_sample(tmp_path: Path) -> None:
     files = layouts.pixels_with_ids().files
     rows = files["train.csv"].split(b"\n")
     files["train.csv"] = b"\n".join(row.partition(b",")[2] for row in rows)
     head, *rows = files["sample_submission.csv"].split()
     files["sample_submission.csv"] = b"\n".join([head, *rows[::-1], b""])
-    with pytest.raises(UserError, match="different order"):
-        inspect(tmp_path, files)
+    found = inspect(tmp_path, files)
+    ids = [row.partition(b",")[0].decode() for row in files["test.csv"].split()[1:]]
+    assert (found.prepare["id_column"], found.prepare["test_id_column"]) == (None, "id")
+    assert found.tables.test["id"].tolist() == ids  # in the order of the images
+    assert found.tables.sample.iloc[:, 0].tolist() == ids[::-1]
 
 
 def test_a_damaged_table_is_listed_and_the_others_are_used(tmp_path: Path) -> None:

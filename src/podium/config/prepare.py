@@ -39,6 +39,14 @@ class Prepare(Section):
     """Separator between the image id and the label or target in ids like `ID_7_any`, if
     `sample_submission` (and possibly `train_csv`) has one row per image and label. null: one row
     per image."""
+    lookup_csv: str | None = None
+    """Table that says which image and which label or target each row of `sample_submission` is
+    about, such as `IdLookupTable.csv`; the rows' ids are in the column of the same name as there.
+    An image need not have a row for each label. null: the ids say it, or there is one row per
+    image."""
+    lookup_columns: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
+    """The columns of `lookup_csv` with the image id and with the label or target: `[ImageId,
+    FeatureName]`."""
     id_column: Name | None = "id"
     """The column with the images' names, with or without extension and folders. null: row numbers,
     from 1 (for the test table: the sample submission's ids, in order); requires `pixel_columns`."""
@@ -193,7 +201,7 @@ class Prepare(Section):
     @property
     def names(self) -> tuple[str, ...]:
         """The tables and folders of the archive that are read."""
-        tables = (self.train_csv, *self.more_train_csv, self.test_csv, self.sample_submission)
+        tables = (self.train_csv, *self.more_train_csv, *self._test_tables)
         folders = (self.train_images, *self.more_train_images, self.test_images)
         return (*filter(None, tables), *folders)
 
@@ -201,7 +209,11 @@ class Prepare(Section):
     def test_names(self) -> tuple[str, ...]:
         """Those of `names` that are used to predict."""
         folders = [self.test_images] if self.pixel_columns is None else []
-        return (*filter(None, (self.test_csv, self.sample_submission)), *folders)
+        return (*filter(None, self._test_tables), *folders)
+
+    @property
+    def _test_tables(self) -> tuple[str | None, ...]:
+        return self.test_csv, self.sample_submission, self.lookup_csv
 
     @property
     def unit_columns(self) -> list[str]:
@@ -219,28 +231,11 @@ class Prepare(Section):
         prepare_checks.no_label(self)
         check_stack(self.images, self.stack, self.channels, self.encode)
         prepare_checks.train_tables(self)
-        if self.test_id_column is not None:
-            has_table = self.test_csv is not None and self.id_column is not None
-            require(has_table, "test_id_column requires test_csv and id_column")
-        if self.submission_id_column is not None:
-            require(self.test_csv is not None, "submission_id_column requires test_csv")
-            require(self.images is None, "submission_id_column and images exclude each other")
-        if self.unit_column is not None:
-            has_table = self.train_csv is not None and self.submission_id_column is not None
-            require(has_table, "unit_column requires train_csv and submission_id_column")
+        prepare_checks.id_columns(self)
         if self.hidden_test:
             require(self.sample_submission is not None, "hidden_test requires sample_submission")
             require(self.pixel_columns is None, "hidden_test and pixel_columns exclude each other")
-        if self.images is not None:
-            require(self.train_csv is not None, "images requires train_csv")
-            require(self.pixel_columns is None, "images and pixel_columns exclude each other")
-        if self.pixel_columns is None:
-            has_ids = self.train_csv is None or self.id_column is not None
-            require(has_ids, "id_column: null requires pixel_columns")
-            require(self.pixel_order == "interleaved", "pixel_order requires pixel_columns")
-        else:
-            require(self.test_csv is not None, "pixel_columns requires test_csv")
-            require(self.channels in (1, 3), "pixel_columns requires channels: 1 or 3")
+        prepare_checks.images_or_pixels(self)
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
         prepare_checks.sample_options(self)

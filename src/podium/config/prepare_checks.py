@@ -53,15 +53,47 @@ def no_label(prepare: "Prepare") -> None:
     require(has_table or not prepare.target_tasks, "several label columns require train_csv")
 
 
+def id_columns(prepare: "Prepare") -> None:
+    """Check that there are tables with the columns that identify images, rows and units."""
+    if prepare.test_id_column is not None:
+        has_ids = prepare.id_column is not None or prepare.pixel_columns is not None
+        is_possible = prepare.test_csv is not None and has_ids
+        require(is_possible, "test_id_column requires test_csv, and id_column or pixel_columns")
+    if prepare.submission_id_column is not None:
+        require(prepare.test_csv is not None, "submission_id_column requires test_csv")
+        require(prepare.images is None, "submission_id_column and images exclude each other")
+    if prepare.unit_column is not None:
+        has_table = prepare.train_csv is not None and prepare.submission_id_column is not None
+        require(has_table, "unit_column requires train_csv and submission_id_column")
+
+
+def images_or_pixels(prepare: "Prepare") -> None:
+    """Check that the images are files with ids, or pixels in both tables."""
+    if prepare.images is not None:
+        require(prepare.train_csv is not None, "images requires train_csv")
+        require(prepare.pixel_columns is None, "images and pixel_columns exclude each other")
+    if prepare.pixel_columns is None:
+        has_ids = prepare.train_csv is None or prepare.id_column is not None
+        require(has_ids, "id_column: null requires pixel_columns")
+        require(prepare.pixel_order == "interleaved", "pixel_order requires pixel_columns")
+    else:
+        require(prepare.test_csv is not None, "pixel_columns requires test_csv")
+        require(prepare.channels in (1, 3), "pixel_columns requires channels: 1 or 3")
+
+
 def sample_options(prepare: "Prepare") -> None:
     """Check that there is a sample submission for the keys about it."""
-    for key in ("sample_id_column", "copied_columns", "id_label_separator"):
+    for key in ("sample_id_column", "copied_columns", "id_label_separator", "lookup_csv"):
         if prepare.sample_submission is None and getattr(prepare, key):
             raise ValueError(f"{key} requires sample_submission. Set it.")
     if prepare.sample_id_column in prepare.copied_columns:
         raise ValueError("copied_columns must not contain sample_id_column. Remove it.")
     is_possible = prepare.train_csv is not None or prepare.id_label_separator is None
     require(is_possible, "id_label_separator requires train_csv")
+    has_both = (prepare.lookup_csv is None) == (prepare.lookup_columns is None)
+    require(has_both, "lookup_csv and lookup_columns require each other")
+    is_one = prepare.lookup_csv is None or prepare.id_label_separator is None
+    require(is_one, "lookup_csv and id_label_separator exclude each other")
 
 
 def has_units(prepare: "Prepare") -> bool:

@@ -20,12 +20,12 @@ def widen(table: pd.DataFrame, layout: Prepare, names: SampleNames) -> pd.DataFr
         return table
     known = {*names.columns}
     ids = table["id"].tolist()
-    pairs = [submission_file.split(image, known, separator) for image in ids]
-    if None in pairs:
+    if any(submission_file.split(image, known, separator) is None for image in ids):
         return table
+    about = submission_file.split_rows(ids, separator, names.columns, name="id")
+    submission_file.check_complete(about, names.columns)
     values = table[LABEL + columns[0]]
-    wide = submission_file.pivot(ids, values, separator, names.columns, name="id")
-    others = table.drop(columns=[LABEL + columns[0]])
-    others = others.assign(id=[pair[0] for pair in pairs if pair is not None])
+    wide = submission_file.pivot(about, values, names.columns, name="id")
+    others = table.drop(columns=[LABEL + columns[0]]).assign(id=about["id"])
     others = others.drop_duplicates("id").reset_index(drop=True)  # in the order of `wide`
     return others.join(wide.drop(columns="id").add_prefix(LABEL))

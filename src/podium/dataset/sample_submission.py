@@ -10,7 +10,7 @@ from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset import rows, stacks, units
+from podium.dataset import rows, stacks, submission_rows, units
 from podium.dataset.image_files import image_names, images_below, shown
 from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import find, read_columns
@@ -32,7 +32,7 @@ def read(archive: Archive, layout: Prepare, classes: Sequence[str] | None = None
 
     Raises:
         UserError: if it has no rows, rows without an id, duplicate ids, or not the columns that
-            `layout` names.
+            `layout` names; and as `submission_rows.read`.
     """
     name = layout.sample_submission
     if name is None:
@@ -47,6 +47,8 @@ def read(archive: Archive, layout: Prepare, classes: Sequence[str] | None = None
             "header. Add both, or set prepare.sample_submission: null."
         )
     rows.check_unique(ids["id"], name)
+    about = submission_rows.read(archive, layout, file.predicted(table), classes)
+    file = file._replace(rows=about)
     return Sample(table, file, file.wide(table, classes))
 
 
@@ -65,7 +67,7 @@ def _file(archive: Archive, layout: Prepare, name: str) -> SubmissionFile:
     ids = next((n for n in range(len(header)) if n not in copied), 0)
     if layout.sample_id_column is not None:
         ids = place(layout.sample_id_column, "prepare.sample_id_column")
-    return SubmissionFile(ids, copied, layout.id_label_separator)
+    return SubmissionFile(ids, copied)
 
 
 def read_test(
@@ -163,7 +165,7 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
         test = read_columns(archive, name, "test_csv", columns, layout)
         if layout.id_label_separator is not None:  # it may have a row per label, too
             test = test.drop_duplicates(ignore_index=True)
-        if sample_ids is None or layout.id_column is not None:
+        if sample_ids is None or (layout.test_id_column or layout.id_column) is not None:
             rows.check_unique(test["id"], name)
             return test
         if len(sample_ids) != len(test):
@@ -193,12 +195,13 @@ def _spell_like_sample(
     """The test ids, in the column `key`, as the sample submission spells them.
 
     Raises:
-        UserError: if the two do not have the same ids.
+        UserError: if the two do not have the same ids. The sample submission need not have rows of
+            `lookup_csv` for each image.
     """
     names = NameIndex(sample, ignore_case=False)
     test = test.assign(**{key: [names.find(image) or image for image in test[key]]})
     extra, missing = set(sample) - set(test[key]), set(test[key]) - set(sample)
-    if extra or missing:
+    if extra or (missing and layout.lookup_csv is None):
         raise UserError(
             f"{layout.sample_submission} and {layout.test_csv} have different ids: "
             f"{len(extra)} only in the first ({examples(sorted(extra)) or 'none'}), "

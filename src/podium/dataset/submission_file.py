@@ -1,12 +1,17 @@
 """The layout of a submission file: position of the ids, copied columns, one row per label."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
+import numpy as np
 import pandas as pd
 
 from podium.core import csvs
 from podium.core.errors import UserError, counted, examples
+from podium.core.manifest import Manifest
+
+ROWS = "submission_rows.csv"
+ROW_COLUMNS = ["row", "id", "label"]
 
 
 class SubmissionFile(NamedTuple):
@@ -16,36 +21,72 @@ class SubmissionFile(NamedTuple):
     """Position of the id column, from 0."""
     copied: Sequence[int] = ()
     """Positions of columns that are copied from the sample submission: an index, `Usage`."""
-    separator: str | None = None
-    """Separator between the image id and the label if there is one row per image and label; None:
-    one row per image."""
+    rows: pd.DataFrame | None = None
+    """The image id and the label or target that each row (`row`: its id) is about: row, id, label,
+    all text. An image need not have a row for each label. None: one row per image."""
+
+    @classmethod
+    def read(cls, prepared: Manifest) -> Self:
+        """Read the layout that the stage prepare wrote.
+
+        Raises:
+            UserError: if a file is missing or damaged.
+        """
+        rows = prepared.csv(ROWS)
+        return cls(**prepared.facts["submission_file"], rows=None if rows.empty else rows)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `read` expects in the manifest, besides the table of the rows."""
+        return {"id_place": self.id_place, "copied": self.copied}
+
+    @property
+    def rows_table(self) -> pd.DataFrame:
+        """`rows`, or a table without rows."""
+        return pd.DataFrame(columns=ROW_COLUMNS, dtype=str) if self.rows is None else self.rows
 
     def wide(self, table: pd.DataFrame, labels: Sequence[str] | None = None) -> pd.DataFrame:
-        """Reshape to one row per image: the id, then one column per label or target.
+        """Reshape to one row per image: the id, then one column per label or target, with empty
+        cells where the file has no row.
 
         Args:
             table: the file's columns.
-            labels: of a file with one row per image and label; None: inferred from its ids.
+            labels: the columns after the id, in order, if there is a row per label; None: those of
+                `rows`.
 
         Raises:
-            UserError: if the ids are not all combinations of images and labels.
+            UserError: if the file has rows that `rows` does not list, or several for one label.
         """
         table = self.predicted(table)
-        if self.separator is None:
+        if self.rows is None:
             return table
-        ids, values = table.iloc[:, 0].tolist(), table.iloc[:, 1]
-        return pivot(ids, values, self.separator, labels, name=str(table.columns[0]))
+        name = str(table.columns[0])
+        about = self.rows.set_index("row").reindex(table.iloc[:, 0])
+        if unknown := table.iloc[:, 0][about["id"].isna().to_numpy()].tolist():
+            raise UserError(
+                f"{name}: {counted(len(unknown), 'id', 'is')} not in the sample submission: "
+                f"{examples(unknown)}. Remove the rows."
+            )
+        labels = labels or self.rows["label"].unique().tolist()
+        return pivot(about.reset_index(drop=True), table.iloc[:, 1], labels, name=name)
+
+    def select(self, ids: Sequence[str], values: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """The predictions [N, C] of the images `ids` [N] that rows are about, with their ids."""
+        if self.rows is None:
+            return [*ids], values
+        known = {*self.rows["id"]}
+        kept = [place for place, image in enumerate(ids) if image in known]
+        return [ids[place] for place in kept], values[kept]
 
     def fill(self, sample: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
         """Fill `sample` (as in its file) with `predictions` (one row per image, see `wide`)."""
-        if self.separator is not None:
-            by_label = {
-                f"{image}{self.separator}{label}": value
-                for label in predictions.columns[1:]
-                for image, value in zip(predictions.iloc[:, 0], predictions[label], strict=True)
-            }
+        if self.rows is not None:
             rows = self.predicted(sample)
-            values = [by_label[image] for image in rows.iloc[:, 0]]
+            about = self.rows.set_index("row").loc[rows.iloc[:, 0]]
+            places = {image: place for place, image in enumerate(predictions.iloc[:, 0])}
+            cells = {label: predictions[label].tolist() for label in predictions.columns[1:]}
+            pairs = zip(about["id"], about["label"], strict=True)
+            values = [cells[label][places[image]] for image, label in pairs]
             predictions = rows.iloc[:, :1].assign(**{str(rows.columns[1]): values})
         before = sum(place < self.id_place for place in self.copied)
         filled = csvs.as_in_file(predictions, self.id_place - before)
@@ -62,19 +103,53 @@ class SubmissionFile(NamedTuple):
 
 
 def pivot(
-    ids: Sequence[str],
-    values: pd.Series,
-    separator: str,
-    labels: Sequence[str] | None = None,
-    *,
-    name: str,
+    about: pd.DataFrame, values: pd.Series, labels: Sequence[str], *, name: str
 ) -> pd.DataFrame:
     """Reshape one row per image and label to one row per image: a column `name` with the image ids,
-    and one column per label.
+    and one column per label, with empty cells where there is no row.
+
+    Args:
+        about: the image (`id`) and the label of each row.
+        values: of each row.
+        labels: the columns after the ids, in order.
+        name: of the id column.
 
     Raises:
-        UserError: if ids do not consist of an image id, `separator` and one of `labels` (default:
-            `find_labels`), or if images lack labels.
+        UserError: if an image has different rows for a label.
+    """
+    rows = about[["id", "label"]].assign(value=values.to_numpy()).drop_duplicates()
+    if repeated := rows.loc[rows.duplicated(["id", "label"]), "id"].unique().tolist():
+        raise UserError(
+            f"{counted(len(repeated), 'image', 'has')} several rows for a label: "
+            f"{examples(repeated)}. Keep one of them."
+        )
+    wide = rows.pivot(index="id", columns="label", values="value").fillna("")
+    wide = wide.reindex(index=about["id"].unique(), columns=list(labels), fill_value="")
+    return wide.rename_axis(index=name, columns=None).reset_index()
+
+
+def check_complete(about: pd.DataFrame, labels: Sequence[str]) -> None:
+    """Check that each image has a row for each label; `about` as for `pivot`.
+
+    Raises:
+        UserError: naming the images that do not.
+    """
+    counts = about[["id", "label"]].drop_duplicates().groupby("id", sort=False).size()
+    if missing := counts.index[counts < len(labels)].tolist():
+        raise UserError(
+            f"{counted(len(missing), 'image', 'does')} not have all {len(labels)} labels: "
+            f"{examples(missing)}. Add the rows."
+        )
+
+
+def split_rows(
+    ids: Sequence[str], separator: str, labels: Sequence[str] | None = None, *, name: str
+) -> pd.DataFrame:
+    """What each row is about if its id is an image id, `separator` and one of `labels` (None: what
+    `find_labels` finds): see `SubmissionFile.rows`.
+
+    Raises:
+        UserError: if ids do not consist of these. `name` is their column.
     """
     labels = labels or find_labels(ids, separator, min_images=1)
     if not labels:
@@ -91,23 +166,7 @@ def pivot(
             f"{examples(labels)}: {examples(wrong)}. Fix them, or set prepare.id_label_separator."
         )
     images, names = zip(*(pair for pair in pairs if pair is not None), strict=True)
-    rows = pd.DataFrame({"image": images, "label": names, "value": values.to_numpy()})
-    rows = rows.drop_duplicates()
-    if repeated := rows.loc[rows.duplicated(["image", "label"]), "image"].unique().tolist():
-        raise UserError(
-            f"{counted(len(repeated), 'image', 'has')} several rows for a label: "
-            f"{examples(repeated)}. Keep one "
-            "of them."
-        )
-    wide = rows.pivot(index="image", columns="label", values="value")
-    wide = wide.reindex(index=[*dict.fromkeys(images)], columns=list(labels))
-    if missing := wide.index[wide.isna().any(axis=1)].tolist():
-        raise UserError(
-            f"{counted(len(missing), 'image', 'does')} not have all {len(labels)} labels: "
-            f"{examples(missing)}. "
-            "Add the rows."
-        )
-    return wide.rename_axis(index=name, columns=None).reset_index()
+    return pd.DataFrame({"row": [*ids], "id": images, "label": names}, dtype=str)
 
 
 def split(image: str, labels: Collection[str], separator: str) -> tuple[str, str] | None:

@@ -170,6 +170,18 @@ def guess_row_ids(table: Table) -> Guess:
     return Guess("prepare.id_column", value, "certain", reason, tuple(candidates[1:]), parse)
 
 
+def find_row_ids(test: Table, train: Table, sample: Table) -> str | None:
+    """The column of a test table of pixels with the sample submission's ids, if its rows are others
+    than those of the sample submission, or in another order; None if they need no column.
+    """
+    expected = sample.rows.iloc[:, 0].tolist()
+    for column in test.columns:
+        ids = test.rows[column].tolist()
+        if column not in train.columns and ids != expected and {*expected} <= {*ids}:
+            return column if test.rows[column].is_unique else None
+    return None
+
+
 def why_sample_ids(test: Table, sample: Table | None, ids: str) -> str:
     """Why the ids are taken from the sample submission rather than from the test table.
 

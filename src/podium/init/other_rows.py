@@ -1,11 +1,10 @@
 """Recognize sample submissions whose rows are not images, or images and labels."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 from podium.competition.text.names import nfc
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, examples, listed
 from podium.dataset import submission_file
 from podium.init.survey import Survey, Table
 
@@ -18,12 +17,11 @@ def check(survey: Survey, sample: Table, others: Sequence[Table]) -> None:
     table, or be (part of) an image's path.
 
     Raises:
-        UserError: if the rows are looked up in another table, are a part of the targets of each
-            image, or several for each image or folder, or if an id stands for a set of images.
+        UserError: if there is a row per target with several columns, or several rows for each image
+            or folder, or if an id stands for a set of images.
     """
     ids = sample.columns[0]
     rows = sample.rows[ids].tolist()
-    _check_lookup(sample, {*rows}, others)
     if not survey.images or any(survey.index.find(value) for value in rows[:MAX_TESTED]):
         return
     parts = {part for path in survey.images for part in nfc(path).split("/")[:-1]}
@@ -50,28 +48,6 @@ def check(survey: Survey, sample: Table, others: Sequence[Table]) -> None:
     _check_sets(survey, sample, rows)
 
 
-def _check_lookup(sample: Table, rows: set[str], others: Sequence[Table]) -> None:
-    """Check that no table says which image and which column of another table a row is about."""
-    ids = sample.columns[0]
-    for table in others:
-        if ids not in table.columns or {*table.rows[ids]} != rows:
-            continue
-        for column in table.columns:
-            names = [*table.rows[column].unique()]
-            known = [t for t in others if t is not table and {*names} <= {*t.columns}]
-            images = [c for c in table.columns if any(c in t.columns for t in others if t != table)]
-            images = [c for c in images if c not in (ids, column)]
-            if len(names) < 2 or not known or not images:
-                continue
-            raise UserError(
-                f"{sample.name} has a row per image and target: {table.name} has the {images[0]} "
-                f"and {column} of each {ids}. Podium writes a row per image, with a column for "
-                f"each of the {len(names)} targets. Write a sample submission with the columns "
-                f"{images[0]}, {examples(names, 2)}, use it in place of {sample.name}, and look up "
-                f"the predictions by {table.name} afterwards."
-            )
-
-
 def _fail_on_targets(sample: Table, table: Table, separator: str, labels: Sequence[str]) -> None:
     """Raises: UserError: rows of the sample submission are about columns of a table."""
     names, values = [*dict.fromkeys(labels)], sample.columns[1:]
@@ -84,11 +60,10 @@ def _fail_on_targets(sample: Table, table: Table, separator: str, labels: Sequen
             f"at a time: write a sample submission with the ids before {separator!r} and the same "
             "columns, and set --label-column."
         )
-    counts = Counter(labels)
-    rest = [c for c in table.columns if c not in counts and not table.rows[c].is_unique]
-    which = f"only for {examples(names, 3)}" if rest else "not for all ids"
-    more = f", also for {examples(rest, 3)} if they are targets" if rest else ""
-    raise UserError(f"{what}, but {which}. Add a row for every id and target{more}.")
+    raise UserError(
+        f"{what}, but only for {listed(names, 3)}. Write a sample submission with the ids before "
+        f"{separator!r}, and set --label-column if others are targets, too."
+    )
 
 
 def _check_sets(survey: Survey, sample: Table, rows: Sequence[str]) -> None:

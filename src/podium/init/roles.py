@@ -171,24 +171,6 @@ def guess_test(
     )
 
 
-def check_pixel_row_order(test: Table, sample: Table, columns: Sequence[str]) -> None:
-    """Check that the rows of a test table of pixels are in the order of the sample submission,
-    which has their ids.
-
-    Raises:
-        UserError: if one of `columns` of the test table has the same ids in another order.
-    """
-    expected = sample.rows.iloc[:, 0].tolist()
-    for column in columns:
-        ids = test.rows[column].tolist()
-        if ids != expected and set(ids) == set(expected):
-            raise UserError(
-                f"{test.name}: the ids in column {column} are in a different order than in "
-                f"{sample.name}. Sort {sample.name} to match, or add a column {column} to the "
-                "training table."
-            )
-
-
 def describe(table: Table, images: ImageIndex) -> str:
     """The name of a table, and what is missing for another sample submission, as of the
     competition's second stage, or that it is about a validation set.

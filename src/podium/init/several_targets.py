@@ -17,6 +17,7 @@ from podium.init.sample import Sample, are_numbers
 from podium.scoring import metrics, target_metrics
 
 MIN_IMAGES_PER_CLASS = 2  # on average, for integers to be classes
+MAX_PARTLY_EMPTY = 0.1  # of the rows, to drop if all columns are numbers: `multitarget` drops none
 
 KINDS: dict[str, TargetTask] = {task: task for task in get_args(TargetTask)}
 Tasks = dict[str, TargetTask]
@@ -40,7 +41,9 @@ def tasks_of(
     if given is None and (has_flags.all(axis=None) or (has_text and has_flags.any().all())):
         return None  # one column per class, perhaps with a few other cells
     if given is None and not has_text and not _are_indices(cells, len(labels), sample):
-        return None
+        is_partly_empty = (labels == "").any(axis=1) & ~(labels == "").all(axis=1)
+        numbers: Tasks = dict.fromkeys(cells, "regression")
+        return (numbers, "likely") if is_partly_empty.mean() > MAX_PARTLY_EMPTY else None
     tasks, is_sure = Tasks(), has_text
     for name in cells:
         own = None if sample is None else sample.of(name)

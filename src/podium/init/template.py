@@ -48,6 +48,8 @@ COMMENTS = {  # for keys that the shipped file does not have
     "raters": "how to combine different labels of an image: error | majority | soft | mean | …",
     "copied_columns": "columns of the sample submission to copy to the submission",
     "id_label_separator": "separator of image id and label, if each label has a row",
+    "lookup_csv": "table with the image and the label of each row of the submission",
+    "lookup_columns": "its columns of images and of labels",
     "metadata": "a head for prepare.features; null: train on the images only",
     "class_weights": "in the loss: balanced | list of weights | null",
     "separator": "between labels in one cell",

@@ -32,11 +32,11 @@ from podium.init import (
     unread,
     unused,
 )
+from podium.init.label_rows import LongRows
 from podium.init.layout import Layout
 from podium.init.path_labels import LabeledFolder
 from podium.init.recorder import Recorder
 from podium.init.roles import Roles
-from podium.init.sample_rows import LongRows
 from podium.init.survey import ImageStats, Survey, Table
 
 
@@ -211,8 +211,9 @@ class _Reader:
                 "column, or number the rows of both with --id-column none."
             )
         if ids is None and tables.sample is not None:
-            own = [column for column in test.columns if column not in train.columns]
-            roles.check_pixel_row_order(test, tables.sample, own)
+            own = id_columns.find_row_ids(test, train, tables.sample)
+            if own is not None:
+                self.record.prepare["test_id_column"] = own
         self.record.prepare["pixel_columns"] = content.prefix
         self._read_columns(tables, train, ids)
         shape = content.images().shape  # [N, side, side], or [N, side, side, 3]

@@ -49,7 +49,7 @@ def check(path: Path, params: Params, past: pd.DataFrame | None = None) -> Check
     prepared = Manifest(paths.PREPARED)
     task = Task.submitted(prepared)
     rows = prepared.csv("sample_submission.csv")
-    file = SubmissionFile(**prepared.facts["submission_file"])
+    file = SubmissionFile.read(prepared)
     sample = file.wide(rows, task.submitted_names)
     metric = metrics.get(params.metric, task.name)
     if task.parts:

@@ -25,9 +25,6 @@ def columns(task: TaskName, prepare: Prepare) -> Iterator[Problem]:
             "task: multitarget requires the task of each column, as in {a: multiclass, b: binary}"
         )
         yield "prepare.label_column", text
-    if {*prepare.target_tasks.values()} == {"regression"}:
-        text = "several numbers are task: regression, with a list of columns"
-        yield "prepare.label_column", text
 
 
 def losses(name: str, model: Model, prepare: Prepare) -> Iterator[Problem]:

@@ -9,9 +9,9 @@ import pandas as pd
 from podium.competition.text.names import NameIndex
 from podium.config.submission import Submission
 from podium.core import csvs, paths
+from podium.core.errors import UserError, counted, examples
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
-from podium.dataset import submission_file
 from podium.dataset.submission_file import SubmissionFile
 from podium.prediction import predictions
 from podium.scoring import target_scoring
@@ -48,7 +48,7 @@ def test_scores(
     if not PATH.exists():
         return None
     task, rows = Task.submitted(prepared), prepared.csv("sample_submission.csv")
-    file = SubmissionFile(**prepared.facts["submission_file"])
+    file = SubmissionFile.read(prepared)
     sample = file.wide(rows, task.submitted_names)
     submissions = {"ensemble": file.wide(csvs.read(path), task.submitted_names)}
     for name in members:
@@ -56,7 +56,7 @@ def test_scores(
         predicted = predictions.read(member, EnsembleProvenance)
         submissions[name] = write.fill(
             sample,
-            *predicted.table,
+            *file.select(*predicted.table),
             task=task,
             rule=DecisionRule.of(predicted.provenance.decision),
             metric=metric,
@@ -89,15 +89,18 @@ def _one_row_per_image(
     image; any other is returned unchanged. `sample` is as in its file.
     """
     names = [str(sample.columns[file.id_place]), str(file.predicted(sample).columns[1])]
-    if file.separator is None or not {*names} <= {*solution.columns}:
+    if file.rows is None or not {*names} <= {*solution.columns}:
         return solution
-    ids, values = solution[names[0]].tolist(), solution[names[1]]
-    if any(
-        submission_file.split(image, {*task.submitted_names}, file.separator) is None
-        for image in ids
-    ):
+    if not {*solution[names[0]]} <= {*file.rows["row"]}:
         return solution
-    return submission_file.pivot(ids, values, file.separator, task.submitted_names, name=names[0])
+    wide = file._replace(id_place=0, copied=()).wide(solution[names], task.submitted_names)
+    if not task.parts and (lacking := wide.iloc[:, 0][(wide == "").any(axis=1)].tolist()):
+        raise UserError(
+            f"{counted(len(lacking), 'test image', 'does')} not have a row for each label in the "
+            f"solution: {examples(lacking)}. With task: {task.name} such a submission cannot be "
+            "scored here. Remove the solution."
+        )
+    return wide
 
 
 def _score_targets(
@@ -120,9 +123,11 @@ def _score_targets(
     known = NameIndex(submission.iloc[:, 0], ignore_case=False)
     for part in task.parts:
         own = target_formats.own_columns(solution, part.name, what="the solution")
-        own = own[own.iloc[:, 1].str.strip() != ""]
-        labeled = {known.find(image) for image in own.iloc[:, 0]}
         submitted = target_formats.own_columns(submission, part.name)
+        asked = {*submitted.loc[submitted.iloc[:, 1].astype(str) != "", submitted.columns[0]]}
+        in_submission = own.iloc[:, 0].map(known.find)
+        own = own[(own.iloc[:, 1].str.strip() != "") & in_submission.map(asked.__contains__)]
+        labeled = {*in_submission[own.index]}
         scores[part.name] = write.score(
             submitted[submitted.iloc[:, 0].isin(labeled)],
             own,

@@ -136,7 +136,7 @@ def _spec(
 ) -> KernelSpec:
     task = Task.of(blended.provenance)
     prepared = Manifest(paths.PREPARED)
-    file = SubmissionFile(**prepared.facts["submission_file"])
+    file = SubmissionFile.read(prepared)
     sample = file.wide(prepared.csv("sample_submission.csv"), task.submitted_names)
     metric = metrics.get(params.metric, task.name)
     # The kernel has no training images from which it could detect the range.

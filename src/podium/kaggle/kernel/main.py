@@ -51,15 +51,15 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
         units.aggregate(task, values, test, spec.aggregate, model.averaging)
         for model, values in zip(spec.models, logits, strict=True)
     ]
+    blended = blend.apply(
+        blend.members_task(task, spec.blend),
+        spec.blend,
+        np.stack(logits),
+        units.metadata(test, metadata),
+    )
     predicted = write.fill(
         sample.wide,
-        units.table(test)["id"].tolist(),
-        blend.apply(
-            blend.members_task(task, spec.blend),
-            spec.blend,
-            np.stack(logits),
-            units.metadata(test, metadata),
-        ),
+        *sample.file.select(units.table(test)["id"].tolist(), blended),
         task=task,
         rule=spec.decision,
         metric=metric,
