@@ -113,3 +113,25 @@ def test_a_target_without_labels_cannot_be_scored() -> None:
     targets[:, 0] = np.nan
     with pytest.raises(UserError, match=f"none of these {N} images has a label of kind"):
         decisions.score(TASK, metrics.get(None, TASK.name), targets, logits(1.0))
+
+
+def test_the_pooled_error_is_that_of_all_labels() -> None:
+    rng = np.random.default_rng(3)
+    numbers = {name: Task("regression", [name]) for name in "abc"}
+    task, targets = Task.join(numbers), rng.normal(size=(N, 3))
+    targets[rng.random((N, 3)) < 0.4] = np.nan
+    values = rng.normal(size=(N, 3)).astype(np.float32)
+    errors = (values - targets)[~np.isnan(targets)]
+    pooled = decisions.score(task, metrics.get("pooled_rmse", task.name), targets, values)
+    assert pooled == pytest.approx(float(np.mean(errors**2) ** 0.5))
+    per_target = np.nanmean((values - targets) ** 2, axis=0) ** 0.5
+    mean = decisions.score(task, metrics.get("rmse", task.name), targets, values)
+    assert mean == pytest.approx(float(per_target.mean())) and mean != pytest.approx(pooled)
+
+
+@pytest.mark.parametrize("name", ["pooled_rmse(a=2)", "mean(a=pooled_rmse,b=rmse)"])
+def test_the_pooled_error_has_no_weights(name: str) -> None:
+    tasks = dict.fromkeys("ab", "regression")
+    with pytest.raises(ValueError, match=r"pools all targets\. Use it alone, without weights"):
+        metrics.check_name(name, "multitarget", tasks)
+    metrics.check_name("pooled_rmse", "multitarget", tasks)

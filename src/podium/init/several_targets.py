@@ -17,6 +17,7 @@ from podium.init.sample import Sample, are_numbers
 from podium.scoring import metrics, target_metrics
 
 MIN_IMAGES_PER_CLASS = 2  # on average, for integers to be classes
+MAX_SHOWN = 4  # targets
 MAX_PARTLY_EMPTY = 0.1  # of the rows, to drop if all columns are numbers: `multitarget` drops none
 
 KINDS: dict[str, TargetTask] = {task: task for task in get_args(TargetTask)}
@@ -59,6 +60,9 @@ def read(
     """Record the task, the task of each column, missing labels, the metric and the format."""
     shown = [f"{name} ({_describe(task, labels[name])})" for name, task in tasks.items()]
     reason = f"a target per column: {examples(shown)}"
+    if {*tasks.values()} == {"regression"}:
+        lacking = int((labels[[*tasks]] == "").any(axis=1).sum())
+        reason = f"{lacking} of {len(labels)} rows lack some of these numbers, but not all"
     others = () if sure == "certain" else ("regression", "multilabel")
     parse = one_of(get_args(TaskName), what="task")
     record.take(Guess("task", "multitarget", sure, reason, others, parse))
@@ -100,7 +104,8 @@ def _guess_metric(tasks: Tasks) -> Guess:
     used = {name: target_metrics.DEFAULTS[task] for name, task in tasks.items()}
     are_classes = {*used.values()} == {"accuracy"}
     default = "accuracy" if are_classes else target_metrics.MEAN
-    each = f"{target_metrics.MEAN}({to_text(used)})"
+    shown = to_text(dict([*used.items()][:MAX_SHOWN])) + ",…" * (len(used) > MAX_SHOWN)
+    each = f"{target_metrics.MEAN}({shown})"
     reason = f"the mean of the targets; {each} is the same, for other metrics or weights (2*r2)"
 
     def parse(answer: str) -> str:

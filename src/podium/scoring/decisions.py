@@ -134,15 +134,14 @@ def score_predictions(
     task: Task, metric: Metric, targets: np.ndarray, predicted: np.ndarray, labels: np.ndarray
 ) -> float:
     """Score probabilities [N, C], or for regression values, or the labels that a rule made of them,
-    whichever the metric takes. The score of several targets is the weighted mean of theirs.
+    whichever the metric takes. Scores of several targets are combined.
 
     Raises:
         UserError: if the metric is undefined.
     """
     if task.name == "multitarget":
-        return target_scoring.mean(
-            task, metric, per_target(task, metric, targets, predicted, labels)
-        )
+        scores = per_target(task, metric, targets, predicted, labels)
+        return target_scoring.combine(task, metric, scores, task.label_counts(targets))
     if metric.inputs == "labels":
         return score_labels(task, metric, targets, labels)
     return score_probabilities(task, metric, targets, predicted)

@@ -11,6 +11,7 @@ from typing import NamedTuple, get_args
 from podium.config.tasks import TargetTask
 
 MEAN = "mean"
+POOLED = "pooled_rmse"  # combines the targets by itself
 OTHERS = "*"  # stands for the targets that are not named
 WRITTEN = re.compile(r"([\w@*.]+)(?:\((.*)\))?")
 WEIGHTED = re.compile(r"(?:([^*]+)\*)?\s*([\w@]+)")  # 2*accuracy
@@ -95,6 +96,8 @@ def check(
                 raise ValueError(f"{text}, target {target}: {error}") from None
             if task == "regression" and name == "quadratic_weighted_kappa":
                 raise ValueError(f"{text}, target {target}: {name} requires task: ordinal.")
+    if POOLED in named and text.strip() != POOLED:
+        raise ValueError(f"{text}: {POOLED} pools all targets. Use it alone, without weights.")
     by_direction = {greater_is_better(name): name for name in sorted(named)}
     if len(by_direction) > 1:
         raise ValueError(

@@ -19,8 +19,21 @@ def weight_of(metric: Metric, part: Target) -> float:
     return _found(metric, part).weight
 
 
-def mean(task: Task, metric: Metric, scores: Mapping[str, float]) -> float:
-    """The weighted mean of the scores by target."""
+def combine(
+    task: Task, metric: Metric, scores: Mapping[str, float], counts: Mapping[str, int]
+) -> float:
+    """The score of all targets: the weighted mean of theirs, or with `pooled_rmse` the root mean
+    square error of all values together.
+
+    Args:
+        task: with several targets.
+        metric: of several targets.
+        scores: by target.
+        counts: the number of labels of each target.
+    """
+    if metric.name == target_metrics.POOLED:
+        squares = sum(counts[name] * score**2 for name, score in scores.items())
+        return float((squares / sum(counts.values())) ** 0.5)
     weights = [weight_of(metric, part) for part in task.parts]
     return float(metric.function([*scores.values()], weights=weights))
 

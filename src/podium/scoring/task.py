@@ -126,6 +126,10 @@ class Task(NamedTuple):
             start = end
         return parts
 
+    def label_counts(self, targets: np.ndarray) -> dict[str, int]:
+        """The number of labels of each of several targets, from targets [N, T]."""
+        return {part.name: int(part.labeled(targets).sum()) for part in self.parts}
+
     @property
     def submitted_names(self) -> list[str]:
         """What a submission has a column or a row for: the targets, or the classes."""

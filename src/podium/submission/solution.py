@@ -66,13 +66,9 @@ def test_scores(
     labels = _one_row_per_image(csvs.read(PATH), rows, file, task)
     if task.parts:
         formats = target_formats.detect(sample, task, metric, options)
-        per_target = {
+        return {
             name: _score_targets(table, labels, task, formats=formats, metric=metric)
             for name, table in submissions.items()
-        }
-        return {
-            name: SubmissionScore(target_scoring.mean(task, metric, scores), scores)
-            for name, scores in per_target.items()
         }
     detected = SubmissionFormat.detect(sample, task, metric, options)
     scores = {
@@ -110,13 +106,14 @@ def _score_targets(
     *,
     formats: Mapping[str, SubmissionFormat],
     metric: Metric,
-) -> dict[str, float]:
-    """The score of each target, as `write.score`, of the images whose labels `solution` has.
+) -> SubmissionScore:
+    """The score of each target, as `write.score`, of the images whose labels `solution` has and
+    that the submission has a row for.
 
     Raises:
         UserError: as `write.score`; if the solution lacks a target.
     """
-    scores = {}
+    scores, counts = dict[str, float](), dict[str, int]()
     index = NameIndex(map(str, solution.columns)).find(str(submission.columns[0]))
     ids = [str(column) for column in solution.columns].index(index or str(solution.columns[0]))
     solution = csvs.id_first(solution, ids)
@@ -128,6 +125,9 @@ def _score_targets(
         in_submission = own.iloc[:, 0].map(known.find)
         own = own[(own.iloc[:, 1].str.strip() != "") & in_submission.map(asked.__contains__)]
         labeled = {*in_submission[own.index]}
+        if own.empty:
+            raise UserError(f"the solution has no label of {part.name}. Add one, or remove it.")
+        counts[part.name] = len(own)
         scores[part.name] = write.score(
             submitted[submitted.iloc[:, 0].isin(labeled)],
             own,
@@ -135,4 +135,4 @@ def _score_targets(
             submission_format=formats[part.name],
             metric=target_scoring.metric_of(metric, part),
         )
-    return scores
+    return SubmissionScore(target_scoring.combine(task, metric, scores, counts), scores)

@@ -28,7 +28,8 @@ def score(
     if not task.parts:
         return Score(decisions.score_predictions(task, metric, targets, predicted, labels), {})
     scores = decisions.per_target(task, metric, targets, predicted, labels)
-    return Score(target_scoring.mean(task, metric, scores), scores)
+    counts = task.label_counts(targets)
+    return Score(target_scoring.combine(task, metric, scores, counts), scores)
 
 
 def summary(
