@@ -808,6 +808,10 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "test_lookup_rows.test_rows_that_are_hidden_may_ask_for_other_labels",
         "test_lookup_rows.test_ids_that_end_with_some_of_the_labels",
     ),
+    "Such rows with a column per class (`study_spinal_canal,normal_mild,moderate,severe`)": (
+        "test_lookup_rows.test_rows_may_have_a_column_per_class",
+        "test_lookup_rows.test_a_submission_with_a_row_per_target_and_a_column_per_class",
+    ),
     "Several numbers per image, one column each": (
         "test_small_competitions.test_several_numbers_per_image",
     ),

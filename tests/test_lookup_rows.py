@@ -15,6 +15,7 @@ import pytest
 import test_small_competitions as small
 from competitions import write_zip
 from in_process import STAGES
+from sklearn.metrics import log_loss
 from test_small_competitions import Files, N, T, images, submission, table
 
 from podium.competition.archive import Archive
@@ -31,6 +32,7 @@ from podium.params import schema
 
 folder = small.folder
 POINTS = "left_eye_x", "left_eye_y", "nose_x"
+LEVELS = "spinal_l1", "left_l1", "spinal_l2"
 FLAGS = "any", "C1", "C2", "C3"
 
 
@@ -79,6 +81,21 @@ def studies(**replaced: bytes) -> Files:
         },
         **tables,
         **{f"{name}.csv": data for name, data in replaced.items()},
+    }
+
+
+def spines() -> Files:
+    """Several targets of three classes, of which one has no image of the third, and a row for each
+    with a column per class, as in rsna-2024-lumbar-spine-degenerative-classification.
+    """
+    kinds = "Normal/Mild", "Moderate", "Severe"
+    cells = [[kinds[n % 3], kinds[n % 2], "" if n < 3 else kinds[n // 2 % 3]] for n in N]
+    rows = [f"t{n}_{name},0.2,0.5,0.3" for n in T for name in sorted(LEVELS)]
+    return {
+        **{f"train/s{n}/{place}.png": small.image(n + place) for n in N for place in (0, 90)},
+        **{f"test/t{n}/0.png": small.image(n + 30) for n in T},
+        "train.csv": table(f"study,{','.join(LEVELS)}", [f"s{n},{','.join(cells[n])}" for n in N]),
+        "sample_submission.csv": table("row_id,moderate,severe,normal_mild", rows),
     }
 
 
@@ -183,6 +200,7 @@ def test_ids_that_end_with_some_of_the_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_solution_for_some_labels_is_refused_where_it_cannot_be_scored() -> None:
     in_process.run_project(studies(), "--metric", "log_loss")
     written = submission()
@@ -261,3 +279,41 @@ def test_a_file_with_other_rows_is_an_error() -> None:
     assert wide.to_numpy().tolist() == [["a", "8", "7"]]
     with pytest.raises(UserError, match=r"r: 1 id is not in the sample submission: 3. Remove"):
         file.wide(csvs.parse(b"r,v\n2,8\n3,7\n"))
+
+
+def test_rows_may_have_a_column_per_class(tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, spines())
+    assert found.prepare["id_label_separator"] == "_"
+    assert found.prepare["label_column"] == dict.fromkeys(LEVELS, "multiclass")
+    assert (found.layout.task, found.layout.metric) == ("multitarget", "log_loss")
+    for part in found.tables.task("multitarget").parts:
+        assert part.task.classes == ["moderate", "severe", "normal_mild"]
+    # Other columns are no classes of the labels.
+    contents = spines()
+    contents["train.csv"] = contents["train.csv"].replace(b"Severe", b"Bad")
+    with pytest.raises(UserError, match=r"with the columns moderate, severe, normal_mild\. Podium"):
+        layouts.inspect(tmp_path, contents)
+
+
+@pytest.mark.slow
+def test_a_submission_with_a_row_per_target_and_a_column_per_class() -> None:
+    in_process.run_project(spines())
+    written = submission()
+    assert written["row_id"].tolist() == [f"t{n}_{name}" for n in T for name in sorted(LEVELS)]
+    assert written.columns.tolist() == ["row_id", "moderate", "severe", "normal_mild"]
+    shares = written.iloc[:, 1:].astype(float)
+    assert np.allclose(shares.sum(axis=1), 1) and shares.drop_duplicates().shape[0] > len(LEVELS)
+    # The same rows have the labels of the test set; `sample_weight` is not used.
+    actual = [row % 3 for row in range(len(written))]
+    flags = pd.DataFrame(np.eye(3, dtype=int)[actual].astype(str), columns=shares.columns)
+    solution = pd.concat([written[["row_id"]], flags.assign(sample_weight="2")], axis=1)
+    Path("data/solution").mkdir(exist_ok=True)
+    files.write_csv(Path("data/solution/solution.csv"), solution[::-1])
+    in_process.run_stages("report")
+    targets = written["row_id"].str.partition("_")[2]
+    losses = [
+        log_loss(np.array(actual)[targets == name], shares[targets == name], labels=[0, 1, 2])
+        for name in LEVELS
+    ]
+    assert f"{np.mean(losses):.4f}" in Path("reports/report.md").read_text()
+    assert check.check(Path("submissions/made.csv"), schema.load()).rows == len(written)

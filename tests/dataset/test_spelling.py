@@ -130,3 +130,13 @@ def test_the_index_finds_paths_from_any_folder_on() -> None:
     assert index.find(f" {NFC}\\2 ") == [f"train/{NFD}/2.jpg"]
     assert index.find("dogs/1") == []
     assert find_images(index.names, ["1.jpg.png"], folder="") == ["train/cats/1.jpg.png"]
+
+
+def test_columns_of_the_sample_may_have_the_same_words_as_labels() -> None:
+    columns = ["id", "normal_mild", "other kind", "a b", "a_b"]
+    names = SampleNames(pd.DataFrame(columns=columns))
+    labels = ["Normal/Mild", "other kind", "Other-Kind", "a-b"]
+    # Not where a label is a column, or two columns have the same words.
+    assert names.spell_words(labels) == {"Normal/Mild": "normal_mild"}
+    assert spelling.unify(Counter(labels), names)["Normal/Mild"] == "normal_mild"
+    assert SampleNames(pd.DataFrame(columns=columns[:2])).spell_words(labels) == {}

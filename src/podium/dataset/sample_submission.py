@@ -10,7 +10,7 @@ from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
 from podium.core.errors import UserError, examples
-from podium.dataset import rows, stacks, submission_rows, units
+from podium.dataset import rows, stacks, submission_file, submission_rows, units
 from podium.dataset.image_files import image_names, images_below, shown
 from podium.dataset.submission_file import SubmissionFile
 from podium.dataset.table_columns import find, read_columns
@@ -108,6 +108,8 @@ def check_targets(sample: pd.DataFrame, task: Task, layout: Prepare) -> None:
     """
     columns = [str(name) for name in sample.columns]
     targets, classes = columns[1:], task.submitted_names
+    if task.parts:
+        targets = submission_file.targets_of(targets)
     has_targets = task.name in ("regression", "multitarget")
     noun = "targets" if has_targets else "classes"
     is_one = len(targets) == 1 and (not has_targets or len(classes) == 1)

@@ -47,6 +47,18 @@ class SampleNames:
             return [by_name[name] for name in names]
         return spelled
 
+    def spell_words(self, labels: Iterable[str]) -> dict[str, str]:
+        """The columns of the sample submission, by label, that consist of the same words as one of
+        the `labels` and are none of them: normal_mild for "Normal/Mild". A single column is the
+        label's.
+        """
+        labels = {*labels}
+        if len(self.columns) == 1:
+            return {}
+        columns = _by_words(column for column in self.columns if column not in labels)
+        found = _by_words(label for label in labels if label not in self.columns)
+        return {found[words]: column for words, column in columns.items() if words in found}
+
     def spell_variant(self, label: str) -> str:
         """The column of the sample submission that may differ from `label` in case or whitespace;
         `label` itself if there is none.
@@ -73,6 +85,14 @@ class SampleNames:
         return {number: ways[0](number) for number in spellings} | known
 
 
+def _by_words(names: Iterable[str]) -> dict[tuple[str, ...], str]:
+    """Names by their words in lower case, without those that have the words of another."""
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name in names:
+        groups[tuple(re.findall(r"[^\W_]+", normalize(name)))].append(name)
+    return {words: group[0] for words, group in groups.items() if words and len(group) == 1}
+
+
 def unify(counts: Counter[str], sample: SampleNames) -> dict[str, str]:
     """Map labels that differ in Unicode normalization only, or are the same number, to one
     spelling: that of the sample submission, else the most frequent.
@@ -89,6 +109,8 @@ def unify(counts: Counter[str], sample: SampleNames) -> dict[str, str]:
     }
     names = {key: sample.spell(group[0]) for key, group in groups.items()}
     names |= sample.spell_numbers(numbers)
+    columns = sample.spell_words(names.values())
+    names = {key: columns.get(name, name) for key, name in names.items()}
     return {label: names[key] for key, group in groups.items() for label in group}
 
 

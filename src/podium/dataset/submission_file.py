@@ -6,9 +6,11 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 
+from podium.competition.text.names import NameIndex
 from podium.core import csvs
 from podium.core.errors import UserError, counted, examples
 from podium.core.manifest import Manifest
+from podium.scoring.task import LABEL_SEPARATOR
 
 ROWS = "submission_rows.csv"
 ROW_COLUMNS = ["row", "id", "label"]
@@ -47,7 +49,8 @@ class SubmissionFile(NamedTuple):
 
     def wide(self, table: pd.DataFrame, labels: Sequence[str] | None = None) -> pd.DataFrame:
         """Reshape to one row per image: the id, then one column per label or target, with empty
-        cells where the file has no row.
+        cells where the file has no row. If rows have several columns, such as one per class, they
+        follow each other for each label: `a|x`, `a|y`, `b|x`, ….
 
         Args:
             table: the file's columns.
@@ -68,7 +71,17 @@ class SubmissionFile(NamedTuple):
                 f"{examples(unknown)}. Remove the rows."
             )
         labels = labels or self.rows["label"].unique().tolist()
-        return pivot(about.reset_index(drop=True), table.iloc[:, 1], labels, name=name)
+        about = about.reset_index(drop=True)
+        if table.shape[1] == len(("id", "value")):
+            return pivot(about, table.iloc[:, 1], labels, name=name)
+        columns = [str(column) for column in table.columns[1:]]
+        parts = [pivot(about, table[column], labels, name=name) for column in columns]
+        places = {
+            f"{label}{LABEL_SEPARATOR}{column}": parts[n][label]
+            for label in labels
+            for n, column in enumerate(columns)
+        }
+        return parts[0].iloc[:, :1].assign(**places)
 
     def select(self, ids: Sequence[str], values: np.ndarray) -> tuple[list[str], np.ndarray]:
         """The predictions [N, C] of the images `ids` [N] that rows are about, with their ids."""
@@ -85,9 +98,15 @@ class SubmissionFile(NamedTuple):
             about = self.rows.set_index("row").loc[rows.iloc[:, 0]]
             places = {image: place for place, image in enumerate(predictions.iloc[:, 0])}
             cells = {label: predictions[label].tolist() for label in predictions.columns[1:]}
-            pairs = zip(about["id"], about["label"], strict=True)
-            values = [cells[label][places[image]] for image, label in pairs]
-            predictions = rows.iloc[:, :1].assign(**{str(rows.columns[1]): values})
+            pairs = [*zip(about["id"], about["label"], strict=True)]
+            columns = [str(column) for column in rows.columns[1:]]
+            ends = {c: f"{LABEL_SEPARATOR}{c}" if len(columns) > 1 else "" for c in columns}
+            predictions = rows.iloc[:, :1].assign(
+                **{
+                    c: [cells[f"{label}{ends[c]}"][places[i]] for i, label in pairs]
+                    for c in columns
+                }
+            )
         before = sum(place < self.id_place for place in self.copied)
         filled = csvs.as_in_file(predictions, self.id_place - before)
         for place in sorted(self.copied):
@@ -100,6 +119,32 @@ class SubmissionFile(NamedTuple):
         """The id column and the columns of predictions, in this order."""
         others = (i for i in range(table.shape[1]) if i not in (self.id_place, *self.copied))
         return table.iloc[:, [self.id_place, *others]]
+
+
+def targets_of(columns: Iterable[str]) -> list[str]:
+    """The targets of the columns after the id of `SubmissionFile.wide`, in order."""
+    return [*dict.fromkeys(column.partition(LABEL_SEPARATOR)[0] for column in columns)]
+
+
+def places_of(table: pd.DataFrame, target: str) -> list[int]:
+    """The positions of a target's column in `SubmissionFile.wide`, whose first one is the id, or of
+    its columns, one per class; empty if it has none.
+    """
+    columns = [str(column) for column in table.columns[1:]]
+    if (only := NameIndex(columns).find(target)) is not None:
+        return [1 + columns.index(only)]
+    heads = [column.partition(LABEL_SEPARATOR)[0] for column in columns]
+    found = NameIndex(heads).find(target)
+    return [place for place, head in enumerate(heads, 1) if head == found]
+
+
+def columns_of(table: pd.DataFrame, target: str) -> pd.DataFrame:
+    """The id and the columns of a target of `SubmissionFile.wide`, named as in the file."""
+    own = table.iloc[:, [0, *places_of(table, target)]]
+    names = [str(column) for column in own.columns[1:]]
+    if len(names) > 1:
+        names = [column.partition(LABEL_SEPARATOR)[2] for column in names]
+    return own.set_axis([str(table.columns[0]), *names], axis=1)
 
 
 def pivot(

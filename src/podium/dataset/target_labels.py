@@ -9,7 +9,7 @@ import pandas as pd
 from podium.competition.text.names import NameIndex
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, counted, examples
-from podium.dataset import class_list, labels
+from podium.dataset import class_list, labels, submission_file
 from podium.dataset.rows import LABEL, Location
 from podium.dataset.spelling import SampleNames
 from podium.scoring.task import LABEL_SEPARATOR, Task
@@ -46,7 +46,8 @@ def read(
     """
     tasks = layout.target_tasks
     names = [*tasks]
-    if sample is not None and (order := NameIndex(names).find_all(map(str, sample.columns[1:]))):
+    submitted = [] if sample is None else submission_file.targets_of(map(str, sample.columns[1:]))
+    if order := NameIndex(names).find_all(submitted):
         names = order if sorted(order) == sorted(names) else names
     texts, targets, warnings = dict[str, list[str]](), dict[str, Task](), list[str]()
     empty = columns.apply(lambda column: column.str.strip()) == ""
@@ -62,13 +63,16 @@ def read(
         if missing := len(columns) - len(labeled):
             warnings.append(f"{missing} of {len(columns)} rows have no label of {name}")
         own = columns[[name]].iloc[labeled].reset_index(drop=True)
+        names_of_sample = SampleNames(_own_columns(sample, name))
         found, classes = labels.read(
             own,
             layout.model_copy(update={"label_column": name}),
             tasks[name],
             location.part(labeled),
-            SampleNames(_own_columns(sample, name)),
+            names_of_sample,
         )
+        if tasks[name] == "multiclass" and {*classes} < {*names_of_sample.columns}:
+            classes = names_of_sample.columns  # also those without images
         if wrong := [label for label in classes if LABEL_SEPARATOR in label]:
             raise UserError(
                 f"{location.name}: {counted(len(wrong), 'label')} of {name} with "
@@ -103,12 +107,10 @@ def describe(task: Task) -> str:
     def kind(own: Task) -> str:
         return "a number" if own.name == "regression" else f"{len(own.classes)} classes"
 
-    return ", ".join(f"{part.name} ({kind(part.task)})" for part in task.parts)
+    return examples([f"{part.name} ({kind(part.task)})" for part in task.parts])
 
 
 def _own_columns(sample: pd.DataFrame | None, name: str) -> pd.DataFrame | None:
-    """The ids and the column of a target in the sample submission."""
-    if sample is None:
-        return None
-    found = NameIndex(map(str, sample.columns[1:])).find(name)
-    return None if found is None else sample[[sample.columns[0], found]]
+    """The ids and the columns of a target in the sample submission."""
+    own = None if sample is None else submission_file.columns_of(sample, name)
+    return None if own is None or own.shape[1] == 1 else own

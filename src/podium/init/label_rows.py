@@ -1,51 +1,36 @@
-"""Sample submissions with one row per image and label or target."""
+"""Detect sample submissions with one row per image and label or target."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from podium.competition.text.names import NUMBER, NameIndex
-from podium.core.errors import examples, listed
 from podium.dataset import submission_file
 from podium.dataset.image_files import ImageIndex
 from podium.dataset.labels import flags
+from podium.dataset.spelling import SampleNames, unify
 from podium.dataset.submission_file import ROW_COLUMNS
-from podium.init.guesses import Confidence, Guess
+from podium.init.long_rows import LongRows
 from podium.init.row_kinds import SEPARATORS
 from podium.init.survey import Survey, Table
 
 MAX_TESTED = 5_000  # ids
 
 
-@dataclass(frozen=True)
-class LongRows:
-    """What each row of a sample submission is about, and where that is said."""
-
-    rows: pd.DataFrame  # as `SubmissionFile.rows`
-    labels: list[str]  # all, also those that no row is about
-    train: str  # the table with these labels
-    separator: str | None = None  # in the rows' ids; None: `lookup` says it
-    lookup: tuple[str, str, str] | None = None  # the table, its column of images and of labels
-    ids: str | None = None  # the id column of `train`; None: it has a column per label
-    values: str | None = None  # its column of values, if it has an id column
-    lists: tuple[str, ...] = ()  # other tables with the same rows
-
-    @property
-    def not_asked(self) -> list[str]:
-        """The labels that no row is about."""
-        asked = {*self.rows["label"]}
-        return [label for label in self.labels if label not in asked]
-
-
 def find(sample: Table, ids: str, others: Sequence[Table], survey: Survey) -> LongRows | None:
-    """Detect whether each row of a sample submission with one column of predictions is about an
-    image and a label or target: its id ends with it, or another table says it. Each label is a
-    column of a table, or what the ids of a table end with.
+    """Detect whether each row of a sample submission is about an image and a label or target: its
+    id ends with it, or another table says it. Each label is a column of a table, or what the ids of
+    a table end with. Several columns of predictions must be one for each class of each label.
     """
     values, images = sample.rows[ids].tolist(), survey.index
-    if sample.rows.shape[1] != len(("id", "value")):
-        return None
+    if (columns := [column for column in sample.columns if column != ids])[1:]:
+        found = _find_separator(sample, values, others, images)
+        found = found or _find_lookup(values, ids, others, survey)
+        if found is None or not _are_classes(found, columns, others):
+            return None
+        return replace(found, classes=tuple(columns))
     are_images = any(map(images.find, values[:MAX_TESTED]))
     found = None if are_images else _find_separator(sample, values, others, images)
     found = found or _find_lookup(values, ids, others, survey)
@@ -149,6 +134,19 @@ def _split(ids: list[str], separator: str, labels: list[str], train: str) -> Lon
     return LongRows(rows, labels, train, separator=separator)
 
 
+def _are_classes(found: LongRows, columns: Sequence[str], tables: Sequence[Table]) -> bool:
+    """Whether the labels that a training table has a column for have no other values."""
+    train = next(table for table in tables if table.name == found.train)
+    if found.values is not None:
+        return False
+    sample = SampleNames(pd.DataFrame(columns=["id", *columns]))
+    for label in found.labels:
+        cells = {cell.strip() for cell in train.rows[label].unique()} - {""}
+        if not {*unify(Counter(cells), sample).values()} <= {*columns}:
+            return False
+    return True
+
+
 def _ends(table: Table, ids: Sequence[str], separator: str) -> list[str]:
     """The columns of a table that some of the ids end with."""
     heads = ids[:MAX_TESTED]
@@ -197,51 +195,3 @@ def _is_grid(ids: Sequence[str], labels: Sequence[str], separator: str) -> bool:
 
 def _is_numeric(table: Table, column: str) -> bool:
     return all(NUMBER.fullmatch(value.strip()) for value in table.rows[column].unique())
-
-
-def widen(survey: Survey, sample: Table, ids: str, found: LongRows) -> Survey:
-    """Reshape the sample submission to one row per image, and the training table if its ids end
-    with labels, too. Drops tables that list the sample's rows.
-    """
-    known, values = {*sample.rows[ids]}, next(c for c in sample.columns if c != ids)
-    tables = []
-    for table in survey.tables:
-        if table.name == sample.name:
-            rows = submission_file.pivot(found.rows, sample.rows[values], found.labels, name=ids)
-            tables.append(replace(table, rows=rows))
-        elif table.name == found.train and found.values is not None:
-            assert found.separator is not None
-            own = str(found.ids)
-            names = table.rows[own].tolist()
-            about = submission_file.split_rows(names, found.separator, found.labels, name=own)
-            submission_file.check_complete(about, found.labels)
-            cells = table.rows[found.values]
-            rows = submission_file.pivot(about, cells, found.labels, name=own)
-            tables.append(replace(table, rows=rows))
-        elif found.lookup is not None and table.name == found.lookup[0]:
-            continue
-        elif not any({*table.rows[column]} == known for column in table.columns):
-            tables.append(table)
-    return replace(survey, tables=tables)
-
-
-def guesses(found: LongRows, sample: Table) -> Iterator[Guess]:
-    """Where it is said what each row is about."""
-    reason = f"{sample.name} has a row for each of {len(found.labels)} labels per image"
-    if missing := found.not_asked:
-        asked = [label for label in found.labels if label not in missing]
-        reason = (
-            f"{sample.name} has rows for {listed(asked)}; {listed(missing)} "
-            f"of {found.train} would be predicted, too"
-        )
-    elif len(found.rows) < found.rows["id"].nunique() * len(found.labels):
-        reason = f"{sample.name} has rows for some of {len(found.labels)} labels per image"
-    reason += f": {examples(found.labels, 3)}"
-    confidence: Confidence = "likely" if found.not_asked else "certain"
-    if found.lookup is None:
-        yield Guess("prepare.id_label_separator", found.separator, confidence, reason)
-        return
-    name, *columns = found.lookup
-    yield Guess("prepare.lookup_csv", name, confidence, f"{reason}; {name} lists the rows")
-    reason = f"what each {found.rows.columns[0]} of {sample.name} is about"
-    yield Guess("prepare.lookup_columns", columns, "certain", reason)

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 from podium.core import console
 from podium.core.errors import UserError, examples
@@ -17,6 +18,7 @@ from podium.submission import text_tables
 
 MAX_ROWS = 12  # tables, and image folders
 MAX_COLUMN_WIDTH = 44
+MAX_VALUE_WIDTH, MAX_ITEMS = 100, 3  # of settings
 
 
 def files(survey: Survey, slug: str) -> str:
@@ -44,10 +46,19 @@ def settings(layout: Layout) -> str:
     """List the guesses with their confidence and reason."""
     rows = [
         ("setting", "value", "", "reason"),
-        *((g.key, to_text(g.value), g.confidence, g.reason) for g in layout.guesses),
+        *((g.key, _shortened(g.value), g.confidence, g.reason) for g in layout.guesses),
     ]
     table = text_tables.plain(rows, indent="  ", max_width=MAX_COLUMN_WIDTH)
     return "\n".join(["", "Settings:", table, *(f"  note: {note}" for note in layout.notes)])
+
+
+def _shortened(value: Any) -> str:
+    """A value; of many label columns only the first ones."""
+    text = to_text(value)
+    if len(text) <= MAX_VALUE_WIDTH or not isinstance(value, list | dict):
+        return text
+    items = [*value.items()][:MAX_ITEMS] if isinstance(value, dict) else value[:MAX_ITEMS]
+    return f"{to_text(type(value)(items))},… ({len(value)} in all)"
 
 
 def measured(result: Measured) -> str:

@@ -22,6 +22,7 @@ class Roles:
     train: Table | None
     test: Table | None
     sample: Table | None
+    classes: tuple[str, ...] = ()  # the columns of each target in the sample submission
 
     @property
     def sample_ids(self) -> pd.Series | None:
@@ -31,7 +32,8 @@ class Roles:
     @property
     def targets(self) -> Sample | None:
         """What the sample submission shows besides its ids."""
-        return None if self.sample is None else read_sample(self.sample.rows)
+        found = None if self.sample is None else read_sample(self.sample.rows)
+        return found if found is None else replace(found, classes=self.classes)
 
 
 def fail_without_labels(survey: Survey) -> NoReturn:

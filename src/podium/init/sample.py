@@ -33,6 +33,7 @@ class Sample:
     targets: list[str]  # columns
     values: list[str]  # distinct values of the only target, the most frequent first
     by_target: dict[str, list[str]] = field(default_factory=dict)  # those of several targets
+    classes: Sequence[str] = ()  # of several targets that have a column per class in the file
 
     def of(self, target: str) -> "Sample":
         """What it shows of one of several targets."""

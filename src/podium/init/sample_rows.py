@@ -7,8 +7,8 @@ from podium.competition.text.names import NUMBER, NameIndex
 from podium.core import csvs
 from podium.core.errors import examples
 from podium.dataset.image_files import ImageIndex
-from podium.init import label_rows, other_rows, row_kinds
-from podium.init.label_rows import LongRows
+from podium.init import label_rows, long_rows, other_rows, row_kinds
+from podium.init.long_rows import LongRows
 from podium.init.matching import is_unnamed
 from podium.init.other_jobs import submitted_job
 from podium.init.recorder import Recorder
@@ -42,10 +42,10 @@ def read(record: Recorder, survey: Survey, sample: Table) -> tuple[Table, Survey
         row_kinds.check(sample, others, survey.index)
         other_rows.check(survey, sample, others)
         return sample, survey, None
-    for guess in label_rows.guesses(long, sample):
+    for guess in long_rows.guesses(long, sample):
         record.take(guess)
     _note_columns(record, long, others)
-    survey = label_rows.widen(survey, sample, ids, long)
+    survey = long_rows.widen(survey, sample, ids, long)
     kept = {table.name: table for table in survey.tables}
     long = replace(long, lists=tuple(t.name for t in others if t.name not in kept))
     return kept[sample.name], survey, long

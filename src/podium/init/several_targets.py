@@ -38,6 +38,8 @@ def tasks_of(
     labels = missing_labels.without_names(labels, sample)
     cells = {str(name): distinct(labels[name]) for name in labels}
     has_text = any(not are_numbers(values) for values in cells.values())
+    if sample is not None and sample.classes:
+        return dict.fromkeys(cells, "multiclass"), "certain"
     has_flags = flags(labels).notna()
     if given is None and (has_flags.all(axis=None) or (has_text and has_flags.any().all())):
         return None  # one column per class, perhaps with a few other cells
@@ -70,7 +72,7 @@ def read(
     record.revise("prepare.label_column", tasks, columns_guess.reason, columns_guess.confidence)
     record.take(missing_labels.guess(labels, tasks, sample))
     _read_variants(record, labels, tasks, sample)
-    record.take(_guess_metric(tasks))
+    record.take(_guess_metric(tasks, () if sample is None else sample.classes))
     record.take(_guess_format(labels, tasks, sample, record.layout.metric))
 
 
@@ -100,7 +102,7 @@ def _read_variants(
             return
 
 
-def _guess_metric(tasks: Tasks) -> Guess:
+def _guess_metric(tasks: Tasks, submitted: Sequence[str]) -> Guess:
     used = {name: target_metrics.DEFAULTS[task] for name, task in tasks.items()}
     are_classes = {*used.values()} == {"accuracy"}
     default = "accuracy" if are_classes else target_metrics.MEAN
@@ -116,6 +118,9 @@ def _guess_metric(tasks: Tasks) -> Guess:
         return answer
 
     others = ("balanced_accuracy", "macro_f1") if are_classes else ()
+    if submitted:
+        default, others = "log_loss", ("accuracy", "roc_auc")
+        reason = f"the submission has a column for each class of a target: {examples(submitted, 3)}"
     reason += "; check the competition's evaluation page"
     return Guess("metric", default, "guess", reason, others, parse)
 
@@ -135,4 +140,5 @@ def _guess_format(labels: pd.DataFrame, tasks: Tasks, sample: Sample | None, met
         reason = f"the sample submission has {to_text(formats)} in these columns"
         return Guess("submission.format", formats, "likely", reason)
     shown = "no sample submission" if sample is None else "like the sample submission"
-    return Guess("submission.format", "auto", "certain", f"{shown}: a column per target")
+    columns = "a column per target" if sample is None or not sample.classes else "one per class"
+    return Guess("submission.format", "auto", "certain", f"{shown}: {columns}")

@@ -8,7 +8,7 @@ from podium.core.errors import UserError, examples
 from podium.init import class_lists, joined_ids, path_labels
 from podium.init.guesses import Guess
 from podium.init.label_columns import ATTRIBUTES
-from podium.init.label_rows import LongRows
+from podium.init.long_rows import LongRows
 from podium.init.path_labels import LabeledFolder
 from podium.init.roles import Roles
 from podium.init.survey import NO_ROWS, Survey, Table, suffix

@@ -32,8 +32,8 @@ from podium.init import (
     unread,
     unused,
 )
-from podium.init.label_rows import LongRows
 from podium.init.layout import Layout
+from podium.init.long_rows import LongRows
 from podium.init.path_labels import LabeledFolder
 from podium.init.recorder import Recorder
 from podium.init.roles import Roles
@@ -109,7 +109,7 @@ class _Reader:
         candidates = [table for table in candidates if table is not train]
         guess = roles.guess_test(candidates, train, self.survey.id_columns)
         test = by_name.get(self.record.take(table_checks.why_no_test(guess, candidates, self.long)))
-        return Roles(train, test, sample)
+        return Roles(train, test, sample, classes=self.long.classes if self.long else ())
 
     def _identifies(self, table: Table) -> bool:
         """Whether a table has ids of images."""

@@ -84,7 +84,7 @@ def _one_row_per_image(
     """Reshape a solution with one row per image and label, like the submission, to one row per
     image; any other is returned unchanged. `sample` is as in its file.
     """
-    names = [str(sample.columns[file.id_place]), str(file.predicted(sample).columns[1])]
+    names = [str(column) for column in file.predicted(sample).columns]
     if file.rows is None or not {*names} <= {*solution.columns}:
         return solution
     if not {*solution[names[0]]} <= {*file.rows["row"]}:

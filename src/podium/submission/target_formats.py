@@ -1,10 +1,10 @@
-"""The submission of several targets: a column for each, in a format of its own."""
+"""The submission of several targets: the columns of each, in a format of its own."""
 
 import pandas as pd
 
-from podium.competition.text.names import NameIndex
 from podium.config.submission import Submission
 from podium.core.errors import UserError
+from podium.dataset import submission_file
 from podium.scoring import target_scoring
 from podium.scoring.metrics import Metric
 from podium.scoring.task import Task
@@ -12,16 +12,16 @@ from podium.submission.formats import SubmissionFormat
 
 
 def own_columns(table: pd.DataFrame, name: str, *, what: str = "the submission") -> pd.DataFrame:
-    """The ids, which come first, and the column of a target.
+    """The ids, which come first, and the column of a target, or its columns, one per class.
 
     Raises:
-        UserError: if there is no such column.
+        UserError: if there is none.
     """
-    columns = [str(column) for column in table.columns]
-    found = NameIndex(columns[1:]).find(name)
-    if found is None:
-        raise UserError(f"{what} has no column {name}; it has {', '.join(columns)}. Add it.")
-    return table.iloc[:, [0, 1 + columns[1:].index(found)]]
+    own = submission_file.columns_of(table, name)
+    if own.shape[1] == 1:
+        columns = ", ".join(map(str, table.columns))
+        raise UserError(f"{what} has no column {name}; it has {columns}. Add it.")
+    return own
 
 
 def detect(
@@ -34,13 +34,14 @@ def detect(
     """
     formats = {}
     for part in task.parts:
+        own = own_columns(sample, part.name)
         formats[part.name] = found = SubmissionFormat.detect(
-            own_columns(sample, part.name),
+            own,
             part.task,
             target_scoring.metric_of(metric, part),
             options.of_target(part.name),
         )
-        if found.name == "columns":
+        if found.name == "columns" and own.shape[1] == len(("id", "label")):
             raise UserError(
                 f"submission.format: the target {part.name} has one column, but its metric "
                 f"{target_scoring.metric_of(metric, part).name} needs one per class. Set "

@@ -10,6 +10,7 @@ from podium.competition.text.names import NameIndex, normalize
 from podium.config.submission import Submission
 from podium.core.errors import UserError, examples
 from podium.core.manifest import Manifest
+from podium.dataset import submission_file
 from podium.prediction import predictions
 from podium.scoring import decisions, target_scoring
 from podium.scoring.decisions import DecisionRule
@@ -81,8 +82,8 @@ def _fill_targets(
 ) -> pd.DataFrame:
     """The submission of several targets, each filled as a task of its own."""
     formats = target_formats.fixed(target_formats.detect(sample, task, metric, options))
-    filled = {
-        part.name: fill(
+    filled = [
+        fill(
             target_formats.own_columns(sample, part.name),
             ids,
             logits[:, part.columns],
@@ -92,8 +93,12 @@ def _fill_targets(
             options=formats.of_target(part.name),
         )
         for part in task.parts
+    ]
+    columns = {
+        str(sample.columns[place]): own.iloc[:, number]
+        for part, own in zip(task.parts, filled, strict=True)
+        for number, place in enumerate(submission_file.places_of(sample, part.name), 1)
     }
-    columns = {str(table.columns[1]): table.iloc[:, 1] for table in filled.values()}
     return sample.assign(**columns)
 
 
