@@ -35,7 +35,7 @@ def main() -> None:
         chosen = choice.choose(read, layout, task, stored.checksums)
         read = chosen.tables
         metadata = metadata_columns.read(archive, layout, read)
-        shared = shared_columns.read(archive, layout)
+        shared = shared_columns.read(archive, layout, read)
         not_read = [f"not read: {problem}" for problem in archive.skipped]
     written = {
         "train.csv": read.train,
@@ -43,7 +43,7 @@ def main() -> None:
         "sample_submission.csv": read.sample if read.sample_rows is None else read.sample_rows,
         "duplicates.csv": chosen.duplicates,
         "files.csv": stored.files(),
-        "shared_columns.csv": shared,
+        "shared_columns.csv": shared.table,
     }
     for name, table in written.items():
         files.write_csv(paths.DATA / name, table)
@@ -61,6 +61,7 @@ def main() -> None:
         submission_file=read.file._asdict(),
         hidden_test=layout.hidden_test,
         features=metadata.kinds,
+        shared_columns=shared.kinds,
         duplicates=layout.duplicates,
         **({} if read.targets is None else {"targets": read.targets}),
     )

@@ -33,7 +33,7 @@ class Data:
     groups: list[str] | None  # of the training images
     duplicates: pd.DataFrame  # part, id, pixels, set
     files: pd.DataFrame | None  # `FileFacts` [N]; None for images in tables
-    shared: pd.DataFrame  # part, and shared columns of both tables
+    shared: pd.DataFrame  # rows of both tables: part, id, group ("": none), shared columns
     described: Described
     trained: bool  # whether the features are those of a pretrained network
     store: JoinedStores
@@ -63,6 +63,17 @@ class Data:
             row=[rows[key] for key in zip(table["part"], table["id"], strict=True)]
         ).groupby("pixels", sort=False)
         return [sorted(group["row"].tolist()) for _, group in by_pixels]
+
+    def units_of_rows(self) -> list[str]:
+        """The unit of each row of `shared`: that of its images, or else the row's id."""
+        units = dict(zip(self.units, self.units, strict=True))
+        for row, (image, unit) in enumerate(zip(self.ids, self.units, strict=True)):
+            units[_stored(image, is_test=row >= self.n_train)] = unit
+        stored = [
+            _stored(row_id, is_test=part == "test")
+            for row_id, part in zip(self.shared["id"], self.shared["part"], strict=True)
+        ]
+        return [units.get(name, name) for name in stored]
 
     def content(self) -> dict[str, np.ndarray]:
         """Statistics of the images' content, by name: [N] each."""
@@ -124,11 +135,20 @@ def read(backbone: Embedding | None, *, seed: int) -> Data:
         groups=train["group"].tolist() if "group" in train else None,
         duplicates=prepared.csv("duplicates.csv"),
         files=files if len(files) else None,
-        shared=prepared.csv("shared_columns.csv"),
+        shared=_shared(prepared),
         described=features.describe(store, stored, backbone, seed=seed),
         trained=backbone is not None,
         store=store,
     )
+
+
+def _shared(prepared: Manifest) -> pd.DataFrame:
+    """The rows of both tables, with numbers as float64 (NaN: missing) and categories as text."""
+    table = prepared.csv("shared_columns.csv")
+    for name, kind in prepared.facts["shared_columns"].items():
+        if kind != "categorical":
+            table[f"column {name}"] = pd.to_numeric(table[f"column {name}"], errors="coerce")
+    return table
 
 
 def _with_one_target(task: Task, labels: list[str]) -> tuple[Task, list[str]]:
