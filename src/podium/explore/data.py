@@ -1,6 +1,7 @@
 """The prepared data for the checks: one row per image, training images first."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -15,6 +16,7 @@ from podium.explore.features import Described
 from podium.explore.image_stats import STATISTICS
 from podium.images import channels
 from podium.images.store import ImageStore, JoinedStores
+from podium.pages.document import counted
 from podium.scoring.task import LABEL_SEPARATOR, Task
 
 TEST = "\ntest\n"  # prefix of test ids in the joined store; ids have no line breaks
@@ -42,6 +44,15 @@ class Data:
     def n_train(self) -> int:
         """The number of training images."""
         return len(self.labels)
+
+    @property
+    def noun(self) -> str:
+        """What has a label: "image", or "id" if some have several training images."""
+        return "image" if len(set(self.units[: self.n_train])) == self.n_train else "id"
+
+    def counted(self, rows: Sequence[int]) -> str:
+        """How many `noun`s the rows have: "2 ids"."""
+        return counted(len({self.units[row] for row in rows}), self.noun)
 
     @property
     def is_test(self) -> np.ndarray:

@@ -11,11 +11,12 @@ from scipy import stats
 from podium.core.errors import UserError
 from podium.kaggle.comparison import Comparison
 from podium.pages import charts
-from podium.pages.document import Chart, Section, Table, score
+from podium.pages.document import Chart, Section, Table
 from podium.pages.outcome import Outcome, of_members
 from podium.scoring import decisions
 from podium.submission import target_tables
 from podium.submission.report import Correlations
+from podium.submission.text_tables import score
 
 RESAMPLES, MIN_RESAMPLES = 400, 100
 MAX_CELLS = 40_000_000  # predictions to score in all samples: seconds, of AUC a quarter of a minute
