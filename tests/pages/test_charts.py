@@ -100,6 +100,17 @@ def test_ticks_of_large_numbers_do_not_touch() -> None:
             assert len(ticks) >= 2
 
 
+def test_an_axis_of_counts_has_integers() -> None:
+    for values, expected in (([1], ["1"]), ([1, 3], ["1", "2", "3"]), ([1200, 9000], ["3,000"])):
+        with charts.style():
+            made, (axes,) = charts.panels(1)
+            axes.plot(values, np.zeros(len(values)), "o")
+            charts.only_integers(axes.xaxis)
+            axes.set_yticks([])
+            found = texts(made)
+        assert set(expected) <= set(found) and not [text for text in found if "." in text]
+
+
 def test_a_wide_chart_is_scrolled_rather_than_made_tiny() -> None:
     with charts.style():
         narrow, wide = (str(charts.svg(charts.figure(width, 2), "a")) for width in (3, 10))

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import AutoLocator, MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 # Stand for the page's colors until the SVG is written.
 INK, GRID = "#010203", "#040506"
@@ -127,14 +127,14 @@ def _write_ticks(made: Figure) -> None:
     made.draw_without_rendering()  # places them
     for axes in made.axes:
         locator = axes.xaxis.get_major_locator()
-        if not isinstance(locator, AutoLocator):
+        if not isinstance(locator, MaxNLocator):
             continue
         for count in range(MAX_TICKS, 0, -1):
             boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
             shown = [box for box in boxes if box.width]
             if not any(a.overlaps(b) for a, b in itertools.pairwise(shown)):
                 break
-            axes.xaxis.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
+            locator.set_params(nbins=count)
             made.draw_without_rendering()
 
 
@@ -147,6 +147,11 @@ def histogram(axes: Axes, values: Sequence[np.ndarray], names: Sequence[str], *,
     if len(values) > 1:
         axes.set(ylabel="density", yticks=[])
         axes.legend(fontsize="small")
+
+
+def only_integers(axis: Axis) -> None:
+    """Ticks of counts, also where there is one value."""
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def end_at_one(axis: Axis) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.text import Annotation
-from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
@@ -61,7 +60,7 @@ def per_class(outcome: Outcome) -> Section:
                 for index in known[np.argsort(f1[known], kind="stable")][:MAX_NAMED]
             ]
             axes.margins(0.12)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            charts.only_integers(axes.xaxis)
             axes.set(xlabel=f"{outcome.noun}s of the class", ylabel="F1, out of fold")
             figure.draw_without_rendering()  # places the texts
             _drop_overlapping(texts)

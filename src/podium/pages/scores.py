@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from podium.core.errors import UserError
@@ -186,7 +185,7 @@ def learning_curves(curves: dict[str, dict[str, Curves]], metric: str) -> Sectio
             losses.set(xlabel="epoch", ylabel="loss")
             scores.set(xlabel="epoch", ylabel=metric)
             for axes in (losses, scores):
-                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+                charts.only_integers(axes.xaxis)
             charts.end_at_one(scores.yaxis)
             scores.legend(fontsize="small")
             svg = charts.svg(figure, f"Learning curves of {model}")
