@@ -204,3 +204,16 @@ def test_many_rows_of_a_few_images_or_groups_are_no_evidence(kind: str) -> None:
     found = findings._differences(made, np.arange(12), np.random.default_rng(0))
     (column,) = [difference for difference in found if difference.name == "column age"]
     assert column.is_reported == (column.auc > 0.9) == (kind == "rows")
+
+
+def test_a_row_is_of_the_unit_of_its_image() -> None:
+    ids = [str(n) for n in range(12)]
+    units = [*(f"house {n // 2}" for n in range(8)), *(f"{TEST}house {n // 2}" for n in range(4))]
+    made = test_faults.data(Task("multiclass", ["a", "b"]), ["a", "b"] * 4)
+    rows = [("train", "3"), ("train", "house 1"), ("test", "9"), ("test", "house 1"), ("test", "x")]
+    shared = pd.DataFrame(rows, columns=["part", "id"])
+    made = replace(made, ids=ids, units=units, shared=shared.assign(group=["", "p", "", "", "p"]))
+    assert made.units_of_rows() == ["house 1", "house 1", TEST + "house 0", TEST + "house 1",
+                                    TEST + "x"]  # fmt: skip
+    groups = findings.groups_of_rows(made, pd.factorize(np.array(units))[0])
+    assert groups[0] == groups[1] == groups[4] and len({*groups}) == 3
