@@ -113,6 +113,7 @@ def predict(config: Model, data: build.TrainingData) -> Run:
             codec,
             views=[tta.VIEWS[view] for view in VIEWS],
             accelerator=accelerator,
+            batch_size=config.batch_size,
         )
         return len(VIEWS) * len(names)
 

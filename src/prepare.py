@@ -43,7 +43,7 @@ def main() -> None:
         chosen = choice.choose(read, layout, task, stored.checksums)
         read = chosen.tables
         metadata = metadata_columns.read(archive, layout, read)
-        shared = shared_columns.read(archive, layout)
+        shared = shared_columns.read(archive, layout, read)
         not_read = [f"not read: {problem}" for problem in archive.skipped]
     written = {
         "train.csv": read.train,
@@ -51,7 +51,7 @@ def main() -> None:
         "sample_submission.csv": read.sample if read.sample_rows is None else read.sample_rows,
         "duplicates.csv": chosen.duplicates,
         "files.csv": stored.files(),
-        "shared_columns.csv": shared,
+        "shared_columns.csv": shared.table,
         submission_file.ROWS: read.file.rows_table,
     }
     for name, table in written.items():
@@ -70,6 +70,7 @@ def main() -> None:
         submission_file=read.file.facts,
         hidden_test=layout.hidden_test,
         features=metadata.kinds,
+        shared_columns=shared.kinds,
         duplicates=layout.duplicates,
         **({} if read.targets is None else {"targets": read.targets}),
     )

@@ -39,7 +39,8 @@ def main() -> None:
     for target, score in (known["ensemble"].targets or {} if known else {}).items():
         scores["ensemble"]["targets"][target]["test"] = score
     predicted = predictions.read(paths.ENSEMBLE / "oof.parquet", EnsembleProvenance)
-    folds = units.table(Manifest(paths.FOLDS).csv("folds.csv"))
+    images = Manifest(paths.FOLDS).csv("folds.csv")
+    folds = units.table(images)
     labels = folds.set_index("id")["label"].loc[predicted.ids]
     oof = pd.DataFrame(
         {"id": predicted.ids, "actual": labels.to_list(), "predicted": predicted.labels}
@@ -51,8 +52,7 @@ def main() -> None:
         rows=len(csvs.read(path)),
         seconds={name: _seconds(name, member) for name, member in scores["members"].items()},
         test_scores=None if known is None else {name: one.score for name, one in known.items()},
-        oof=oof,
-        task=task,
+        oof=report.OofTable(oof, task, "image" if len(folds) == len(images) else "id"),
         correlations=files.read_json(paths.ENSEMBLE / "error_correlations.json"),
     )
     files.write_text(paths.REPORTS / "report.md", text)

@@ -27,6 +27,7 @@ from podium.training import fingerprint
 from podium.training.build import Components, TrainingData, build
 from podium.training.checkpoints import Checkpoints
 from podium.training.fold import TrainedFold, train_fold
+from podium.training.printing import PRINTER, Reporter
 
 # Each training parses all our code for it, which takes as long as a small training.
 fingerprint.program = functools.cache(fingerprint.program)
@@ -93,6 +94,7 @@ def train(
     folds: pd.DataFrame = FOLDS,
     metric: str = "accuracy",
     data: TrainingData | None = None,
+    reporter: Reporter = PRINTER,
     **changes: Any,
 ) -> TrainedFold:
     """Train a small model on fold 0: by default 11 steps of 8 images per epoch, for one epoch."""
@@ -108,6 +110,7 @@ def train(
             seed=1,
             metric=metrics.get(metric, "multiclass"),
             checkpoints=checkpoints,
+            reporter=reporter,
         )
 
 

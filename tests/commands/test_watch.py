@@ -50,6 +50,25 @@ def test_lines_and_status_of_a_training_agree_on_what_is_left(project: Project) 
     assert status.running(project.folder) == []
 
 
+@pytest.mark.slow
+def test_the_time_left_after_epochs_on_features(project: Project) -> None:
+    """Nothing is known about epochs on images before the first, except from another fold."""
+    phases = [{"epochs": 3, "lr": 0.01, "trainable": "head"}, {"epochs": 2, "lr": 0.01}]
+    project.edit(lambda params: params["models"]["a"].update(phases=phases, augment="none"))
+    for stage in ("check", "fetch", "prepare", "folds"):
+        assert project.stage(stage).returncode == 0
+    lines = {}
+    for fold in "01":
+        output = project.stage("train", "--model", "a", "--fold", fold).stdout
+        assert "phase 1 trains the head on the features" in output
+        lines[fold] = [line for line in output.splitlines() if line.startswith("epoch ")]
+    unknown = ["time left unknown until the next phase" in line for line in lines["0"]]
+    assert unknown == [True] * 3 + [False] * 2
+    assert not any("in total" in line for line in lines["0"][:3])
+    assert " left (" in lines["0"][3] and " left in total" in lines["0"][4]
+    assert [line.endswith(" left") for line in lines["1"]] == [True] * 4 + [False]
+
+
 def test_the_status_of_a_copy_is_written_to_the_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

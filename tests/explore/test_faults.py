@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from planted_photos import Store, described, photos
 
-from podium.explore import data_page, faults
+from podium.explore import data_page, faults, overview
 from podium.explore.data import Data
 from podium.explore.findings import Findings
 from podium.explore.label_errors import Issue, Issues
@@ -70,11 +70,38 @@ def test_an_id_has_one_card_and_large_numbers_are_written_alike() -> None:
     labels = [str(1_000_000.0 * (n // 4 + 1)) for n in range(COUNT)]
     made = data(Task("regression", ["price"]), labels, units=units)
     issues = [Issue(row, 0.1, "5858000", 0) for row in (0, 1, 2, 3, 9)]
-    section = faults.label_errors(made, findings(issues, 5))
+    found = findings(issues, 5)
+    section = faults.label_errors(made, found)
     assert "The label of 2 ids disagrees" in section.text
     first, second = lines(section)
     assert first[:2] == ["given: 1,000,000", "suggested: 5,858,000"]
     assert second[0] == "given: 3,000,000"
+    assert "likely label errors: 5 (images of 2 ids)" in data_page.summary(made, found)
+    (cards,) = faults.label_errors(made, found).parts
+    assert cards.caption == ""
+
+
+@pytest.mark.parametrize("per_unit", [1, 2])
+def test_the_caption_counts_what_the_cards_show(
+    per_unit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "ISSUES", 2)
+    units = [f"unit {n // per_unit}" for n in range(COUNT)]
+    made = data(Task("multiclass", ["cat", "dog"]), ["cat", "cat", "dog", "dog"] * 3, units=units)
+    found = findings([Issue(row, 0.1, "dog", 3) for row in range(8)], 9)
+    (cards,) = faults.label_errors(made, found).parts
+    assert cards.caption == f"2 of {['8 images', '4 ids'][per_unit - 1]}, most likely first"
+
+
+def test_numbers_of_ids_with_several_images_count_once() -> None:
+    units = [f"house {n // 4}" for n in range(COUNT)]
+    labels = [str(100.0 * (1 + n // 4)) for n in range(COUNT)]
+    for given, noun, cards in ((units, "ids", 8), (None, "images", 8)):
+        made = data(Task("regression", ["price"]), labels, units=given)
+        chart, row = overview.classes(made).parts
+        assert f">{noun}<" in chart.svg
+        names = [card.pictures[0][1] for card in row.cards]
+        assert len(names) == cards and len(set(names)) == (3 if given else 8)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,19 @@
 """Shortcuts and drift: features that predict a label or the test set without the content."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
+import test_faults
 from planted_photos import described, photos
 
 from podium.explore import drift, findings, shortcuts, univariate
+from podium.explore.data import TEST
 from podium.explore.image_stats import CELLS, STATISTICS
 from podium.explore.shortcuts import Labels
+from podium.scoring.task import Task
 
 COUNT = 240
 IMAGES = photos(COUNT, seed=1)
@@ -180,3 +186,34 @@ def test_many_images_of_a_few_ids_are_no_evidence() -> None:
     (leaked,) = shortcuts.of_facts(number, labels, folds)
     (found,) = shortcuts.of_facts(number, labels, by_unit, weights=univariate.weights(units))
     assert leaked.is_reported and not found.is_reported
+
+
+@pytest.mark.parametrize("kind", ["rows of an image", "rows of a group", "rows"])
+def test_many_rows_of_a_few_images_or_groups_are_no_evidence(kind: str) -> None:
+    """Each of 12 images, or groups, has the same age in its 30 rows."""
+    images = np.repeat(np.arange(12), 30)
+    is_test, rng = images >= 8, np.random.default_rng(0)
+    names = images if kind == "rows of an image" else np.arange(len(images)) + 100
+    groups = [f"patient {n}" if kind == "rows of a group" else "" for n in images]
+    age = {"column age": rng.normal(50, 10, 12)[images]}
+    parts = np.where(is_test, "test", "train")
+    shared = pd.DataFrame({"part": parts, "id": names.astype(str), "group": groups, **age})
+    ids = [str(n) for n in range(12)]
+    made = test_faults.data(Task("multiclass", ["a", "b"]), ["a", "b"] * 4)
+    made = replace(made, shared=shared, units=[*ids[:8], *(TEST + i for i in ids[8:])])
+    found = findings._differences(made, np.arange(12), np.random.default_rng(0))
+    (column,) = [difference for difference in found if difference.name == "column age"]
+    assert column.is_reported == (column.auc > 0.9) == (kind == "rows")
+
+
+def test_a_row_is_of_the_unit_of_its_image() -> None:
+    ids = [str(n) for n in range(12)]
+    units = [*(f"house {n // 2}" for n in range(8)), *(f"{TEST}house {n // 2}" for n in range(4))]
+    made = test_faults.data(Task("multiclass", ["a", "b"]), ["a", "b"] * 4)
+    rows = [("train", "3"), ("train", "house 1"), ("test", "9"), ("test", "house 1"), ("test", "x")]
+    shared = pd.DataFrame(rows, columns=["part", "id"])
+    made = replace(made, ids=ids, units=units, shared=shared.assign(group=["", "p", "", "", "p"]))
+    assert made.units_of_rows() == ["house 1", "house 1", TEST + "house 0", TEST + "house 1",
+                                    TEST + "x"]  # fmt: skip
+    groups = findings.groups_of_rows(made, pd.factorize(np.array(units))[0])
+    assert groups[0] == groups[1] == groups[4] and len({*groups}) == 3

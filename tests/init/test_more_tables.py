@@ -79,9 +79,12 @@ def test_columns_are_compared_over_all_training_tables(tmp_path: Path) -> None:
     found = layouts.inspect(tmp_path, files)
     changes = {"test_csv": "test.csv", "more_train_csv": ["valid.csv"]}
     prepare = Prepare(**found.layout.prepare | changes)
-    shared = shared_columns.read(found.archive, prepare)
-    assert shared.columns.tolist() == ["part", "site"]
-    assert shared.value_counts(sort=False).to_dict() == {
+    read = tables.read(found.archive, prepare, "multiclass")
+    shared, kinds = shared_columns.read(found.archive, prepare, read)
+    assert shared.columns.tolist() == ["part", "id", "group", "column site"]
+    assert kinds == {"site": "categorical"}
+    assert set(shared["id"]) == {*read.ids["train"], *read.ids["test"]}
+    assert shared[["part", "column site"]].value_counts(sort=False).to_dict() == {
         ("test", "s"): 6,
         ("train", "t"): 24,
         ("train", "v"): 8,

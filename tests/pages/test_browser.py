@@ -115,6 +115,12 @@ def test_a_page_opens_everywhere(browser: Any, report: Path, width: int, scheme:
     assert not problems and overflow <= 0
     assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
     assert violations(page) == []
+    # Pixels per point of the charts' font sizes: their text is three quarters as large, or more.
+    scales = page.evaluate(
+        "[...document.querySelectorAll('svg')].map("
+        "svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"
+    )
+    assert scales and min(scales) >= 0.99, scales
     page.close()
 
 

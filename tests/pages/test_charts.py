@@ -1,11 +1,14 @@
 """Charts and pages: valid, self-contained, in the page's colors."""
 
+import itertools
+import re
 from xml.etree import ElementTree
 
 import cv2
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from podium.pages import charts, document, pictures
 from podium.pages.document import Card, Cards, Chart, Section, Table
@@ -44,9 +47,9 @@ def test_densities_have_no_ticks_and_counts_have_a_label() -> None:
     values = np.linspace(0, 1, 50)
     with charts.style():
         _, axes = charts.panels(2)
-        charts.histogram(axes[0], [values], ["one"])
-        charts.histogram(axes[1], [values, values], ["training", "test"])
-    assert axes[0].get_ylabel() == "images" and len(axes[0].get_yticks())
+        charts.histogram(axes[0], [values], ["one"], noun="id")
+        charts.histogram(axes[1], [values, values], ["training", "test"], noun="id")
+    assert axes[0].get_ylabel() == "ids" and len(axes[0].get_yticks())
     assert axes[1].get_ylabel() == "density" and not len(axes[1].get_yticks())
 
 
@@ -56,6 +59,63 @@ def test_an_axis_of_scores_ends_at_one() -> None:
         axes.plot([0.9, 1.0], [0, 1])
         charts.end_at_one(axes.xaxis)
         assert max(axes.get_xticks()) == pytest.approx(1)
+
+
+def texts(made: Figure) -> list[str]:
+    root = ElementTree.fromstring(str(charts.svg(made, "numbers")))
+    return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize(
+    ("high", "expected", "others"),
+    [
+        (5e5, {"0", "100,000", "400,000"}, {"1e6"}),
+        (8e6, {"0", "2,000,000", "8,000,000"}, {"1e6"}),
+        (-3e6, {"0", "\u22123,000,000"}, {"1e6"}),
+        (2500, {"0", "500", "1,000", "2,500"}, set()),
+        (1.0, {"0.0", "0.2", "1.0"}, set()),
+    ],
+)
+def test_ticks_are_written_like_other_numbers(
+    high: float, expected: set[str], others: set[str]
+) -> None:
+    with charts.style():
+        made, (axes,) = charts.panels(1)
+        axes.plot([0, 1], [0, high])
+        found = {*texts(made)}
+    assert expected <= found and not others & found
+    assert not any(re.search(r"\d{4}|e\d", text) for text in found), found
+
+
+def test_ticks_of_large_numbers_do_not_touch() -> None:
+    with charts.style():
+        made, axes = charts.panels(3)
+        for panel in axes:
+            panel.plot([1_234_567, 18_765_432], [0, 1])
+        charts.svg(made, "prices")
+        for panel in axes:
+            boxes = [label.get_window_extent() for label in panel.get_xticklabels()]
+            ticks = [tick for tick in panel.get_xticks() if 1_234_567 <= tick <= 18_765_432]
+            assert not any(a.overlaps(b) for a, b in itertools.pairwise(boxes))
+            assert len(ticks) >= 2
+
+
+def test_an_axis_of_counts_has_integers() -> None:
+    for values, expected in (([1], ["1"]), ([1, 3], ["1", "2", "3"]), ([1200, 9000], ["3,000"])):
+        with charts.style():
+            made, (axes,) = charts.panels(1)
+            axes.plot(values, np.zeros(len(values)), "o")
+            charts.only_integers(axes.xaxis)
+            axes.set_yticks([])
+            found = texts(made)
+        assert set(expected) <= set(found) and not [text for text in found if "." in text]
+
+
+def test_a_wide_chart_is_scrolled_rather_than_made_tiny() -> None:
+    with charts.style():
+        narrow, wide = (str(charts.svg(charts.figure(width, 2), "a")) for width in (3, 10))
+    assert "min-width:min(216pt,max(22rem,162pt))" in narrow
+    assert "min-width:min(720pt,max(22rem,540pt))" in wide
 
 
 def test_names_are_neither_formulas_nor_longer_than_the_chart_has_room_for() -> None:

@@ -17,6 +17,7 @@ from podium.pages.outcome import Outcome
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import LABEL_SEPARATOR, Task
+from podium.submission import text_tables
 
 RNG = np.random.default_rng(0)
 COUNT, NAMES = 400, ["a", "b", "c", "d"]
@@ -122,6 +123,9 @@ def test_ids_with_several_images_are_not_called_images() -> None:
     assert table.rows[0][1] == "ids"  # type: ignore[union-attr]
     assert "of 400 ids disagrees" in mistakes.label_errors(made, Store()).text  # type: ignore[arg-type]
     assert "in ids" in classes.confusion(made).parts[0].caption
+    shares = classes.distribution(made).parts[0]
+    assert ">share of ids<" in shares.svg and "test ids" in shares.svg  # type: ignore[union-attr]
+    assert "on test ids" in shares.caption and "images" not in shares.caption
 
 
 @pytest.mark.parametrize("tuned", [False, True])
@@ -246,9 +250,9 @@ def test_sections_of_a_group_are_together_in_the_menu_and_have_its_name() -> Non
 
 
 def test_large_numbers_are_written_out() -> None:
-    shown = [document.number(value) for value in (5_858_000.0, -1234.5, 0.12345, 12.0)]
+    shown = [text_tables.number(value) for value in (5_858_000.0, -1234.5, 0.12345, 12.0)]
     assert shown == ["5,858,000", "-1,234", "0.1235", "12"]
-    assert [document.score(value) for value in (0.12345, 1.0, 407601.5)] == [
+    assert [text_tables.score(value) for value in (0.12345, 1.0, 407601.5)] == [
         "0.1235", "1.0000", "407,602"]  # fmt: skip
     assert [document.counted(n, "image") for n in (0, 1, 1200)] == [
         "0 images", "1 image", "1,200 images"]  # fmt: skip

@@ -1,4 +1,5 @@
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from sklearn.metrics import classification_report
 
 from podium.scoring.task import Task
-from podium.submission import report
+from podium.submission import report, target_tables, text_tables
 
 SCORES: dict[str, Any] = {
     "metric": "accuracy",
@@ -25,6 +26,7 @@ def render(
     task: Task,
     test_scores: dict[str, float] | None = None,
     members: int = 1,
+    noun: str = "image",
 ) -> str:
     scores = copy.deepcopy(SCORES)
     names = ["a", *(f"m{n:02d}" for n in range(1, members))]
@@ -42,8 +44,7 @@ def render(
         rows=9,
         seconds=dict.fromkeys(names, 12.3),
         test_scores=test_scores,
-        oof=oof,
-        task=task,
+        oof=report.OofTable(oof, task, noun),
         correlations=correlations,
     )
 
@@ -181,3 +182,55 @@ def test_one_member_is_not_compared_and_a_large_matrix_is_left_out() -> None:
     assert "without it" in more
     width = max(len(line) for line in dozen.split("without it")[1].splitlines() if "|" in line)
     assert width < 110
+
+
+def test_ids_with_several_images_are_not_called_images() -> None:
+    numbers = [str(float(number)) for number in range(20)]
+    values = pd.DataFrame({"id": numbers, "actual": numbers, "predicted": numbers})
+    many = [f"c{n:02d}" for n in range(20)]
+    wrong = pd.DataFrame({"actual": many, "predicted": [*many[1:], many[0]]})
+    cases = [
+        (OOF, LETTERS),
+        (values, Task("regression", ["age"])),
+        (wrong, Task("multiclass", many)),
+    ]
+    for oof, task in cases:
+        found, of_ids = render(oof, task), render(oof, task, noun="id")
+        assert "each image is predicted" in found and "each id is predicted" in of_ids
+        assert "image" not in of_ids and "images" in found.split("##", 1)[1]
+        assert re.search(r"\| +ids \|", of_ids)
+
+
+def test_scores_and_errors_of_prices_are_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"folds": {"0": 407_601.5, "1": 12_345.6}, "mean": 209_973.55, "std": 5_000.4,
+           "oof": 210_000.7}  # fmt: skip
+    members = {"a": {**row, "weight": 1.0}}
+    monkeypatch.setitem(SCORES, "ensemble", row)
+    monkeypatch.setitem(SCORES, "members", members)
+    actual = [1_000_000.0 * number for number in range(1, 11)]
+    oof = pd.DataFrame({"id": [f"i{n}" for n in range(10)], "actual": actual, "predicted": actual})
+    oof.loc[4, "predicted"] = 5_858_000.0
+    text = render(oof.astype(str), Task("regression", ["price"]), {"a": 99_999.5, "ensemble": 1e5})
+    (line,) = rows(text, "a")
+    assert line[2:-1] == ["407,602", "12,346", "209,974 ± 5,000", "210,001", "100,000"]
+    assert rows(text, "i4") == [["i4", "5,000,000", "5,858,000"]]
+    assert rows(text, "1,000,000 to 2,000,000")[0][2] == "1,500,000"
+    assert "e+" not in text and "**100,000**" in text
+    names = report.confusion_rows(oof, Task("regression", ["price"]))["actual"]
+    assert set(names) >= {"0: below 2,800,000", "4: from 8,200,000"}
+
+
+def test_the_scores_of_targets_adapt_to_their_magnitude() -> None:
+    def summary(scale: float) -> dict[str, Any]:
+        targets = {"price": scale * 407_601.5, "color": scale * 0.91}
+        return {"targets": {name: {"oof": oof, "metric": "m", "weight": 0.5}
+                            for name, oof in targets.items()}}  # fmt: skip
+
+    members = {"a": summary(1), "b": summary(0.5)}
+    table = target_tables.scores({"members": members, "ensemble": summary(0.25)})
+    assert [row[3:] for row in table[1:]] == [
+        ["407,602", "203,801", "101,900"],
+        ["0.9100", "0.4550", "0.2275"],
+    ]
+    aligned = text_tables.markdown([["model", "score"], ["a", "1,234 ± 5,678"], ["b", "-"]])
+    assert "1,234 ± 5,678" in aligned and text_tables.markdown(table).count(": |") == 4

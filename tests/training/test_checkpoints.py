@@ -49,7 +49,8 @@ def train(
 ) -> tuple[dict[str, torch.Tensor], list[Epoch]]:
     """The best weights, and the curves without times."""
     best, curves, _ = train_model(images, checkpoints, **(EVERYTHING | changes))
-    return best.weights, [dataclasses.replace(row, images_per_s=0, seconds=0) for row in curves]
+    no_times = {"images_per_s": 0, "seconds": 0, "feature_seconds": 0}
+    return best.weights, [dataclasses.replace(row, **no_times) for row in curves]
 
 
 def kill(folder: Path, images: ImageStore, saves: int) -> None:

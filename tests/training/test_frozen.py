@@ -9,11 +9,14 @@ import pytest
 import torch
 from trainings import FOLDS, components, same_weights, train, training_data
 
+from podium.core.errors import Stopped
 from podium.images.store import ImageStore
 from podium.models import inputs
-from podium.training import frozen
+from podium.training import frozen, loop, worst
+from podium.training.build import Components
 from podium.training.checkpoints import Checkpoints
 from podium.training.fold import TrainedFold
+from podium.training.printing import Reporter
 from podium.training.state import TrainState
 
 HEAD = {"epochs": 3, "lr": 0.01, "trainable": "head"}
@@ -104,13 +107,16 @@ def test_metadata_is_used_next_to_the_features(
         {"phases": [HEAD | {"trainable": "norms"}]},
         {"phases": [HEAD | {"trainable": {"last": 1}}]},
         {"phases": [HEAD | {"epochs": 1}]},
+        {"epochs": [1, 1]},  # of a model of all folds
     ],
     ids=str,
 )
 def test_what_changes_the_features_is_trained_on_images(
     images: ImageStore, changes: dict[str, Any]
 ) -> None:
+    epochs = changes.pop("epochs", None)
     run = components(images, **{"phases": PHASES} | changes)
+    run = run._replace(epochs=epochs or run.epochs)
     assert frozen.with_features(run, TrainState(run)) is run
 
 
@@ -164,6 +170,65 @@ def test_a_resumed_run_gives_the_same_weights(
     assert np.array_equal(
         [row.valid_loss for row in resumed.curves], [row.valid_loss for row in whole.curves]
     )
+
+
+@pytest.mark.parametrize("uses_features", [True, False])
+def test_a_resumed_run_keeps_the_decision(
+    tmp_path: Path, images: ImageStore, uses_features: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounding, which the decision depends on, may be other in the other process."""
+    seen = list[bool]()
+    original = loop.train_epoch
+
+    def spy(run: Components, state: TrainState) -> Any:
+        if run.loaders.train.batch_sampler.count == 90:  # not that of the verification
+            seen.append(run.features is not None)
+        return original(run, state)
+
+    class KilledAfterEpoch(Checkpoints):
+        def save(self, state: dict[str, Any], *, wait: bool = False) -> None:
+            super().save(state, wait=wait)
+            raise Killed
+
+    monkeypatch.setattr(loop, "train_epoch", spy)
+    monkeypatch.setattr(frozen, "applies", lambda *_: uses_features)
+    with pytest.raises(Killed), KilledAfterEpoch(tmp_path / "x") as checkpoints:
+        train(images, checkpoints, phases=PHASES)
+    monkeypatch.setattr(frozen, "applies", lambda *_: not uses_features)
+    with Checkpoints(tmp_path / "x") as checkpoints:
+        train(images, checkpoints, phases=PHASES)
+    assert seen == [*[uses_features] * 3, False]
+
+
+@pytest.mark.parametrize(("where", "steps"), [("_features", 0), ("picture", 4 * STEPS)])
+def test_a_signal_outside_of_epochs_leaves_a_checkpoint(
+    tmp_path: Path, images: ImageStore, where: str, steps: int, whole: TrainedFold,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """While features are computed, and while a tracker's image is drawn after the last epoch, when
+    a large checkpoint may be some epochs old.
+    """
+
+    class Seldom(Checkpoints):
+        def due(self, **_: object) -> bool:
+            return False
+
+    class Draws(Reporter):
+        def finish(self, _: TrainState, draw: Any) -> None:
+            draw()
+
+    def stop(*_: object) -> None:
+        raise Stopped("SIGTERM")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen if where == "_features" else worst, where, stop)
+        with pytest.raises(Stopped), Seldom(tmp_path / "x") as checkpoints:
+            train(images, checkpoints, reporter=Draws(), phases=PHASES, dropout=0.5)
+    with Checkpoints(tmp_path / "x") as checkpoints:
+        resumed = train(images, checkpoints, phases=PHASES, dropout=0.5)
+    assert f"resuming from checkpoint at step {steps}\n" in capsys.readouterr().out
+    assert same_weights(resumed.best.weights, whole.best.weights)
+    assert len(resumed.curves) == len(whole.curves)
 
 
 @pytest.fixture(scope="module")

@@ -40,11 +40,28 @@ def test_each_epoch_but_the_last_says_how_long_the_rest_takes(
 ) -> None:
     asked: list[float] = []
     monkeypatch.setattr(console, "duration", lambda seconds: asked.append(seconds) or "long")
-    phases = [{"epochs": 2, "lr": 0.01, "trainable": "head"}, {"epochs": 1, "lr": 0.01}]
-    _, curves, _ = train(images, phases=phases)
+    head = {"epochs": 2, "lr": 0.01, "trainable": "head", "augment": "light"}
+    _, curves, _ = train(images, phases=[head, {"epochs": 1, "lr": 0.01}])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert [line.endswith("  long left") for line in lines] == [True, True, False]
-    assert asked == [2 * curves[0].seconds, curves[1].seconds]
+    assert asked == [2 * curves[0].seconds, min(row.seconds for row in curves[:2])]
+
+
+def test_after_epochs_on_features_the_time_on_images_is_unknown(
+    images: ImageStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(console, "duration", lambda seconds: asked.append(seconds) or "long")
+    head = {"epochs": 2, "lr": 0.01, "trainable": "head"}
+    _, curves, _ = train(images, phases=[head, {"epochs": 2, "lr": 0.01}])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    unknown = "  time left unknown until the next phase"
+    assert [line.endswith(unknown) for line in lines] == [True, True, False, False]
+    assert lines[2].endswith("  long left") and asked == [curves[2].seconds]
+    times = [row.feature_seconds for row in curves]
+    assert 0 < times[0] < curves[0].seconds and times[1:] == [0, 0, 0]
+    fastest = max(row.images_per_s for row in curves[:2])
+    assert curves[0].images_per_s > 0.2 * fastest  # without the features
 
 
 def test_training_learns(images: ImageStore) -> None:

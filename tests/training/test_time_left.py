@@ -1,6 +1,7 @@
 """The time left for all models and folds of params.yaml."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import provenances
@@ -34,18 +35,53 @@ def finish(made: Trainings, model: str, fold: Fold, seconds: float) -> None:
     made.finish(model, fold, seconds)
 
 
-def epochs(*seconds: float, phase: int = 1) -> list[Epoch]:
+def epochs(*seconds: float, phase: int = 1, features: float = 0.0) -> list[Epoch]:
+    """The epochs of a phase, the first of which computed `features` for so many seconds before."""
     rest = (0.5, None, None, None, None, None, None, 0.1, None, 1, 100.0)
-    return [Epoch(n, phase, *rest, value) for n, value in enumerate(seconds, 1)]
+    curves = [Epoch(n, phase, *rest, value) for n, value in enumerate(seconds, 1)]
+    first = replace(curves[0], seconds=seconds[0] + features, feature_seconds=features)
+    return [first, *curves[1:]]
 
 
 def test_a_pause_does_not_change_the_estimate() -> None:
-    assert time_left.epoch_seconds(epochs(10, 10, 3600)) == 10
-    assert time_left.epoch_seconds(epochs(3600, 10)) == 10
+    assert time_left.seconds_left(epochs(10, 10, 3600), {1: 1}) == 10
+    assert time_left.seconds_left(epochs(3600, 10), {1: 1}) == 10
     assert time_left.usual_seconds(epochs(10, 3600, 10)) == 30
     slower = [*epochs(10, 10, 10), *epochs(30, 3600, 31, phase=2)]  # the backbone trains, too
-    assert time_left.epoch_seconds(slower) == 31
+    assert time_left.seconds_left(slower, {2: 0.5}) == 31 / 2
     assert time_left.usual_seconds(slower) == 30 + 3 * 31
+
+
+def test_epochs_on_features_say_nothing_about_epochs_on_images() -> None:
+    head = epochs(0.25, 0.25, 0.25, features=100.0)
+    assert time_left.seconds_left(head, {1: 7}) == 7 * 0.25
+    assert time_left.seconds_left(head, {1: 7, 2: 5}) is None
+    assert not time_left.is_measured(head, {1: 7, 2: 5})
+    later = [*head, *epochs(30, phase=2)]
+    assert time_left.seconds_left(later, {2: 4, 3: 2}) == 6 * 30  # gradual unfreezing
+    assert time_left.seconds_left(epochs(20), {1: 1, 2: 2}) == 60  # on images
+
+
+def test_other_folds_compute_the_features_once_too(tmp_path: Path) -> None:
+    head = epochs(0.25, 0.25, 0.25, features=100.0)
+    assert time_left.usual_seconds(head) == 100 + 3 * 0.25
+    resumed = [*head, *epochs(0.25, features=120.0)]  # computes them again
+    assert time_left.usual_seconds(resumed) == 100 + 4 * 0.25
+    spent = time_left.usual_seconds(head)
+    left = all_trainings(tmp_path).left(THIS, [], seconds=0.25, spent=spent)
+    assert left.seconds == pytest.approx(0.25 + 2 * 101)
+
+
+def test_a_phase_that_was_not_reached_takes_as_long_as_in_finished_trainings(
+    tmp_path: Path,
+) -> None:
+    made = all_trainings(tmp_path)
+    assert made.as_finished("a", spent=10.0) is None
+    finish(made, "a", 1, 100.0)
+    finish(made, "a", 2, 140.0)
+    assert made.as_finished("a", spent=10.0) == 110.0
+    assert made.as_finished("a", spent=500.0) == 0.0
+    assert made.as_finished("b", spent=10.0) is None
 
 
 def test_nothing_is_estimated_without_a_measurement(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from podium.training.status import Status, StatusFile
 
 EPOCH = re.compile(
     r"epoch +(?P<epoch>\d+)  .*  (?P<score>\S+ -?[\d.]+)\*? +lr .* images/s"
-    r"(?:  (?P<left>[^(]+) left(?! in total))?"
+    r"(?:  (?P<left>\d[^(]*) left(?! in total))?"
 )
 STAGE = re.compile(r"Running stage '(\w+)@")
 

@@ -53,7 +53,7 @@ def read(archive: Archive, layout: Prepare, tables: Tables) -> Metadata:
             f"prepare.features: {layout.train_csv} and {layout.test_csv} have no usable columns in "
             f"common{_shown(left_out)}. Set features: none."
         )
-    train, unreadable = _convert(texts, found)
+    train, unreadable = convert(texts, found)
     warnings = _warn(unreadable, layout.train_csv)
     test, more = read_test(archive, layout, tables.test, found)
     lines = list[str]()
@@ -80,7 +80,7 @@ def read_test(
         texts = pd.DataFrame({name: [] for name in kinds}, dtype=str)
     else:
         texts = _read_texts(archive, layout, test, "test_csv", [*kinds])
-    table, unreadable = _convert(texts, kinds)
+    table, unreadable = convert(texts, kinds)
     return table, _warn(unreadable, layout.test_csv)
 
 
@@ -131,10 +131,12 @@ def _read_texts(
     return rows.set_axis(pd.Index(images["id"].tolist(), dtype=object), axis=0)
 
 
-def _convert(
+def convert(
     texts: pd.DataFrame, kinds: Mapping[str, ColumnKind]
 ) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
-    """Convert the columns `kinds`. Also returns cells that should be numbers but are not."""
+    """Convert the columns `kinds` to float64 (NaN: missing) or text (None: missing). Also returns
+    cells that should be numbers but are not.
+    """
     columns, unreadable = dict[str, pd.Series](), dict[str, pd.Series]()
     for name, kind in kinds.items():
         missing = column_kinds.is_missing(texts[name])

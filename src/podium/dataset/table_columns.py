@@ -36,12 +36,12 @@ def read_columns(
     for place, other in enumerate(more):
         table = _read(archive, other, "more_train_csv", columns, layout)
         if layout.more_train_images:
-            table["id"] = _as_paths(archive, table["id"], layout.more_train_images[place])
+            table["id"] = as_paths(archive, table["id"], layout.more_train_images[place])
         tables.append(table)
     return pd.concat(tables, ignore_index=True) if more else tables[0]
 
 
-def _as_paths(archive: Archive, ids: pd.Series, folder: str) -> pd.Series:
+def as_paths(archive: Archive, ids: pd.Series, folder: str) -> pd.Series:
     """The paths of images in the archive: ids need not differ from those of other folders."""
     unique = ids.unique().tolist()
     files = find_images(image_names(archive), unique, folder=folder)

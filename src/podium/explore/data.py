@@ -1,6 +1,7 @@
 """The prepared data for the checks: one row per image, training images first."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -15,6 +16,7 @@ from podium.explore.features import Described
 from podium.explore.image_stats import STATISTICS
 from podium.images import channels
 from podium.images.store import ImageStore, JoinedStores
+from podium.pages.document import counted
 from podium.scoring.task import LABEL_SEPARATOR, Task
 
 TEST = "\ntest\n"  # prefix of test ids in the joined store; ids have no line breaks
@@ -33,7 +35,7 @@ class Data:
     groups: list[str] | None  # of the training images
     duplicates: pd.DataFrame  # part, id, pixels, set
     files: pd.DataFrame | None  # `FileFacts` [N]; None for images in tables
-    shared: pd.DataFrame  # part, and shared columns of both tables
+    shared: pd.DataFrame  # rows of both tables: part, id, group ("": none), shared columns
     described: Described
     trained: bool  # whether the features are those of a pretrained network
     store: JoinedStores
@@ -42,6 +44,15 @@ class Data:
     def n_train(self) -> int:
         """The number of training images."""
         return len(self.labels)
+
+    @property
+    def noun(self) -> str:
+        """What has a label: "image", or "id" if some have several training images."""
+        return "image" if len(set(self.units[: self.n_train])) == self.n_train else "id"
+
+    def counted(self, rows: Sequence[int]) -> str:
+        """How many `noun`s the rows have: "2 ids"."""
+        return counted(len({self.units[row] for row in rows}), self.noun)
 
     @property
     def is_test(self) -> np.ndarray:
@@ -63,6 +74,17 @@ class Data:
             row=[rows[key] for key in zip(table["part"], table["id"], strict=True)]
         ).groupby("pixels", sort=False)
         return [sorted(group["row"].tolist()) for _, group in by_pixels]
+
+    def units_of_rows(self) -> list[str]:
+        """The unit of each row of `shared`: that of its images, or else the row's id."""
+        units = dict(zip(self.units, self.units, strict=True))
+        for row, (image, unit) in enumerate(zip(self.ids, self.units, strict=True)):
+            units[_stored(image, is_test=row >= self.n_train)] = unit
+        stored = [
+            _stored(row_id, is_test=part == "test")
+            for row_id, part in zip(self.shared["id"], self.shared["part"], strict=True)
+        ]
+        return [units.get(name, name) for name in stored]
 
     def content(self) -> dict[str, np.ndarray]:
         """Statistics of the images' content, by name: [N] each."""
@@ -124,11 +146,20 @@ def read(backbone: Embedding | None, *, seed: int) -> Data:
         groups=train["group"].tolist() if "group" in train else None,
         duplicates=prepared.csv("duplicates.csv"),
         files=files if len(files) else None,
-        shared=prepared.csv("shared_columns.csv"),
+        shared=_shared(prepared),
         described=features.describe(store, stored, backbone, seed=seed),
         trained=backbone is not None,
         store=store,
     )
+
+
+def _shared(prepared: Manifest) -> pd.DataFrame:
+    """The rows of both tables, with numbers as float64 (NaN: missing) and categories as text."""
+    table = prepared.csv("shared_columns.csv")
+    for name, kind in prepared.facts["shared_columns"].items():
+        if kind != "categorical":
+            table[f"column {name}"] = pd.to_numeric(table[f"column {name}"], errors="coerce")
+    return table
 
 
 def _with_one_target(task: Task, labels: list[str]) -> tuple[Task, list[str]]:

@@ -15,7 +15,7 @@ def html(data: Data, found: Findings, slug: str, backbone: Embedding | None) -> 
         ("training images", f"{data.n_train:,}", "multitarget" if data.targets else data.task.name),
         ("test images", f"{len(data.ids) - data.n_train:,}", ""),
         ("near-duplicate pairs", f"{len(found.pairs):,}", _crossing(data, found)),
-        ("likely label errors", f"{len(found.issues.found):,}", _not_listed(found)),
+        ("likely label errors", f"{len(found.issues.found):,}", _not_listed(data, found)),
         ("shortcuts to the label", str(len(faults.found_shortcuts(found))), ""),
     ]
     if found.drift is not None:
@@ -43,7 +43,7 @@ def summary(data: Data, found: Findings) -> list[str]:
     lines = [
         f"near-duplicates: {len(found.pairs)} pairs{f' ({crossing})' if crossing else ''}",
         f"likely label errors: {len(found.issues.found)}"
-        + (f" ({remark})" if (remark := _not_listed(found)) else ""),
+        + (f" ({remark})" if (remark := _not_listed(data, found)) else ""),
     ]
     if limit := faults.sampled(len(data.ids), found.searched):
         lines.append(f"neighbors were searched of {limit} images, a random sample")
@@ -56,10 +56,18 @@ def summary(data: Data, found: Findings) -> list[str]:
     return lines
 
 
-def _not_listed(found: Findings) -> str:
-    """How many suspicious labels are not listed; "" if all are."""
-    more = found.issues.suspicious - len(found.issues.found)
-    return f"the most suspicious of {found.issues.suspicious:,}" if more else ""
+def _not_listed(data: Data, found: Findings) -> str:
+    """How many suspicious labels are not listed, and how many ids the images belong to; "" if all
+    are, and each image has its own.
+    """
+    listed = len(found.issues.found)
+    parts = []
+    if data.noun == "id" and listed:
+        wrong = data.counted([issue.row for issue in found.issues.found])
+        parts.append(f"images of {wrong}")
+    if found.issues.suspicious > listed:
+        parts.append(f"the most suspicious of {found.issues.suspicious:,}")
+    return ", ".join(parts)
 
 
 def _crossing(data: Data, found: Findings) -> str:

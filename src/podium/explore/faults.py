@@ -12,7 +12,8 @@ from podium.explore.label_errors import MAX_CLASSES, MAX_SHARE, NEIGHBORS, Issue
 from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import BYTES_REVEAL, CENTER, CORNER, REVEALS, Shortcut
 from podium.pages import pictures
-from podium.pages.document import Card, Cards, Chart, Section, Table, counted, number
+from podium.pages.document import Card, Cards, Chart, Section, Table
+from podium.submission.text_tables import number
 
 Parts = list[Chart | Table | Cards]
 PAIRS, ISSUES, ROWS = 36, 30, 15
@@ -93,9 +94,8 @@ def label_errors(data: Data, found: Findings) -> Section:
     if has_classifier(data.task):
         judges += " and with a linear classifier that was not trained on the image"
     rows = [issue.row for issue in found.issues.found]
-    count = len({data.units[row] for row in rows})
-    several = len(set(data.units[: data.n_train])) < data.n_train
-    text = f"The label of {counted(count, 'id' if several else 'image')} disagrees with {judges}. "
+    wrong = data.counted(rows)
+    text = f"The label of {wrong} disagrees with {judges}. "
     if more := found.issues.suspicious - len(rows):
         text = (
             f"The labels of {found.issues.suspicious:,} images disagree with {judges}. Only the "
@@ -115,7 +115,8 @@ def label_errors(data: Data, found: Findings) -> Section:
         text += f" With more than {MAX_CLASSES} classes, no classifier is fitted."
     if not cards:
         return Section("Likely label errors", [], text)
-    caption = f"{len(cards)} of {count}, most likely first" if len(cards) < count else ""
+    is_all = len(cards) == len({data.units[row] for row in rows})
+    caption = "" if is_all else f"{len(cards)} of {wrong}, most likely first"
     return Section("Likely label errors", [Cards([*cards.values()], caption)], text)
 
 

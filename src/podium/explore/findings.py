@@ -17,7 +17,6 @@ from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import Labels, Shortcut
 
 MAX_SEARCHED = 50_000  # training images, and test images, whose neighbors are searched
-NUMERIC_SHARE = 0.95  # of the cells of a column that must be numbers for it to be numeric
 
 
 @dataclass(frozen=True)
@@ -118,22 +117,21 @@ def _differences(data: Data, groups: np.ndarray, rng: np.random.Generator) -> li
     names = ("file name order", "file name length")  # naming often follows the split
     facts = {name: values for name, values in data.facts().items() if name not in names}
     found = drift.compare(facts | data.content(), data.is_test, rng, groups)
-    columns = {
-        f"column {name}": _numbers(data.shared[name])
-        for name in data.shared.columns.difference(["part"])
-    }
+    shared = data.shared.columns.difference(["part", "id", "group"])
+    columns = {str(name): data.shared[name].to_numpy() for name in shared}
     is_test = (data.shared["part"] == "test").to_numpy()
-    found += drift.compare(columns, is_test, rng)
+    found += drift.compare(columns, is_test, rng, groups_of_rows(data, groups))
     return sorted(found, key=lambda difference: -difference.auc)
 
 
-def _numbers(column: pd.Series) -> np.ndarray:
-    """A column as numbers if nearly all cells are numeric, else as text."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    has_value = (column.str.strip() != "").to_numpy()
-    if has_value.any() and numbers.notna().to_numpy()[has_value].mean() >= NUMERIC_SHARE:
-        return numbers.to_numpy(float)
-    return column.to_numpy(object)
+def groups_of_rows(data: Data, groups: np.ndarray) -> np.ndarray:
+    """The group of each row of the tables: that of its images in `groups`, int [N], merged with the
+    rows of the same `prepare.group_column`: a number per row.
+    """
+    of_units = dict(zip(data.units, groups.tolist(), strict=True))
+    rows = [str(of_units.get(unit, f"row {unit}")) for unit in data.units_of_rows()]
+    known = data.shared["group"].where(data.shared["group"] != "")
+    return merged(rows, pd.factorize(known)[0])  # -1 without one
 
 
 def duplicates_table(data: Data, findings: Findings) -> pd.DataFrame:

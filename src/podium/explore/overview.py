@@ -11,8 +11,9 @@ from podium.explore.data import Data
 from podium.explore.faults import neighbors_of
 from podium.explore.label_errors import MAX_SHARE
 from podium.pages import charts, pictures
-from podium.pages.document import Card, Cards, Chart, Section, Table, counted, number
+from podium.pages.document import Card, Cards, Chart, Section, Table, counted
 from podium.scoring.task import LABEL_SEPARATOR
+from podium.submission.text_tables import number
 
 MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes; images per class; columns; pixels
 MAX_BARS, MAX_ROWS, MAX_GROUPS = 60, 25, 8
@@ -108,7 +109,7 @@ def images(data: Data) -> Section:
             arrays, names = [values[~is_test]], ["training"]
             if is_test.any():
                 arrays, names = [*arrays, values[is_test]], [*names, "test"]
-            charts.histogram(axis, arrays, names)
+            charts.histogram(axis, arrays, names, noun="image")
             axis.set_title(title)
         chart = Chart(charts.svg(figure, "Histograms of size, aspect ratio and brightness"))
     sizes = Counter(zip(width.astype(int).tolist(), height.astype(int).tolist(), strict=True))
@@ -160,14 +161,15 @@ def method(data: Data, backbone: Embedding | None) -> Section:
 
 def _numbers(data: Data) -> Section:
     targets = data.task.targets(data.labels)
+    first = np.sort(np.unique(data.units[: data.n_train], return_index=True)[1])  # of each id
     with charts.style():
         figure, axes = charts.panels(len(data.task.classes))
         for index, axis in enumerate(axes):
-            charts.histogram(axis, [targets[:, index]], ["training"])
+            charts.histogram(axis, [targets[first, index]], ["training"], noun=data.noun)
             axis.set_title(charts.short(data.task.classes[index]))
         parts: list[Chart | Table | Cards] = [Chart(charts.svg(figure, "Histograms of numbers"))]
     for index, name in enumerate(data.task.classes[:4]):
-        order = np.argsort(targets[:, index], kind="stable")
+        order = first[np.argsort(targets[first, index], kind="stable")]
         rows = [int(row) for row in order[np.linspace(0, len(order) - 1, 8).astype(int)]]
         cards = [Card(number(targets[row, index]), [_picture(data, row)], []) for row in rows]
         parts.append(Cards(cards, f"From the lowest to the highest {name}"))

@@ -2,6 +2,7 @@
 
 import html
 import io
+import itertools
 import re
 import warnings
 from collections.abc import Sequence
@@ -16,12 +17,15 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 # Stand for the page's colors until the SVG is written.
 INK, GRID = "#010203", "#040506"
 MAX_NAME = 22  # characters
 CHARACTER = 0.1  # inches, of the tick labels
 CELL = 0.48  # inches, of a matrix with texts
+MAX_TICKS = 8  # of an x axis, fewer if their labels would touch
+READABLE = 0.75  # of a chart's size: on a narrower screen it is scrolled, not made smaller
 COLORS = ("#3f83c6", "#d9822b", "#2f9e77", "#c2557f", "#8a6fc8", "#8d8f3b", "#6b7a88")
 BLUES = LinearSegmentedColormap.from_list("page", ["#eaf1f8", "#3f83c6", "#153a5e"])
 STYLE: Any = {
@@ -35,6 +39,8 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-4, 15),  # powers of ten that are written out
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -86,6 +92,7 @@ def panels(count: int, *, columns: int = 3, height: float = 2.6) -> tuple[Figure
 
 def svg(made: Figure, label: str) -> Markup:
     """The figure as an SVG element, which `label` describes to those who cannot see it."""
+    _write_ticks(made)
     buffer = io.StringIO()
     with warnings.catch_warnings():  # the browser has the glyphs that matplotlib's font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
@@ -96,21 +103,55 @@ def svg(made: Figure, label: str) -> Markup:
     text = re.sub(r'<g id="[^"]*"', "<g", text)  # ids are unique on a page; no g is referred to
     width = float(re.search(r'width="([\d.]+)pt"', text)[1])  # type: ignore[index]
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
-    size = f"max-width:{width:.0f}pt;min-width:min({width:.0f}pt,22rem)"
+    least = f"min({width:.0f}pt,max(22rem,{READABLE * width:.0f}pt))"
+    size = f"max-width:{width:.0f}pt;min-width:{least}"
     start = f'<svg role="img" aria-label="{html.escape(label)}" style="{size}"'
     text = text.replace("<svg", start, 1).replace(INK, "currentColor").replace(GRID, "var(--line)")
     return Markup(text)
 
 
-def histogram(axes: Axes, values: Sequence[np.ndarray], names: Sequence[str]) -> None:
-    """Histograms of several arrays over the same bins."""
+class _Numbers(ScalarFormatter):
+    """Ticks as `text_tables.number` writes numbers: "5,858,000"."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        whole, point, digits = super().__call__(x, pos).partition(".")
+        return re.sub(r"(?<=\d)(?=(\d{3})+$)", ",", whole) + point + digits
+
+
+def _write_ticks(made: Figure) -> None:
+    """Separate the thousands of numeric ticks; of x axes, so few that their labels do not touch."""
+    for axes in made.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if type(axis.get_major_formatter()) is ScalarFormatter:
+                axis.set_major_formatter(_Numbers())
+    made.draw_without_rendering()  # places them
+    for axes in made.axes:
+        locator = axes.xaxis.get_major_locator()
+        if not isinstance(locator, MaxNLocator):
+            continue
+        for count in range(MAX_TICKS, 0, -1):
+            boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+            shown = [box for box in boxes if box.width]
+            if not any(a.overlaps(b) for a, b in itertools.pairwise(shown)):
+                break
+            locator.set_params(nbins=count)
+            made.draw_without_rendering()
+
+
+def histogram(axes: Axes, values: Sequence[np.ndarray], names: Sequence[str], *, noun: str) -> None:
+    """Histograms of several arrays over the same bins; each value is that of a `noun`."""
     bins = np.histogram_bin_edges(np.concatenate(values), bins=30)
     for array, name in zip(values, names, strict=True):
         axes.hist(array, bins=bins.tolist(), label=name, alpha=0.6, density=len(values) > 1)
-    axes.set_ylabel("images")
+    axes.set_ylabel(f"{noun}s")
     if len(values) > 1:
         axes.set(ylabel="density", yticks=[])
         axes.legend(fontsize="small")
+
+
+def only_integers(axis: Axis) -> None:
+    """Ticks of counts, also where there is one value."""
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def end_at_one(axis: Axis) -> None:

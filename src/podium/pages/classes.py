@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.text import Annotation
-from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
@@ -38,7 +37,7 @@ def confusion(outcome: Outcome) -> Section:
 
 
 def per_class(outcome: Outcome) -> Section:
-    """Precision, recall and F1 per class, against its number of images."""
+    """Precision, recall and F1 per class, against its number of images (or ids)."""
     names = outcome.classes
     precision, recall, f1, support = sk.precision_recall_fscore_support(
         outcome.targets, outcome.predicted_targets, labels=range(len(names)), zero_division=0.0
@@ -61,11 +60,11 @@ def per_class(outcome: Outcome) -> Section:
                 for index in known[np.argsort(f1[known], kind="stable")][:MAX_NAMED]
             ]
             axes.margins(0.12)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            charts.only_integers(axes.xaxis)
             axes.set(xlabel=f"{outcome.noun}s of the class", ylabel="F1, out of fold")
             figure.draw_without_rendering()  # places the texts
             _drop_overlapping(texts)
-            svg = charts.svg(figure, "F1 of each class against its number of images")
+            svg = charts.svg(figure, f"F1 of each class against its number of {outcome.noun}s")
         parts.append(Chart(svg))
     order = np.argsort(np.where(support > 0, f1, 2), kind="stable")
     rows = [["class", f"{outcome.noun}s", "precision", "recall", "F1"]]
@@ -111,8 +110,8 @@ def calibration(outcome: Outcome) -> Section:
             xlim=(0, 1),
             ylim=(0, 1.02),
         )
-        charts.histogram(below, [confidence], [""])
-        below.set(xlabel=what, ylabel="predictions")
+        charts.histogram(below, [confidence], [""], noun="prediction")
+        below.set(xlabel=what)
         svg = charts.svg(figure, "Reliability diagram of the out-of-fold predictions")
     caption = (
         f"Out of fold; expected calibration error {error:.4f} ({BINS} bins). Points below the "
@@ -139,7 +138,7 @@ def distribution(outcome: Outcome) -> Section:
     parts = {
         "actual": outcome.actual,
         "predicted out of fold": outcome.predicted,
-        "predicted on test images": outcome.test_labels,
+        f"predicted on test {outcome.noun}s": outcome.test_labels,
     }
     shares = {
         name: counts(labels, outcome.task) / max(1, len(labels))
@@ -155,12 +154,12 @@ def distribution(outcome: Outcome) -> Section:
             places = np.arange(len(few)) + 0.27 * (number - 1)
             axes.bar(places, values[few], width=0.27, label=name)
         charts.name_columns(axes, [names[i] for i in few], room=(width - 1.5) / len(few))
-        axes.set(ylabel="share of images")
+        axes.set(ylabel=f"share of {outcome.noun}s")
         figure.legend(loc="outside upper left", ncols=3, fontsize="small")
         svg = charts.svg(figure, "Share of each class in training and test")
     more = f" The {len(few)} most frequent of {len(names)} classes." if len(names) > 40 else ""
-    caption = f"A class that is predicted far more often on test images hints at drift.{more}"
-    return Section("Predicted classes", [Chart(svg, caption)])
+    caption = f"A class that is predicted far more often on test {outcome.noun}s hints at drift."
+    return Section("Predicted classes", [Chart(svg, caption + more)])
 
 
 def thresholds(outcome: Outcome) -> Section:
@@ -183,5 +182,5 @@ def thresholds(outcome: Outcome) -> Section:
             panel.set(title=charts.short(outcome.classes[index]), xlim=(0, 1), ylim=(0, 1.02))
         svg = charts.svg(figure, "F1 over the threshold of each label")
     caption = "F1 out of fold over the thresholds of the most frequent labels; line: "
-    caption += "tuned on these images." if outcome.rule.thresholds else "0.5, not tuned."
+    caption += f"tuned on these {outcome.noun}s." if outcome.rule.thresholds else "0.5, not tuned."
     return Section("Thresholds", [Chart(svg, caption)])

@@ -93,16 +93,6 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def number(value: float) -> str:
-    """A number with four digits, or without decimals if it is large: "0.1235", "5,858,000"."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def score(value: float) -> str:
-    """A score with four decimals, or as `number` if it is large: "0.1235", "1,234"."""
-    return f"{value:.4f}" if abs(value) < 10 else number(value)
-
-
 def render(title: str, facts: list[tuple[str, str, str]], sections: Sequence[Section]) -> str:
     """The page. `facts` are shown in large: a name, a value and a remark each."""
     shown = [section for section in sections if section.parts or section.text]

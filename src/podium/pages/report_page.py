@@ -9,11 +9,12 @@ from podium.core import files, paths
 from podium.images.store import ImageStore
 from podium.kaggle import comparison, history
 from podium.pages import classes, mistakes, pictures, residuals, scores
-from podium.pages.document import Section, render, score
+from podium.pages.document import Section, render
 from podium.pages.heatmaps import Explainer, NoGridError
 from podium.pages.outcome import Outcome
 from podium.pages.scores import Curves, Interval
 from podium.scoring.task import Target
+from podium.submission.text_tables import score
 
 MAX_HEATS = 24  # each takes up to a second
 

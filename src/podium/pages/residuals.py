@@ -4,8 +4,9 @@ import numpy as np
 
 from podium.images.store import ImageStore
 from podium.pages import charts, pictures
-from podium.pages.document import Card, Cards, Chart, Section, number
+from podium.pages.document import Card, Cards, Chart, Section
 from podium.pages.outcome import Outcome
+from podium.submission.text_tables import number
 
 MAX_POINTS = 4000
 LARGEST = 16
@@ -35,10 +36,11 @@ def residuals(outcome: Outcome) -> Section:
             figure, axes = charts.panels(len(outcome.classes))
             for index, panel in enumerate(axes):
                 values = [outcome.probabilities[:, index], outcome.test_probabilities[:, index]]
-                charts.histogram(panel, values, ["out of fold", "test"])
+                charts.histogram(panel, values, ["out of fold", "test"], noun=outcome.noun)
                 panel.set(xlabel=f"predicted {outcome.classes[index]}")
-            svg = charts.svg(figure, "Predicted numbers out of fold and on test images")
-        parts.append(Chart(svg, "Predictions out of fold and on test images."))
+            where = f"out of fold and on test {outcome.noun}s"
+            svg = charts.svg(figure, f"Predicted numbers {where}")
+        parts.append(Chart(svg, f"Predictions {where}."))
     return Section("Predicted against actual", list(parts))
 
 

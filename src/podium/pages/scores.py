@@ -5,17 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from podium.core.errors import UserError
 from podium.kaggle.comparison import Comparison
 from podium.pages import charts
-from podium.pages.document import Chart, Section, Table, score
+from podium.pages.document import Chart, Section, Table
 from podium.pages.outcome import Outcome, of_members
 from podium.scoring import decisions
 from podium.submission import target_tables
 from podium.submission.report import Correlations
+from podium.submission.text_tables import score
 
 RESAMPLES, MIN_RESAMPLES = 400, 100
 MAX_CELLS = 40_000_000  # predictions to score in all samples: seconds, of AUC a quarter of a minute
@@ -185,7 +185,7 @@ def learning_curves(curves: dict[str, dict[str, Curves]], metric: str) -> Sectio
             losses.set(xlabel="epoch", ylabel="loss")
             scores.set(xlabel="epoch", ylabel=metric)
             for axes in (losses, scores):
-                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+                charts.only_integers(axes.xaxis)
             charts.end_at_one(scores.yaxis)
             scores.legend(fontsize="small")
             svg = charts.svg(figure, f"Learning curves of {model}")

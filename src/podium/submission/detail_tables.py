@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-from podium.submission.text_tables import Markup, Rows
+from podium.submission.text_tables import Markup, Rows, number
 
 MAX_MISTAKES = 10
 RANGES = 5  # into which the numbers of a regression are split
 
 
-def classes(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> Rows:
-    """Precision, recall and F1 per class, of targets as `Task.targets` returns them."""
+def classes(actual: np.ndarray, predicted: np.ndarray, classes: list[str], noun: str) -> Rows:
+    """Precision, recall and F1 per class, of targets as `Task.targets` returns them, each of a
+    `noun`.
+    """
     per_class = sk.precision_recall_fscore_support(
         actual, predicted, labels=range(len(classes)), zero_division=0.0
     )
@@ -21,7 +23,7 @@ def classes(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> Ro
         actual, predicted, zero_division=0.0, average="macro"
     )
     return [
-        ["class", "images", "precision", "recall", "F1"],
+        ["class", f"{noun}s", "precision", "recall", "F1"],
         *(
             [name, str(support), *(f"{score:.4f}" for score in scores)]
             for name, *scores, support in zip(classes, *per_class, strict=True)
@@ -30,18 +32,18 @@ def classes(actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> Ro
     ]
 
 
-def errors(oof: pd.DataFrame) -> Rows:
+def errors(oof: pd.DataFrame, noun: str) -> Rows:
     """The errors of a regression, in all and by range of the actual values."""
     ranges = pd.qcut(oof["actual"].rank(method="first"), min(RANGES, len(oof)), labels=False)
     parts = [("all", oof)]
     for _, part in oof.groupby(ranges):
-        parts.append((f"{part['actual'].min():g} to {part['actual'].max():g}", part))
-    rows = [["actual", "images", "mean", "mean predicted", "MAE", "RMSE"]]
+        parts.append((" to ".join(map(number, (part["actual"].min(), part["actual"].max()))), part))
+    rows = [["actual", f"{noun}s", "mean", "mean predicted", "MAE", "RMSE"]]
     for name, part in parts:
         pair = part["actual"], part["predicted"]
         values = [*(column.mean() for column in pair), sk.mean_absolute_error(*pair)]
         values.append(sk.root_mean_squared_error(*pair))
-        rows.append([name, str(len(part)), *(f"{value:.4g}" for value in values)])
+        rows.append([name, str(len(part)), *map(number, values)])
     return rows
 
 
@@ -52,14 +54,14 @@ def largest_errors(oof: pd.DataFrame) -> Rows:
     return [
         ["id", "actual", "predicted"],
         *(
-            [row["id"], f"{row['actual']:g}", f"{row['predicted']:.4g}"]
+            [row["id"], number(row["actual"]), number(row["predicted"])]
             for _, row in largest.iterrows()
         ),
     ]
 
 
 def confusion_matrix(oof: pd.DataFrame, classes: list[str]) -> Rows:
-    """The number of images by actual and predicted class."""
+    """The number of rows by actual and predicted class."""
     matrix = sk.confusion_matrix(oof["actual"], oof["predicted"], labels=classes)
     return [
         ["actual \\ predicted", *classes],
@@ -67,12 +69,12 @@ def confusion_matrix(oof: pd.DataFrame, classes: list[str]) -> Rows:
     ]
 
 
-def mistakes(oof: pd.DataFrame) -> Rows:
+def mistakes(oof: pd.DataFrame, noun: str) -> Rows:
     """The pairs of classes that are confused most often."""
     wrong = oof[oof["actual"] != oof["predicted"]]
     pairs = Counter(zip(wrong["actual"], wrong["predicted"], strict=True))
     frequent = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MAX_MISTAKES]
     return [
-        ["actual", "predicted", "images"],
+        ["actual", "predicted", f"{noun}s"],
         *([actual, predicted, str(count)] for (actual, predicted), count in frequent),
     ]

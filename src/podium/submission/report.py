@@ -1,7 +1,7 @@
 """The report in Markdown: scores, classes and mistakes."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,20 +9,28 @@ import pandas as pd
 from podium.scoring.task import Task
 from podium.submission import detail_tables as tables
 from podium.submission import target_tables, text_tables
-from podium.submission.text_tables import Markup, Rows, escape
+from podium.submission.text_tables import Markup, Rows, escape, number, score
 
 MAX_MATRIX_CLASSES = 12  # with more, the most frequent mistakes are listed instead
 MAX_MATRIX_MEMBERS = 12
 Correlations = dict[str, dict[str, float | None]]  # by the names of two members
 NO_LABEL = "(none)"
 NOTE = """\
-Out of fold: each image is predicted by models that were not trained on its fold, and blended and
+Out of fold: each {noun} is predicted by models that were not trained on its fold, and blended and
 labeled by weights and thresholds that are fitted to the other folds. Each model keeps the epoch
 that scores best on the held-out fold, which makes these scores slightly optimistic."""
 
 CORRELATIONS = """\
 Correlation of the models' errors; the columns are numbered as the rows. A model helps the ensemble
 if it is good alone or errs elsewhere than the others."""
+
+
+class OofTable(NamedTuple):
+    """The ensemble's out-of-fold predictions."""
+
+    table: pd.DataFrame  # id, actual, predicted
+    task: Task
+    noun: str = "image"  # what a row is; "id" if some have several images
 
 
 def render(
@@ -32,22 +40,22 @@ def render(
     rows: int,
     seconds: dict[str, float],
     test_scores: dict[str, float] | None,
-    oof: pd.DataFrame,
-    task: Task,
+    oof: OofTable,
     correlations: Correlations,
 ) -> str:
     """Return the report.
 
     `scores` is metrics/ensemble.json, `seconds` each model's training time, `test_scores` the
-    scores of the models and the ensemble on known test labels. `oof` has the columns id, actual
-    and predicted. `correlations` are those of the members' errors.
+    scores of the models and the ensemble on known test labels. `correlations` are those of the
+    members' errors.
     """
+    task, noun = oof.task, oof.noun
     positive = f", positive class: {escape(task.classes[1])}" if task.name == "binary" else ""
     blocks = [
         f"# {submission.stem}",
         f"Metric: {escape(scores['metric'])}, task: {task.name}{positive}.",
         text_tables.markdown(_scores(scores, seconds, test_scores)),
-        NOTE,
+        NOTE.format(noun=noun),
         f"- Submission: `{submission}`, {rows} rows",
     ]
     if trained_on_all := [name for name, m in scores["members"].items() if m["all_folds"]]:
@@ -55,9 +63,9 @@ def render(
         blocks[-1] += f"\n- Also trained on all folds, for the test images only: {names}"
     if (threshold := scores["ensemble"].get("new_class_threshold")) is not None:
         new = escape(task.classes[-1])
-        blocks[-1] += f"\n- {new}: images whose best class has a probability below {threshold:.4f}"
+        blocks[-1] += f"\n- {new}: {noun}s whose best class has a probability below {threshold:.4f}"
     if test_scores is not None:
-        blocks[-1] += f"\n- Score on the held-out test labels: **{test_scores['ensemble']:.4f}**"
+        blocks[-1] += f"\n- Score on the held-out test labels: **{score(test_scores['ensemble'])}**"
     if task.parts:
         table = target_tables.scores(scores)
         blocks += ["## Targets (out of fold)", text_tables.markdown(table)]
@@ -65,7 +73,7 @@ def render(
         blocks += ["## Members (out of fold)", text_tables.markdown(_members(scores))]
         if len(correlations) <= MAX_MATRIX_MEMBERS:
             blocks += [CORRELATIONS, text_tables.markdown(_correlations(correlations))]
-    for title, table in _details(oof, task).items():
+    for title, table in _details(*oof).items():
         blocks += [f"## {title} (out of fold)", text_tables.markdown(table)]
     return "\n\n".join(blocks) + "\n"
 
@@ -97,7 +105,8 @@ def confusion_rows(oof: pd.DataFrame, task: Task) -> pd.DataFrame:
     shares = np.linspace(0, 1, tables.RANGES + 1)[1:-1]
     edges = np.unique(np.quantile(values["actual"], shares))
     names = np.array(
-        [f"0: below {edges[0]:g}", *(f"{i}: from {edge:g}" for i, edge in enumerate(edges, 1))]
+        [f"0: below {number(edges[0])}"]
+        + [f"{i}: from {number(edge)}" for i, edge in enumerate(edges, 1)]
     )
     ranges = {c: names[np.searchsorted(edges, v, side="right")] for c, v in values.items()}
     return oof.assign(**ranges)
@@ -128,10 +137,10 @@ def _scores(
     header = ["model", "weight", *folds, "mean ± std", "out of fold", *["test"] * has_test]
 
     def row(key: str, name: str, weight: str, values: dict[str, Any], time: float) -> list[str]:
-        std = "" if values["std"] is None else f" ± {values['std']:.4f}"
-        per_fold = [f"{value:.4f}" for value in values["folds"].values()]
-        test = [] if test_scores is None else [f"{test_scores[key]:.4f}"]
-        mean, oof = f"{values['mean']:.4f}{std}", f"{values['oof']:.4f}"
+        std = "" if values["std"] is None else f" ± {score(values['std'])}"
+        per_fold = [score(value) for value in values["folds"].values()]
+        test = [] if test_scores is None else [score(test_scores[key])]
+        mean, oof = f"{score(values['mean'])}{std}", score(values["oof"])
         return [name, weight, *per_fold, mean, oof, *test, f"{time:.0f}"]
 
     total = sum(seconds.values())
@@ -150,10 +159,10 @@ def _members(scores: dict[str, Any]) -> Rows:
     return [
         ["model", "weight", "alone", "ensemble without it"],
         *(
-            [name, *(f"{m[key]:.4f}" for key in ("weight", "oof", "ensemble_without"))]
+            [name, *(score(m[key]) for key in ("weight", "oof", "ensemble_without"))]
             for name, m in scores["members"].items()
         ),
-        [Markup("**ensemble**"), "", f"{scores['ensemble']['oof']:.4f}", ""],
+        [Markup("**ensemble**"), "", score(scores["ensemble"]["oof"]), ""],
     ]
 
 
@@ -168,26 +177,26 @@ def _correlations(correlations: Correlations) -> Rows:
     ]
 
 
-def _details(oof: pd.DataFrame, task: Task) -> dict[str, Rows]:
+def _details(oof: pd.DataFrame, task: Task, noun: str) -> dict[str, Rows]:
     """The tables about the out-of-fold predictions, by title."""
     if task.parts:
         return {
             f"{part.name}: {title}": rows
             for part in task.parts
-            for title, rows in _details(*target_tables.part(oof, task, part.name)).items()
+            for title, rows in _details(*target_tables.part(oof, task, part.name), noun).items()
         }
     if task.name == "regression" and len(task.classes) > 1:
-        return {f"Errors of {n}": tables.errors(_numbers(oof, task, n)) for n in task.classes}
+        return {f"Errors of {n}": tables.errors(_numbers(oof, task, n), noun) for n in task.classes}
     if task.name == "regression":
         values = oof.astype({"actual": float, "predicted": float})
         return {
-            "Errors": tables.errors(values),
+            "Errors": tables.errors(values, noun),
             "Largest errors": tables.largest_errors(values),
         }
     actual, predicted = (task.targets(oof[c].tolist()) for c in ("actual", "predicted"))
-    found = {"Classes": tables.classes(actual, predicted, task.classes)}
+    found = {"Classes": tables.classes(actual, predicted, task.classes, noun)}
     if task.single_label and len(task.classes) <= MAX_MATRIX_CLASSES:
         found["Confusion matrix"] = tables.confusion_matrix(oof, task.classes)
     elif task.single_label:
-        found["Most frequent mistakes"] = tables.mistakes(oof)
+        found["Most frequent mistakes"] = tables.mistakes(oof, noun)
     return found

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from podium.scoring.task import LABEL_SEPARATOR, Task
-from podium.submission.text_tables import Rows
+from podium.submission.text_tables import Rows, score
 
 
 def scores(summary: dict[str, Any]) -> Rows:
@@ -21,7 +21,7 @@ def scores(summary: dict[str, Any]) -> Rows:
     for name, target in targets.items():
         values = [member["targets"][name]["oof"] for member in members.values()]
         values += [target["test"]] if has_test else []
-        cells = [f"{value:.4f}" for value in values]
+        cells = [*map(score, values)]
         rows.append([name, target["metric"], f"{target['weight']:g}", *cells])
     return rows
 

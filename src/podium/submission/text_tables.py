@@ -11,13 +11,23 @@ _HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 Rows = Sequence[Sequence[str]]  # the header first; every row has as many cells
 
-_NUMBER = re.compile(r"\**[-+]?\d[\d.,]*(e[-+]?\d+)?%?( ± [\d.]+)?\**")
+_NUMBER = re.compile(r"\**[-+]?\d[\d.,]*(e[-+]?\d+)?%?( ± \d[\d.,]*(e[-+]?\d+)?)?\**")
 
 
 class Markup(str):
     """Text that is Markdown already."""
 
     __slots__ = ()
+
+
+def number(value: float) -> str:
+    """A number with four digits, or without decimals if it is large: "0.1235", "5,858,000"."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def score(value: float) -> str:
+    """A score with four decimals, or as `number` if it is large: "0.1235", "1,234"."""
+    return f"{value:.4f}" if abs(value) < 10 else number(value)
 
 
 def escape(text: str) -> str:

@@ -33,7 +33,7 @@ def average(run: Components, state: TrainState, *, metric: Metric) -> Best:
     estimate_batch_norm(run, state)
     scores = loop.evaluate(run, state, metric=metric)
     seconds = time.perf_counter() - start
-    epoch = replace(state.kept[-1].epoch, **scores, seconds=seconds)
+    epoch = replace(state.kept[-1].epoch, **scores, seconds=seconds, feature_seconds=0.0)
     console.say(
         f"average of epochs {', '.join(map(str, epochs))}{printing.describe(epoch, metric=metric)}"
     )

@@ -33,6 +33,7 @@ class Epoch:
     micro_batches: int  # per batch
     images_per_s: float  # while training
     seconds: float
+    feature_seconds: float = 0.0  # of `seconds`: computing the features that the head trains on
 
     def rank(self, metric: Metric) -> Rank | None:
         """Its place among epochs, or None without scores."""

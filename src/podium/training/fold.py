@@ -139,7 +139,8 @@ def _train(
     best = state.best
     if run.config.average_checkpoints is not None and run.shards.processes.is_first:
         best = averaging.average(run, state, metric=metric)
-    reporter.finish(state, partial(worst.picture, run, state, best))
+    with loop.saved_if_stopped(state, checkpoints):  # as the last epochs may not be
+        reporter.finish(state, partial(worst.picture, run, state, best))
     return best, state.curves
 
 

@@ -1,5 +1,6 @@
 """A first phase that trains the head alone, on features that the frozen backbone computes once."""
 
+import time
 from collections.abc import Iterable
 
 import torch
@@ -20,8 +21,18 @@ TOLERANCE = 1e-3  # of the largest logit
 
 
 def with_features(run: Components, state: TrainState) -> Components:
-    """What the current phase trains with: `run`, if `applies` with features in place of images."""
-    if not applies(run, state):
+    """What the current phase trains with: `run`, if `applies` with features in place of images. A
+    resumed run computes them again, and `state` has the decision, since rounding may change it.
+
+    Raises:
+        Stopped: on a signal.
+    """
+    start = time.perf_counter()
+    if state.progress.phase > 0:  # later, the EMA weights have another backbone
+        return run
+    if state.uses_features is None:
+        state.uses_features = applies(run, state)
+    if not state.uses_features:
         return run
     config, train, valid = run.config, run.loaders.train, run.loaders.valid
     count = _count(run)
@@ -38,11 +49,12 @@ def with_features(run: Components, state: TrainState) -> Components:
     held_out = None
     if valid is not None:
         held_out = FeatureLoader(valid.dataset, valid.batch_sampler, _features(run, valid))
+    state.progress.feature_seconds = time.perf_counter() - start
     return run._replace(features=FeatureLoaders(learned, held_out))
 
 
 def applies(run: Components, state: TrainState) -> bool:
-    """Whether the backbone sees the same images in each epoch of the current phase, computes the
+    """Whether the backbone sees the same images in each epoch of the first phase, computes the
     same from them, and its features fit in `MAX_BYTES`. Tried with one batch.
     """
     if not _is_frozen(run, state):
@@ -63,15 +75,14 @@ def _count(run: Components) -> int:
 
 
 def _is_frozen(run: Components, state: TrainState) -> bool:
-    """Whether the settings of the current phase allow to compute features once."""
+    """Whether the settings of the first phase allow to compute features once."""
     config, phase, net = run.config, state.phase, run.net
     augment = config.augment if phase.augment is None else phase.augment
     names = layers.classifier_names(net)
     heads_alone = tuple(f"{name}." for name in (*names, metadata_head.NAME))
     return (
-        state.progress.phase == 0  # later, the EMA weights have another backbone
-        and phase.trainable in ("head", Part(last=0))
-        and phase.epochs > 1
+        phase.trainable in ("head", Part(last=0))
+        and run.epochs[0] > 1  # fewer than those of the phase in a model of all folds
         and phase.batch_norm != "all"
         and augment in ("none", [])
         and config.mix is None

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,11 @@ def train(
     images = round(examples * len(run.loaders.train.dataset) / sampler.count)
     used, phase = run, -1
     while not state.finished:
-        start = time.perf_counter() - state.progress.seconds
         if state.progress.phase != phase:
-            phase, used = state.progress.phase, frozen.with_features(run, state)
+            phase = state.progress.phase
+            with saved_if_stopped(state, checkpoints):
+                used = frozen.with_features(run, state)
+        start = time.perf_counter() - state.progress.seconds
         for _ in train_epoch(used, state):
             reporter.step(state)
             if run.shards.stop_requested() or checkpoints.due():
@@ -60,11 +63,8 @@ def train(
                 run.shards.raise_if_stopped()
         state.progress.seconds = time.perf_counter() - start
         check_finite(run, state, last_checkpoint=checkpoints.last)
-        try:
+        with saved_if_stopped(state, checkpoints):
             scores = run.shards.processes.from_first(partial(evaluate, used, state, metric=metric))
-        except Stopped:
-            checkpoints.save(state.state_dict(), wait=True)
-            raise
         seconds = time.perf_counter() - start
         is_best = state.end_epoch(scores, metric=metric, images=images, seconds=seconds)
         is_stopping = run.shards.stop_requested() or signals.stop_requested()
@@ -75,6 +75,16 @@ def train(
         if is_stopping:
             checkpoints.wait()
             run.shards.raise_if_stopped()
+
+
+@contextmanager
+def saved_if_stopped(state: TrainState, checkpoints: Checkpoints) -> Iterator[None]:
+    """Write a checkpoint if a signal stops what the block does."""
+    try:
+        yield
+    except Stopped:
+        checkpoints.save(state.state_dict(), wait=True)
+        raise
 
 
 def _save(run: Components, state: TrainState, checkpoints: Checkpoints) -> None:

@@ -10,7 +10,7 @@ from podium.scoring.metrics import Metric
 from podium.training.build import Components
 from podium.training.epochs import Epoch
 from podium.training.state import TrainState
-from podium.training.time_left import epoch_seconds
+from podium.training.time_left import seconds_left
 
 
 class Reporter:
@@ -34,18 +34,25 @@ class Reporter:
 
     def epoch(self, state: TrainState, *, metric: Metric, is_best: bool) -> None:
         """Called after each epoch."""
-        print_epoch(state, metric=metric, is_best=is_best)
+        left = seconds_left(state.curves, state.epochs_left)
+        print_epoch(state, metric=metric, is_best=is_best, left=left)
 
     def finish(self, state: TrainState, draw: Callable[[], np.ndarray | None]) -> None:
         """Called after the last epoch. `draw` returns an image of the worst predictions."""
 
 
-def print_epoch(state: TrainState, *, metric: Metric, is_best: bool, total: str = "") -> None:
-    """Print a line about the last epoch. `total` is the time left for all models and folds."""
-    epoch, left = state.curves[-1], state.epochs_left
-    time_left = f"  {console.duration(left * epoch_seconds(state.curves))} left" if left else ""
+def print_epoch(
+    state: TrainState, *, metric: Metric, is_best: bool, left: float | None, total: str = ""
+) -> None:
+    """Print a line about the last epoch. `left` is the time left in seconds, if it is known, and
+    `total` that for all models and folds.
+    """
+    epoch, time_left = state.curves[-1], ""
+    if not state.finished:
+        known = "time left unknown until the next phase"
+        time_left = f"  {known if left is None else f'{console.duration(left)} left'}"
     if total:
-        time_left += f" ({total} in total)" if left else f"  {total} left in total"
+        time_left += f"  {total} left in total" if state.finished else f" ({total} in total)"
     console.say(
         f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}"
         f"{describe(epoch, metric=metric)}{'*' if is_best else ' '}  "

@@ -25,7 +25,7 @@ from podium.training.printing import PRINTER, Reporter, print_epoch
 from podium.training.processes import Processes
 from podium.training.state import TrainState
 from podium.training.status import Status, StatusFile
-from podium.training.time_left import Trainings, epoch_seconds, usual_seconds
+from podium.training.time_left import Trainings, is_measured, seconds_left, usual_seconds
 from podium.training.tracker_kinds import KINDS, RunName
 from podium.training.tracking import Tracking
 
@@ -119,16 +119,16 @@ class ProjectReporter(Reporter):
     def epoch(self, state: TrainState, *, metric: Metric, is_best: bool) -> None:
         """See `Reporter`."""
         self._write_status(state)
-        total = ""
+        total, seconds = "", self._seconds_left(state)
         if not self.is_task:
             left = self.trainings.left(
                 (self.model, self.fold),
                 status.running(self.root),
-                seconds=state.epochs_left * epoch_seconds(state.curves),
+                seconds=seconds,
                 spent=usual_seconds(state.curves),
             )
-            total = str(left) if left.trainings > 1 else ""
-        print_epoch(state, metric=metric, is_best=is_best, total=total)
+            total = str(left) if left.trainings > 1 and left.seconds is not None else ""
+        print_epoch(state, metric=metric, is_best=is_best, left=seconds, total=total)
         # Epochs that are not logged now are logged when training resumes.
         if self.tracking is not None and not signals.stop_requested():
             self.tracking.log(state.curves)
@@ -158,11 +158,21 @@ class ProjectReporter(Reporter):
             done = count - left.trainings
             console.say(f"{done} of {count} models and folds are trained{known}")
 
+    def _seconds_left(self, state: TrainState) -> float | None:
+        """The time left for this training run; None if it is not known yet."""
+        curves, left = state.curves, dict[int, float](state.epochs_left)
+        if not state.finished:
+            left[state.progress.phase + 1] -= state.progress.step / state.steps_per_epoch
+        if not (self.is_task or is_measured(curves, left)):
+            spent = usual_seconds(curves)
+            if (seconds := self.trainings.as_finished(self.model, spent=spent)) is not None:
+                return seconds
+        return seconds_left(curves, left)
+
     def _write_status(self, state: TrainState) -> None:
         self.updated_at = time.monotonic()
         progress, curves = state.progress, state.curves
         share = progress.step / state.steps_per_epoch
-        left = (state.epochs_left - share) * epoch_seconds(curves) if curves else None
         best = None if state.best is None else state.best.epoch.score
         now = Status(
             self.model,
@@ -176,7 +186,7 @@ class ProjectReporter(Reporter):
             share,
             curves[-1].score if curves else None,
             best,
-            left,
+            self._seconds_left(state),
             self.updated_at,
             pid=os.getpid(),
             metric=self.metric,

@@ -29,6 +29,7 @@ class Progress:
     epochs_since_best: int = 0  # within the phase; best of all phases
     history: list[Rank | None] = field(default_factory=list)  # of the phase's epochs
     seconds: float = 0.0  # in the current epoch, up to its last checkpoint
+    feature_seconds: float = 0.0  # before it, for the features that the head trains on
 
 
 class TrainState:
@@ -46,6 +47,7 @@ class TrainState:
         self.progress = Progress(phase=phase)
         self.step_losses = torch.zeros(self.steps_per_epoch, device=self.accelerator.device)
         self.curves: list[Epoch] = []
+        self.uses_features: bool | None = None  # in the first phase; None: not decided yet
         self.best: Best | None = None
         self.kept: list[Best] = []  # epochs to average, in order
         self._begin_phase()
@@ -56,9 +58,11 @@ class TrainState:
         return self.progress.phase == len(self.config.phases)
 
     @property
-    def epochs_left(self) -> int:
-        """Epochs in this phase and those after it, unless a phase ends early."""
-        return sum(self.epochs[self.progress.phase :]) - self.progress.epoch
+    def epochs_left(self) -> dict[int, int]:
+        """Epochs in this phase and those after it, unless a phase ends early: by phase, from 1."""
+        phase = self.progress.phase
+        left = dict(enumerate(self.epochs[phase:], phase + 1))
+        return left if self.finished else left | {phase + 1: left[phase + 1] - self.progress.epoch}
 
     @property
     def phase(self) -> Phase:
@@ -102,8 +106,8 @@ class TrainState:
         """Record the epoch and move on to the next epoch or phase.
 
         `scores` are those of the held-out fold (None without one: the last epoch is then the best),
-        `images` the number trained on, `seconds` include validation. Returns whether the epoch is
-        the best so far.
+        `images` the number trained on, `seconds` include validation, but not the features that the
+        head trains on. Returns whether the epoch is the best so far.
         """
         progress = self.progress
         epoch = Epoch(
@@ -114,7 +118,8 @@ class TrainState:
             **optimizers.learning_rates(self.optimizer),
             micro_batches=self.micro_batches,
             images_per_s=images / progress.seconds,
-            seconds=seconds,
+            seconds=seconds + progress.feature_seconds,
+            feature_seconds=progress.feature_seconds,
         )
         self.curves.append(epoch)
         self.step_losses.zero_()
@@ -153,6 +158,7 @@ class TrainState:
             "progress": dataclasses.asdict(self.progress),
             "step_losses": self.step_losses,
             "micro_batches": self.micro_batches,
+            "uses_features": self.uses_features,
             "curves": [dataclasses.asdict(epoch) for epoch in self.curves],
             "best": best and best.state_dict(),
             "kept": [kept.state_dict() for kept in self.kept],
@@ -162,6 +168,7 @@ class TrainState:
         """Continue from what `state_dict` returned."""
         self.progress = Progress(**state["progress"])
         self.micro_batches = max(self.micro_batches, state["micro_batches"])
+        self.uses_features = state["uses_features"]
         self.curves = [Epoch(**epoch) for epoch in state["curves"]]
         if (best := state["best"]) is not None:
             self.best = Best.of(best)

@@ -25,20 +25,56 @@ FINISHED = paths.CHECKPOINTS / ".finished"  # one file per finished training run
 RECENT = 5  # epochs
 
 
-def epoch_seconds(curves: Sequence[Epoch]) -> float:
-    """How long an epoch usually takes: the median of the last ones of the current phase, so that a
-    pause of the process or the machine does not count.
+class _Phase(NamedTuple):
+    """The times of a phase's epochs, in seconds. Medians, so that a pause of the process or the
+    machine does not count.
     """
-    seconds = [epoch.seconds for epoch in curves if epoch.phase == curves[-1].phase]
-    return statistics.median_low(seconds[-RECENT:])
+
+    epochs: list[float]  # without computing features
+    features: list[float]  # each time they were computed, once per process
+
+    @property
+    def seconds(self) -> float:
+        """How long it usually takes."""
+        features = statistics.median_low(self.features) if self.features else 0.0
+        return len(self.epochs) * statistics.median_low(self.epochs) + features
+
+
+def _by_phase(curves: Sequence[Epoch]) -> dict[int, _Phase]:
+    phases: dict[int, _Phase] = {}
+    for epoch in curves:
+        phase = phases.setdefault(epoch.phase, _Phase([], []))
+        phase.epochs.append(epoch.seconds - epoch.feature_seconds)
+        if epoch.feature_seconds:
+            phase.features.append(epoch.feature_seconds)
+    return phases
+
+
+def is_measured(curves: Sequence[Epoch], epochs_left: Mapping[int, float]) -> bool:
+    """Whether each phase that is left has had an epoch."""
+    return epochs_left.keys() <= {epoch.phase for epoch in curves}
+
+
+def seconds_left(curves: Sequence[Epoch], epochs_left: Mapping[int, float]) -> float | None:
+    """How long `epochs_left` (by phase, from 1) take if each takes as long as the last ones of its
+    phase. A phase that has not been measured is taken to be like the last one that trained on
+    images; None without one, since epochs on features take much less.
+    """
+    measured = _by_phase(curves)
+    times = {n: statistics.median_low(phase.epochs[-RECENT:]) for n, phase in measured.items()}
+    on_images = [times[n] for n, phase in measured.items() if not phase.features]
+    total = 0.0
+    for number, epochs in epochs_left.items():
+        time = times.get(number, on_images[-1] if on_images else None)
+        if time is None:
+            return None
+        total += epochs * time
+    return total
 
 
 def usual_seconds(curves: Sequence[Epoch]) -> float:
     """How long all epochs take if each takes as long as the median of its phase."""
-    phases: dict[int, list[float]] = {}
-    for epoch in curves:
-        phases.setdefault(epoch.phase, []).append(epoch.seconds)
-    return sum(len(of_phase) * statistics.median_low(of_phase) for of_phase in phases.values())
+    return sum(phase.seconds for phase in _by_phase(curves).values())
 
 
 class Left(NamedTuple):
@@ -83,13 +119,8 @@ class Trainings:
         record = {"model": self.key(model, None), "seconds": seconds}
         files.write_json(self.root / FINISHED / f"{self.key(model, fold)}.json", record)
 
-    def left(
-        self, this: tuple[str, Fold], running: Sequence[Status], *, seconds: float | None = None,
-        spent: float = 0.0,
-    ) -> Left:  # fmt: skip
-        """What is left, given the active training runs. This one has taken `spent` seconds and
-        needs `seconds` more (None: not measured yet).
-        """
+    def _finished(self) -> tuple[dict[str, list[float]], list[tuple[str, Fold]]]:
+        """How long the finished training runs of each model took, and those that are not."""
         measured: dict[str, list[float]] = {}
         waiting = []
         for name in self.names:
@@ -102,11 +133,28 @@ class Trainings:
             else:
                 if not (self.root / paths.weights(*name)).exists():
                     waiting.append(name)
+        return measured, waiting
+
+    def as_finished(self, model: str, *, spent: float) -> float | None:
+        """How many seconds a training run needs after `spent` ones if it takes as long as the
+        finished ones of the model; None without any.
+        """
+        seconds = self._finished()[0].get(self.key(model, None))
+        return None if seconds is None else max(0.0, statistics.fmean(seconds) - spent)
+
+    def left(
+        self, this: tuple[str, Fold], running: Sequence[Status], *, seconds: float | None = None,
+        spent: float = 0.0,
+    ) -> Left:  # fmt: skip
+        """What is left, given the active training runs. This one has taken `spent` seconds and
+        needs `seconds` more (None: not measured yet).
+        """
+        measured, waiting = self._finished()
         waiting = [name for name in waiting if name != this]
         if seconds is not None:
             measured.setdefault(self.key(this[0], None), []).append(spent + seconds)
-        elif own := measured.get(self.key(this[0], None)):
-            seconds = max(0.0, sum(own) / len(own) - spent)
+        else:
+            seconds = self.as_finished(this[0], spent=spent)
         others = {status.training: status.seconds_left for status in running}
         others.pop(self.key(*this), None)
         times = [seconds]
