@@ -6,11 +6,12 @@ from pathlib import Path
 import layouts
 import pytest
 import test_small_competitions as small
-from test_small_competitions import Files, N, T, image, images, plain, table
+from test_small_competitions import Files, N, T, image, images, plain, table, with_sample
 
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.dataset import build
+from podium.dataset.tables import read as read_tables
 
 folder = small.folder
 
@@ -96,6 +97,10 @@ def test_versions_of_a_picture_in_several_folders_stay_in_one_fold(tmp_path: Pat
     assert {*first} == {*"12345678"}
     with pytest.raises(UserError, match=r"--group-pattern: 'x\(.\)' does not match"):
         layouts.inspect(tmp_path, files, group_pattern="x(.)")
+    layout = Prepare(**found.layout.prepare | {"group_pattern": "^([1-7])"})
+    problem = r"finds no group in 3 of 24 file names: Cover/8.png, JMiPOD/8.png, UERD/8.png"
+    with pytest.raises(UserError, match=problem):
+        read_tables(found.archive, layout, "multiclass")
 
 
 def test_numbers_in_each_class_folder_are_no_versions(tmp_path: Path) -> None:
@@ -319,6 +324,23 @@ def test_a_sample_with_rows_of_two_kinds_is_refused(other: str, tmp_path: Path) 
     }
     with pytest.raises(UserError, match=r"rows of 2 kinds: 6 are values of image \(b0\) and 3"):
         layouts.inspect(tmp_path, files)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        table("image", ["b1", "b3", "b4"]),
+        table("image,reason", ["b1,lost", "b3,lost", "b4,x"]),
+        table("first,second", ["b0,b2", "b2,b5", "b5,b0"]),  # duplicates
+    ],
+)
+def test_a_list_of_some_images_is_not_a_kind_of_rows(listed: bytes, tmp_path: Path) -> None:
+    """The listed ones are missing, or not."""
+    files = with_sample(plain()) | {"listed.csv": listed}
+    for name in ("b1", "b3", "b4") if b"b1" in listed else ():
+        del files[f"test/{name}.png"]
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["id_column"] == "id" and found.layout.task == "multiclass"
 
 
 def test_tables_with_a_row_per_label_are_all_reported(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import rows, stacks, units
 from podium.dataset.image_files import image_names, images_below, shown
 from podium.dataset.submission_file import SubmissionFile
@@ -168,7 +168,7 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
             return test
         if len(sample_ids) != len(test):
             raise UserError(
-                f"{layout.sample_submission} has {len(sample_ids)} rows, but {name} has "
+                f"{layout.sample_submission} has {counted(len(sample_ids), 'row')}, but {name} has "
                 f"{len(test)}. With prepare.id_column: null both must have the same images in the "
                 "same order."
             )

@@ -110,10 +110,10 @@ def drop(
     tables: Tables,
     ids: list[str],
     task: TaskName,
-    which: str = "unusable ones",
+    which: str = "unusable one",
     fix: str = "Fix or replace the images.",
 ) -> Tables:
-    """Drop the training images `ids`; `which` describes them in errors, and `fix` what to do.
+    """Drop the training images `ids`; `which` describes one in errors, and `fix` what to do.
 
     Raises:
         UserError: if no image is left, or only one class.
@@ -121,7 +121,7 @@ def drop(
     if not ids:
         return tables
     train = tables.train[~tables.train["id"].isin(ids)].reset_index(drop=True)
-    name = f"training images without the {len(ids)} {which}"
+    name = f"training images without the {counted(len(ids), which)}"
     if train.empty:
         raise UserError(f"{name}: none are left. {fix}")
     classes = tables.classes
@@ -236,12 +236,12 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
     of_units = units.columns(archive, layout)
     train = read_columns(archive, str(layout.train_csv), "train_csv", columns | of_units, layout)
     for column in of_units:
-        rows.check_lines(train[column], name, "units")
+        rows.check_lines(train[column], name, "unit")
     train = units.join(train)
     train, warnings = rows.drop_hidden(train, name)
     train["id"] = train["id"].map(nfc)
     for column in columns:
-        rows.check_lines(train[column], name, "groups" if column == "group" else "labels")
+        rows.check_lines(train[column], name, "group" if column == "group" else "label")
     if "group" in train:
         if empty := (train["group"].str.strip() == "").to_numpy().nonzero()[0].tolist():
             where = Location(name, train["id"].tolist()).describe(empty)

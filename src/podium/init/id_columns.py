@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from podium.competition.text.names import NameIndex
-from podium.core.errors import UserError, examples, listed
+from podium.core.errors import UserError, counted, examples, listed
 from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Confidence, Guess, one_of, some_of
 from podium.init.id_patterns import IdPattern
@@ -103,7 +103,10 @@ def guess_submission_ids(survey: Survey, tables: Roles, ids: str) -> Guess | Non
     columns = [column for column in test.columns if is_submitted(column)]
     if not columns:
         return None
-    reason = f"has the {len(expected)} ids of the sample submission, of {len(test.rows)} images"
+    reason = (
+        f"has the {counted(len(expected), 'id')} of the sample submission, of "
+        f"{counted(len(test.rows), 'image')}"
+    )
     others = tuple(columns[1:])
     return Guess("prepare.submission_id_column", columns[0], "certain", reason, others)
 
@@ -130,7 +133,7 @@ def guess_unit_column(
     submission id, or the fewest; None if there are none. A unit's images have the same `labels`.
     """
     key, reason = "prepare.unit_column", f"{train.name} has column {submitted}, too"
-    parse = some_of(train.columns, what=f"column of {train.name}")
+    parse = some_of(train.columns, what=f"column of {train.name}", nullable=True)
     if submitted in train.columns:
         return Guess(key, None, "certain", reason, parse=parse)
     units = test.rows[submitted].nunique()

@@ -33,7 +33,7 @@ COMPRESSED = (".gz", ".bz2", ".xz")
 KNOWN_SUFFIXES = {".csv", *PACKED}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A CSV file of the archive."""
 

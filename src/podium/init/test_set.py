@@ -31,8 +31,8 @@ def find_ids(record: Recorder, survey: Survey, tables: Roles, ids: str) -> pd.Se
             return own
         missing, others = len({*submitted} - spelled), len(spelled - {*submitted})
         reason = (
-            f"lacks {missing} ids of the sample submission and has {others} others; the sample "
-            "submission's ids are used"
+            f"lacks {counted(missing, 'id')} of the sample submission and has {others} "
+            f"{'other' if others == 1 else 'others'}; the sample submission's ids are used"
         )
         record.drop("prepare.test_csv", reason, "likely")
         return submitted
@@ -61,11 +61,13 @@ def read(
     if ids is None:
         record.take(folders.guess_unlisted(survey, train, classes))
         return
-    _check_single(record, survey, ids)
+    train_images = images_of(record, survey, [*train_ids])
+    known = _training_images(survey, train, train_images, classes)
+    _check_single(record, survey, ids, known)
     images = images_of(record, survey, ids.tolist())
     has_sample = record.prepare.get("sample_submission") is not None
-    hidden = folders.guess_hidden(images, train, survey, train_ids) if has_sample else []
-    levels = folders.depth(images_of(record, survey, [*train_ids]), train, survey)
+    hidden = folders.guess_hidden(images, train, survey, known) if has_sample else []
+    levels = folders.depth(train_images, train, survey)
     for guess in hidden:
         is_folder = guess.value in survey.folders
         record.take(folders.like_train(guess, levels, train) if is_folder else guess)
@@ -76,25 +78,42 @@ def read(
     missing_levels = levels - folders.depth(images, guess.value, survey)
     folder = record.take(folders.like_train(guess, max(0, missing_levels), train))
     if folder == train and (same := {*train_ids} & {*ids}):
-        record.doubt("prepare.test_images", f"{len(same)} of its ids are in the training table")
+        shared = counted(len(same), "test id", "is")
+        record.doubt("prepare.test_images", f"{shared} in the training table, too")
         record.note(
             f"{counted(len(same), 'test id')} in the training table, too: "
             f"{examples(sorted(same), 3)}"
         )
 
 
-def _check_single(record: Recorder, survey: Survey, ids: pd.Series) -> None:
-    """Check that `ids`, if they are those of images, are not parts of the names of several each.
+def _training_images(
+    survey: Survey, train: str, images: Sequence[str], classes: Collection[str]
+) -> set[str]:
+    """The files in the folder `train` of the training images: those of the ids `images`, or with
+    `classes`, those directly in it, or in a folder of a class.
+    """
+    inside = f"{train}/" if train else ""
+    found = {name for image in images for name in survey.index.find(image)}
+    if classes:
+        first = ((name, name.removeprefix(inside).split("/")) for name in survey.images)
+        found |= {name for name, parts in first if len(parts) == 1 or parts[0] in classes}
+    return {name for name in found if name.startswith(inside)}
+
+
+def _check_single(record: Recorder, survey: Survey, ids: pd.Series, known: set[str]) -> None:
+    """Check that `ids`, if they are those of images, are not parts of the names of several each,
+    other than the training images `known`.
 
     Raises:
         UserError: if they are.
     """
     if "images" in record.prepare or any(survey.index.find(image) for image in ids):
         return
-    found = id_patterns.find(pd.DataFrame({"id": ids}), id_patterns.index(survey.images))
+    others = [name for name in survey.images if name not in known]
+    found = id_patterns.find(pd.DataFrame({"id": ids}), id_patterns.index(others))
     if found is None or found.per_id < MIN_PER_ID:
         return
-    tails = id_patterns.tails(ids, survey.images, found.pattern)
+    tails = id_patterns.tails(ids, others, found.pattern)
     image, names = next((image, names) for image, names in tails.items() if len(names) > 1)
     raise UserError(
         f"the submission's ids have several images each ({image}: {examples(names, 3)}), but the "
