@@ -109,8 +109,9 @@ class Prepare(Section):
     images: Annotated[str, AfterValidator(check_images)] | None = None
     """Pattern of the paths of an id's images below `train_images` and `test_images`, if there are
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder
-    per id. An id's images are trained on and predicted one by one, stay in one fold, and
-    `ensemble.aggregate` combines their predictions. null: the id is the image's name."""
+    per id, `{experiment}/Plate{plate}/{well}_*` if columns of both tables name them. An id's images
+    are trained on and predicted one by one, stay in one fold, and `ensemble.aggregate` combines
+    their predictions. null: the id is the image's name."""
     stack: Annotated[list[Name], Field(min_length=2)] | None = None
     """What `*` in `images` stands for in the images that become an id's channels, in their order:
     `[red, green, blue, yellow]` for `images: "{id}_*.png"` and `channels: 4`. An id that lacks one
@@ -231,9 +232,7 @@ class Prepare(Section):
         if self.hidden_test:
             require(self.sample_submission is not None, "hidden_test requires sample_submission")
             require(self.pixel_columns is None, "hidden_test and pixel_columns exclude each other")
-        if self.images is not None:
-            require(self.train_csv is not None, "images requires train_csv")
-            require(self.pixel_columns is None, "images and pixel_columns exclude each other")
+        prepare_checks.images(self)
         if self.pixel_columns is None:
             has_ids = self.train_csv is None or self.id_column is not None
             require(has_ids, "id_column: null requires pixel_columns")

@@ -4,6 +4,7 @@ follows from several keys.
 
 from typing import TYPE_CHECKING
 
+from podium.config import images_pattern
 from podium.core.section import require
 
 if TYPE_CHECKING:
@@ -66,5 +67,18 @@ def sample_options(prepare: "Prepare") -> None:
 
 def has_units(prepare: "Prepare") -> bool:
     """Whether images may share a row of the submission."""
-    images = prepare.images is not None and prepare.stack is None
+    has_names = prepare.stack is None or images_pattern.columns(prepare.images)
+    images = prepare.images is not None and bool(has_names)
     return images or prepare.submission_id_column is not None
+
+
+def images(prepare: "Prepare") -> None:
+    """Check that there are tables for `images`, and a test table if it contains columns."""
+    if prepare.images is None:
+        return
+    require(prepare.train_csv is not None, "images requires train_csv")
+    require(prepare.pixel_columns is None, "images and pixel_columns exclude each other")
+    if columns := images_pattern.columns(prepare.images):
+        require(prepare.test_csv is not None, f"{{{columns[0]}}} in images requires test_csv")
+        is_possible = prepare.id_label_separator is None
+        require(is_possible, "images with columns and id_label_separator exclude each other")
