@@ -1,6 +1,5 @@
 """`make init` on small competitions that are laid out like real ones, which are named."""
 
-import re
 from pathlib import Path
 
 import layouts
@@ -229,41 +228,6 @@ def test_image_names_in_another_column_and_other_ids_in_the_sample(tmp_path: Pat
     )
     assert (prepare["test_images"], prepare["hidden_test"]) == ("DF21", False)
     assert found.tables.test["unit"].tolist() == ["70", "70", "71", "71", "72", "72"]
-
-
-def wells(path: str) -> Files:
-    """recursion-cellular-image-classification: an experiment, a plate and a well are the id, and
-    the images of two sites and three channels are in folders of them.
-    """
-    known = [(f"HEPG2-0{e}", p, f"B{w:02d}") for e in (1, 2) for p in (1, 2) for w in range(6)]
-    hidden = [("HEPG2-08", p, f"B{w:02d}") for p in (1, 2) for w in range(3)]
-    rows = [[f"{e}_{p}_{w},{e},{p},{w}" for e, p, w in part] for part in (known, hidden)]
-    return {
-        "train.csv": table("id_code,experiment,plate,well,sirna",
-                           [f"{row},{n % 4}" for n, row in enumerate(rows[0])]),
-        "test.csv": table("id_code,experiment,plate,well", rows[1]),
-        "sample_submission.csv": table("id_code,sirna", [f"{r.split(',')[0]},0" for r in rows[1]]),
-        **{f"{part}/{path.format(e=e, p=p, w=w, s=s, c=c)}.png": image(c)
-           for part, wells in (("train", known), ("test", hidden))
-           for e, p, w in wells for s in (1, 2) for c in (1, 2, 3)},
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("path", ["{e}/Plate{p}/{w}_s{s}_w{c}", "{e}/{w}/plate_{p}_s{s}_w{c}"])
-def test_paths_made_of_several_columns_are_named(path: str, tmp_path: Path) -> None:
-    """Neither are the wells labels of a long submission, nor the experiments classes."""
-    first = path.format(e="HEPG2-01", p=1, w="B00", s=1, c=1)
-    message = (
-        "no column identifies image files, but experiment, plate, well do so together: HEPG2-01, "
-        f"1, B00 is in train/{first}.png. Rename the images after one column, such as "
-        "HEPG2-01_1_B00.png, or HEPG2-01_1_B00_1.png,"
-    )
-    with pytest.raises(UserError, match=re.escape(message)):
-        layouts.inspect(tmp_path, wells(path))
-    renamed = layouts.inspect(tmp_path, wells("{e}_{p}_{w}_s{s}_w{c}"))
-    assert (renamed.prepare["id_column"], renamed.prepare["images"]) == ("id_code", "{id}_*")
-    assert renamed.prepare["stack"] == [f"s{s}_w{c}" for s in (1, 2) for c in (1, 2, 3)]
-    assert renamed.layout.task == "multiclass" and len(renamed.tables.test) == 6
 
 
 def patients(test: str = "test_images/p90") -> Files:

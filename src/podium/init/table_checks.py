@@ -61,7 +61,7 @@ def find_labeled(
     if is_list:
         return every, False
     if not has_ids:
-        joined_ids.check(train, survey.images)
+        joined_ids.check(train.rows, train.name, survey.images)
     return labeled, has_ids
 
 

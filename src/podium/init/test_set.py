@@ -1,4 +1,4 @@
-"""Find the ids of the test images and their folder."""
+"""Find the ids of the test images and their folder, and the images of ids."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,7 +6,8 @@ import pandas as pd
 
 from podium.competition.text.names import NameIndex
 from podium.core.errors import UserError, counted, examples
-from podium.init import folders, id_columns, id_patterns
+from podium.init import folders, id_columns, id_patterns, joined_ids
+from podium.init.id_patterns import IdPattern
 from podium.init.recorder import Recorder
 from podium.init.roles import Roles
 from podium.init.survey import Survey
@@ -122,11 +123,26 @@ def _check_single(record: Recorder, survey: Survey, ids: pd.Series, known: set[s
     )
 
 
+def use_pattern(record: Recorder, survey: Survey, tables: Roles, found: IdPattern) -> None:
+    """Record that ids have several images, or images that are named after other columns.
+
+    Raises:
+        UserError: if the test table lacks one of these columns.
+    """
+    assert tables.train is not None
+    columns = None if tables.test is None else tables.test.columns
+    joined_ids.check_test(found, tables.train.name, columns)
+    record.prepare["images"] = found.pattern
+    of_tables = [table.rows for table in survey.tables]
+    record.names = joined_ids.names_of(of_tables, found.column, found.pattern)
+
+
 def images_of(record: Recorder, survey: Survey, ids: list[str]) -> list[str]:
     """The image ids for `ids`: the images that match the pattern, if there is one (else, or for an
-    id without images, the id itself).
+    id without images, the id itself, or what columns name).
     """
     if (pattern := record.prepare.get("images")) is None:
         return ids
+    ids = record.named(ids)
     tails = id_patterns.tails(ids, survey.images, pattern)
     return [image for value in ids for image in tails.get(value, [value])]
