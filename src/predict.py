@@ -4,6 +4,7 @@ import argparse
 
 from podium.config.predict import Predict
 from podium.core import params_file, paths, program, seeding
+from podium.core.errors import counted
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
 from podium.metadata import table
@@ -46,7 +47,10 @@ def main() -> None:
             ImageStore(paths.IMAGES / store), ids[part], metadata[store], units[part]
         )
         predictions.write(paths.PREDICTIONS / name / f"{part}.parquet", predicted)
-        print(f"{name}: {len(ids[part])} {part} images, views {', '.join(predictor.views)}")
+        print(
+            f"{name}: {counted(len(ids[part]), f'{part} image')}, views "
+            f"{', '.join(predictor.views)}"
+        )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 
 from podium.config.predict import Predict
 from podium.core import params_file, paths, program, seeding
+from podium.core.errors import counted
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
 from podium.metadata import table
@@ -36,7 +37,7 @@ def main() -> None:
     name = paths.fold_name(model, "all")
     predicted = predictor.predict(ImageStore(store), ids, metadata, units)
     predictions.write(paths.PREDICTIONS / name / "test.parquet", predicted)
-    print(f"{name}: {len(ids)} test images, views {', '.join(predictor.views)}")
+    print(f"{name}: {counted(len(ids), 'test image')}, views {', '.join(predictor.views)}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import torch
 from podium.config.folds import Folds
 from podium.config.probes import Probe
 from podium.core import files, params_file, paths, program
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 from podium.core.manifest import Manifest
 from podium.core.provenance import PredictionProvenance, TrainingProvenance
 from podium.features import probe, tables
@@ -191,7 +191,9 @@ def _inputs(
         index = {image: row for row, image in enumerate(features.ids)}
         missing = [image for image in ids if image not in index]
         if missing or features.provenance.images_sha256 != data.images_sha256[part]:
-            raise UserError(f"{len(missing)} images have no features. Run `dvc repro`.")
+            raise UserError(
+                f"{counted(len(missing), 'image', 'has')} no features. Run `dvc repro`."
+            )
         rows.append(features.values[[index[image] for image in ids]])
     encoded = None if encoding is None else encoding.encode(data.metadata[part], ids)
     return probe.inputs(config, rows, encoded)

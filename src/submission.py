@@ -3,6 +3,7 @@
 from podium.config.competition import Competition
 from podium.config.submission import Submission
 from podium.core import files, params_file, paths, program
+from podium.core.errors import counted
 from podium.core.manifest import Manifest
 from podium.core.provenance import EnsembleProvenance
 from podium.dataset.submission_file import SubmissionFile
@@ -48,7 +49,7 @@ def main() -> None:
         path.with_suffix(".json"),
         provenance.describe(path, raw=raw, ensemble=predicted.provenance),
     )
-    print(f"{path}: {len(sample)} rows")
+    print(f"{path}: {counted(len(sample), 'row')}")
 
 
 if __name__ == "__main__":

@@ -914,7 +914,11 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "init.test_truth.test_labels_in_another_table_than_the_image_ids_are_an_error_that_says_so",
     ),
     "Image paths made of several columns (`HEPG2-01/Plate1/B02_s1_w1.png`)": (
-        "init.test_real_layouts.test_paths_made_of_several_columns_are_named",
+        "init.test_joined_ids.test_columns_that_name_images_together_give_their_pattern",
+        "init.test_joined_ids.test_wells_are_stacked_and_submitted_by_their_codes",
+    ),
+    "The same with something else between the columns": (
+        "init.test_joined_ids.test_paths_made_of_several_columns_are_named",
     ),
     "Submission ids that are not file names (`id,file_name` in the test table)": (
         "init.test_truth.test_ids_that_are_not_file_names",

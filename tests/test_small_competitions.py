@@ -13,7 +13,7 @@ import layouts
 import numpy as np
 import pandas as pd
 import pytest
-from competitions import encode
+from competitions import encode, write_zip
 
 from podium.config.prepare import Prepare
 from podium.core import csvs
@@ -96,7 +96,7 @@ def test_a_blank_column_is_ignored(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no image files"):
         layouts.inspect(tmp_path, tables)
     volumes = {**tables, "train/a0.nii": b"x"}
-    with pytest.raises(UserError, match=r"(?s)but 1 \.nii files\).*\(NIfTI volumes\) are not supp"):
+    with pytest.raises(UserError, match=r"(?s)but 1 \.nii file\).*\(NIfTI volumes\) are not supp"):
         layouts.inspect(tmp_path, volumes)
 
 
@@ -263,6 +263,36 @@ def test_which_images_belong_together(tmp_path: Path, train: str, unit: str | No
     assert ("unit" in read.train) == (train != "id,label")
 
 
+def test_which_images_belong_together_may_be_said(tmp_path: Path) -> None:
+    files = by_patient("id,patient,label")
+    kinds = ("site,patient", ["site", "patient"]), ("label", "label"), ("none", None)
+    files["train.csv"] = table(
+        "id,site,patient,label", [f"a{n},{n % 4 // 2},{n // 4},{n % 4 // 2}" for n in N]
+    )
+    for answer, unit in kinds:
+        found = layouts.inspect(tmp_path, files, unit_column=answer)
+        assert (found.prepare["unit_column"], found.guess("unit_column").confidence) == (
+            unit,
+            "given",
+        )
+        assert ("unit" in found.tables.train) == (unit is not None)
+    for answer in ("side", "site,side", "site,none"):
+        with pytest.raises(UserError, match=r"--unit-column: '(side|none)' is not a column of"):
+            layouts.inspect(tmp_path, files, unit_column=answer)
+    mixed = layouts.inspect(tmp_path, files, unit_column="patient")
+    with pytest.raises(UserError, match=r"unit_column to columns that tell them apart"):
+        mixed.tables  # noqa: B018  reads them
+
+
+def test_units_are_asked_for_on_the_command_line(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "x.zip", by_patient("id,patient,label")).read_bytes()
+    output = in_process.init_project(archive, "--unit-column", "none")
+    assert re.search(r"prepare\.unit_column +none +given", output)
+    plain_archive = write_zip(tmp_path / "y.zip", with_sample(plain())).read_bytes()
+    with pytest.raises(UserError, match="--unit-column: not applicable to these files"):
+        in_process.init_project(plain_archive, "--unit-column", "none")
+
+
 def several_numbers() -> Files:
     """Two numbers per image, one a thousand times as large as the other."""
     files = with_sample(plain(), "id,v,u", "0.5,0.5")
@@ -298,7 +328,9 @@ def test_several_numbers_must_be_numbers(tmp_path: Path) -> None:
     assert (found.layout.task, found.layout.metric) == ("regression", "rmse")
     files = several_numbers()
     files["train.csv"] = files["train.csv"].replace(b"a3,0.125,", b"a3,,")
-    with pytest.raises(UserError, match=r"1 of 24 values of u are not finite numbers: a3"):
+    with pytest.raises(
+        UserError, match=r"1 of 24 values of u cannot be read as a finite number: a3"
+    ):
         _ = layouts.inspect(tmp_path, files).tables
 
 

@@ -50,6 +50,7 @@ ANSWERS = {
     "prepare.stack": "the parts of image names that become channels, in order; none: separate",
     "prepare.channels": "the images' channels: 3 (RGB), or as many as the files have",
     "prepare.group_column": "the column of groups to keep within one fold; none: no groups",
+    "prepare.unit_column": "the columns that tell apart what a row of the submission is, like a,b",
     "prepare.group_pattern": "the same, for file names: a regular expression with one group; none",
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from podium.core import console, files, paths, program, seeding
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 from podium.images.loading import Batch
 from podium.models import inputs, layers
 from podium.params import schema
@@ -92,7 +92,9 @@ def range_test(run: Components, phase: int, *, low: float, high: float, steps: i
         if not smoothed <= DIVERGED * lowest:  # also true for NaN
             break
     if len(rows) < MIN_STEPS:
-        raise UserError(f"the loss diverged after {len(rows)} steps. Set --low below {low:g}.")
+        raise UserError(
+            f"the loss diverged after {counted(len(rows), 'step')}. Set --low below {low:g}."
+        )
     return pd.DataFrame(rows, columns=["lr", "loss", "smoothed"])
 
 

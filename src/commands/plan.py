@@ -8,7 +8,7 @@ import pandas as pd
 
 from podium.competition.archive import Archive
 from podium.core import console, files, params_file, paths, program, seeding
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 from podium.core.manifest import Manifest
 from podium.images.store import ImageStore
 from podium.init import guard, printout, rewrite
@@ -73,8 +73,8 @@ def _plan(params: Params, hours: float | None) -> None:
     trainings = [(name, fold) for name in params.models for fold in params.folds.run]
     if done := sum(paths.weights(*training).exists() for training in trainings):
         print(
-            f"\n{done} of {len(trainings)} trainings have written their weights; `dvc status` "
-            "lists what would run again"
+            f"\n{counted(done, 'training', 'has', of=len(trainings))} written its "
+            "weights; `dvc status` lists what would run again"
         )
     where = device.accelerator("auto").device
     if where.type == "cuda" and (advice := overview.advice(rows, device.memory_bytes(where))):

@@ -8,7 +8,7 @@ import numpy as np
 
 from podium.config.models import PseudoLabels
 from podium.core import files, params_file, paths, program
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 from podium.core.provenance import PredictionProvenance, PseudoProvenance
 from podium.init import merge
 from podium.params import schema
@@ -63,8 +63,9 @@ def _describe(
         for table in tables
     ]
     print(
-        f"{labels.folder}: {len(tables[0].ids)} test images, predicted by {', '.join(members)}; "
-        f"{np.mean(shares):.0%} reach min_probability {labels.min_probability:g}\n"
+        f"{labels.folder}: {counted(len(tables[0].ids), 'test image')}, predicted by "
+        f"{', '.join(members)}; {np.mean(shares):.0%} reach min_probability "
+        f"{labels.min_probability:g}\n"
         f"  pseudo_labels: {{folder: {labels.folder}, min_probability: {labels.min_probability:g}}}"
     )
 

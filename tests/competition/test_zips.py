@@ -212,11 +212,11 @@ def test_encrypted_entries_are_an_error_with_advice(tmp_path: Path) -> None:
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path = tmp_path / "files.zip"
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"1 of 2 entries are encrypted \(1\.jpg\)\."):
+    with pytest.raises(UserError, match=r"1 of 2 entries is encrypted \(1\.jpg\)\."):
         Archive(path)
     path.write_bytes(packed({"train.zip": bytes(data), "a.csv": b"id"}))
     opened = Archive(path)
-    assert opened.names == ["a.csv"] and "1 of 2 entries are encrypted" in opened.skipped[0]
+    assert opened.names == ["a.csv"] and "1 of 2 entries is encrypted" in opened.skipped[0]
 
 
 def test_names_made_on_windows_have_folders(tmp_path: Path) -> None:

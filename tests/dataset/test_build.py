@@ -110,7 +110,7 @@ def test_the_error_names_all_images_that_cannot_be_decoded(tmp_path: Path) -> No
         prepare(archive, tmp_path / "images")
     message = str(caught.value)
     assert message.startswith("2 of 36 training images are unusable: ")
-    assert "; 1 of 9 test images are unusable: " in message
+    assert "; 1 of 9 test images is unusable: " in message
     assert "0003 (train/0003.png: an empty file)" in message
     assert "0030 (train/0030.png: not an image)" in message
     assert "0040 (test/0040.png: " in message
@@ -182,7 +182,7 @@ def test_a_blank_image_is_as_large_as_others_may_be(tmp_path: Path) -> None:
 def test_bad_images_may_be_left_out_of_training_only(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         store_images(faulty(tmp_path), tmp_path / "images", on_bad_image="skip")
-    assert str(caught.value).startswith("1 of 9 test images are unusable: 0040 (test/0040.png: ")
+    assert str(caught.value).startswith("1 of 9 test images is unusable: 0040 (test/0040.png: ")
     assert "prepare.on_bad_image: blank" in str(caught.value)
 
 

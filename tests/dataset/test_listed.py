@@ -133,7 +133,7 @@ def test_what_to_do_if_exclude_leaves_too_little(
 ) -> None:
     ids = "abcd" if left.startswith("none") else "cd"
     (folder / EXCLUDE).write_text("\n".join(["id", *ids, ""]))
-    message = rf"without the {len(ids)} images of prepare\.exclude: {left}\. Remove some of them "
+    message = rf"without the {len(ids)} excluded images: {left}\. Remove some of them "
     with pytest.raises(UserError, match=rf"{message}from {EXCLUDE}\.$"):
         choose(task, labels, "pqrs", exclude=EXCLUDE)
 

@@ -45,8 +45,16 @@ def test_each_column_is_read_as_a_task_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("column", "cells", "message"),
     [
-        ("age", ["3", "x", "1", "", "2"], r"1 of 4 values of age are not finite.*a1 \(row 3: 'x'"),
-        ("grade", ["1.5", "", "2", "1", "2"], r"values of grade are not whole.*a0 \(row 2: '1.5'"),
+        (
+            "age",
+            ["3", "x", "1", "", "2"],
+            r"1 of 4 .* cannot be read as a finite.*a1 \(row 3: 'x'",
+        ),
+        (
+            "grade",
+            ["1.5", "", "2", "1", "2"],
+            r"of grade cannot be read as a whole.*a0 \(row 2: '1.5'",
+        ),
         ("kind", ["c|d", "dog", "", "cat", ""], r"1 label of kind with '\|'"),
         ("kind", ["cat", "dog", "", "Cat", ""], r"spellings that differ.*'Cat'"),
         ("kind", [""] * 5, "no row has a label of kind"),

@@ -167,6 +167,18 @@ def test_of_nested_groups_the_coarsest_is_chosen(
         assert "session_id has smaller groups within these" in guess.reason
 
 
+def test_the_verb_agrees_with_the_number_of_finer_columns(tmp_path: Path) -> None:
+    train = [f"a{n},{'xyz'[n % 3]},{100 + n // 2},s{n // 2},p{n // 4}" for n in N]
+    files = tables(
+        train=table("id,label,session_id,visit_id,patient_id", train),
+        test=table("id,session_id,visit_id,patient_id", [f"b{n},{90 + n},v{n},q" for n in T]),
+        sample_submission=table("id,label", [f"b{n},x" for n in T]),
+    )
+    guess = layouts.inspect(tmp_path, files).guess("group_column")
+    assert guess.value == "patient_id"
+    assert "; session_id and visit_id have smaller groups within these" in guess.reason
+
+
 def test_groups_have_several_images(tmp_path: Path) -> None:
     """A row per object: an image's own number recurs in its rows, as in COCO's annotations."""
     rows = [f"a{n}.png,{'xyz'[n % 3]},{n}" for n in N for _ in range(2 + n % 2)]

@@ -1,16 +1,16 @@
 """`make init` on small competitions that are laid out like real ones, which are named."""
 
-import re
 from pathlib import Path
 
 import layouts
 import pytest
 import test_small_competitions as small
-from test_small_competitions import Files, N, T, image, images, plain, table
+from test_small_competitions import Files, N, T, image, images, plain, table, with_sample
 
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError
 from podium.dataset import build
+from podium.dataset.tables import read as read_tables
 
 folder = small.folder
 
@@ -96,6 +96,10 @@ def test_versions_of_a_picture_in_several_folders_stay_in_one_fold(tmp_path: Pat
     assert {*first} == {*"12345678"}
     with pytest.raises(UserError, match=r"--group-pattern: 'x\(.\)' does not match"):
         layouts.inspect(tmp_path, files, group_pattern="x(.)")
+    layout = Prepare(**found.layout.prepare | {"group_pattern": "^([1-7])"})
+    problem = r"finds no group in 3 of 24 file names: Cover/8.png, JMiPOD/8.png, UERD/8.png"
+    with pytest.raises(UserError, match=problem):
+        read_tables(found.archive, layout, "multiclass")
 
 
 def test_numbers_in_each_class_folder_are_no_versions(tmp_path: Path) -> None:
@@ -226,41 +230,6 @@ def test_image_names_in_another_column_and_other_ids_in_the_sample(tmp_path: Pat
     assert found.tables.test["unit"].tolist() == ["70", "70", "71", "71", "72", "72"]
 
 
-def wells(path: str) -> Files:
-    """recursion-cellular-image-classification: an experiment, a plate and a well are the id, and
-    the images of two sites and three channels are in folders of them.
-    """
-    known = [(f"HEPG2-0{e}", p, f"B{w:02d}") for e in (1, 2) for p in (1, 2) for w in range(6)]
-    hidden = [("HEPG2-08", p, f"B{w:02d}") for p in (1, 2) for w in range(3)]
-    rows = [[f"{e}_{p}_{w},{e},{p},{w}" for e, p, w in part] for part in (known, hidden)]
-    return {
-        "train.csv": table("id_code,experiment,plate,well,sirna",
-                           [f"{row},{n % 4}" for n, row in enumerate(rows[0])]),
-        "test.csv": table("id_code,experiment,plate,well", rows[1]),
-        "sample_submission.csv": table("id_code,sirna", [f"{r.split(',')[0]},0" for r in rows[1]]),
-        **{f"{part}/{path.format(e=e, p=p, w=w, s=s, c=c)}.png": image(c)
-           for part, wells in (("train", known), ("test", hidden))
-           for e, p, w in wells for s in (1, 2) for c in (1, 2, 3)},
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("path", ["{e}/Plate{p}/{w}_s{s}_w{c}", "{e}/{w}/plate_{p}_s{s}_w{c}"])
-def test_paths_made_of_several_columns_are_named(path: str, tmp_path: Path) -> None:
-    """Neither are the wells labels of a long submission, nor the experiments classes."""
-    first = path.format(e="HEPG2-01", p=1, w="B00", s=1, c=1)
-    message = (
-        "no column identifies image files, but experiment, plate, well do so together: HEPG2-01, "
-        f"1, B00 is in train/{first}.png. Rename the images after one column, such as "
-        "HEPG2-01_1_B00.png, or HEPG2-01_1_B00_1.png,"
-    )
-    with pytest.raises(UserError, match=re.escape(message)):
-        layouts.inspect(tmp_path, wells(path))
-    renamed = layouts.inspect(tmp_path, wells("{e}_{p}_{w}_s{s}_w{c}"))
-    assert (renamed.prepare["id_column"], renamed.prepare["images"]) == ("id_code", "{id}_*")
-    assert renamed.prepare["stack"] == [f"s{s}_w{c}" for s in (1, 2) for c in (1, 2, 3)]
-    assert renamed.layout.task == "multiclass" and len(renamed.tables.test) == 6
-
-
 def patients(test: str = "test_images/p90") -> Files:
     """rsna-breast-cancer-detection: a folder of images per patient, a single one for testing."""
     rows = [f"p{n // 3},i{n},{'xyz'[n % 3]}" for n in N]
@@ -319,6 +288,23 @@ def test_a_sample_with_rows_of_two_kinds_is_refused(other: str, tmp_path: Path) 
     }
     with pytest.raises(UserError, match=r"rows of 2 kinds: 6 are values of image \(b0\) and 3"):
         layouts.inspect(tmp_path, files)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        table("image", ["b1", "b3", "b4"]),
+        table("image,reason", ["b1,lost", "b3,lost", "b4,x"]),
+        table("first,second", ["b0,b2", "b2,b5", "b5,b0"]),  # duplicates
+    ],
+)
+def test_a_list_of_some_images_is_not_a_kind_of_rows(listed: bytes, tmp_path: Path) -> None:
+    """The listed ones are missing, or not."""
+    files = with_sample(plain()) | {"listed.csv": listed}
+    for name in ("b1", "b3", "b4") if b"b1" in listed else ():
+        del files[f"test/{name}.png"]
+    found = layouts.inspect(tmp_path, files)
+    assert found.prepare["id_column"] == "id" and found.layout.task == "multiclass"
 
 
 def test_tables_with_a_row_per_label_are_all_reported(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import layouts
 import pytest
-from test_small_competitions import Files, N, T, image, plain, table, with_sample
+from test_small_competitions import Files, N, T, image, images, plain, table, with_sample
 
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError
@@ -50,7 +50,7 @@ def test_images_in_other_folders_and_without_ids_are_noted_without_a_pattern(
 ) -> None:
     files = {**with_sample(plain()), "train/logo.png": image(1), "docs/x.png": image(2)}
     (note,) = [n for n in layouts.inspect(tmp_path, files).layout.notes if "no table lists" in n]
-    assert note == "not used: 1 images that no table lists: train/logo.png"
+    assert note == "not used: 1 image that no table lists: train/logo.png"
 
 
 @pytest.mark.parametrize("layout", ["a row per image", "class folders"])
@@ -107,3 +107,35 @@ def test_columns_that_name_the_images_of_an_id_give_its_pattern(
     prepare = layouts.inspect(tmp_path, files).prepare
     expected = ("id", "{id}_*") if second == "right_eye" else ("left_eye", None)
     assert (prepare["id_column"], prepare["images"]) == expected
+
+
+@pytest.mark.parametrize("files", ["class folders", "file names", "a table", "one folder"])
+def test_training_images_do_not_make_hidden_test_images_several_per_id(
+    tmp_path: Path, files: str
+) -> None:
+    """A code competition: the ids 1 to 6 have no image yet, but are parts of training images'."""
+    names = {f"x{n}_{n % 6}": "xyz"[n % 3] for n in range(60)}
+    paths = {name: f"train/{name}.png" for name in names}
+    made = {"sample_submission.csv": table("id,label", [f"{n},x" for n in range(6)])}
+    if files == "class folders":
+        paths = {name: f"train/{label}/{name}.png" for name, label in names.items()}
+    elif files == "file names":
+        paths = {n: f"train/{label}.{k // 3}.png" for k, (n, label) in enumerate(names.items())}
+    else:
+        made["train.csv"] = table("name,label", [f"{n},{label}" for n, label in names.items()])
+    if files == "one folder":
+        paths = {name: f"images/{name}.png" for name in names}
+    made |= {path: image(n) for n, path in enumerate(paths.values())}
+    found = layouts.inspect(tmp_path, made)
+    assert found.prepare["hidden_test"] and len(found.tables.train) == len(names)
+    assert found.prepare["test_images"] not in ("", found.prepare["train_images"])
+
+
+def test_training_images_of_the_same_names_are_no_test_images(tmp_path: Path) -> None:
+    """Class folders with 1.png, 2.png, …, and the ids of a hidden test set are 1, 2, …, too."""
+    numbers = [str(n) for n in range(8)]
+    files = images(**{f"train/{label}": [f"{label}{n}" for n in numbers] for label in "xy"})
+    files |= images(**{"train/z": numbers})
+    files["sample_submission.csv"] = table("id,label", [f"{n},x" for n in numbers[:6]])
+    found = layouts.inspect(tmp_path, files)
+    assert (found.prepare["hidden_test"], found.prepare["test_images"]) == (True, "test")

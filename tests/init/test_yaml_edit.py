@@ -64,3 +64,41 @@ def test_long_values_move_comments_of_their_section_only() -> None:
     text = yaml_edit.align(yaml_edit.dump(params))
     assert f"  c: {'y' * 24} # three\n" in text and "a: 1                    # one\n" in text
     assert yaml_edit.align(text) == text
+
+
+PLACES = """\
+section:
+  # about one
+  one: 1    # 1
+  # about two
+  two: 2
+
+  # about three
+  three: 3
+items:
+  - one     # 1
+  # about two
+  - two
+  - three
+end: 1
+"""
+
+
+@pytest.mark.parametrize("key", ["one", "two", "three"])
+@pytest.mark.parametrize("name", ["section", "items"])
+def test_comments_around_a_removed_item_stay(name: str, key: str) -> None:
+    params = yaml_edit.load(PLACES)
+    container = params[name]
+    yaml_edit.remove(container, key if name == "section" else container.index(key))
+    lines = PLACES.splitlines(keepends=True)
+    start = lines.index(f"{name}:\n")
+    item = next(n for n, x in enumerate(lines) if n > start and x.lstrip(" -").startswith(f"{key}"))
+    text = yaml_edit.dump(params)
+    assert text == "".join([*lines[:item], *lines[item + 1 :]])
+    assert yaml_edit.dump(yaml_edit.load(text)) == text
+
+
+def test_a_removed_item_after_merged_ones() -> None:
+    params = yaml_edit.load(TEXT.replace("  l: 2\n", "  l: 2\n  # about n\n  n: 3\n"))
+    yaml_edit.remove(params["k"], "l")
+    assert "  <<: *x\n  # about n\n  n: 3\n" in yaml_edit.dump(params)

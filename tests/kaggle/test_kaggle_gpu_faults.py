@@ -244,7 +244,7 @@ def test_a_data_set_that_is_processed_for_long_is_not_uploaded_again(
 
 def test_a_data_set_that_lacks_a_file_gets_a_version_with_it(server: Kaggle) -> None:
     server.faults.append(Fault("PUT", status=400))
-    with pytest.raises(UserError, match=r"1 of 1 files .* were not uploaded: work.json"):
+    with pytest.raises(UserError, match=r"Kaggle did not receive 1 of 1 file: work\.json"):
         run(driver())
     assert not server.service.kernels
     with pytest.raises(UserError, match=NOTHING):

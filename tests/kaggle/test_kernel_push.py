@@ -106,7 +106,7 @@ def test_an_existing_data_set_and_kernel_get_a_version_which_is_submitted(
 
 def test_a_failed_upload_stops_the_push(kaggle: Kaggle, export: Path) -> None:
     kaggle.faults.append(Fault("PUT", status=400))
-    with pytest.raises(UserError, match=f"1 of 2 files .*{REF}"):
+    with pytest.raises(UserError, match=f"{REF}: Kaggle did not receive 1 of 2 files"):
         push(export)
     assert not kaggle.service.kernels and not kaggle.service.submissions
 

@@ -38,8 +38,8 @@ def test_rows_are_aligned_by_id_not_by_position() -> None:
     ("parts", "message"),
     [
         ([part("a")], "2 images .*b, c"),
-        ([part("a", "b"), part("b", "c")], "1 images .* more than once"),
-        ([part("a", "b", "c", "d")], "1 predictions .*d"),
+        ([part("a", "b"), part("b", "c")], "1 image is .* more than once"),
+        ([part("a", "b", "c", "d")], "1 unknown image has predictions .*d"),
     ],
 )
 def test_every_id_must_be_covered_exactly_once(
@@ -51,7 +51,7 @@ def test_every_id_must_be_covered_exactly_once(
 
 def test_a_non_finite_logit_is_an_error() -> None:
     invalid = Predictions(["a"], np.array([[np.nan, 1]], np.float32), PROVENANCE)
-    with pytest.raises(UserError, match=r"1 images .*NaN"):
+    with pytest.raises(UserError, match=r"1 image has .*NaN"):
         predictions.align([invalid.table], ["a"], source="x")
 
 

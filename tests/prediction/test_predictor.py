@@ -90,7 +90,7 @@ def test_beyond_the_time_limit_views_can_be_dropped_from_the_end(
     predicted = predictor.predict(images, IDS[:5])
     assert predicted.provenance.predict["views"] == ["identity"]
     monkeypatch.setattr(Predictor, "_estimate_minutes", lambda *_: 2.0)
-    with pytest.raises(UserError, match="1 views take 2 min"):
+    with pytest.raises(UserError, match="1 view: 2 min"):
         predictor.enforce_time_limit(images, IDS)
 
 

@@ -134,5 +134,5 @@ def test_an_image_that_no_fold_predicted_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, 0, oof=2, test=1)
     write(tmp_path, 1, oof=2, test=1)
     more = pd.concat([FOLDS, pd.DataFrame({"id": ["z"], "label": ["x"], "fold": [1]})])
-    with pytest.raises(UserError, match=r"1 images .*\(z\)"):
+    with pytest.raises(UserError, match=r"1 image has .*\(z\)"):
         load(tmp_path, more)

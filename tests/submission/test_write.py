@@ -75,7 +75,7 @@ def test_a_submission_scores_what_the_leaderboard_would_show(
 
 def test_ids_that_were_not_predicted_are_an_error() -> None:
     longer = pd.concat([sample("label"), pd.DataFrame({"Image ID": ["9"], "label": ["0"]})])
-    with pytest.raises(UserError, match=r"1 images .*\(9\)"):
+    with pytest.raises(UserError, match=r"1 image has .*\(9\)"):
         fill(longer, "accuracy")
 
 

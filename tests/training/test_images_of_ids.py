@@ -160,10 +160,10 @@ def test_all_images_of_an_id_are_predicted_as_they_were_validated(
 def test_within_the_time_limit(path: Path, images: ImageStore) -> None:
     limited = Predict(views=["identity"], batch_size=4, time_limit_minutes=1e-9)
     units = FOLDS.set_index("id")["unit"]
-    with pytest.raises(UserError, match="240 images with 1 views"):
+    with pytest.raises(UserError, match="240 images with 1 view:"):
         Predictor(path, limited).enforce_time_limit(images, FOLDS["id"].tolist(), None, units)
     large = pd.Series("one", index=units.index)  # a batch that is larger than all that is measured
-    with pytest.raises(UserError, match="240 images with 1 views"):
+    with pytest.raises(UserError, match="240 images with 1 view:"):
         Predictor(path, limited).enforce_time_limit(images, FOLDS["id"].tolist(), None, large)
 
 

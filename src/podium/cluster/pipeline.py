@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from podium.cluster import node_program
 from podium.core import files
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 
 
 class Pipeline:
@@ -92,7 +92,8 @@ class Pipeline:
         absent = [name for name in sorted(names) if not self.object_path(name).exists()]
         if absent:
             raise UserError(
-                f"DVC's cache lacks {len(absent)} inputs of {examples(stages)}. Run `dvc commit`."
+                f"DVC's cache lacks {counted(len(absent), 'input')} of {examples(stages)}. Run "
+                "`dvc commit`."
             )
         return paths, sorted(names)
 

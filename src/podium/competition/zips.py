@@ -107,8 +107,9 @@ def entries(opened: zipfile.ZipFile, title: str) -> dict[str, zipfile.ZipInfo]:
         raise UserError(outside_message(title, outside, len(named)))
     if locked := [name for name, entry in named if entry.flag_bits & ENCRYPTED]:
         raise EncryptedError(
-            f"{title} is not a readable zip archive: {len(locked)} of {len(named)} entries are "
-            f"encrypted ({examples(locked)}). Repack it without a password."
+            f"{title} is not a readable zip archive: "
+            f"{counted(len(locked), 'entry', 'is', of=len(named))} encrypted "
+            f"({examples(locked)}). Repack it without a password."
         )
     _refuse_bombs(named, title, opened.start_dir)
     visible = {n: entry for n, entry in named if not n.endswith("/") and not is_hidden(n)}

@@ -117,8 +117,9 @@ class Prepare(Section):
     images: Annotated[str, AfterValidator(check_images)] | None = None
     """Pattern of the paths of an id's images below `train_images` and `test_images`, if there are
     several: `{id}_*` if `h1_bath.jpg` and `h1_kitchen.jpg` belong to `h1`, `{id}/*` for a folder
-    per id. An id's images are trained on and predicted one by one, stay in one fold, and
-    `ensemble.aggregate` combines their predictions. null: the id is the image's name."""
+    per id, `{experiment}/Plate{plate}/{well}_*` if columns of both tables name them. An id's images
+    are trained on and predicted one by one, stay in one fold, and `ensemble.aggregate` combines
+    their predictions. null: the id is the image's name."""
     stack: Annotated[list[Name], Field(min_length=2)] | None = None
     """What `*` in `images` stands for in the images that become an id's channels, in their order:
     `[red, green, blue, yellow]` for `images: "{id}_*.png"` and `channels: 4`. An id that lacks one
@@ -235,7 +236,8 @@ class Prepare(Section):
         if self.hidden_test:
             require(self.sample_submission is not None, "hidden_test requires sample_submission")
             require(self.pixel_columns is None, "hidden_test and pixel_columns exclude each other")
-        prepare_checks.images_or_pixels(self)
+        prepare_checks.images(self)
+        prepare_checks.pixels(self)
         if self.encode == "original" and self.max_size is not None:
             raise ValueError("encode: original never resizes. Set max_size: null.")
         prepare_checks.sample_options(self)

@@ -4,6 +4,7 @@ follows from several keys.
 
 from typing import TYPE_CHECKING
 
+from podium.config import images_pattern
 from podium.core.section import require
 
 if TYPE_CHECKING:
@@ -67,11 +68,8 @@ def id_columns(prepare: "Prepare") -> None:
         require(has_table, "unit_column requires train_csv and submission_id_column")
 
 
-def images_or_pixels(prepare: "Prepare") -> None:
+def pixels(prepare: "Prepare") -> None:
     """Check that the images are files with ids, or pixels in both tables."""
-    if prepare.images is not None:
-        require(prepare.train_csv is not None, "images requires train_csv")
-        require(prepare.pixel_columns is None, "images and pixel_columns exclude each other")
     if prepare.pixel_columns is None:
         has_ids = prepare.train_csv is None or prepare.id_column is not None
         require(has_ids, "id_column: null requires pixel_columns")
@@ -98,5 +96,18 @@ def sample_options(prepare: "Prepare") -> None:
 
 def has_units(prepare: "Prepare") -> bool:
     """Whether images may share a row of the submission."""
-    images = prepare.images is not None and prepare.stack is None
+    has_names = prepare.stack is None or images_pattern.columns(prepare.images)
+    images = prepare.images is not None and bool(has_names)
     return images or prepare.submission_id_column is not None
+
+
+def images(prepare: "Prepare") -> None:
+    """Check that there are tables for `images`, and a test table if it contains columns."""
+    if prepare.images is None:
+        return
+    require(prepare.train_csv is not None, "images requires train_csv")
+    require(prepare.pixel_columns is None, "images and pixel_columns exclude each other")
+    if columns := images_pattern.columns(prepare.images):
+        require(prepare.test_csv is not None, f"{{{columns[0]}}} in images requires test_csv")
+        is_possible = prepare.id_label_separator is None
+        require(is_possible, "images with columns and id_label_separator exclude each other")

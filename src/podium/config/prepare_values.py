@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
+from podium.config import images_pattern
 from podium.core.section import Name, require
 
 ColumnKind = Literal["numeric", "decimal_comma", "categorical"]
@@ -34,12 +35,18 @@ def check_pattern(pattern: str) -> str:
 
 
 def check_images(pattern: str) -> str:
-    """Check that a pattern of image names contains `{id}` once.
+    """Check that a pattern of image names contains `{id}` once, or columns, and no `*` in between.
 
     Raises:
         ValueError: if not.
     """
-    require(pattern.count("{id}") == 1, f"{pattern!r} must contain {{id}} once, as in {{id}}_*")
+    names = images_pattern.COLUMN.findall(pattern)
+    example = "{id}_*, or as in {plate}/{well}_*, columns of both tables"
+    is_valid = all(names) and pattern.count("{") == pattern.count("}") == len(names)
+    is_valid = is_valid and 0 < len(names) == len({*names})
+    require(is_valid, f"{pattern!r} must contain {{id}} once, as in {example}")
+    between = images_pattern.split(pattern)[0]
+    require("*" not in between, f"{pattern!r} must not contain * between columns")
     return pattern
 
 

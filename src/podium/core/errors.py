@@ -28,21 +28,25 @@ def examples(items: Sequence[object], most: int = 5) -> str:
     return f"{shown} and {omitted} more" if omitted > 0 else shown
 
 
-def counted(count: int, noun: str, verb: str = "") -> str:
+def counted(count: int, noun: str, verb: str = "", *, of: int | None = None) -> str:
     """A number with its noun, and perhaps a verb: "1 model", "2 models"; "1 class has", "2 classes
-    have".
+    have". With `of`, a part of this many: "1 of 9 classes has".
     """
-    if count != 1:
+    verb = verb if count == 1 else PLURALS.get(verb, verb)
+    if (count if of is None else of) != 1:
         stem, end = (noun[:-1], "ies") if noun.endswith("y") else (noun, "s")
-        noun, verb = f"{stem}{'e' if noun.endswith('s') else ''}{end}", PLURALS.get(verb, verb)
-    return f"{count} {noun} {verb}".rstrip()
+        noun = f"{stem}{'e' if noun.endswith('s') else ''}{end}"
+    return f"{count}{'' if of is None else f' of {of}'} {noun} {verb}".rstrip()
 
 
-def listed(items: Sequence[object], most: int = 5) -> str:
-    """As `examples`, with "and" before the last: "a, b and c"."""
-    if not 1 < len(items) <= most:
-        return examples(items, most)
-    return f"{examples(items[:-1], most)} and {items[-1]}"
+def listed(items: Sequence[object], most: int = 5, verb: str = "") -> str:
+    """As `examples`, with "and" before the last, and perhaps a verb: "a, b and c"; "a has", "a and
+    b have".
+    """
+    text = examples(items, most)
+    if 1 < len(items) <= most:
+        text = f"{examples(items[:-1], most)} and {items[-1]}"
+    return f"{text} {verb if len(items) == 1 else PLURALS.get(verb, verb)}".rstrip()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -201,14 +201,15 @@ def _check(
     for part, reasons in unusable.items():
         if not reasons or part in allowed:
             continue
+        one = len(reasons) == 1
         if folders is None:
-            problem = f"are unusable: {_shown(reasons)}"
+            problem = f"{'is' if one else 'are'} unusable: {_shown(reasons)}"
         else:
             all_missing = (stacks.MISSING, stacks.NO_IMAGES)
             names = [i if r in all_missing else f"{i} ({r})" for i, r in reasons.items()]
             where = f"{shown(folders[part])}: {examples(names)}"
-            problem = f"are missing from {where}"
-        count = f"{len(reasons)} of {len(ids[part])} {TITLES[part]}s"
+            problem = f"{'is' if one else 'are'} missing from {where}"
+        count = counted(len(reasons), TITLES[part], of=len(ids[part]))
         if folders is not None and stacks.NO_IMAGES in reasons.values():
             count, problem = counted(len(reasons), f"{part} id", "has"), f"no images in {where}"
         problems.append(f"{count} {problem}")

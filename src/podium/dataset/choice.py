@@ -37,7 +37,7 @@ def choose(
     if excluded := set(listed.excluded(layout)):
         left_out = [image for image in read.train["id"] if image in excluded]
         fix = f"Remove some of them from {layout.exclude}."
-        read = tables.drop(read, left_out, task, "images of prepare.exclude", fix)
+        read = tables.drop(read, left_out, task, "excluded image", fix)
         sets = duplicates.without(sets, left_out)
         lines.append(
             f"{counted(len(left_out), 'training image', 'is')} excluded "
@@ -47,7 +47,7 @@ def choose(
     if layout.duplicates == "drop":
         left_out = duplicates.redundant(read.train, sets)
         fix = "Set prepare.duplicates: group to keep them in one fold."
-        read = tables.drop(read, left_out, task, "duplicates", fix)
+        read = tables.drop(read, left_out, task, "duplicate", fix)
         sets = duplicates.without(sets, left_out)
         lines.append(f"dropped {counted(len(left_out), 'duplicate')} (prepare.duplicates: drop)")
     if lost := [name for name in classes if name not in read.classes]:

@@ -29,11 +29,11 @@ def read(archive: Archive, layout: Prepare) -> pd.DataFrame:
         texts += [label_in(path, layout.label_pattern) for path in found]
         ids += map(nfc, found.values())
     if unlabeled := [path for path, text in zip(ids, texts, strict=True) if text is None]:
-        problem = "are not inside a class folder"
+        problem = "outside of class folders"
         if layout.label_pattern is not None:
-            problem = f"do not match prepare.label_pattern {layout.label_pattern!r}"
+            problem = f"that prepare.label_pattern {layout.label_pattern!r} does not match"
         raise UserError(
-            f"{len(unlabeled)} of {len(ids)} images in {folder} {problem}: "
+            f"{folder}: {counted(len(unlabeled), 'image', of=len(ids))} {problem}: "
             f"{examples(unlabeled)}. Set prepare.train_images to another folder, or "
             "prepare.train_csv to a table of labels."
         )
@@ -63,13 +63,14 @@ def _groups(ids: list[str], pattern: str) -> list[str]:
     Raises:
         UserError: if it does not match a name.
     """
-    groups = {image: label_in(image, pattern) for image in ids}
-    if wrong := [image for image, group in groups.items() if not group]:
+    groups = [label_in(image, pattern) or "" for image in ids]
+    if wrong := [image for image, group in zip(ids, groups, strict=True) if not group]:
         raise UserError(
-            f"{counted(len(wrong), 'image')} of {len(ids)} have no group by prepare.group_pattern "
-            f"{pattern!r}: {examples(wrong)}. Change it so that it matches all file names."
+            f"prepare.group_pattern {pattern!r} finds no group in {len(wrong)} of "
+            f"{counted(len(ids), 'file name')}: {examples(wrong)}. Change it so that it matches "
+            "all of them."
         )
-    return [group for group in groups.values() if group]
+    return groups
 
 
 def _below(names: list[str], folder: str, layout: Prepare) -> dict[str, str]:

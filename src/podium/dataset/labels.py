@@ -77,12 +77,12 @@ def _check_lists(cells: list[str], location: Location) -> None:
     unlike = {*cell_lists.unlike_lists(dict.fromkeys(cells))}
     if rows := [row for row, cell in enumerate(cells) if cell in unlike]:
         raise UserError(
-            f"{location.name}: {len(rows)} of {len(cells)} labels are not lists in brackets, as "
-            f"others are: {location.describe(rows, cells)}. Write all of them as lists."
+            f"{location.name}: {counted(len(rows), 'label', 'is', of=len(cells))} not in "
+            f"brackets, as others are: {location.describe(rows, cells)}. Write lists."
         )
     if rows := [row for row, cell in enumerate(cells) if OBJECT.fullmatch(cell)]:
         raise UserError(
-            f"{location.name}: {len(rows)} of {len(cells)} labels are objects: "
+            f"{location.name}: {counted(len(rows), 'label', 'is', of=len(cells))} in braces: "
             f"{location.describe(rows, cells)}. Write the labels as lists, such as ['a', 'b']."
         )
 
@@ -107,8 +107,8 @@ def _read_columns(
     if wrong:
         present = {row: ", ".join(ones.columns[ones.iloc[row].to_numpy()]) for row in wrong}
         raise UserError(
-            f"{location.name}: {len(wrong)} of {len(ones)} rows do not have exactly one class: "
-            f"{location.describe(wrong, present)}. Fix them, or set task: multilabel."
+            f"{location.name}: {counted(len(wrong), 'row', 'does', of=len(ones))} not have exactly "
+            f"one class: {location.describe(wrong, present)}. Fix them, or set task: multilabel."
         )
     if sample.columns and classes != sample.columns:
         # Classes without images are kept only if the sample submission has a column for them.
@@ -182,7 +182,7 @@ def _read_numbers(cells: list[str], layout: Prepare, task: TaskName, location: L
     if wrong:
         raise UserError(
             f"{location.name}: {len(wrong)} of {len(cells)} values of {layout.label_columns[0]} "
-            f"are not {'whole' if is_whole else 'finite'} numbers: "
+            f"cannot be read as a {'whole' if is_whole else 'finite'} number: "
             f"{location.describe(wrong, cells)}. Fix them, or set task: multiclass."
         )
     if not is_whole:
@@ -202,9 +202,9 @@ def _read_several_numbers(columns: pd.DataFrame, location: Location, sample: Sam
         cells = columns[name].tolist()
         if wrong := [row for row, cell in enumerate(cells) if not _is_finite(cell)]:
             raise UserError(
-                f"{location.name}: {len(wrong)} of {len(cells)} values of {name} are not finite "
-                f"numbers: {location.describe(wrong, cells)}. Fix or remove these rows, or remove "
-                f"{name} from prepare.label_column."
+                f"{location.name}: {len(wrong)} of {len(cells)} values of {name} cannot be read as "
+                f"a finite number: {location.describe(wrong, cells)}. Fix or remove these rows, or "
+                f"remove {name} from prepare.label_column."
             )
     rows = zip(*(columns[name].str.strip() for name in targets), strict=True)
     return [LABEL_SEPARATOR.join(row) for row in rows], targets

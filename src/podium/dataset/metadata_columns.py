@@ -108,7 +108,7 @@ def _read_texts(
     table = table_columns.read_columns(
         archive, name, key, {f"feature {column}": column for column in names}, layout
     )
-    wanted = images["unit"] if layout.images is not None else images["id"]
+    wanted = images["unit" if layout.images is not None and "unit" in images else "id"]
     if key == "test_csv" and layout.id_column is None:
         table["id"] = images["id"].to_numpy()  # in the same order
     elif key == "test_csv":

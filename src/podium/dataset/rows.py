@@ -52,7 +52,7 @@ def check_ids(table: pd.DataFrame, name: str, hint: str = "") -> None:
         where = examples([f"row {row + 2}" for row in empty])
         problem = f"{name}: {counted(len(empty), 'row')} without an id: {where}"
         raise UserError(f"{problem}. Remove {'it' if len(empty) == 1 else 'them'}{hint}.")
-    check_lines(table["id"], name, "ids")
+    check_lines(table["id"], name, "id")
 
 
 def name_blank(ids: pd.Series, row_ids: pd.Series | None, name: str) -> pd.Series:
@@ -111,7 +111,9 @@ def check_lines(texts: pd.Series, name: str, what: str) -> None:
     """
     if wrong := texts[texts.str.contains(LINE_BREAK)].tolist():
         shown = examples([repr(text) for text in wrong])
-        raise UserError(f"{name}: {len(wrong)} {what} contain a line break: {shown}. Remove it.")
+        raise UserError(
+            f"{name}: {counted(len(wrong), what, 'contains')} a line break: {shown}. Remove it."
+        )
 
 
 def check_unique(ids: pd.Series, name: str, hint: str = "Remove all but one row of each.") -> None:

@@ -9,7 +9,7 @@ from podium.competition.archive import Archive
 from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset import rows, stacks, submission_file, submission_rows, units
 from podium.dataset.image_files import image_names, images_below, shown
 from podium.dataset.submission_file import SubmissionFile
@@ -89,15 +89,8 @@ def read_test(
         sample = sample.set_axis([_id_name(archive, layout), *empty], axis=1)
     else:
         test = _spell_like_sample(test, key, sample.iloc[:, 0], layout)
-    if layout.images is not None and layout.stack is None:
-        test = units.expand(
-            test,
-            image_names(archive),
-            folder=layout.test_images,
-            pattern=layout.images,
-            exclude=layout.train_images,
-        )
-    return test, sample
+    folder, exclude = layout.test_images, layout.train_images
+    return units.of_images(test, archive, layout, folder=folder, exclude=exclude), sample
 
 
 def check_targets(sample: pd.DataFrame, task: Task, layout: Prepare) -> None:
@@ -163,8 +156,8 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
     sample_ids = None if sample is None else sample.iloc[:, :1].set_axis(["id"], axis=1)
     if name is not None:
         column = layout.submission_id_column
-        columns = {} if column is None else {"unit": column}
-        test = read_columns(archive, name, "test_csv", columns, layout)
+        columns = units.name_columns(layout) if column is None else {"unit": column}
+        test = units.join_names(read_columns(archive, name, "test_csv", columns, layout), layout)
         if layout.id_label_separator is not None:  # it may have a row per label, too
             test = test.drop_duplicates(ignore_index=True)
         if sample_ids is None or (layout.test_id_column or layout.id_column) is not None:
@@ -172,7 +165,7 @@ def _test_ids(archive: Archive, layout: Prepare, sample: pd.DataFrame | None) ->
             return test
         if len(sample_ids) != len(test):
             raise UserError(
-                f"{layout.sample_submission} has {len(sample_ids)} rows, but {name} has "
+                f"{layout.sample_submission} has {counted(len(sample_ids), 'row')}, but {name} has "
                 f"{len(test)}. With prepare.id_column: null both must have the same images in the "
                 "same order."
             )

@@ -101,8 +101,9 @@ def _split(train: pd.DataFrame, task: Task, *, count: int, seed: int) -> list[in
     strata = _strata(train["label"], task, grouped=groups is not None, count=count)
     units = len(train) if groups is None else groups.nunique()
     if units < count:
-        what = "different images" if groups is None else "groups"
-        raise UserError(f"folds.count is {count}, but there are only {units} {what}. Set fewer.")
+        what = counted(units, "different image" if groups is None else "group", "is")
+        there = f"there {what.rpartition(' ')[2]} only {what.rpartition(' ')[0]}"
+        raise UserError(f"folds.count is {count}, but {there}. Set fewer.")
     splitter = _splitter(strata, grouped=groups is not None, count=count, seed=seed)
     folds = np.full(len(train), -1)
     with warnings.catch_warnings():

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from podium.competition.text.names import nfc
+from podium.config import images_pattern
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, examples
 from podium.dataset.image_files import normalize_path
@@ -41,7 +42,8 @@ def find(paths: Mapping[str, str], ids: Sequence[str], layout: Prepare) -> list[
 def ids(paths: Iterable[str], layout: Prepare) -> list[str]:
     """The ids of the files at `paths`, in the order of their first files."""
     parts = "|".join(re.escape(nfc(part)) for part in layout.stack or ())
-    pattern = re.escape(nfc(layout.images or "")).replace(r"\*", f"(?:{parts})")
+    of_names = images_pattern.of_names(nfc(layout.images or ""))
+    pattern = re.escape(of_names).replace(r"\*", f"(?:{parts})")
     regex = re.compile(pattern.replace(r"\{id\}", "(.+)"))
     matches = (
         regex.fullmatch(nfc(path)) or regex.fullmatch(nfc(path).rpartition(".")[0])
@@ -66,5 +68,5 @@ def missing(files: Files, layout: Prepare) -> str | None:
 
 
 def _path(image: str, part: str, layout: Prepare) -> str:
-    pattern = nfc(layout.images or "").replace("*", nfc(part))
+    pattern = images_pattern.of_names(nfc(layout.images or "")).replace("*", nfc(part))
     return pattern.replace("{id}", image)

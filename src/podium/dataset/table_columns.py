@@ -10,7 +10,11 @@ from podium.dataset import pixel_tables, rows
 from podium.dataset.image_files import find_images, image_names
 
 KEYS = {"id": "id_column", "group": "group_column"}  # of params.yaml, by the name in our tables
-PREFIXES = {"unit": "unit_column", "feature": "features"}  # by its first word; else label_column
+PREFIXES = {
+    "unit": "unit_column",
+    "feature": "features",
+    "image": "images",
+}  # by its first word; else label_column
 
 
 def find(archive: Archive, name: str, key: str) -> str:

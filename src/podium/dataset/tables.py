@@ -23,7 +23,7 @@ from podium.dataset import (
     target_labels,
     units,
 )
-from podium.dataset.image_files import image_names, shown
+from podium.dataset.image_files import shown
 from podium.dataset.rows import LABEL, Location
 from podium.dataset.spelling import SampleNames
 from podium.dataset.submission_file import SubmissionFile
@@ -83,11 +83,8 @@ def read(archive: Archive, layout: Prepare, task: TaskName) -> Tables:
         sample_submission.check_targets(sample, read_task, layout)
         warnings += sample_submission.other_positive(sample, classes, task)
     test, sample = sample_submission.read_test(archive, layout, sample)
-    if layout.images is not None and layout.stack is None:
-        names, exclude = image_names(archive), layout.test_images
-        train = units.expand(
-            train, names, folder=layout.train_images, pattern=layout.images, exclude=exclude
-        )
+    folder, exclude = layout.train_images, layout.test_images
+    train = units.of_images(train, archive, layout, folder=folder, exclude=exclude)
     targets = read_task.targets_json
     read_tables = Tables(train, test, sample, classes, warnings, new_class, targets=targets)
     if submitted is None:
@@ -110,10 +107,10 @@ def drop(
     tables: Tables,
     ids: list[str],
     task: TaskName,
-    which: str = "unusable ones",
+    which: str = "unusable one",
     fix: str = "Fix or replace the images.",
 ) -> Tables:
-    """Drop the training images `ids`; `which` describes them in errors, and `fix` what to do.
+    """Drop the training images `ids`; `which` describes one in errors, and `fix` what to do.
 
     Raises:
         UserError: if no image is left, or only one class.
@@ -121,7 +118,7 @@ def drop(
     if not ids:
         return tables
     train = tables.train[~tables.train["id"].isin(ids)].reset_index(drop=True)
-    name = f"training images without the {len(ids)} {which}"
+    name = f"training images without the {counted(len(ids), which)}"
     if train.empty:
         raise UserError(f"{name}: none are left. {fix}")
     classes = tables.classes
@@ -202,7 +199,7 @@ def _read_train(
         hidden += more_warnings
     else:
         texts, classes = labels.read(columns, layout, task, location, names)
-    train = raw[[column for column in ("id", "group", "unit") if column in raw]]
+    train = raw[[column for column in ("id", "group", "unit", "image") if column in raw]]
     train.insert(1, "label", pd.Series(texts, index=train.index, dtype=str))
     if layout.pixel_columns is not None:
         rows.check_unique(train["id"], name, "Set prepare.id_column: null to number the rows.")
@@ -233,15 +230,16 @@ def _read_train_csv(archive: Archive, layout: Prepare, name: str) -> tuple[pd.Da
     columns = {LABEL + column: column for column in layout.label_columns}
     if layout.group_column is not None:
         columns["group"] = layout.group_column
-    of_units = units.columns(archive, layout)
+    of_units = units.columns(archive, layout) | units.name_columns(layout)
     train = read_columns(archive, str(layout.train_csv), "train_csv", columns | of_units, layout)
     for column in of_units:
-        rows.check_lines(train[column], name, "units")
+        rows.check_lines(train[column], name, column.partition(" ")[0])
     train = units.join(train)
     train, warnings = rows.drop_hidden(train, name)
     train["id"] = train["id"].map(nfc)
+    train = units.join_names(train, layout)
     for column in columns:
-        rows.check_lines(train[column], name, "groups" if column == "group" else "labels")
+        rows.check_lines(train[column], name, "group" if column == "group" else "label")
     if "group" in train:
         if empty := (train["group"].str.strip() == "").to_numpy().nonzero()[0].tolist():
             where = Location(name, train["id"].tolist()).describe(empty)

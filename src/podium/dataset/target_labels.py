@@ -61,7 +61,7 @@ def read(
         if not labeled:
             raise UserError(f"{location.name}: no row has a label of {name}. Remove the target.")
         if missing := len(columns) - len(labeled):
-            warnings.append(f"{missing} of {len(columns)} rows have no label of {name}")
+            warnings.append(f"{counted(missing, 'row', 'has', of=len(columns))} no label of {name}")
         own = columns[[name]].iloc[labeled].reset_index(drop=True)
         names_of_sample = SampleNames(_own_columns(sample, name))
         found, classes = labels.read(

@@ -7,12 +7,14 @@ import pandas as pd
 
 from podium.competition.archive import Archive
 from podium.competition.text.names import nfc
+from podium.config import images_pattern
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, counted, examples
 from podium.dataset import table_columns
-from podium.dataset.image_files import images_below, normalize_path
+from podium.dataset.image_files import image_names, images_below, normalize_path
 
 COLUMN = "unit "  # prefix of the columns that `columns` adds
+NAME = "image "  # that of the columns that `name_columns` adds
 
 
 def columns(archive: Archive, layout: Prepare) -> dict[str, str]:
@@ -48,25 +50,57 @@ def check(train: pd.DataFrame, name: str) -> None:
         )
 
 
-def expand(
-    table: pd.DataFrame, names: list[str], *, folder: str, pattern: str | None, exclude: str = ""
-) -> pd.DataFrame:
-    """One row per image of each row's id: `id` becomes the image's path below `folder`, `unit` the
-    id. An id without images keeps its row, as if it were an image's name: what is done about it
-    follows from `on_bad_image`. Without a `pattern`, the table itself.
+def name_columns(layout: Prepare) -> dict[str, str]:
+    """The columns that `prepare.images` names, by the names to read them as."""
+    return {NAME + name: name for name in images_pattern.columns(layout.images)}
+
+
+def join_names(table: pd.DataFrame, layout: Prepare) -> pd.DataFrame:
+    """A table with one column `image` for those that `name_columns` added, if any: what they name
+    together.
+
+    Raises:
+        UserError: if several ids have the same images.
     """
-    if pattern is None:
+    columns = [name for name in table.columns if str(name).startswith(NAME)]
+    if not columns:
         return table
-    paths = images_below(names, folder, exclude=exclude)
-    found = find(paths, table["id"], pattern)
-    rows = [
-        (place, image)
-        for place, unit in enumerate(table["id"])
-        for image in found.get(unit, [unit])
-    ]
+    template, _ = images_pattern.split(layout.images or "")
+    cells = table[columns].apply(lambda column: column.map(nfc).str.strip())
+    cells = cells.rename(columns=lambda name: name.removeprefix(NAME)).assign(id=table["id"])
+    names = [images_pattern.fill(template, row) for row in cells.to_dict("records")]
+    table = table.drop(columns=columns).assign(image=names)
+    of_names = table.drop_duplicates(["id", "image"])
+    if (shared := of_names["image"].duplicated(keep=False)).any():
+        first = of_names["image"][shared].iloc[0]
+        ids = of_names["id"][of_names["image"] == first].tolist()
+        count = counted(of_names["image"][shared].nunique(), "name", "has")
+        raise UserError(
+            f"prepare.images: {count} several ids, such as {first}: {examples(ids)}. Add a column "
+            "that tells them apart to the pattern."
+        )
+    return table
+
+
+def of_images(
+    table: pd.DataFrame, archive: Archive, layout: Prepare, *, folder: str, exclude: str
+) -> pd.DataFrame:
+    """One row per image of each row's id: `id` becomes the image's path below `folder`, or with
+    `prepare.stack` what the columns of `prepare.images` name; `unit` the id. An id without images
+    keeps its row, as if it were an image's name: what is done about it follows from `on_bad_image`.
+    The table itself if ids are the names of images.
+    """
+    if layout.images is None or (layout.stack is not None and "image" not in table):
+        return table
+    names, ids = table.get("image", table["id"]), table["id"]
+    table = table.drop(columns="image", errors="ignore")
+    if layout.stack is not None:
+        return table.assign(id=names, unit=ids)
+    paths = images_below(image_names(archive), folder, exclude=exclude)
+    found = find(paths, names, images_pattern.of_names(layout.images))
+    rows = [(place, image) for place, name in enumerate(names) for image in found.get(name, [name])]
     places, images = zip(*rows, strict=True)
-    units = table["id"].take(places)
-    expanded = table.take(places).assign(id=list(images), unit=units)
+    expanded = table.take(places).assign(id=list(images), unit=ids.take(places))
     return expanded.reset_index(drop=True)
 
 

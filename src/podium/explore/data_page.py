@@ -3,6 +3,7 @@
 from collections import Counter
 
 from podium.config.embeddings import Embedding
+from podium.core.errors import counted
 from podium.explore import faults, overview
 from podium.explore.data import Data
 from podium.explore.findings import Findings
@@ -41,7 +42,8 @@ def summary(data: Data, found: Findings) -> list[str]:
     """The findings, one line each."""
     crossing = _crossing(data, found)
     lines = [
-        f"near-duplicates: {len(found.pairs)} pairs{f' ({crossing})' if crossing else ''}",
+        f"near-duplicates: {counted(len(found.pairs), 'pair')}"
+        + (f" ({crossing})" if crossing else ""),
         f"likely label errors: {len(found.issues.found)}"
         + (f" ({remark})" if (remark := _not_listed(data, found)) else ""),
     ]

@@ -201,7 +201,7 @@ def _images(rows: list[int]) -> str:
 
 def _grid(data: Data, rows: list[int], name: str) -> tuple[str, str]:
     shown = [data.decode(row) for row in rows]
-    return pictures.grid(shown, COLUMNS, side=SIDE), f"{len(rows)} images of {name}"
+    return pictures.grid(shown, COLUMNS, side=SIDE), f"{_images(rows)} of {name}"
 
 
 def _picture(data: Data, row: int) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 
 from podium.competition.text.names import canonical, normalize
 from podium.core.errors import UserError
@@ -16,6 +17,8 @@ from podium.init.survey import Table
 KEY = "prepare.label_map"
 ONE_NUMBER = "the submission has one number per image"
 MAX_ROWS = 20_000  # of a list of classes
+MAX_CELLS = 400_000  # that are read: more columns than these fill have no names of classes
+Words = frozenset[str]
 
 
 def lists_classes(table: Table, labeled: LabeledFolder) -> bool:
@@ -102,25 +105,21 @@ def _labels_in(
     return None
 
 
-def _rows_of(table: Table, classes: Iterable[str]) -> dict[str, int] | None:
+def _rows_of(table: Table, classes: Collection[str]) -> dict[str, int] | None:
     """The row of each class, such as 1, Black_footed_Albatross for the folder
     001.Black_footed_Albatross; None unless each class is in one row.
     """
-    if len(table.rows) > MAX_ROWS:
+    if not len(classes) <= len(table.rows) <= MAX_ROWS:
         return None
-    rows = [[_words(cell) for cell in row] for row in table.rows.itertuples(index=False)]
-    by_word = defaultdict[str, set[int]](set)
-    for number, row in enumerate(rows):
-        for word in set().union(*row):
-            by_word[word].add(number)
+    rows, by_word = _index(table)
 
-    def is_named(row: list[set[str]], words: set[str]) -> bool:
-        return set().union(*(cell for cell in row if cell <= words)) == words
+    def is_named(row: Sequence[Words], words: Words) -> bool:
+        return Words().union(*(cell for cell in row if cell <= words)) == words
 
     found = dict[str, int]()
     for name in classes:
         words = _words(name)
-        candidates = set[int]().union(*(by_word[word] for word in words))
+        candidates = set[int]().union(*(by_word.get(word, ()) for word in words))
         numbers = [number for number in candidates if is_named(rows[number], words)]
         if len(numbers) != 1:
             return None
@@ -128,10 +127,29 @@ def _rows_of(table: Table, classes: Iterable[str]) -> dict[str, int] | None:
     return found
 
 
-def _words(text: str) -> set[str]:
+@lru_cache(maxsize=1)  # several folders in turn are compared with a table
+def _index(table: Table) -> tuple[list[tuple[Words, ...]], dict[str, set[int]]]:
+    """The words of the cells in each row, in the first columns of a wide table; and the numbers of
+    the rows with each word.
+    """
+    columns = table.columns[: max(2, MAX_CELLS // len(table.rows))]
+    cells = [
+        [words[cell] for cell in table.rows[c]]
+        for c in columns
+        for words in [{cell: _words(cell) for cell in table.rows[c].unique()}]
+    ]
+    rows = [*zip(*cells, strict=True)]
+    by_word = defaultdict[str, set[int]](set)
+    for number, row in enumerate(rows):
+        for word in Words().union(*row):
+            by_word[word].add(number)
+    return rows, by_word
+
+
+def _words(text: str) -> Words:
     """The words and numbers in a name, numbers without leading zeros."""
     words = re.split(r"[\W_]+", normalize(text))
-    return {word.lstrip("0") or word[:1] for word in words if word}
+    return Words(word.lstrip("0") or word[:1] for word in words if word)
 
 
 def _parser(example: dict[str, str]) -> Callable[[str], dict[str, str] | None]:

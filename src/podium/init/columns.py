@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from podium.core.errors import examples
+from podium.core.errors import counted, examples
 from podium.dataset import spelling
 from podium.init.guesses import Guess
 
@@ -17,7 +17,7 @@ def guess_unlabeled(rows: pd.DataFrame, *, all_empty: bool = False) -> Guess | N
     empty = int((is_empty.all(axis=1) if all_empty else is_empty.any(axis=1)).sum())
     if not empty:
         return None
-    reason = f"{empty} of {len(rows)} rows have no label; drop: skip them"
+    reason = f"{counted(empty, 'row', 'has', of=len(rows))} no label; drop: skip such rows"
     return Guess("prepare.unlabeled", "error", "guess", reason, ("drop",))
 
 

@@ -41,7 +41,7 @@ def guess_folder(
         best = [folder for folder in best if is_better(folder)] or best
     value = max(best, key=lambda folder: _area(folder, survey))
     count = len(set(ids))
-    images = "all ids" if matched == count else f"all but {count - matched} ids"
+    images = "all ids" if matched == count else f"all but {counted(count - matched, 'id')}"
     shown = f"contains images for {images}"
     if are_paths and matched < count:
         lacking = counted(count - matched, "id", "has")
@@ -94,26 +94,21 @@ def depth(ids: Sequence[str], folder: str, survey: Survey) -> int:
 
 
 def guess_hidden(
-    ids: Sequence[str], train: str, survey: Survey, train_ids: Sequence[str] = ()
+    ids: Sequence[str], train: str, survey: Survey, known: Collection[str] = ()
 ) -> list[Guess]:
     """That the test images with these `ids` come only when Kaggle scores, and the folder that they
     will be in; nothing if most ids have an image, or none has although a folder is named as one of
-    test images. The images of `train_ids` in the training folder are not test images.
+    test images. The training images `known` are not test images.
     """
-    inside, known = f"{train}/" if train else "", {*train_ids}
     tests = [folder for folder in survey.folders if is_test(folder)]
 
-    def has_image(image: str) -> bool:
-        found = survey.index.find(image)
-        return any(image not in known or not name.startswith(inside) for name in found)
-
-    present = sum(map(has_image, ids))
+    present = sum(any(name not in known for name in survey.index.find(image)) for image in ids)
     if 2 * present > len(ids) or (tests and not present):
         return []
     what = f"only {present}" if present else "none"
     verb = "are" if present > 1 else "is"
     reason = (
-        f"{what} of the {len(ids)} test images {verb} in the archive: in a code "
+        f"{what} of the {counted(len(ids), 'test image')} {verb} in the archive: in a code "
         "competition, Kaggle adds them when it scores the notebook"
     )
     folder = tests[0] if tests else _mirror(train)

@@ -9,7 +9,7 @@ import pandas as pd
 from podium.competition.text import cell_lists
 from podium.competition.text.names import canonical, normalize
 from podium.config.tasks import TaskName
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.dataset.class_list import in_order
 from podium.dataset.labels import flags
 from podium.init import missing_labels
@@ -117,7 +117,7 @@ def from_labels(
 
 
 def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
-    reason = f"{count} distinct integers in column {name}"
+    reason = f"{counted(count, 'distinct integer')} in column {name}"
     if sample is not None and sample.has_measurements:
         reason += ", but fractions in the sample submission"
         return "regression", "likely", reason, ("ordinal", "multiclass")
@@ -129,7 +129,7 @@ def _from_integers(name: str, count: int, sample: Sample | None) -> Inferred:
     if count > MIN_REGRESSION_VALUES and is_numeric:
         return "regression", "likely", reason, ("multiclass", "ordinal")
     if sample is not None and sample.has_fractions:
-        reason = f"{count} distinct integers, but fractions in the sample submission"
+        reason = f"{counted(count, 'distinct integer')}, but fractions in the sample submission"
         return "regression", "likely", reason, ("multiclass", "ordinal")
     return "multiclass", "likely", reason, ("ordinal", "regression")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from podium.competition.text.names import NUMBER, canonical
-from podium.core.errors import examples
+from podium.core.errors import listed
 from podium.dataset import spelling
 from podium.init.guesses import Confidence, Guess, one_of
 from podium.init.survey import Table
@@ -68,9 +68,10 @@ def guess_groups(
             for c in dict.fromkeys((*chosen, *possible))
             if c != value and _is_within(table.rows, c, value)
         ]:
-            reason += f"; {examples(finer)} has smaller groups within these"
+            reason += f"; {listed(finer, verb='has')} smaller groups within these"
     elif possible:
-        reason = f"{examples(possible)} has repeated values; choose it if they mark related images"
+        which = "it if they mark" if len(possible) == 1 else "one whose values mark"
+        reason = f"{listed(possible, verb='has')} repeated values; choose {which} related images"
     else:
         confidence, reason = "certain", "no column looks like groups of related images"
     others = dict.fromkeys((*chosen, *possible, None))

@@ -90,14 +90,16 @@ def one_of(values: Sequence[str], *, what: str, nullable: bool = False) -> Calla
     return parse
 
 
-def some_of(values: Sequence[str], *, what: str) -> Callable[[str], Any]:
-    """A parser of answers that must be one of `values`, or several separated by commas."""
+def some_of(values: Sequence[str], *, what: str, nullable: bool = False) -> Callable[[str], Any]:
+    """A parser of answers that must be one of `values`, or several separated by commas; or "none"
+    (None) if `nullable`.
+    """
 
-    def parse(answer: str) -> str | list[str]:
-        if answer in values:
-            return answer
-        parts = [part.strip() for part in answer.split(",")]
-        parse_one = one_of(values, what=what)
-        return [parse_one(part) for part in parts] if len(parts) > 1 else parse_one(answer)
+    def parse(answer: str) -> str | list[str] | None:
+        parse_one = one_of(values, what=what, nullable=nullable)
+        if answer in values or "," not in answer:
+            return parse_one(answer)
+        parse_each = one_of(values, what=what)
+        return [parse_each(part.strip()) for part in answer.split(",")]
 
     return parse

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from podium.competition.text.names import NameIndex
-from podium.core.errors import UserError, examples, listed
+from podium.core.errors import UserError, counted, examples, listed
 from podium.dataset.image_files import ImageIndex
 from podium.init.guesses import Confidence, Guess, one_of, some_of
 from podium.init.id_patterns import IdPattern
@@ -103,7 +103,10 @@ def guess_submission_ids(survey: Survey, tables: Roles, ids: str) -> Guess | Non
     columns = [column for column in test.columns if is_submitted(column)]
     if not columns:
         return None
-    reason = f"has the {len(expected)} ids of the sample submission, of {len(test.rows)} images"
+    reason = (
+        f"has the {counted(len(expected), 'id')} of the sample submission, of "
+        f"{counted(len(test.rows), 'image')}"
+    )
     others = tuple(columns[1:])
     return Guess("prepare.submission_id_column", columns[0], "certain", reason, others)
 
@@ -130,7 +133,7 @@ def guess_unit_column(
     submission id, or the fewest; None if there are none. A unit's images have the same `labels`.
     """
     key, reason = "prepare.unit_column", f"{train.name} has column {submitted}, too"
-    parse = some_of(train.columns, what=f"column of {train.name}")
+    parse = some_of(train.columns, what=f"column of {train.name}", nullable=True)
     if submitted in train.columns:
         return Guess(key, None, "certain", reason, parse=parse)
     units = test.rows[submitted].nunique()
@@ -170,12 +173,12 @@ def guess_row_ids(table: Table) -> Guess:
     return Guess("prepare.id_column", value, "certain", reason, tuple(candidates[1:]), parse)
 
 
-def find_row_ids(test: Table, train: Table, sample: Table) -> str | None:
+def find_row_ids(test: Table, train: Table, sample: Table | None) -> str | None:
     """The column of a test table of pixels with the sample submission's ids, if its rows are others
     than those of the sample submission, or in another order; None if they need no column.
     """
-    expected = sample.rows.iloc[:, 0].tolist()
-    for column in test.columns:
+    expected = [] if sample is None else sample.rows.iloc[:, 0].tolist()
+    for column in test.columns if expected else ():
         ids = test.rows[column].tolist()
         if column not in train.columns and ids != expected and {*expected} <= {*ids}:
             return column if test.rows[column].is_unique else None

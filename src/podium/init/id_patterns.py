@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from podium.competition.text.names import is_hidden, nfc
+from podium.config import images_pattern
+from podium.core.errors import listed
 from podium.dataset import units
 from podium.dataset.image_files import ImageIndex, images_below, normalize_path
 from podium.init import words
@@ -32,14 +34,18 @@ class IdPattern:
 
     def fits(self, images: Sequence[str]) -> bool:
         """Whether most of these images, such as those of the test set, may have an id in their
-        paths where the pattern has it.
+        paths where the pattern has it. Columns are looked up in the tables.
         """
+        if images_pattern.columns(self.pattern):
+            return True
         count = sum(any(self.pattern == pattern for _, pattern in _parts(name)) for name in images)
         return count >= MIN_RATE * len(images)
 
     @property
     def reason(self) -> str:
         """Why it is assumed."""
+        if columns := images_pattern.columns(self.pattern):
+            return f"{listed(columns)} name the images together, {self.per_id:.2g} per id"
         share = "all" if self.rate == 1 else f"{self.rate:.0%}"
         return f"{share} of its values are part of image names, {self.per_id:.2g} images per id"
 
@@ -95,10 +101,12 @@ def index(images: Sequence[str]) -> ByPart:
 
 
 def tails(ids: Iterable[str], images: Sequence[str], pattern: str) -> dict[str, list[str]]:
-    """The images of each of `ids` that has any: their paths from the id on."""
+    """The images of each of `ids` that has any: their paths from the id on. Instead of ids, this
+    and the functions below take what columns in `pattern` name, if there are any.
+    """
     depth = pattern.count("/")
     below = dict.fromkeys("/".join(name.split("/")[-1 - depth :]) for name in images)
-    return units.find(below, ids, pattern)
+    return units.find(below, ids, images_pattern.of_names(pattern))
 
 
 def parts(ids: Iterable[Sequence[str]], images: Sequence[str], pattern: str) -> list[str] | None:
@@ -144,8 +152,9 @@ def _parts_of(
     ids: Iterable[str], images: Sequence[str], pattern: str
 ) -> Iterator[tuple[str, frozenset[str]]]:
     """What `*` stands for in the images of each id that has any."""
+    of_names = images_pattern.of_names(pattern)
     for image, paths in tails(ids, images, pattern).items():
-        literals = pattern.replace("{id}", normalize_path(image)).split("*")
+        literals = of_names.replace("{id}", normalize_path(image)).split("*")
         regex = re.compile("(.+)".join(map(re.escape, literals)))
         matches = (regex.fullmatch(nfc(path).rpartition(".")[0]) for path in paths)
         yield image, frozenset(match[1] for match in matches if match)
@@ -155,8 +164,9 @@ def below(ids: Sequence[str], images: Sequence[str], folder: str, pattern: str) 
     """The pattern for paths below `folder`: with subfolders in front (`*/{id}_*`) if more of `ids`
     have images so.
     """
-    paths = images_below([*images], folder)
-    return max((pattern, f"*/{pattern}"), key=lambda each: len(units.find(paths, ids, each)))
+    paths, of_names = images_below([*images], folder), images_pattern.of_names(pattern)
+    deeper = len(units.find(paths, ids, f"*/{of_names}")) > len(units.find(paths, ids, of_names))
+    return f"*/{pattern}" if deeper else pattern
 
 
 def _parts(name: str) -> Iterator[tuple[str, str]]:

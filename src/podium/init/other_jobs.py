@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from podium.competition.text.names import NUMBER
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.init.survey import Table
 
 BOXES = (
@@ -99,7 +99,7 @@ def _in_names(train: Table, ids: str) -> Found:
     images = train.rows[ids].nunique()
     return (
         "object detection",
-        f"{examples(columns)} are boxes, {len(train.rows)} for {images} images",
+        f"{examples(columns)} are boxes, {len(train.rows)} for {counted(images, 'image')}",
     )
 
 

@@ -1,6 +1,6 @@
 """Records guesses about a competition in its layout, and puts the user's answers in their place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,12 @@ class Recorder:
     def __init__(self, survey: Survey, answers: Mapping[str, str]) -> None:
         self.survey, self.answers = survey, answers
         self.layout = Layout()
+        self.names: Mapping[str, str] = {}
+        """What columns in `prepare.images` name together, by id."""
+
+    def named(self, ids: Iterable[str]) -> list[str]:
+        """What the images of `ids` are named after: the ids, or `names`."""
+        return [self.names.get(image, image) for image in ids]
 
     def _is_open(self, keys: Sequence[str]) -> bool:
         """Whether one of the earlier inferences `keys` has the confidence "guess"."""

@@ -40,7 +40,7 @@ def fail_without_labels(survey: Survey) -> NoReturn:
     """Raises: UserError: no labeled images were found; it says what was, and what is expected."""
     cause = "no labeled training images"
     if not survey.images:
-        others = examples([f"{count:,} {kind} files" for kind, count in survey.ignored.items()])
+        others = examples([f"{n:,} {k} file{'s' * (n > 1)}" for k, n in survey.ignored.items()])
         cause += f" (no image files{f', but {others}' if others else ''})"
     raise UserError(
         f"{survey.path}: {cause}. {survey.describe()}. Expected images and a "

@@ -16,7 +16,7 @@ from podium.core.errors import UserError, counted, examples
 from podium.dataset.image_files import ImageIndex, image_names
 from podium.images import codec
 from podium.images.decoded import ImageError
-from podium.init import id_patterns, number_cells, words
+from podium.init import id_patterns, joined_ids, number_cells, words
 from podium.init.id_patterns import IdPattern
 from podium.init.matching import IdColumn, find_id_columns
 from podium.init.pixels import Pixels, find_pixels
@@ -33,7 +33,7 @@ COMPRESSED = (".gz", ".bz2", ".xz")
 KNOWN_SUFFIXES = {".csv", *PACKED}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A CSV file of the archive."""
 
@@ -110,10 +110,14 @@ class Survey:
         found = dict[str, IdPattern | None].fromkeys(table.name for table in self.tables)
         by_part, tests = id_patterns.index(self.images), id_patterns.test_paths(self.images)
         for table in self.tables:
-            is_list = all(table.rows.apply(_is_unique)) and not table.has_word("train", "label")
+            is_list = all(table.rows[column].is_unique for column in table.columns)
+            is_list = is_list and not table.has_word("train", "label")
             whole = max((c.distinct for c in self._whole_names[table.name]), default=0.0)
             if whole < MAX_CHANCE_MATCHES and not (is_list and whole == 0):
                 pattern = id_patterns.find(table.rows, by_part)
+                if pattern is None or not table.rows[pattern.column].is_unique:
+                    others = [other.rows for other in self.tables if other is not table]
+                    pattern = joined_ids.find(table.rows, self.images, others) or pattern
                 if pattern is not None and pattern.rate >= 2 * whole and pattern.fits(tests):
                     found[table.name] = pattern
             elif len(columns := self._whole_names[table.name]) > 1:
@@ -192,10 +196,6 @@ def survey(archive: Archive) -> Survey:
 def _is_named_table(name: str) -> bool:
     """Whether a JSON file is named like a table of labels."""
     return suffix(name) == ".json" and words.has_word(name.rpartition("/")[2], "train", "label")
-
-
-def _is_unique(column: pd.Series) -> bool:
-    return bool(column.is_unique)
 
 
 def suffix(name: str) -> str:

@@ -3,18 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from podium.competition.text.names import NameIndex, canonical
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, examples, listed
 from podium.init import class_lists, joined_ids, path_labels
 from podium.init.guesses import Guess
 from podium.init.label_columns import ATTRIBUTES
 from podium.init.long_rows import LongRows
+from podium.init.matching import MAX_TESTED_VALUES
 from podium.init.path_labels import LabeledFolder
 from podium.init.roles import Roles
 from podium.init.survey import NO_ROWS, Survey, Table, suffix
 from podium.init.words import has_part, has_word
 
 MIN_SHARED = 0.5  # of the values in two columns, for one to refer to the other
+MAX_KEYS = 12  # columns
 ROLE_WORDS = ("train", "label", "test", "sample", "submission")
 
 
@@ -50,14 +54,14 @@ def find_labeled(
         return labeled, has_ids
     every = labeled if has_ids else path_labels.find_folders(survey, pattern, has_table=False)
     is_list = any(
-        class_lists.lists_classes(train, folder)
-        and (not has_ids or len(train.rows) == len(folder.counts))
+        (not has_ids or len(train.rows) == len(folder.counts))
+        and class_lists.lists_classes(train, folder)
         for folder in every
     )
     if is_list:
         return every, False
     if not has_ids:
-        joined_ids.check(train, survey.images)
+        joined_ids.check(train.rows, train.name, survey.images)
     return labeled, has_ids
 
 
@@ -98,17 +102,16 @@ def _check_labels_are_no_keys(
     """
     ids = {column.name for column in survey.id_candidates[train.name]}
     others = [c for c in train.columns if c not in ids and not has_part(c, ATTRIBUTES)]
-    keys = {c: {*map(canonical, train.rows[c])} for c in others if train.rows[c].nunique() > 1}
+    keys = [c for c in others if train.rows[c].nunique() > 1]
     if not (ids and keys and all(train.rows[key].is_unique for key in keys)):
         return
     for table in survey.tables:
         if table is train or table.has_word("test", "sample", "submission") or identifies(table):
             continue
-        cells = {column: {*map(canonical, table.rows[column])} for column in table.columns}
         shared = {
-            (key, column): len(cells[column] & values) / len(cells[column] | values)
-            for key, values in keys.items()
-            for column in table.columns
+            (key, column): _overlap(train.rows[key], cells)
+            for column, cells in ((c, {*table.rows[c].unique()}) for c in table.columns)
+            for key in keys[:MAX_KEYS]
         }
         if not shared:  # a table of pixels
             continue
@@ -124,17 +127,30 @@ def _check_labels_are_no_keys(
             )
 
 
+def _overlap(keys: pd.Series, known: set[str]) -> float:
+    """The number of values that unique `keys` and those `known` have in common, as a fraction of
+    all different ones. Of long columns it is estimated, from some of the keys.
+    """
+    if min(len(keys), len(known)) < MIN_SHARED * max(len(keys), len(known)):
+        return 0
+    if len(known) <= MAX_TESTED_VALUES:
+        known = {*map(canonical, known)}
+    tested = keys.iloc[:: max(1, len(keys) // MAX_TESTED_VALUES)].tolist()
+    spellings = ({key, number := canonical(key), f"{number}.0"} for key in tested)
+    shared = len(keys) * sum(not known.isdisjoint(each) for each in spellings) / len(tested)
+    return shared / (len(keys) + len(known) - shared)
+
+
 def why_no_test(guess: Guess, tables: Sequence[Table], long: LongRows | None) -> Guess:
     """The guess of the test table; if it is none, why those that are named so are not used."""
     if guess.value is not None:
         return guess
     if long is not None and long.lists:
-        reason = (
-            f"{examples([*long.lists])} has the rows of the sample submission, whose ids are used"
-        )
+        rows = "the rows of the sample submission, whose ids are used"
+        reason = f"{listed([*long.lists], verb='has')} {rows}"
         return replace(guess, reason=reason)
     if named := [table.name for table in tables if table.has_word("test")]:
-        reason = f"no column of {examples(named)} identifies images"
+        reason = f"no column of {listed(named)} identifies images"
         return replace(guess, reason=reason, confidence="likely")
     return guess
 
@@ -160,5 +176,13 @@ def lacks_labels(tables: Roles, labeled: Sequence[LabeledFolder]) -> bool:
     if not values <= {canonical(name) for folder in labeled for name in folder.counts}:
         return False
     has_target = NameIndex(train.columns).find(sample.targets[0]) is not None
-    cells = ({*map(canonical, train.rows[column].unique())} for column in train.columns)
-    return not has_target and not any(values & known for known in cells)
+    return not has_target and not any(
+        _has_any(train.rows[column].unique().tolist(), values) for column in train.columns
+    )
+
+
+def _has_any(cells: list[str], labels: set[str]) -> bool:
+    """Whether a column has one of `labels`; in a long one, only as these are spelled."""
+    if len(cells) <= MAX_TESTED_VALUES:
+        return not labels.isdisjoint(map(canonical, cells))
+    return not labels.isdisjoint(cells)

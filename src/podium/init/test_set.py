@@ -1,4 +1,4 @@
-"""Find the ids of the test images and their folder."""
+"""Find the ids of the test images and their folder, and the images of ids."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,7 +6,8 @@ import pandas as pd
 
 from podium.competition.text.names import NameIndex
 from podium.core.errors import UserError, counted, examples
-from podium.init import folders, id_columns, id_patterns
+from podium.init import folders, id_columns, id_patterns, joined_ids
+from podium.init.id_patterns import IdPattern
 from podium.init.recorder import Recorder
 from podium.init.roles import Roles
 from podium.init.survey import Survey
@@ -31,8 +32,8 @@ def find_ids(record: Recorder, survey: Survey, tables: Roles, ids: str) -> pd.Se
             return own
         missing, others = len({*submitted} - spelled), len(spelled - {*submitted})
         reason = (
-            f"lacks {missing} ids of the sample submission and has {others} others; the sample "
-            "submission's ids are used"
+            f"lacks {counted(missing, 'id')} of the sample submission and has {others} "
+            f"{'other' if others == 1 else 'others'}; the sample submission's ids are used"
         )
         record.drop("prepare.test_csv", reason, "likely")
         return submitted
@@ -61,11 +62,13 @@ def read(
     if ids is None:
         record.take(folders.guess_unlisted(survey, train, classes))
         return
-    _check_single(record, survey, ids)
+    train_images = images_of(record, survey, [*train_ids])
+    known = _training_images(survey, train, train_images, classes)
+    _check_single(record, survey, ids, known)
     images = images_of(record, survey, ids.tolist())
     has_sample = record.prepare.get("sample_submission") is not None
-    hidden = folders.guess_hidden(images, train, survey, train_ids) if has_sample else []
-    levels = folders.depth(images_of(record, survey, [*train_ids]), train, survey)
+    hidden = folders.guess_hidden(images, train, survey, known) if has_sample else []
+    levels = folders.depth(train_images, train, survey)
     for guess in hidden:
         is_folder = guess.value in survey.folders
         record.take(folders.like_train(guess, levels, train) if is_folder else guess)
@@ -76,25 +79,42 @@ def read(
     missing_levels = levels - folders.depth(images, guess.value, survey)
     folder = record.take(folders.like_train(guess, max(0, missing_levels), train))
     if folder == train and (same := {*train_ids} & {*ids}):
-        record.doubt("prepare.test_images", f"{len(same)} of its ids are in the training table")
+        shared = counted(len(same), "test id", "is")
+        record.doubt("prepare.test_images", f"{shared} in the training table, too")
         record.note(
             f"{counted(len(same), 'test id')} in the training table, too: "
             f"{examples(sorted(same), 3)}"
         )
 
 
-def _check_single(record: Recorder, survey: Survey, ids: pd.Series) -> None:
-    """Check that `ids`, if they are those of images, are not parts of the names of several each.
+def _training_images(
+    survey: Survey, train: str, images: Sequence[str], classes: Collection[str]
+) -> set[str]:
+    """The files in the folder `train` of the training images: those of the ids `images`, or with
+    `classes`, those directly in it, or in a folder of a class.
+    """
+    inside = f"{train}/" if train else ""
+    found = {name for image in images for name in survey.index.find(image)}
+    if classes:
+        first = ((name, name.removeprefix(inside).split("/")) for name in survey.images)
+        found |= {name for name, parts in first if len(parts) == 1 or parts[0] in classes}
+    return {name for name in found if name.startswith(inside)}
+
+
+def _check_single(record: Recorder, survey: Survey, ids: pd.Series, known: set[str]) -> None:
+    """Check that `ids`, if they are those of images, are not parts of the names of several each,
+    other than the training images `known`.
 
     Raises:
         UserError: if they are.
     """
     if "images" in record.prepare or any(survey.index.find(image) for image in ids):
         return
-    found = id_patterns.find(pd.DataFrame({"id": ids}), id_patterns.index(survey.images))
+    others = [name for name in survey.images if name not in known]
+    found = id_patterns.find(pd.DataFrame({"id": ids}), id_patterns.index(others))
     if found is None or found.per_id < MIN_PER_ID:
         return
-    tails = id_patterns.tails(ids, survey.images, found.pattern)
+    tails = id_patterns.tails(ids, others, found.pattern)
     image, names = next((image, names) for image, names in tails.items() if len(names) > 1)
     raise UserError(
         f"the submission's ids have several images each ({image}: {examples(names, 3)}), but the "
@@ -103,11 +123,26 @@ def _check_single(record: Recorder, survey: Survey, ids: pd.Series) -> None:
     )
 
 
+def use_pattern(record: Recorder, survey: Survey, tables: Roles, found: IdPattern) -> None:
+    """Record that ids have several images, or images that are named after other columns.
+
+    Raises:
+        UserError: if the test table lacks one of these columns.
+    """
+    assert tables.train is not None
+    columns = None if tables.test is None else tables.test.columns
+    joined_ids.check_test(found, tables.train.name, columns)
+    record.prepare["images"] = found.pattern
+    of_tables = [table.rows for table in survey.tables]
+    record.names = joined_ids.names_of(of_tables, found.column, found.pattern)
+
+
 def images_of(record: Recorder, survey: Survey, ids: list[str]) -> list[str]:
     """The image ids for `ids`: the images that match the pattern, if there is one (else, or for an
-    id without images, the id itself).
+    id without images, the id itself, or what columns name).
     """
     if (pattern := record.prepare.get("images")) is None:
         return ids
+    ids = record.named(ids)
     tails = id_patterns.tails(ids, survey.images, pattern)
     return [image for value in ids for image in tails.get(value, [value])]

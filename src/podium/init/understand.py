@@ -132,13 +132,14 @@ class _Reader:
         self._read_columns(tables, train, ids)
         values = [value for value in train.rows[ids] if not is_hidden(value)]
         if found is not None and ids == found.column:
-            self.record.prepare["images"] = found.pattern
+            test_set.use_pattern(self.record, survey, tables, found)
         images = test_set.images_of(self.record, survey, values)
         are_paths = "images" in self.record.prepare
         guess = folders.guess_folder("train", images, survey, are_paths=are_paths)
         folder = self.record.take(guess)
         if (pattern := self.record.prepare.get("images")) is not None:
-            pattern = id_patterns.below(values, survey.images, folder, pattern)
+            named = self.record.named(values)
+            pattern = id_patterns.below(named, survey.images, folder, pattern)
             self.record.prepare["images"] = pattern
             self.record.note(f"images: an id's images are {pattern}")
         if (submitted := id_columns.guess_submission_ids(survey, tables, ids)) is not None:
@@ -152,8 +153,8 @@ class _Reader:
         more_tables.read(self.record, survey, train, ids)
         missing_images.read(self.record, survey, tables, images, found_ids)
         unused.note_images(self.record, survey, train, ids)
-        ids_of_parts = [values] if found_ids is None else [values, [*found_ids]]
-        channels.read(self.record, survey, folder, ids_of_parts)
+        parts = [values] if found_ids is None else [values, [*found_ids]]
+        channels.read(self.record, survey, folder, [*map(self.record.named, parts)])
 
     def _read_paths(self, tables: Roles, candidates: list[LabeledFolder]) -> None:
         """Labels in the paths of the images, no training table."""
@@ -210,10 +211,9 @@ class _Reader:
                 f"{test.name} has no column {ids}, the id column of {train.name}. Rename its id "
                 "column, or number the rows of both with --id-column none."
             )
-        if ids is None and tables.sample is not None:
-            own = id_columns.find_row_ids(test, train, tables.sample)
-            if own is not None:
-                self.record.prepare["test_id_column"] = own
+        own = None if ids is not None else id_columns.find_row_ids(test, train, tables.sample)
+        if own is not None:
+            self.record.prepare["test_id_column"] = own
         self.record.prepare["pixel_columns"] = content.prefix
         self._read_columns(tables, train, ids)
         shape = content.images().shape  # [N, side, side], or [N, side, side, 3]

@@ -48,7 +48,8 @@ def hint(survey: Survey) -> str:
     for kind, count in kinds[:MAX_KINDS]:
         name, fix = KINDS.get(kind, ("", CONVERT))
         shown = f" ({name})" if name else ""
-        parts.append(f"{count:,} {kind} files{shown} are not supported. {fix}, and use the folder.")
+        files = f"{count:,} {kind} files" if count > 1 else f"{kind} files"
+        parts.append(f"{files}{shown} are not supported. {fix}, and use the folder.")
     return " ".join(parts)
 
 

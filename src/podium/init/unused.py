@@ -1,6 +1,6 @@
 """The tables and image folders that a layout does not use."""
 
-from podium.core.errors import examples
+from podium.core.errors import counted, examples
 from podium.init import class_lists, folders, id_patterns, roles
 from podium.init.recorder import Recorder
 from podium.init.survey import Survey, Table
@@ -29,7 +29,8 @@ def note_images(record: Recorder, survey: Survey, train: Table, ids: str) -> Non
     found = id_patterns.find(train.rows[[ids]], id_patterns.index(others))
     if found is not None and found.pattern.startswith("{id}") and "/" not in found.pattern:
         hint = '. If they show the same as the others of their ids, set prepare.images: "{id}*"'
-    record.note(f"not used: {len(others)} images that no table lists: {examples(others, 3)}{hint}")
+    count = counted(len(others), "image")
+    record.note(f"not used: {count} that no table lists: {examples(others, 3)}{hint}")
 
 
 def note(record: Recorder, survey: Survey, *, has_pixels: bool) -> None:

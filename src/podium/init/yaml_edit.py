@@ -28,10 +28,7 @@ def load(text: str) -> CommentedMap:
     """
     params = _yaml().load(text)
     for key, following in pairwise(list(params)):
-        if lines := _cut_lines_after(params, key).splitlines(keepends=True):
-            comments = params.ca.items.setdefault(following, [None, None, None, None])
-            tokens = [CommentToken(line, CommentMark(0)) for line in lines]
-            comments[PRE] = tokens + (comments[PRE] or [])
+        _add_lines_before(params, following, _cut_lines_after(params, key))
     return params
 
 
@@ -83,12 +80,18 @@ def append(sequence: CommentedSeq, value: Any) -> None:
 
 
 def remove(container: CommentedMap | CommentedSeq, key: Any) -> None:
-    """Remove the item `key`. Comments on the lines before and after it are kept."""
-    keys = list(container) if isinstance(container, CommentedMap) else list(range(len(container)))
+    """Remove the item `key`. Comments on the lines before and after it are kept, unless nothing is
+    left.
+    """
+    keys = list(range(len(container)))
+    if isinstance(container, CommentedMap):
+        keys = [own for own, _ in container.non_merged_items()]
     place, lines = keys.index(key), _cut_lines_after(container, key)
     del container[key]
     if place:
         _add_lines_after(container, keys[place - 1], lines)
+    elif len(keys) > 1:
+        _add_lines_before(container, 0 if isinstance(container, CommentedSeq) else keys[1], lines)
 
 
 def merging(base: CommentedMap, **values: Any) -> CommentedMap:
@@ -158,6 +161,14 @@ def _add_lines_after(container: CommentedMap | CommentedSeq, key: Any, lines: st
         comments[position].value += lines
     elif lines:
         comments[position] = CommentToken(f"\n{lines}", CommentMark(0))
+
+
+def _add_lines_before(container: CommentedMap | CommentedSeq, key: Any, lines: str) -> None:
+    """Add what `_cut_lines_after` returned before the line of `key`."""
+    if lines:
+        comments = container.ca.items.setdefault(key, [None, None, None, None])
+        tokens = [CommentToken(line, CommentMark(0)) for line in lines.splitlines(keepends=True)]
+        comments[PRE] = tokens + (comments[PRE] or [])
 
 
 def _end(container: CommentedMap | CommentedSeq, key: Any) -> tuple[Any, Any]:

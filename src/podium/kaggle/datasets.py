@@ -13,7 +13,7 @@ import requests
 
 from podium.competition import kaggle_api
 from podium.core import console, files
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0  # between two status requests
 METADATA = "dataset-metadata.json"
@@ -57,10 +57,10 @@ class Dataset:
         names = [path.name for path in folder.iterdir() if path.name != METADATA]
         if failed := sorted(n for n in names if f"Upload successful: {n} (" not in output):
             raise UserError(
-                f"{len(failed)} of {len(names)} files of the data set {ref} were not uploaded: "
-                f"{examples(failed)}. Run it again."
+                f"data set {ref}: Kaggle did not receive {len(failed)} of "
+                f"{counted(len(names), 'file')}: {examples(failed)}. Run it again."
             )
-        console.say(f"data set {ref}: {len(names)} files uploaded")
+        console.say(f"data set {ref}: {counted(len(names), 'file')} uploaded")
         return previous[1] if previous else 0
 
     def find(self) -> tuple[str, int] | None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from podium.core import files, paths
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.params.schema import Params
 from podium.scoring import metrics
 
@@ -37,6 +37,7 @@ def check(params: Params) -> None:
         changed.append("check")
     if changed:
         raise UserError(
-            f"the submission is out of date ({len(changed)} stages changed: {examples(changed)}). "
+            f"the submission is out of date ({counted(len(changed), 'stage')} changed: "
+            f"{examples(changed)}). "
             "Run `dvc repro`, or undo the edits that `dvc status` lists."
         )

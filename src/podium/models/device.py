@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 
 _compiled_for = WeakKeyDictionary[nn.Module, object]()
 
@@ -42,7 +42,8 @@ def batch_size_errors(key: str, size: int, device: torch.device) -> Iterator[Non
             raise
         fix = f"Set {size // 2}" if size > 1 else "Use a smaller model or image_size"
         raise UserError(
-            f"{key}: {size} images do not fit into the memory of {name(device)}. {fix}."
+            f"{key}: {counted(size, 'image', 'does')} not fit into the memory of "
+            f"{name(device)}. {fix}."
         ) from None
 
 

@@ -14,7 +14,7 @@ from timm.models._registry import _deprecated_models  # the public functions war
 from torch import nn
 
 from podium.config.models import Model
-from podium.core.errors import UserError, examples, nearest
+from podium.core.errors import UserError, counted, examples, nearest
 from podium.models import weights_file
 from podium.models.layers import is_head
 from podium.models.weights_file import State
@@ -150,7 +150,8 @@ def read(model: nn.Module, path: Path) -> State:
     reshaped = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
     if missing or unexpected or reshaped:
         raise UserError(
-            f"pretrained: {path} does not fit the architecture: {len(missing)} tensors missing, "
+            f"pretrained: {path} does not fit the architecture: "
+            f"{counted(len(missing), 'tensor')} missing, "
             f"{len(unexpected)} unexpected, {len(reshaped)} of another shape "
             f"({examples([*missing, *unexpected, *reshaped], 3)}). Set architecture to that of the "
             "file."
@@ -177,9 +178,9 @@ def check_finite(model: nn.Module, state: State, path: Path) -> None:
     weights = {name for name, _ in model.named_parameters()}  # other buffers may be infinite: masks
     loaded = {k: t for k, t in state.items() if k in weights or ".running_" in f".{k}"}
     if bad := [name for name, tensor in loaded.items() if not tensor.isfinite().all()]:
-        tensors = "1 tensor" if len(bad) == 1 else f"{len(bad)} tensors"
         raise UserError(
-            f"pretrained: {path} contains NaN or infinite values ({tensors}: {examples(bad, 3)}). "
+            f"pretrained: {path} contains NaN or infinite values ("
+            f"{counted(len(bad), 'tensor')}: {examples(bad, 3)}). "
             "Use other weights."
         )
 

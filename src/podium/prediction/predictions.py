@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from podium.core import checksums, files
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.core.provenance import EnsembleProvenance, PredictionProvenance, PseudoProvenance
 
 P = TypeVar("P", PredictionProvenance, PseudoProvenance, EnsembleProvenance)
@@ -90,14 +90,20 @@ def align(
     rows = {image: row for row, image in enumerate(predicted)}
     problems = []
     if missing := [image for image in ids if image not in rows]:
-        problems.append(f"{len(missing)} images have no prediction ({examples(missing)})")
+        problems.append(
+            f"{counted(len(missing), 'image', 'has')} no prediction ({examples(missing)})"
+        )
     if repeated := len(predicted) - len(rows):
-        problems.append(f"{repeated} images are predicted more than once")
+        problems.append(f"{counted(repeated, 'image', 'is')} predicted more than once")
     if unknown := sorted(rows.keys() - set(ids)):
-        problems.append(f"{len(unknown)} predictions are of unknown images ({examples(unknown)})")
+        problems.append(
+            f"{counted(len(unknown), 'unknown image', 'has')} predictions ({examples(unknown)})"
+        )
     if problems:
         raise UserError(f"{source}: {'; '.join(problems)}. Run `dvc repro`.")
     logits = np.concatenate([logits for _, logits in parts])[[rows[image] for image in ids]]
     if bad := int((~np.isfinite(logits)).any(axis=1).sum()):
-        raise UserError(f"{source}: {bad} images have non-finite logits (NaN/inf). Retrain.")
+        raise UserError(
+            f"{source}: {counted(bad, 'image', 'has')} non-finite logits (NaN/inf). Retrain."
+        )
     return logits

@@ -12,7 +12,7 @@ from torch import Tensor
 from podium.config.models import Model
 from podium.config.predict import Predict
 from podium.core import console
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 from podium.core.provenance import PredictionProvenance
 from podium.images import ordered, sampling
 from podium.images.loading import Batch
@@ -121,7 +121,8 @@ class Predictor:
         if limit is None or not ids:
             return
         while (minutes := self._estimate_minutes(store, ids, metadata, units)) > limit:
-            estimate = f"{len(ids)} images with {len(self.views)} views take {minutes:.2g} minutes"
+            views = counted(len(self.views), "view")
+            estimate = f"{counted(len(ids), 'image')} with {views}: {minutes:.2g} minutes"
             if self.options.on_timeout == "fail" or len(self.views) == 1:
                 raise UserError(
                     f"predict.time_limit_minutes: {estimate} here, the limit is {limit:g}. Use "
@@ -129,8 +130,8 @@ class Predictor:
                 )
             console.say(f"{estimate}, the limit is {limit:g}: dropping {self.views.pop()}")
         console.say(
-            f"{len(ids)} images with {len(self.views)} views take about {minutes:.2g} of "
-            f"{limit:g} minutes"
+            f"{counted(len(ids), 'image')} with {counted(len(self.views), 'view')}: about "
+            f"{minutes:.2g} of {limit:g} minutes"
         )
 
     def _estimate_minutes(

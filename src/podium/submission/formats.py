@@ -10,7 +10,7 @@ from podium.competition.text import cell_lists
 from podium.competition.text.cell_lists import ListStyle
 from podium.competition.text.names import canonical
 from podium.config.submission import FORMATS, Submission
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.scoring import decisions
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.metrics import Metric
@@ -59,7 +59,7 @@ class SubmissionFormat(NamedTuple):
         ambiguous = [label for label in classes if lists.is_ambiguous(label)]
         if ambiguous and name in ("labels", "top_k"):
             raise UserError(
-                f"submission.separator: {len(ambiguous)} class names contain "
+                f"submission.separator: {counted(len(ambiguous), 'class name', 'contains')} "
                 f"{lists.separator!r} ({examples(ambiguous)}). Set another separator."
             )
         index = classes.index(columns[0]) if columns[0] in classes else 1

@@ -8,7 +8,7 @@ import pandas as pd
 from podium.competition.text import cell_lists
 from podium.competition.text.names import NameIndex, normalize
 from podium.config.submission import Submission
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.core.manifest import Manifest
 from podium.dataset import submission_file
 from podium.prediction import predictions
@@ -138,7 +138,8 @@ def score(
     if problems or len(labels) < len(solution):
         raise UserError(
             "the solution does not match the submission: it must have one row, with a known class, "
-            f"for each of the {len(ids)} test images. Check {examples(problems) or 'its ids'}."
+            f"for each of the {counted(len(ids), 'test image')}. Check "
+            f"{examples(problems) or 'its ids'}."
         )
     predicted = submission_format.read(task, submission)
     if metric.inputs == "labels":

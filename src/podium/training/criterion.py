@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from podium.config.models import Model
-from podium.core.errors import UserError
+from podium.core.errors import UserError, counted
 from podium.models.targets import TargetCodec
 
 
@@ -70,7 +70,7 @@ def class_weights(config: Model, targets: np.ndarray, classes: Sequence[str]) ->
         return torch.as_tensor(weights, dtype=torch.float32)
     if len(config.class_weights) != len(classes):
         raise UserError(
-            f"class_weights: {len(config.class_weights)} weights for {len(classes)} classes "
-            f"({', '.join(classes)}). Give one per class, in this order."
+            f"class_weights: {counted(len(config.class_weights), 'weight')} for {len(classes)} "
+            f"classes ({', '.join(classes)}). Give one per class, in this order."
         )
     return torch.as_tensor(config.class_weights, dtype=torch.float32)

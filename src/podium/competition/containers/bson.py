@@ -9,6 +9,7 @@ from typing import Any
 
 from podium.competition.containers.base import ContainerError, Content, cell, suffix_of, table_of
 from podium.competition.source import Source
+from podium.core.errors import counted
 
 DOUBLE, STRING, DOCUMENT, ARRAY, BINARY, OBJECT_ID, BOOLEAN = 1, 2, 3, 4, 5, 7, 8
 DATE, NULL, INT_32, TIMESTAMP, INT_64 = 9, 10, 16, 17, 18
@@ -39,7 +40,9 @@ def read(source: Source, *_: object) -> Content | None:
                 elif name and (text := cell(value)) is not None:
                     row[name] = text
         except (ValueError, IndexError, struct.error) as error:
-            raise ContainerError(f"damaged after {len(rows)} documents: {error}") from None
+            raise ContainerError(
+                f"damaged after {counted(len(rows), 'document')}: {error}"
+            ) from None
         rows.append(row)
         row_images.append(locations)
         position = end

@@ -12,6 +12,7 @@ import pandas as pd
 
 from podium.competition.containers.base import ContainerError, Content, cell, choose_ids, suffix_of
 from podium.competition.source import Source
+from podium.core.errors import counted
 
 LENGTH = struct.Struct("<QI")  # of a record, and the checksum of these 8 bytes
 CHECKSUM = struct.Struct("<I")
@@ -71,7 +72,7 @@ def _records(data: memoryview) -> Iterator[tuple[int, int]]:
     position, number = 0, 0
     while position < len(data):
         if position + LENGTH.size > len(data):
-            raise ContainerError(f"truncated after {number} records")
+            raise ContainerError(f"truncated after {counted(number, 'record')}")
         size, expected = LENGTH.unpack_from(data, position)
         if _masked_crc(data[position : position + 8]) != expected:
             if not number and bytes(data[:1]) == ZLIB_START:
@@ -80,7 +81,7 @@ def _records(data: memoryview) -> Iterator[tuple[int, int]]:
         start = position + LENGTH.size
         position = start + size + CHECKSUM.size
         if position > len(data):
-            raise ContainerError(f"truncated after {number} records")
+            raise ContainerError(f"truncated after {counted(number, 'record')}")
         yield start, size
         number += 1
 

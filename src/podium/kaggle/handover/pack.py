@@ -14,7 +14,7 @@ from pathlib import Path
 
 from podium.config.models import Model
 from podium.core import console, files, params_file, paths
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.init import merge
 from podium.kaggle import zip_writer
 from podium.kaggle.handover import code, documents
@@ -42,7 +42,10 @@ def contents(params: Params, seconds: dict[str, float] | None = None) -> Content
             packed = merge.set_key(packed, section, model, "pretrained", name)
         entries[name] = path
     if missing := [p for p in entries.values() if isinstance(p, Path) and not p.is_file()]:
-        raise UserError(f"{len(missing)} files are missing: {examples(missing)}. Restore them.")
+        raise UserError(
+            f"{counted(len(missing), 'file', 'is')} missing: {examples(missing)}. Restore "
+            "what is missing."
+        )
     entries[params_file.PARAMS.as_posix()] = packed.encode()
     entries |= documents.render(params, seconds or {})
     structure = "directory_structure.txt"

@@ -13,6 +13,7 @@ from podium.competition.archive import Archive
 from podium.competition.folder import Folder
 from podium.config.prepare import Prepare
 from podium.core import console, files, machine, seeding
+from podium.core.errors import counted
 from podium.dataset import build, metadata_columns, sample_submission, stacks
 from podium.dataset.sample_submission import Sample
 from podium.dataset.submission_file import SubmissionFile
@@ -41,7 +42,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     folder = Folder(competition, used=spec.prepare.test_names)
     sample, test = read_test(folder, spec)
     ids = test["id"].tolist()
-    console.say(f"{len(ids)} test images, {len(spec.models)} models")
+    console.say(f"{counted(len(ids), 'test image')}, {counted(len(spec.models), 'model')}")
     with tempfile.TemporaryDirectory(prefix="podium-") as scratch:
         store = prepare(folder, ids, spec.prepare, Path(scratch), spec.detected_range)
         metadata = read_metadata(folder, test, spec.prepare)
@@ -68,7 +69,7 @@ def main(dataset: Path, competition: Path, target: Path) -> None:
     )
     submission = sample.file.fill(sample.rows, predicted)
     files.write_csv(target, submission)
-    console.say(f"{target}: {len(submission)} rows")
+    console.say(f"{target}: {counted(len(submission), 'row')}")
 
 
 def read_test(archive: Archive, spec: KernelSpec) -> tuple[Sample, pd.DataFrame]:
@@ -162,7 +163,7 @@ def predict(
     public = [image for image in spec.public_ids if image in present]
     logits = []
     if model.embeddings is not None:
-        console.say(f"{model.name}: {len(model.folds)} heads")
+        console.say(f"{model.name}: {counted(len(model.folds), 'head')}")
         prober = ProbePredictor(model, dataset)
         by_part = [
             (part, prober.predict(store, part, metadata)) for part in (public, hidden) if part

@@ -8,7 +8,7 @@ from podium.config.prepare import Prepare
 from podium.config.submission import Submission
 from podium.config.tasks import TaskName
 from podium.core import checksums, files
-from podium.core.errors import UserError, examples
+from podium.core.errors import UserError, counted, examples
 from podium.core.provenance import Averaging
 from podium.core.section import Section
 from podium.scoring.decisions import DecisionRule
@@ -94,12 +94,12 @@ def read(folder: Path) -> KernelSpec:
     weights = {file.file: file.sha256 for file in exported}
     if missing := [name for name in weights if not (folder / name).is_file()]:
         raise UserError(
-            f"{folder}: {len(missing)} of {len(weights)} weights files are missing "
+            f"{folder}: {counted(len(missing), 'weights file', 'is', of=len(weights))} missing "
             f"({examples(missing)}). {EXPORT_HINT}"
         )
     if damaged := [name for name in weights if files.sha256(folder / name) != weights[name]]:
         raise UserError(
-            f"{folder}: {len(damaged)} of {len(weights)} weights files have a wrong checksum "
-            f"({examples(damaged)}). {EXPORT_HINT}"
+            f"{folder}: {counted(len(damaged), 'weights file', 'has', of=len(weights))} a wrong "
+            f"checksum ({examples(damaged)}). {EXPORT_HINT}"
         )
     return spec
