@@ -216,4 +216,25 @@ def test_a_row_is_of_the_unit_of_its_image() -> None:
     assert made.units_of_rows() == ["house 1", "house 1", TEST + "house 0", TEST + "house 1",
                                     TEST + "x"]  # fmt: skip
     groups = findings.groups_of_rows(made, pd.factorize(np.array(units))[0])
-    assert groups[0] == groups[1] == groups[4] and len({*groups}) == 3
+    assert groups[0] == groups[1] and len({*groups}) == 4  # not across train and test
+
+
+def test_duplicates_across_train_and_test_do_not_join_the_groups_of_columns() -> None:
+    """Near-duplicates would join most sites to one group, of which nothing is predicted."""
+    rng = np.random.default_rng(0)
+    sites = np.arange(260) // 20  # 9 of training images, 4 of test images
+    is_test, ids = sites >= 9, [str(n) for n in range(260)]
+    parts = np.where(is_test, "test", "train")
+    exposure = np.where(is_test, rng.normal(1600, 300, 260), rng.normal(1000, 300, 260))
+    shared = pd.DataFrame({"part": parts, "id": ids, "group": sites.astype(str)})
+    made = test_faults.data(Task("multiclass", ["a", "b"]), ["a", "b"] * 90)
+    units = [TEST + name if test else name for name, test in zip(ids, is_test, strict=True)]
+    made = replace(
+        made, ids=ids, units=units, shared=shared.assign(**{"column exposure": exposure})
+    )
+    copies = np.arange(260)
+    copies[180:260:10] = np.arange(0, 160, 20)  # of an image of eight sites each
+    groups = findings.groups_of_rows(made, copies)
+    assert len(np.unique(groups)) == 13
+    (found,) = drift.compare({"exposure": exposure}, is_test, np.random.default_rng(0), groups)
+    assert found.auc > 0.85 and found.verdict in ("yes", "unclear")

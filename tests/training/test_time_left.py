@@ -85,15 +85,17 @@ def test_a_phase_that_was_not_reached_takes_as_long_as_in_finished_trainings(
 
 
 def test_nothing_is_estimated_without_a_measurement(tmp_path: Path) -> None:
-    assert all_trainings(tmp_path).left(THIS, []) == Left(6, None, True)
+    assert all_trainings(tmp_path).left(THIS, []) == Left(6, None, 6)
 
 
-def test_folds_of_a_model_take_as_long_as_this_one_and_others_are_a_lower_bound(
+def test_folds_of_a_model_take_as_long_as_this_one_and_others_are_counted(
     tmp_path: Path,
 ) -> None:
     left = all_trainings(tmp_path).left(THIS, [], seconds=30.0, spent=30.0)
-    assert left == Left(6, 30.0 + 2 * 60.0, True)
-    assert str(left) == "at least 2 min"
+    assert left == Left(6, 30.0 + 2 * 60.0, 3)
+    assert str(left) == "2 min and 3 unmeasured runs"
+    assert str(Left(3, 0.0, 3)) == str(Left(3, None, 3)) == "3 unmeasured runs"
+    assert str(Left(1, 0.0, 0)) == "0 s"
 
 
 def test_finished_trainings_are_measured_and_no_longer_counted(tmp_path: Path) -> None:
@@ -101,17 +103,17 @@ def test_finished_trainings_are_measured_and_no_longer_counted(tmp_path: Path) -
     finish(made, "b", 0, 100.0)
     finish(made, "b", 2, 140.0)
     left = made.left(THIS, [], seconds=30.0, spent=30.0)
-    assert left == Left(5, 30 + 2 * 60 + 2 * 120, False)  # b-1 and b-all
-    assert made.left(("b", 1), [], spent=20.0) == Left(5, 100 + 120, True)  # of a, nothing is known
+    assert left == Left(5, 30 + 2 * 60 + 2 * 120, 0)  # b-1 and b-all
+    assert made.left(("b", 1), [], spent=20.0) == Left(5, 100 + 120, 3)  # of a, nothing is known
 
 
 def test_a_result_that_was_removed_or_is_of_other_settings_counts_again(tmp_path: Path) -> None:
     made = all_trainings(tmp_path)
     finish(made, "a", 1, 100.0)
     assert made.left(THIS, []).trainings == 5
-    assert all_trainings(tmp_path, seed=2).left(THIS, []) == Left(6, None, True)
+    assert all_trainings(tmp_path, seed=2).left(THIS, []) == Left(6, None, 6)
     (tmp_path / paths.weights("a", 1)).unlink()
-    assert made.left(THIS, []) == Left(6, 3 * 100, True)
+    assert made.left(THIS, []) == Left(6, 3 * 100, 3)
 
 
 @pytest.mark.parametrize("others", [1, 2])

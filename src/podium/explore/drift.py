@@ -38,6 +38,13 @@ class Difference(NamedTuple):
         """Whether the AUC is high enough to report it."""
         return self.lower >= DIFFERS
 
+    @property
+    def verdict(self) -> str:
+        """Whether it differs: unclear if the AUC is high, but of few images or groups."""
+        if self.is_reported:
+            return "yes"
+        return "unclear" if self.auc >= DIFFERS else "no"
+
 
 def measure(
     features: np.ndarray, is_test: np.ndarray, *, groups: np.ndarray, rng: np.random.Generator

@@ -142,11 +142,11 @@ def drift(data: Data, found: Findings) -> Section:
     text = (
         f"Test images {relation} training images: a classifier on the features tells them apart "
         f"with a cross-validated AUC of {found.drift.auc:.3f} (0.5 or less: not at all; 1: "
-        "perfectly). The table has the AUC of single properties."
+        "perfectly). The table has the AUC of single properties; unclear: too few images or groups."
     )
     table = [["property", "AUC alone", "differs"]]
     table += [
-        [difference.name, f"{difference.auc:.3f}", "yes" if difference.is_reported else "no"]
+        [difference.name, f"{difference.auc:.3f}", difference.verdict]
         for difference in found.differences[:ROWS]
     ]
     like = found.drift.test_like

@@ -126,11 +126,14 @@ def _differences(data: Data, groups: np.ndarray, rng: np.random.Generator) -> li
 
 def groups_of_rows(data: Data, groups: np.ndarray) -> np.ndarray:
     """The group of each row of the tables: that of its images in `groups`, int [N], merged with the
-    rows of the same `prepare.group_column`: a number per row.
+    rows of the same `prepare.group_column`: a number per row. Rows of training and of test images
+    are in different groups: else a few near-duplicates would join most of both.
     """
     of_units = dict(zip(data.units, groups.tolist(), strict=True))
-    rows = [str(of_units.get(unit, f"row {unit}")) for unit in data.units_of_rows()]
-    known = data.shared["group"].where(data.shared["group"] != "")
+    parts = data.shared["part"]
+    images = zip(parts, data.units_of_rows(), strict=True)
+    rows = [f"{part} {of_units.get(unit, f'row {unit}')}" for part, unit in images]
+    known = (parts + " " + data.shared["group"]).where(data.shared["group"] != "")
     return merged(rows, pd.factorize(known)[0])  # -1 without one
 
 

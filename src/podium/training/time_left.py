@@ -1,7 +1,7 @@
 """Estimate the time left to train all models and folds of params.yaml.
 
 It is measured on this training run, on other active ones, and on finished ones of the same model.
-If a model has not been measured, the estimate is a lower bound.
+Runs of a model that has not been measured are counted.
 """
 
 import hashlib
@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 from podium.config.folds import Folds
 from podium.config.models import Model
 from podium.core import console, files, paths
+from podium.core.errors import counted
 from podium.core.paths import Fold
 from podium.core.provenance import TrainingProvenance
 from podium.training.epochs import Epoch
 from podium.training.status import Status
 
 FINISHED = paths.CHECKPOINTS / ".finished"  # one file per finished training run
-
-
 RECENT = 5  # epochs
 
 
@@ -81,13 +80,15 @@ class Left(NamedTuple):
     """The training runs that are left, including this one."""
 
     trainings: int
-    seconds: float | None  # None: not measured yet
-    at_least: bool  # some models have not been measured
+    seconds: float | None  # of those that are measured; None: none is
+    unmeasured: int  # how many are not
 
     def __str__(self) -> str:
-        if self.seconds is None:
-            return "?"
-        return f"{'at least ' if self.at_least else ''}{console.duration(self.seconds)}"
+        """As "5 min", "5 min and 3 unmeasured runs", or "3 unmeasured runs"."""
+        parts = [console.duration(self.seconds)] if self.seconds else []
+        if self.unmeasured:
+            parts.append(counted(self.unmeasured, "unmeasured run"))
+        return " and ".join(parts) or console.duration(0.0)
 
 
 class Trainings:
@@ -110,8 +111,12 @@ class Trainings:
         self.shared = {"seed": self.seed, "code": code, **shared}
 
     def key(self, model: str, fold: Fold | None) -> str:
-        """Hash of what determines the result of a training run or, without a fold, of a model."""
+        """Hash of what determines the result of a training run or, without a fold, the time that a
+        model takes: models that differ in their seed take the same.
+        """
         facts = {**self.shared, "config": self.models[model].model_dump(), "fold": fold}
+        if fold is None:
+            facts |= {"seed": None, "config": self.models[model].model_dump(exclude={"seed"})}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def finish(self, model: str, fold: Fold, seconds: float) -> None:
@@ -165,4 +170,4 @@ class Trainings:
         known_times = [time for time in times if time is not None]
         at_once = 1 + len(others)
         total = max(seconds or 0.0, sum(known_times) / at_once) if known_times else None
-        return Left(len(times), total, len(known_times) < len(times))
+        return Left(len(times), total, len(times) - len(known_times))
