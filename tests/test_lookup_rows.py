@@ -227,7 +227,7 @@ def edited(name: str, old: str, new: str) -> Files:
         ),
         (
             lambda: edited("IdLookupTable.csv", "nose_x", "nose_z"),
-            r"asks for nose_z in column FeatureName, but prepare.label_column has left_eye_x",
+            r"asks for nose_z in column FeatureName, but the labels are left_eye_x.*lookup_colum",
         ),
         (
             lambda: edited("IdLookupTable.csv", "left_eye_y", "left_eye_x"),
@@ -317,3 +317,78 @@ def test_a_submission_with_a_row_per_target_and_a_column_per_class() -> None:
     ]
     assert f"{np.mean(losses):.4f}" in Path("reports/report.md").read_text()
     assert check.check(Path("submissions/made.csv"), schema.load()).rows == len(written)
+
+
+def files_of(numbers: str = "001", **replaced: bytes) -> Files:
+    """Images, numbers as labels, and a lookup table whose row ids are also names of images."""
+    width = len(numbers)
+    train = [f"f{n},{n}.5,{n * 2}.25,{'' if n % 2 else n}" for n in N]
+    rows = [(n, name) for n in T for name in POINTS[: 1 + n % 3]]
+    lookup = [f"{row:0{width}},{n + 1:0{width}},{name}" for row, (n, name) in enumerate(rows, 1)]
+    return {
+        **images(train=[f"f{n}" for n in N], test=[f"{n + 1:03}" for n in T]),
+        "train.csv": table(f"id,{','.join(POINTS)}", train),
+        "lookup.csv": table("RowId,image,what", lookup),
+        "sample_submission.csv": table("RowId,value", [f"{row.split(',')[0]},0" for row in lookup]),
+        **{f"{name}.csv": data for name, data in replaced.items()},
+    }
+
+
+def test_rows_whose_ids_are_names_of_images_are_looked_up(tmp_path: Path) -> None:
+    found = layouts.inspect(tmp_path, files_of())
+    assert found.prepare["lookup_columns"] == ["image", "what"]
+    assert found.tables.test["id"].tolist() == [f"{n + 1:03}" for n in T]
+    # Numbers without the zeros that the files have are an error, not other labels.
+    with pytest.raises(UserError, match=r"no column has the ids of test images .image: 1, 2 and"):
+        layouts.inspect(tmp_path, files_of("1"))
+
+
+def test_rows_may_ask_for_one_of_the_targets(tmp_path: Path) -> None:
+    contents = files_of()
+    lines = contents["lookup.csv"].decode().split()
+    asked = [line for line in lines[1:] if line.endswith(POINTS[1])]
+    contents["lookup.csv"] = table(lines[0], asked)
+    rows = [f"{line.split(',')[0]},0" for line in asked]
+    contents["sample_submission.csv"] = table("RowId,value", rows)
+    found = layouts.inspect(tmp_path, contents)
+    assert found.prepare["label_column"] == POINTS[1]
+    assert found.layout.task == "regression" and found.prepare["lookup_csv"] == "lookup.csv"
+    assert found.tables.sample.columns.tolist() == ["RowId", POINTS[1]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (r"\n002,", r"\n902,", "lookup.csv has no row for 1 id of sample_submission.csv: 002"),
+        (r"\n002,", r"\n001,", "lookup.csv has no row for 1 id of sample_submission.csv: 002"),
+        (r"\n003,", r"\n002,002,nose_x\n003,", "lookup.csv: 1 duplicate id: 002"),
+        ("nose_x", "nose_z", "lookup.csv asks for nose_z in column what"),
+        (r"\n002,002,", r"\n002,,", "lookup.csv: 1 row without an id"),
+    ],
+)
+def test_init_names_the_cell_of_a_lookup_table_that_does_not_fit(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    lookup = re.sub(old, new, files_of()["lookup.csv"].decode(), count=1).encode()
+    with pytest.raises(UserError, match=message):
+        layouts.inspect(tmp_path, files_of(lookup=lookup))
+
+
+def test_labels_and_columns_of_a_lookup_table_may_be_spelled_otherwise(tmp_path: Path) -> None:
+    lookup = files_of()["lookup.csv"].replace(b"left_eye_x", b"Left Eye X")
+    lookup = lookup.replace(b"RowId", b"rowid")
+    found = layouts.inspect(tmp_path, files_of(lookup=lookup))
+    assert found.tables.sample.columns.tolist() == ["RowId", *POINTS]
+
+
+def test_flags_of_which_images_lack_some_are_no_numbers(tmp_path: Path) -> None:
+    """CheXpert: 0, 1 or empty in most columns."""
+    train = [f"f{n},{n % 2},{'' if n % 3 else n // 3 % 2},{'' if n % 2 else n // 2 % 2}" for n in N]
+    contents = {
+        **images(train=[f"f{n}" for n in N], test=[f"g{n}" for n in T]),
+        "train.csv": table("id,A,B,C", train),
+        "sample_submission.csv": table("id,A,B,C", [f"g{n},0.5,0.5,0.5" for n in T]),
+    }
+    found = layouts.inspect(tmp_path, contents)
+    assert found.prepare["label_column"] == dict.fromkeys("ABC", "binary")
+    assert (found.guess("task").confidence, found.layout.metric) == ("guess", "roc_auc")

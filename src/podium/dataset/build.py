@@ -215,6 +215,8 @@ def _check(
         problems.append(f"{count} {problem}")
         if folders is not None and len(reasons) == len(ids[part]):
             hint = f"{part}_images to the folder that contains them."
+            if layout.images is not None:
+                hint = f"images to the pattern of their paths, or {hint}"
             break
         if part == "test":
             hint = "on_bad_image: blank to predict black images in their place."

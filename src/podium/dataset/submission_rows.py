@@ -9,6 +9,7 @@ from podium.competition.text.names import NameIndex, nfc
 from podium.config.prepare import Prepare
 from podium.core.errors import UserError, counted, examples
 from podium.dataset import rows, submission_file
+from podium.dataset.spelling import SampleNames
 from podium.dataset.submission_file import ROW_COLUMNS
 from podium.dataset.table_columns import find
 
@@ -50,36 +51,61 @@ def _look_up(
     assert layout.lookup_csv is not None and layout.lookup_columns is not None
     path = find(archive, layout.lookup_csv, "lookup_csv")
     header = archive.header(path)
-    spelled = {nfc(column): column for column in header}
+    index = NameIndex(header)
     wanted = [name, *layout.lookup_columns]
-    if missing := [column for column in wanted if nfc(column) not in spelled]:
+    found = {column: index.find(column) for column in wanted}
+    if missing := [column for column in wanted if found[column] is None]:
         key = "lookup_csv" if missing[0] == name else "lookup_columns"
         raise UserError(
             f"{layout.lookup_csv} has no column {examples(missing)}; it has {', '.join(header)}. "
             f"Fix prepare.{key}."
         )
-    table = archive.read_csv(path, [*dict.fromkeys(spelled[nfc(column)] for column in wanted)])
-    table = table[[spelled[nfc(column)] for column in wanted]].set_axis(ROW_COLUMNS, axis=1)
+    columns = [str(found[column]) for column in wanted]
+    table = archive.read_csv(path, [*dict.fromkeys(columns)])[columns]
+    names = layout.lookup_csv, str(layout.sample_submission)
+    return look_up(table, ids, labels, *names)
+
+
+def look_up(
+    table: pd.DataFrame, ids: list[str], labels: Sequence[str] | None, name: str, sample_name: str
+) -> pd.DataFrame:
+    """What the rows `ids` of a sample submission are about (see `SubmissionFile.rows`), as a `table`
+    with the columns of row ids, image ids and labels says. `labels`: as for `read`. `name` and
+    `sample_name` are the tables' own.
+
+    Raises:
+        UserError: if the table lacks one of these rows, has several for one, an empty cell, or an
+            unknown label.
+    """
+    column = str(table.columns[-1])
+    table = table.set_axis(ROW_COLUMNS, axis=1)
     known = NameIndex(table["row"], ignore_case=False)
     found = {row: known.find(row) for row in ids}
     if lost := [row for row, own in found.items() if own is None]:
         raise UserError(
-            f"{layout.lookup_csv} has no row for {counted(len(lost), 'id')} of "
-            f"{layout.sample_submission}: {examples(lost)}. Add them."
+            f"{name} has no row for {counted(len(lost), 'id')} of {sample_name}: {examples(lost)}. "
+            "Add them."
         )
-    rows.check_unique(table["row"], layout.lookup_csv)
+    rows.check_unique(table["row"], name)
     about = table.set_index("row").loc[[str(own) for own in found.values()]].reset_index()
     about["row"] = ids
-    rows.check_ids(about, layout.lookup_csv)
+    rows.check_ids(about, name)
     about["id"] = about["id"].map(nfc)
     if labels is not None:
-        index = NameIndex(labels)
-        names = {label: index.find(label) for label in about["label"].unique()}
-        if unknown := [label for label, own in names.items() if own is None]:
+        spelled = spell(about["label"].unique().tolist(), labels)
+        if unknown := [label for label, own in spelled.items() if own is None]:
             raise UserError(
-                f"{layout.lookup_csv} asks for {examples(unknown)} in column "
-                f"{layout.lookup_columns[1]}, but prepare.label_column has "
-                f"{examples(labels)}. Fix label_column."
+                f"{name} asks for {examples(unknown)} in column {column}, but the labels are "
+                f"{examples(labels)}. Fix prepare.label_column, or lookup_columns."
             )
-        about["label"] = about["label"].map(names)
+        about["label"] = about["label"].map(spelled)
     return about
+
+
+def spell(labels: Sequence[str], columns: Sequence[str]) -> dict[str, str | None]:
+    """The column of each label: of the same name, or with the same words (eye_x for "Eye X"); None
+    if there is none.
+    """
+    index, names = NameIndex(columns), SampleNames(pd.DataFrame(columns=["", *columns]))
+    words = names.spell_words(labels)
+    return {label: index.find(label) or words.get(label) for label in labels}

@@ -7,16 +7,17 @@ from dataclasses import replace
 import pandas as pd
 
 from podium.competition.text.names import NUMBER, NameIndex
-from podium.dataset import submission_file
+from podium.core.errors import UserError, examples
+from podium.dataset import submission_file, submission_rows
 from podium.dataset.image_files import ImageIndex
 from podium.dataset.labels import flags
 from podium.dataset.spelling import SampleNames, unify
-from podium.dataset.submission_file import ROW_COLUMNS
 from podium.init.long_rows import LongRows
 from podium.init.row_kinds import SEPARATORS
 from podium.init.survey import Survey, Table
 
 MAX_TESTED = 5_000  # ids
+MAX_TESTED_ROWS = 1_000
 
 
 def find(sample: Table, ids: str, others: Sequence[Table], survey: Survey) -> LongRows | None:
@@ -27,13 +28,13 @@ def find(sample: Table, ids: str, others: Sequence[Table], survey: Survey) -> Lo
     values, images = sample.rows[ids].tolist(), survey.index
     if (columns := [column for column in sample.columns if column != ids])[1:]:
         found = _find_separator(sample, values, others, images)
-        found = found or _find_lookup(values, ids, others, survey)
+        found = found or _find_lookup(values, ids, sample, others, survey)
         if found is None or not _are_classes(found, columns, others):
             return None
         return replace(found, classes=tuple(columns))
     are_images = any(map(images.find, values[:MAX_TESTED]))
     found = None if are_images else _find_separator(sample, values, others, images)
-    found = found or _find_lookup(values, ids, others, survey)
+    found = found or _find_lookup(values, ids, sample, others, survey)
     return found if found or are_images else _find_some(values, others, survey)
 
 
@@ -81,38 +82,61 @@ def _find_long_train(
 
 
 def _find_lookup(
-    ids: list[str], name: str, others: Sequence[Table], survey: Survey
+    ids: list[str], name: str, sample: Table, others: Sequence[Table], survey: Survey
 ) -> LongRows | None:
     """A table with the image and the label of each row: two of its columns, the first with images
     or ids of another table, the second with names of another table's columns.
+
+    Raises:
+        UserError: if most of such a table fits, and the rest does not.
     """
-    wanted, indexes = {*ids}, {table.name: NameIndex(table.columns) for table in others}
+    tested = ids[:: max(1, len(ids) // MAX_TESTED_ROWS)]
     for table in others:
-        if name not in table.columns or not wanted <= {*table.rows[name]}:
+        own = NameIndex(table.columns).find(name)
+        if own is None or not _are_mostly(tested, table.rows[own]):
             continue
-        rows = table.rows[table.rows[name].isin(wanted)]
-        rest = [column for column in table.columns if column != name]
-        for label in rest if rows[name].is_unique else ():
+        for label in [column for column in table.columns if column != own]:
+            asked = [cell for cell in table.rows[label].unique()[:MAX_TESTED] if cell.strip()]
+            if not asked or NUMBER.fullmatch(asked[0]):
+                continue
             for train in (other for other in others if other is not table):
-                index = indexes[train.name]
-                if index.find(rows[label].iloc[0]) is None or NUMBER.fullmatch(rows[label].iloc[0]):
+                spelled = {*submission_rows.spell(asked, train.columns).values()} - {None}
+                if 2 * len(spelled) < len(asked):
                     continue
-                spelled = {cell: index.find(cell) for cell in rows[label].unique()}
-                known = [t for t in others if t not in (table, train)] or [train]
-                of_images = [
-                    c for c in rest if c != label and _has_images(rows[c], c, known, survey)
-                ]
-                of_images = [c for c in of_images if not rows.duplicated([c, label]).any()]
-                if None in spelled.values() or not of_images:
-                    continue
-                about = rows[[name, of_images[0], label]].set_axis(ROW_COLUMNS, axis=1)
-                about = about.assign(label=about["label"].map(spelled))
-                about = about.set_index("row").loc[ids].reset_index()
-                labels = _labels(train, about, others)
-                if len(labels) > 1:
-                    lookup = table.name, of_images[0], label
-                    return LongRows(about, labels, train.name, lookup=lookup)
+                return _read_lookup(table, (own, label), train, ids, sample, others, survey)
     return None
+
+
+def _read_lookup(
+    table: Table,
+    columns: tuple[str, str],
+    train: Table,
+    ids: list[str],
+    sample: Table,
+    others: Sequence[Table],
+    survey: Survey,
+) -> LongRows:
+    """The rows of a table whose `columns` have the rows' ids and labels."""
+    own, label = columns
+    known = [t for t in others if t not in (table, train)] or [train]
+    rest = [column for column in table.columns if column not in columns]
+    of_images = [c for c in rest if _has_images(table.rows[c], c, known, survey)]
+    if not of_images:
+        shown = "; ".join(f"{c}: {examples(table.rows[c].tolist(), 2)}" for c in rest) or "no other"
+        raise UserError(
+            f"{table.name}: the column {label} says what each {own} of {sample.name} is about, but "
+            f"no column has the ids of test images ({shown}). Write them as the files are named."
+        )
+    rows = table.rows[[own, of_images[0], label]]
+    labels = list(train.columns)
+    about = submission_rows.look_up(rows, ids, labels, table.name, sample.name)
+    lookup = table.name, of_images[0], label
+    return LongRows(about, _labels(train, about, others), train.name, lookup=lookup)
+
+
+def _are_mostly(names: Sequence[str], known: pd.Series) -> bool:
+    index = NameIndex(known.unique(), ignore_case=False)
+    return 2 * sum(index.find(name) is not None for name in names) >= len(names)
 
 
 def _find_some(ids: list[str], others: Sequence[Table], survey: Survey) -> LongRows | None:
@@ -167,17 +191,23 @@ def _labels(train: Table, about: pd.DataFrame, others: Sequence[Table]) -> list[
 
 
 def _has_images(cells: pd.Series, name: str, tables: Sequence[Table], survey: Survey) -> bool:
-    """Whether a column has images, folders of images, or ids of another table of the same name."""
-    names = cells.unique().tolist()
-    if any(name in t.columns and {*names} <= {*t.rows[name]} for t in tables):
+    """Whether most cells are images, folders of images, or ids of another table's column of this
+    name.
+    """
+    names = cells.unique()[:MAX_TESTED_ROWS].tolist()
+    if any(name in t.columns and _are_mostly(names, t.rows[name]) for t in tables):
         return True
-    return _are_images(names, survey)
+    return 2 * sum(_known_images(names, survey)) >= len(names)
 
 
 def _are_images(names: Sequence[str], survey: Survey) -> bool:
     """Whether all are images or folders of images."""
+    return all(_known_images(names[:MAX_TESTED], survey))
+
+
+def _known_images(names: Sequence[str], survey: Survey) -> list[bool]:
     parts = {part for path in survey.images for part in path.split("/")[:-1]}
-    return all(name in parts or survey.index.find(name) for name in names[:MAX_TESTED])
+    return [name in parts or bool(survey.index.find(name)) for name in names]
 
 
 def _end_with(ids: Sequence[str], labels: Sequence[str], separator: str) -> bool:

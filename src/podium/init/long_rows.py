@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from podium.core.errors import examples, listed
+from podium.core.errors import counted, examples, listed
 from podium.dataset import submission_file
 from podium.init.guesses import Confidence, Guess
 from podium.init.survey import Survey, Table
@@ -62,7 +62,7 @@ def widen(survey: Survey, sample: Table, ids: str, found: LongRows) -> Survey:
 
 def guesses(found: LongRows, sample: Table) -> Iterator[Guess]:
     """Where it is said what each row is about."""
-    reason = f"{sample.name} has a row for each of {len(found.labels)} labels per image"
+    reason = f"{sample.name} has a row for each of {counted(len(found.labels), 'label')} per image"
     if missing := found.not_asked:
         asked = [label for label in found.labels if label not in missing]
         reason = (

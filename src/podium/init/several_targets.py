@@ -44,9 +44,7 @@ def tasks_of(
     if given is None and (has_flags.all(axis=None) or (has_text and has_flags.any().all())):
         return None  # one column per class, perhaps with a few other cells
     if given is None and not has_text and not _are_indices(cells, len(labels), sample):
-        is_partly_empty = (labels == "").any(axis=1) & ~(labels == "").all(axis=1)
-        numbers: Tasks = dict.fromkeys(cells, "regression")
-        return (numbers, "likely") if is_partly_empty.mean() > MAX_PARTLY_EMPTY else None
+        return _with_missing(labels)
     tasks, is_sure = Tasks(), has_text
     for name in cells:
         own = None if sample is None else sample.of(name)
@@ -56,6 +54,18 @@ def tasks_of(
     return tasks, "certain" if is_sure else "likely" if has_text else "guess"
 
 
+def _with_missing(labels: pd.DataFrame) -> tuple[Tasks, Confidence] | None:
+    """The tasks of columns of numbers if many rows lack some of them."""
+    is_empty = labels == ""
+    if (is_empty.any(axis=1) & ~is_empty.all(axis=1)).mean() <= MAX_PARTLY_EMPTY:
+        return None
+    are_flags = (flags(labels).notna() | is_empty).all()
+    kinds = Tasks()
+    for name, is_flag in are_flags.items():
+        kinds[str(name)] = "binary" if is_flag else "regression"
+    return kinds, "guess" if are_flags.any() else "likely"
+
+
 def read(
     record: Recorder, labels: pd.DataFrame, sample: Sample | None, tasks: Tasks, sure: Confidence
 ) -> None:
@@ -63,7 +73,8 @@ def read(
     shown = [f"{name} ({_describe(task, labels[name])})" for name, task in tasks.items()]
     reason = f"a target per column: {examples(shown)}"
     if {*tasks.values()} == {"regression"}:
-        lacking = int((labels[[*tasks]] == "").any(axis=1).sum())
+        known = missing_labels.without_names(labels[[*tasks]], sample)
+        lacking = int((known == "").any(axis=1).sum())
         reason = f"{lacking} of {len(labels)} rows lack some of these numbers, but not all"
     others = () if sure == "certain" else ("regression", "multilabel")
     parse = one_of(get_args(TaskName), what="task")
@@ -72,7 +83,7 @@ def read(
     record.revise("prepare.label_column", tasks, columns_guess.reason, columns_guess.confidence)
     record.take(missing_labels.guess(labels, tasks, sample))
     _read_variants(record, labels, tasks, sample)
-    record.take(_guess_metric(tasks, () if sample is None else sample.classes))
+    record.take(_guess_metric(tasks, sample))
     record.take(_guess_format(labels, tasks, sample, record.layout.metric))
 
 
@@ -102,7 +113,9 @@ def _read_variants(
             return
 
 
-def _guess_metric(tasks: Tasks, submitted: Sequence[str]) -> Guess:
+def _guess_metric(tasks: Tasks, sample: Sample | None) -> Guess:
+    submitted = () if sample is None else sample.classes
+    has_fractions = sample is not None and any(sample.of(name).has_fractions for name in tasks)
     used = {name: target_metrics.DEFAULTS[task] for name, task in tasks.items()}
     are_classes = {*used.values()} == {"accuracy"}
     default = "accuracy" if are_classes else target_metrics.MEAN
@@ -117,7 +130,12 @@ def _guess_metric(tasks: Tasks, submitted: Sequence[str]) -> Guess:
             raise UserError(str(error)) from None
         return answer
 
-    others = ("balanced_accuracy", "macro_f1") if are_classes else ()
+    others: tuple[str, ...] = ("balanced_accuracy", "macro_f1") if are_classes else ()
+    if are_classes and {*tasks.values()} == {"binary"} and has_fractions:
+        default, others = "roc_auc", ("log_loss", "accuracy")
+    if {*tasks.values()} == {"regression"}:
+        others = ("pooled_rmse", "rmse", "mae")
+        reason += "; pooled_rmse pools the values of all targets"
     if submitted:
         default, others = "log_loss", ("accuracy", "roc_auc")
         reason = f"the submission has a column for each class of a target: {examples(submitted, 3)}"
