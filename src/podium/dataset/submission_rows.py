@@ -69,9 +69,9 @@ def _look_up(
 def look_up(
     table: pd.DataFrame, ids: list[str], labels: Sequence[str] | None, name: str, sample_name: str
 ) -> pd.DataFrame:
-    """What the rows `ids` of a sample submission are about (see `SubmissionFile.rows`), as a `table`
-    with the columns of row ids, image ids and labels says. `labels`: as for `read`. `name` and
-    `sample_name` are the tables' own.
+    """What the rows `ids` of a sample submission are about (see `SubmissionFile.rows`): what a
+    `table` with the columns of row ids, image ids and labels says. `labels`: as for `read`. `name`
+    and `sample_name` are the tables' own.
 
     Raises:
         UserError: if the table lacks one of these rows, has several for one, an empty cell, or an

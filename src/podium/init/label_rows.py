@@ -18,6 +18,7 @@ from podium.init.survey import Survey, Table
 
 MAX_TESTED = 5_000  # ids
 MAX_TESTED_ROWS = 1_000
+MAX_LABELS = 200  # of a lookup table
 
 
 def find(sample: Table, ids: str, others: Sequence[Table], survey: Survey) -> LongRows | None:
@@ -96,14 +97,17 @@ def _find_lookup(
         if own is None or not _are_mostly(tested, table.rows[own]):
             continue
         for label in [column for column in table.columns if column != own]:
-            asked = [cell for cell in table.rows[label].unique()[:MAX_TESTED] if cell.strip()]
-            if not asked or NUMBER.fullmatch(asked[0]):
+            asked = [cell for cell in table.rows[label].unique() if cell.strip()]
+            if not 0 < len(asked) <= MAX_LABELS or NUMBER.fullmatch(asked[0]):
                 continue
             for train in (other for other in others if other is not table):
                 spelled = {*submission_rows.spell(asked, train.columns).values()} - {None}
                 if 2 * len(spelled) < len(asked):
                     continue
-                return _read_lookup(table, (own, label), train, ids, sample, others, survey)
+                columns = own, label
+                found = _read_lookup(table, columns, train, ids, sample, others, survey)
+                if found is not None:
+                    return found
     return None
 
 
@@ -115,12 +119,14 @@ def _read_lookup(
     sample: Table,
     others: Sequence[Table],
     survey: Survey,
-) -> LongRows:
+) -> LongRows | None:
     """The rows of a table whose `columns` have the rows' ids and labels."""
     own, label = columns
     known = [t for t in others if t not in (table, train)] or [train]
     rest = [column for column in table.columns if column not in columns]
     of_images = [c for c in rest if _has_images(table.rows[c], c, known, survey)]
+    if not of_images and table.rows[label].nunique() == 1:
+        return None  # by chance
     if not of_images:
         shown = "; ".join(f"{c}: {examples(table.rows[c].tolist(), 2)}" for c in rest) or "no other"
         raise UserError(
