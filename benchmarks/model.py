@@ -8,7 +8,7 @@ augmentation, metrics, validation and checkpoints. On a GPU:
     python benchmarks/model.py --architecture resnet50 --size 224 --batch 128 --images 20000
 """
 
-import podium.core  # noqa: F401, I001  sets libgomp's variables before torch loads it
+import podium.core.machine  # noqa: F401, I001  sets libgomp's variables before torch loads it
 
 import argparse
 import tempfile

@@ -73,6 +73,25 @@ def test_a_stage_starts_with_no_large_library_that_it_does_not_use(stage: str) -
     assert at_start(SRC / f"{stage}.py", set()) & LARGE == AT_START[stage]
 
 
+def in_order(path: Path, seen: set[Path]) -> Iterator[str]:
+    """The modules that a file of ours imports, as they are loaded."""
+    if path in seen or not path.is_file():
+        return
+    seen.add(path)
+    for name in imported(ast.parse(path.read_text())):
+        module = SRC / name.replace(".", "/")
+        for file in (module.with_suffix(".py"), module / "__init__.py"):
+            yield from in_order(file, seen)
+        yield name
+
+
+@pytest.mark.parametrize("stage", [name for name, used in AT_START.items() if "torch" in used])
+def test_variables_of_openmp_are_set_before_torch_loads_it(stage: str) -> None:
+    names = [*in_order(SRC / f"{stage}.py", set())]
+    loaded = next(n for n, name in enumerate(names) if name.partition(".")[0] in ("torch", "timm"))
+    assert "podium.core.machine" in names[:loaded]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stages", ORDERS, ids=("scores", "networks"))
 def test_no_library_brings_others_along(stages: tuple[str, ...]) -> None:

@@ -109,3 +109,16 @@ def test_limits_of_nested_cgroups_v1_apply(cgroups: Path, level: str) -> None:
     write(cpu, cpu__cfs_quota_us="400000", cpu__cfs_period_us="100000")
     assert machine.free_memory() == 8 * MIB
     assert machine.cores() == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, machine.SPIN_COUNT), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, "")],
+)
+def test_the_threads_of_openmp_spin_for_a_short_time(given: dict[str, str], expected: str) -> None:
+    ours = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
+    environment = {name: text for name, text in WITH_SRC.items() if name not in ours} | given
+    code = "import os; import podium.core.machine; print(os.environ.get('GOMP_SPINCOUNT', ''))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected

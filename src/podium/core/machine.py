@@ -32,7 +32,13 @@ LIMITS = (  # limit, usage, and the key in memory.stat for reclaimable page cach
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
+SPIN_COUNT = "30000"  # about 0.1 ms
 QUOTAS = (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us"))  # microseconds per period
+
+# After a parallel loop, OpenMP's threads spin for milliseconds, on cores that the threads that load
+# images need. libgomp reads this when torch loads it, which is after this module.
+if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+    os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
 
 
 def cores() -> int:
