@@ -156,8 +156,8 @@ def test_training_from_the_archive_gives_the_same_submission(
     for step in (PREPARE, TRAIN, PREDICT):
         follow(unpacked, step)
     assert unpacked.read("submissions/shapes.csv") == project.read("submissions/shapes.csv")
-    for path in json.loads(unpacked.read("SETTINGS.json")).values():
-        assert (unpacked.folder / path).exists(), path
+    for name in json.loads(unpacked.read("SETTINGS.json")).values():
+        assert (unpacked.folder / name).exists(), name
 
     # A new test set, as the README describes.
     competitions.write_zip(unpacked.folder / path, kernels.files(12))
