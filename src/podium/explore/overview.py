@@ -7,13 +7,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from podium.config.embeddings import Embedding
+from podium.core.console import number
 from podium.explore.data import Data
 from podium.explore.faults import neighbors_of
 from podium.explore.label_errors import MAX_SHARE
 from podium.pages import charts, pictures
 from podium.pages.document import Card, Cards, Chart, Section, Table, counted
 from podium.scoring.task import LABEL_SEPARATOR
-from podium.submission.text_tables import number
 
 MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes; images per class; columns; pixels
 MAX_BARS, MAX_ROWS, MAX_GROUPS = 60, 25, 8

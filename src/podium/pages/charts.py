@@ -111,7 +111,7 @@ def svg(made: Figure, label: str) -> Markup:
 
 
 class _Numbers(ScalarFormatter):
-    """Ticks as `text_tables.number` writes numbers: "5,858,000"."""
+    """Ticks as `console.number` writes numbers: "5,858,000"."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         whole, point, digits = super().__call__(x, pos).partition(".")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from podium.core.console import deviation, score
 from podium.core.errors import UserError
 from podium.kaggle.comparison import Comparison
 from podium.pages import charts
@@ -15,7 +16,6 @@ from podium.pages.outcome import Outcome, of_members
 from podium.scoring import decisions
 from podium.submission import target_tables
 from podium.submission.report import Correlations
-from podium.submission.text_tables import score
 
 RESAMPLES, MIN_RESAMPLES = 400, 100
 MAX_CELLS = 40_000_000  # predictions to score in all samples: seconds, of AUC a quarter of a minute
@@ -135,7 +135,7 @@ def _table(outcome: Outcome, between: Mapping[str, Interval]) -> list[list[str]]
     extra = ["weight", "ensemble without it"] if several else []
     rows = [["model", "mean ± std of folds", "out of fold", "95 % interval", *extra]]
     for name, row in _rows(outcome.scores).items():
-        std = "" if row["std"] is None else f" ± {score(row['std'])}"
+        std = "" if row["std"] is None else f" ± {deviation(row['std'], mean=row['mean'])}"
         values = [row.get(key) for key in ("weight", "ensemble_without")]
         more = ["" if value is None else score(value) for value in values]
         limits = "" if (own := between[name]) is None else f"{score(own[0])} to {score(own[1])}"
