@@ -8,10 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import Project
+from matplotlib.figure import Figure
 
-from podium.pages import classes, document, mistakes, pictures, report_page, scores
+from podium.pages import charts, classes, document, mistakes, pictures, report_page, scores
 from podium.pages.document import Section, Table, render
 from podium.pages.outcome import Outcome
 from podium.scoring import metrics
@@ -340,3 +342,21 @@ def test_a_new_public_score_writes_the_page_again_and_nothing_else(
     assert project.repro() == {"page"}
     page = (project.folder / "reports/report.html").read_text()
     assert "<h2>Leaderboard</h2>" in page
+
+
+@pytest.mark.parametrize(("epochs", "marker"), [(1, "o"), (3, "None")])
+def test_learning_curves_of_one_epoch_are_dots(
+    epochs: int, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = list[Figure]()
+    written = charts.svg
+    monkeypatch.setattr(
+        charts, "svg", lambda made, label: figures.append(made) or written(made, label)
+    )
+    numbers = np.arange(1, epochs + 1)
+    table = pd.DataFrame(
+        {"epoch": numbers, "train_loss": 1 / numbers, "valid_loss": 2 / numbers, "score": 0.5}
+    )
+    section = scores.learning_curves({"m": {"fold 0": scores.Curves(table, 1)}}, "accuracy")
+    assert ("One epoch" in section.parts[0].caption) == (epochs == 1)
+    assert [line.get_marker() for line in figures[0].axes[0].lines] == [marker] * 2

@@ -20,6 +20,7 @@ from podium.submission.report import Correlations
 RESAMPLES, MIN_RESAMPLES = 400, 100
 MAX_CELLS = 40_000_000  # predictions to score in all samples: seconds, of AUC a quarter of a minute
 LEVEL = 0.95
+ONE_EPOCH = "One epoch. Hollow dots: training; filled: the held-out fold."
 
 
 Interval = tuple[float, float] | None
@@ -189,9 +190,9 @@ def learning_curves(curves: dict[str, dict[str, Curves]], metric: str) -> Sectio
             charts.end_at_one(scores.yaxis)
             scores.legend(fontsize="small")
             svg = charts.svg(figure, f"Learning curves of {model}")
-        parts.append(
-            Chart(svg, f"{model}. Dashed: training; solid: the held-out fold; dot: kept epoch.")
-        )
+        one = max(len(table) for table, _ in folds.values()) == 1
+        caption = "Dashed: training; solid: the held-out fold; dot: kept epoch."
+        parts.append(Chart(svg, f"{model}. {ONE_EPOCH if one else caption}"))
     return Section("Learning curves", list(parts))
 
 
