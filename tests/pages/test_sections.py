@@ -312,6 +312,8 @@ def test_the_page_of_a_project_shows_all_its_parts(finished_project: Project) ->
                   "Classes", "Predicted classes", "Learning curves"):  # fmt: skip
         assert f"<h2>{title}</h2>" in page
     assert "out of fold" in page
+    assert "weights and thresholds that are fitted to the other folds" in page
+    assert "weights in the table are those of the submission, fitted to all folds" in page
     assert ", heat map" not in page  # 32 pixels leave a single cell
     assert "There are no heat maps: no layer of " in page
 

@@ -64,7 +64,7 @@ def _facts(
     outcome: Outcome, interval: Interval, test_score: float | None
 ) -> list[tuple[str, str, str]]:
     ensemble = outcome.scores["ensemble"]
-    between = "" if interval is None else f"95 % interval {' to '.join(map(score, interval))}"
+    between = "" if interval is None else f"95% interval {' to '.join(map(score, interval))}"
     std, mean = ensemble["std"], ensemble["mean"]
     spread = "" if std is None else f"± {deviation(std, mean=mean)} over folds"
     facts = [

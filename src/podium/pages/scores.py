@@ -15,7 +15,7 @@ from podium.pages.document import Chart, Section, Table
 from podium.pages.outcome import Outcome, of_members
 from podium.scoring import decisions
 from podium.submission import target_tables
-from podium.submission.report import Correlations
+from podium.submission.report import NOTE, Correlations
 
 RESAMPLES, MIN_RESAMPLES = 400, 100
 MAX_CELLS = 40_000_000  # predictions to score in all samples: seconds, of AUC a quarter of a minute
@@ -109,13 +109,16 @@ def members(
     parts: list[Chart | Table] = [
         Chart(
             chart,
-            f"Dots: folds. Mark: all folds, with 95 % interval; {better} is better.",
+            f"Dots: folds. Mark: all folds, with 95% interval; {better} is better.",
         ),
         Table(_table(outcome, between)),
     ]
     if 1 < len(correlations) <= 12:
         parts.append(_correlations(correlations))
-    return Section("Scores", list(parts))
+    text = " ".join(NOTE.format(noun=outcome.noun).split())
+    if len(scores["members"]) > 1:
+        text += " The weights in the table are those of the submission, fitted to all folds."
+    return Section("Scores", list(parts), text)
 
 
 def targets(outcome: Outcome) -> Section:
@@ -134,7 +137,7 @@ def _rows(scores: dict[str, Any]) -> dict[str, Any]:
 def _table(outcome: Outcome, between: Mapping[str, Interval]) -> list[list[str]]:
     several = len(outcome.scores["members"]) > 1
     extra = ["weight", "ensemble without it"] if several else []
-    rows = [["model", "mean ± std of folds", "out of fold", "95 % interval", *extra]]
+    rows = [["model", "mean ± std of folds", "out of fold", "95% interval", *extra]]
     for name, row in _rows(outcome.scores).items():
         std = "" if row["std"] is None else f" ± {deviation(row['std'], mean=row['mean'])}"
         values = [row.get(key) for key in ("weight", "ensemble_without")]
