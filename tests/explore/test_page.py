@@ -143,7 +143,7 @@ def test_labels_are_counted_per_fold_and_group(project: Project) -> None:
     varied = known["label"].groupby(groups).nunique().gt(1).sum()
     assert f"Groups with images of different labels: {varied}." in page
     assert "Images per class and group, of the 8 largest groups" in page
-    table = page[page.index("<caption>Images per class and group") :]
+    table = page[page.index("<figcaption>Images per class and group") :]
     assert re.findall("<th scope=.col.>(.*?)</th>", table)[:2] == ["class", "big"]
     first = re.search('<th scope="row">(.*?)</th><td>(.*?)</td>', table)
     assert first is not None

@@ -207,3 +207,14 @@ def test_counts_have_integers_also_where_they_are_small() -> None:
         axes.set_xticks([])
         found = texts(made)
     assert {"0", "1"} <= {*found} and not [text for text in found if "." in text]
+
+
+def test_captions_do_not_scroll_with_wide_tables_and_charts() -> None:
+    svg = charts.svg(charts.figure(2, 2), "one")
+    parts = [Table([["class", "n"], ["a", "1"]], "Of the table."), Chart(svg, "Of the chart.")]
+    page = document.render("t", [], [Section("Folds", parts)])
+    scrolling = re.findall('<div class="(?:table|chart)"[^>]*>(.*?)</div>', page, re.DOTALL)
+    assert ["<table>" in scrolling[0], "<svg" in scrolling[1]] == [True, True]
+    for caption in ("Of the table.", "Of the chart."):
+        assert f"<figcaption>{caption}</figcaption>" in page
+        assert not any(caption in part for part in scrolling)
