@@ -4,7 +4,7 @@ from functools import partial
 
 from podium.config.ensemble import Ensemble
 from podium.config.folds import Folds
-from podium.core import files, params_file, paths, program
+from podium.core import console, files, params_file, paths, program
 from podium.core.errors import counted
 from podium.core.manifest import Manifest
 from podium.metadata import table as metadata_table
@@ -69,7 +69,8 @@ def main() -> None:
         paths.METRICS / "ensemble.json", summary(ensemble, per_member, metric, without)
     )
     print(
-        f"{counted(len(loaded), 'member')}, out-of-fold {metric.name} {ensemble.scores['oof']:.4f}"
+        f"{counted(len(loaded), 'member')}, out-of-fold {metric.name} "
+        f"{console.score(ensemble.scores['oof'])}"
     )
 
 

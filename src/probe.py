@@ -10,7 +10,7 @@ import torch
 
 from podium.config.folds import Folds
 from podium.config.probes import Probe
-from podium.core import files, params_file, paths, program
+from podium.core import console, files, params_file, paths, program
 from podium.core.errors import UserError, counted
 from podium.core.manifest import Manifest
 from podium.core.provenance import PredictionProvenance, TrainingProvenance
@@ -139,7 +139,7 @@ def _run(data: Data, config: Probe, fold: int, seed: int) -> None:
     scores = {"strength": fitted.strength, data.metric.name: score, "inner_loss": fitted.loss}
     files.write_json(paths.METRICS / f"{name}.json", {**scores, "seconds": seconds})
     shown = _shown(fitted.strength)
-    print(f"{name}: strength {shown}, {data.metric.name} {score:.4f}, {seconds} s")
+    print(f"{name}: strength {shown}, {data.metric.name} {console.score(score)}, {seconds} s")
 
 
 def _shown(strength: float | dict[str, float]) -> str:

@@ -15,7 +15,7 @@ from conftest import Project
 from planted_photos import jpeg, photos
 
 from podium.core import csvs
-from podium.explore import data_page, faults, findings, label_errors
+from podium.explore import data_page, faults, findings, label_errors, overview
 from podium.explore.data import read
 
 pytestmark = pytest.mark.slow
@@ -143,7 +143,7 @@ def test_labels_are_counted_per_fold_and_group(project: Project) -> None:
     varied = known["label"].groupby(groups).nunique().gt(1).sum()
     assert f"Groups with images of different labels: {varied}." in page
     assert "Images per class and group, of the 8 largest groups" in page
-    table = page[page.index("<caption>Images per class and group") :]
+    table = page[page.index("<figcaption>Images per class and group") :]
     assert re.findall("<th scope=.col.>(.*?)</th>", table)[:2] == ["class", "big"]
     first = re.search('<th scope="row">(.*?)</th><td>(.*?)</td>', table)
     assert first is not None
@@ -170,7 +170,7 @@ def test_a_competition_without_test_images_or_files_has_a_page(project: Project)
         files[name] = competitions.csv(table.join(pixels))
     project.write_archive(files)
     project.edit(lambda params: params["prepare"].update(pixel_columns="pixel"))
-    assert "as stored" in explore(project)
+    assert "All images are 8 x 8. Sizes are as stored." in explore(project)
 
     project.write_archive(competitions.competition())
     hidden_test = {"hidden_test": True}
@@ -198,3 +198,10 @@ def test_the_first_pretrained_network_is_used_and_only_its_change_reruns_the_sta
     assert project.repro("explore") == {"check", "explore"}
     assert json.loads(chosen.read_text())["architecture"] == "test_resnet"
     assert "test_resnet, 32 px, frozen" in (project.folder / "reports/data.html").read_text()
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 500])
+def test_samples_are_distinct_and_include_both_ends(count: int) -> None:
+    rows = overview._spread([*range(100, 100 + count)], 8)
+    assert len(rows) == len({*rows}) == min(8, count)
+    assert (rows[0], rows[-1]) == (100, 99 + count)

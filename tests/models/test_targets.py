@@ -96,6 +96,11 @@ def test_the_unsmoothed_loss_is_torchs() -> None:
     hot = (OUTPUTS > 0).float()
     values = codec_for(MULTILABEL).unsmoothed_loss(OUTPUTS, hot)
     assert torch.equal(values, F.binary_cross_entropy_with_logits(OUTPUTS, hot))
+    prices = torch.tensor([[1e5], [3e5], [8e5]])
+    codec = TargetCodec(config(), REGRESSION, scale=REGRESSION.scale(prices.numpy()))
+    outputs = OUTPUTS[:3, :1]  # the training loss is of these and of standardized targets
+    expected = F.mse_loss(outputs, codec.encode(prices))
+    assert torch.allclose(codec.unsmoothed_loss(codec.to_logits(outputs), prices), expected)
     assert codec_for(REGRESSION).unsmoothed_loss(
         OUTPUTS[:, :1], OUTPUTS[:, :1] + 2
     ).item() == pytest.approx(4)

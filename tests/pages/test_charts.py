@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from podium.core import console
 from podium.pages import charts, document, pictures
 from podium.pages.document import Card, Cards, Chart, Section, Table
 
@@ -166,3 +167,54 @@ def decode(content: str) -> np.ndarray:
     import base64
 
     return cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR)
+
+
+def test_a_curve_with_one_point_is_visible() -> None:
+    with charts.style():
+        made, (axes,) = charts.panels(1)
+        dashed, solid = axes.plot([1], [0.5], "--")[0], axes.plot([1, 2], [0.6, np.nan])[0]
+        longer, rule = axes.plot([1, 2], [3, 4])[0], axes.axhline(1)
+        charts.svg(made, "losses")
+    assert [line.get_marker() for line in (dashed, solid, longer, rule)] == [
+        "o",
+        "o",
+        "None",
+        "None",
+    ]
+    assert (dashed.get_fillstyle(), solid.get_fillstyle()) == ("none", "full")
+
+
+@pytest.mark.parametrize("value", [48 * 48 / 1e6, 1.0, 0.0, -5e6, float(np.float32(0.1))])
+def test_equal_values_are_a_bar_at_their_value(value: float) -> None:
+    with charts.style():
+        made, (axes,) = charts.panels(1)
+        charts.histogram(axes, [np.full(9, value), np.full(4, value * (1 + 1e-9))], ["a", "b"],
+                         noun="image")  # fmt: skip
+        found = texts(made)
+    (low, high), bars = axes.get_xlim(), axes.patches
+    assert len(bars) == 2 and all(
+        bar.get_width() == pytest.approx((high - low) / 5) for bar in bars
+    )
+    assert all(bar.get_center()[0] == pytest.approx(value) for bar in bars)
+    assert (low < 0) == (value <= 0)
+    assert console.number(value) in found
+
+
+def test_counts_have_integers_also_where_they_are_small() -> None:
+    with charts.style():
+        made, (axes,) = charts.panels(1)
+        charts.histogram(axes, [np.array([0.25, 0.5, 0.75])], ["training"], noun="id")
+        axes.set_xticks([])
+        found = texts(made)
+    assert {"0", "1"} <= {*found} and not [text for text in found if "." in text]
+
+
+def test_captions_do_not_scroll_with_wide_tables_and_charts() -> None:
+    svg = charts.svg(charts.figure(2, 2), "one")
+    parts = [Table([["class", "n"], ["a", "1"]], "Of the table."), Chart(svg, "Of the chart.")]
+    page = document.render("t", [], [Section("Folds", parts)])
+    scrolling = re.findall('<div class="(?:table|chart)"[^>]*>(.*?)</div>', page, re.DOTALL)
+    assert ["<table>" in scrolling[0], "<svg" in scrolling[1]] == [True, True]
+    for caption in ("Of the table.", "Of the chart."):
+        assert f"<figcaption>{caption}</figcaption>" in page
+        assert not any(caption in part for part in scrolling)

@@ -8,16 +8,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import Project
+from matplotlib.figure import Figure
 
-from podium.pages import classes, document, mistakes, pictures, report_page, scores
+from podium.pages import charts, classes, document, mistakes, pictures, report_page, scores
 from podium.pages.document import Section, Table, render
 from podium.pages.outcome import Outcome
 from podium.scoring import metrics
 from podium.scoring.decisions import DecisionRule
 from podium.scoring.task import LABEL_SEPARATOR, Task
-from podium.submission import text_tables
 
 RNG = np.random.default_rng(0)
 COUNT, NAMES = 400, ["a", "b", "c", "d"]
@@ -249,11 +250,7 @@ def test_sections_of_a_group_are_together_in_the_menu_and_have_its_name() -> Non
     assert 'id="50-%-&amp;-more:-classes"' in page
 
 
-def test_large_numbers_are_written_out() -> None:
-    shown = [text_tables.number(value) for value in (5_858_000.0, -1234.5, 0.12345, 12.0)]
-    assert shown == ["5,858,000", "-1,234", "0.1235", "12"]
-    assert [text_tables.score(value) for value in (0.12345, 1.0, 407601.5)] == [
-        "0.1235", "1.0000", "407,602"]  # fmt: skip
+def test_nouns_agree_with_their_numbers() -> None:
     assert [document.counted(n, "image") for n in (0, 1, 1200)] == [
         "0 images", "1 image", "1,200 images"]  # fmt: skip
 
@@ -315,6 +312,8 @@ def test_the_page_of_a_project_shows_all_its_parts(finished_project: Project) ->
                   "Classes", "Predicted classes", "Learning curves"):  # fmt: skip
         assert f"<h2>{title}</h2>" in page
     assert "out of fold" in page
+    assert "weights and thresholds that are fitted to the other folds" in page
+    assert "weights in the table are those of the submission, fitted to all folds" in page
     assert ", heat map" not in page  # 32 pixels leave a single cell
     assert "There are no heat maps: no layer of " in page
 
@@ -345,3 +344,21 @@ def test_a_new_public_score_writes_the_page_again_and_nothing_else(
     assert project.repro() == {"page"}
     page = (project.folder / "reports/report.html").read_text()
     assert "<h2>Leaderboard</h2>" in page
+
+
+@pytest.mark.parametrize(("epochs", "marker"), [(1, "o"), (3, "None")])
+def test_learning_curves_of_one_epoch_are_dots(
+    epochs: int, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = list[Figure]()
+    written = charts.svg
+    monkeypatch.setattr(
+        charts, "svg", lambda made, label: figures.append(made) or written(made, label)
+    )
+    numbers = np.arange(1, epochs + 1)
+    table = pd.DataFrame(
+        {"epoch": numbers, "train_loss": 1 / numbers, "valid_loss": 2 / numbers, "score": 0.5}
+    )
+    section = scores.learning_curves({"m": {"fold 0": scores.Curves(table, 1)}}, "accuracy")
+    assert ("One epoch" in section.parts[0].caption) == (epochs == 1)
+    assert [line.get_marker() for line in figures[0].axes[0].lines] == [marker] * 2

@@ -20,7 +20,7 @@ from podium.core.paths import Fold
 from podium.training.status import Status, StatusFile
 
 EPOCH = re.compile(
-    r"epoch +(?P<epoch>\d+)  .*  (?P<score>\S+ -?[\d.]+)\*? +lr .* images/s"
+    rf"epoch +(?P<epoch>\d+)  .*  (?P<score>\S+ {console.NUMBER})\*? +lr .* (?:images|features)/s"
     r"(?:  (?P<left>\d[^(]*) left(?! in total))?"
 )
 STAGE = re.compile(r"Running stage '(\w+)@")
@@ -52,8 +52,10 @@ class Row:
         epoch = f"{status.epoch} of {status.epochs} ({status.share:.0%})" if status.epoch else ""
         if status.phases > 1:
             epoch += f", phase {status.phase} of {status.phases}"
-        score = "" if status.score is None else f"{status.metric} {status.score:.4f}".strip()
-        best = "" if status.best is None else f"{status.best:.4f}"
+        last, best = (
+            "" if value is None else console.score(value) for value in (status.score, status.best)
+        )
+        score = f"{status.metric} {last}".strip() if last else ""
         left = status.seconds_left
         return cls(
             status.model,

@@ -1,4 +1,6 @@
-"""Progress bars on a terminal, unbuffered lines, and output that never ends a program."""
+"""Progress bars on a terminal, unbuffered lines, numbers as text, and output that never ends a
+program.
+"""
 
 import io
 import os
@@ -10,6 +12,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 T = TypeVar("T")
+NUMBER = r"-?\d[\d,.]*(?:e[-+]\d+)?"  # regular expression of what `number` and `score` return
 
 
 class _SafeStream(io.TextIOWrapper):
@@ -70,6 +73,26 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def number(value: float) -> str:
+    """A number with four digits, or without decimals if it is large: "0.1235", "5,858,000"."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def score(value: float) -> str:
+    """A score with four decimals, or as `number` if it is large or tiny: "0.1235", "1,234"."""
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 10 else number(value)
+
+
+def deviation(std: float, *, mean: float) -> str:
+    """The standard deviation of scores, with no more decimals than their mean."""
+    return f"{std:.4f}" if std < 1e-3 <= abs(mean) else score(std)
+
+
+def parse(text: str) -> float:
+    """The number that `number` or `score` wrote."""
+    return float(text.replace(",", ""))
 
 
 def say(line: str) -> None:

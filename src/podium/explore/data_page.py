@@ -1,6 +1,7 @@
 """reports/data.html: the data before training, with a summary of the findings at the top."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from podium.config.embeddings import Embedding
 from podium.core.errors import counted
@@ -12,9 +13,11 @@ from podium.pages.document import render
 
 def html(data: Data, found: Findings, slug: str, backbone: Embedding | None) -> str:
     """The page."""
+    rows, task = range(len(data.ids)), "multitarget" if data.targets else data.task.name
+    of_train, of_test = _of_ids(data, rows[: data.n_train]), _of_ids(data, rows[data.n_train :])
     facts = [
-        ("training images", f"{data.n_train:,}", "multitarget" if data.targets else data.task.name),
-        ("test images", f"{len(data.ids) - data.n_train:,}", ""),
+        ("training images", f"{data.n_train:,}", ", ".join(filter(None, (of_train, task)))),
+        ("test images", f"{len(data.ids) - data.n_train:,}", of_test),
         ("near-duplicate pairs", f"{len(found.pairs):,}", _crossing(data, found)),
         ("likely label errors", f"{len(found.issues.found):,}", _not_listed(data, found)),
         ("shortcuts to the label", str(len(faults.found_shortcuts(found))), ""),
@@ -70,6 +73,11 @@ def _not_listed(data: Data, found: Findings) -> str:
     if found.issues.suspicious > listed:
         parts.append(f"the most suspicious of {found.issues.suspicious:,}")
     return ", ".join(parts)
+
+
+def _of_ids(data: Data, rows: Sequence[int]) -> str:
+    """How many ids the images belong to; "" if each image has its own."""
+    return f"of {data.counted(rows)}" if data.noun == "id" and rows else ""
 
 
 def _crossing(data: Data, found: Findings) -> str:

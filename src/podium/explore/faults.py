@@ -5,6 +5,7 @@ from collections import Counter
 import cv2
 import numpy as np
 
+from podium.core.console import number
 from podium.explore.data import Data
 from podium.explore.findings import Findings, one_vs_rest
 from podium.explore.image_stats import CELLS, STATISTICS
@@ -13,7 +14,6 @@ from podium.explore.near_duplicates import Pair
 from podium.explore.shortcuts import BYTES_REVEAL, CENTER, CORNER, REVEALS, Shortcut
 from podium.pages import pictures
 from podium.pages.document import Card, Cards, Chart, Section, Table
-from podium.submission.text_tables import number
 
 Parts = list[Chart | Table | Cards]
 PAIRS, ISSUES, ROWS = 36, 30, 15

@@ -7,13 +7,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from podium.config.embeddings import Embedding
+from podium.core.console import number
 from podium.explore.data import Data
 from podium.explore.faults import neighbors_of
 from podium.explore.label_errors import MAX_SHARE
 from podium.pages import charts, pictures
 from podium.pages.document import Card, Cards, Chart, Section, Table, counted
 from podium.scoring.task import LABEL_SEPARATOR
-from podium.submission.text_tables import number
 
 MAX_CLASSES, SAMPLES, COLUMNS, SIDE = 40, 9, 3, 68  # classes; images per class; columns; pixels
 MAX_BARS, MAX_ROWS, MAX_GROUPS = 60, 25, 8
@@ -125,11 +125,11 @@ def images(data: Data) -> Section:
         ]
         kinds.append(["grayscale content (also if stored as RGB)", f"{int(stats.gray.sum()):,}"])
         kinds.append(["with EXIF data", f"{int((facts['EXIF tags'] > 0).sum()):,}"])
-    text = (
-        counted(len(sizes), "different size")
-        + ". "
-        + ("Sizes are those of the files." if data.files is not None else "Sizes are as stored.")
-    )
+    text = f"{len(sizes):,} different sizes. "
+    if len(sizes) == 1:
+        ((w, h),) = sizes
+        text = f"All images are {w} x {h}. "
+    text += "Sizes are those of the files." if data.files is not None else "Sizes are as stored."
     return Section("Images", [chart, Table(common, "Most common sizes"), Table(kinds)], text)
 
 
@@ -170,7 +170,7 @@ def _numbers(data: Data) -> Section:
         parts: list[Chart | Table | Cards] = [Chart(charts.svg(figure, "Histograms of numbers"))]
     for index, name in enumerate(data.task.classes[:4]):
         order = first[np.argsort(targets[first, index], kind="stable")]
-        rows = [int(row) for row in order[np.linspace(0, len(order) - 1, 8).astype(int)]]
+        rows = _spread([*map(int, order)], 8)
         cards = [Card(number(targets[row, index]), [_picture(data, row)], []) for row in rows]
         parts.append(Cards(cards, f"From the lowest to the highest {name}"))
     return Section("Numbers", parts)
@@ -189,9 +189,9 @@ def _labels(label: str) -> list[str]:
     return [name for name in label.split(LABEL_SEPARATOR) if name]
 
 
-def _spread(rows: list[int]) -> list[int]:
-    """Some of the rows, evenly spread."""
-    places = np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).astype(int)
+def _spread(rows: list[int], most: int = SAMPLES) -> list[int]:
+    """At most so many of the rows, evenly spread, each once."""
+    places = np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)
     return [rows[place] for place in places]
 
 
@@ -217,5 +217,6 @@ def _bars(counts: dict[str, int]) -> Markup:
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_xlabel("training images")
+        charts.only_integers(axis.xaxis)
         axis.grid(visible=False, axis="y")
         return charts.svg(figure, "Training images per class")

@@ -81,17 +81,15 @@ class TargetCodec:
         return logits.mean(0)
 
     def unsmoothed_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The mean cross-entropy (for regression, squared error; of several targets, relative to
-        their variance) of logits [N, C] against targets as `Task.targets` returns them: comparable
-        between models with different losses. With several targets, the mean of theirs.
+        """The mean cross-entropy (for regression, squared error of standardized numbers) of logits
+        [N, C] against targets as `Task.targets` returns them: comparable between models with
+        different losses. With several targets, the mean of theirs.
         """
         if isinstance(self.loss, target_losses.TargetLosses):
             return self._unsmoothed_losses(self.loss, logits, targets)
         if self.task.name == "regression":
-            if len(self.task.classes) > 1:  # which may have different units
-                std = logits.new_tensor(self.scale.std)
-                logits, targets = logits / std, targets / std
-            return F.mse_loss(logits, targets)
+            std = logits.new_tensor(self.scale.std)
+            return F.mse_loss(logits / std, targets / std)
         if self.task.name == "multilabel":
             return F.binary_cross_entropy_with_logits(logits, targets)
         return F.cross_entropy(logits, targets)
@@ -106,7 +104,5 @@ class TargetCodec:
             own = column[rows].to(part.dtype).view(part.shape)
             if not len(own):
                 continue
-            value = part.codec.unsmoothed_loss(logits[rows][:, target.columns], own)
-            is_number = target.task.name == "regression"
-            values.append(value / part.codec.scale.std[0] ** 2 if is_number else value)
+            values.append(part.codec.unsmoothed_loss(logits[rows][:, target.columns], own))
         return torch.stack(values).mean()

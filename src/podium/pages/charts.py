@@ -19,12 +19,15 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from podium.core import console
+
 # Stand for the page's colors until the SVG is written.
 INK, GRID = "#010203", "#040506"
 MAX_NAME = 22  # characters
 CHARACTER = 0.1  # inches, of the tick labels
 CELL = 0.48  # inches, of a matrix with texts
 MAX_TICKS = 8  # of an x axis, fewer if their labels would touch
+CONSTANT = 1e-6  # relative range of values that are equal but for rounding
 READABLE = 0.75  # of a chart's size: on a narrower screen it is scrolled, not made smaller
 COLORS = ("#3f83c6", "#d9822b", "#2f9e77", "#c2557f", "#8a6fc8", "#8d8f3b", "#6b7a88")
 BLUES = LinearSegmentedColormap.from_list("page", ["#eaf1f8", "#3f83c6", "#153a5e"])
@@ -92,6 +95,7 @@ def panels(count: int, *, columns: int = 3, height: float = 2.6) -> tuple[Figure
 
 def svg(made: Figure, label: str) -> Markup:
     """The figure as an SVG element, which `label` describes to those who cannot see it."""
+    _mark_points(made)
     _write_ticks(made)
     buffer = io.StringIO()
     with warnings.catch_warnings():  # the browser has the glyphs that matplotlib's font lacks
@@ -110,8 +114,16 @@ def svg(made: Figure, label: str) -> Markup:
     return Markup(text)
 
 
+def _mark_points(made: Figure) -> None:
+    """Mark the point of lines that have only one: hollow where the line would be dashed."""
+    for line in itertools.chain.from_iterable(axes.lines for axes in made.axes):
+        is_point = np.isfinite(np.asarray(line.get_xydata(), float)).all(axis=1).sum() == 1
+        if is_point and line.get_marker() in ("None", ""):
+            line.set(marker="o", markersize=6, fillstyle="none" if line.is_dashed() else "full")
+
+
 class _Numbers(ScalarFormatter):
-    """Ticks as `text_tables.number` writes numbers: "5,858,000"."""
+    """Ticks as `console.number` writes numbers: "5,858,000"."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         whole, point, digits = super().__call__(x, pos).partition(".")
@@ -140,10 +152,17 @@ def _write_ticks(made: Figure) -> None:
 
 def histogram(axes: Axes, values: Sequence[np.ndarray], names: Sequence[str], *, noun: str) -> None:
     """Histograms of several arrays over the same bins; each value is that of a `noun`."""
-    bins = np.histogram_bin_edges(np.concatenate(values), bins=30)
+    joined = np.concatenate(values).astype(float)
+    bins = np.histogram_bin_edges(joined, bins=30)
+    middle, scale = float(joined.mean()), float(np.abs(joined).max()) or 1.0
+    if np.ptp(joined) <= CONSTANT * scale:  # one bar, with room on both sides
+        bins = middle + scale * np.array([-0.1, 0.1])
+        axes.set_xlim(middle - scale / 2, middle + scale / 2)
+        axes.set_xticks([middle], [console.number(middle)])
     for array, name in zip(values, names, strict=True):
         axes.hist(array, bins=bins.tolist(), label=name, alpha=0.6, density=len(values) > 1)
     axes.set_ylabel(f"{noun}s")
+    only_integers(axes.yaxis)
     if len(values) > 1:
         axes.set(ylabel="density", yticks=[])
         axes.legend(fontsize="small")

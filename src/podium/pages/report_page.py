@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from podium.core import files, paths
+from podium.core.console import deviation, score
 from podium.images.store import ImageStore
 from podium.kaggle import comparison, history
 from podium.pages import classes, mistakes, pictures, residuals, scores
@@ -14,7 +15,6 @@ from podium.pages.heatmaps import Explainer, NoGridError
 from podium.pages.outcome import Outcome
 from podium.pages.scores import Curves, Interval
 from podium.scoring.task import Target
-from podium.submission.text_tables import score
 
 MAX_HEATS = 24  # each takes up to a second
 
@@ -64,11 +64,12 @@ def _facts(
     outcome: Outcome, interval: Interval, test_score: float | None
 ) -> list[tuple[str, str, str]]:
     ensemble = outcome.scores["ensemble"]
-    between = "" if interval is None else f"95 % interval {' to '.join(map(score, interval))}"
-    std = "" if ensemble["std"] is None else f"± {score(ensemble['std'])} over folds"
+    between = "" if interval is None else f"95% interval {' to '.join(map(score, interval))}"
+    std, mean = ensemble["std"], ensemble["mean"]
+    spread = "" if std is None else f"± {deviation(std, mean=mean)} over folds"
     facts = [
         (f"{outcome.metric.name}, out of fold", score(ensemble["oof"]), between),
-        ("mean of folds", score(ensemble["mean"]), std),
+        ("mean of folds", score(mean), spread),
         (f"{outcome.noun}s, out of fold", f"{len(outcome.ids):,}", outcome.task.name),
         ("models", str(len(outcome.scores["members"])), ", ".join(outcome.scores["members"])),
     ]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from podium.core.console import number
 from podium.images.store import ImageStore
 from podium.pages import charts, pictures
 from podium.pages.document import Card, Cards, Chart, Section
 from podium.pages.outcome import Outcome
-from podium.submission.text_tables import number
 
 MAX_POINTS = 4000
 LARGEST = 16

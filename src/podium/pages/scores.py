@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from podium.core.console import deviation, score
 from podium.core.errors import UserError
 from podium.kaggle.comparison import Comparison
 from podium.pages import charts
@@ -14,12 +15,12 @@ from podium.pages.document import Chart, Section, Table
 from podium.pages.outcome import Outcome, of_members
 from podium.scoring import decisions
 from podium.submission import target_tables
-from podium.submission.report import Correlations
-from podium.submission.text_tables import score
+from podium.submission.report import NOTE, Correlations
 
 RESAMPLES, MIN_RESAMPLES = 400, 100
 MAX_CELLS = 40_000_000  # predictions to score in all samples: seconds, of AUC a quarter of a minute
 LEVEL = 0.95
+ONE_EPOCH = "One epoch. Hollow dots: training; filled: the held-out fold."
 
 
 Interval = tuple[float, float] | None
@@ -108,13 +109,16 @@ def members(
     parts: list[Chart | Table] = [
         Chart(
             chart,
-            f"Dots: folds. Mark: all folds, with 95 % interval; {better} is better.",
+            f"Dots: folds. Mark: all folds, with 95% interval; {better} is better.",
         ),
         Table(_table(outcome, between)),
     ]
     if 1 < len(correlations) <= 12:
         parts.append(_correlations(correlations))
-    return Section("Scores", list(parts))
+    text = " ".join(NOTE.format(noun=outcome.noun).split())
+    if len(scores["members"]) > 1:
+        text += " The weights in the table are those of the submission, fitted to all folds."
+    return Section("Scores", list(parts), text)
 
 
 def targets(outcome: Outcome) -> Section:
@@ -133,9 +137,9 @@ def _rows(scores: dict[str, Any]) -> dict[str, Any]:
 def _table(outcome: Outcome, between: Mapping[str, Interval]) -> list[list[str]]:
     several = len(outcome.scores["members"]) > 1
     extra = ["weight", "ensemble without it"] if several else []
-    rows = [["model", "mean ± std of folds", "out of fold", "95 % interval", *extra]]
+    rows = [["model", "mean ± std of folds", "out of fold", "95% interval", *extra]]
     for name, row in _rows(outcome.scores).items():
-        std = "" if row["std"] is None else f" ± {score(row['std'])}"
+        std = "" if row["std"] is None else f" ± {deviation(row['std'], mean=row['mean'])}"
         values = [row.get(key) for key in ("weight", "ensemble_without")]
         more = ["" if value is None else score(value) for value in values]
         limits = "" if (own := between[name]) is None else f"{score(own[0])} to {score(own[1])}"
@@ -189,9 +193,9 @@ def learning_curves(curves: dict[str, dict[str, Curves]], metric: str) -> Sectio
             charts.end_at_one(scores.yaxis)
             scores.legend(fontsize="small")
             svg = charts.svg(figure, f"Learning curves of {model}")
-        parts.append(
-            Chart(svg, f"{model}. Dashed: training; solid: the held-out fold; dot: kept epoch.")
-        )
+        one = max(len(table) for table, _ in folds.values()) == 1
+        caption = "Dashed: training; solid: the held-out fold; dot: kept epoch."
+        parts.append(Chart(svg, f"{model}. {ONE_EPOCH if one else caption}"))
     return Section("Learning curves", list(parts))
 
 

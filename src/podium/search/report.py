@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from podium.core import console
 from podium.core.errors import counted
 from podium.search.space import Value
 
@@ -28,7 +29,7 @@ def table(rows: Sequence[Row], metric: str) -> list[list[str]]:
     keys = list(dict.fromkeys(key for row in rows for key in row.values))
     cells = [["trial", "state", metric, *keys]]
     for row in rows:
-        score = "" if row.score is None else f"{row.score:.4f}"
+        score = "" if row.score is None else console.score(row.score)
         values = [str(row.values.get(key, "")) for key in keys]
         cells.append([str(row.number), row.state, score, *values])
     return cells
@@ -54,19 +55,19 @@ def summary(
     if best is None or best.score is None:
         return "\n".join([*lines, "no trial has a score"])
     values = "  ".join(f"{key}={value}" for key, value in best.values.items())
-    lines.append(f"best: trial {best.number}, {metric} {best.score:.4f}: {values}")
+    lines.append(f"best: trial {best.number}, {metric} {console.score(best.score)}: {values}")
     if has_baseline and rows[0].score is not None:
-        lines.append(f"params.yaml (trial 0): {metric} {rows[0].score:.4f}")
+        lines.append(f"params.yaml (trial 0): {metric} {console.score(rows[0].score)}")
     lines.append(
-        f"warning: {best.score:.4f} is optimistic: it is the best of {trials}, on the images "
-        "by which it was chosen"
+        f"warning: {console.score(best.score)} is optimistic: it is the best of {trials}, on the "
+        "images by which it was chosen"
     )
     if f"trial {best.number}" not in others:
         lines.append("not scored on folds that the search did not use: set FOLDS to fewer of them")
         return "\n".join(lines)
     lines += [
         f"{name} on {folds_text(sorted(others[name]))}, which the search did not use: "
-        f"{metric} {statistics.fmean(others[name].values()):.4f}"
+        f"{metric} {console.score(statistics.fmean(others[name].values()))}"
         for name in (f"trial {best.number}", BASELINE)
         if name in others
     ]

@@ -14,7 +14,7 @@ from podium.cluster import view
 from podium.cluster.job import Job
 from podium.cluster.node_program import Work
 from podium.cluster.pipeline import Pipeline
-from podium.core import files, params_file, paths
+from podium.core import console, files, params_file, paths
 from podium.core.errors import UserError
 from podium.init import yaml_edit
 from podium.search import space
@@ -23,7 +23,7 @@ from podium.search.space import Value
 GRACE = 1 / 3  # of the epochs, before which no trial is pruned: warm-up and high rates come first
 # Messages of training runs whose settings make no sense: the trial has failed, not the search.
 DIVERGED = re.compile(r"loss is (nan|-?inf)|weights are not finite|non-finite logits")
-SCORE = re.compile(r"epoch +(\d+)  .*  \S+ (-?[\d.]+|nan)[* ] +lr ")
+SCORE = re.compile(rf"epoch +(\d+)  .*  \S+ ({console.NUMBER}|nan)[* ] +lr ")
 
 
 class Setting(NamedTuple):
@@ -174,7 +174,7 @@ class Trial(Training):
         match = SCORE.match(line)
         if match is None:
             return False
-        epoch, score = int(match[1]), float(match[2])
+        epoch, score = int(match[1]), console.parse(match[2])
         if not math.isfinite(score):
             return False
         step = self.position * self.epochs + epoch
@@ -210,4 +210,4 @@ class Trial(Training):
         self.trials.note(self.number, "entries", entries)
         if self.complete:
             self.trials.complete(self.number, self.score)
-            self.say(f"{self.name}: {self.setting.metric} {self.score:.4f}")
+            self.say(f"{self.name}: {self.setting.metric} {console.score(self.score)}")

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-from podium.submission.text_tables import Markup, Rows, number
+from podium.core.console import number
+from podium.submission.text_tables import Markup, Rows
 
 MAX_MISTAKES = 10
 RANGES = 5  # into which the numbers of a regression are split

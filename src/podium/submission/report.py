@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from podium.core.console import deviation, number, score
 from podium.scoring.task import Task
 from podium.submission import detail_tables as tables
 from podium.submission import target_tables, text_tables
-from podium.submission.text_tables import Markup, Rows, escape, number, score
+from podium.submission.text_tables import Markup, Rows, escape
 
 MAX_MATRIX_CLASSES = 12  # with more, the most frequent mistakes are listed instead
 MAX_MATRIX_MEMBERS = 12
@@ -137,10 +138,11 @@ def _scores(
     header = ["model", "weight", *folds, "mean ± std", "out of fold", *["test"] * has_test]
 
     def row(key: str, name: str, weight: str, values: dict[str, Any], time: float) -> list[str]:
-        std = "" if values["std"] is None else f" ± {score(values['std'])}"
+        std, mean = values["std"], values["mean"]
+        spread = "" if std is None else f" ± {deviation(std, mean=mean)}"
         per_fold = [score(value) for value in values["folds"].values()]
         test = [] if test_scores is None else [score(test_scores[key])]
-        mean, oof = f"{score(values['mean'])}{std}", score(values["oof"])
+        mean, oof = f"{score(mean)}{spread}", score(values["oof"])
         return [name, weight, *per_fold, mean, oof, *test, f"{time:.0f}"]
 
     total = sum(seconds.values())

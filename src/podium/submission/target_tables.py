@@ -4,8 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from podium.core.console import score
 from podium.scoring.task import LABEL_SEPARATOR, Task
-from podium.submission.text_tables import Rows, score
+from podium.submission.text_tables import Rows
 
 
 def scores(summary: dict[str, Any]) -> Rows:

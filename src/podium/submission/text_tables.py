@@ -20,16 +20,6 @@ class Markup(str):
     __slots__ = ()
 
 
-def number(value: float) -> str:
-    """A number with four digits, or without decimals if it is large: "0.1235", "5,858,000"."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def score(value: float) -> str:
-    """A score with four decimals, or as `number` if it is large: "0.1235", "1,234"."""
-    return f"{value:.4f}" if abs(value) < 10 else number(value)
-
-
 def escape(text: str) -> str:
     """Return Markdown that shows `text` on one line: names contain anything."""
     if isinstance(text, Markup) or _NUMBER.fullmatch(text):

@@ -22,7 +22,9 @@ class Epoch:
     epoch: int  # from 1, across all phases
     phase: int  # from 1, gradual unfreezing expanded
     train_loss: float
-    valid_loss: float | None  # cross-entropy without smoothing or class weights; regression: MSE
+    valid_loss: (
+        float | None
+    )  # cross-entropy without smoothing or class weights; or standardized MSE
     score: float | None  # the competition's metric on the held-out fold; None without one
     accuracy: float | None  # this and the next three: None for regression
     precision: float | None  # macro average, like recall and f1

@@ -48,15 +48,16 @@ def print_epoch(
     `total` that for all models and folds.
     """
     epoch, time_left = state.curves[-1], ""
+    examples = "features" if state.uses_features and epoch.phase == 1 else "images"
     if not state.finished:
         known = "time left unknown until the next phase"
         time_left = f"  {known if left is None else f'{console.duration(left)} left'}"
     if total:
         time_left += f"  {total} left in total" if state.finished else f" ({total} in total)"
     console.say(
-        f"epoch {epoch.epoch:3d}  train loss {epoch.train_loss:.4f}"
+        f"epoch {epoch.epoch:3d}  train loss {console.score(epoch.train_loss)}"
         f"{describe(epoch, metric=metric)}{'*' if is_best else ' '}  "
-        f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} images/s{time_left}"
+        f"lr {epoch.lr:.1e}  {epoch.images_per_s:.0f} {examples}/s{time_left}"
     )
 
 
@@ -64,7 +65,8 @@ def describe(epoch: Epoch, *, metric: Metric) -> str:
     """The scores of an epoch, if it has any, as part of a line."""
     if epoch.score is None or epoch.valid_loss is None:
         return ""
-    return f"  valid loss {epoch.valid_loss:.4f}  {metric.name} {epoch.score:.4f}"
+    loss, score = map(console.score, (epoch.valid_loss, epoch.score))
+    return f"  valid loss {loss}  {metric.name} {score}"
 
 
 PRINTER = Reporter()
