@@ -174,6 +174,7 @@ def test_a_model_with_the_seed_of_another_is_the_same_model(project: Project) ->
     assert not same_weights(weights["a"], weights["d"])
 
 
+@pytest.mark.long
 def test_a_further_seed_trains_only_itself_and_may_go_and_come_back(project: Project) -> None:
     members = [f"data/predictions/{model}/fold{fold}" for model in "ab" for fold in (0, 1)]
     files = [f"{folder}/{name}.parquet" for folder in members for name in ("oof", "test")]

@@ -45,6 +45,7 @@ def project(finished_project: Project, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_project_may_have_no_models(project: Project, tmp_path: Path) -> None:
     project = project.copy(tmp_path / "project")
 

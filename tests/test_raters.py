@@ -157,6 +157,7 @@ def test_the_mean_of_a_units_numbers_is_the_same_for_all_its_images(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_models_train_on_soft_labels() -> None:
     def change(params: dict[str, Any], how: str) -> None:
         params["prepare"]["raters"] = how

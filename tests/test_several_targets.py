@@ -104,7 +104,7 @@ def test_a_class_and_two_numbers_some_of_them_missing() -> None:
     [
         pytest.param(several_targets.graphemes, RECALL, marks=pytest.mark.long),
         pytest.param(several_targets.looked_up, "pooled_rmse", marks=pytest.mark.long),
-        (several_targets.mixed, "mean"),
+        pytest.param(several_targets.mixed, "mean", marks=pytest.mark.long),
     ],
 )
 def test_the_kernel_writes_the_same_bytes(

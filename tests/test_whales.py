@@ -31,6 +31,7 @@ def whales(params: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_models_do_not_learn_the_new_class_and_the_kernel_repeats_the_submission(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

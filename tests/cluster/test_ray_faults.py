@@ -77,6 +77,7 @@ def test_the_jobs_of_a_lost_node_run_elsewhere(
     assert log.read_text().splitlines()[-1] == ARRIVED
 
 
+@pytest.mark.long
 def test_a_killed_task_runs_again(
     cluster: Loopback, run: tuple["subprocess.Popen[bytes]", Path]
 ) -> None:

@@ -187,6 +187,7 @@ def test_asked_to_end_it_waits_for_the_checkpoints_and_starts_nothing_more(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the status of killed processes")
+@pytest.mark.long
 def test_beside_a_training_run_of_dvc_repro_it_does_not_train(prepared: Project) -> None:
     training = trainings.start(prepared)
     training.send_signal(signal.SIGSTOP)  # it must not end on a fast machine

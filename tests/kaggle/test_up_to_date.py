@@ -12,6 +12,7 @@ from podium.params import schema
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.long
 def test_the_error_names_the_stages_of_edited_and_missing_files(
     finished_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
