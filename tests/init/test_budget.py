@@ -8,7 +8,7 @@ from podium.init import budget
 from podium.init.budget import Choice, Costs, ModelCosts, Options
 from podium.init.defaults import Model
 from podium.init.measured import Kind
-from podium.planning.cost import Process, Rate, Training
+from podium.planning.cost import HeadTime, Process, Rate, Training
 
 SMALL, CROP = Kind("squash", 160), Kind("crop", 160)
 NET = Model("mobilenet", "mobilenetv2_100", 160)
@@ -39,7 +39,7 @@ COSTS = Costs(
         "mobilenet": ModelCosts(160, TRAINING, Rate(0.0, 0.01)),
         "convnext": ModelCosts(224, TRAINING, Rate(0.0, 0.01)),
     },
-    head=0.01,
+    head=HeadTime(10.0, 1000),
 )
 
 

@@ -5,7 +5,6 @@ import shutil
 import time
 from typing import Any
 
-import numpy as np
 import pytest
 import trainings
 from torch import nn
@@ -162,5 +161,7 @@ def test_an_embedding_and_the_head_of_a_probe(images: ImageStore) -> None:
     assert views == 2 and 32 <= count <= len(ids)
     data, probe = trainings.training_data(images, trainings.FOLDS), Probe(features=["a", "b"])
     shorter = measured.features[:20]
-    seconds = timing_probes.measure_head(probe, [measured.features, shorter], data, ids, seed=1)
-    assert 0 < seconds < 10 and np.isfinite(seconds)
+    head = timing_probes.measure_head(probe, [measured.features, shorter], data, ids, seed=1)
+    assert head.size == 2 * 20 and 0 < head.seconds < 10
+    assert head.fit(10, 2) == pytest.approx(head.seconds / 2)
+    assert 2.6 < head.fit(800, 2) / (40 * head.seconds) < 2.8  # as measured

@@ -9,7 +9,7 @@ from podium.init.defaults import Model
 from podium.init.measured import Kind
 from podium.params.backbone import MAX_SIZE
 from podium.planning import overview
-from podium.planning.cost import Process, Rate, Split, Training
+from podium.planning.cost import HeadTime, Process, Rate, Split, Training
 from podium.planning.overview import Row
 
 LIGHT_STAGES = 9  # fetch, prepare, folds, ensemble, submission, report; and three for DVC
@@ -44,7 +44,7 @@ class Costs:
     process: Process
     prepare: float  # seconds for all images
     models: dict[str, ModelCosts]  # by the model's name
-    head: float  # seconds per training image and embedding: to fit a probe
+    head: HeadTime  # of a probe
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def rows(choice: Choice, options: Options, costs: Costs) -> list[Row]:
         features = backbone.at(kind.image_size).prediction
         result.append(Row(f"{kind.name} (embedding)", network + features.seconds(images)))
     if choice.kinds:
-        fit = costs.head * split.training * len(choice.kinds)
+        fit = costs.head.fit(split.training, len(choice.kinds))
         result.append(Row("probe", start / choice.folds + fit, folds=choice.folds))
     for model in choice.models:
         cost = costs.models[model.name].at(model.image_size)

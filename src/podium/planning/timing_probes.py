@@ -12,7 +12,7 @@ from podium.features.extract import Extractor
 from podium.images.store import ImageStore
 from podium.metadata.encoding import Encoding
 from podium.planning import stopwatch
-from podium.planning.cost import Rate
+from podium.planning.cost import HeadTime, Rate
 from podium.planning.memory_use import PeakMemory
 from podium.planning.stopwatch import Stopwatch
 from podium.prediction.tta import VIEWS
@@ -53,8 +53,8 @@ def measure_head(
     ids: list[str],
     *,
     seed: int,
-) -> float:
-    """The seconds per training image of fitting a probe's head in one fold.
+) -> HeadTime:
+    """How long fitting a probe's head takes in one fold.
 
     Args:
         config: the probe.
@@ -82,4 +82,4 @@ def measure_head(
         folds=rows["fold"].to_numpy(),
         seed=seed,
     )
-    return (stopwatch.now() - start) / count
+    return HeadTime(stopwatch.now() - start, count * max(1, len(features)))
