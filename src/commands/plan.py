@@ -141,7 +141,7 @@ def _probes(
         yield Row(f"{name} (embedding)", total, memory=times[name].memory)
     for name, probe in params.probes.items():
         features = [times[embedding].features for embedding in probe.embeddings]
-        fit = timing_probes.measure_head(probe, features, data, sample, seed=params.seed)
+        head = timing_probes.measure_head(probe, features, data, sample, seed=params.seed)
         folds = len(params.folds.of(name))
         images = _training_images(data.folds, params.folds.run)
         yield Row(
