@@ -144,11 +144,8 @@ def _probes(
         head = timing_probes.measure_head(probe, features, data, sample, seed=params.seed)
         folds = len(params.folds.of(name))
         images = _training_images(data.folds, params.folds.run)
-        yield Row(
-            f"{name} (probe)",
-            process.start / folds + fit.fit(images, max(1, len(features))),
-            folds=folds,
-        )
+        fit = head.fit(images, max(1, len(features)))
+        yield Row(f"{name} (probe)", process.start / folds + fit, folds=folds)
 
 
 def _training_images(folds: pd.DataFrame, run: list[int]) -> float:
