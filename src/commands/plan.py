@@ -144,7 +144,7 @@ def _probes(
         head = timing_probes.measure_head(probe, features, data, sample, seed=params.seed)
         folds = len(params.folds.of(name))
         images = _training_images(data.folds, params.folds.run)
-        fit = head.fit(images, max(1, len(features)))
+        fit = head.fit(images, max(1, len(features)), params.folds.count)
         yield Row(f"{name} (probe)", process.start / folds + fit, folds=folds)
 
 

@@ -39,7 +39,7 @@ COSTS = Costs(
         "mobilenet": ModelCosts(160, TRAINING, Rate(0.0, 0.01)),
         "convnext": ModelCosts(224, TRAINING, Rate(0.0, 0.01)),
     },
-    head=HeadTime(10.0, 1000),
+    head=HeadTime(10.0, 1000, 4),
 )
 
 

@@ -163,5 +163,8 @@ def test_an_embedding_and_the_head_of_a_probe(images: ImageStore) -> None:
     shorter = measured.features[:20]
     head = timing_probes.measure_head(probe, [measured.features, shorter], data, ids, seed=1)
     assert head.size == 2 * 20 and 0 < head.seconds < 10
-    assert head.fit(10, 2) == pytest.approx(head.seconds / 2)
-    assert 2.6 < head.fit(800, 2) / (40 * head.seconds) < 2.8  # as measured
+    assert head.inner == trainings.FOLDS["fold"].nunique()
+    head = head._replace(inner=3)
+    assert head.fit(10, 2, folds=4) == pytest.approx(head.seconds / 2)
+    assert head.fit(10, 2, folds=5) == pytest.approx(1.5 * head.seconds / 2)
+    assert head.fit(800, 2, folds=4) > 2.7 * 40 * head.seconds  # as measured

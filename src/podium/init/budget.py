@@ -136,7 +136,7 @@ def rows(choice: Choice, options: Options, costs: Costs) -> list[Row]:
         features = backbone.at(kind.image_size).prediction
         result.append(Row(f"{kind.name} (embedding)", network + features.seconds(images)))
     if choice.kinds:
-        fit = costs.head.fit(split.training, len(choice.kinds))
+        fit = costs.head.fit(split.training, len(choice.kinds), choice.folds)
         result.append(Row("probe", start / choice.folds + fit, folds=choice.folds))
     for model in choice.models:
         cost = costs.models[model.name].at(model.image_size)

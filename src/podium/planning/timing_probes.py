@@ -82,4 +82,5 @@ def measure_head(
         folds=rows["fold"].to_numpy(),
         seed=seed,
     )
-    return HeadTime(stopwatch.now() - start, count * max(1, len(features)))
+    seconds, inner = stopwatch.now() - start, rows["fold"].nunique()
+    return HeadTime(seconds, count * max(1, len(features)), inner)
