@@ -62,8 +62,7 @@ def _look_up(
         )
     columns = [str(found[column]) for column in wanted]
     table = archive.read_csv(path, [*dict.fromkeys(columns)])[columns]
-    names = layout.lookup_csv, str(layout.sample_submission)
-    return look_up(table, ids, labels, *names)
+    return look_up(table, ids, labels, layout.lookup_csv, str(layout.sample_submission))
 
 
 def look_up(
